@@ -1,0 +1,30 @@
+//! The shapes that travel over vm-system's HTTP API, and its error codes.
+//!
+//! Nothing here decides anything: the types serialise and deserialise. Free JSON (event payloads, results, arguments)
+//! is kept as the text that was made once, see [`RawJson`].
+
+mod error;
+mod event;
+mod execution;
+mod runtime;
+mod session;
+mod settings;
+mod template;
+mod timestamp;
+
+pub use error::{ErrorBody, ErrorCode, ErrorEnvelope};
+pub use event::{ConsoleLevel, Event, EventType};
+pub use execution::{
+    Execution, ExecutionKind, ExecutionStatus, Metrics, ReplRequest, RunFileRequest,
+};
+pub use runtime::{Health, RuntimeSummary};
+pub use session::{CreateSessionRequest, Session, SessionStatus};
+pub use settings::{Limits, Resolver, RuntimeSettings, Settings};
+pub use template::{
+    AddCapabilityRequest, AddNameRequest, AddStartupFileRequest, Capability, CreateTemplateRequest,
+    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails,
+};
+pub use timestamp::Timestamp;
+
+/// JSON text that is passed on as it was made, without being parsed into a tree.
+pub type RawJson = Box<serde_json::value::RawValue>;
