@@ -1,1 +1,30 @@
+//! What vm-system decides: templates, sessions and executions, the policy of a session, the event log, and the
+//! SQLite store behind them.
+//!
+//! Nothing here knows HTTP, processes or an engine: live runtimes are reached through the ports in [`runtime`],
+//! so that another program can embed this crate and a test can drive it with a fake runtime.
 
+pub mod catalog;
+mod control;
+mod error;
+mod execution;
+mod policy;
+mod recorder;
+mod registry;
+pub mod runtime;
+mod session;
+mod store;
+mod template;
+mod worktree;
+
+pub use control::{Control, ControlOptions};
+pub use error::Error;
+pub use execution::{FileRun, MAX_SOURCE_BYTES};
+pub use policy::Policy;
+pub use recorder::EventListener;
+pub use store::{LockError, OpenError, Store, StoreError};
+pub use template::{NewCapability, NewStartupFile};
+pub use worktree::{FileError, Worktree};
+
+/// The result of an operation of this crate.
+pub type Result<T> = std::result::Result<T, Error>;

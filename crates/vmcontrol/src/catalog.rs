@@ -1,0 +1,125 @@
+//! What a template can name: engines, native modules, libraries, capability kinds, startup modes.
+
+/// The engine of templates that name none.
+pub const DEFAULT_ENGINE: &str = "boa";
+
+/// Another name for the default engine: scripts written for the Go service pass it.
+pub const DEFAULT_ENGINE_ALIAS: &str = "goja";
+
+/// The kinds that a capability can have.
+pub const CAPABILITY_KINDS: &[&str] = &["module", "global", "fs", "net", "env"];
+
+/// The modes that a startup file can have.
+pub const STARTUP_MODES: &[&str] = &["eval", "import"];
+
+/// JavaScript's own globals, which can't be configured as modules.
+pub const BUILT_INS: &[&str] = &[
+    "console", "math", "json", "date", "array", "string", "object", "promise",
+];
+
+/// Where downloaded libraries are kept, below the daemon's working directory unless told otherwise.
+pub const DEFAULT_LIBRARY_CACHE: &str = ".vm-cache/libraries";
+
+/// A module that the service provides to scripts through `require`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NativeModule {
+    /// The name given to `require`.
+    pub name: &'static str,
+    /// What it is for.
+    pub summary: &'static str,
+}
+
+/// Every native module, sorted by name.
+pub const NATIVE_MODULES: &[NativeModule] = &[
+    NativeModule {
+        name: "database",
+        summary: "SQLite databases inside the worktree or in memory",
+    },
+    NativeModule {
+        name: "exec",
+        summary: "commands of the host, run in the worktree",
+    },
+    NativeModule {
+        name: "fs",
+        summary: "files inside the worktree",
+    },
+];
+
+/// Whether there is a native module of that name.
+pub fn is_native_module(name: &str) -> bool {
+    NATIVE_MODULES.iter().any(|module| module.name == name)
+}
+
+/// Whether the name is one of JavaScript's own globals, in any case.
+pub fn is_built_in(name: &str) -> bool {
+    BUILT_INS
+        .iter()
+        .any(|built_in| built_in.eq_ignore_ascii_case(name))
+}
+
+/// A library that `libs download` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Its id, as in `lodash`.
+    pub id: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The global that it defines.
+    pub global: &'static str,
+    /// The package that holds it.
+    pub npm_package: &'static str,
+    /// The file of the package that runs as a plain script.
+    pub npm_file: &'static str,
+    /// A line that is added at the end of the file, or nothing.
+    pub epilogue: &'static str,
+}
+
+impl Library {
+    /// The name that templates and the cache use: `<id>-<version>`.
+    pub fn name(&self) -> String {
+        format!("{}-{}", self.id, self.version)
+    }
+}
+
+/// Every library that `libs download` knows.
+pub const LIBRARIES: &[Library] = &[
+    library("lodash", "4.17.21", "_", "lodash.js", ""),
+    library("moment", "2.29.4", "moment", "moment.js", ""),
+    library("axios", "1.6.0", "axios", "dist/axios.js", ""),
+    library("ramda", "0.29.0", "R", "dist/ramda.js", ""),
+    library("dayjs", "1.11.10", "dayjs", "dayjs.min.js", ""),
+    library(
+        "zustand",
+        "4.4.7",
+        "zustand",
+        "umd/vanilla.production.js",
+        "globalThis.zustand = globalThis.zustandVanilla;\n",
+    ),
+];
+
+const fn library(
+    id: &'static str,
+    version: &'static str,
+    global: &'static str,
+    npm_file: &'static str,
+    epilogue: &'static str,
+) -> Library {
+    Library {
+        id,
+        version,
+        global,
+        npm_package: id,
+        npm_file,
+        epilogue,
+    }
+}
+
+/// Whether a library can have that name: the stem of a file name, never a path.
+pub fn is_library_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 128
+        && !name.starts_with('.')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte))
+}

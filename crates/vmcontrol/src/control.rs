@@ -1,0 +1,174 @@
+//! The whole of the service but its transport.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use vmapi_types::{RuntimeSummary, SessionStatus, Timestamp};
+
+use crate::recorder::{EventListener, payload};
+use crate::registry::Registry;
+use crate::runtime::{FailureCode, Runtime};
+use crate::store::{self, Store};
+use crate::{Error, Result};
+
+/// More than can run at once; taking all of them waits for everything.
+const ALL_WORK: u32 = 1 << 20;
+
+/// How long ended sessions may take to settle their records when the service stops.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a [`Control`] is made from.
+pub struct ControlOptions {
+    /// The open store.
+    pub store: Store,
+    /// Makes live sessions.
+    pub runtime: Arc<dyn Runtime>,
+    /// The directory of the libraries.
+    pub library_cache: PathBuf,
+    /// Hears of every event.
+    pub listener: Option<Arc<dyn EventListener>>,
+}
+
+/// Templates, sessions and executions. Clones share it.
+#[derive(Clone)]
+pub struct Control {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) library_cache: PathBuf,
+    pub(crate) listener: Option<Arc<dyn EventListener>>,
+    pub(crate) registry: Registry,
+    accepting: AtomicBool,
+    work: Arc<Semaphore>,
+}
+
+impl Control {
+    /// Takes over a store: what an earlier daemon left unfinished in it is settled first.
+    ///
+    /// # Errors
+    /// When the store can't be written.
+    pub async fn open(options: ControlOptions) -> Result<Self> {
+        settle(&options.store).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store: options.store,
+                runtime: options.runtime,
+                library_cache: options.library_cache,
+                listener: options.listener,
+                registry: Registry::default(),
+                accepting: AtomicBool::new(true),
+                work: Arc::new(Semaphore::new(ALL_WORK as usize)),
+            }),
+        })
+    }
+
+    /// The sessions that are ready, with their ids sorted.
+    pub fn summary(&self) -> RuntimeSummary {
+        let mut active_session_ids: Vec<_> = self
+            .inner
+            .registry
+            .all()
+            .into_iter()
+            .filter(|session| session.status() == SessionStatus::Ready)
+            .map(|session| session.id)
+            .collect();
+        active_session_ids.sort_unstable();
+        RuntimeSummary {
+            active_sessions: active_session_ids.len(),
+            active_session_ids,
+        }
+    }
+
+    /// Stops the service: refuses new work, lets what runs end for at most `grace`, ends every session and closes the
+    /// store.
+    pub async fn shut_down(&self, grace: Duration) {
+        let inner = &self.inner;
+        inner.accepting.store(false, Ordering::SeqCst);
+        let idle = tokio::time::timeout(grace, inner.work.acquire_many(ALL_WORK)).await;
+        if idle.is_err() {
+            tracing::warn!("the grace period is over: running executions are cancelled");
+        }
+        drop(idle);
+        let live = inner.registry.all();
+        for session in &live {
+            session.set_closing("the daemon was stopped");
+        }
+        inner.runtime.shut_down().await;
+        let settled =
+            tokio::time::timeout(SETTLE_TIMEOUT, inner.work.acquire_many(ALL_WORK)).await;
+        if settled.is_err() {
+            tracing::error!("some executions did not settle: the next start will settle them");
+        }
+        let closed = inner
+            .store
+            .write(move |connection| {
+                store::session::settle(connection, Timestamp::now(), "the daemon was stopped")
+            })
+            .await;
+        if let Err(error) = closed {
+            tracing::error!(%error, "the sessions could not be marked as closed");
+        }
+        inner.store.close().await;
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+}
+
+impl Inner {
+    /// Counts a piece of work that the end of the service waits for.
+    pub(crate) fn begin_work(&self) -> Result<OwnedSemaphorePermit> {
+        let stopping = || Error::Unavailable {
+            message: "the service is shutting down".into(),
+        };
+        let permit = Arc::clone(&self.work)
+            .try_acquire_owned()
+            .map_err(|_| stopping())?;
+        if self.accepting.load(Ordering::SeqCst) {
+            Ok(permit)
+        } else {
+            Err(stopping())
+        }
+    }
+}
+
+/// Ends what a daemon left unfinished that did not stop in order.
+async fn settle(store: &Store) -> Result<()> {
+    let error = payload(&json!({
+        "code": FailureCode::RuntimeCrashed,
+        "message": "the daemon ended while this ran, and the session with it",
+        "rolled_back": true,
+    }));
+    let (executions, sessions) = store
+        .write(move |connection| {
+            let now = Timestamp::now();
+            let executions = store::execution::settle(connection, now, &error)?;
+            let sessions = store::session::settle(
+                connection,
+                now,
+                "the daemon ended without closing this session",
+            )?;
+            Ok((executions, sessions))
+        })
+        .await?;
+    if executions + sessions > 0 {
+        tracing::warn!(
+            executions,
+            sessions,
+            "settled what an earlier daemon left unfinished"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! The event log of one execution: numbers events, hands them to listeners and, in batches, to the store.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use uuid::Uuid;
+use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
+
+use crate::runtime::Usage;
+use crate::store::{self, ExecutionEnd, Pending, Store, StoreError};
+
+/// How long an event may wait for others before it goes to the store.
+const FLUSH_AFTER: Duration = Duration::from_millis(100);
+
+/// How many events make a full batch.
+const FULL_BATCH_EVENTS: usize = 512;
+
+/// How many payload bytes make a full batch.
+const FULL_BATCH_BYTES: usize = 256 * 1024;
+
+/// Hears of every event as it happens, before it is stored.
+pub trait EventListener: Send + Sync {
+    /// An event of an execution in the session. Must not block.
+    fn event(&self, session_id: Uuid, event: &Event);
+}
+
+/// Records one execution.
+pub(crate) struct Recorder {
+    store: Store,
+    listener: Option<Arc<dyn EventListener>>,
+    execution: Execution,
+    started: Instant,
+    buffer: Vec<Event>,
+    buffered_bytes: usize,
+    flush_at: Option<Instant>,
+    writes: Vec<Pending<()>>,
+}
+
+/// An execution's end as the caller knows it.
+pub(crate) struct Ending {
+    pub(crate) status: ExecutionStatus,
+    pub(crate) result: Option<RawJson>,
+    pub(crate) error: Option<RawJson>,
+    pub(crate) usage: Option<Usage>,
+}
+
+impl Recorder {
+    /// Starts the log with the record of the running execution.
+    pub(crate) async fn start(
+        store: Store,
+        listener: Option<Arc<dyn EventListener>>,
+        execution: Execution,
+    ) -> Result<Self, StoreError> {
+        let record = execution.clone();
+        let inserted = store
+            .write_soon(move |connection| store::execution::insert(connection, &record))
+            .await?;
+        Ok(Self {
+            store,
+            listener,
+            execution,
+            started: Instant::now(),
+            buffer: Vec::new(),
+            buffered_bytes: 0,
+            flush_at: None,
+            writes: vec![inserted],
+        })
+    }
+
+    pub(crate) fn execution(&self) -> &Execution {
+        &self.execution
+    }
+
+    /// Adds an event.
+    pub(crate) fn record(&mut self, kind: EventType, payload: RawJson) {
+        let metrics = &mut self.execution.metrics;
+        metrics.events += 1;
+        if matches!(
+            kind,
+            EventType::Console | EventType::Stdout | EventType::Stderr
+        ) {
+            metrics.output_bytes += payload.get().len() as u64;
+        }
+        let event = Event {
+            execution_id: self.execution.id,
+            seq: metrics.events,
+            ts: Timestamp::now(),
+            kind,
+            payload,
+        };
+        if let Some(listener) = &self.listener {
+            listener.event(self.execution.session_id, &event);
+        }
+        self.buffered_bytes += event.payload.get().len();
+        self.flush_at
+            .get_or_insert_with(|| Instant::now() + FLUSH_AFTER);
+        self.buffer.push(event);
+    }
+
+    /// When the buffered events must go to the store, if there are any.
+    pub(crate) fn flush_at(&self) -> Option<Instant> {
+        self.flush_at
+    }
+
+    /// Whether the buffered events should go to the store now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.buffer.len() >= FULL_BATCH_EVENTS
+            || self.buffered_bytes >= FULL_BATCH_BYTES
+            || self.flush_at.is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Sends the buffered events to the store without waiting until they are on disk. Waits for a place in the store's
+    /// queue, which slows an execution down that makes events faster than the disk takes them.
+    pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
+        let events = self.take_buffer();
+        if events.is_empty() {
+            return Ok(());
+        }
+        let id = self.execution.id;
+        let appended = self
+            .store
+            .write_soon(move |connection| store::event::append(connection, id, &events))
+            .await?;
+        self.writes.push(appended);
+        Ok(())
+    }
+
+    /// Waits until everything so far is on disk.
+    pub(crate) async fn sync(&mut self) -> Result<(), StoreError> {
+        let id = self.execution.id;
+        let events = self.take_buffer();
+        self.store
+            .write(move |connection| store::event::append(connection, id, &events))
+            .await?;
+        self.settle_writes().await
+    }
+
+    /// Ends the record and waits until all of it is on disk. May be called again, when what was thought to be the end
+    /// turned out otherwise before it was answered.
+    pub(crate) async fn end(&mut self, ending: Ending) -> Result<(), StoreError> {
+        let execution = &mut self.execution;
+        execution.status = ending.status;
+        execution.result = ending.result;
+        execution.error = ending.error;
+        add_usage(&mut execution.metrics, self.started.elapsed(), ending.usage);
+        let ended_at = Timestamp::now();
+        execution.ended_at = Some(ended_at);
+        let end = ExecutionEnd {
+            status: execution.status,
+            ended_at,
+            result: execution.result.clone(),
+            error: execution.error.clone(),
+            metrics: execution.metrics,
+        };
+        let id = execution.id;
+        let events = self.take_buffer();
+        self.store
+            .write(move |connection| {
+                store::event::append(connection, id, &events)?;
+                store::execution::end(connection, id, &end)
+            })
+            .await?;
+        self.settle_writes().await
+    }
+
+    /// Every earlier write has to have succeeded, too.
+    async fn settle_writes(&mut self) -> Result<(), StoreError> {
+        for write in self.writes.drain(..) {
+            write.wait().await?;
+        }
+        Ok(())
+    }
+
+    fn take_buffer(&mut self) -> Vec<Event> {
+        self.buffered_bytes = 0;
+        self.flush_at = None;
+        std::mem::take(&mut self.buffer)
+    }
+}
+
+fn add_usage(metrics: &mut Metrics, wall: Duration, usage: Option<Usage>) {
+    metrics.wall_ms = Some(milliseconds(wall));
+    if let Some(usage) = usage {
+        metrics.cpu_ms = Some(milliseconds(Duration::from_micros(usage.cpu_us)));
+        metrics.peak_mem_bytes = Some(usage.peak_mem_bytes);
+        metrics.host_calls = usage.host_calls;
+    }
+}
+
+/// Milliseconds with three decimals.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// JSON text of a payload.
+pub(crate) fn payload(value: &impl Serialize) -> RawJson {
+    to_raw_value(value).expect("a payload of strings and booleans is JSON")
+}

@@ -1,0 +1,145 @@
+//! The sessions that are live in this process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use uuid::Uuid;
+use vmapi_types::SessionStatus;
+
+use crate::runtime::RuntimeSession;
+use crate::{Error, Policy, Worktree};
+
+/// A session from the moment its record is made until its processes are gone.
+pub(crate) struct LiveSession {
+    pub(crate) id: Uuid,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) worktree: Arc<Worktree>,
+    runtime: OnceLock<Arc<dyn RuntimeSession>>,
+    busy: Arc<AsyncMutex<()>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ready: bool,
+    /// Why the session is being closed, once it is.
+    closing: Option<String>,
+}
+
+/// The right to run in a session; others are told that it is busy.
+pub(crate) type BusyGuard = OwnedMutexGuard<()>;
+
+impl LiveSession {
+    pub(crate) fn new(id: Uuid, policy: Arc<Policy>, worktree: Arc<Worktree>) -> Self {
+        Self {
+            id,
+            policy,
+            worktree,
+            runtime: OnceLock::new(),
+            busy: Arc::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Hands over the runtime, once it has been made.
+    pub(crate) fn set_runtime(&self, runtime: Arc<dyn RuntimeSession>) {
+        // There is one creation for each session, so the slot is empty.
+        let _ = self.runtime.set(runtime);
+    }
+
+    pub(crate) fn runtime(&self) -> Option<&Arc<dyn RuntimeSession>> {
+        self.runtime.get()
+    }
+
+    pub(crate) fn set_ready(&self) {
+        self.lock().ready = true;
+    }
+
+    /// Where the session is in its life, as its record says or soon will.
+    pub(crate) fn status(&self) -> SessionStatus {
+        match &*self.lock() {
+            State {
+                closing: Some(_), ..
+            } => SessionStatus::Closed,
+            State { ready: true, .. } => SessionStatus::Ready,
+            State { .. } => SessionStatus::Starting,
+        }
+    }
+
+    /// Notes that the session is being closed; the first reason stays.
+    pub(crate) fn set_closing(&self, reason: &str) {
+        self.lock()
+            .closing
+            .get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Why the session is being closed, if it is.
+    pub(crate) fn closing(&self) -> Option<String> {
+        self.lock().closing.clone()
+    }
+
+    /// Takes the session for an execution.
+    pub(crate) fn try_take(&self) -> Result<BusyGuard, Error> {
+        let status = self.status();
+        if status != SessionStatus::Ready {
+            return Err(Error::SessionNotReady {
+                session_id: self.id,
+                status,
+            });
+        }
+        Arc::clone(&self.busy)
+            .try_lock_owned()
+            .map_err(|_| Error::SessionBusy {
+                session_id: self.id,
+            })
+    }
+
+    /// Waits until nothing runs in the session.
+    pub(crate) async fn take(&self) -> BusyGuard {
+        Arc::clone(&self.busy).lock_owned().await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All of them, by id.
+#[derive(Default)]
+pub(crate) struct Registry {
+    live: RwLock<HashMap<Uuid, Arc<LiveSession>>>,
+}
+
+impl Registry {
+    pub(crate) fn insert(&self, session: Arc<LiveSession>) {
+        self.live
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(session.id, session);
+    }
+
+    pub(crate) fn remove(&self, id: Uuid) {
+        self.live
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+    }
+
+    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<LiveSession>> {
+        self.live
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<LiveSession>> {
+        self.live
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+}

@@ -1,0 +1,193 @@
+//! The ports through which this crate reaches live runtimes.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+use vmapi_types::{EventType, RawJson};
+
+use crate::{Policy, Worktree};
+
+/// A future that a port returns.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Makes live sessions.
+pub trait Runtime: Send + Sync {
+    /// The engines that are built in; the first is the default.
+    fn engines(&self) -> &'static [&'static str];
+
+    /// Makes a session, ready to run code. Its libraries and startup files are the caller's to run.
+    ///
+    /// # Errors
+    /// When no worker can make it.
+    fn open_session(
+        &self,
+        spec: SessionSpec,
+    ) -> BoxFuture<'_, Result<OpenedSession, RuntimeUnavailable>>;
+
+    /// Ends every session and worker, and waits until they are gone.
+    fn shut_down(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What a session is made from.
+#[derive(Clone, Debug)]
+pub struct SessionSpec {
+    /// The session's id.
+    pub id: Uuid,
+    /// The engine, one of [`Runtime::engines`].
+    pub engine: String,
+    /// What it may do.
+    pub policy: Arc<Policy>,
+    /// The directory that its files come from.
+    pub worktree: Arc<Worktree>,
+}
+
+/// A live session, and the news of its death.
+pub struct OpenedSession {
+    /// The session.
+    pub session: Arc<dyn RuntimeSession>,
+    /// Says why the session ended, once it has: also after [`RuntimeSession::close`].
+    pub ended: oneshot::Receiver<SessionEnd>,
+}
+
+/// Why a live session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// In words.
+    pub reason: String,
+}
+
+/// A live session. It runs one thing at a time; its caller sees to that.
+pub trait RuntimeSession: Send + Sync {
+    /// Starts to run a script, and hands on what happens as it happens.
+    fn run(&self, request: RunRequest) -> mpsc::Receiver<RunUpdate>;
+
+    /// Ends the session at once, and waits until its processes are gone.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A script to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRequest {
+    /// The source text.
+    pub source: String,
+    /// The name that positions in error messages carry: `repl`, or the path of the file.
+    pub name: String,
+    /// How to take it.
+    pub mode: RunMode,
+}
+
+/// How to take a script.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunMode {
+    /// A snippet.
+    Repl,
+    /// A file: `__ARGS__` and `__ENV__` are set first.
+    File {
+        /// The value of `__ARGS__`.
+        args: RawJson,
+        /// The value of `__ENV__`.
+        env: RawJson,
+    },
+    /// A startup file or a library.
+    Startup,
+    /// A startup file that is an ES module.
+    Module,
+}
+
+/// What happens while a script runs. The last update is [`Committed`](Self::Committed),
+/// [`RolledBack`](Self::RolledBack) or [`SessionLost`](Self::SessionLost).
+#[derive(Debug)]
+pub enum RunUpdate {
+    /// The script made an event.
+    Event(RuntimeEvent),
+    /// The script is about to touch the world through a host module: answer once the execution's record is stored.
+    BeforeHostCall(oneshot::Sender<()>),
+    /// The script ended; its state is being committed.
+    Ended(RunEnd),
+    /// The session's state with this run in it is safe: nothing takes it back any more.
+    Committed,
+    /// The run is undone: the session is as it was before.
+    RolledBack(Failure),
+    /// The session is gone.
+    SessionLost(SessionEnd),
+}
+
+/// An event that a script made.
+#[derive(Clone, Debug)]
+pub struct RuntimeEvent {
+    /// What it is.
+    pub kind: EventType,
+    /// What it says.
+    pub payload: RawJson,
+}
+
+/// How a script ended by itself.
+#[derive(Clone, Debug)]
+pub struct RunEnd {
+    /// The value or the exception.
+    pub outcome: Outcome,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// A script's own outcome: an exception is an ordinary one.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The payload of a `value` event.
+    Value(RawJson),
+    /// The payload of an `exception` event.
+    Exception(RawJson),
+}
+
+/// What a run used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU time, in microseconds.
+    pub cpu_us: u64,
+    /// The highest size of the heap, in bytes.
+    pub peak_mem_bytes: u64,
+    /// The number of calls to host modules.
+    pub host_calls: u64,
+}
+
+/// Why a run was rolled back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The cause.
+    pub code: FailureCode,
+    /// The cause in words.
+    pub message: String,
+}
+
+/// The causes of a roll-back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum FailureCode {
+    /// `wall_ms` was passed.
+    WallTimeLimit,
+    /// `cpu_ms` was passed.
+    CpuTimeLimit,
+    /// `mem_mb` was passed.
+    MemoryLimit,
+    /// `max_events` or `max_output_kb` was passed.
+    OutputLimit,
+    /// Native code recursed too deeply.
+    StackOverflow,
+    /// Somebody asked for it.
+    Cancelled,
+    /// The session process died in another way.
+    RuntimeCrashed,
+}
+
+/// No session can be made for now.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("no worker can make a session: {reason}")]
+pub struct RuntimeUnavailable {
+    /// Why.
+    pub reason: String,
+}

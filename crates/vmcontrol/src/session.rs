@@ -1,0 +1,349 @@
+//! Sessions: made from a template, live until they are closed or die.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::value::to_raw_value;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+use vmapi_types::{
+    CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
+};
+
+use crate::execution::{MAX_SOURCE_BYTES, Run, run_recorded, run_unrecorded};
+use crate::registry::LiveSession;
+use crate::runtime::{RunMode, RunRequest, SessionEnd, SessionSpec};
+use crate::store::{self, StoreError};
+use crate::template::check_name;
+use crate::{Control, Error, Policy, Result, Worktree};
+
+/// A library can be larger than a script of one's own.
+const MAX_LIBRARY_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The fields of a request, once they are known to be there.
+struct NewSession {
+    template_id: Uuid,
+    workspace_id: String,
+    base_commit_oid: String,
+    worktree_path: String,
+}
+
+impl Control {
+    /// Makes a session: its process, its libraries, its startup files.
+    ///
+    /// # Errors
+    /// [`Error::Validation`], [`Error::TemplateNotFound`], [`Error::WorktreeInvalid`]; and, with a session left that is
+    /// `crashed`, [`Error::Unavailable`], [`Error::LibraryUnavailable`], [`Error::StartupFailed`].
+    pub async fn create_session(&self, request: CreateSessionRequest) -> Result<Session> {
+        let new = check_request(request)?;
+        let work = self.inner().begin_work()?;
+        let control = self.clone();
+        // A task of its own, so that a caller who hangs up does not leave a session half made.
+        let created = tokio::spawn(async move {
+            let created = control.create(new).await;
+            drop(work);
+            created
+        });
+        created
+            .await
+            .unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
+    }
+
+    /// A session's record.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`].
+    pub async fn get_session(&self, id: Uuid) -> Result<Session> {
+        self.store()
+            .read(move |connection| store::session::get(connection, id))
+            .await?
+            .ok_or(Error::SessionNotFound { session_id: id })
+    }
+
+    /// All sessions, newest first, or those of one status.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list_sessions(&self, status: Option<SessionStatus>) -> Result<Vec<Session>> {
+        Ok(self
+            .store()
+            .read(move |connection| store::session::list(connection, status))
+            .await?)
+    }
+
+    /// Closes a session. What runs in it ends as `cancelled`. Closing a closed one changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`].
+    pub async fn close_session(&self, id: Uuid) -> Result<Session> {
+        if let Some(live) = self.inner().registry.get(id) {
+            live.set_closing("the session was closed");
+            if let Some(runtime) = live.runtime() {
+                runtime.close().await;
+            }
+            // Whatever ran has settled its record once the session can be taken.
+            let _taken = live.take().await;
+            self.end_session(id, SessionStatus::Closed, None).await?;
+            self.inner().registry.remove(id);
+            return self.get_session(id).await;
+        }
+        let session = self.get_session(id).await?;
+        if session.status == SessionStatus::Closed {
+            return Ok(session);
+        }
+        self.end_session(id, SessionStatus::Closed, None).await?;
+        self.get_session(id).await
+    }
+
+    async fn create(&self, new: NewSession) -> Result<Session> {
+        let details = self.get_template(new.template_id).await?;
+        let policy = Arc::new(Policy::of_template(details));
+        let engine = self.resolve_engine(&policy.engine)?;
+        let path = new.worktree_path.clone();
+        let worktree = Arc::new(blocking(move || Worktree::open(&path)).await?);
+        let session = Session {
+            id: Uuid::new_v4(),
+            vm_id: new.template_id,
+            workspace_id: new.workspace_id,
+            base_commit_oid: new.base_commit_oid,
+            worktree_path: new.worktree_path,
+            status: SessionStatus::Starting,
+            created_at: Timestamp::now(),
+            closed_at: None,
+            last_error: None,
+            runtime_meta: Some(
+                to_raw_value(&*policy).map_err(|error| Error::Internal(Box::new(error)))?,
+            ),
+        };
+        let live = Arc::new(LiveSession::new(session.id, policy, worktree));
+        let taken = live.take().await;
+        self.inner().registry.insert(Arc::clone(&live));
+        let row = session.clone();
+        let inserted = self
+            .store()
+            .write_soon(move |connection| store::session::insert(connection, &row))
+            .await?;
+        let started = self.start(&live, engine).await;
+        let stored = match &started {
+            Ok(()) => self.set_ready(&live).await,
+            Err(error) => self.set_failed(&live, error).await,
+        };
+        drop(taken);
+        inserted.wait().await?;
+        stored?;
+        started?;
+        self.ready_or_closed(&live, session)
+    }
+
+    /// Brings a session to life and runs what comes before its first execution.
+    async fn start(&self, live: &Arc<LiveSession>, engine: String) -> Result<()> {
+        let spec = SessionSpec {
+            id: live.id,
+            engine,
+            policy: Arc::clone(&live.policy),
+            worktree: Arc::clone(&live.worktree),
+        };
+        let opened = self
+            .inner()
+            .runtime
+            .open_session(spec)
+            .await
+            .map_err(|error| Error::Unavailable {
+                message: error.to_string(),
+            })?;
+        live.set_runtime(Arc::clone(&opened.session));
+        self.watch(Arc::clone(live), opened.ended);
+        if let Some(reason) = live.closing() {
+            // Whoever closes it may have come too early to see the runtime.
+            opened.session.close().await;
+            return Err(Error::Unavailable { message: reason });
+        }
+        for name in &live.policy.libraries {
+            self.load_library(live, name).await?;
+        }
+        for file in &live.policy.startup_files {
+            self.run_startup_file(live, file).await?;
+        }
+        Ok(())
+    }
+
+    /// Marks the session as crashed if it dies though nobody closes it.
+    fn watch(&self, live: Arc<LiveSession>, ended: oneshot::Receiver<SessionEnd>) {
+        let control = self.clone();
+        tokio::spawn(async move {
+            let reason = ended.await.map_or_else(
+                |_| "the session's supervisor is gone".to_owned(),
+                |end| end.reason,
+            );
+            if live.closing().is_some() || live.status() == SessionStatus::Starting {
+                return;
+            }
+            tracing::warn!(session_id = %live.id, reason, "a session crashed");
+            control.inner().registry.remove(live.id);
+            let stored = control
+                .end_session(live.id, SessionStatus::Crashed, Some(reason))
+                .await;
+            if let Err(error) = stored {
+                tracing::error!(session_id = %live.id, %error, "a crashed session could not be marked");
+            }
+        });
+    }
+
+    async fn load_library(&self, live: &Arc<LiveSession>, name: &str) -> Result<()> {
+        let unavailable = |message: String| Error::LibraryUnavailable {
+            session_id: live.id,
+            name: name.to_owned(),
+            message,
+        };
+        let path = self.inner().library_cache.join(format!("{name}.js"));
+        let source = blocking(move || read_library(path)).await.map_err(|message| {
+            unavailable(format!(
+                "{message}; fetch it with `vm-system libs download {name}`"
+            ))
+        })?;
+        let request = RunRequest {
+            source,
+            name: format!("{name}.js"),
+            mode: RunMode::Startup,
+        };
+        run_unrecorded(live, request).await.map_err(unavailable)
+    }
+
+    async fn run_startup_file(&self, live: &Arc<LiveSession>, file: &StartupFile) -> Result<()> {
+        let failed = |execution_id, message: String| Error::StartupFailed {
+            session_id: live.id,
+            path: file.path.clone(),
+            execution_id,
+            message,
+        };
+        let (worktree, path) = (Arc::clone(&live.worktree), file.path.clone());
+        let source = blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES))
+            .await
+            .map_err(|error| failed(None, error.to_string()))?;
+        let run = Run::startup(live.id, &file.path, &file.mode, source);
+        let execution = match run_recorded(self, live, run).await {
+            Ok(execution) => execution,
+            Err(Error::OutputLimitExceeded {
+                execution_id,
+                message,
+                ..
+            }) => return Err(failed(Some(execution_id), message)),
+            Err(error) => return Err(error),
+        };
+        if execution.status == ExecutionStatus::Ok {
+            return Ok(());
+        }
+        let error = execution.error.as_ref().map_or("", |error| error.get());
+        let message = message_of(error).unwrap_or_else(|| error.to_owned());
+        Err(failed(Some(execution.id), message))
+    }
+
+    async fn set_ready(&self, live: &Arc<LiveSession>) -> Result<()> {
+        let id = live.id;
+        self.store()
+            .write(move |connection| store::session::set_ready(connection, id))
+            .await?;
+        live.set_ready();
+        Ok(())
+    }
+
+    /// Ends a session that could not be started.
+    async fn set_failed(&self, live: &Arc<LiveSession>, error: &Error) -> Result<()> {
+        let closing = live.closing();
+        live.set_closing("its start failed");
+        if let Some(runtime) = live.runtime() {
+            runtime.close().await;
+        }
+        self.inner().registry.remove(live.id);
+        let (status, reason) = match closing {
+            Some(reason) => (SessionStatus::Closed, reason),
+            None => (SessionStatus::Crashed, error.to_string()),
+        };
+        Ok(self.end_session(live.id, status, Some(reason)).await?)
+    }
+
+    /// The answer to a creation: somebody may have closed the session meanwhile.
+    fn ready_or_closed(&self, live: &Arc<LiveSession>, session: Session) -> Result<Session> {
+        match live.status() {
+            SessionStatus::Ready => Ok(Session {
+                status: SessionStatus::Ready,
+                ..session
+            }),
+            status => Err(Error::SessionNotReady {
+                session_id: live.id,
+                status,
+            }),
+        }
+    }
+
+    async fn end_session(
+        &self,
+        id: Uuid,
+        status: SessionStatus,
+        reason: Option<String>,
+    ) -> std::result::Result<(), StoreError> {
+        self.store()
+            .write(move |connection| {
+                store::session::end(connection, id, status, Timestamp::now(), reason.as_deref())
+            })
+            .await
+    }
+}
+
+/// Runs something that blocks off the async threads.
+pub(crate) async fn blocking<T, E, F>(work: F) -> std::result::Result<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: FnOnce() -> std::result::Result<T, E> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn check_request(request: CreateSessionRequest) -> Result<NewSession> {
+    let required = |field: &str, value: Option<String>| -> Result<String> {
+        let value = value.unwrap_or_default();
+        check_name(field, &value)?;
+        Ok(value)
+    };
+    let template_id = required("template_id", request.template_id)?;
+    let new = NewSession {
+        template_id: parse_id("template_id", &template_id)?,
+        workspace_id: required("workspace_id", request.workspace_id)?,
+        base_commit_oid: required("base_commit_oid", request.base_commit_oid)?,
+        worktree_path: request.worktree_path.unwrap_or_default(),
+    };
+    if new.worktree_path.is_empty() {
+        return Err(Error::validation("worktree_path is required"));
+    }
+    Ok(new)
+}
+
+/// An id in a field; the error names the field.
+pub(crate) fn parse_id(field: &str, text: &str) -> Result<Uuid> {
+    Uuid::try_parse(text)
+        .map_err(|_| Error::validation(format!("{field} must be a valid UUID, not {text:?}")))
+}
+
+fn read_library(path: PathBuf) -> std::result::Result<String, String> {
+    let size = std::fs::metadata(&path)
+        .map_err(|_| format!("{} is not there", path.display()))?
+        .len();
+    if size > MAX_LIBRARY_BYTES {
+        return Err(format!(
+            "{} is larger than {MAX_LIBRARY_BYTES} bytes",
+            path.display()
+        ));
+    }
+    std::fs::read_to_string(&path)
+        .map_err(|error| format!("{} can't be read: {error}", path.display()))
+}
+
+/// The `message` of an execution's error.
+pub(crate) fn message_of(error: &str) -> Option<String> {
+    let error: serde_json::Value = serde_json::from_str(error).ok()?;
+    error.get("message")?.as_str().map(str::to_owned)
+}

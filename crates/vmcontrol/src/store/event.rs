@@ -1,0 +1,66 @@
+use rusqlite::{Connection, params};
+use uuid::Uuid;
+use vmapi_types::{Event, EventType, Timestamp};
+
+use super::StoreError;
+use super::session::raw_json;
+use super::template::corrupt;
+
+/// Appends events of one execution, which must be stored already.
+pub(crate) fn append(
+    connection: &Connection,
+    execution_id: Uuid,
+    events: &[Event],
+) -> Result<(), StoreError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let number: i64 = connection
+        .prepare_cached("SELECT n FROM execution WHERE id = ?")?
+        .query_row([execution_id.to_string()], |row| row.get(0))?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO event (execution_n, seq, ts, type, payload) VALUES (?, ?, ?, ?, ?)",
+    )?;
+    for event in events {
+        insert.execute(params![
+            number,
+            event.seq,
+            event.ts.as_micros(),
+            event.kind.as_str(),
+            event.payload.get(),
+        ])?;
+    }
+    Ok(())
+}
+
+/// The events of an execution with a `seq` above `after_seq`, in order.
+pub(crate) fn list(
+    connection: &Connection,
+    execution_id: Uuid,
+    after_seq: u64,
+) -> Result<Vec<Event>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, ts, type, payload FROM event
+         WHERE execution_n = (SELECT n FROM execution WHERE id = ?) AND seq > ? ORDER BY seq",
+    )?;
+    let after = i64::try_from(after_seq).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![execution_id.to_string(), after], |row| {
+        Ok((
+            row.get(0)?,
+            row.get(1)?,
+            row.get::<_, String>(2)?,
+            row.get(3)?,
+        ))
+    })?;
+    rows.map(|row| {
+        let (seq, micros, kind, payload) = row?;
+        Ok(Event {
+            execution_id,
+            seq,
+            ts: Timestamp::from_micros(micros),
+            kind: EventType::from_name(&kind).ok_or_else(|| corrupt("event.type", &kind))?,
+            payload: raw_json("event.payload", payload)?,
+        })
+    })
+    .collect()
+}

@@ -1,0 +1,152 @@
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+use vmapi_types::{
+    Event, Execution, ExecutionKind, ExecutionStatus, Metrics, RawJson, Timestamp,
+};
+
+use super::session::{optional_json, raw_json};
+use super::template::{corrupt, parse_id};
+use super::{StoreError, event};
+
+const COLUMNS: &str =
+    "id, session_id, kind, input, path, args, env, status, started_at, ended_at, result, error, metrics";
+
+/// How an execution ended.
+#[derive(Clone, Debug)]
+pub(crate) struct ExecutionEnd {
+    pub(crate) status: ExecutionStatus,
+    pub(crate) ended_at: Timestamp,
+    pub(crate) result: Option<RawJson>,
+    pub(crate) error: Option<RawJson>,
+    pub(crate) metrics: Metrics,
+}
+
+pub(crate) fn insert(connection: &Connection, execution: &Execution) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO execution (id, session_id, kind, input, path, args, env, status, started_at, metrics)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            execution.id.to_string(),
+            execution.session_id.to_string(),
+            execution.kind.as_str(),
+            execution.input,
+            execution.path,
+            execution.args.get(),
+            execution.env.get(),
+            execution.status.as_str(),
+            execution.started_at.as_micros(),
+            metrics_text(&execution.metrics),
+        ])?;
+    Ok(())
+}
+
+pub(crate) fn end(
+    connection: &Connection,
+    id: Uuid,
+    end: &ExecutionEnd,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE execution SET status = ?, ended_at = ?, result = ?, error = ?, metrics = ? WHERE id = ?",
+        )?
+        .execute(params![
+            end.status.as_str(),
+            end.ended_at.as_micros(),
+            end.result.as_ref().map(|json| json.get()),
+            end.error.as_ref().map(|json| json.get()),
+            metrics_text(&end.metrics),
+            id.to_string(),
+        ])?;
+    Ok(())
+}
+
+/// Ends every execution that a daemon left `running`, as an error with a last event; returns how many there were.
+pub(crate) fn settle(
+    connection: &Connection,
+    now: Timestamp,
+    error: &RawJson,
+) -> Result<usize, StoreError> {
+    let running: Vec<(String, u64)> = connection
+        .prepare(
+            "SELECT id, (SELECT coalesce(max(seq), 0) FROM event WHERE execution_n = n) FROM execution
+             WHERE status = 'running'",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, last_seq) in &running {
+        let execution_id = parse_id("execution.id", id)?;
+        let last = Event {
+            execution_id,
+            seq: last_seq + 1,
+            ts: now,
+            kind: vmapi_types::EventType::Exception,
+            payload: error.clone(),
+        };
+        event::append(connection, execution_id, &[last])?;
+        let metrics = Metrics {
+            events: last_seq + 1,
+            ..Metrics::default()
+        };
+        let ended = ExecutionEnd {
+            status: ExecutionStatus::Error,
+            ended_at: now,
+            result: None,
+            error: Some(error.clone()),
+            metrics,
+        };
+        end(connection, execution_id, &ended)?;
+    }
+    Ok(running.len())
+}
+
+pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Execution>, StoreError> {
+    let found = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM execution WHERE id = ?"))?
+        .query_row([id.to_string()], |row| Ok(execution_of(row)))
+        .optional()?;
+    found.transpose()
+}
+
+/// The newest executions of a session, at most `limit`.
+pub(crate) fn list(
+    connection: &Connection,
+    session_id: Uuid,
+    limit: u32,
+) -> Result<Vec<Execution>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM execution WHERE session_id = ? ORDER BY n DESC LIMIT ?"
+    ))?;
+    let rows = statement.query_map(params![session_id.to_string(), limit], |row| {
+        Ok(execution_of(row))
+    })?;
+    rows.map(|row| row?).collect()
+}
+
+fn execution_of(row: &Row<'_>) -> Result<Execution, StoreError> {
+    let kind: String = row.get(2)?;
+    let status: String = row.get(7)?;
+    let metrics: String = row.get(12)?;
+    Ok(Execution {
+        id: parse_id("execution.id", &row.get::<_, String>(0)?)?,
+        session_id: parse_id("execution.session_id", &row.get::<_, String>(1)?)?,
+        kind: ExecutionKind::from_name(&kind).ok_or_else(|| corrupt("execution.kind", &kind))?,
+        input: row.get(3)?,
+        path: row.get(4)?,
+        args: raw_json("execution.args", row.get(5)?)?,
+        env: raw_json("execution.env", row.get(6)?)?,
+        status: ExecutionStatus::from_name(&status)
+            .ok_or_else(|| corrupt("execution.status", &status))?,
+        started_at: Timestamp::from_micros(row.get(8)?),
+        ended_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_micros),
+        result: optional_json("execution.result", row.get(10)?)?,
+        error: optional_json("execution.error", row.get(11)?)?,
+        metrics: serde_json::from_str(&metrics)
+            .map_err(|_| corrupt("execution.metrics", &metrics))?,
+    })
+}
+
+fn metrics_text(metrics: &Metrics) -> String {
+    serde_json::to_string(metrics).expect("numbers are JSON")
+}

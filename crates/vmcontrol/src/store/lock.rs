@@ -1,0 +1,105 @@
+//! One daemon for one database.
+//!
+//! The lock is an advisory whole-file lock (`flock`) on the database file itself, held by a descriptor of its own. It
+//! leaves no file behind, the kernel drops it with the process however that ends, and it does not meet the byte-range
+//! locks that SQLite takes. The descriptor must stay open until SQLite has closed its own: closing any descriptor of the
+//! file would drop SQLite's locks.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::OpenError;
+
+/// Why the lock was not had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("the database {} is in use by {}: stop that daemon, or name another path with --db", path.display(), holder_text(*.holder))]
+    Held {
+        /// The database's path.
+        path: PathBuf,
+        /// The holder's process id, where the system tells it.
+        holder: Option<u32>,
+    },
+    /// The file system can't lock.
+    #[error("the database {} can't be locked: {source}", path.display())]
+    Failed {
+        /// The database's path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn holder_text(holder: Option<u32>) -> String {
+    holder.map_or_else(
+        || "another process".into(),
+        |pid| format!("the process {pid}"),
+    )
+}
+
+/// The lock of a database, held as long as this lives.
+pub(super) struct DatabaseLock {
+    file: File,
+}
+
+impl DatabaseLock {
+    /// Opens the file, readable by its owner alone if it has to be made, and locks it.
+    pub(super) fn acquire(path: &Path) -> Result<Self, OpenError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| open_error(path, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { file }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held {
+                path: path.to_owned(),
+                holder: holder(&file),
+            }
+            .into()),
+            Err(TryLockError::Error(source)) => Err(LockError::Failed {
+                path: path.to_owned(),
+                source,
+            }
+            .into()),
+        }
+    }
+
+    /// The locked file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+fn open_error(path: &Path, source: io::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => OpenError::NoDirectory { path },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OpenError::ReadOnly { path }
+        }
+        _ => OpenError::Io { path, source },
+    }
+}
+
+/// The process that holds a `flock` on the file, from `/proc/locks`.
+fn holder(file: &File) -> Option<u32> {
+    let inode = file.metadata().ok()?.ino().to_string();
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 4711 fd:01:131 0 EOF`
+        let mut fields = line.split_whitespace().skip(1);
+        let kind = fields.next()?;
+        let pid = fields.nth(2)?;
+        let place = fields.next()?;
+        (kind == "FLOCK" && place.rsplit(':').next() == Some(&inode))
+            .then(|| pid.parse().ok())
+            .flatten()
+    })
+}

@@ -1,0 +1,104 @@
+//! The SQLite store: every piece of SQL of the project is below this module.
+//!
+//! One thread owns the only connection that writes. It takes what has queued up, runs it in one transaction with a
+//! savepoint for each job, commits with `synchronous=FULL`, and only then answers: what has been answered is on disk,
+//! and many writers share one sync. Jobs that nobody waits for yet (the record that an execution runs, a batch of its
+//! events) may wait a moment for company, see [`writer::LAZY_DELAY`]. A few read-only connections serve queries on the
+//! blocking pool. Times are stored as whole microseconds since the Unix epoch, ids as text.
+
+mod error;
+pub(crate) mod event;
+pub(crate) mod execution;
+mod lock;
+mod open;
+mod reader;
+mod schema;
+pub(crate) mod session;
+pub(crate) mod template;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+pub use error::{OpenError, StoreError};
+pub(crate) use execution::ExecutionEnd;
+pub use lock::LockError;
+pub(crate) use writer::Pending;
+
+use reader::Readers;
+use writer::Writer;
+
+/// An open store. Clones share it; it is closed when [`close`](Self::close) has been called, or the last clone is gone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+    // Declared last: the lock goes when the connections are closed.
+    _lock: lock::DatabaseLock,
+}
+
+impl Store {
+    /// Opens the database at `path`, makes it if it is missing, brings its schema up to date and locks it for this
+    /// process. Blocks.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; the file is left as it was.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = lock::DatabaseLock::acquire(path)?;
+        let connection = open::writer(path, &lock)?;
+        let readers = Readers::open(path)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                writer: Writer::start(connection),
+                readers,
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// The path of the database file.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Commits what is queued and closes the connections; later operations fail.
+    pub async fn close(&self) {
+        self.inner.readers.close();
+        self.inner.writer.close().await;
+    }
+
+    /// Runs `job` in the next transaction and answers once that is on disk.
+    pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.writer.submit(job, false).await?.wait().await
+    }
+
+    /// Runs `job` in one of the next transactions, soon; the answer can be waited for later.
+    pub(crate) async fn write_soon<T, F>(&self, job: F) -> Result<Pending<T>, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.writer.submit(job, true).await
+    }
+
+    /// Runs `query` on a read-only connection.
+    pub(crate) async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.readers.run(query).await
+    }
+}

@@ -1,0 +1,119 @@
+//! The schema, as a list of migrations that is only ever added to.
+
+use rusqlite_migration::{M, Migrations};
+
+/// Each element takes the schema one version further; `PRAGMA user_version` counts them.
+const MIGRATIONS: &[M<'static>] = &[M::up(INITIAL)];
+
+/// The migrations, in order.
+pub(super) fn migrations() -> Migrations<'static> {
+    Migrations::from_slice(MIGRATIONS)
+}
+
+/// The newest version of the schema.
+pub(super) fn version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// A session keeps the id of its template without a foreign key: its policy is its own, and deleting the template
+/// leaves the history. Executions have a short number beside their id, so that the many events refer to them cheaply.
+const INITIAL: &str = "
+CREATE TABLE template (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    engine TEXT NOT NULL,
+    is_active INTEGER NOT NULL,
+    limits TEXT NOT NULL,
+    resolver TEXT NOT NULL,
+    runtime TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE template_module (
+    template_id TEXT NOT NULL REFERENCES template(id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    PRIMARY KEY (template_id, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE template_library (
+    n INTEGER PRIMARY KEY,
+    template_id TEXT NOT NULL REFERENCES template(id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    UNIQUE (template_id, name)
+) STRICT;
+
+CREATE TABLE capability (
+    n INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    template_id TEXT NOT NULL REFERENCES template(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    config TEXT NOT NULL,
+    UNIQUE (template_id, kind, name)
+) STRICT;
+
+CREATE TABLE startup_file (
+    n INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    template_id TEXT NOT NULL REFERENCES template(id) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    order_index INTEGER NOT NULL,
+    mode TEXT NOT NULL,
+    UNIQUE (template_id, path)
+) STRICT;
+
+CREATE TABLE session (
+    n INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    template_id TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    base_commit_oid TEXT NOT NULL,
+    worktree_path TEXT NOT NULL,
+    status TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    closed_at INTEGER,
+    last_error TEXT,
+    runtime_meta TEXT
+) STRICT;
+
+CREATE INDEX session_by_status ON session (status, n);
+
+CREATE TABLE execution (
+    n INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    session_id TEXT NOT NULL REFERENCES session(id),
+    kind TEXT NOT NULL,
+    input TEXT,
+    path TEXT,
+    args TEXT NOT NULL,
+    env TEXT NOT NULL,
+    status TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    result TEXT,
+    error TEXT,
+    metrics TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX execution_by_session ON execution (session_id, n);
+CREATE INDEX execution_running ON execution (n) WHERE status = 'running';
+
+CREATE TABLE event (
+    execution_n INTEGER NOT NULL REFERENCES execution(n),
+    seq INTEGER NOT NULL,
+    ts INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    PRIMARY KEY (execution_n, seq)
+) STRICT, WITHOUT ROWID;
+";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_migrations_are_valid() {
+        super::migrations().validate().unwrap();
+    }
+}

@@ -1,0 +1,120 @@
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+use vmapi_types::{RawJson, Session, SessionStatus, Timestamp};
+
+use super::StoreError;
+use super::template::{corrupt, parse_id};
+
+const COLUMNS: &str = "id, template_id, workspace_id, base_commit_oid, worktree_path, status, created_at, closed_at, \
+                       last_error, runtime_meta";
+
+pub(crate) fn insert(connection: &Connection, session: &Session) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO session (id, template_id, workspace_id, base_commit_oid, worktree_path, status, created_at,
+             runtime_meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            session.id.to_string(),
+            session.vm_id.to_string(),
+            session.workspace_id,
+            session.base_commit_oid,
+            session.worktree_path,
+            session.status.as_str(),
+            session.created_at.as_micros(),
+            session.runtime_meta.as_ref().map(|meta| meta.get()),
+        ])?;
+    Ok(())
+}
+
+pub(crate) fn set_ready(connection: &Connection, id: Uuid) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE session SET status = 'ready' WHERE id = ? AND status = 'starting'")?
+        .execute([id.to_string()])?;
+    Ok(())
+}
+
+/// Ends a session that has not ended yet. An earlier `last_error` stays when there is no new one.
+pub(crate) fn end(
+    connection: &Connection,
+    id: Uuid,
+    status: SessionStatus,
+    now: Timestamp,
+    last_error: Option<&str>,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE session SET status = ?, closed_at = coalesce(closed_at, ?), last_error = coalesce(?, last_error)
+             WHERE id = ? AND status <> 'closed'",
+        )?
+        .execute(params![
+            status.as_str(),
+            now.as_micros(),
+            last_error,
+            id.to_string()
+        ])?;
+    Ok(())
+}
+
+/// Closes every session that a daemon left `starting` or `ready`; returns how many there were.
+pub(crate) fn settle(
+    connection: &Connection,
+    now: Timestamp,
+    reason: &str,
+) -> Result<usize, StoreError> {
+    let settled = connection.execute(
+        "UPDATE session SET status = 'closed', closed_at = ?, last_error = ? WHERE status IN ('starting', 'ready')",
+        params![now.as_micros(), reason],
+    )?;
+    Ok(settled)
+}
+
+pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Session>, StoreError> {
+    let found = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM session WHERE id = ?"))?
+        .query_row([id.to_string()], |row| Ok(session_of(row)))
+        .optional()?;
+    found.transpose()
+}
+
+pub(crate) fn list(
+    connection: &Connection,
+    status: Option<SessionStatus>,
+) -> Result<Vec<Session>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM session WHERE ?1 IS NULL OR status = ?1 ORDER BY n DESC"
+    ))?;
+    let rows = statement.query_map([status.map(SessionStatus::as_str)], |row| {
+        Ok(session_of(row))
+    })?;
+    rows.map(|row| row?).collect()
+}
+
+fn session_of(row: &Row<'_>) -> Result<Session, StoreError> {
+    let status: String = row.get(5)?;
+    Ok(Session {
+        id: parse_id("session.id", &row.get::<_, String>(0)?)?,
+        vm_id: parse_id("session.template_id", &row.get::<_, String>(1)?)?,
+        workspace_id: row.get(2)?,
+        base_commit_oid: row.get(3)?,
+        worktree_path: row.get(4)?,
+        status: SessionStatus::from_name(&status)
+            .ok_or_else(|| corrupt("session.status", &status))?,
+        created_at: Timestamp::from_micros(row.get(6)?),
+        closed_at: row.get::<_, Option<i64>>(7)?.map(Timestamp::from_micros),
+        last_error: row.get(8)?,
+        runtime_meta: optional_json("session.runtime_meta", row.get(9)?)?,
+    })
+}
+
+pub(super) fn optional_json(
+    column: &'static str,
+    text: Option<String>,
+) -> Result<Option<RawJson>, StoreError> {
+    text.map(|text| raw_json(column, text)).transpose()
+}
+
+pub(super) fn raw_json(column: &'static str, text: String) -> Result<RawJson, StoreError> {
+    RawValue::from_string(text).map_err(|error| corrupt(column, &error.to_string()))
+}

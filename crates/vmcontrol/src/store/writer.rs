@@ -1,0 +1,195 @@
+//! The thread that owns the connection that writes.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::error::StoreError;
+
+/// How long a job that nobody waits for yet may wait for company. Short enough that a query by somebody else sees a
+/// running execution at once, long enough that a short execution needs one sync and not two.
+pub(super) const LAZY_DELAY: Duration = Duration::from_millis(20);
+
+/// How many jobs may be queued; a caller waits for a place.
+const MAX_QUEUED: usize = 1024;
+
+/// How many jobs one transaction takes, so that answers don't wait for an endless one.
+const MAX_BATCH: usize = 512;
+
+type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// Runs a job in the open transaction; without one (it failed) the job is not run.
+type Work = Box<dyn FnOnce(Option<&Connection>) -> Completion + Send>;
+
+struct Job {
+    work: Work,
+    lazy: bool,
+    place: OwnedSemaphorePermit,
+}
+
+/// The handle of the writer thread.
+pub(super) struct Writer {
+    queue: Mutex<Option<Sender<Job>>>,
+    places: Arc<Semaphore>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A write whose outcome can be waited for.
+pub(crate) struct Pending<T>(oneshot::Receiver<Result<T, StoreError>>);
+
+impl<T> Pending<T> {
+    /// Waits until the write is on disk.
+    pub(crate) async fn wait(self) -> Result<T, StoreError> {
+        self.0.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> Self {
+        let (queue, jobs) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || serve(connection, &jobs))
+            .expect("a thread can be started at start-up");
+        Self {
+            queue: Mutex::new(Some(queue)),
+            places: Arc::new(Semaphore::new(MAX_QUEUED)),
+            thread: Mutex::new(Some(thread)),
+        }
+    }
+
+    pub(super) async fn submit<T, F>(&self, job: F, lazy: bool) -> Result<Pending<T>, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        let (answer, pending) = oneshot::channel();
+        let work: Work = Box::new(move |transaction| {
+            let outcome = transaction.map(|connection| in_savepoint(connection, job));
+            Box::new(move |committed| {
+                let outcome = match outcome {
+                    Some(outcome) => outcome.and_then(|value| committed.map(|()| value)),
+                    None => Err(committed.err().unwrap_or(StoreError::Closed)),
+                };
+                // Nobody may wait any more; the write is done all the same.
+                let _ = answer.send(outcome);
+            })
+        });
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue
+            .as_ref()
+            .and_then(|queue| {
+                let job = Job {
+                    work,
+                    lazy,
+                    place,
+                };
+                queue.send(job).ok()
+            })
+            .ok_or(StoreError::Closed)?;
+        Ok(Pending(pending))
+    }
+
+    /// Commits what is queued and ends the thread.
+    pub(super) async fn close(&self) {
+        drop(take(&self.queue));
+        if let Some(thread) = take(&self.thread) {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the store's writer thread panicked");
+            }
+        }
+    }
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn in_savepoint<T>(
+    connection: &Connection,
+    job: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+    let outcome = job(connection);
+    if outcome.is_err() {
+        connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE job")?.execute([])?;
+    outcome
+}
+
+fn serve(connection: Connection, jobs: &Receiver<Job>) {
+    while let Some(batch) = next_batch(jobs) {
+        commit(&connection, batch);
+    }
+    if let Err((_, error)) = connection.close() {
+        tracing::error!(%error, "the database was not closed cleanly");
+    }
+}
+
+/// Waits for a job, then takes what else has queued up. Lazy jobs alone wait for a moment for an urgent one.
+fn next_batch(jobs: &Receiver<Job>) -> Option<Vec<Job>> {
+    let first = jobs.recv().ok()?;
+    let deadline = Instant::now() + LAZY_DELAY;
+    let mut urgent = !first.lazy;
+    let mut batch = vec![first];
+    while batch.len() < MAX_BATCH {
+        let wait = if urgent {
+            Duration::ZERO
+        } else {
+            deadline.saturating_duration_since(Instant::now())
+        };
+        match jobs.recv_timeout(wait) {
+            Ok(job) => {
+                urgent |= !job.lazy;
+                batch.push(job);
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    Some(batch)
+}
+
+/// Runs a batch in one transaction and answers all of it.
+fn commit(connection: &Connection, batch: Vec<Job>) {
+    let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
+    let begun = run("BEGIN IMMEDIATE");
+    let mut places = Vec::with_capacity(batch.len());
+    let mut completions: Vec<Completion> = Vec::with_capacity(batch.len());
+    for Job { work, place, .. } in batch {
+        // After some errors (a full disk) SQLite has rolled the transaction back by itself: what comes after it must
+        // not run outside one.
+        let open = begun.is_ok() && !connection.is_autocommit();
+        places.push(place);
+        completions.push(work(open.then_some(connection)));
+    }
+    let committed = match begun {
+        Ok(()) if connection.is_autocommit() => Err(StoreError::Unreachable(
+            "a write failed and took its transaction with it".into(),
+        )),
+        Ok(()) => run("COMMIT").map_err(StoreError::from),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = &committed {
+        tracing::error!(%error, "a transaction of the store failed");
+        if !connection.is_autocommit()
+            && let Err(error) = run("ROLLBACK")
+        {
+            tracing::error!(%error, "a failed transaction could not be rolled back");
+        }
+    }
+    for completion in completions {
+        completion(match &committed {
+            Ok(()) => Ok(()),
+            Err(error) => Err(StoreError::Unreachable(error.to_string())),
+        });
+    }
+}

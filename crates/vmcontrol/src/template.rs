@@ -1,0 +1,370 @@
+//! Templates and what belongs to them.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+use vmapi_types::{
+    Capability, Limits, Resolver, RuntimeSettings, Settings, StartupFile, Template,
+    TemplateDetails, Timestamp,
+};
+
+use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
+use crate::store::template::{self as rows, NameList};
+use crate::store::StoreError;
+use crate::{Control, Error, Result};
+
+/// The longest name of anything, in bytes.
+const MAX_NAME_BYTES: usize = 256;
+
+/// A capability to add.
+#[derive(Clone, Debug)]
+pub struct NewCapability {
+    /// One of [`CAPABILITY_KINDS`].
+    pub kind: String,
+    /// What it is about.
+    pub name: String,
+    /// Whether it gives or takes away.
+    pub enabled: bool,
+    /// Its configuration.
+    pub config: Map<String, Value>,
+}
+
+/// A startup file to add.
+#[derive(Clone, Debug)]
+pub struct NewStartupFile {
+    /// The path in the worktree.
+    pub path: String,
+    /// The place in the order.
+    pub order_index: i64,
+    /// One of [`STARTUP_MODES`].
+    pub mode: String,
+}
+
+impl Control {
+    /// Makes a template with default settings.
+    ///
+    /// # Errors
+    /// [`Error::Validation`], [`Error::EngineUnsupported`], [`Error::TemplateExists`].
+    pub async fn create_template(&self, name: String, engine: Option<String>) -> Result<Template> {
+        check_name("name", &name)?;
+        let engine = engine.unwrap_or_else(|| catalog::DEFAULT_ENGINE.into());
+        self.resolve_engine(&engine)?;
+        let now = Timestamp::now();
+        let template = Template {
+            id: Uuid::new_v4(),
+            name: name.clone(),
+            engine,
+            is_active: true,
+            exposed_modules: Vec::new(),
+            libraries: Vec::new(),
+            created_at: now,
+            updated_at: now,
+        };
+        let settings = Settings {
+            vm_id: template.id,
+            limits: Limits::default(),
+            resolver: Resolver::default(),
+            runtime: RuntimeSettings::default(),
+        };
+        let row = template.clone();
+        self.store()
+            .write(move |connection| rows::insert(connection, &row, &settings))
+            .await
+            .map_err(|error| conflict(error, || Error::TemplateExists { name }))?;
+        Ok(template)
+    }
+
+    /// All templates, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list_templates(&self) -> Result<Vec<Template>> {
+        Ok(self.store().read(rows::list).await?)
+    }
+
+    /// A template with all that belongs to it.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`].
+    pub async fn get_template(&self, id: Uuid) -> Result<TemplateDetails> {
+        self.store()
+            .read(move |connection| rows::details(connection, id))
+            .await?
+            .ok_or(Error::TemplateNotFound { template_id: id })
+    }
+
+    /// Deletes a template. Its live sessions go on, and history stays.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`].
+    pub async fn delete_template(&self, id: Uuid) -> Result<()> {
+        let deleted = self
+            .store()
+            .write(move |connection| rows::delete(connection, id))
+            .await?;
+        found(deleted, id)
+    }
+
+    /// Adds a capability.
+    ///
+    /// # Errors
+    /// [`Error::Validation`], [`Error::ModuleNotAllowed`], [`Error::TemplateNotFound`], [`Error::CapabilityExists`].
+    pub async fn add_capability(&self, id: Uuid, new: NewCapability) -> Result<Capability> {
+        if !CAPABILITY_KINDS.contains(&new.kind.as_str()) {
+            return Err(Error::validation(format!(
+                "kind must be one of {CAPABILITY_KINDS:?}, not {:?}",
+                new.kind
+            )));
+        }
+        check_name("name", &new.name)?;
+        if new.kind == "module" {
+            check_module(&new.name)?;
+        }
+        let capability = Capability {
+            id: Uuid::new_v4(),
+            vm_id: id,
+            kind: new.kind,
+            name: new.name,
+            enabled: new.enabled,
+            config: new.config,
+        };
+        let row = capability.clone();
+        self.change(id, move |connection| {
+            rows::insert_capability(connection, &row)
+        })
+        .await
+        .map_err(|error| {
+            conflict(error, || Error::CapabilityExists {
+                template_id: id,
+                kind: capability.kind.clone(),
+                name: capability.name.clone(),
+            })
+        })
+        .and_then(|touched| found(touched, id))?;
+        Ok(capability)
+    }
+
+    /// The capabilities of a template, in the order they were added.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`].
+    pub async fn list_capabilities(&self, id: Uuid) -> Result<Vec<Capability>> {
+        Ok(self.get_template(id).await?.capabilities)
+    }
+
+    /// Adds a startup file.
+    ///
+    /// # Errors
+    /// [`Error::Validation`], [`Error::StartupModeUnsupported`], [`Error::InvalidPath`], [`Error::TemplateNotFound`],
+    /// [`Error::StartupFileExists`].
+    pub async fn add_startup_file(&self, id: Uuid, new: NewStartupFile) -> Result<StartupFile> {
+        if !STARTUP_MODES.contains(&new.mode.as_str()) {
+            return Err(Error::StartupModeUnsupported {
+                requested: new.mode,
+                supported: STARTUP_MODES,
+            });
+        }
+        check_startup_path(&new.path)?;
+        let file = StartupFile {
+            id: Uuid::new_v4(),
+            vm_id: id,
+            path: new.path,
+            order_index: new.order_index,
+            mode: new.mode,
+        };
+        let row = file.clone();
+        self.change(id, move |connection| {
+            rows::insert_startup_file(connection, &row)
+        })
+        .await
+        .map_err(|error| {
+            conflict(error, || Error::StartupFileExists {
+                template_id: id,
+                path: file.path.clone(),
+            })
+        })
+        .and_then(|touched| found(touched, id))?;
+        Ok(file)
+    }
+
+    /// The startup files of a template, in the order they run.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`].
+    pub async fn list_startup_files(&self, id: Uuid) -> Result<Vec<StartupFile>> {
+        Ok(self.get_template(id).await?.startup_files)
+    }
+
+    /// Gives a template's scripts a native module. Adding it twice succeeds.
+    ///
+    /// # Errors
+    /// [`Error::ModuleNotAllowed`], [`Error::TemplateNotFound`].
+    pub async fn add_module(&self, id: Uuid, name: String) -> Result<()> {
+        check_module(&name)?;
+        self.change_names(id, NameList::Modules, name, true).await
+    }
+
+    /// Takes a native module away. Removing one that is not there succeeds.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`].
+    pub async fn remove_module(&self, id: Uuid, name: String) -> Result<()> {
+        self.change_names(id, NameList::Modules, name, false).await
+    }
+
+    /// The native modules of a template, sorted.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`].
+    pub async fn list_modules(&self, id: Uuid) -> Result<Vec<String>> {
+        Ok(self.get_template(id).await?.template.exposed_modules)
+    }
+
+    /// Lets a template's sessions load a library. Adding it twice succeeds.
+    ///
+    /// # Errors
+    /// [`Error::Validation`], [`Error::TemplateNotFound`].
+    pub async fn add_library(&self, id: Uuid, name: String) -> Result<()> {
+        if !catalog::is_library_name(&name) {
+            return Err(Error::validation(format!(
+                "name {name:?} is not the name of a library: use <id>-<version> as in lodash-4.17.21"
+            )));
+        }
+        self.change_names(id, NameList::Libraries, name, true).await
+    }
+
+    /// Takes a library away. Removing one that is not there succeeds.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`].
+    pub async fn remove_library(&self, id: Uuid, name: String) -> Result<()> {
+        self.change_names(id, NameList::Libraries, name, false)
+            .await
+    }
+
+    /// The libraries of a template, in the order they load.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`].
+    pub async fn list_libraries(&self, id: Uuid) -> Result<Vec<String>> {
+        Ok(self.get_template(id).await?.template.libraries)
+    }
+
+    /// The built-in engine that a template's engine name means.
+    pub(crate) fn resolve_engine(&self, name: &str) -> Result<String> {
+        let built_in = self.inner().runtime.engines();
+        let meant = match name {
+            DEFAULT_ENGINE_ALIAS => catalog::DEFAULT_ENGINE,
+            name => name,
+        };
+        if built_in.contains(&meant) {
+            return Ok(meant.to_owned());
+        }
+        let supported = built_in.iter().copied().chain([DEFAULT_ENGINE_ALIAS]);
+        Err(Error::EngineUnsupported {
+            requested: name.to_owned(),
+            supported: supported.map(str::to_owned).collect(),
+        })
+    }
+
+    async fn change_names(
+        &self,
+        id: Uuid,
+        list: NameList,
+        name: String,
+        present: bool,
+    ) -> Result<()> {
+        check_name("name", &name)?;
+        let touched = self
+            .change(id, move |connection| {
+                if present {
+                    rows::add_name(connection, list, id, &name)
+                } else {
+                    rows::remove_name(connection, list, id, &name)
+                }
+            })
+            .await?;
+        found(touched, id)
+    }
+
+    /// Changes what belongs to a template; says whether there is one.
+    async fn change<F>(&self, id: Uuid, change: F) -> std::result::Result<bool, StoreError>
+    where
+        F: FnOnce(&rusqlite::Connection) -> std::result::Result<(), StoreError> + Send + 'static,
+    {
+        self.store()
+            .write(move |connection| {
+                let touched = rows::touch(connection, id, Timestamp::now())?;
+                if touched {
+                    change(connection)?;
+                }
+                Ok(touched)
+            })
+            .await
+    }
+}
+
+fn found(found: bool, id: Uuid) -> Result<()> {
+    if found {
+        Ok(())
+    } else {
+        Err(Error::TemplateNotFound { template_id: id })
+    }
+}
+
+fn conflict(error: StoreError, taken: impl FnOnce() -> Error) -> Error {
+    if error.is_conflict() {
+        taken()
+    } else {
+        error.into()
+    }
+}
+
+pub(crate) fn check_name(field: &str, value: &str) -> Result<()> {
+    if value.trim().is_empty() {
+        return Err(Error::validation(format!("{field} is required")));
+    }
+    if value.len() > MAX_NAME_BYTES {
+        return Err(Error::validation(format!(
+            "{field} is longer than {MAX_NAME_BYTES} bytes"
+        )));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(Error::validation(format!(
+            "{field} contains a control character"
+        )));
+    }
+    Ok(())
+}
+
+fn check_module(name: &str) -> Result<()> {
+    check_name("name", name)?;
+    let reason = if catalog::is_built_in(name) {
+        "it is a JavaScript built-in, which every session has".to_owned()
+    } else if catalog::is_native_module(name) {
+        return Ok(());
+    } else {
+        let names: Vec<_> = NATIVE_MODULES.iter().map(|module| module.name).collect();
+        format!("there is no such native module, only {}", names.join(", "))
+    };
+    Err(Error::ModuleNotAllowed {
+        name: name.to_owned(),
+        reason,
+    })
+}
+
+/// What can be said of a startup file's path before there is a worktree.
+fn check_startup_path(path: &str) -> Result<()> {
+    if path.is_empty() {
+        return Err(Error::validation("path is required"));
+    }
+    let climbs = std::path::Path::new(path)
+        .components()
+        .any(|part| part == std::path::Component::ParentDir);
+    if climbs || path.contains('\0') {
+        return Err(Error::InvalidPath {
+            path: path.to_owned(),
+            reason: "`..` and NUL are not allowed".into(),
+        });
+    }
+    Ok(())
+}

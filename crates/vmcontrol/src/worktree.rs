@@ -1,0 +1,254 @@
+//! The one directory that a session's files come from.
+//!
+//! Every access goes through a directory handle and `cap-std`, which resolves each path component below the handle
+//! (with `openat2` where the kernel has it): no `..`, absolute path or symbolic link leads outside, and nothing that is
+//! swapped during a call does.
+
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+
+use crate::Error;
+
+/// Opening a FIFO must not wait for a writer: `O_NONBLOCK` on Linux and the BSDs of today.
+#[cfg(target_os = "linux")]
+const O_NONBLOCK: i32 = 0o4000;
+#[cfg(not(target_os = "linux"))]
+const O_NONBLOCK: i32 = 0x0004;
+
+/// An open worktree.
+#[derive(Debug)]
+pub struct Worktree {
+    path: PathBuf,
+    canonical: PathBuf,
+    dir: Dir,
+}
+
+/// Why a file of the worktree could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The path does not name something inside the worktree.
+    #[error("{0}")]
+    Outside(String),
+    /// The file is larger than it may be.
+    #[error("the file is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The operating system said no.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        // cap-std answers an escape with an error of its own, which has no code of the operating system.
+        if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
+            Self::Outside("it leads outside the worktree".into())
+        } else {
+            Self::Io(error)
+        }
+    }
+}
+
+impl Worktree {
+    /// Opens the directory at an absolute path.
+    ///
+    /// # Errors
+    /// [`Error::WorktreeInvalid`] when the path is not absolute, does not exist or is not a directory.
+    pub fn open(path: &str) -> Result<Self, Error> {
+        let invalid = |reason: String| Error::WorktreeInvalid {
+            path: path.to_owned(),
+            reason,
+        };
+        if !Path::new(path).is_absolute() {
+            return Err(invalid("it is not an absolute path".into()));
+        }
+        let canonical = Path::new(path)
+            .canonicalize()
+            .map_err(|error| invalid(error.to_string()))?;
+        if !canonical.is_dir() {
+            return Err(invalid("it is not a directory".into()));
+        }
+        let dir = Dir::open_ambient_dir(&canonical, ambient_authority())
+            .map_err(|error| invalid(error.to_string()))?;
+        Ok(Self {
+            path: path.into(),
+            canonical,
+            dir,
+        })
+    }
+
+    /// The directory's absolute path, without symbolic links.
+    pub fn path(&self) -> &Path {
+        &self.canonical
+    }
+
+    /// The handle that everything inside is reached through.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The path below the worktree that `path` names: relative paths are inside, absolute ones must be.
+    ///
+    /// # Errors
+    /// [`FileError::Outside`] for an empty path, `..`, a NUL, and an absolute path elsewhere.
+    pub fn relative(&self, path: &str) -> Result<PathBuf, FileError> {
+        let outside = |reason: &str| Err(FileError::Outside(reason.into()));
+        if path.is_empty() {
+            return outside("it is empty");
+        }
+        if path.contains('\0') {
+            return outside("it contains a NUL");
+        }
+        let below = match Path::new(path) {
+            absolute if absolute.is_absolute() => {
+                let stripped = absolute
+                    .strip_prefix(&self.path)
+                    .or_else(|_| absolute.strip_prefix(&self.canonical));
+                match stripped {
+                    Ok(below) => below,
+                    Err(_) => return outside("it is an absolute path outside the worktree"),
+                }
+            }
+            relative => relative,
+        };
+        let mut clean = PathBuf::new();
+        for component in below.components() {
+            match component {
+                Component::Normal(name) => clean.push(name),
+                Component::CurDir => {}
+                Component::ParentDir => return outside("`..` is not allowed"),
+                Component::RootDir | Component::Prefix(_) => return outside("it is absolute"),
+            }
+        }
+        if clean.as_os_str().is_empty() {
+            clean.push(".");
+        }
+        Ok(clean)
+    }
+
+    /// Reads a regular file of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say; a directory, FIFO or device is `Outside`'s kin: not a file to read.
+    pub fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+        let below = self.relative(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(O_NONBLOCK);
+        let file = self.dir.open_with(&below, &options)?;
+        if !file.metadata()?.is_file() {
+            return Err(FileError::Outside("it is not a regular file".into()));
+        }
+        let mut bytes = Vec::new();
+        file.take(max_bytes + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > max_bytes {
+            return Err(FileError::TooLarge(max_bytes));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a script: as [`read`](Self::read), with what is not valid UTF-8 replaced.
+    ///
+    /// # Errors
+    /// [`Error::FileNotFound`], [`Error::InvalidPath`] or [`Error::FileTooLarge`].
+    pub fn read_script(&self, path: &str, max_bytes: u64) -> Result<String, Error> {
+        let invalid = |reason: String| Error::InvalidPath {
+            path: path.to_owned(),
+            reason,
+        };
+        match self.read(path, max_bytes) {
+            Ok(bytes) => Ok(String::from_utf8(bytes)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())),
+            Err(FileError::Outside(reason)) => Err(invalid(reason)),
+            Err(FileError::TooLarge(limit_bytes)) => Err(Error::FileTooLarge {
+                path: path.to_owned(),
+                limit_bytes,
+            }),
+            Err(FileError::Io(error)) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    Err(Error::FileNotFound {
+                        path: path.to_owned(),
+                    })
+                }
+                _ => Err(invalid(error.to_string())),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn worktree() -> (tempfile::TempDir, Worktree) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("tree")).unwrap();
+        std::fs::write(dir.path().join("secret"), "secret").unwrap();
+        std::fs::write(dir.path().join("tree/a.js"), "1").unwrap();
+        let tree = Worktree::open(dir.path().join("tree").to_str().unwrap()).unwrap();
+        (dir, tree)
+    }
+
+    #[test]
+    fn files_inside_are_read_by_relative_and_by_absolute_path() {
+        let (dir, tree) = worktree();
+        assert_eq!(tree.read_script("./a.js", 10).unwrap(), "1");
+        let absolute = dir.path().join("tree/a.js");
+        assert_eq!(
+            tree.read_script(absolute.to_str().unwrap(), 10).unwrap(),
+            "1"
+        );
+    }
+
+    #[test]
+    fn nothing_outside_is_read() {
+        let (dir, tree) = worktree();
+        let secret = dir.path().join("secret");
+        std::os::unix::fs::symlink(&secret, dir.path().join("tree/link")).unwrap();
+        std::os::unix::fs::symlink("..", dir.path().join("tree/up")).unwrap();
+        for path in [
+            "../secret",
+            "x/../../secret",
+            secret.to_str().unwrap(),
+            "link",
+            "up/secret",
+            "/proc/self/root/etc/passwd",
+            "",
+            "a\0b",
+            ".",
+        ] {
+            assert!(
+                matches!(
+                    tree.read_script(path, 100),
+                    Err(Error::InvalidPath { .. })
+                ),
+                "{path:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_file_and_a_long_one_are_told_apart() {
+        let (_dir, tree) = worktree();
+        assert!(matches!(
+            tree.read_script("b.js", 10),
+            Err(Error::FileNotFound { .. })
+        ));
+        assert!(matches!(
+            tree.read_script("a.js", 0),
+            Err(Error::FileTooLarge { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn a_relative_path_never_climbs(path in "[./a\\\\~]{0,24}") {
+            let (_dir, tree) = worktree();
+            if let Ok(below) = tree.relative(&path) {
+                prop_assert!(below.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)));
+            }
+        }
+    }
+}
