@@ -4,7 +4,7 @@
 //! (with `openat2` where the kernel has it): no `..`, absolute path or symbolic link leads outside, and nothing that is
 //! swapped during a call does.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -146,6 +146,40 @@ impl Worktree {
             return Err(FileError::TooLarge(max_bytes));
         }
         Ok(bytes)
+    }
+
+    /// Replaces what a regular file holds, or makes it.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say.
+    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
+        let below = self.relative(path)?;
+        let mut options = OpenOptions::new();
+        // It is cut short only once it is known to be a regular file.
+        options.write(true).create(true).custom_flags(O_NONBLOCK);
+        let mut file = self.dir.open_with(&below, &options)?;
+        if !file.metadata()?.is_file() {
+            return Err(FileError::Outside("it is not a regular file".into()));
+        }
+        file.set_len(0)?;
+        file.write_all(bytes)?;
+        Ok(())
+    }
+
+    /// The absolute path of a file that may not exist yet, with every link on the way to it resolved below the
+    /// worktree: for libraries that take nothing but a path.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say.
+    pub fn real_path(&self, below: &Path) -> Result<PathBuf, FileError> {
+        let name = below
+            .file_name()
+            .ok_or_else(|| FileError::Outside("it names no file".into()))?;
+        let parent = match below.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => self.dir.canonicalize(parent)?,
+            _ => PathBuf::new(),
+        };
+        Ok(self.canonical.join(parent).join(name))
     }
 
     /// Reads a script: as [`read`](Self::read), with what is not valid UTF-8 replaced.

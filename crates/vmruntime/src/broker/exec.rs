@@ -1,0 +1,141 @@
+//! `exec`: commands of the host, run in the worktree.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+use vmcontrol::Worktree;
+
+use super::{answer, args, unknown_function};
+use crate::protocol::{HostCall, HostError, HostReply};
+
+/// The most output that one command can hand to a script, in bytes.
+const MAX_OUTPUT_BYTES: u64 = 8 * 1024 * 1024;
+
+const USAGE: &str = "run(command, [args])";
+
+/// What a command sees of the daemon's environment.
+const PASSED_ON: &[&str] = &["PATH", "HOME", "LANG", "TZ"];
+
+pub(super) async fn call(worktree: &Worktree, call: &HostCall) -> HostReply {
+    match call.function.as_str() {
+        "run" => run(worktree, call).await,
+        _ => Err(unknown_function(call)),
+    }
+}
+
+async fn run(worktree: &Worktree, call: &HostCall) -> HostReply {
+    let given: Vec<Value> = args(call, USAGE)?;
+    let (program, arguments) = command_of(&given)?;
+    let mut command = Command::new(program);
+    command
+        .args(&arguments)
+        .current_dir(worktree.path())
+        .env_clear()
+        .envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let failed = |message: String| HostError {
+        code: None,
+        message: format!("exec.run({program:?}): {message}"),
+    };
+    let mut child = command.spawn().map_err(|error| HostError {
+        code: (error.kind() == std::io::ErrorKind::NotFound).then(|| "ENOENT".into()),
+        message: format!("exec.run({program:?}): {error}"),
+    })?;
+    let group = Group::of(&child);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let output = combined(stdout, stderr)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    let status = child
+        .wait()
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    drop(group);
+    let text = String::from_utf8_lossy(&output);
+    if output.len() as u64 > MAX_OUTPUT_BYTES {
+        return Err(failed(format!("more than {MAX_OUTPUT_BYTES} bytes of output")));
+    }
+    if !status.success() {
+        return Err(failed(format!("{status}\n{text}").trim_end().to_owned()));
+    }
+    answer(&text)
+}
+
+/// Kills a command and whatever it started when it goes out of scope: the run has ended.
+struct Group(Option<nix::unistd::Pid>);
+
+impl Group {
+    fn of(child: &tokio::process::Child) -> Self {
+        let pid = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(pid.map(nix::unistd::Pid::from_raw))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Nothing may be left of the group.
+            let _ = nix::sys::signal::killpg(leader, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+}
+
+/// What a command writes to both streams, in the order it comes, up to a byte more than it may.
+async fn combined(
+    stdout: Option<impl AsyncRead + Unpin>,
+    stderr: Option<impl AsyncRead + Unpin>,
+) -> std::io::Result<Vec<u8>> {
+    let (mut stdout, mut stderr) = (stdout, stderr);
+    let (mut from_stdout, mut from_stderr) = (vec![0; 8192], vec![0; 8192]);
+    let mut output = Vec::new();
+    while (stdout.is_some() || stderr.is_some()) && output.len() as u64 <= MAX_OUTPUT_BYTES {
+        tokio::select! {
+            length = read(&mut stdout, &mut from_stdout) => {
+                let length = length?;
+                output.extend_from_slice(&from_stdout[..length]);
+                if length == 0 {
+                    stdout = None;
+                }
+            }
+            length = read(&mut stderr, &mut from_stderr) => {
+                let length = length?;
+                output.extend_from_slice(&from_stderr[..length]);
+                if length == 0 {
+                    stderr = None;
+                }
+            }
+        }
+    }
+    Ok(output)
+}
+
+/// Reads from a stream; waits for ever once it has ended.
+async fn read(stream: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> std::io::Result<usize> {
+    match stream {
+        Some(stream) => stream.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn command_of(given: &[Value]) -> Result<(&str, Vec<&str>), HostError> {
+    let wrong = || HostError {
+        code: Some("ERR_INVALID_ARG_TYPE".into()),
+        message: format!("use exec.{USAGE} with strings"),
+    };
+    let program = given.first().and_then(Value::as_str).ok_or_else(wrong)?;
+    let arguments = match given.get(1) {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(arguments)) => arguments
+            .iter()
+            .map(|argument| argument.as_str().ok_or_else(wrong))
+            .collect::<Result<_, _>>()?,
+        Some(_) => return Err(wrong()),
+    };
+    Ok((program, arguments))
+}

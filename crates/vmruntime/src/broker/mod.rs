@@ -1,0 +1,100 @@
+//! The broker: what scripts do to the world, done by the daemon on their behalf.
+//!
+//! A session process can do nothing itself. It asks, and the broker checks the session's policy for every single call:
+//! what the session process believes to be allowed counts for nothing here.
+
+mod database;
+mod exec;
+mod fs;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::to_raw_value;
+use vmcontrol::{Policy, Worktree};
+
+use crate::protocol::{HostCall, HostError, HostReply};
+use database::Database;
+
+/// The broker of one session.
+pub(crate) struct Broker {
+    policy: Arc<Policy>,
+    worktree: Arc<Worktree>,
+    database: Arc<Mutex<Database>>,
+}
+
+impl Broker {
+    /// For a session with this policy, on this worktree.
+    pub(crate) fn new(policy: Arc<Policy>, worktree: Arc<Worktree>) -> Self {
+        Self {
+            policy,
+            database: Arc::new(Mutex::new(Database::new(Arc::clone(&worktree)))),
+            worktree,
+        }
+    }
+
+    /// Does what a script asks for. Dropping the future ends a command that it runs.
+    pub(crate) async fn call(&self, call: HostCall) -> HostReply {
+        if !self.policy.modules.contains(&call.module) {
+            return Err(HostError {
+                code: Some("EACCES".into()),
+                message: format!("module {:?} is not given by the template", call.module),
+            });
+        }
+        match call.module.as_str() {
+            "fs" => {
+                let worktree = Arc::clone(&self.worktree);
+                blocking(move || fs::call(&worktree, &call)).await
+            }
+            "database" => {
+                let database = Arc::clone(&self.database);
+                blocking(move || {
+                    let mut database = database.lock().unwrap_or_else(PoisonError::into_inner);
+                    database.call(&call)
+                })
+                .await
+            }
+            "exec" => exec::call(&self.worktree, &call).await,
+            _ => Err(unknown_function(&call)),
+        }
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> HostReply + Send + 'static) -> HostReply {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(HostError {
+                code: None,
+                message: format!("the service failed: {error}"),
+            })
+        })
+}
+
+/// The arguments of a call.
+fn args<T: DeserializeOwned>(call: &HostCall, usage: &str) -> Result<T, HostError> {
+    serde_json::from_str(call.args.get()).map_err(|_| HostError {
+        code: Some("ERR_INVALID_ARG_TYPE".into()),
+        message: format!("use {}.{usage}", call.module),
+    })
+}
+
+fn answer(value: &impl Serialize) -> HostReply {
+    to_raw_value(value).map_err(|error| HostError {
+        code: None,
+        message: error.to_string(),
+    })
+}
+
+fn done() -> HostReply {
+    answer(&Value::Null)
+}
+
+fn unknown_function(call: &HostCall) -> HostError {
+    HostError {
+        code: None,
+        message: format!("module {} has no function {}", call.module, call.function),
+    }
+}

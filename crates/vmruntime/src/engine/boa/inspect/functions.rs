@@ -1,0 +1,112 @@
+//! How functions and classes are written: `[Function: f]`, `[class A extends B]`.
+
+use boa_engine::{Context, JsObject, builtins::function::OrdinaryFunction, js_string};
+
+use super::{
+    Inspector,
+    names::{self, Names},
+    properties::{self, Slot},
+};
+
+/// The text in brackets that stands for a function.
+pub(super) fn base(
+    inspector: &Inspector,
+    function: &JsObject,
+    names: &Names,
+    context: &mut Context,
+) -> String {
+    if is_class(inspector, function, context) {
+        return class_base(function, names, context);
+    }
+    let flavour = flavour(function, context);
+    let mut base = format!("[{flavour}");
+    if names.constructor.is_none() {
+        base.push_str(" (null prototype)");
+    }
+    let name = names::function_name(function, context);
+    if name.is_empty() {
+        base.push_str(" (anonymous)]");
+    } else {
+        base.push_str(": ");
+        base.push_str(&name);
+        base.push(']');
+    }
+    if let Some(constructor) = &names.constructor
+        && constructor != flavour
+    {
+        base.push(' ');
+        base.push_str(constructor);
+    }
+    if !names.tag.is_empty() && !names.constructor_is(&names.tag) {
+        base.push_str(&format!(" [{}]", names.tag));
+    }
+    base
+}
+
+/// The engine keeps no source for a class, and its `prototype` cannot be overwritten. Either alone
+/// could be true of a function as well.
+fn is_class(inspector: &Inspector, function: &JsObject, context: &mut Context) -> bool {
+    if !function.is::<OrdinaryFunction>() {
+        return false;
+    }
+    let prototype = properties::own(function, &js_string!("prototype").into(), context);
+    if prototype.is_none_or(|prototype| prototype.writable) {
+        return false;
+    }
+    let text = inspector.intrinsics.function_text(function, context);
+    text.is_some_and(|text| text.starts_with("class") || text.ends_with("{ [native code] }"))
+}
+
+fn class_base(class: &JsObject, names: &Names, context: &mut Context) -> String {
+    let has_name = properties::own(class, &js_string!("name").into(), context).is_some();
+    let name = names::function_name(class, context);
+    let mut base = if has_name && !name.is_empty() {
+        format!("[class {name}")
+    } else {
+        "[class (anonymous)".to_owned()
+    };
+    let constructor = names.constructor.as_deref();
+    if let Some(constructor) = constructor.filter(|name| *name != "Function") {
+        base.push_str(&format!(" [{constructor}]"));
+    }
+    if !names.tag.is_empty() && constructor != Some(&names.tag) {
+        base.push_str(&format!(" [{}]", names.tag));
+    }
+    if constructor.is_none() {
+        base.push_str(" extends [null prototype]");
+    } else if let Some(parent) = properties::parent(class) {
+        let name = names::function_name(&parent, context);
+        if !name.is_empty() {
+            base.push_str(&format!(" extends {name}"));
+        }
+    }
+    base.push(']');
+    base
+}
+
+/// Tells async functions and generators by the built-in prototype they inherit from.
+fn flavour(function: &JsObject, context: &mut Context) -> &'static str {
+    let constructors = context.intrinsics().constructors();
+    let known = [
+        (constructors.async_function(), "AsyncFunction"),
+        (constructors.generator_function(), "GeneratorFunction"),
+        (
+            constructors.async_generator_function(),
+            "AsyncGeneratorFunction",
+        ),
+    ];
+    known
+        .into_iter()
+        .find(|(constructor, _)| properties::inherits(function, &constructor.prototype()))
+        .map_or("Function", |(_, name)| name)
+}
+
+/// What an accessor is shown as.
+pub(super) fn accessor_label(slot: &Slot) -> Option<&'static str> {
+    match slot {
+        Slot::Value(_) => None,
+        Slot::Getter => Some("[Getter]"),
+        Slot::Setter => Some("[Setter]"),
+        Slot::GetterSetter => Some("[Getter/Setter]"),
+    }
+}

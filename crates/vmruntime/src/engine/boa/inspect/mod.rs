@@ -1,0 +1,189 @@
+//! Values as text, for people and for the API: what Node's `util.inspect` and `util.format` print,
+//! the name of a value's type, its JSON, and what is reported of an exception.
+//!
+//! Nothing here runs code of a script unless its documentation says so. Accessors are named and not
+//! called. A proxy is written as `Proxy {}`: the engine does not give away its target, and any
+//! other look at it would run a trap.
+
+mod describe;
+mod entries;
+mod errors;
+mod format;
+mod formatter;
+mod functions;
+mod intrinsics;
+mod json;
+mod kind;
+mod layout;
+mod names;
+mod properties;
+mod stack;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use boa_engine::{Context, Finalize, JsResult, JsString, JsValue, Trace};
+
+use formatter::Formatter;
+use intrinsics::Intrinsics;
+use kind::Kind;
+
+pub(crate) use self::{errors::Thrown, json::Json, stack::Frame};
+
+/// How a value is inspected.
+#[derive(Clone, Debug)]
+pub(crate) struct InspectOptions {
+    /// How many levels of nesting are listed; `None` for all of them, up to a fixed limit.
+    pub(crate) depth: Option<usize>,
+    /// Whether properties that are not enumerable are listed.
+    pub(crate) show_hidden: bool,
+    /// Whether not even the outermost object is listed.
+    pub(crate) closed: bool,
+    pub(crate) max_array_length: usize,
+    /// In UTF-16 code units.
+    pub(crate) max_string_length: usize,
+    /// The length of a line that is broken.
+    pub(crate) break_length: usize,
+}
+
+impl Default for InspectOptions {
+    fn default() -> Self {
+        Self {
+            depth: Some(2),
+            show_hidden: false,
+            closed: false,
+            max_array_length: 100,
+            max_string_length: 10_000,
+            break_length: 80,
+        }
+    }
+}
+
+/// Turns values into text. Made before any script runs, so that nothing a script overwrites
+/// changes what it prints.
+#[derive(Clone, Trace, Finalize)]
+pub(crate) struct Inspector {
+    intrinsics: Intrinsics,
+}
+
+impl Inspector {
+    /// Takes what is needed from a context in which no script has run.
+    pub(crate) fn new(context: &mut Context) -> JsResult<Self> {
+        Ok(Self {
+            intrinsics: Intrinsics::new(context)?,
+        })
+    }
+
+    /// What `util.inspect(value)` gives.
+    pub(crate) fn inspect(&self, value: &JsValue, context: &mut Context) -> String {
+        self.inspect_with(value, &InspectOptions::default(), context)
+    }
+
+    /// What `util.inspect(value, options)` gives.
+    pub(crate) fn inspect_with(
+        &self,
+        value: &JsValue,
+        options: &InspectOptions,
+        context: &mut Context,
+    ) -> String {
+        Formatter::new(self, options, context).value(value, 0)
+    }
+
+    /// What `util.format(...args)` gives. The specifiers `%s`, `%d`, `%i`, `%f` and `%j` convert
+    /// their argument with the methods a script gave it, whose exceptions are passed on.
+    pub(crate) fn format(&self, args: &[JsValue], context: &mut Context) -> JsResult<String> {
+        format::format(self, args, context)
+    }
+
+    /// What kind of value it is: `undefined`, `null`, `boolean`, `number`, `bigint`, `string`,
+    /// `symbol`, `function`, `object`, or the name of the class of an object that has one.
+    pub(crate) fn type_name(&self, value: &JsValue, context: &mut Context) -> String {
+        let Some(object) = value.as_object() else {
+            let name = if value.is_null() { "null" } else { value.type_of() };
+            return name.to_owned();
+        };
+        if object.is_callable() {
+            return "function".to_owned();
+        }
+        let kind = Kind::of(&object, self, context);
+        if matches!(kind, Kind::Proxy) {
+            return "object".to_owned();
+        }
+        let class = names::class(&object, context);
+        let class = class.unwrap_or_else(|| kind.name().to_owned());
+        if class == "Object" {
+            "object".to_owned()
+        } else {
+            class
+        }
+    }
+
+    /// A short text for a value: a string is itself, anything else is inspected. At most
+    /// `max_bytes` long; tells whether anything was cut off.
+    pub(crate) fn preview(
+        &self,
+        value: &JsValue,
+        max_bytes: usize,
+        context: &mut Context,
+    ) -> (String, bool) {
+        let Some(string) = value.as_string() else {
+            return text::cut(self.inspect(value, context), max_bytes);
+        };
+        // A code unit takes at least one byte, so no more of them than bytes can be shown.
+        let start = string.slice(0, string.len().min(max_bytes));
+        let shortened = start.len() < string.len();
+        let (text, cut) = text::cut(start.to_std_string_lossy(), max_bytes);
+        (text, cut || shortened)
+    }
+
+    /// What `JSON.stringify(value)` gives, in at most `max_bytes`. Runs the `toJSON` methods of a
+    /// script, and nothing else of it.
+    #[expect(clippy::unused_self, reason = "all that turns values into text is asked of it")]
+    pub(crate) fn json(&self, value: &JsValue, max_bytes: usize, context: &mut Context) -> Json {
+        json::json(value, max_bytes, context)
+    }
+
+    /// What is reported of a value that was thrown.
+    pub(crate) fn thrown(&self, value: &JsValue, context: &mut Context) -> Thrown {
+        errors::thrown(self, value, context)
+    }
+
+    /// What `console.trace` prints under this heading. The call of `console.trace` is left out.
+    pub(crate) fn trace(&self, heading: &str, context: &mut Context) -> String {
+        let frames = stack::here(self, context);
+        stack::lines(heading, frames.get(1..).unwrap_or_default())
+    }
+
+    /// What `console.table` draws; `None` for a value that has no rows. With `columns`, only the
+    /// properties with these names are shown.
+    pub(crate) fn table(
+        &self,
+        value: &JsValue,
+        columns: Option<&[String]>,
+        context: &mut Context,
+    ) -> Option<String> {
+        table::table(self, value, columns, context)
+    }
+
+    /// The value of a data property of an object, without running an accessor or a trap.
+    #[expect(clippy::unused_self, reason = "all that looks into values is asked of it")]
+    pub(crate) fn data_property(
+        &self,
+        value: &JsValue,
+        name: &str,
+        context: &mut Context,
+    ) -> Option<JsValue> {
+        properties::data(&value.as_object()?, JsString::from(name), context)
+    }
+
+    /// The elements of an array that are strings or other primitives, as strings; `None` if the
+    /// value is not an array.
+    #[expect(clippy::unused_self, reason = "all that looks into values is asked of it")]
+    pub(crate) fn names_in(&self, value: &JsValue, context: &mut Context) -> Option<Vec<String>> {
+        let array = value.as_object().filter(|object| object.is_array())?;
+        let names = properties::index_keys(&array, properties::MAX_KEYS).into_iter();
+        let names = names.filter_map(|index| properties::own_data(&array, index, context));
+        Some(names.filter_map(|name| text::primitive(&name)).collect())
+    }
+}

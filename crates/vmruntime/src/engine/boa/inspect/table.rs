@@ -1,0 +1,293 @@
+//! `console.table`: rows and columns in a box.
+
+use boa_engine::{
+    Context, JsObject, JsString, JsValue,
+    builtins::{
+        map::ordered_map::OrderedMap, set::ordered_set::OrderedSet, typed_array::TypedArray,
+    },
+    object::builtins::JsTypedArray,
+    property::PropertyKey,
+};
+
+use super::{
+    InspectOptions, Inspector, entries,
+    functions,
+    properties::{self, Slot, Wanted},
+    text,
+};
+
+/// Most rows that are drawn; a note tells how many more there are.
+const MAX_ROWS: usize = 1_000;
+
+/// Most columns that are drawn.
+const MAX_COLUMNS: usize = 100;
+
+/// How many elements of a nested list a cell shows.
+const MAX_CELL_ITEMS: usize = 3;
+
+const INDEX: &str = "(index)";
+const ITERATION: &str = "(iteration index)";
+const KEY: &str = "Key";
+const VALUES: &str = "Values";
+
+/// A column: its heading, and the cells from the top. Missing cells are empty.
+struct Column {
+    heading: String,
+    cells: Vec<String>,
+}
+
+impl Column {
+    fn new(heading: impl Into<String>, cells: Vec<String>) -> Self {
+        Self {
+            heading: heading.into(),
+            cells,
+        }
+    }
+
+    fn set(&mut self, row: usize, cell: String) {
+        self.cells.resize(row, String::new());
+        self.cells.push(cell);
+    }
+
+    fn width(&self) -> usize {
+        let cells = self.cells.iter().map(|cell| text::width(cell));
+        cells.max().unwrap_or(0).max(text::width(&self.heading))
+    }
+}
+
+/// Draws a value; `None` if it is not an object.
+pub(super) fn table(
+    inspector: &Inspector,
+    value: &JsValue,
+    columns: Option<&[String]>,
+    context: &mut Context,
+) -> Option<String> {
+    let object = value.as_object().filter(|object| !object.is_callable())?;
+    let (columns, rows) = if object.is::<OrderedMap<JsValue>>() {
+        map_columns(inspector, &object, context)
+    } else if object.is::<OrderedSet>() {
+        set_columns(inspector, &object, context)
+    } else {
+        property_columns(inspector, &object, columns, context)
+    };
+    let mut drawing = draw(&columns);
+    if rows > MAX_ROWS {
+        drawing.push('\n');
+        drawing.push_str(&entries::more(rows - MAX_ROWS, "row"));
+    }
+    Some(drawing)
+}
+
+fn cell(inspector: &Inspector, value: &JsValue, context: &mut Context) -> String {
+    let options = InspectOptions {
+        depth: Some(0),
+        closed: is_wide(value),
+        max_array_length: MAX_CELL_ITEMS,
+        break_length: usize::MAX,
+        ..InspectOptions::default()
+    };
+    inspector.inspect_with(value, &options, context)
+}
+
+/// An object with many properties is only named in a cell.
+fn is_wide(value: &JsValue) -> bool {
+    let Some(object) = value.as_object() else {
+        return false;
+    };
+    let is_list = object.is_array() || object.is::<TypedArray>() || object.is_callable();
+    !is_list && properties::own_keys(&object, names_wanted(3)).list.len() > 2
+}
+
+fn names_wanted(limit: usize) -> Wanted {
+    Wanted {
+        indices: true,
+        hidden: false,
+        symbols: false,
+        limit,
+    }
+}
+
+fn iterations(rows: usize) -> Column {
+    let numbers = (0..rows.min(MAX_ROWS)).map(|row| row.to_string());
+    Column::new(ITERATION, numbers.collect())
+}
+
+fn map_columns(
+    inspector: &Inspector,
+    object: &JsObject,
+    context: &mut Context,
+) -> (Vec<Column>, usize) {
+    let (pairs, rows) = match object.downcast_ref::<OrderedMap<JsValue>>() {
+        Some(map) => {
+            let pairs = map.iter().take(MAX_ROWS);
+            let pairs = pairs.map(|(key, value)| (key.clone(), value.clone()));
+            (pairs.collect(), map.len())
+        }
+        None => (Vec::new(), 0),
+    };
+    let mut keys = Vec::new();
+    let mut values = Vec::new();
+    for (key, value) in &pairs {
+        keys.push(cell(inspector, key, context));
+        values.push(cell(inspector, value, context));
+    }
+    let columns = vec![
+        iterations(rows),
+        Column::new(KEY, keys),
+        Column::new(VALUES, values),
+    ];
+    (columns, rows)
+}
+
+fn set_columns(
+    inspector: &Inspector,
+    object: &JsObject,
+    context: &mut Context,
+) -> (Vec<Column>, usize) {
+    let (elements, rows): (Vec<JsValue>, usize) = match object.downcast_ref::<OrderedSet>() {
+        Some(set) => (set.iter().take(MAX_ROWS).cloned().collect(), set.len()),
+        None => (Vec::new(), 0),
+    };
+    let values = elements
+        .iter()
+        .map(|element| cell(inspector, element, context))
+        .collect();
+    (vec![iterations(rows), Column::new(VALUES, values)], rows)
+}
+
+/// A row for each property, with a column for each property of the rows.
+fn property_columns(
+    inspector: &Inspector,
+    object: &JsObject,
+    wanted: Option<&[String]>,
+    context: &mut Context,
+) -> (Vec<Column>, usize) {
+    let (keys, rows) = row_keys(object, context);
+    let mut indices = Column::new(INDEX, Vec::new());
+    let mut columns: Vec<(PropertyKey, Column)> = Vec::new();
+    let mut values = Column::new(VALUES, Vec::new());
+    for (row, key) in keys.iter().enumerate() {
+        indices.cells.push(key_text(key));
+        let item = match slot(object, key, context) {
+            Some(Slot::Value(item)) => item,
+            Some(accessor) => {
+                let label = functions::accessor_label(&accessor).unwrap_or_default();
+                values.set(row, label.to_owned());
+                continue;
+            }
+            None => continue,
+        };
+        let nested = item.as_object();
+        if nested.is_none() && wanted.is_none() {
+            values.set(row, cell(inspector, &item, context));
+            continue;
+        }
+        for key in cell_keys(nested.as_ref(), wanted) {
+            let found = nested.as_ref().and_then(|item| slot(item, &key, context));
+            let text = match found {
+                None => String::new(),
+                Some(Slot::Value(value)) => cell(inspector, &value, context),
+                Some(accessor) => {
+                    functions::accessor_label(&accessor).unwrap_or_default().to_owned()
+                }
+            };
+            if let Some(column) = column(&mut columns, key) {
+                column.set(row, text);
+            }
+        }
+    }
+    let mut all = vec![indices];
+    all.extend(columns.into_iter().map(|(_, column)| column));
+    if !values.cells.is_empty() {
+        all.push(values);
+    }
+    (all, rows)
+}
+
+/// The keys of the rows that are drawn, and how many rows there are.
+fn row_keys(object: &JsObject, context: &mut Context) -> (Vec<PropertyKey>, usize) {
+    let array = object.clone();
+    if object.is::<TypedArray>()
+        && let Ok(array) = JsTypedArray::from_object(array)
+    {
+        let length = array.length(context).unwrap_or(0);
+        let keys = (0..u32::MAX).take(length.min(MAX_ROWS));
+        return (keys.map(PropertyKey::from).collect(), length);
+    }
+    let keys = properties::own_keys(object, names_wanted(MAX_ROWS));
+    let rows = keys.list.len() + keys.left_out;
+    (keys.list, rows)
+}
+
+fn cell_keys(item: Option<&JsObject>, wanted: Option<&[String]>) -> Vec<PropertyKey> {
+    match (wanted, item) {
+        (Some(names), _) => {
+            let names = names.iter().take(MAX_COLUMNS);
+            let keys = names.map(|name| PropertyKey::from(JsString::from(name.as_str())));
+            keys.collect()
+        }
+        (None, Some(item)) => properties::own_keys(item, names_wanted(MAX_COLUMNS)).list,
+        (None, None) => Vec::new(),
+    }
+}
+
+/// The column with this key. Like the keys of an object, indices come first and in order.
+fn column(columns: &mut Vec<(PropertyKey, Column)>, key: PropertyKey) -> Option<&mut Column> {
+    if let Some(known) = columns.iter().position(|(known, _)| *known == key) {
+        return columns.get_mut(known).map(|(_, column)| column);
+    }
+    if columns.len() == MAX_COLUMNS {
+        return None;
+    }
+    let position = match &key {
+        PropertyKey::Index(index) => columns.partition_point(
+            |(other, _)| matches!(other, PropertyKey::Index(other) if other.get() < index.get()),
+        ),
+        _ => columns.len(),
+    };
+    let column = Column::new(key_text(&key), Vec::new());
+    columns.insert(position, (key, column));
+    columns.get_mut(position).map(|(_, column)| column)
+}
+
+fn slot(object: &JsObject, key: &PropertyKey, context: &mut Context) -> Option<Slot> {
+    if matches!(key, PropertyKey::Index(_)) && object.is::<TypedArray>() {
+        return object.get(key.clone(), context).ok().map(Slot::Value);
+    }
+    properties::own(object, key, context).map(|property| property.slot)
+}
+
+fn key_text(key: &PropertyKey) -> String {
+    match key {
+        PropertyKey::Index(index) => index.get().to_string(),
+        PropertyKey::String(name) => name.to_std_string_lossy(),
+        PropertyKey::Symbol(symbol) => symbol.descriptive_string().to_std_string_lossy(),
+    }
+}
+
+fn draw(columns: &[Column]) -> String {
+    let widths: Vec<usize> = columns.iter().map(Column::width).collect();
+    let rows = columns.iter().map(|column| column.cells.len()).max();
+    let rule = |left: &str, middle: &str, right: &str| {
+        let bars: Vec<String> = widths.iter().map(|width| "─".repeat(width + 2)).collect();
+        format!("{left}{}{right}", bars.join(middle))
+    };
+    let row = |text: &dyn Fn(&Column) -> String| {
+        let cells = columns.iter().zip(&widths).map(|(column, width)| {
+            let cell = text(column);
+            let room = " ".repeat(width - text::width(&cell));
+            cell + &room
+        });
+        format!("│ {} │", cells.collect::<Vec<_>>().join(" │ "))
+    };
+    let mut lines = vec![
+        rule("┌", "┬", "┐"),
+        row(&|column| column.heading.clone()),
+        rule("├", "┼", "┤"),
+    ];
+    for number in 0..rows.unwrap_or(0) {
+        lines.push(row(&|column| column.cells.get(number).cloned().unwrap_or_default()));
+    }
+    lines.push(rule("└", "┴", "┘"));
+    lines.join("\n")
+}

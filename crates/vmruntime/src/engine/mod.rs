@@ -1,0 +1,55 @@
+//! Engines, behind one trait. Nothing outside an engine's adapter names the crate that it adapts.
+
+mod boa;
+
+use std::rc::Rc;
+
+use vmapi_types::{EventType, RawJson};
+use vmcontrol::runtime::RunRequest;
+
+use crate::protocol::{HostReply, SessionSetup};
+
+/// The engines that are built in; the first is the default.
+pub(crate) const NAMES: &[&str] = &["boa"];
+
+/// A JavaScript engine with one global scope. It lives in a worker process and is copied by forks.
+pub(crate) trait Engine {
+    /// Fits the global scope to a session's policy, before its first script.
+    fn configure(&mut self, setup: &SessionSetup) -> Result<(), String>;
+
+    /// Runs a script until its jobs are done, and looks at its value. What it prints and calls goes through the
+    /// [`HostLink`]. It may never return: limits are kept by whoever owns the process.
+    fn evaluate(&mut self, request: &RunRequest) -> Evaluation;
+
+    /// Frees what is not reachable, while nobody waits.
+    fn collect(&mut self);
+
+    /// Makes random numbers differ from those of the process that this one was forked from.
+    fn reseed(&mut self);
+}
+
+/// How a script ended.
+#[derive(Debug)]
+pub(crate) struct Evaluation {
+    /// Whether it threw.
+    pub(crate) threw: bool,
+    /// The payload of the `value` or `exception` event.
+    pub(crate) payload: RawJson,
+}
+
+/// A script's ways to the daemon.
+pub(crate) trait HostLink {
+    /// Something happened.
+    fn event(&self, kind: EventType, payload: RawJson);
+
+    /// Calls a function of a host module and waits for the answer.
+    fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply;
+}
+
+/// Builds and warms up an engine.
+pub(crate) fn build(name: &str, link: Rc<dyn HostLink>) -> Result<Box<dyn Engine>, String> {
+    match name {
+        "boa" => Ok(Box::new(boa::Boa::new(link)?)),
+        _ => Err(format!("the engine {name:?} is not built in")),
+    }
+}

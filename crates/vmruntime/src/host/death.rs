@@ -1,0 +1,79 @@
+//! What a death means: from an exit status and a note to a cause in words.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use nix::sys::signal::Signal;
+use vmapi_types::Limits;
+use vmcontrol::runtime::{Failure, FailureCode};
+
+use crate::protocol::{Death, DeathCause};
+use crate::worker::exit;
+
+/// Why a run was rolled back whose session process died like this.
+pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
+    let note = death.note.as_deref();
+    let (code, cause) = match death.cause {
+        DeathCause::Signaled(libc::SIGALRM) => (
+            FailureCode::WallTimeLimit,
+            format!("it ran longer than {} ms (wall_ms)", limits.wall_ms),
+        ),
+        DeathCause::Signaled(libc::SIGPROF) => (
+            FailureCode::CpuTimeLimit,
+            format!("it used more than {} ms of CPU time (cpu_ms)", limits.cpu_ms),
+        ),
+        DeathCause::Exited(exit::MEMORY) => (
+            FailureCode::MemoryLimit,
+            format!("the session needed more than {} MiB of memory (mem_mb)", limits.mem_mb),
+        ),
+        DeathCause::Exited(exit::OUTPUT) => (
+            FailureCode::OutputLimit,
+            note.unwrap_or("an output limit was passed").to_owned(),
+        ),
+        DeathCause::Exited(exit::STACK) => (
+            FailureCode::StackOverflow,
+            "native code of the engine recursed too deeply".to_owned(),
+        ),
+        DeathCause::Exited(_) | DeathCause::Signaled(_) => {
+            (FailureCode::RuntimeCrashed, cause_text(death))
+        }
+    };
+    Failure {
+        code,
+        message: format!("{cause}; the session is as it was before"),
+    }
+}
+
+/// How a process died, in words.
+pub(super) fn cause_text(death: &Death) -> String {
+    let what = match death.cause {
+        DeathCause::Exited(exit::PANIC) => "the engine panicked".to_owned(),
+        DeathCause::Exited(exit::CHANNEL) => "its channel to the daemon failed".to_owned(),
+        DeathCause::Exited(exit::CHECKPOINT) => "it could not be checkpointed".to_owned(),
+        DeathCause::Exited(exit::FAULT) => "the engine touched invalid memory".to_owned(),
+        DeathCause::Exited(code) => format!("its process ended with status {code}"),
+        DeathCause::Signaled(signal) => {
+            format!("its process was killed by {}", signal_text(signal))
+        }
+    };
+    match &death.note {
+        Some(note) => format!("{what}: {note}"),
+        None => what,
+    }
+}
+
+/// How a child of the daemon ended, in words.
+pub(super) fn exit_text(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("it ended with status {code}"),
+        (None, Some(signal)) => format!("it was killed by {}", signal_text(signal)),
+        (None, None) => "it ended".into(),
+    }
+}
+
+fn signal_text(signal: i32) -> String {
+    Signal::try_from(signal).map_or_else(
+        |_| format!("signal {signal}"),
+        |name| format!("signal {signal} ({})", name.as_str()),
+    )
+}

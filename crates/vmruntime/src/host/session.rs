@@ -1,0 +1,432 @@
+//! The actor of one live session: speaks with its session process, hears of its deaths from the zygote, and says what
+//! becomes of each run.
+//!
+//! All generations of a session process share one socket, in which messages keep their order: when a checkpoint says
+//! that it took over, everything that the process before it sent has been read. The cause of the death comes from the
+//! zygote, on another socket; a take-over is judged once both are there.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use vmapi_types::Limits;
+use vmcontrol::runtime::{
+    BoxFuture, Failure, FailureCode, OpenedSession, Outcome, RunEnd, RunRequest, RunUpdate,
+    RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
+};
+
+use super::death::{cause_text, failure};
+use super::socket::{self, Received, Socket};
+use super::zygote::{News, Zygote};
+use crate::broker::Broker;
+use crate::protocol::{
+    Death, FromSession, HostCall, HostReply, MAX_FROM_SESSION_BYTES, SessionSetup, ToSession,
+};
+
+/// How many updates of a run may wait for the recorder, before the session process has to wait.
+const UPDATE_QUEUE: usize = 256;
+
+/// How long a session process may take to be forked and prepared.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The generation of the first session process.
+const FIRST_GENERATION: u32 = 1;
+
+enum Command {
+    Run(RunRequest, mpsc::Sender<RunUpdate>),
+    Close,
+}
+
+/// The handle of a live session.
+struct Session {
+    commands: mpsc::UnboundedSender<Command>,
+    gone: watch::Receiver<bool>,
+}
+
+/// Forks a session process and prepares it.
+pub(super) async fn open(
+    zygote: Arc<Zygote>,
+    spec: SessionSpec,
+) -> Result<OpenedSession, RuntimeUnavailable> {
+    let unavailable = |reason: String| RuntimeUnavailable { reason };
+    let (socket, theirs) =
+        socket::pair(MAX_FROM_SESSION_BYTES).map_err(|error| unavailable(error.to_string()))?;
+    let tag: String = spec.id.simple().to_string().chars().take(8).collect();
+    let (number, news) = zygote.open(tag, theirs);
+    let setup = SessionSetup {
+        limits: spec.policy.limits,
+        runtime: spec.policy.runtime,
+        modules: spec.policy.modules.clone(),
+        template_id: spec.policy.template_id.to_string(),
+    };
+    let (commands, received_commands) = mpsc::unbounded_channel();
+    let (say_ready, ready) = oneshot::channel();
+    let (say_ended, ended) = oneshot::channel();
+    let (set_gone, gone) = watch::channel(false);
+    let (replies, host_replies) = mpsc::unbounded_channel();
+    let actor = Actor {
+        socket,
+        zygote,
+        number,
+        limits: spec.policy.limits,
+        broker: Arc::new(Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree))),
+        commands: received_commands,
+        news,
+        replies,
+        host_replies,
+        generation: FIRST_GENERATION,
+        commits: 0,
+        run: None,
+        next_run: 1,
+        deaths: HashMap::new(),
+        last_death: None,
+        take_overs: VecDeque::new(),
+        ready: Some(say_ready),
+    };
+    tokio::spawn(async move {
+        let reason = actor.serve(setup).await;
+        // Whoever made the session may have given up on it.
+        let _ = set_gone.send(true);
+        let _ = say_ended.send(SessionEnd { reason });
+    });
+    let session = Session { commands, gone };
+    match tokio::time::timeout(OPEN_TIMEOUT, ready).await {
+        Ok(Ok(Ok(()))) => Ok(OpenedSession {
+            session: Arc::new(session),
+            ended,
+        }),
+        Ok(Ok(Err(reason))) => Err(unavailable(reason)),
+        Ok(Err(_)) => Err(unavailable(match ended.await {
+            Ok(end) => end.reason,
+            Err(_) => "its supervisor failed".into(),
+        })),
+        Err(_) => {
+            let _ = session.commands.send(Command::Close);
+            Err(unavailable("it was not ready in time".into()))
+        }
+    }
+}
+
+impl RuntimeSession for Session {
+    fn run(&self, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
+        let (updates, receiver) = mpsc::channel(UPDATE_QUEUE);
+        // If the actor is gone the sender is dropped, and the receiver says so.
+        let _ = self.commands.send(Command::Run(request, updates));
+        receiver
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let _ = self.commands.send(Command::Close);
+            let mut gone = self.gone.clone();
+            let _ = gone.wait_for(|gone| *gone).await;
+        })
+    }
+}
+
+/// A run that has not been settled.
+struct ActiveRun {
+    id: u64,
+    updates: mpsc::Sender<RunUpdate>,
+    /// Kept until the session process has begun it: one that died before can have done nothing, and the next
+    /// generation takes it.
+    request: Option<RunRequest>,
+    has_ended: bool,
+    /// Whether the recorder knows that the run touches the world.
+    announced: bool,
+    call: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for ActiveRun {
+    fn drop(&mut self) {
+        // What a host module does for a run ends with it.
+        if let Some(call) = &self.call {
+            call.abort();
+        }
+    }
+}
+
+/// A checkpoint that became the session process.
+struct TakeOver {
+    generation: u32,
+    commits: u64,
+}
+
+struct Actor {
+    socket: Socket,
+    zygote: Arc<Zygote>,
+    number: u64,
+    limits: Limits,
+    broker: Arc<Broker>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    news: mpsc::UnboundedReceiver<News>,
+    replies: mpsc::UnboundedSender<(u32, HostReply)>,
+    host_replies: mpsc::UnboundedReceiver<(u32, HostReply)>,
+    generation: u32,
+    /// How many runs the session's committed state holds.
+    commits: u64,
+    run: Option<ActiveRun>,
+    next_run: u64,
+    deaths: HashMap<u32, Death>,
+    last_death: Option<Death>,
+    take_overs: VecDeque<TakeOver>,
+    ready: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+/// What ends a session.
+type Over = String;
+
+impl Actor {
+    /// Serves until every process of the session is gone; returns why.
+    async fn serve(mut self, setup: SessionSetup) -> Over {
+        self.tell(&ToSession::Setup(setup)).await;
+        let reason = loop {
+            let step = tokio::select! {
+                received = self.socket.receive::<FromSession>() => match received {
+                    Ok(Some(received)) => self.hear(received).await,
+                    Ok(None) => Err(None),
+                    Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
+                },
+                Some(news) = self.news.recv() => self.learn(news).await,
+                Some((generation, reply)) = self.host_replies.recv() => {
+                    if generation == self.generation {
+                        self.tell(&ToSession::HostReply(reply)).await;
+                    }
+                    Ok(())
+                }
+                command = self.commands.recv() => match command {
+                    Some(Command::Run(request, updates)) => {
+                        self.start_run(request, updates).await;
+                        Ok(())
+                    }
+                    Some(Command::Close) | None => Err(Some("the session was closed".into())),
+                },
+            };
+            match step {
+                Ok(()) => {}
+                Err(reason) => break reason,
+            }
+        };
+        let reason = self.end(reason).await;
+        if let Some(run) = self.run.take() {
+            let end = SessionEnd {
+                reason: reason.clone(),
+            };
+            let _ = run.updates.send(RunUpdate::SessionLost(end)).await;
+        }
+        reason
+    }
+
+    /// Kills what is left of the session and waits until the zygote has reaped it.
+    async fn end(&mut self, reason: Option<Over>) -> Over {
+        self.zygote.close(self.number);
+        let mut zygote_reason = None;
+        while let Some(news) = self.news.recv().await {
+            match news {
+                News::Ended => break,
+                News::Died(death) => {
+                    self.last_death.get_or_insert(death);
+                }
+                News::ZygoteGone(reason) => {
+                    zygote_reason = Some(format!("its worker process is gone: {reason}"));
+                    break;
+                }
+                News::OpenFailed(reason) => {
+                    zygote_reason = Some(reason);
+                    break;
+                }
+            }
+        }
+        reason
+            .or(zygote_reason)
+            .or_else(|| self.last_death.as_ref().map(cause_text))
+            .unwrap_or_else(|| "its processes ended".into())
+    }
+
+    /// Takes a message of the session process.
+    async fn hear(&mut self, received: Received<FromSession>) -> Result<(), Option<Over>> {
+        match received.message {
+            FromSession::Ready { error } => {
+                if let Some(ready) = self.ready.take() {
+                    let _ = ready.send(error.map_or(Ok(()), Err));
+                }
+            }
+            FromSession::Started { run } => {
+                if let Some(active) = self.active(run) {
+                    active.request = None;
+                }
+            }
+            FromSession::Event { kind, payload } => {
+                self.update(RunUpdate::Event(RuntimeEvent { kind, payload }))
+                    .await;
+            }
+            FromSession::HostCall(call) => self.start_host_call(call).await,
+            FromSession::Ended {
+                run,
+                threw,
+                payload,
+                usage,
+            } => {
+                let outcome = if threw {
+                    Outcome::Exception(payload)
+                } else {
+                    Outcome::Value(payload)
+                };
+                self.end_run(run, outcome, usage).await;
+            }
+            FromSession::Committed { commits } => {
+                self.commits = commits;
+                if self.run.as_ref().is_some_and(|run| run.has_ended) {
+                    self.settle(RunUpdate::Committed).await;
+                }
+            }
+            FromSession::TookOver { commits } => {
+                self.take_overs.push_back(TakeOver {
+                    generation: received.generation,
+                    commits,
+                });
+                return self.judge_take_overs().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a report of the zygote.
+    async fn learn(&mut self, news: News) -> Result<(), Option<Over>> {
+        match news {
+            News::Died(death) => match death.generation {
+                Some(generation) => {
+                    tracing::debug!(session = self.number, ?death, "a session process died");
+                    self.last_death = Some(death.clone());
+                    self.deaths.insert(generation, death);
+                    self.judge_take_overs().await
+                }
+                None => {
+                    // A run that is under way ends with a new checkpoint anyway.
+                    if self.run.is_none() {
+                        self.tell(&ToSession::RenewCheckpoint).await;
+                    }
+                    Ok(())
+                }
+            },
+            News::Ended => Err(self.last_death.as_ref().map(cause_text)),
+            News::OpenFailed(reason) => Err(Some(reason)),
+            News::ZygoteGone(reason) => Err(Some(format!("its worker process is gone: {reason}"))),
+        }
+    }
+
+    /// Settles what each take-over means, once the death before it is known.
+    async fn judge_take_overs(&mut self) -> Result<(), Option<Over>> {
+        while let Some(take_over) = self.take_overs.front() {
+            let Some(death) = self.deaths.remove(&(take_over.generation - 1)) else {
+                return Ok(());
+            };
+            let (generation, commits) = (take_over.generation, take_over.commits);
+            self.take_overs.pop_front();
+            self.generation = generation;
+            self.take_over(commits, &death).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_over(&mut self, commits: u64, death: &Death) -> Result<(), Option<Over>> {
+        let run_is_in = self.run.as_ref().is_some_and(|run| run.has_ended);
+        if run_is_in && commits == self.commits + 1 {
+            // It died between its commit and the news of it.
+            self.commits = commits;
+            self.settle(RunUpdate::Committed).await;
+            return Ok(());
+        }
+        if commits != self.commits {
+            return Err(Some(format!(
+                "its state is lost, because its process and its newest checkpoint died together: {}",
+                cause_text(death)
+            )));
+        }
+        let unbegun = self.run.as_ref().and_then(|run| Some((run.id, run.request.clone()?)));
+        match unbegun {
+            Some((run, request)) => self.tell(&ToSession::Run { run, request }).await,
+            None => {
+                let failure = failure(death, &self.limits);
+                self.settle(RunUpdate::RolledBack(failure)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_run(&mut self, request: RunRequest, updates: mpsc::Sender<RunUpdate>) {
+        if self.run.is_some() {
+            // The caller runs one thing at a time; this is a bug of its own, and must not disturb what runs.
+            let failure = Failure {
+                code: FailureCode::RuntimeCrashed,
+                message: "the session was asked to run two things at once".into(),
+            };
+            let _ = updates.send(RunUpdate::RolledBack(failure)).await;
+            return;
+        }
+        let run = self.next_run;
+        self.next_run += 1;
+        self.run = Some(ActiveRun {
+            id: run,
+            updates,
+            request: Some(request.clone()),
+            has_ended: false,
+            announced: false,
+            call: None,
+        });
+        self.tell(&ToSession::Run { run, request }).await;
+    }
+
+    async fn end_run(&mut self, run: u64, outcome: Outcome, usage: Usage) {
+        if let Some(active) = self.active(run) {
+            active.has_ended = true;
+            self.update(RunUpdate::Ended(RunEnd { outcome, usage })).await;
+        }
+    }
+
+    async fn start_host_call(&mut self, call: HostCall) {
+        let Some(run) = &mut self.run else { return };
+        let announce = !std::mem::replace(&mut run.announced, true);
+        let updates = run.updates.clone();
+        let (broker, replies, generation) =
+            (Arc::clone(&self.broker), self.replies.clone(), self.generation);
+        run.call = Some(tokio::spawn(async move {
+            if announce {
+                let (go_on, recorded) = oneshot::channel();
+                let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
+                // If the recorder failed, the run ends without an answer.
+                if recorded.await.is_err() {
+                    return;
+                }
+            }
+            let reply = broker.call(call).await;
+            let _ = replies.send((generation, reply));
+        }));
+    }
+
+    fn active(&mut self, run: u64) -> Option<&mut ActiveRun> {
+        self.run.as_mut().filter(|active| active.id == run)
+    }
+
+    /// Hands an update on; waits while the recorder is slow.
+    async fn update(&mut self, update: RunUpdate) {
+        if let Some(run) = &self.run {
+            // A recorder that failed has answered already; the run goes on to its end.
+            let _ = run.updates.send(update).await;
+        }
+    }
+
+    /// Hands the last update on.
+    async fn settle(&mut self, update: RunUpdate) {
+        self.update(update).await;
+        self.run = None;
+    }
+
+    /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so.
+    async fn tell(&self, message: &ToSession) {
+        if let Err(error) = self.socket.send(self.generation, message, None).await {
+            tracing::debug!(session = self.number, %error, "a session process can't be told");
+        }
+    }
+}

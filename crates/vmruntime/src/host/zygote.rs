@@ -1,0 +1,272 @@
+//! The daemon's handle of a zygote, and the actor that owns its process and its channel.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+
+use super::death::exit_text;
+use super::socket::{self, Socket};
+use super::WorkerCommand;
+use crate::protocol::{CONTROL_FD, Death, FromZygote, MAX_CONTROL_BYTES, ToZygote};
+
+/// The stack of worker processes, in bytes: room for [`MAX_CALL_DEPTH`](crate::engine) levels of native recursion. Only
+/// what is touched costs memory.
+const STACK_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long a zygote may take to warm up or to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a session's actor hears of its processes.
+#[derive(Debug)]
+pub(super) enum News {
+    /// No session process could be forked.
+    OpenFailed(String),
+    /// A process died.
+    Died(Death),
+    /// The last process is gone.
+    Ended,
+    /// The zygote is gone, and every process of the session with it.
+    ZygoteGone(String),
+}
+
+enum Order {
+    Tell(ToZygote, Option<OwnedFd>),
+    Stop,
+}
+
+type Families = Mutex<HashMap<u64, mpsc::UnboundedSender<News>>>;
+
+/// A running zygote.
+#[derive(Debug)]
+pub(super) struct Zygote {
+    orders: mpsc::UnboundedSender<Order>,
+    next_session: AtomicU64,
+    families: Arc<Families>,
+    gone: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tell(message, _) => message.fmt(f),
+            Self::Stop => f.write_str("Stop"),
+        }
+    }
+}
+
+impl Zygote {
+    /// Starts a zygote and waits until it is warm.
+    ///
+    /// # Errors
+    /// When the program can't be started, ends, or does not speak the protocol.
+    pub(super) async fn start(command: &WorkerCommand, engine: &str) -> io::Result<Self> {
+        let (mut socket, theirs) = socket::pair(MAX_CONTROL_BYTES)?;
+        let mut child = spawn(command, engine, &theirs)?;
+        drop(theirs);
+        match tokio::time::timeout(PATIENCE, socket.receive::<FromZygote>()).await {
+            Ok(Ok(Some(received))) => check_hello(&received.message)?,
+            Ok(Ok(None)) => {
+                let status = child.wait().await?;
+                return Err(io::Error::other(format!(
+                    "{} ended at once: {}",
+                    command.program.display(),
+                    exit_text(status)
+                )));
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(io::Error::other("it did not answer in time")),
+        }
+        tracing::debug!(engine, pid = child.id(), "a zygote is warm");
+        let (orders, received_orders) = mpsc::unbounded_channel();
+        let (set_gone, gone) = watch::channel(false);
+        let families: Arc<Families> = Arc::default();
+        let actor = Actor {
+            socket,
+            child,
+            orders: received_orders,
+            families: Arc::clone(&families),
+        };
+        tokio::spawn(async move {
+            actor.run().await;
+            // Nobody may be waiting.
+            let _ = set_gone.send(true);
+        });
+        Ok(Self {
+            orders,
+            next_session: AtomicU64::new(1),
+            families,
+            gone,
+        })
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        !*self.gone.borrow() && !self.orders.is_closed()
+    }
+
+    /// Asks for a session process that holds `socket`. `tag` is shown in its name. What becomes of it is heard from the
+    /// returned channel.
+    pub(super) fn open(
+        &self,
+        tag: String,
+        socket: OwnedFd,
+    ) -> (u64, mpsc::UnboundedReceiver<News>) {
+        let session = self.next_session.fetch_add(1, Ordering::Relaxed);
+        let (sender, news) = mpsc::unbounded_channel();
+        lock(&self.families).insert(session, sender.clone());
+        let order = Order::Tell(ToZygote::Open { session, tag }, Some(socket));
+        if self.orders.send(order).is_err() {
+            let _ = sender.send(News::ZygoteGone("it ended just now".into()));
+        }
+        (session, news)
+    }
+
+    /// Kills every process of a session.
+    pub(super) fn close(&self, session: u64) {
+        // If the zygote is gone, so are its sessions.
+        let _ = self
+            .orders
+            .send(Order::Tell(ToZygote::Close { session }, None));
+    }
+
+    /// Ends the zygote and all its sessions, and waits until they are gone.
+    pub(super) async fn stop(&self) {
+        let _ = self.orders.send(Order::Stop);
+        let mut gone = self.gone.clone();
+        let _ = gone.wait_for(|gone| *gone).await;
+    }
+}
+
+fn lock(families: &Families) -> std::sync::MutexGuard<'_, HashMap<u64, mpsc::UnboundedSender<News>>> {
+    families.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn check_hello(message: &FromZygote) -> io::Result<()> {
+    let own = env!("CARGO_PKG_VERSION");
+    match message {
+        FromZygote::Hello { binary } if binary == own => Ok(()),
+        FromZygote::Hello { binary } => Err(io::Error::other(format!(
+            "the program was replaced by version {binary} while version {own} runs: restart the daemon"
+        ))),
+        _ => Err(io::Error::other("it did not greet")),
+    }
+}
+
+fn spawn(command: &WorkerCommand, engine: &str, channel: &OwnedFd) -> io::Result<Child> {
+    let channel = channel.as_raw_fd();
+    let mut process = Command::new(&command.program);
+    process
+        .args(&command.args)
+        .arg(engine)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true);
+    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
+    unsafe {
+        process.pre_exec(move || {
+            // A Ctrl-C at the terminal is for the daemon, which ends its workers in order.
+            nix::unistd::setsid()?;
+            let (_, hard) = getrlimit(Resource::RLIMIT_STACK)?;
+            setrlimit(Resource::RLIMIT_STACK, STACK_BYTES.min(hard), hard)?;
+            if libc::dup2(channel, CONTROL_FD) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // dup2 of a descriptor onto itself leaves its close-on-exec flag as it is.
+            if channel == CONTROL_FD && libc::fcntl(CONTROL_FD, libc::F_SETFD, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let rest = libc::c_uint::MAX;
+            let flag = libc::CLOSE_RANGE_CLOEXEC;
+            if libc::syscall(libc::SYS_close_range, CONTROL_FD + 1, rest, flag) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    process.spawn()
+}
+
+struct Actor {
+    socket: Socket,
+    child: Child,
+    orders: mpsc::UnboundedReceiver<Order>,
+    families: Arc<Families>,
+}
+
+impl Actor {
+    async fn run(mut self) {
+        let reason = loop {
+            tokio::select! {
+                received = self.socket.receive::<FromZygote>() => match received {
+                    Ok(Some(received)) => self.dispatch(received.message),
+                    Ok(None) => break None,
+                    Err(error) => break Some(error.to_string()),
+                },
+                order = self.orders.recv() => match order {
+                    Some(Order::Tell(message, fd)) => {
+                        let fd = fd.as_ref().map(AsRawFd::as_raw_fd);
+                        if let Err(error) = self.socket.send(0, &message, fd).await {
+                            break Some(error.to_string());
+                        }
+                    }
+                    Some(Order::Stop) | None => break Some("the daemon stops".into()),
+                },
+            }
+        };
+        self.end(reason).await;
+    }
+
+    fn dispatch(&self, message: FromZygote) {
+        let (session, news) = match message {
+            FromZygote::Hello { .. } => return,
+            FromZygote::OpenFailed { session, reason } => (session, News::OpenFailed(reason)),
+            FromZygote::Died { session, death } => (session, News::Died(death)),
+            FromZygote::Ended { session } => (session, News::Ended),
+        };
+        let mut families = lock(&self.families);
+        let is_last = matches!(news, News::Ended | News::OpenFailed(_));
+        if let Some(family) = families.get(&session) {
+            // An actor that is gone does not care.
+            let _ = family.send(news);
+        }
+        if is_last {
+            families.remove(&session);
+        }
+    }
+
+    /// Hangs up, which ends the zygote and its sessions, and waits for that.
+    async fn end(self, reason: Option<String>) {
+        let Self {
+            socket,
+            mut child,
+            mut orders,
+            families,
+        } = self;
+        orders.close();
+        drop(socket);
+        let status = match tokio::time::timeout(PATIENCE, child.wait()).await {
+            Ok(Ok(status)) => exit_text(status),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => {
+                tracing::error!("a zygote did not end by itself and is killed");
+                let _ = child.kill().await;
+                "it did not end by itself".into()
+            }
+        };
+        let reason = reason.unwrap_or(status);
+        for family in std::mem::take(&mut *lock(&families)).into_values() {
+            let _ = family.send(News::ZygoteGone(reason.clone()));
+        }
+    }
+}
+

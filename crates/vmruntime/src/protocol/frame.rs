@@ -1,0 +1,207 @@
+//! Messages as datagrams.
+//!
+//! A datagram is a header of 12 bytes (version, flags, two bytes of zero, generation and length of the whole message,
+//! both little-endian) and at most [`MAX_CHUNK_BYTES`] of the message.
+
+use super::VERSION;
+
+/// The length of a header, in bytes.
+const HEADER_BYTES: usize = 12;
+
+/// How much of a message one datagram carries: well below the send buffer that a socket has by default (208 KiB).
+const MAX_CHUNK_BYTES: usize = 60 * 1024;
+
+/// The length of the longest datagram, in bytes.
+pub(crate) const MAX_DATAGRAM_BYTES: usize = HEADER_BYTES + MAX_CHUNK_BYTES;
+
+const FLAG_FIRST: u8 = 1;
+const FLAG_LAST: u8 = 2;
+
+/// The datagrams of a message, in order, each as a header and a chunk.
+pub(crate) fn split(
+    generation: u32,
+    message: &[u8],
+) -> impl Iterator<Item = ([u8; HEADER_BYTES], &[u8])> {
+    let total = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    let count = message.len().div_ceil(MAX_CHUNK_BYTES).max(1);
+    (0..count).map(move |index| {
+        let start = index * MAX_CHUNK_BYTES;
+        let chunk = &message[start..message.len().min(start + MAX_CHUNK_BYTES)];
+        let mut header = [0; HEADER_BYTES];
+        header[0] = VERSION;
+        header[1] |= if index == 0 { FLAG_FIRST } else { 0 };
+        header[1] |= if index + 1 == count { FLAG_LAST } else { 0 };
+        header[4..8].copy_from_slice(&generation.to_le_bytes());
+        header[8..12].copy_from_slice(&total.to_le_bytes());
+        (header, chunk)
+    })
+}
+
+/// Why a datagram was refused. The peer is not one to go on talking to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FrameError {
+    #[error("a datagram of {0} bytes is shorter than its header")]
+    Short(usize),
+    #[error("the peer speaks version {0} of the protocol, not {VERSION}")]
+    Version(u8),
+    #[error("a message of {0} bytes is longer than {1}")]
+    TooLong(u32, u32),
+    #[error("the parts of a message don't fit together")]
+    Mismatch,
+}
+
+/// A whole message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Which generation of the session process it is from or for.
+    pub(crate) generation: u32,
+    /// Its text.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Puts messages together again.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    max_bytes: u32,
+    partial: Option<Partial>,
+}
+
+#[derive(Debug)]
+struct Partial {
+    generation: u32,
+    total: u32,
+    bytes: Vec<u8>,
+}
+
+impl Assembler {
+    /// For messages of at most `max_bytes`.
+    pub(crate) fn new(max_bytes: u32) -> Self {
+        Self {
+            max_bytes,
+            partial: None,
+        }
+    }
+
+    /// Takes a datagram; returns the message that it completes. A message that its sender left unfinished gives way to
+    /// the next one, and the rest of a message whose start went to somebody else is dropped.
+    pub(crate) fn push(&mut self, datagram: &[u8]) -> Result<Option<Message>, FrameError> {
+        let Some((header, chunk)) = datagram.split_at_checked(HEADER_BYTES) else {
+            return Err(FrameError::Short(datagram.len()));
+        };
+        if header[0] != VERSION {
+            return Err(FrameError::Version(header[0]));
+        }
+        let number = |at: usize| {
+            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+        };
+        let (flags, generation, total) = (header[1], number(4), number(8));
+        if total > self.max_bytes {
+            return Err(FrameError::TooLong(total, self.max_bytes));
+        }
+        let mut partial = if flags & FLAG_FIRST != 0 {
+            Partial {
+                generation,
+                total,
+                bytes: Vec::with_capacity((total as usize).min(4 * MAX_CHUNK_BYTES)),
+            }
+        } else {
+            match self.partial.take() {
+                Some(partial) if partial.generation == generation && partial.total == total => {
+                    partial
+                }
+                _ => return Ok(None),
+            }
+        };
+        partial.bytes.extend_from_slice(chunk);
+        let length = partial.bytes.len();
+        let is_last = flags & FLAG_LAST != 0;
+        if length > total as usize || is_last != (length == total as usize) {
+            return Err(FrameError::Mismatch);
+        }
+        if is_last {
+            self.partial = None;
+            return Ok(Some(Message {
+                generation,
+                bytes: partial.bytes,
+            }));
+        }
+        self.partial = Some(partial);
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn datagrams(generation: u32, message: &[u8]) -> Vec<Vec<u8>> {
+        split(generation, message)
+            .map(|(header, chunk)| [&header, chunk].concat())
+            .collect()
+    }
+
+    #[test]
+    fn a_message_that_was_left_unfinished_gives_way_to_the_next() {
+        let mut assembler = Assembler::new(1 << 20);
+        let long = datagrams(1, &vec![7; 3 * MAX_CHUNK_BYTES]);
+        assert_eq!(assembler.push(&long[0]), Ok(None));
+        let next = datagrams(2, b"next");
+        assert_eq!(
+            assembler.push(&next[0]),
+            Ok(Some(Message {
+                generation: 2,
+                bytes: b"next".to_vec()
+            }))
+        );
+        assert_eq!(assembler.push(&long[1]), Ok(None));
+        assert_eq!(assembler.push(&long[2]), Ok(None));
+    }
+
+    #[test]
+    fn what_is_too_long_or_of_another_version_is_refused() {
+        let mut assembler = Assembler::new(3);
+        assert_eq!(
+            assembler.push(&datagrams(0, b"four")[0]),
+            Err(FrameError::TooLong(4, 3))
+        );
+        let mut other = datagrams(0, b"abc").remove(0);
+        other[0] = VERSION + 1;
+        assert_eq!(
+            assembler.push(&other),
+            Err(FrameError::Version(VERSION + 1))
+        );
+        assert_eq!(assembler.push(&[VERSION; 5]), Err(FrameError::Short(5)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_comes_out_as_it_went_in(length in 0usize..200_000, generation: u32) {
+            let message: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let mut assembler = Assembler::new(1 << 20);
+            let mut out = Vec::new();
+            for datagram in datagrams(generation, &message) {
+                prop_assert!(datagram.len() <= MAX_DATAGRAM_BYTES);
+                out.extend(assembler.push(&datagram).unwrap());
+            }
+            prop_assert_eq!(out, vec![Message { generation, bytes: message }]);
+        }
+
+        #[test]
+        fn no_datagram_makes_it_panic_or_keep_more_than_it_may(
+            all in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..64), 0..40),
+            plausible: bool,
+        ) {
+            let mut assembler = Assembler::new(256);
+            for mut datagram in all {
+                if plausible && datagram.len() >= HEADER_BYTES {
+                    datagram[0] = VERSION;
+                    datagram[9..12].fill(0);
+                }
+                if let Ok(Some(message)) = assembler.push(&datagram) {
+                    prop_assert!(message.bytes.len() <= 256);
+                }
+            }
+        }
+    }
+}

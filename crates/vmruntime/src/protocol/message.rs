@@ -1,0 +1,173 @@
+use serde::{Deserialize, Serialize};
+use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings};
+use vmcontrol::runtime::{RunRequest, Usage};
+
+/// From the daemon to the zygote. Sessions have numbers here: their ids are the daemon's affair.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ToZygote {
+    /// Fork a session process. Its socket comes along as a descriptor.
+    Open {
+        /// The session's number.
+        session: u64,
+        /// What its processes show as part of their name, at most 8 bytes.
+        tag: String,
+    },
+    /// Kill every process of the session.
+    Close {
+        /// The session's number.
+        session: u64,
+    },
+}
+
+/// From the zygote to the daemon.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FromZygote {
+    /// The zygote is warmed up.
+    Hello {
+        /// The version of the binary.
+        binary: String,
+    },
+    /// A session process could not be forked.
+    OpenFailed {
+        /// The session's number.
+        session: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A process of a session died though it was not dismissed.
+    Died {
+        /// The session's number.
+        session: u64,
+        /// How.
+        death: Death,
+    },
+    /// The last process of a session is gone.
+    Ended {
+        /// The session's number.
+        session: u64,
+    },
+}
+
+/// How a process died.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Death {
+    /// The generation of the session process; nothing for a checkpoint.
+    pub(crate) generation: Option<u32>,
+    /// The exit status.
+    pub(crate) cause: DeathCause,
+    /// What the process noted before it died.
+    pub(crate) note: Option<String>,
+}
+
+/// An exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DeathCause {
+    /// It ended with this code.
+    Exited(i32),
+    /// This signal killed it.
+    Signaled(i32),
+}
+
+/// From the daemon to a session process.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ToSession {
+    /// Prepare the session. The first message.
+    Setup(SessionSetup),
+    /// Run a script. Only the generation that the datagram names takes it.
+    Run {
+        /// The run's number, ascending within the session.
+        run: u64,
+        /// What to run.
+        request: RunRequest,
+    },
+    /// The answer to a [`HostCall`].
+    HostReply(HostReply),
+    /// The checkpoint is gone: make another.
+    RenewCheckpoint,
+}
+
+/// What a session process must know before its first script.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SessionSetup {
+    /// What one execution may use.
+    pub(crate) limits: Limits,
+    /// How scripts run.
+    pub(crate) runtime: RuntimeSettings,
+    /// The native modules that `require` finds.
+    pub(crate) modules: Vec<String>,
+    /// The template's id, for messages that say how to get more.
+    pub(crate) template_id: String,
+}
+
+/// From a session process to the daemon.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FromSession {
+    /// The session is prepared and has a checkpoint, or could not be prepared.
+    Ready {
+        /// Why not, if so.
+        error: Option<String>,
+    },
+    /// The run has begun.
+    Started {
+        /// The run's number.
+        run: u64,
+    },
+    /// The script made an event.
+    Event {
+        /// What it is.
+        kind: EventType,
+        /// What it says.
+        payload: RawJson,
+    },
+    /// The script calls a host module, and waits.
+    HostCall(HostCall),
+    /// The script ended by itself.
+    Ended {
+        /// The run's number.
+        run: u64,
+        /// Whether it threw.
+        threw: bool,
+        /// The payload of the value or exception event.
+        payload: RawJson,
+        /// What it used.
+        usage: Usage,
+    },
+    /// There is a checkpoint of the state after `commits` runs.
+    Committed {
+        /// How many runs the session's state holds.
+        commits: u64,
+    },
+    /// The session process died, and its checkpoint is the session process now.
+    TookOver {
+        /// How many runs its state holds.
+        commits: u64,
+    },
+}
+
+/// A call to a host module.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HostCall {
+    /// The module, like `fs`.
+    pub(crate) module: String,
+    /// The function, like `readFileSync`.
+    pub(crate) function: String,
+    /// The arguments, a JSON array.
+    pub(crate) args: RawJson,
+}
+
+/// What a host module answers: JSON, or an error to throw.
+pub(crate) type HostReply = Result<RawJson, HostError>;
+
+/// An error that a host module throws.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HostError {
+    /// The value of `code`, as in `ENOENT`.
+    pub(crate) code: Option<String>,
+    /// The message.
+    pub(crate) message: String,
+}

@@ -1,0 +1,30 @@
+//! What the daemon and its worker processes say to each other.
+//!
+//! Both channels are `SOCK_SEQPACKET` sockets: a message is cut into datagrams of bounded size ([`frame`]), so that a
+//! process that dies in the middle of one leaves nothing that could be taken for the start of another. Each datagram
+//! carries the protocol's version and the generation of the session process that it is from or for. A message is JSON:
+//! payloads travel as the text that was made once.
+
+pub(crate) mod frame;
+mod message;
+
+pub(crate) use message::{
+    Death, DeathCause, FromSession, FromZygote, HostCall, HostError, HostReply, SessionSetup,
+    ToSession, ToZygote,
+};
+
+/// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a
+/// daemon ran; then the zygote says so in its greeting.
+pub(crate) const VERSION: u8 = 1;
+
+/// The file descriptor on which a zygote finds its channel to the daemon.
+pub(crate) const CONTROL_FD: i32 = 3;
+
+/// The largest message to a session process: a script of 16 MiB can grow sixfold as JSON text.
+pub(crate) const MAX_TO_SESSION_BYTES: u32 = 100 * 1024 * 1024;
+
+/// The largest message from a session process: a file or a result set on its way to a host module.
+pub(crate) const MAX_FROM_SESSION_BYTES: u32 = 64 * 1024 * 1024;
+
+/// The largest message on the channel between daemon and zygote.
+pub(crate) const MAX_CONTROL_BYTES: u32 = 64 * 1024;

@@ -1,0 +1,104 @@
+//! The allocator of worker processes: it counts what is live, and ends the process past the limit.
+//!
+//! It is the global allocator of the whole binary, since a binary has one; in the daemon it passes through. A worker has
+//! one thread, so that plain loads and stores count exactly.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use super::exit;
+
+static COUNTING: AtomicBool = AtomicBool::new(false);
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Passes through to the system's allocator, and counts in workers.
+#[derive(Debug, Default)]
+pub struct CountingAllocator;
+
+impl CountingAllocator {
+    /// For the `static` of a binary.
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+/// Starts to count. Only processes with one thread may.
+pub(super) fn start_counting() {
+    COUNTING.store(true, Relaxed);
+}
+
+/// Lets the heap grow by at most this many bytes from what it is now.
+pub(super) fn limit_growth(bytes: usize) {
+    let live = LIVE.load(Relaxed);
+    LIMIT.store(live.saturating_add(bytes), Relaxed);
+}
+
+/// The highest number of live bytes so far.
+pub(super) fn peak_bytes() -> usize {
+    PEAK.load(Relaxed)
+}
+
+fn grow(bytes: usize) {
+    let live = LIVE.load(Relaxed).saturating_add(bytes);
+    if live > LIMIT.load(Relaxed) {
+        exit::now(exit::MEMORY);
+    }
+    LIVE.store(live, Relaxed);
+    if live > PEAK.load(Relaxed) {
+        PEAK.store(live, Relaxed);
+    }
+}
+
+fn shrink(bytes: usize) {
+    // What was allocated before counting began may be freed after.
+    LIVE.store(LIVE.load(Relaxed).saturating_sub(bytes), Relaxed);
+}
+
+fn checked(pointer: *mut u8) -> *mut u8 {
+    if pointer.is_null() && COUNTING.load(Relaxed) {
+        exit::now(exit::MEMORY);
+    }
+    pointer
+}
+
+// SAFETY: every method hands its arguments unchanged to the system's allocator and returns what that returns; counting
+// neither allocates nor unwinds.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if COUNTING.load(Relaxed) {
+            grow(layout.size());
+        }
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
+        checked(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if COUNTING.load(Relaxed) {
+            grow(layout.size());
+        }
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc_zeroed`.
+        checked(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if COUNTING.load(Relaxed) {
+            shrink(layout.size());
+        }
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if COUNTING.load(Relaxed) {
+            if new_size > layout.size() {
+                grow(new_size - layout.size());
+            } else {
+                shrink(layout.size() - new_size);
+            }
+        }
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::realloc`.
+        checked(unsafe { System.realloc(pointer, layout, new_size) })
+    }
+}

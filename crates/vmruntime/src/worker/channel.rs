@@ -1,0 +1,124 @@
+//! A worker's end of a channel: blocking, one message at a time.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::protocol::frame::{Assembler, MAX_DATAGRAM_BYTES, split};
+
+/// A message that came in.
+pub(super) struct Received<T> {
+    /// The generation that it is for.
+    pub(super) generation: u32,
+    /// What it says.
+    pub(super) message: T,
+    /// A descriptor that came along.
+    pub(super) fd: Option<OwnedFd>,
+}
+
+/// A `SOCK_SEQPACKET` socket.
+pub(super) struct Channel {
+    socket: OwnedFd,
+    generation: Cell<u32>,
+    assembler: RefCell<Assembler>,
+    buffer: RefCell<Vec<u8>>,
+}
+
+impl Channel {
+    /// Takes messages of at most `max_bytes`.
+    pub(super) fn new(socket: OwnedFd, max_bytes: u32) -> Self {
+        Self {
+            socket,
+            generation: Cell::new(0),
+            assembler: RefCell::new(Assembler::new(max_bytes)),
+            buffer: RefCell::new(vec![0; MAX_DATAGRAM_BYTES]),
+        }
+    }
+
+    /// Says who speaks from now on.
+    pub(super) fn set_generation(&self, generation: u32) {
+        self.generation.set(generation);
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.get()
+    }
+
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// Sends a message; waits while the peer is slow.
+    ///
+    /// # Errors
+    /// When the peer is gone.
+    pub(super) fn send(&self, message: &impl Serialize) -> io::Result<()> {
+        let bytes = serde_json::to_vec(message)?;
+        for (header, chunk) in split(self.generation.get(), &bytes) {
+            let parts = [IoSlice::new(&header), IoSlice::new(chunk)];
+            let socket = self.socket.as_raw_fd();
+            loop {
+                match sendmsg::<()>(socket, &parts, &[], MsgFlags::MSG_NOSIGNAL, None) {
+                    Ok(_) => break,
+                    Err(Errno::EINTR) => {}
+                    Err(error) => return Err(io::Error::from(error)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a message; nothing when the peer is gone.
+    ///
+    /// # Errors
+    /// When what came makes no sense.
+    pub(super) fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<Received<T>>> {
+        let mut buffer = self.buffer.borrow_mut();
+        let mut came_along = None;
+        loop {
+            let Some((length, fd)) = self.receive_datagram(&mut buffer)? else {
+                return Ok(None);
+            };
+            came_along = fd.or(came_along);
+            let pushed = self.assembler.borrow_mut().push(&buffer[..length]);
+            if let Some(whole) = pushed.map_err(io::Error::other)? {
+                return Ok(Some(Received {
+                    generation: whole.generation,
+                    message: serde_json::from_slice(&whole.bytes)?,
+                    fd: came_along,
+                }));
+            }
+        }
+    }
+
+    fn receive_datagram(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Option<OwnedFd>)>> {
+        let mut space = nix::cmsg_space!(std::os::fd::RawFd);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let received = loop {
+            let received = recvmsg::<()>(
+                self.socket.as_raw_fd(),
+                &mut parts,
+                Some(&mut space),
+                MsgFlags::MSG_CMSG_CLOEXEC,
+            );
+            match received {
+                Err(Errno::EINTR) => {}
+                other => break other?,
+            }
+        };
+        let fd = received.cmsgs()?.find_map(|message| match message {
+            ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+            _ => None,
+        });
+        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+        let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        let length = received.bytes;
+        // Every datagram has a header, so that an empty one is the end of the stream.
+        Ok((length > 0).then_some((length, fd)))
+    }
+}

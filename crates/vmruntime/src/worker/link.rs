@@ -1,0 +1,108 @@
+//! A script's ways out of its process: events, and calls to host modules. Limits on output are counted here.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use vmapi_types::{EventType, Limits, RawJson};
+
+use super::channel::Channel;
+use super::exit;
+use crate::engine::HostLink;
+use crate::protocol::{FromSession, HostCall, HostError, HostReply, ToSession};
+
+/// The engine's link to the daemon. It is made with the engine, in the zygote, and attached in a session process.
+#[derive(Default)]
+pub(super) struct Link {
+    channel: RefCell<Option<Rc<Channel>>>,
+    limits: Cell<Limits>,
+    events: Cell<u64>,
+    output_bytes: Cell<u64>,
+    host_calls: Cell<u64>,
+}
+
+impl Link {
+    pub(super) fn attach(&self, channel: Rc<Channel>) {
+        self.channel.replace(Some(channel));
+    }
+
+    /// Starts to count anew, for one execution.
+    pub(super) fn begin(&self, limits: Limits) {
+        self.limits.set(limits);
+        self.events.set(0);
+        self.output_bytes.set(0);
+        self.host_calls.set(0);
+    }
+
+    /// The number of calls to host modules since [`begin`](Self::begin).
+    pub(super) fn host_calls(&self) -> u64 {
+        self.host_calls.get()
+    }
+
+    fn send(&self, message: &FromSession) {
+        let sent = match &*self.channel.borrow() {
+            Some(channel) => channel.send(message),
+            None => return,
+        };
+        if sent.is_err() {
+            // The daemon is gone, and with it whoever would hear of this.
+            exit::now(exit::DONE);
+        }
+    }
+
+    fn count(&self, payload: &RawJson) {
+        let limits = self.limits.get();
+        self.events.set(self.events.get() + 1);
+        if self.events.get() > limits.max_events {
+            let note = format!(
+                "the limit of {} events (max_events) was passed",
+                limits.max_events
+            );
+            exit::noting(exit::OUTPUT, &note);
+        }
+        let bytes = self.output_bytes.get() + payload.get().len() as u64;
+        self.output_bytes.set(bytes);
+        if bytes > limits.max_output_kb.saturating_mul(1024) {
+            let note = format!(
+                "the limit of {} KiB of output (max_output_kb) was passed",
+                limits.max_output_kb
+            );
+            exit::noting(exit::OUTPUT, &note);
+        }
+    }
+}
+
+impl HostLink for Link {
+    fn event(&self, kind: EventType, payload: RawJson) {
+        self.count(&payload);
+        self.send(&FromSession::Event { kind, payload });
+    }
+
+    fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply {
+        self.host_calls.set(self.host_calls.get() + 1);
+        self.send(&FromSession::HostCall(HostCall {
+            module: module.to_owned(),
+            function: function.to_owned(),
+            args,
+        }));
+        let channel = self.channel.borrow().clone();
+        let Some(channel) = channel else {
+            return Err(HostError {
+                code: None,
+                message: "there is no host to call".into(),
+            });
+        };
+        loop {
+            match channel.receive::<ToSession>() {
+                Ok(Some(received)) if received.generation == channel.generation() => {
+                    if let ToSession::HostReply(reply) = received.message {
+                        return reply;
+                    }
+                }
+                // What was meant for a process that is dead.
+                Ok(Some(_)) => {}
+                Ok(None) => exit::now(exit::DONE),
+                Err(error) => exit::noting(exit::CHANNEL, &error.to_string()),
+            }
+        }
+    }
+}

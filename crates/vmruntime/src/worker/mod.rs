@@ -1,0 +1,49 @@
+//! The worker side: everything that runs outside the daemon.
+//!
+//! ```text
+//! daemon ── worker (zygote: exec'ed, warmed up, parent of all below)
+//!             ├─ session process S1          runs the code; generation 1
+//!             ├─ checkpoint of S1            a fork of it, asleep, with the heap of the last commit
+//!             ├─ session process S2
+//!             └─ checkpoint of S2
+//! ```
+//!
+//! A session process runs a script, says how it ended, forks a new checkpoint and dismisses the old one: that is the
+//! commit. If the session process dies instead (a limit, a crash, `kill -9`), its checkpoint wakes up, becomes the
+//! session process of the next generation and makes a checkpoint of its own: the script is rolled back. Checkpoints are
+//! forked as siblings (`CLONE_PARENT`), so that the zygote is the parent of every process, reaps each and knows each
+//! death. A session is a kernel session (`setsid`) too: the group of a process is proof of whose it is.
+//!
+//! Every process here has exactly one thread, which is asserted before each fork.
+
+mod allocator;
+mod channel;
+mod checkpoint;
+pub(crate) mod exit;
+mod faults;
+mod limits;
+mod link;
+mod page;
+mod process;
+mod session;
+mod zygote;
+
+pub use allocator::CountingAllocator;
+
+
+/// The main function of a worker: serves the daemon on descriptor 3 until that is closed. `args` are those after the
+/// program and the subcommand: the name of the engine.
+///
+/// It must be called before anything starts a thread, in a process made by [`WorkerRuntime`](crate::WorkerRuntime).
+pub fn main(args: impl IntoIterator<Item = String>) -> ! {
+    allocator::start_counting();
+    let engine = args.into_iter().next().unwrap_or_default();
+    match zygote::serve(&engine) {
+        Ok(()) => exit::now(exit::DONE),
+        Err(error) => {
+            eprintln!("vm-system worker: {error}");
+            exit::now(exit::CHANNEL)
+        }
+    }
+}
+

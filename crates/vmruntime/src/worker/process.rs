@@ -1,0 +1,107 @@
+//! The system calls by which worker processes come to be.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+
+use nix::sys::prctl;
+use nix::unistd::{Pid, getpid, getppid};
+
+/// Which side of a fork this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The process that called.
+    Parent(Pid),
+    /// The new process.
+    Child,
+}
+
+/// Forks. The new process is a child of `parent`'s choice: ours, or a sibling of ours.
+///
+/// # Errors
+/// When the system has no process or memory left, or this process has more than one thread.
+pub(super) fn fork(kinship: Kinship) -> io::Result<Side> {
+    assert_single_threaded()?;
+    let flags = match kinship {
+        Kinship::Child => libc::SIGCHLD,
+        // The new process is a child of our parent, which reaps all processes of all sessions.
+        Kinship::Sibling => libc::SIGCHLD | libc::CLONE_PARENT,
+    };
+    // SAFETY: without CLONE_VM the child gets a copy of this address space, as with `fork`; without a stack argument it
+    // goes on from here. This process has one thread (checked above), so no lock is held by a thread that is not copied.
+    // glibc's own fork would also run `atfork` handlers and refresh its cached thread id: nothing here registers the
+    // former or uses the latter.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Side::Child),
+        pid => Ok(Side::Parent(Pid::from_raw(
+            i32::try_from(pid).map_err(io::Error::other)?,
+        ))),
+    }
+}
+
+/// Whose child a new process is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kinship {
+    /// Ours.
+    Child,
+    /// Our parent's.
+    Sibling,
+}
+
+/// `unshare(CLONE_THREAD)` changes nothing, and is refused when there is more than one thread: the cheapest way to ask.
+fn assert_single_threaded() -> io::Result<()> {
+    // SAFETY: the call takes no pointers and has no effect in a process with one thread.
+    match unsafe { libc::unshare(libc::CLONE_THREAD) } {
+        0 => Ok(()),
+        _ => Err(io::Error::other(
+            "a worker process with more than one thread must not fork",
+        )),
+    }
+}
+
+/// Asks the kernel to kill this process when its parent dies. The parent may be dead already.
+pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+    if getppid() == parent {
+        Ok(())
+    } else {
+        Err(io::Error::other("the parent process is gone"))
+    }
+}
+
+/// Sets the name that `ps` and `top` show, at most 15 bytes.
+pub(super) fn set_name(name: &str) {
+    if let Ok(name) = CString::new(name) {
+        // A process without a name works as well.
+        let _ = prctl::set_name(&name);
+    }
+}
+
+/// The id of this process.
+pub(super) fn own_pid() -> u32 {
+    getpid().as_raw().unsigned_abs()
+}
+
+/// Where a session process finds its channel.
+const SESSION_FD: i32 = 3;
+
+/// Keeps the standard streams, which lead nowhere, and the channel; closes every other descriptor.
+///
+/// # Errors
+/// When the system refuses; the process must end then.
+pub(super) fn keep_only(channel: OwnedFd) -> io::Result<OwnedFd> {
+    let fd = channel.into_raw_fd();
+    // SAFETY: the process has no other thread and goes on with nothing but the returned descriptor, so that closing
+    // those that other values believe to own is sound: those values are never used or dropped again.
+    unsafe {
+        if fd != SESSION_FD && libc::dup2(fd, SESSION_FD) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if libc::syscall(libc::SYS_close_range, SESSION_FD + 1, libc::c_uint::MAX, 0) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(SESSION_FD))
+    }
+}

@@ -1,0 +1,163 @@
+//! A session process: runs scripts, commits each with a checkpoint, and takes over when it was one.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use nix::unistd::Pid;
+use vmapi_types::Limits;
+use vmcontrol::runtime::{RunRequest, Usage};
+
+use super::channel::Channel;
+use super::checkpoint::{self, Checkpoint, Made};
+use super::link::Link;
+use super::page::SharedPage;
+use super::{allocator, exit, limits, process};
+use crate::engine::{Engine, Evaluation};
+use crate::protocol::{FromSession, MAX_TO_SESSION_BYTES, SessionSetup, ToSession};
+
+/// The state of a session process, copied by every fork.
+pub(super) struct Session {
+    engine: Box<dyn Engine>,
+    link: Rc<Link>,
+    channel: Rc<Channel>,
+    page: SharedPage,
+    zygote: Pid,
+    tag: String,
+    generation: u32,
+    /// How many runs the heap holds.
+    commits: u64,
+    checkpoint: Option<Checkpoint>,
+    limits: Limits,
+}
+
+impl Session {
+    /// Becomes the first session process.
+    pub(super) fn start(
+        engine: Box<dyn Engine>,
+        link: Rc<Link>,
+        socket: OwnedFd,
+        page: SharedPage,
+        zygote: Pid,
+        tag: &str,
+    ) -> Self {
+        let channel = Rc::new(Channel::new(socket, MAX_TO_SESSION_BYTES));
+        link.attach(Rc::clone(&channel));
+        let mut session = Self {
+            engine,
+            link,
+            channel,
+            page,
+            zygote,
+            tag: tag.to_owned(),
+            generation: 0,
+            commits: 0,
+            checkpoint: None,
+            limits: Limits::default(),
+        };
+        session.enter_next_generation();
+        session
+    }
+
+    /// Serves the daemon until it hangs up.
+    pub(super) fn serve(mut self) -> ! {
+        loop {
+            let received = match self.channel.receive::<ToSession>() {
+                Ok(Some(received)) => received,
+                Ok(None) => exit::now(exit::DONE),
+                Err(error) => exit::noting(exit::CHANNEL, &error.to_string()),
+            };
+            if received.generation != self.generation {
+                // It was meant for the process that this one took over from.
+                continue;
+            }
+            match received.message {
+                ToSession::Setup(setup) => self.set_up(&setup),
+                ToSession::Run { run, request } => self.run(run, &request),
+                ToSession::RenewCheckpoint => {
+                    let commits = self.commits;
+                    self.commit(FromSession::Committed { commits });
+                }
+                // Nobody waits for it any more.
+                ToSession::HostReply(_) => {}
+            }
+        }
+    }
+
+    fn set_up(&mut self, setup: &SessionSetup) {
+        self.limits = setup.limits;
+        let error = self
+            .engine
+            .configure(setup)
+            .and_then(|()| limits::bound_memory(&setup.limits).map_err(|error| error.to_string()))
+            .err();
+        self.commit(FromSession::Ready { error });
+    }
+
+    fn run(&mut self, run: u64, request: &RunRequest) {
+        self.send(&FromSession::Started { run });
+        self.link.begin(self.limits);
+        let cpu_before = limits::cpu_time_us();
+        if let Err(error) = limits::start_clocks(&self.limits) {
+            exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"));
+        }
+        let Evaluation { threw, payload } = self.engine.evaluate(request);
+        if let Err(error) = limits::stop_clocks() {
+            exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"));
+        }
+        let usage = Usage {
+            cpu_us: limits::cpu_time_us().saturating_sub(cpu_before),
+            peak_mem_bytes: allocator::peak_bytes() as u64,
+            host_calls: self.link.host_calls(),
+        };
+        self.send(&FromSession::Ended {
+            run,
+            threw,
+            payload,
+            usage,
+        });
+        // The collector dirties pages, and what it frees need not be copied by the fork.
+        self.engine.collect();
+        self.commits += 1;
+        let commits = self.commits;
+        self.commit(FromSession::Committed { commits });
+    }
+
+    /// Makes a checkpoint of this state, then says so. Returns in the session process; and, perhaps much later, in the
+    /// checkpoint that has become the session process, which makes one of its own and says that it took over.
+    fn commit(&mut self, mut news: FromSession) {
+        loop {
+            let name = format!("vms-c-{}", self.tag);
+            match checkpoint::make(self.checkpoint.take(), self.zygote, &name) {
+                Ok(Made::Session(checkpoint)) => {
+                    self.checkpoint = Some(checkpoint);
+                    break;
+                }
+                Ok(Made::Woken) => {
+                    self.enter_next_generation();
+                    news = FromSession::TookOver {
+                        commits: self.commits,
+                    };
+                }
+                Err(error) => exit::noting(
+                    exit::CHECKPOINT,
+                    &format!("no checkpoint could be made: {error}"),
+                ),
+            }
+        }
+        self.send(&news);
+    }
+
+    fn enter_next_generation(&mut self) {
+        self.generation += 1;
+        self.page.enter(self.generation, process::own_pid());
+        self.channel.set_generation(self.generation);
+        process::set_name(&format!("vms-s-{}", self.tag));
+        self.engine.reseed();
+    }
+
+    fn send(&self, message: &FromSession) {
+        if self.channel.send(message).is_err() {
+            exit::now(exit::DONE);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The zygote: warms the engine up, forks session processes, reaps every process of every session.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, getpgid, getpid, setsid};
+
+use super::channel::Channel;
+use super::link::Link;
+use super::page::SharedPage;
+use super::process::{self, Kinship, Side};
+use super::session::Session;
+use super::{exit, faults};
+use crate::engine::{self, Engine};
+use crate::protocol::{CONTROL_FD, Death, DeathCause, FromZygote, MAX_CONTROL_BYTES, ToZygote};
+
+/// A session as the zygote knows it.
+struct Family {
+    /// The daemon's number for it.
+    session: u64,
+    page: SharedPage,
+}
+
+struct Zygote {
+    control: Channel,
+    link: Rc<Link>,
+    /// Taken by the fork that becomes a session.
+    engine: Option<Box<dyn Engine>>,
+    /// By the id of the first process, which is the id of the process group too.
+    families: HashMap<Pid, Family>,
+}
+
+/// Serves the daemon until it hangs up.
+///
+/// # Errors
+/// When the engine can't be built or the system refuses something that it always grants.
+pub(super) fn serve(engine: &str) -> io::Result<()> {
+    process::set_name("vms-zygote");
+    faults::install()?;
+    nix::sys::prctl::set_child_subreaper(true)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
+    let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
+    let link = Rc::new(Link::default());
+    let built = engine::build(engine, Rc::clone(&link) as Rc<dyn engine::HostLink>);
+    let mut zygote = Zygote {
+        control: Channel::new(control, MAX_CONTROL_BYTES),
+        link,
+        engine: Some(built.map_err(io::Error::other)?),
+        families: HashMap::new(),
+    };
+    zygote.tell(&FromZygote::Hello {
+        binary: env!("CARGO_PKG_VERSION").into(),
+    })?;
+    zygote.run()
+}
+
+impl Zygote {
+    fn run(&mut self) -> io::Result<()> {
+        let mut children = SigSet::empty();
+        children.add(Signal::SIGCHLD);
+        children.thread_block()?;
+        let deaths = SignalFd::with_flags(&children, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        loop {
+            let mut ready = [
+                PollFd::new(self.control.socket().as_fd(), PollFlags::POLLIN),
+                PollFd::new(deaths.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut ready, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                other => other?,
+            };
+            let (called, died) = (is_ready(&ready[0]), is_ready(&ready[1]));
+            if died {
+                while deaths.read_signal()?.is_some() {}
+                self.reap()?;
+            }
+            if called && !self.answer()? {
+                self.end_everything();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does what the daemon asks for; false when it is gone.
+    fn answer(&mut self) -> io::Result<bool> {
+        let Some(received) = self.control.receive::<ToZygote>()? else {
+            return Ok(false);
+        };
+        match (received.message, received.fd) {
+            (ToZygote::Open { session, tag }, Some(socket)) => {
+                if let Err(error) = self.open(session, &tag, socket) {
+                    self.tell(&FromZygote::OpenFailed {
+                        session,
+                        reason: error.to_string(),
+                    })?;
+                }
+            }
+            (ToZygote::Open { session, .. }, None) => self.tell(&FromZygote::OpenFailed {
+                session,
+                reason: "its socket did not come along".into(),
+            })?,
+            (ToZygote::Close { session }, _) => self.close(session),
+        }
+        Ok(true)
+    }
+
+    fn open(&mut self, session: u64, tag: &str, socket: OwnedFd) -> io::Result<()> {
+        let page = SharedPage::new()?;
+        let zygote = getpid();
+        match process::fork(Kinship::Child)? {
+            Side::Parent(pid) => {
+                page.keep_from_later_forks()?;
+                self.families.insert(pid, Family { session, page });
+                Ok(())
+            }
+            Side::Child => {
+                let (link, engine) = (Rc::clone(&self.link), self.engine.take());
+                let prepared = setsid()
+                    .map_err(io::Error::from)
+                    .and_then(|_| process::die_with_parent(zygote))
+                    .and_then(|()| process::keep_only(socket));
+                match (prepared, engine) {
+                    (Ok(socket), Some(engine)) => {
+                        Session::start(engine, link, socket, page, zygote, tag).serve()
+                    }
+                    _ => exit::now(exit::CHANNEL),
+                }
+            }
+        }
+    }
+
+    fn close(&self, session: u64) {
+        let group = self
+            .families
+            .iter()
+            .find(|(_, family)| family.session == session);
+        if let Some((first, _)) = group {
+            kill_family(*first);
+        }
+    }
+
+    /// Reaps what has died and reports it.
+    fn reap(&mut self) -> io::Result<()> {
+        // The status is looked at first and taken later: until then the process id and its group are the dead one's.
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        loop {
+            let (pid, cause) = match waitid(Id::All, peek) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, DeathCause::Exited(code)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                    (pid, DeathCause::Signaled(signal as i32))
+                }
+                Ok(_) | Err(Errno::ECHILD) => return Ok(()),
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let first = if self.families.contains_key(&pid) {
+                pid
+            } else {
+                getpgid(Some(pid)).unwrap_or(pid)
+            };
+            waitid(Id::Pid(pid), WaitPidFlag::WEXITED)?;
+            self.report(first, pid, cause)?;
+        }
+    }
+
+    fn report(&mut self, first: Pid, pid: Pid, cause: DeathCause) -> io::Result<()> {
+        let Some(family) = self.families.get(&first) else {
+            return Ok(());
+        };
+        let session = family.session;
+        let (generation, note) = family
+            .page
+            .generation_of(pid.as_raw().unsigned_abs())
+            .map_or((None, None), |(generation, note)| (Some(generation), note));
+        let dismissed = generation.is_none() && cause == DeathCause::Exited(exit::DONE);
+        if !dismissed {
+            let death = Death {
+                generation,
+                cause,
+                note,
+            };
+            self.tell(&FromZygote::Died { session, death })?;
+        }
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        if waitid(Id::PGid(first), peek) == Err(Errno::ECHILD) {
+            self.families.remove(&first);
+            self.tell(&FromZygote::Ended { session })?;
+        }
+        Ok(())
+    }
+
+    /// Kills every process of every session and reaps it.
+    fn end_everything(&mut self) {
+        for first in self.families.keys() {
+            kill_family(*first);
+        }
+        while matches!(
+            waitid(Id::All, WaitPidFlag::WEXITED),
+            Ok(_) | Err(Errno::EINTR)
+        ) {}
+    }
+
+    fn tell(&self, message: &FromZygote) -> io::Result<()> {
+        self.control.send(message)
+    }
+}
+
+fn is_ready(fd: &PollFd<'_>) -> bool {
+    fd.revents().is_some_and(|events| !events.is_empty())
+}
+
+/// Kills the group of a session; before the first process has made the group, that process alone. Neither id can belong
+/// to anybody else: the first process is our unreaped child, or one of its group is.
+fn kill_family(first: Pid) {
+    let group = Pid::from_raw(-first.as_raw());
+    if kill(group, Signal::SIGKILL) == Err(Errno::ESRCH) {
+        let _ = kill(first, Signal::SIGKILL);
+    }
+}
