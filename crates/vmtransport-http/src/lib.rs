@@ -1,1 +1,12 @@
+//! The HTTP API: routes, what requests must look like, and the one mapping from domain errors to answers.
+//!
+//! Nothing is decided here. A handler decodes a request, calls [`vmcontrol::Control`] and encodes what that says.
 
+mod error;
+mod extract;
+mod middleware;
+mod respond;
+mod router;
+mod routes;
+
+pub use router::{ApiOptions, DEFAULT_MAX_BODY_BYTES, router};

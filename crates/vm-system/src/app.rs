@@ -1,0 +1,49 @@
+//! From the parsed command line to the command that it names.
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+use vmclient::Client;
+
+use crate::cli::{Cli, Command, LogFormat};
+use crate::commands::{exec, libs, ops, run, serve, session, template};
+use crate::failure::Failure;
+use crate::logging;
+use crate::output::Output;
+
+/// Runs the command and waits for its end.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    let logs = match &command {
+        Command::Serve(_) => Some("info"),
+        Command::Run(_) => None,
+        _ => Some("warn"),
+    };
+    let log_format = match &command {
+        Command::Serve(args) => args.log_format,
+        _ => Some(LogFormat::Human),
+    };
+    if let Some(filter) = global.log_level.as_deref().or(logs) {
+        logging::init(filter, log_format);
+    }
+    let mut output = Output::stdout(global.output);
+    let connect = || Client::new(&global.server_url);
+    match command {
+        Command::Serve(args) => runtime()?.block_on(serve::run(args, global.db)),
+        Command::Run(args) => runtime()?.block_on(run::run(args, &mut output)),
+        Command::Template(command) => {
+            runtime()?.block_on(template::run(command, &connect()?, &mut output))
+        }
+        Command::Session(command) => {
+            runtime()?.block_on(session::run(command, &connect()?, &mut output))
+        }
+        Command::Exec(command) => runtime()?.block_on(exec::run(command, &connect()?, &mut output)),
+        Command::Ops(command) => runtime()?.block_on(ops::run(command, &connect()?, &mut output)),
+        Command::Libs(args) => libs::run(&args, &mut output),
+    }?;
+    output.finish()
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let runtime = Runtime::new().context("cannot start the asynchronous runtime")?;
+    Ok(runtime)
+}

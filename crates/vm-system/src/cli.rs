@@ -1,0 +1,108 @@
+//! The command line as types. What the help says stands here as doc comments.
+
+mod exec;
+mod libs;
+mod ops;
+mod parse;
+mod run;
+mod serve;
+mod session;
+mod template;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use exec::ExecCommand;
+pub use libs::{LibsArgs, LibsCommand};
+pub use ops::OpsCommand;
+pub use run::RunArgs;
+pub use serve::{LogFormat, ServeArgs};
+pub use session::SessionCommand;
+pub use template::{PartCommand, TemplateCommand};
+
+/// Runs JavaScript in sessions that outlive a command, each in a process of its own
+#[derive(Debug, Parser)]
+#[command(
+    name = "vm-system",
+    version,
+    after_help = "Example:\n  vm-system run script.js\n  vm-system serve --db vm-system.db --listen 127.0.0.1:3210"
+)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes, before or after its name.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The daemon to talk to
+    #[arg(
+        long,
+        global = true,
+        env = "VM_SYSTEM_SERVER_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:3210"
+    )]
+    pub server_url: String,
+    /// The daemon's database, made if it is not there (only serve uses it)
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        default_value = "vm-system.db"
+    )]
+    pub db: PathBuf,
+    /// What to log on standard error: off, error, warn, info, debug, trace or directives like warn,vmcontrol=debug
+    /// [default: info for serve, off for run, else warn]
+    #[arg(long, global = true, env = "VM_SYSTEM_LOG", value_name = "LEVEL", value_parser = crate::logging::parse_filter)]
+    pub log_level: Option<String>,
+    /// How to print what the daemon answers: for people, or as the API's JSON
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t
+    )]
+    pub output: Format,
+}
+
+/// How answers are printed: for people, or as the API's JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon until SIGINT or SIGTERM
+    Serve(ServeArgs),
+    /// Run one file without a daemon, and print its value
+    Run(RunArgs),
+    /// Templates: what a session may do
+    #[command(subcommand)]
+    Template(TemplateCommand),
+    /// Sessions: live runtimes
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Executions: code that runs in a session, and its events
+    #[command(subcommand)]
+    Exec(ExecCommand),
+    /// How the daemon is doing
+    #[command(subcommand)]
+    Ops(OpsCommand),
+    /// JavaScript libraries that templates can name
+    Libs(LibsArgs),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
+
+/// Run the daemon until SIGINT or SIGTERM
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  vm-system serve --db vm-system.db --listen 127.0.0.1:3210")]
+pub struct ServeArgs {
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3210")]
+    pub listen: String,
+    /// How long running executions may take to end after a signal, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub shutdown_timeout: u64,
+    /// Where the libraries are that templates name
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_LIBRARY_CACHE)]
+    pub library_cache: PathBuf,
+    /// How to write the log [default: human on a terminal, else json]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How log lines are written: for people, or as one JSON object each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Human,
+    Json,
+}

@@ -1,0 +1,190 @@
+use clap::{ArgAction, Subcommand};
+use serde_json::{Map, Value};
+
+use super::parse::json_object;
+
+/// The commands of `vm-system template`.
+#[derive(Debug, Subcommand)]
+pub enum TemplateCommand {
+    /// Make a template with default settings
+    #[command(after_help = "Example:\n  vm-system template create --name scripts")]
+    Create {
+        /// Its name, which no other template has
+        #[arg(long)]
+        name: String,
+        /// The engine that its sessions run on [default: the daemon's default engine]
+        #[arg(long)]
+        engine: Option<String>,
+    },
+    /// List templates, newest first
+    #[command(after_help = "Example:\n  vm-system template list")]
+    List,
+    /// Show a template with its settings, modules, libraries, capabilities and startup files
+    #[command(
+        after_help = "Example:\n  vm-system template get 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
+    )]
+    Get {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Delete a template; its sessions go on
+    #[command(
+        after_help = "Example:\n  vm-system template delete 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
+    )]
+    Delete {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// What belongs to a template.
+    #[command(flatten)]
+    Part(PartCommand),
+}
+
+/// The commands of `vm-system template` for what belongs to a template.
+#[derive(Debug, Subcommand)]
+pub enum PartCommand {
+    /// Add a file that runs when a session starts
+    #[command(
+        after_help = "Example:\n  vm-system template add-startup 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --path init.js --order 20"
+    )]
+    AddStartup {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The file, relative to the session's worktree
+        #[arg(long)]
+        path: String,
+        /// Its place: files run in ascending order
+        #[arg(
+            long,
+            value_name = "N",
+            default_value_t = 10,
+            allow_negative_numbers = true
+        )]
+        order: i64,
+        /// How it runs: eval or import
+        #[arg(long, default_value = "eval")]
+        mode: String,
+    },
+    /// List startup files in the order they run
+    #[command(
+        after_help = "Example:\n  vm-system template list-startup 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
+    )]
+    ListStartup {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Add a capability: something that sessions may or may not do
+    #[command(
+        after_help = "Example:\n  vm-system template add-capability 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --kind module --name fs"
+    )]
+    AddCapability {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+        /// What it is about, as the kind understands it
+        #[arg(long)]
+        name: String,
+        /// Its kind: module, global, fs, net or env
+        #[arg(long, default_value = "module")]
+        kind: String,
+        /// Its configuration, a JSON object
+        #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json_object)]
+        config: Map<String, Value>,
+        /// Whether it gives (true) or takes away (--enabled=false)
+        #[arg(
+            long,
+            value_name = "BOOL",
+            action = ArgAction::Set,
+            num_args = 0..=1,
+            require_equals = true,
+            default_value_t = true,
+            default_missing_value = "true"
+        )]
+        enabled: bool,
+    },
+    /// List capabilities
+    #[command(
+        after_help = "Example:\n  vm-system template list-capabilities 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
+    )]
+    ListCapabilities {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Let scripts require a native module
+    #[command(
+        after_help = "Example:\n  vm-system template add-module 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --name fs"
+    )]
+    AddModule {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The module
+        #[arg(long)]
+        name: String,
+    },
+    /// Stop letting scripts require a native module
+    #[command(
+        after_help = "Example:\n  vm-system template remove-module 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --name fs"
+    )]
+    RemoveModule {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The module
+        #[arg(long)]
+        name: String,
+    },
+    /// List the native modules that scripts may require
+    #[command(
+        after_help = "Example:\n  vm-system template list-modules 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
+    )]
+    ListModules {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// List every native module there is
+    #[command(after_help = "Example:\n  vm-system template list-available-modules")]
+    ListAvailableModules,
+    /// Load a library into sessions as they start
+    #[command(
+        after_help = "Example:\n  vm-system template add-library 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --name lodash-4.17.21"
+    )]
+    AddLibrary {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The library, as in the cache: id and version
+        #[arg(long)]
+        name: String,
+    },
+    /// Stop loading a library
+    #[command(
+        after_help = "Example:\n  vm-system template remove-library 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --name lodash-4.17.21"
+    )]
+    RemoveLibrary {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The library
+        #[arg(long)]
+        name: String,
+    },
+    /// List the libraries that sessions start with
+    #[command(
+        after_help = "Example:\n  vm-system template list-libraries 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
+    )]
+    ListLibraries {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// List every library that "libs download" knows
+    #[command(after_help = "Example:\n  vm-system template list-available-libraries")]
+    ListAvailableLibraries,
+}

@@ -1,0 +1,154 @@
+//! `vm-system exec`.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+use vmapi_types::{Event, Execution, ExecutionStatus, ReplRequest, RunFileRequest};
+use vmclient::{Call, Client};
+
+use crate::cli::{ExecCommand, Format};
+use crate::failure::Failure;
+use crate::output::{Output, Paint, Table, moment, one_line};
+
+/// How much of a snippet or a path is shown in a list, in characters.
+const SOURCE_CHARS: usize = 48;
+
+/// Runs one of the commands.
+pub async fn run(
+    command: ExecCommand,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        ExecCommand::Repl {
+            session,
+            code,
+            check,
+        } => {
+            let call = client.repl(&ReplRequest {
+                session_id: Some(session),
+                input: Some(code),
+            });
+            show(call, check, client, output).await
+        }
+        ExecCommand::RunFile {
+            session,
+            path,
+            args,
+            env,
+            check,
+        } => {
+            let call = client.run_file(&RunFileRequest {
+                session_id: Some(session),
+                path: Some(path),
+                args,
+                env,
+            });
+            show(call, check, client, output).await
+        }
+        ExecCommand::Get { execution, check } => {
+            show(client.execution(execution), check, client, output).await
+        }
+        ExecCommand::List { session, limit } => {
+            let paint = output.paint();
+            let call = client.executions(session, Some(limit));
+            output
+                .answer(call, |out, executions| list(out, paint, executions))
+                .await
+        }
+        ExecCommand::Events {
+            execution,
+            after_seq,
+        } => {
+            let call = client.events(execution, after_seq);
+            output
+                .answer(call, |out, events| event_list(out, events))
+                .await
+        }
+    }
+}
+
+/// Prints an execution with its events; as JSON the execution alone, as the API gives it.
+async fn show(
+    call: Call<Execution>,
+    check: bool,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let json = call.raw().await?;
+    let execution: Execution = serde_json::from_str(json.get()).with_context(|| {
+        format!(
+            "{} answers with an execution of another kind",
+            client.base_url()
+        )
+    })?;
+    match output.format() {
+        Format::Json => output.raw(&json)?,
+        Format::Text => {
+            let paint = output.paint();
+            output.text(|out| summary(out, paint, &execution))?;
+            let events = client.events(execution.id, 0).await?;
+            output.text(|out| {
+                writeln!(out, "\n{}", paint.heading("Events:"))?;
+                event_lines(out, &events)
+            })?;
+        }
+    }
+    if check && has_failed(execution.status) {
+        output.finish()?;
+        return Err(Failure::Unsuccessful);
+    }
+    Ok(())
+}
+
+/// Whether the code did not get to its end.
+pub fn has_failed(status: ExecutionStatus) -> bool {
+    match status {
+        ExecutionStatus::Running | ExecutionStatus::Ok => false,
+        ExecutionStatus::Error | ExecutionStatus::Timeout | ExecutionStatus::Cancelled => true,
+    }
+}
+
+fn summary(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Result<()> {
+    writeln!(out, "Execution ID: {}", execution.id)?;
+    writeln!(out, "Status: {}", paint.status(execution.status.as_str()))?;
+    if let Some(result) = &execution.result {
+        writeln!(out, "Result: {result}")?;
+    }
+    if let Some(error) = &execution.error {
+        writeln!(out, "Error: {error}")?;
+    }
+    Ok(())
+}
+
+fn event_lines(out: &mut dyn Write, events: &[Event]) -> io::Result<()> {
+    for event in events {
+        writeln!(out, "[{}] {}: {}", event.seq, event.kind, event.payload)?;
+    }
+    Ok(())
+}
+
+fn event_list(out: &mut dyn Write, events: &[Event]) -> io::Result<()> {
+    if events.is_empty() {
+        return writeln!(out, "No events.");
+    }
+    event_lines(out, events)
+}
+
+fn list(out: &mut dyn Write, paint: Paint, executions: &[Execution]) -> io::Result<()> {
+    let rows = executions.iter().map(|execution| {
+        let source = execution.path.as_ref().or(execution.input.as_ref());
+        [
+            execution.id.to_string(),
+            execution.kind.to_string(),
+            execution.status.to_string(),
+            moment(execution.started_at),
+            one_line(source.map_or("", String::as_str), SOURCE_CHARS),
+        ]
+    });
+    let headings = ["ID", "KIND", "STATUS", "STARTED (UTC)", "CODE OR FILE"];
+    Table::new(headings, rows).write_or(out, paint, "No executions.")
+}
+
+#[cfg(test)]
+mod tests;

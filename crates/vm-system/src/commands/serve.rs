@@ -1,0 +1,42 @@
+//! `vm-system serve`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::worker;
+use crate::cli::ServeArgs;
+use crate::failure::Failure;
+
+/// Runs the daemon until a signal ends it.
+pub async fn run(args: ServeArgs, db: PathBuf) -> Result<(), Failure> {
+    let shown = db.display().to_string();
+    let daemon = vmdaemon::start(vmdaemon::Options {
+        db,
+        listen: args.listen,
+        shutdown_timeout: Duration::from_secs(args.shutdown_timeout),
+        library_cache: args.library_cache,
+        worker: worker::command()?,
+        listener: None,
+    })
+    .await
+    .context("cannot start the daemon")?;
+    announce(&format!(
+        "vm-system {} listening on http://{} (database {shown})",
+        env!("CARGO_PKG_VERSION"),
+        daemon.local_addr(),
+    ));
+    daemon
+        .serve_until_signal()
+        .await
+        .context("the daemon failed")?;
+    Ok(())
+}
+
+/// Says that requests are welcome. A daemon without anybody at its standard output serves all the same.
+fn announce(line: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,119 @@
+//! `vm-system session`.
+
+use std::io::{self, Write};
+use std::path;
+
+use vmapi_types::{CreateSessionRequest, Session};
+use vmclient::Client;
+
+use crate::cli::SessionCommand;
+use crate::failure::Failure;
+use crate::output::{Output, Paint, Table, moment, one_line};
+
+/// How much of a name is shown in a list, in characters.
+const NAME_CHARS: usize = 32;
+/// How much of a path is shown in a list, in characters.
+const PATH_CHARS: usize = 64;
+
+/// Runs one of the commands.
+pub async fn run(
+    command: SessionCommand,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let paint = output.paint();
+    match command {
+        SessionCommand::Create {
+            template_id,
+            workspace_id,
+            base_commit,
+            worktree_path,
+        } => {
+            let call = client.create_session(&CreateSessionRequest {
+                template_id: Some(template_id),
+                workspace_id: Some(workspace_id),
+                base_commit_oid: Some(base_commit),
+                worktree_path: Some(absolute(worktree_path)),
+            });
+            output
+                .answer(call, |out, session| created(out, paint, session))
+                .await
+        }
+        SessionCommand::List { status } => {
+            let call = client.sessions(status);
+            output
+                .answer(call, |out, sessions| list(out, paint, sessions))
+                .await
+        }
+        SessionCommand::Get { id } => {
+            let call = client.session(id);
+            output
+                .answer(call, |out, session| details(out, paint, session))
+                .await
+        }
+        SessionCommand::Close { id } => {
+            let call = client.close_session(id);
+            output
+                .answer(call, |out, session| {
+                    writeln!(out, "Closed session: {}", session.id)
+                })
+                .await
+        }
+    }
+}
+
+/// A path that means the same in the daemon, which works in a directory of its own. What is no path at all is the
+/// daemon's to refuse.
+fn absolute(path: String) -> String {
+    path::absolute(&path)
+        .ok()
+        .and_then(|absolute| absolute.into_os_string().into_string().ok())
+        .unwrap_or(path)
+}
+
+fn created(out: &mut dyn Write, paint: Paint, session: &Session) -> io::Result<()> {
+    writeln!(out, "Created session: {}", session.id)?;
+    writeln!(out, "Status: {}", paint.status(session.status.as_str()))
+}
+
+fn list(out: &mut dyn Write, paint: Paint, sessions: &[Session]) -> io::Result<()> {
+    let rows = sessions.iter().map(|session| {
+        [
+            session.id.to_string(),
+            session.status.to_string(),
+            session.vm_id.to_string(),
+            one_line(&session.workspace_id, NAME_CHARS),
+            moment(session.created_at),
+            one_line(&session.worktree_path, PATH_CHARS),
+        ]
+    });
+    let headings = [
+        "ID",
+        "STATUS",
+        "TEMPLATE",
+        "WORKSPACE",
+        "CREATED (UTC)",
+        "WORKTREE",
+    ];
+    Table::new(headings, rows).write_or(out, paint, "No sessions.")
+}
+
+fn details(out: &mut dyn Write, paint: Paint, session: &Session) -> io::Result<()> {
+    writeln!(out, "Session: {}", session.id)?;
+    writeln!(out, "Status: {}", paint.status(session.status.as_str()))?;
+    writeln!(out, "Template: {}", session.vm_id)?;
+    writeln!(out, "Workspace: {}", session.workspace_id)?;
+    writeln!(out, "Base commit: {}", session.base_commit_oid)?;
+    writeln!(out, "Worktree: {}", session.worktree_path)?;
+    writeln!(out, "Created: {} UTC", moment(session.created_at))?;
+    if let Some(closed_at) = session.closed_at {
+        writeln!(out, "Closed: {} UTC", moment(closed_at))?;
+    }
+    if let Some(last_error) = &session.last_error {
+        writeln!(out, "Last error: {last_error}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

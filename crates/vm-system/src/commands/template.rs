@@ -1,0 +1,146 @@
+//! `vm-system template`: templates as a whole.
+
+use std::io::{self, Write};
+
+use vmapi_types::{CreateTemplateRequest, Limits, Settings, Template, TemplateDetails};
+use vmclient::Client;
+
+use super::template_parts;
+use crate::cli::TemplateCommand;
+use crate::failure::Failure;
+use crate::output::{Output, Paint, Table, moment, one_line};
+
+/// How much of a name is shown in a list, in characters.
+const NAME_CHARS: usize = 48;
+
+/// Runs one of the commands.
+pub async fn run(
+    command: TemplateCommand,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let paint = output.paint();
+    match command {
+        TemplateCommand::Create { name, engine } => {
+            let call = client.create_template(&CreateTemplateRequest {
+                name: Some(name),
+                engine,
+            });
+            output
+                .answer(call, |out, template| {
+                    writeln!(
+                        out,
+                        "Created template: {} (ID: {})",
+                        template.name, template.id
+                    )
+                })
+                .await
+        }
+        TemplateCommand::List => {
+            let call = client.templates();
+            output
+                .answer(call, |out, templates| list(out, paint, templates))
+                .await
+        }
+        TemplateCommand::Get { id } => {
+            let call = client.template(id);
+            output
+                .answer(call, |out, template| details(out, paint, template))
+                .await
+        }
+        TemplateCommand::Delete { id } => {
+            let call = client.delete_template(id);
+            output
+                .answer(call, |out, deleted| {
+                    writeln!(out, "Deleted template: {}", deleted.template_id)
+                })
+                .await
+        }
+        TemplateCommand::Part(command) => template_parts::run(command, client, output).await,
+    }
+}
+
+fn list(out: &mut dyn Write, paint: Paint, templates: &[Template]) -> io::Result<()> {
+    let rows = templates.iter().map(|template| {
+        [
+            template.id.to_string(),
+            one_line(&template.name, NAME_CHARS),
+            template.engine.clone(),
+            moment(template.created_at),
+            names(&template.exposed_modules, "-"),
+            names(&template.libraries, "-"),
+        ]
+    });
+    let headings = [
+        "ID",
+        "NAME",
+        "ENGINE",
+        "CREATED (UTC)",
+        "MODULES",
+        "LIBRARIES",
+    ];
+    Table::new(headings, rows).write_or(out, paint, "No templates.")
+}
+
+fn details(out: &mut dyn Write, paint: Paint, details: &TemplateDetails) -> io::Result<()> {
+    let template = &details.template;
+    writeln!(out, "Template: {} (ID: {})", template.name, template.id)?;
+    writeln!(out, "Engine: {}", template.engine)?;
+    writeln!(out, "Active: {}", yes_or_no(template.is_active))?;
+    writeln!(out, "Created: {} UTC", moment(template.created_at))?;
+    writeln!(out, "Updated: {} UTC", moment(template.updated_at))?;
+    writeln!(out, "Modules: {}", names(&template.exposed_modules, "none"))?;
+    writeln!(out, "Libraries: {}", names(&template.libraries, "none"))?;
+    writeln!(out)?;
+    settings(out, paint, &details.settings)?;
+    writeln!(out, "\n{}", paint.heading("Capabilities:"))?;
+    template_parts::capabilities(out, paint, &details.capabilities)?;
+    writeln!(out, "\n{}", paint.heading("Startup files:"))?;
+    template_parts::startup_files(out, paint, &details.startup_files)
+}
+
+fn settings(out: &mut dyn Write, paint: Paint, settings: &Settings) -> io::Result<()> {
+    let Limits {
+        cpu_ms,
+        wall_ms,
+        mem_mb,
+        max_events,
+        max_output_kb,
+    } = settings.limits;
+    let resolver = &settings.resolver;
+    let runtime = settings.runtime;
+    writeln!(out, "{}", paint.heading("Settings:"))?;
+    writeln!(
+        out,
+        "  Limits: {cpu_ms} ms of CPU, {wall_ms} ms in all, {mem_mb} MiB, {max_events} events, {max_output_kb} KiB of output"
+    )?;
+    writeln!(
+        out,
+        "  Resolver: roots {}; extensions {}; absolute imports {}",
+        names(&resolver.roots, "none"),
+        names(&resolver.extensions, "none"),
+        yes_or_no(resolver.allow_absolute_repo_imports),
+    )?;
+    writeln!(
+        out,
+        "  Runtime: ES modules {}, strict {}, console {}",
+        yes_or_no(runtime.esm),
+        yes_or_no(runtime.strict),
+        yes_or_no(runtime.console),
+    )
+}
+
+fn names(names: &[String], when_empty: &str) -> String {
+    if names.is_empty() {
+        when_empty.to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn yes_or_no(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! `vm-system template`: what belongs to a template.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+use vmapi_types::{
+    AddCapabilityRequest, AddStartupFileRequest, Capability, NamedItem, RemovedItem, StartupFile,
+};
+use vmclient::{Call, Client};
+use vmcontrol::catalog::{LIBRARIES, NATIVE_MODULES};
+
+use crate::cli::PartCommand;
+use crate::failure::Failure;
+use crate::output::{Output, Paint, Table, one_line};
+
+/// How much of a name, a path or a configuration is shown in a list, in characters.
+const CELL_CHARS: usize = 64;
+
+/// Runs one of the commands.
+pub async fn run(
+    command: PartCommand,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let paint = output.paint();
+    match command {
+        PartCommand::AddStartup {
+            id,
+            path,
+            order,
+            mode,
+        } => {
+            let request = AddStartupFileRequest {
+                path: Some(path),
+                order_index: Some(order),
+                mode: Some(mode),
+            };
+            output
+                .answer(client.add_startup_file(id, &request), added_startup_file)
+                .await
+        }
+        PartCommand::ListStartup { id } => {
+            let call = client.startup_files(id);
+            output
+                .answer(call, |out, files| startup_files(out, paint, files))
+                .await
+        }
+        PartCommand::AddCapability {
+            id,
+            name,
+            kind,
+            config,
+            enabled,
+        } => {
+            let request = AddCapabilityRequest {
+                kind: Some(kind),
+                name: Some(name),
+                enabled: Some(enabled),
+                config: Some(config),
+            };
+            output
+                .answer(client.add_capability(id, &request), added_capability)
+                .await
+        }
+        PartCommand::ListCapabilities { id } => {
+            let call = client.capabilities(id);
+            output
+                .answer(call, |out, list| capabilities(out, paint, list))
+                .await
+        }
+        PartCommand::AddModule { id, name } => {
+            add(client.add_module(id, &name), "module", output).await
+        }
+        PartCommand::RemoveModule { id, name } => {
+            remove(client.remove_module(id, &name), "module", output).await
+        }
+        PartCommand::ListModules { id } => list(client.modules(id), "No modules.", output).await,
+        PartCommand::ListAvailableModules => available_modules(output),
+        PartCommand::AddLibrary { id, name } => {
+            add(client.add_library(id, &name), "library", output).await
+        }
+        PartCommand::RemoveLibrary { id, name } => {
+            remove(client.remove_library(id, &name), "library", output).await
+        }
+        PartCommand::ListLibraries { id } => {
+            list(client.libraries(id), "No libraries.", output).await
+        }
+        PartCommand::ListAvailableLibraries => available_libraries(output),
+    }
+}
+
+async fn add(call: Call<NamedItem>, what: &str, output: &mut Output) -> Result<(), Failure> {
+    let print = |out: &mut dyn Write, item: &NamedItem| {
+        writeln!(
+            out,
+            "Added {what}: {} to template {}",
+            item.name, item.template_id
+        )
+    };
+    output.answer(call, print).await
+}
+
+async fn remove(call: Call<RemovedItem>, what: &str, output: &mut Output) -> Result<(), Failure> {
+    let print = |out: &mut dyn Write, item: &RemovedItem| {
+        writeln!(
+            out,
+            "Removed {what}: {} from template {}",
+            item.name, item.template_id
+        )
+    };
+    output.answer(call, print).await
+}
+
+async fn list(
+    call: Call<Vec<String>>,
+    when_empty: &str,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    output
+        .answer(call, |out, list| names(out, list, when_empty))
+        .await
+}
+
+fn names(out: &mut dyn Write, names: &[String], when_empty: &str) -> io::Result<()> {
+    if names.is_empty() {
+        return writeln!(out, "{when_empty}");
+    }
+    names.iter().try_for_each(|name| writeln!(out, "{name}"))
+}
+
+fn added_startup_file(out: &mut dyn Write, file: &StartupFile) -> io::Result<()> {
+    writeln!(
+        out,
+        "Added startup file: {} (order: {}) to template {}",
+        file.path, file.order_index, file.vm_id
+    )
+}
+
+fn added_capability(out: &mut dyn Write, capability: &Capability) -> io::Result<()> {
+    writeln!(
+        out,
+        "Added capability: {}:{} to template {}",
+        capability.kind, capability.name, capability.vm_id
+    )
+}
+
+/// Prints startup files as a table.
+pub fn startup_files(out: &mut dyn Write, paint: Paint, files: &[StartupFile]) -> io::Result<()> {
+    let rows = files.iter().map(|file| {
+        [
+            file.order_index.to_string(),
+            file.mode.clone(),
+            one_line(&file.path, CELL_CHARS),
+            file.id.to_string(),
+        ]
+    });
+    Table::new(["ORDER", "MODE", "PATH", "ID"], rows).write_or(out, paint, "No startup files.")
+}
+
+/// Prints capabilities as a table.
+pub fn capabilities(out: &mut dyn Write, paint: Paint, list: &[Capability]) -> io::Result<()> {
+    let rows = list.iter().map(|capability| {
+        let config = Value::Object(capability.config.clone()).to_string();
+        [
+            capability.kind.clone(),
+            one_line(&capability.name, CELL_CHARS),
+            capability.enabled.to_string(),
+            one_line(&config, CELL_CHARS),
+            capability.id.to_string(),
+        ]
+    });
+    Table::new(["KIND", "NAME", "ENABLED", "CONFIG", "ID"], rows).write_or(
+        out,
+        paint,
+        "No capabilities.",
+    )
+}
+
+/// A native module of the catalogue, as JSON.
+#[derive(Serialize)]
+struct AvailableModule {
+    name: &'static str,
+    summary: &'static str,
+}
+
+fn available_modules(output: &mut Output) -> Result<(), Failure> {
+    let paint = output.paint();
+    let modules: Vec<_> = NATIVE_MODULES
+        .iter()
+        .map(|module| AvailableModule {
+            name: module.name,
+            summary: module.summary,
+        })
+        .collect();
+    output.print(&modules, |out, modules| {
+        let rows = modules
+            .iter()
+            .map(|module| [module.name, module.summary].map(String::from));
+        Table::new(["NAME", "SUMMARY"], rows).write_or(out, paint, "No modules.")
+    })
+}
+
+/// A library of the catalogue, as JSON.
+#[derive(Serialize)]
+struct AvailableLibrary {
+    name: String,
+    global: &'static str,
+}
+
+fn available_libraries(output: &mut Output) -> Result<(), Failure> {
+    let paint = output.paint();
+    let libraries: Vec<_> = LIBRARIES
+        .iter()
+        .map(|library| AvailableLibrary {
+            name: library.name(),
+            global: library.global,
+        })
+        .collect();
+    output.print(&libraries, |out, libraries| {
+        let rows = libraries
+            .iter()
+            .map(|library| [library.name.clone(), library.global.to_owned()]);
+        Table::new(["NAME", "GLOBAL"], rows).write_or(out, paint, "No libraries.")
+    })
+}
+
+#[cfg(test)]
+mod tests;

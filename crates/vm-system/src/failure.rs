@@ -1,0 +1,124 @@
+//! How a command can fail, and the exit status that says so.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// The exit status of a command that failed.
+const FAILED: u8 = 1;
+/// The exit status of a command line that makes no sense.
+const USAGE: u8 = 2;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line makes no sense.
+    Usage(String),
+    /// The daemon refused, or is not there.
+    Client(vmclient::Error),
+    /// Something of this process's own.
+    Other(anyhow::Error),
+    /// The command did its part and printed it, but what it ran failed.
+    Unsuccessful,
+    /// Whoever reads the output has seen enough.
+    OutputClosed,
+}
+
+impl From<vmclient::Error> for Failure {
+    fn from(error: vmclient::Error) -> Self {
+        match error {
+            vmclient::Error::BaseUrl { .. } => Self::Usage(format!("--server-url: {error}")),
+            vmclient::Error::PathSegment(_) => Self::Usage(error.to_string()),
+            _ => Self::Client(error),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Of writing the output; every other I/O error carries a context.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::OutputClosed;
+        }
+        Self::Other(anyhow::Error::new(error).context("cannot write the output"))
+    }
+}
+
+/// Says on standard error what went wrong, if anything, and gives the exit status.
+pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else {
+        return ExitCode::SUCCESS;
+    };
+    match failure {
+        Failure::Usage(message) => {
+            say(&message);
+            ExitCode::from(USAGE)
+        }
+        Failure::Client(error) => {
+            say(&error.to_string());
+            ExitCode::from(FAILED)
+        }
+        Failure::Other(error) => {
+            say(&with_causes(&error));
+            ExitCode::from(FAILED)
+        }
+        Failure::Unsuccessful => ExitCode::from(FAILED),
+        Failure::OutputClosed => ExitCode::SUCCESS,
+    }
+}
+
+/// The same for what the argument parser has to say: a usage error, or a help text that was asked for.
+pub fn parser_exit_code(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    match text.strip_prefix("error: ") {
+        Some(message) => say(message.trim_end()),
+        None => write_to_stderr(&text),
+    }
+    ExitCode::from(USAGE)
+}
+
+/// The error and its causes, each once: some errors repeat theirs.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+fn say(message: &str) {
+    write_to_stderr(&format!("Error: {message}\n"));
+}
+
+/// There is nobody to tell when standard error is gone, and no reason to panic.
+fn write_to_stderr(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::with_causes;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow!("no space")
+            .context("cannot write a.js: no space")
+            .context("failed");
+        assert_eq!(with_causes(&error), "failed: cannot write a.js: no space");
+        let error = anyhow!("no space").context("cannot write a.js");
+        assert_eq!(with_causes(&error), "cannot write a.js: no space");
+    }
+}

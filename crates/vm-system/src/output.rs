@@ -1,0 +1,162 @@
+//! What commands print: text for people, the API's JSON for programs, colours where they are welcome.
+
+mod paint;
+mod table;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use vmapi_types::{RawJson, Timestamp};
+use vmclient::Call;
+
+use crate::cli::Format;
+use crate::failure::Failure;
+
+pub use paint::{Paint, colours_are_welcome};
+pub use table::Table;
+
+/// Standard output, in the format and the colours that were asked for.
+pub struct Output {
+    out: Box<dyn Write>,
+    format: Format,
+    paint: Paint,
+}
+
+impl Output {
+    /// Standard output. Colours only if it is a terminal that wants them.
+    pub fn stdout(format: Format) -> Self {
+        let stdout = io::stdout();
+        let colours = stdout.is_terminal() && colours_are_welcome();
+        Self {
+            out: Box::new(BufWriter::new(stdout)),
+            format,
+            paint: Paint::new(colours),
+        }
+    }
+
+    /// The format that was asked for.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The colours to print with.
+    pub fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// Makes the call and prints its answer: with `text`, or as it came if JSON was asked for.
+    pub async fn answer<T: DeserializeOwned + 'static>(
+        &mut self,
+        call: Call<T>,
+        text: impl FnOnce(&mut dyn Write, &T) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => Ok(text(&mut self.out, &call.await?)?),
+            Format::Json => self.raw(&call.raw().await?),
+        }
+    }
+
+    /// Prints an answer as it came, whatever the format.
+    pub fn raw(&mut self, json: &RawJson) -> Result<(), Failure> {
+        Ok(writeln!(self.out, "{json}")?)
+    }
+
+    /// Prints what did not come from the daemon: with `text`, or as JSON if that was asked for.
+    pub fn print<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        text: impl FnOnce(&mut dyn Write, &T) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => text(&mut self.out, value)?,
+            Format::Json => {
+                serde_json::to_writer(&mut self.out, value).map_err(io::Error::from)?;
+                writeln!(self.out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints text, whatever the format.
+    pub fn text(
+        &mut self,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        Ok(text(&mut self.out)?)
+    }
+
+    /// Lets the reader see what was printed so far.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        Ok(self.out.flush()?)
+    }
+}
+
+/// One line of at most `max_chars` characters, with control characters escaped.
+pub fn one_line(text: &str, max_chars: usize) -> String {
+    let mut line = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count + 1 == max_chars && text.chars().nth(max_chars).is_some() {
+            line.push('…');
+            break;
+        }
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// A moment for people: to the second, in UTC.
+pub fn moment(timestamp: Timestamp) -> String {
+    let text = timestamp.to_string();
+    let seconds = text.split('.').next().unwrap_or(&text);
+    seconds.replace('T', " ")
+}
+
+/// A size for people, in units of a thousand.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} KB", (bytes + 500) / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
+#[cfg(test)]
+pub mod testing {
+    //! For the tests of the printers.
+
+    use std::io::{self, Write};
+
+    /// What a printer prints.
+    pub fn printed(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        print(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_and_its_control_characters_are_escaped() {
+        assert_eq!(one_line("a\nb\u{1b}[1m", 20), "a\\nb\\u{1b}[1m");
+        assert_eq!(one_line("abcde", 5), "abcde");
+        assert_eq!(one_line("abcdef", 5), "abcd…");
+        assert_eq!(one_line("äöüäöü", 5), "äöüä…");
+    }
+
+    #[test]
+    fn sizes_and_moments_are_short() {
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(543_210), "543 KB");
+        assert_eq!(size(1_960_000), "1.9 MB");
+        let timestamp = Timestamp::from_micros(1_700_000_000_000_120);
+        assert_eq!(moment(timestamp), "2023-11-14 22:13:20");
+    }
+}

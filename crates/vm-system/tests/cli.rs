@@ -1,0 +1,222 @@
+//! The binary against a server that gives canned answers: exit statuses, and which stream gets what.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+const ID: &str = "51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21";
+
+/// Serves the answers by method and path, for as long as the test runs; gives the URL.
+fn server(answers: &'static [(&'static str, &'static str, String)]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            answer(stream.unwrap(), answers);
+        }
+    });
+    url
+}
+
+/// Reads one request and answers it.
+fn answer(mut stream: TcpStream, answers: &[(&str, &str, String)]) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let request = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    let mut length = 0;
+    while line != "\r\n" {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    reader.read_exact(&mut vec![0; length]).unwrap();
+    let missing = r#"{"error":{"code":"NOT_FOUND","message":"no such route"}}"#;
+    let found = answers.iter().find(|(known, ..)| *known == request);
+    let (status, body) = found.map_or(("404 Not Found", missing), |(_, status, body)| {
+        (*status, body)
+    });
+    let length = body.len();
+    // A client that has what it needs may be gone.
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+}
+
+fn leak(
+    answers: Vec<(&'static str, &'static str, String)>,
+) -> &'static [(&'static str, &'static str, String)] {
+    answers.leak()
+}
+
+/// A command without what the environment of the test may say.
+fn vm_system(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vm-system"));
+    command
+        .args(arguments)
+        .env_remove("VM_SYSTEM_SERVER_URL")
+        .env_remove("VM_SYSTEM_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = vm_system(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+fn execution(status: &str, end: &str) -> String {
+    format!(
+        r#"{{"id":"{ID}","session_id":"{ID}","kind":"repl","input":"x","args":[],"env":{{}},"status":"{status}","started_at":"2026-01-01T00:00:00.000000Z",{end},"metrics":{{"new":1}}}}"#
+    )
+}
+
+fn executions() -> String {
+    let event = format!(
+        r#"[{{"execution_id":"{ID}","seq":1,"ts":"2026-01-01T00:00:00.000000Z","type":"input_echo","payload":{{"text":"x"}}}}]"#
+    );
+    server(leak(vec![
+        (
+            "POST /api/v1/executions/repl",
+            "201 Created",
+            execution("error", r#""error":{"message":"Error: no"}"#),
+        ),
+        (
+            "GET /api/v1/executions/51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21",
+            "200 OK",
+            execution(
+                "ok",
+                r#""result":{"type":"number","preview":"42","json":42}"#,
+            ),
+        ),
+        (
+            "GET /api/v1/executions/51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21/events?after_seq=0",
+            "200 OK",
+            event,
+        ),
+    ]))
+}
+
+#[test]
+fn a_failed_execution_is_printed_and_fails_the_command_only_if_asked_to() {
+    let url = executions();
+    let expected = format!(
+        "Execution ID: {ID}\nStatus: error\nError: {{\"message\":\"Error: no\"}}\n\nEvents:\n[1] input_echo: {{\"text\":\"x\"}}\n"
+    );
+    let plain = run(&["exec", "repl", ID, "x", "--server-url", &url]);
+    assert_eq!(plain, (0, expected.clone(), String::new()));
+    let checked = run(&["exec", "repl", ID, "x", "--check", "--server-url", &url]);
+    assert_eq!(checked, (1, expected, String::new()));
+    let (status, ..) = run(&["exec", "get", ID, "--check", "--server-url", &url]);
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn json_is_the_answer_as_it_came() {
+    let url = executions();
+    let expected = execution("error", r#""error":{"message":"Error: no"}"#) + "\n";
+    let arguments = [
+        "exec",
+        "repl",
+        ID,
+        "x",
+        "--check",
+        "--output",
+        "json",
+        "--server-url",
+        &url,
+    ];
+    assert_eq!(run(&arguments), (1, expected, String::new()));
+}
+
+#[test]
+fn an_error_goes_to_standard_error_with_its_code() {
+    let url = server(&[]);
+    let (status, stdout, stderr) = run(&["--server-url", &url, "template", "list"]);
+    assert_eq!(status, 1);
+    assert_eq!(stdout, "");
+    assert_eq!(stderr, "Error: NOT_FOUND: no such route\n");
+}
+
+#[test]
+fn usage_errors_end_with_status_2() {
+    for (arguments, expected) in [
+        (
+            &["frobnicate"][..],
+            "Error: unrecognized subcommand 'frobnicate'\n",
+        ),
+        (
+            &["exec", "repl", ID],
+            "Error: the following required arguments were not provided:\n  <CODE>\n",
+        ),
+        (
+            &["template", "list", "--server-url", "localhost:1"],
+            "Error: --server-url: \"localhost:1\" is not the URL",
+        ),
+        (
+            &["template", "get", ".."],
+            "Error: \"..\" can't be an id or a name\n",
+        ),
+        (
+            &["libs", "download", "left-pad"],
+            "Error: there is no library \"left-pad\" in the catalogue",
+        ),
+        (&[], "Runs JavaScript"),
+    ] {
+        let (status, stdout, stderr) = run(arguments);
+        assert_eq!(
+            (status, stdout.as_str()),
+            (2, ""),
+            "{arguments:?}: {stderr}"
+        );
+        assert!(stderr.starts_with(expected), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for flag in ["--help", "--version"] {
+        let (status, stdout, stderr) = run(&[flag]);
+        assert_eq!((status, stderr.as_str()), (0, ""), "{flag}");
+        assert!(stdout.contains("vm-system"), "{stdout}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let (status, stdout, stderr) = run(&["run", "/no/such/script.js"]);
+    assert_eq!((status, stdout.as_str()), (1, ""));
+    assert!(
+        stderr.starts_with("Error: cannot run /no/such/script.js: "),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    // More than a pipe holds.
+    let ids = vec![ID; 20_000].join("\",\"");
+    let url = server(leak(vec![(
+        "GET /api/v1/templates/t/modules",
+        "200 OK",
+        format!("[\"{ids}\"]"),
+    )]));
+    let mut child = vm_system(&["template", "list-modules", "t", "--server-url", &url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(0));
+}

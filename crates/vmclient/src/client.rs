@@ -1,0 +1,169 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Method, RequestBuilder, Url};
+use serde::Serialize;
+
+use crate::{Call, Error};
+
+/// How long a connection may take to be made. An answer has no limit: an execution takes what its template allows.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client of one daemon. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    /// The URL as errors show it.
+    shown: Arc<str>,
+}
+
+impl Client {
+    /// A client of the daemon at `base_url`, like `http://127.0.0.1:3210`. Nothing is sent yet. Proxies that the
+    /// environment names are not used: the daemon is on the workstation.
+    ///
+    /// # Errors
+    /// [`Error::BaseUrl`] if the text is not an `http` URL, [`Error::Setup`] if the system gives no HTTP client.
+    pub fn new(base_url: &str) -> Result<Self, Error> {
+        let base = parse_base(base_url).map_err(|reason| Error::BaseUrl {
+            url: base_url.to_owned(),
+            reason,
+        })?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(Policy::none())
+            .build()
+            .map_err(Error::Setup)?;
+        Ok(Self {
+            http,
+            shown: base.as_str().trim_end_matches('/').into(),
+            base,
+        })
+    }
+
+    /// The daemon's URL, without a slash at its end.
+    pub fn base_url(&self) -> &str {
+        &self.shown
+    }
+
+    pub(crate) fn get<T>(&self, path: &[&str]) -> Call<T> {
+        self.call(Method::GET, path, |request| request)
+    }
+
+    pub(crate) fn get_with<T>(&self, path: &[&str], query: &[(&str, String)]) -> Call<T> {
+        self.call(Method::GET, path, |request| request.query(query))
+    }
+
+    pub(crate) fn post<T>(&self, path: &[&str], body: &impl Serialize) -> Call<T> {
+        self.call(Method::POST, path, |request| request.json(body))
+    }
+
+    pub(crate) fn post_nothing<T>(&self, path: &[&str]) -> Call<T> {
+        self.call(Method::POST, path, |request| request)
+    }
+
+    pub(crate) fn delete<T>(&self, path: &[&str]) -> Call<T> {
+        self.call(Method::DELETE, path, |request| request)
+    }
+
+    fn call<T>(
+        &self,
+        method: Method,
+        path: &[&str],
+        finish: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Call<T> {
+        let request = self
+            .endpoint(path)
+            .map(|url| finish(self.http.request(method, url)));
+        Call::new(request, Arc::clone(&self.shown))
+    }
+
+    fn endpoint(&self, path: &[&str]) -> Result<Url, Error> {
+        // A URL drops such segments, so the request would go to another endpoint.
+        if let Some(segment) = path
+            .iter()
+            .find(|segment| matches!(**segment, "" | "." | ".."))
+        {
+            return Err(Error::PathSegment((*segment).to_owned()));
+        }
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments
+                .pop_if_empty()
+                .extend(["api", "v1"])
+                .extend(path.iter());
+        }
+        Ok(url)
+    }
+}
+
+fn parse_base(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim()).map_err(|error| error.to_string())?;
+    if url.scheme() != "http" {
+        return Err("it has to begin with http://".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it can't have a query or a fragment".into());
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(base: &str, path: &[&str]) -> String {
+        let client = Client::new(base).unwrap();
+        client.endpoint(path).unwrap().into()
+    }
+
+    #[test]
+    fn slashes_at_the_end_of_the_base_do_not_matter() {
+        let expected = "http://127.0.0.1:3210/api/v1/health";
+        assert_eq!(endpoint("http://127.0.0.1:3210", &["health"]), expected);
+        assert_eq!(endpoint("http://127.0.0.1:3210/", &["health"]), expected);
+        assert_eq!(
+            endpoint("http://gate:80/vm/", &["health"]),
+            "http://gate/vm/api/v1/health"
+        );
+    }
+
+    #[test]
+    fn a_path_segment_can_hold_anything() {
+        assert_eq!(
+            endpoint("http://h", &["templates", "a/b?c#d %é"]),
+            "http://h/api/v1/templates/a%2Fb%3Fc%23d%20%25%C3%A9"
+        );
+    }
+
+    #[test]
+    fn a_segment_that_a_url_drops_is_refused() {
+        let client = Client::new("http://h").unwrap();
+        for segment in ["", ".", ".."] {
+            let error = client.endpoint(&["templates", segment]).unwrap_err();
+            assert!(matches!(error, Error::PathSegment(text) if text == segment));
+        }
+    }
+
+    #[test]
+    fn a_bad_base_url_is_a_clear_error() {
+        for (text, reason) in [
+            ("127.0.0.1:3210", "relative URL without a base"),
+            ("localhost:3210", "it has to begin with http://"),
+            ("https://localhost", "it has to begin with http://"),
+            ("http://", "empty host"),
+            ("http://h:99999", "invalid port number"),
+            ("http://h/?a=b", "it can't have a query or a fragment"),
+        ] {
+            let error = Client::new(text).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "\"{text}\" is not the URL of a daemon: {reason} (an example: http://127.0.0.1:3210)"
+                )
+            );
+        }
+    }
+}

@@ -1,0 +1,111 @@
+use std::error::Error as _;
+use std::io;
+
+use serde_json::{Map, Value};
+
+/// Why a call has no answer, or not the wished one.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text given as the daemon's URL is not one.
+    #[error("{url:?} is not the URL of a daemon: {reason} (an example: http://127.0.0.1:3210)")]
+    BaseUrl {
+        /// The text.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An id or a name that no URL can carry: empty, `.` or `..`.
+    #[error("{0:?} can't be an id or a name")]
+    PathSegment(String),
+    /// The system gives no HTTP client.
+    #[error("cannot set up an HTTP client")]
+    Setup(#[source] reqwest::Error),
+    /// Nothing listens at the URL.
+    #[error("cannot reach the daemon at {url}: is \"vm-system serve\" running?")]
+    Unreachable {
+        /// The daemon's URL.
+        url: String,
+        /// What the transport says.
+        source: reqwest::Error,
+    },
+    /// No connection came about in time.
+    #[error("the daemon at {url} did not answer in time")]
+    Timeout {
+        /// The daemon's URL.
+        url: String,
+        /// What the transport says.
+        source: reqwest::Error,
+    },
+    /// The connection ended before the answer was complete.
+    #[error("the connection to the daemon at {url} broke before the answer was complete")]
+    Interrupted {
+        /// The daemon's URL.
+        url: String,
+        /// What the transport says.
+        source: reqwest::Error,
+    },
+    /// What answered is not a daemon, or not one that this client understands.
+    #[error("{url} does not answer as a vm-system daemon does: {reason}")]
+    Protocol {
+        /// The daemon's URL.
+        url: String,
+        /// What came instead.
+        reason: String,
+    },
+    /// The daemon refused the request.
+    #[error("{code}: {message}")]
+    Api {
+        /// The HTTP status.
+        status: u16,
+        /// The code, like `SESSION_BUSY`: an [`ErrorCode`](vmapi_types::ErrorCode), or one that is newer than this
+        /// client.
+        code: String,
+        /// A sentence for people.
+        message: String,
+        /// What the error is about.
+        details: Map<String, Value>,
+    },
+}
+
+impl Error {
+    pub(crate) fn transport(url: &str, source: reqwest::Error) -> Self {
+        let url = url.to_owned();
+        if source.is_timeout() {
+            Self::Timeout { url, source }
+        } else if source.is_connect() {
+            Self::Unreachable { url, source }
+        } else if is_broken_connection(&source) {
+            Self::Interrupted { url, source }
+        } else {
+            Self::Protocol {
+                url,
+                reason: root_cause(&source),
+            }
+        }
+    }
+}
+
+/// Whether the other side went away, as opposed to saying something that is not HTTP. The HTTP library has no type for
+/// the first text, and none that is public for the second.
+fn is_broken_connection(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if inner.is::<io::Error>()
+            || text.starts_with("connection closed before message completed")
+            || text.starts_with("end of file before message length reached")
+        {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,37 @@
+use std::fmt::Display;
+
+use vmapi_types::{Event, Execution, ReplRequest, RunFileRequest};
+
+use crate::{Call, Client};
+
+impl Client {
+    /// `GET /executions`: the newest executions of a session, at most `limit` (the daemon's own limit when `None`).
+    pub fn executions(&self, session_id: impl Display, limit: Option<u32>) -> Call<Vec<Execution>> {
+        let mut query = vec![("session_id", session_id.to_string())];
+        query.extend(limit.map(|limit| ("limit", limit.to_string())));
+        self.get_with(&["executions"], &query)
+    }
+
+    /// `POST /executions/repl`: runs a snippet. One that throws is an answer like any other.
+    pub fn repl(&self, request: &ReplRequest) -> Call<Execution> {
+        self.post(&["executions", "repl"], request)
+    }
+
+    /// `POST /executions/run-file`: runs a file of the session's worktree.
+    pub fn run_file(&self, request: &RunFileRequest) -> Call<Execution> {
+        self.post(&["executions", "run-file"], request)
+    }
+
+    /// `GET /executions/{execution_id}`.
+    pub fn execution(&self, execution_id: impl Display) -> Call<Execution> {
+        self.get(&["executions", &execution_id.to_string()])
+    }
+
+    /// `GET /executions/{execution_id}/events`: the events after number `after_seq`, in order; 0 gives all.
+    pub fn events(&self, execution_id: impl Display, after_seq: u64) -> Call<Vec<Event>> {
+        self.get_with(
+            &["executions", &execution_id.to_string(), "events"],
+            &[("after_seq", after_seq.to_string())],
+        )
+    }
+}

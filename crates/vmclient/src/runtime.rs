@@ -1,0 +1,15 @@
+use vmapi_types::{Health, RuntimeSummary};
+
+use crate::{Call, Client};
+
+impl Client {
+    /// `GET /health`: whether the daemon serves.
+    pub fn health(&self) -> Call<Health> {
+        self.get(&["health"])
+    }
+
+    /// `GET /runtime/summary`: the sessions that are live.
+    pub fn runtime_summary(&self) -> Call<RuntimeSummary> {
+        self.get(&["runtime", "summary"])
+    }
+}

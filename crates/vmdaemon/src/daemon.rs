@@ -1,0 +1,151 @@
+//! A running daemon.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use vmcontrol::runtime::Runtime;
+use vmcontrol::{Control, ControlOptions, EventListener, Store};
+use vmruntime::{WorkerCommand, WorkerRuntime};
+use vmtransport_http::ApiOptions;
+
+use crate::error::{ServeError, StartError};
+use crate::signals::StopSignals;
+
+/// How long clients may take to receive the last answers.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a daemon is started with.
+pub struct Options {
+    /// The database file; it is made if it is missing.
+    pub db: PathBuf,
+    /// The address to listen on, as `host:port`; port 0 means a free one.
+    pub listen: String,
+    /// How long running executions may go on when the daemon is asked to stop.
+    pub shutdown_timeout: Duration,
+    /// The directory of the libraries.
+    pub library_cache: PathBuf,
+    /// How to start a worker.
+    pub worker: WorkerCommand,
+    /// Hears of every event.
+    pub listener: Option<Arc<dyn EventListener>>,
+}
+
+/// A daemon that serves. It must be stopped with [`stop`](Self::stop) or
+/// [`serve_until_signal`](Self::serve_until_signal): dropping it ends its workers, but leaves records to be settled by
+/// the next start.
+pub struct Daemon {
+    address: SocketAddr,
+    control: Control,
+    shutdown_timeout: Duration,
+    stop_accepting: watch::Sender<bool>,
+    server: JoinHandle<io::Result<()>>,
+}
+
+/// Starts a daemon. It takes requests when this returns.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(options: Options) -> Result<Daemon, StartError> {
+    raise_descriptor_limit();
+    let listen_error = |source| StartError::Listen {
+        address: options.listen.clone(),
+        source,
+    };
+    let path = options.db.clone();
+    let store = tokio::task::spawn_blocking(move || Store::open(&path))
+        .await
+        .map_err(io::Error::other)??;
+    // The address is taken before anything is changed in the database.
+    let listener = TcpListener::bind(&options.listen)
+        .await
+        .map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
+    let runtime = Arc::new(WorkerRuntime::new(options.worker));
+    runtime.warm_up().await?;
+    let control = Control::open(ControlOptions {
+        store,
+        runtime: runtime as Arc<dyn Runtime>,
+        library_cache: options.library_cache,
+        listener: options.listener,
+    })
+    .await
+    .map_err(|source| StartError::Recover {
+        path: options.db,
+        source,
+    })?;
+    let (stop_accepting, mut stopped) = watch::channel(false);
+    let router = vmtransport_http::router(control.clone(), ApiOptions::default());
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    });
+    Ok(Daemon {
+        address,
+        control,
+        shutdown_timeout: options.shutdown_timeout,
+        stop_accepting,
+        server: tokio::spawn(server.into_future()),
+    })
+}
+
+impl Daemon {
+    /// The address that it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `SIGINT` or `SIGTERM`, then stops in order. A second signal ends it at once.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn serve_until_signal(mut self) -> Result<(), ServeError> {
+        let mut signals = StopSignals::listen().map_err(ServeError::Listen)?;
+        tokio::select! {
+            signal = signals.next() => {
+                tracing::info!(signal, grace = ?self.shutdown_timeout, "stopping");
+            }
+            ended = &mut self.server => {
+                let error = match ended {
+                    Ok(Ok(())) => io::Error::other("it was closed"),
+                    Ok(Err(error)) => error,
+                    Err(panic) => io::Error::other(panic),
+                };
+                self.control.shut_down(Duration::ZERO).await;
+                return Err(ServeError::Listen(error));
+            }
+        }
+        tokio::select! {
+            () = self.stop() => Ok(()),
+            _ = signals.next() => Err(ServeError::Impatient),
+        }
+    }
+
+    /// Stops: accepts nothing more, lets what runs end within the grace period, ends every session process, closes the
+    /// database.
+    pub async fn stop(self) {
+        // Nobody may be listening any more.
+        let _ = self.stop_accepting.send(true);
+        self.control.shut_down(self.shutdown_timeout).await;
+        // Every handler has its answer by now; what is left is to write it.
+        let mut server = self.server;
+        if tokio::time::timeout(FLUSH_TIMEOUT, &mut server).await.is_err() {
+            tracing::warn!("some clients did not take their answers");
+            server.abort();
+        }
+    }
+}
+
+/// A session needs a descriptor in the daemon; the usual soft limit of 1,024 is for programs that use `select`.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}

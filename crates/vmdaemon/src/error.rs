@@ -1,0 +1,43 @@
+use std::io;
+use std::path::PathBuf;
+
+/// Why the daemon could not start. Nothing of it runs then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database can't be used.
+    #[error(transparent)]
+    Database(#[from] vmcontrol::OpenError),
+    /// What an earlier daemon left in the database could not be settled.
+    #[error("the database {} could not be taken over: {source}", path.display())]
+    Recover {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: vmcontrol::Error,
+    },
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: {source}; name another address with --listen")]
+    Listen {
+        /// The address as it was given.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// No worker can be started.
+    #[error("can't start a worker process: {0}")]
+    Worker(#[from] vmcontrol::runtime::RuntimeUnavailable),
+    /// The system refused something that it always grants.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Why the daemon stopped though nobody asked for it.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listening socket failed.
+    #[error("the listening socket failed: {0}")]
+    Listen(io::Error),
+    /// A second signal came before the end of the grace period.
+    #[error("stopped at once, as a second signal asked for")]
+    Impatient,
+}

@@ -1,0 +1,204 @@
+//! The one place where errors become answers.
+
+use std::error::Error as _;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use vmapi_types::{ErrorBody, ErrorCode, ErrorEnvelope};
+use vmcontrol::Error;
+
+use crate::respond::Body;
+
+/// How long a client should wait before it tries again, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// Whatever is answered instead of success.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// The request is not one that the endpoint takes.
+    InvalidRequest(String),
+    /// The body is larger than it may be.
+    BodyTooLarge,
+    /// The body is not declared as JSON.
+    MediaType,
+    /// No such route.
+    NoRoute,
+    /// The route is there, for other methods.
+    WrongMethod,
+    /// What the service says.
+    Domain(Error),
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self::Domain(error)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code, message, details) = match self {
+            Self::InvalidRequest(message) => plain(400, ErrorCode::InvalidRequest, message),
+            Self::BodyTooLarge => plain(
+                413,
+                ErrorCode::PayloadTooLarge,
+                "the body is larger than this server takes",
+            ),
+            Self::MediaType => plain(
+                415,
+                ErrorCode::UnsupportedMediaType,
+                "send the body with Content-Type: application/json",
+            ),
+            Self::NoRoute => plain(404, ErrorCode::NotFound, "there is no such route"),
+            Self::WrongMethod => plain(
+                405,
+                ErrorCode::MethodNotAllowed,
+                "this route is for other methods: see the Allow header",
+            ),
+            Self::Domain(error) => of_domain(&error),
+        };
+        let envelope = ErrorEnvelope {
+            error: ErrorBody {
+                code: code.as_str().into(),
+                message,
+                details,
+            },
+        };
+        let mut response = (status, Body(envelope)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}
+
+type Parts = (StatusCode, ErrorCode, String, Map<String, Value>);
+
+fn plain(status: u16, code: ErrorCode, message: impl Into<String>) -> Parts {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, code, message.into(), Map::new())
+}
+
+fn of_domain(error: &Error) -> Parts {
+    use ErrorCode as Code;
+    let (status, code, details) = match error {
+        Error::Validation { .. } => (400, Code::ValidationError, json!({})),
+        Error::TemplateNotFound { template_id } => (
+            404,
+            Code::TemplateNotFound,
+            json!({"template_id": template_id}),
+        ),
+        Error::SessionNotFound { session_id } => {
+            (404, Code::SessionNotFound, json!({"session_id": session_id}))
+        }
+        Error::ExecutionNotFound { execution_id } => (
+            404,
+            Code::ExecutionNotFound,
+            json!({"execution_id": execution_id}),
+        ),
+        Error::FileNotFound { path } => (404, Code::FileNotFound, json!({"path": path})),
+        Error::SessionNotReady { session_id, status } => (
+            409,
+            Code::SessionNotReady,
+            json!({"session_id": session_id, "status": status}),
+        ),
+        Error::SessionBusy { session_id } => {
+            (409, Code::SessionBusy, json!({"session_id": session_id}))
+        }
+        Error::TemplateExists { name } => (409, Code::TemplateExists, json!({"name": name})),
+        Error::CapabilityExists {
+            template_id,
+            kind,
+            name,
+        } => (
+            409,
+            Code::CapabilityExists,
+            json!({"template_id": template_id, "kind": kind, "name": name}),
+        ),
+        Error::StartupFileExists { template_id, path } => (
+            409,
+            Code::StartupFileExists,
+            json!({"template_id": template_id, "path": path}),
+        ),
+        Error::InvalidPath { path, .. } => (422, Code::InvalidPath, json!({"path": path})),
+        Error::WorktreeInvalid { path, .. } => (422, Code::WorktreeInvalid, json!({"path": path})),
+        Error::FileTooLarge { path, .. } => (413, Code::PayloadTooLarge, json!({"path": path})),
+        Error::OutputLimitExceeded {
+            execution_id,
+            session_id,
+            ..
+        } => (
+            422,
+            Code::OutputLimitExceeded,
+            json!({"execution_id": execution_id, "session_id": session_id}),
+        ),
+        Error::StartupModeUnsupported {
+            requested,
+            supported,
+        } => (
+            422,
+            Code::StartupModeUnsupported,
+            json!({"requested_mode": requested, "supported_modes": supported}),
+        ),
+        Error::ModuleNotAllowed { name, .. } => {
+            (422, Code::ModuleNotAllowed, json!({"name": name}))
+        }
+        Error::EngineUnsupported {
+            requested,
+            supported,
+        } => (
+            422,
+            Code::EngineUnsupported,
+            json!({"requested_engine": requested, "supported_engines": supported}),
+        ),
+        Error::StartupFailed {
+            session_id,
+            path,
+            execution_id,
+            ..
+        } => (
+            422,
+            Code::StartupFailed,
+            json!({"session_id": session_id, "path": path, "execution_id": execution_id}),
+        ),
+        Error::LibraryUnavailable {
+            session_id, name, ..
+        } => (
+            422,
+            Code::LibraryUnavailable,
+            json!({"session_id": session_id, "library": name}),
+        ),
+        Error::Unavailable { .. } => (503, Code::Unavailable, json!({})),
+        Error::Internal(_) => {
+            log_internal(error);
+            (500, Code::Internal, json!({}))
+        }
+    };
+    let (status, code, message, _) = plain(status, code, error.to_string());
+    (status, code, message, without_nulls(details))
+}
+
+fn without_nulls(details: Value) -> Map<String, Value> {
+    match details {
+        Value::Object(details) => details
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .collect(),
+        _ => Map::new(),
+    }
+}
+
+/// A bug: everything that is known goes to the log, and nothing of it to the client.
+fn log_internal(error: &Error) {
+    let mut causes = String::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        causes.push_str(": ");
+        causes.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    tracing::error!("{error}{causes}");
+}

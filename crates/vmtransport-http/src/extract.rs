@@ -1,0 +1,159 @@
+//! What a handler takes from a request, decoded strictly.
+
+use std::collections::HashMap;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+use vmcontrol::Error;
+
+use crate::error::ApiError;
+
+/// A JSON body with no field too many.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let is_json = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(is_json_type);
+        if !is_json {
+            return Err(ApiError::MediaType);
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| match rejection.status().as_u16() {
+                413 => ApiError::BodyTooLarge,
+                _ => ApiError::InvalidRequest(rejection.body_text()),
+            })?;
+        decode(&bytes).map(Self)
+    }
+}
+
+fn is_json_type(value: &str) -> bool {
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// Decodes a body; the error names the field and the position.
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(ApiError::InvalidRequest(
+            "the body is empty: send a JSON object".into(),
+        ));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        ApiError::InvalidRequest(if path == "." {
+            format!("the body can't be read: {inner}")
+        } else {
+            format!("the body can't be read: {path}: {inner}")
+        })
+    })?;
+    deserializer.end().map_err(|error| {
+        ApiError::InvalidRequest(format!("the body goes on after its end: {error}"))
+    })?;
+    Ok(value)
+}
+
+/// The ids and names in a path, by parameter.
+pub(crate) struct PathParams(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathParams {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(params)| Self(params))
+            .map_err(|rejection| Error::validation(rejection.body_text()).into())
+    }
+}
+
+impl PathParams {
+    /// The id in a parameter.
+    pub(crate) fn id(&self, name: &str) -> Result<Uuid, ApiError> {
+        id(name, &self.text(name))
+    }
+
+    /// The text of a parameter.
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.0.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// The parameters of a query, each once.
+pub(crate) struct QueryParams(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Query::from_request_parts(parts, state)
+            .await
+            .map(|Query(params)| Self(params))
+            .map_err(|rejection| Error::validation(rejection.body_text()).into())
+    }
+}
+
+impl QueryParams {
+    /// A parameter, if it is there.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// A required id.
+    pub(crate) fn id(&self, name: &str) -> Result<Uuid, ApiError> {
+        required_id(name, self.get(name))
+    }
+
+    /// A whole number of at least `least`, or a default.
+    pub(crate) fn number<T>(&self, name: &str, default: T, least: T) -> Result<T, ApiError>
+    where
+        T: std::str::FromStr + PartialOrd + std::fmt::Display,
+    {
+        let Some(text) = self.get(name) else {
+            return Ok(default);
+        };
+        text.parse()
+            .ok()
+            .filter(|number| *number >= least)
+            .ok_or_else(|| {
+                Error::validation(format!(
+                    "{name} must be a whole number of at least {least}, not {text:?}"
+                ))
+                .into()
+            })
+    }
+}
+
+/// An id that has to be there.
+pub(crate) fn required_id(name: &str, text: Option<&str>) -> Result<Uuid, ApiError> {
+    match text {
+        None | Some("") => Err(Error::validation(format!("{name} is required")).into()),
+        Some(text) => id(name, text),
+    }
+}
+
+/// A text that has to be there.
+pub(crate) fn required(name: &str, text: Option<String>) -> Result<String, ApiError> {
+    text.filter(|text| !text.is_empty())
+        .ok_or_else(|| Error::validation(format!("{name} is required")).into())
+}
+
+fn id(name: &str, text: &str) -> Result<Uuid, ApiError> {
+    // Other spellings of a UUID (braces, no hyphens) are not what the API shows, and so not what it takes.
+    Uuid::try_parse(text)
+        .ok()
+        .filter(|_| text.len() == 36)
+        .ok_or_else(|| Error::validation(format!("{name} must be a valid UUID")).into())
+}

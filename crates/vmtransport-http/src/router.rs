@@ -1,0 +1,98 @@
+//! The route table.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use axum::routing::{delete, get, post};
+use vmcontrol::Control;
+
+use crate::error::ApiError;
+use crate::middleware::request_context;
+use crate::routes::{execution, runtime, session, template};
+
+/// How large a request's body may be unless told otherwise, in bytes.
+pub const DEFAULT_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// What the API is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiOptions {
+    /// How large a request's body may be, in bytes.
+    pub max_body_bytes: usize,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+        }
+    }
+}
+
+/// The whole API, under `/api/v1`.
+pub fn router(control: Control, options: ApiOptions) -> Router {
+    let api = Router::new()
+        .route("/health", get(runtime::health))
+        .route("/runtime/summary", get(runtime::summary))
+        .merge(templates())
+        .merge(sessions())
+        .merge(executions());
+    Router::new()
+        .nest("/api/v1", api)
+        .fallback(async || ApiError::NoRoute)
+        .method_not_allowed_fallback(async || ApiError::WrongMethod)
+        .layer(DefaultBodyLimit::max(options.max_body_bytes))
+        .layer(from_fn(request_context))
+        .with_state(control)
+}
+
+fn templates() -> Router<Control> {
+    Router::new()
+        .route("/templates", get(template::list).post(template::create))
+        .route(
+            "/templates/{template_id}",
+            get(template::get).delete(template::delete),
+        )
+        .route(
+            "/templates/{template_id}/capabilities",
+            get(template::list_capabilities).post(template::add_capability),
+        )
+        .route(
+            "/templates/{template_id}/startup-files",
+            get(template::list_startup_files).post(template::add_startup_file),
+        )
+        .route(
+            "/templates/{template_id}/modules",
+            get(template::list_modules).post(template::add_module),
+        )
+        .route(
+            "/templates/{template_id}/modules/{name}",
+            delete(template::remove_module),
+        )
+        .route(
+            "/templates/{template_id}/libraries",
+            get(template::list_libraries).post(template::add_library),
+        )
+        .route(
+            "/templates/{template_id}/libraries/{name}",
+            delete(template::remove_library),
+        )
+}
+
+fn sessions() -> Router<Control> {
+    Router::new()
+        .route("/sessions", get(session::list).post(session::create))
+        .route(
+            "/sessions/{session_id}",
+            get(session::get).delete(session::close),
+        )
+        .route("/sessions/{session_id}/close", post(session::close))
+}
+
+fn executions() -> Router<Control> {
+    Router::new()
+        .route("/executions", get(execution::list))
+        .route("/executions/repl", post(execution::repl))
+        .route("/executions/run-file", post(execution::run_file))
+        .route("/executions/{execution_id}", get(execution::get))
+        .route("/executions/{execution_id}/events", get(execution::events))
+}

@@ -1,0 +1,6 @@
+//! The handlers, by resource.
+
+pub(crate) mod execution;
+pub(crate) mod runtime;
+pub(crate) mod session;
+pub(crate) mod template;

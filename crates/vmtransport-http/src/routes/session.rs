@@ -1,0 +1,43 @@
+use axum::extract::State;
+use vmapi_types::{CreateSessionRequest, Session, SessionStatus};
+use vmcontrol::{Control, Error};
+
+use crate::error::ApiError;
+use crate::extract::{Json, PathParams, QueryParams};
+use crate::respond::{Body, Created};
+
+pub(crate) async fn list(
+    State(control): State<Control>,
+    query: QueryParams,
+) -> Result<Body<Vec<Session>>, ApiError> {
+    let status = query.get("status").map(status_of).transpose()?;
+    Ok(Body(control.list_sessions(status).await?))
+}
+
+pub(crate) async fn create(
+    State(control): State<Control>,
+    Json(request): Json<CreateSessionRequest>,
+) -> Result<Created<Session>, ApiError> {
+    Ok(Created(control.create_session(request).await?))
+}
+
+pub(crate) async fn get(
+    State(control): State<Control>,
+    path: PathParams,
+) -> Result<Body<Session>, ApiError> {
+    Ok(Body(control.get_session(path.id("session_id")?).await?))
+}
+
+pub(crate) async fn close(
+    State(control): State<Control>,
+    path: PathParams,
+) -> Result<Body<Session>, ApiError> {
+    Ok(Body(control.close_session(path.id("session_id")?).await?))
+}
+
+fn status_of(name: &str) -> Result<SessionStatus, Error> {
+    SessionStatus::from_name(name).ok_or_else(|| {
+        let all = SessionStatus::ALL.map(SessionStatus::as_str).join(", ");
+        Error::validation(format!("status must be one of {all}, not {name:?}"))
+    })
+}
