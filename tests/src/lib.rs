@@ -1,1 +1,16 @@
+//! What the system tests share: the binary, a daemon of one's own, its API and its processes.
+//!
+//! Every test has a daemon on a free port, with a database in a temporary directory. Nothing here sleeps for a fixed
+//! time: [`wait_for`] waits for a condition, with a generous bound.
 
+mod api;
+mod binary;
+mod daemon;
+mod processes;
+mod wait;
+
+pub use api::{Answer, Api};
+pub use binary::{binary, command};
+pub use daemon::{Daemon, DaemonOptions, Session};
+pub use processes::{Process, Role};
+pub use wait::wait_for;

@@ -24,7 +24,11 @@ pub fn init(filter: &str, format: Option<LogFormat>) {
     // A log that is there already, as in a test, stays.
     let _ = match format {
         LogFormat::Human => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .try_init(),
     };
 }
 

@@ -1,0 +1,122 @@
+use std::sync::OnceLock;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// An HTTP client of one daemon, for tests that are not async.
+#[derive(Clone, Debug)]
+pub struct Api {
+    base: String,
+    client: reqwest::Client,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers, with names in lower case.
+    pub headers: reqwest::header::HeaderMap,
+    /// The text of the body.
+    pub text: String,
+    /// The body as JSON; null when it is none.
+    pub json: Value,
+}
+
+impl Answer {
+    /// The code in the error envelope, or nothing.
+    pub fn code(&self) -> &str {
+        self.json["error"]["code"].as_str().unwrap_or_default()
+    }
+
+    /// The message in the error envelope, or nothing.
+    pub fn message(&self) -> &str {
+        self.json["error"]["message"].as_str().unwrap_or_default()
+    }
+
+    /// The body, once the status is what it should be.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.json
+    }
+
+    /// Checks the status and the code of an error.
+    ///
+    /// # Panics
+    /// When they are others.
+    #[track_caller]
+    pub fn expect_error(self, status: u16, code: &str) -> Self {
+        assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
+        self
+    }
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().expect("a runtime can be made"))
+}
+
+impl Api {
+    /// For the daemon at `http://host:port`.
+    pub fn new(server: &str) -> Self {
+        Self {
+            base: format!("{server}/api/v1"),
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .expect("a client can be made"),
+        }
+    }
+
+    /// `GET` of a path below `/api/v1`.
+    pub fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path))
+    }
+
+    /// `DELETE` of a path below `/api/v1`.
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path))
+    }
+
+    /// `POST` of JSON to a path below `/api/v1`.
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(body))
+    }
+
+    /// A request to be fitted and sent with [`send`](Self::send).
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    /// Sends a request.
+    ///
+    /// # Panics
+    /// When the daemon does not answer.
+    #[track_caller]
+    pub fn send(&self, request: RequestBuilder) -> Answer {
+        self.try_send(request).expect("the daemon answers")
+    }
+
+    /// Sends a request to a daemon that may be gone.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn try_send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+        runtime().block_on(async {
+            let response = request.send().await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let text = response.text().await?;
+            Ok(Answer {
+                status,
+                headers,
+                json: serde_json::from_str(&text).unwrap_or(Value::Null),
+                text,
+            })
+        })
+    }
+}

@@ -1,0 +1,43 @@
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The binary under test, built once with the profile of these tests. Cargo builds it only for tests of its own package,
+/// so that nothing else makes sure that it is there and up to date.
+///
+/// # Panics
+/// When it can't be built.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let test = std::env::current_exe().expect("a test knows its own path");
+        let profile = test
+            .ancestors()
+            .nth(2)
+            .expect("tests are two levels below the profile's directory");
+        let mut build = Command::new(env!("CARGO"));
+        build
+            .args(["build", "--quiet", "--package", "vm-system", "--bin", "vm-system"])
+            .arg("--manifest-path")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+            .arg("--target-dir")
+            .arg(profile.parent().expect("a profile is in the target directory"));
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        let built = build.status().expect("cargo can be run");
+        assert!(built.success(), "the binary can't be built");
+        profile.join("vm-system")
+    })
+}
+
+/// The binary with an environment that is not the caller's.
+pub fn command() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("VM_SYSTEM_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}

@@ -1,0 +1,367 @@
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Answer, Api, Process, Role, command, wait_for};
+
+/// How a daemon is started.
+#[derive(Debug, Default)]
+pub struct DaemonOptions {
+    /// The directory of the database, of `worktree` and of the log; a new one when left out.
+    pub home: Option<TempDir>,
+    /// More arguments for `serve`.
+    pub args: Vec<String>,
+}
+
+/// A daemon of one's own. It is killed when this goes out of scope.
+pub struct Daemon {
+    home: Option<TempDir>,
+    child: Child,
+    /// Kept open: a daemon whose standard output is closed should not notice.
+    _stdout: BufReader<ChildStdout>,
+    server: String,
+    /// Its API.
+    pub api: Api,
+}
+
+/// A live session in a daemon.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its id.
+    pub id: String,
+    api: Api,
+}
+
+impl Daemon {
+    /// Starts a daemon on a new database.
+    pub fn start() -> Self {
+        Self::start_with(DaemonOptions::default())
+    }
+
+    /// Starts a daemon.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_with(options: DaemonOptions) -> Self {
+        let home = options
+            .home
+            .unwrap_or_else(|| tempfile::tempdir().expect("a directory can be made"));
+        std::fs::create_dir_all(home.path().join("worktree")).expect("a directory can be made");
+        let mut serve = Self::serve_command(home.path());
+        serve.args(&options.args);
+        let mut child = serve
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log_file(home.path()))
+            .spawn()
+            .expect("the daemon can be started");
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("its output is text");
+        let server = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"))
+            .unwrap_or_else(|| panic!("the daemon did not start: {line}{}", read_log(home.path())))
+            .to_owned();
+        Self {
+            home: Some(home),
+            child,
+            _stdout: stdout,
+            api: Api::new(&server),
+            server,
+        }
+    }
+
+    /// `serve` on a free port, with everything below `home`.
+    pub fn serve_command(home: &Path) -> Command {
+        let mut serve = command();
+        serve
+            .args(["serve", "--listen", "127.0.0.1:0", "--db"])
+            .arg(home.join("test.db"))
+            .arg("--library-cache")
+            .arg(home.join("libraries"))
+            .current_dir(home);
+        serve
+    }
+
+    /// `http://host:port`.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// Never: process ids are small.
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("process ids are small")
+    }
+
+    /// The directory of everything that is its.
+    ///
+    /// # Panics
+    /// Never: it is there until the daemon is gone.
+    pub fn home(&self) -> &Path {
+        self.home.as_ref().expect("it is there").path()
+    }
+
+    /// The directory that sessions are made on.
+    pub fn worktree(&self) -> PathBuf {
+        self.home().join("worktree")
+    }
+
+    /// Writes a file of the worktree.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.worktree().join(path);
+        std::fs::create_dir_all(path.parent().expect("it is below the worktree"))
+            .expect("a directory can be made");
+        std::fs::write(path, text).expect("the file can be written");
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        read_log(self.home())
+    }
+
+    /// A command of the CLI that talks to this daemon.
+    pub fn cli(&self, args: &[&str]) -> Command {
+        let mut cli = command();
+        cli.args(["--server-url", self.server()])
+            .args(args)
+            .current_dir(self.home());
+        cli
+    }
+
+    /// Makes a template; returns its id.
+    pub fn template(&self) -> String {
+        let name = format!("template-{}", uuid::Uuid::new_v4());
+        let made = self.api.post("/templates", &json!({"name": name}));
+        id_of(&made.expect(201))
+    }
+
+    /// Makes a template with native modules; returns its id.
+    pub fn template_with(&self, modules: &[&str]) -> String {
+        let id = self.template();
+        for module in modules {
+            let path = format!("/templates/{id}/modules");
+            self.api.post(&path, &json!({"name": module})).expect(201);
+        }
+        id
+    }
+
+    /// Makes a session of a new template.
+    pub fn session(&self) -> Session {
+        self.session_of(&self.template())
+    }
+
+    /// Makes a session of a template.
+    pub fn session_of(&self, template: &str) -> Session {
+        Session {
+            id: id_of(&self.try_session_of(template).expect(201)),
+            api: self.api.clone(),
+        }
+    }
+
+    /// Asks for a session of a template.
+    pub fn try_session_of(&self, template: &str) -> Answer {
+        self.api.post(
+            "/sessions",
+            &json!({
+                "template_id": template,
+                "workspace_id": "workspace",
+                "base_commit_oid": "commit",
+                "worktree_path": self.worktree(),
+            }),
+        )
+    }
+
+    /// Its zygote.
+    pub fn zygote(&self) -> i32 {
+        wait_for("a zygote", || {
+            Process::below(self.pid())
+                .into_iter()
+                .find(|process| process.name == "vms-zygote")
+        })
+        .pid
+    }
+
+    /// The process of a session in a role; waits until there is one.
+    pub fn process_of(&self, session: &Session, role: Role) -> i32 {
+        wait_for("a process of the session", || self.find(session, role))
+    }
+
+    /// The process of a session in a role, if there is one.
+    pub fn find(&self, session: &Session, role: Role) -> Option<i32> {
+        let letter = match role {
+            Role::Session => 's',
+            Role::Checkpoint => 'c',
+        };
+        let name = format!("vms-{letter}-{}", &session.id[..8]);
+        Process::below(self.pid())
+            .into_iter()
+            .find(|process| process.name == name && process.state != 'Z')
+            .map(|process| process.pid)
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When the daemon is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("the daemon is there");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it can't be waited for.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for("the end of the daemon", || {
+            self.child.try_wait().expect("it can be waited for")
+        })
+    }
+
+    /// Asks it to stop, waits until it has, and keeps its directory for the next one.
+    ///
+    /// # Panics
+    /// When it does not stop in order.
+    pub fn stop(mut self) -> TempDir {
+        self.signal(Signal::SIGTERM);
+        let status = self.wait();
+        assert!(status.success(), "{status}: {}", self.log());
+        self.home.take().expect("it is there")
+    }
+
+    /// `kill -9`; keeps its directory for the next one.
+    ///
+    /// # Panics
+    /// When it is gone already.
+    pub fn kill(mut self) -> TempDir {
+        self.signal(Signal::SIGKILL);
+        self.wait();
+        self.home.take().expect("it is there")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Session {
+    /// Runs a snippet; gives the execution.
+    pub fn run(&self, code: &str) -> Value {
+        self.try_run(code).expect(201)
+    }
+
+    /// Runs a snippet that ends well; gives the preview of its value.
+    ///
+    /// # Panics
+    /// When it does not end well.
+    #[track_caller]
+    pub fn eval(&self, code: &str) -> String {
+        let execution = self.run(code);
+        assert_eq!(execution["status"], "ok", "{code}: {execution}");
+        execution["result"]["preview"]
+            .as_str()
+            .expect("a preview is text")
+            .to_owned()
+    }
+
+    /// Asks to run a snippet.
+    pub fn try_run(&self, code: &str) -> Answer {
+        self.api.post(
+            "/executions/repl",
+            &json!({"session_id": self.id, "input": code}),
+        )
+    }
+
+    /// Asks to run a file.
+    pub fn try_run_file(&self, path: &str) -> Answer {
+        self.api.post(
+            "/executions/run-file",
+            &json!({"session_id": self.id, "path": path}),
+        )
+    }
+
+    /// Starts a snippet on a thread of its own, and waits until it runs.
+    pub fn start(&self, code: &str) -> std::thread::JoinHandle<Answer> {
+        let (session, code) = (self.clone(), code.to_owned());
+        let before = self.executions().len();
+        let running = std::thread::spawn(move || session.try_run(&code));
+        wait_for("the execution to run", || {
+            let executions = self.executions();
+            (executions.len() > before && executions[0]["status"] == "running").then_some(())
+        });
+        running
+    }
+
+    /// Its executions, newest first.
+    ///
+    /// # Panics
+    /// When there is no list.
+    pub fn executions(&self) -> Vec<Value> {
+        let path = format!("/executions?session_id={}&limit=1000", self.id);
+        let list = self.api.get(&path).expect(200);
+        list.as_array().expect("a list").clone()
+    }
+
+    /// The events of an execution.
+    ///
+    /// # Panics
+    /// When there is no list.
+    pub fn events(&self, execution: &Value) -> Vec<Value> {
+        let id = execution["id"].as_str().expect("an id");
+        let list = self.api.get(&format!("/executions/{id}/events")).expect(200);
+        list.as_array().expect("a list").clone()
+    }
+
+    /// The texts that an execution wrote to the console.
+    pub fn console(&self, execution: &Value) -> Vec<String> {
+        self.events(execution)
+            .iter()
+            .filter(|event| event["type"] == "console")
+            .filter_map(|event| event["payload"]["text"].as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// Its record.
+    pub fn record(&self) -> Value {
+        self.api.get(&format!("/sessions/{}", self.id)).expect(200)
+    }
+
+    /// Closes it.
+    pub fn close(&self) -> Value {
+        self.api
+            .post(&format!("/sessions/{}/close", self.id), &json!({}))
+            .expect(200)
+    }
+}
+
+fn id_of(record: &Value) -> String {
+    record["id"].as_str().expect("a record has an id").to_owned()
+}
+
+fn log_file(home: &Path) -> Stdio {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(home.join("daemon.log"))
+        .expect("a log can be made")
+        .into()
+}
+
+fn read_log(home: &Path) -> String {
+    std::fs::read_to_string(home.join("daemon.log")).unwrap_or_default()
+}

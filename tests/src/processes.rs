@@ -1,0 +1,90 @@
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A process, as `/proc` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// Its parent's id.
+    pub parent: i32,
+    /// Its name, at most 15 bytes.
+    pub name: String,
+    /// Its state: `R`, `S`, `Z` and so on.
+    pub state: char,
+}
+
+/// What a process of a session does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It runs the code.
+    Session,
+    /// It sleeps.
+    Checkpoint,
+}
+
+impl Process {
+    /// All processes that can be seen.
+    pub fn all() -> Vec<Self> {
+        let Ok(entries) = fs::read_dir("/proc") else {
+            return Vec::new();
+        };
+        entries
+            .filter_map(|entry| {
+                let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+                Self::read(pid)
+            })
+            .collect()
+    }
+
+    /// One process, if it is there.
+    pub fn read(pid: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = stat.split_once('(')?;
+        let (name, rest) = rest.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        Some(Self {
+            pid,
+            state: fields.next()?.chars().next()?,
+            parent: fields.next()?.parse().ok()?,
+            name: name.to_owned(),
+        })
+    }
+
+    /// The processes below `pid`, of any depth.
+    pub fn below(pid: i32) -> Vec<Self> {
+        let all = Self::all();
+        let mut found: Vec<Self> = Vec::new();
+        let mut parents = vec![pid];
+        while let Some(parent) = parents.pop() {
+            for process in all.iter().filter(|process| process.parent == parent) {
+                parents.push(process.pid);
+                found.push(process.clone());
+            }
+        }
+        found
+    }
+
+    /// Whether it lives and is no zombie.
+    pub fn is_alive(pid: i32) -> bool {
+        Self::read(pid).is_some_and(|process| process.state != 'Z')
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Panics
+    /// When it is not there.
+    #[track_caller]
+    pub fn kill(pid: i32) {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the process is there");
+    }
+
+    /// The proportional set size of a process, in KiB.
+    pub fn pss_kib(pid: i32) -> Option<u64> {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+}

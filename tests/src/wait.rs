@@ -1,0 +1,22 @@
+use std::time::{Duration, Instant};
+
+/// The longest that anything may take on a slow and busy machine.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// How long to rest between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Waits until `condition` gives something; panics with `what` when it never does.
+///
+/// # Panics
+/// When the bound is passed.
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + BOUND;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::park_timeout(PAUSE);
+    }
+}

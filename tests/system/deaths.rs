@@ -1,0 +1,189 @@
+//! `kill -9` of each kind of process, idle and at work.
+
+use serde_json::Value;
+use vm_system_tests::{Daemon, Process, Role, Session, wait_for};
+
+/// A session whose heap holds 7.
+fn marked(daemon: &Daemon) -> Session {
+    let session = daemon.session();
+    assert_eq!(session.eval("globalThis.mark = 7"), "7");
+    session
+}
+
+fn wait_until_dead(pid: i32) {
+    wait_for("the death of a process", || {
+        (!Process::is_alive(pid)).then_some(())
+    });
+}
+
+fn wait_until_crashed(session: &Session) -> Value {
+    wait_for("the session to be crashed", || {
+        let record = session.record();
+        (record["status"] == "crashed").then_some(record)
+    })
+}
+
+fn error_code(execution: &Value) -> &str {
+    execution["error"]["code"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn an_idle_session_process_that_is_killed_loses_nothing() {
+    let daemon = Daemon::start();
+    let session = marked(&daemon);
+    for _ in 0..5 {
+        let pid = daemon.process_of(&session, Role::Session);
+        Process::kill(pid);
+        assert_eq!(session.eval("mark"), "7");
+        assert_ne!(daemon.process_of(&session, Role::Session), pid);
+        daemon.process_of(&session, Role::Checkpoint);
+    }
+}
+
+#[test]
+fn a_running_session_process_that_is_killed_is_rolled_back() {
+    let daemon = Daemon::start();
+    let session = marked(&daemon);
+    let running = session.start("mark = 8; while (true);");
+    Process::kill(daemon.process_of(&session, Role::Session));
+    let execution = running.join().unwrap().expect(201);
+    assert_eq!(execution["status"], "error");
+    assert_eq!(error_code(&execution), "RUNTIME_CRASHED");
+    assert_eq!(execution["error"]["rolled_back"], true);
+    let message = execution["error"]["message"].as_str().unwrap();
+    assert!(message.contains("SIGKILL"), "{message}");
+    assert_eq!(session.eval("mark"), "7");
+}
+
+#[test]
+fn a_checkpoint_that_is_killed_while_idle_is_made_anew() {
+    let daemon = Daemon::start();
+    let session = marked(&daemon);
+    let checkpoint = daemon.process_of(&session, Role::Checkpoint);
+    Process::kill(checkpoint);
+    wait_for("a new checkpoint", || {
+        daemon
+            .find(&session, Role::Checkpoint)
+            .filter(|pid| *pid != checkpoint)
+    });
+    assert_eq!(session.eval("mark"), "7");
+    Process::kill(daemon.process_of(&session, Role::Session));
+    assert_eq!(session.eval("mark"), "7");
+}
+
+#[test]
+fn a_checkpoint_that_is_killed_while_code_runs_is_not_missed() {
+    let daemon = Daemon::start();
+    let session = marked(&daemon);
+    let running = session.start("const until = Date.now() + 700; while (Date.now() < until); ++mark");
+    Process::kill(daemon.process_of(&session, Role::Checkpoint));
+    let execution = running.join().unwrap().expect(201);
+    assert_eq!(execution["status"], "ok", "{execution}");
+    Process::kill(daemon.process_of(&session, Role::Session));
+    assert_eq!(session.eval("mark"), "8");
+}
+
+#[test]
+fn a_session_without_any_process_left_is_crashed_and_others_go_on() {
+    let daemon = Daemon::start();
+    let (session, other) = (marked(&daemon), marked(&daemon));
+    let running = session.start("while (true);");
+    Process::kill(daemon.process_of(&session, Role::Checkpoint));
+    Process::kill(daemon.process_of(&session, Role::Session));
+    let execution = running.join().unwrap().expect(201);
+    assert_eq!(execution["status"], "error");
+    assert_eq!(error_code(&execution), "RUNTIME_CRASHED");
+    let record = wait_until_crashed(&session);
+    assert!(record["last_error"].is_string(), "{record}");
+    session
+        .try_run("1")
+        .expect_error(409, "SESSION_NOT_READY");
+    assert_eq!(other.eval("mark"), "7");
+}
+
+#[test]
+fn both_processes_of_an_idle_session_killed_crash_that_session_alone() {
+    let daemon = Daemon::start();
+    let (session, other) = (marked(&daemon), marked(&daemon));
+    let checkpoint = daemon.process_of(&session, Role::Checkpoint);
+    let process = daemon.process_of(&session, Role::Session);
+    Process::kill(checkpoint);
+    Process::kill(process);
+    // The session process may have made a new checkpoint in between, which then took over.
+    wait_for("the session to settle", || match session.try_run("mark") {
+        answer if answer.status == 201 => Some(()),
+        answer if answer.code() == "SESSION_NOT_READY" => Some(()),
+        _ => None,
+    });
+    assert_eq!(other.eval("mark"), "7");
+}
+
+#[test]
+fn the_death_of_the_zygote_crashes_its_sessions_and_a_new_one_serves_new_sessions() {
+    let daemon = Daemon::start();
+    let session = marked(&daemon);
+    let running = session.start("while (true);");
+    let zygote = daemon.zygote();
+    let processes = Process::below(zygote);
+    Process::kill(zygote);
+    let execution = running.join().unwrap().expect(201);
+    assert_eq!(execution["status"], "error");
+    let record = wait_until_crashed(&session);
+    let reason = record["last_error"].as_str().unwrap();
+    assert!(reason.contains("worker process"), "{reason}");
+    for process in processes {
+        wait_until_dead(process.pid);
+    }
+    assert_eq!(daemon.session().eval("1 + 1"), "2");
+    assert_ne!(daemon.zygote(), zygote);
+}
+
+#[test]
+fn nothing_is_left_of_a_daemon_that_is_killed() {
+    let daemon = Daemon::start();
+    let session = marked(&daemon);
+    let running = session.start("while (true);");
+    let processes = Process::below(daemon.pid());
+    assert!(processes.len() >= 3, "{processes:?}");
+    let home = daemon.kill();
+    for process in processes {
+        wait_until_dead(process.pid);
+    }
+    // The client only learns that the connection is gone.
+    assert!(running.join().is_err());
+    let mut left: Vec<_> = std::fs::read_dir(home.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    left.retain(|name| !name.starts_with("test.db"));
+    assert_eq!(left, ["daemon.log", "worktree"]);
+}
+
+#[test]
+fn no_zombie_and_no_descriptor_stays_behind() {
+    let daemon = Daemon::start();
+    let descriptors = || {
+        std::fs::read_dir(format!("/proc/{}/fd", daemon.pid()))
+            .unwrap()
+            .count()
+    };
+    let round = || {
+        let session = marked(&daemon);
+        session.run("throw 1");
+        session.run("eval('['.repeat(1e5))");
+        session.close();
+    };
+    round();
+    let before = descriptors();
+    for _ in 0..10 {
+        round();
+    }
+    wait_for("the number of descriptors to be as before", || {
+        (descriptors() <= before + 1).then_some(())
+    });
+    let zygote = daemon.zygote();
+    wait_for("all processes of the sessions to be gone", || {
+        Process::below(zygote).is_empty().then_some(())
+    });
+}
