@@ -17,11 +17,22 @@ pub fn binary() -> &'static Path {
             .expect("tests are two levels below the profile's directory");
         let mut build = Command::new(env!("CARGO"));
         build
-            .args(["build", "--quiet", "--package", "vm-system", "--bin", "vm-system"])
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "vm-system",
+                "--bin",
+                "vm-system",
+            ])
             .arg("--manifest-path")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
             .arg("--target-dir")
-            .arg(profile.parent().expect("a profile is in the target directory"));
+            .arg(
+                profile
+                    .parent()
+                    .expect("a profile is in the target directory"),
+            );
         if profile.ends_with("release") {
             build.arg("--release");
         }

@@ -323,7 +323,10 @@ impl Session {
     /// When there is no list.
     pub fn events(&self, execution: &Value) -> Vec<Value> {
         let id = execution["id"].as_str().expect("an id");
-        let list = self.api.get(&format!("/executions/{id}/events")).expect(200);
+        let list = self
+            .api
+            .get(&format!("/executions/{id}/events"))
+            .expect(200);
         list.as_array().expect("a list").clone()
     }
 
@@ -350,7 +353,10 @@ impl Session {
 }
 
 fn id_of(record: &Value) -> String {
-    record["id"].as_str().expect("a record has an id").to_owned()
+    record["id"]
+        .as_str()
+        .expect("a record has an id")
+        .to_owned()
 }
 
 fn log_file(home: &Path) -> Stdio {

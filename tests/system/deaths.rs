@@ -75,7 +75,8 @@ fn a_checkpoint_that_is_killed_while_idle_is_made_anew() {
 fn a_checkpoint_that_is_killed_while_code_runs_is_not_missed() {
     let daemon = Daemon::start();
     let session = marked(&daemon);
-    let running = session.start("const until = Date.now() + 700; while (Date.now() < until); ++mark");
+    let running =
+        session.start("const until = Date.now() + 700; while (Date.now() < until); ++mark");
     Process::kill(daemon.process_of(&session, Role::Checkpoint));
     let execution = running.join().unwrap().expect(201);
     assert_eq!(execution["status"], "ok", "{execution}");
@@ -95,9 +96,7 @@ fn a_session_without_any_process_left_is_crashed_and_others_go_on() {
     assert_eq!(error_code(&execution), "RUNTIME_CRASHED");
     let record = wait_until_crashed(&session);
     assert!(record["last_error"].is_string(), "{record}");
-    session
-        .try_run("1")
-        .expect_error(409, "SESSION_NOT_READY");
+    session.try_run("1").expect_error(409, "SESSION_NOT_READY");
     assert_eq!(other.eval("mark"), "7");
 }
 

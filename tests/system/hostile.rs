@@ -12,18 +12,30 @@ const SNIPPETS: &[(&str, &str)] = &[
         "deep_json",
         "let a=[];for(let i=0;i<200000;i++)a=[a]; JSON.stringify(a)",
     ),
-    ("deep_parens", "eval('('.repeat(200000)+'1'+')'.repeat(200000))"),
+    (
+        "deep_parens",
+        "eval('('.repeat(200000)+'1'+')'.repeat(200000))",
+    ),
     ("fill", "new Array(4294967295).fill(0)"),
-    ("gen", "function*g(){while(true)yield 1}; for(const x of g());"),
+    (
+        "gen",
+        "function*g(){while(true)yield 1}; for(const x of g());",
+    ),
     (
         "getter",
         "Object.defineProperty(globalThis,'boom',{get(){while(true){}}}); boom",
     ),
-    ("grow", "let a=[];while(true)a.push(new Array(1000).fill(1))"),
+    (
+        "grow",
+        "let a=[];while(true)a.push(new Array(1000).fill(1))",
+    ),
     ("linked", "let h=null;for(let i=0;i<3e6;i++)h={n:h}; 1"),
     ("loop", "while(true){}"),
     ("map_loop", "[1].map(()=>{while(true){}})"),
-    ("promise_loop", "(function f(){Promise.resolve().then(f)})()"),
+    (
+        "promise_loop",
+        "(function f(){Promise.resolve().then(f)})()",
+    ),
     (
         "proxy_chain",
         "let p={};for(let i=0;i<200000;i++)p=new Proxy(p,{}); p.x",
@@ -40,9 +52,15 @@ const SNIPPETS: &[(&str, &str)] = &[
 const LOOKS: &[(&str, &str)] = &[
     ("getter_value", "({get a() { while (true); }})"),
     ("thrown_getter", "throw {get message() { while (true); }}"),
-    ("proxy_value", "new Proxy({}, {get() { while (true); }, ownKeys() { while (true); }})"),
+    (
+        "proxy_value",
+        "new Proxy({}, {get() { while (true); }, ownKeys() { while (true); }})",
+    ),
     ("to_string", "({toString() { while (true); }})"),
-    ("deep_value", "let deep=[];for(let i=0;i<200000;i++)deep=[deep]; deep"),
+    (
+        "deep_value",
+        "let deep=[];for(let i=0;i<200000;i++)deep=[deep]; deep",
+    ),
     ("wide_value", "Array.from({length: 1e6}, (_, i) => i)"),
     ("lone_surrogate", "'\\ud800'"),
     ("cycle", "const c = {}; c.c = c; c"),

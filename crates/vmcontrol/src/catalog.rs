@@ -83,10 +83,10 @@ impl Library {
 
 /// Every library that `libs download` knows.
 pub const LIBRARIES: &[Library] = &[
-    library("lodash", "4.17.21", "_", "lodash.js", ""),
-    library("moment", "2.29.4", "moment", "moment.js", ""),
-    library("axios", "1.6.0", "axios", "dist/axios.js", ""),
-    library("ramda", "0.29.0", "R", "dist/ramda.js", ""),
+    library("lodash", "4.17.21", "_", "lodash.min.js", ""),
+    library("moment", "2.29.4", "moment", "min/moment.min.js", ""),
+    library("axios", "1.6.0", "axios", "dist/axios.min.js", ""),
+    library("ramda", "0.29.0", "R", "dist/ramda.min.js", ""),
     library("dayjs", "1.11.10", "dayjs", "dayjs.min.js", ""),
     library(
         "zustand",

@@ -101,8 +101,7 @@ impl Control {
             session.set_closing("the daemon was stopped");
         }
         inner.runtime.shut_down().await;
-        let settled =
-            tokio::time::timeout(SETTLE_TIMEOUT, inner.work.acquire_many(ALL_WORK)).await;
+        let settled = tokio::time::timeout(SETTLE_TIMEOUT, inner.work.acquire_many(ALL_WORK)).await;
         if settled.is_err() {
             tracing::error!("some executions did not settle: the next start will settle them");
         }

@@ -258,7 +258,7 @@ async fn follow(
                 return Ok(Some(failure));
             }
             RunUpdate::SessionLost(end) => {
-                let failure = loss(live, end);
+                let failure = loss(live, &end);
                 record_failure(recorder, &failure).await?;
                 return Ok(Some(failure));
             }
@@ -348,7 +348,7 @@ async fn record_failure(recorder: &mut Recorder, failure: &Failure) -> Result<()
 }
 
 /// What the loss of a session means for what ran in it.
-fn loss(live: &LiveSession, end: SessionEnd) -> Failure {
+fn loss(live: &LiveSession, end: &SessionEnd) -> Failure {
     match live.closing() {
         Some(reason) => Failure {
             code: FailureCode::Cancelled,

@@ -69,9 +69,7 @@ impl LiveSession {
 
     /// Notes that the session is being closed; the first reason stays.
     pub(crate) fn set_closing(&self, reason: &str) {
-        self.lock()
-            .closing
-            .get_or_insert_with(|| reason.to_owned());
+        self.lock().closing.get_or_insert_with(|| reason.to_owned());
     }
 
     /// Why the session is being closed, if it is.

@@ -1,6 +1,6 @@
 //! Sessions: made from a template, live until they are closed or die.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::value::to_raw_value;
@@ -132,7 +132,7 @@ impl Control {
         inserted.wait().await?;
         stored?;
         started?;
-        self.ready_or_closed(&live, session)
+        ready_or_closed(&live, session)
     }
 
     /// Brings a session to life and runs what comes before its first execution.
@@ -196,11 +196,13 @@ impl Control {
             message,
         };
         let path = self.inner().library_cache.join(format!("{name}.js"));
-        let source = blocking(move || read_library(path)).await.map_err(|message| {
-            unavailable(format!(
-                "{message}; fetch it with `vm-system libs download {name}`"
-            ))
-        })?;
+        let source = blocking(move || read_library(&path))
+            .await
+            .map_err(|message| {
+                unavailable(format!(
+                    "{message}; fetch it with `vm-system libs download {name}`"
+                ))
+            })?;
         let request = RunRequest {
             source,
             name: format!("{name}.js"),
@@ -262,20 +264,6 @@ impl Control {
         Ok(self.end_session(live.id, status, Some(reason)).await?)
     }
 
-    /// The answer to a creation: somebody may have closed the session meanwhile.
-    fn ready_or_closed(&self, live: &Arc<LiveSession>, session: Session) -> Result<Session> {
-        match live.status() {
-            SessionStatus::Ready => Ok(Session {
-                status: SessionStatus::Ready,
-                ..session
-            }),
-            status => Err(Error::SessionNotReady {
-                session_id: live.id,
-                status,
-            }),
-        }
-    }
-
     async fn end_session(
         &self,
         id: Uuid,
@@ -287,6 +275,20 @@ impl Control {
                 store::session::end(connection, id, status, Timestamp::now(), reason.as_deref())
             })
             .await
+    }
+}
+
+/// The answer to a creation: somebody may have closed the session meanwhile.
+fn ready_or_closed(live: &LiveSession, session: Session) -> Result<Session> {
+    match live.status() {
+        SessionStatus::Ready => Ok(Session {
+            status: SessionStatus::Ready,
+            ..session
+        }),
+        status => Err(Error::SessionNotReady {
+            session_id: live.id,
+            status,
+        }),
     }
 }
 
@@ -328,8 +330,8 @@ pub(crate) fn parse_id(field: &str, text: &str) -> Result<Uuid> {
         .map_err(|_| Error::validation(format!("{field} must be a valid UUID, not {text:?}")))
 }
 
-fn read_library(path: PathBuf) -> std::result::Result<String, String> {
-    let size = std::fs::metadata(&path)
+fn read_library(path: &Path) -> std::result::Result<String, String> {
+    let size = std::fs::metadata(path)
         .map_err(|_| format!("{} is not there", path.display()))?
         .len();
     if size > MAX_LIBRARY_BYTES {
@@ -338,7 +340,7 @@ fn read_library(path: PathBuf) -> std::result::Result<String, String> {
             path.display()
         ));
     }
-    std::fs::read_to_string(&path)
+    std::fs::read_to_string(path)
         .map_err(|error| format!("{} can't be read: {error}", path.display()))
 }
 

@@ -8,8 +8,8 @@ use vmapi_types::{
 };
 
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
-use crate::store::template::{self as rows, NameList};
 use crate::store::StoreError;
+use crate::store::template::{self as rows, NameList};
 use crate::{Control, Error, Result};
 
 /// The longest name of anything, in bytes.

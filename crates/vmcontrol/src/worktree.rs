@@ -21,8 +21,8 @@ const O_NONBLOCK: i32 = 0x0004;
 /// An open worktree.
 #[derive(Debug)]
 pub struct Worktree {
+    given: PathBuf,
     path: PathBuf,
-    canonical: PathBuf,
     dir: Dir,
 }
 
@@ -73,15 +73,15 @@ impl Worktree {
         let dir = Dir::open_ambient_dir(&canonical, ambient_authority())
             .map_err(|error| invalid(error.to_string()))?;
         Ok(Self {
-            path: path.into(),
-            canonical,
+            given: path.into(),
+            path: canonical,
             dir,
         })
     }
 
     /// The directory's absolute path, without symbolic links.
     pub fn path(&self) -> &Path {
-        &self.canonical
+        &self.path
     }
 
     /// The handle that everything inside is reached through.
@@ -104,8 +104,8 @@ impl Worktree {
         let below = match Path::new(path) {
             absolute if absolute.is_absolute() => {
                 let stripped = absolute
-                    .strip_prefix(&self.path)
-                    .or_else(|_| absolute.strip_prefix(&self.canonical));
+                    .strip_prefix(&self.given)
+                    .or_else(|_| absolute.strip_prefix(&self.path));
                 match stripped {
                     Ok(below) => below,
                     Err(_) => return outside("it is an absolute path outside the worktree"),
@@ -179,7 +179,7 @@ impl Worktree {
             Some(parent) if !parent.as_os_str().is_empty() => self.dir.canonicalize(parent)?,
             _ => PathBuf::new(),
         };
-        Ok(self.canonical.join(parent).join(name))
+        Ok(self.path.join(parent).join(name))
     }
 
     /// Reads a script: as [`read`](Self::read), with what is not valid UTF-8 replaced.
@@ -254,10 +254,7 @@ mod tests {
             ".",
         ] {
             assert!(
-                matches!(
-                    tree.read_script(path, 100),
-                    Err(Error::InvalidPath { .. })
-                ),
+                matches!(tree.read_script(path, 100), Err(Error::InvalidPath { .. })),
                 "{path:?}"
             );
         }

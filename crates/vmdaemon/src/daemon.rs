@@ -134,7 +134,10 @@ impl Daemon {
         self.control.shut_down(self.shutdown_timeout).await;
         // Every handler has its answer by now; what is left is to write it.
         let mut server = self.server;
-        if tokio::time::timeout(FLUSH_TIMEOUT, &mut server).await.is_err() {
+        if tokio::time::timeout(FLUSH_TIMEOUT, &mut server)
+            .await
+            .is_err()
+        {
             tracing::warn!("some clients did not take their answers");
             server.abort();
         }

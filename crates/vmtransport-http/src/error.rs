@@ -91,9 +91,11 @@ fn of_domain(error: &Error) -> Parts {
             Code::TemplateNotFound,
             json!({"template_id": template_id}),
         ),
-        Error::SessionNotFound { session_id } => {
-            (404, Code::SessionNotFound, json!({"session_id": session_id}))
-        }
+        Error::SessionNotFound { session_id } => (
+            404,
+            Code::SessionNotFound,
+            json!({"session_id": session_id}),
+        ),
         Error::ExecutionNotFound { execution_id } => (
             404,
             Code::ExecutionNotFound,

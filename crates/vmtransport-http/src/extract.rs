@@ -27,12 +27,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !is_json {
             return Err(ApiError::MediaType);
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| match rejection.status().as_u16() {
-                413 => ApiError::BodyTooLarge,
-                _ => ApiError::InvalidRequest(rejection.body_text()),
-            })?;
+        let bytes =
+            Bytes::from_request(request, state)
+                .await
+                .map_err(|rejection| match rejection.status().as_u16() {
+                    413 => ApiError::BodyTooLarge,
+                    _ => ApiError::InvalidRequest(rejection.body_text()),
+                })?;
         decode(&bytes).map(Self)
     }
 }
@@ -119,7 +120,7 @@ impl QueryParams {
     /// A whole number of at least `least`, or a default.
     pub(crate) fn number<T>(&self, name: &str, default: T, least: T) -> Result<T, ApiError>
     where
-        T: std::str::FromStr + PartialOrd + std::fmt::Display,
+        T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
     {
         let Some(text) = self.get(name) else {
             return Ok(default);

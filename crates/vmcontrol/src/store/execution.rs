@@ -1,15 +1,12 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
-use vmapi_types::{
-    Event, Execution, ExecutionKind, ExecutionStatus, Metrics, RawJson, Timestamp,
-};
+use vmapi_types::{Event, Execution, ExecutionKind, ExecutionStatus, Metrics, RawJson, Timestamp};
 
 use super::session::{optional_json, raw_json};
 use super::template::{corrupt, parse_id};
 use super::{StoreError, event};
 
-const COLUMNS: &str =
-    "id, session_id, kind, input, path, args, env, status, started_at, ended_at, result, error, metrics";
+const COLUMNS: &str = "id, session_id, kind, input, path, args, env, status, started_at, ended_at, result, error, metrics";
 
 /// How an execution ended.
 #[derive(Clone, Debug)]
@@ -42,11 +39,7 @@ pub(crate) fn insert(connection: &Connection, execution: &Execution) -> Result<(
     Ok(())
 }
 
-pub(crate) fn end(
-    connection: &Connection,
-    id: Uuid,
-    end: &ExecutionEnd,
-) -> Result<(), StoreError> {
+pub(crate) fn end(connection: &Connection, id: Uuid, end: &ExecutionEnd) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE execution SET status = ?, ended_at = ?, result = ?, error = ?, metrics = ? WHERE id = ?",

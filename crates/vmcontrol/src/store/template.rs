@@ -102,11 +102,7 @@ pub(crate) fn delete(connection: &Connection, id: Uuid) -> Result<bool, StoreErr
 }
 
 /// Notes that the template changed; says whether there is one.
-pub(crate) fn touch(
-    connection: &Connection,
-    id: Uuid,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+pub(crate) fn touch(connection: &Connection, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
     let touched = connection
         .prepare_cached("UPDATE template SET updated_at = ? WHERE id = ?")?
         .execute(params![now.as_micros(), id.to_string()])?;

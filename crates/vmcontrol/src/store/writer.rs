@@ -86,11 +86,7 @@ impl Writer {
         queue
             .as_ref()
             .and_then(|queue| {
-                let job = Job {
-                    work,
-                    lazy,
-                    place,
-                };
+                let job = Job { work, lazy, place };
                 queue.send(job).ok()
             })
             .ok_or(StoreError::Closed)?;

@@ -107,9 +107,8 @@ impl Database {
                 .into_iter()
                 .map(str::to_owned)
                 .collect();
-            let rows = statement.query_map(params_from_iter(&parameters), |row| {
-                object_of(row, &names)
-            })?;
+            let rows =
+                statement.query_map(params_from_iter(&parameters), |row| object_of(row, &names))?;
             rows.take(MAX_ROWS + 1).collect()
         };
         let rows = query().map_err(|cause| error(cause.to_string()))?;

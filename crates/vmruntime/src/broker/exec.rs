@@ -33,7 +33,11 @@ async fn run(worktree: &Worktree, call: &HostCall) -> HostReply {
         .args(&arguments)
         .current_dir(worktree.path())
         .env_clear()
-        .envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .envs(
+            PASSED_ON
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -59,7 +63,9 @@ async fn run(worktree: &Worktree, call: &HostCall) -> HostReply {
     drop(group);
     let text = String::from_utf8_lossy(&output);
     if output.len() as u64 > MAX_OUTPUT_BYTES {
-        return Err(failed(format!("more than {MAX_OUTPUT_BYTES} bytes of output")));
+        return Err(failed(format!(
+            "more than {MAX_OUTPUT_BYTES} bytes of output"
+        )));
     }
     if !status.success() {
         return Err(failed(format!("{status}\n{text}").trim_end().to_owned()));
@@ -116,7 +122,10 @@ async fn combined(
 }
 
 /// Reads from a stream; waits for ever once it has ended.
-async fn read(stream: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> std::io::Result<usize> {
+async fn read(
+    stream: &mut Option<impl AsyncRead + Unpin>,
+    buffer: &mut [u8],
+) -> std::io::Result<usize> {
     match stream {
         Some(stream) => stream.read(buffer).await,
         None => std::future::pending().await,

@@ -61,9 +61,7 @@ fn file_error(operation: &str, path: &str, error: &FileError) -> HostError {
         FileError::Io(error) => match error.kind() {
             io::ErrorKind::NotFound => ("ENOENT", "no such file or directory".into()),
             io::ErrorKind::NotADirectory => ("ENOTDIR", "not a directory".into()),
-            io::ErrorKind::IsADirectory => {
-                ("EISDIR", "illegal operation on a directory".into())
-            }
+            io::ErrorKind::IsADirectory => ("EISDIR", "illegal operation on a directory".into()),
             io::ErrorKind::PermissionDenied => ("EACCES", "permission denied".into()),
             io::ErrorKind::StorageFull => ("ENOSPC", "no space left on device".into()),
             _ => ("EIO", error.to_string()),

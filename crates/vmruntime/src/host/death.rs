@@ -20,11 +20,17 @@ pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
         ),
         DeathCause::Signaled(libc::SIGPROF) => (
             FailureCode::CpuTimeLimit,
-            format!("it used more than {} ms of CPU time (cpu_ms)", limits.cpu_ms),
+            format!(
+                "it used more than {} ms of CPU time (cpu_ms)",
+                limits.cpu_ms
+            ),
         ),
         DeathCause::Exited(exit::MEMORY) => (
             FailureCode::MemoryLimit,
-            format!("the session needed more than {} MiB of memory (mem_mb)", limits.mem_mb),
+            format!(
+                "the session needed more than {} MiB of memory (mem_mb)",
+                limits.mem_mb
+            ),
         ),
         DeathCause::Exited(exit::OUTPUT) => (
             FailureCode::OutputLimit,

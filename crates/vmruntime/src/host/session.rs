@@ -70,7 +70,10 @@ pub(super) async fn open(
         zygote,
         number,
         limits: spec.policy.limits,
-        broker: Arc::new(Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree))),
+        broker: Arc::new(Broker::new(
+            Arc::clone(&spec.policy),
+            Arc::clone(&spec.worktree),
+        )),
         commands: received_commands,
         news,
         replies,
@@ -261,7 +264,7 @@ impl Actor {
                 self.update(RunUpdate::Event(RuntimeEvent { kind, payload }))
                     .await;
             }
-            FromSession::HostCall(call) => self.start_host_call(call).await,
+            FromSession::HostCall(call) => self.start_host_call(call),
             FromSession::Ended {
                 run,
                 threw,
@@ -295,25 +298,25 @@ impl Actor {
     /// Takes a report of the zygote.
     async fn learn(&mut self, news: News) -> Result<(), Option<Over>> {
         match news {
-            News::Died(death) => match death.generation {
-                Some(generation) => {
-                    tracing::debug!(session = self.number, ?death, "a session process died");
-                    self.last_death = Some(death.clone());
-                    self.deaths.insert(generation, death);
-                    self.judge_take_overs().await
-                }
-                None => {
-                    // A run that is under way ends with a new checkpoint anyway.
-                    if self.run.is_none() {
-                        self.tell(&ToSession::RenewCheckpoint).await;
-                    }
-                    Ok(())
-                }
-            },
+            News::Died(death) => self.learn_of_death(death).await,
             News::Ended => Err(self.last_death.as_ref().map(cause_text)),
             News::OpenFailed(reason) => Err(Some(reason)),
             News::ZygoteGone(reason) => Err(Some(format!("its worker process is gone: {reason}"))),
         }
+    }
+
+    async fn learn_of_death(&mut self, death: Death) -> Result<(), Option<Over>> {
+        if let Some(generation) = death.generation {
+            tracing::debug!(session = self.number, ?death, "a session process died");
+            self.last_death = Some(death.clone());
+            self.deaths.insert(generation, death);
+            return self.judge_take_overs().await;
+        }
+        // A checkpoint: a run that is under way ends with a new one anyway.
+        if self.run.is_none() {
+            self.tell(&ToSession::RenewCheckpoint).await;
+        }
+        Ok(())
     }
 
     /// Settles what each take-over means, once the death before it is known.
@@ -344,13 +347,15 @@ impl Actor {
                 cause_text(death)
             )));
         }
-        let unbegun = self.run.as_ref().and_then(|run| Some((run.id, run.request.clone()?)));
-        match unbegun {
-            Some((run, request)) => self.tell(&ToSession::Run { run, request }).await,
-            None => {
-                let failure = failure(death, &self.limits);
-                self.settle(RunUpdate::RolledBack(failure)).await;
-            }
+        let unbegun = self
+            .run
+            .as_ref()
+            .and_then(|run| Some((run.id, run.request.clone()?)));
+        if let Some((run, request)) = unbegun {
+            self.tell(&ToSession::Run { run, request }).await;
+        } else {
+            let failure = failure(death, &self.limits);
+            self.settle(RunUpdate::RolledBack(failure)).await;
         }
         Ok(())
     }
@@ -381,16 +386,20 @@ impl Actor {
     async fn end_run(&mut self, run: u64, outcome: Outcome, usage: Usage) {
         if let Some(active) = self.active(run) {
             active.has_ended = true;
-            self.update(RunUpdate::Ended(RunEnd { outcome, usage })).await;
+            self.update(RunUpdate::Ended(RunEnd { outcome, usage }))
+                .await;
         }
     }
 
-    async fn start_host_call(&mut self, call: HostCall) {
+    fn start_host_call(&mut self, call: HostCall) {
         let Some(run) = &mut self.run else { return };
         let announce = !std::mem::replace(&mut run.announced, true);
         let updates = run.updates.clone();
-        let (broker, replies, generation) =
-            (Arc::clone(&self.broker), self.replies.clone(), self.generation);
+        let (broker, replies, generation) = (
+            Arc::clone(&self.broker),
+            self.replies.clone(),
+            self.generation,
+        );
         run.call = Some(tokio::spawn(async move {
             if announce {
                 let (go_on, recorded) = oneshot::channel();

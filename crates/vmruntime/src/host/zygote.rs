@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 
+use super::WorkerCommand;
 use super::death::exit_text;
 use super::socket::{self, Socket};
-use super::WorkerCommand;
 use crate::protocol::{CONTROL_FD, Death, FromZygote, MAX_CONTROL_BYTES, ToZygote};
 
 /// The stack of worker processes, in bytes: room for [`MAX_CALL_DEPTH`](crate::engine) levels of native recursion. Only
@@ -144,7 +144,9 @@ impl Zygote {
     }
 }
 
-fn lock(families: &Families) -> std::sync::MutexGuard<'_, HashMap<u64, mpsc::UnboundedSender<News>>> {
+fn lock(
+    families: &Families,
+) -> std::sync::MutexGuard<'_, HashMap<u64, mpsc::UnboundedSender<News>>> {
     families.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -269,4 +271,3 @@ impl Actor {
         }
     }
 }
-

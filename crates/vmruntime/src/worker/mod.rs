@@ -30,7 +30,6 @@ mod zygote;
 
 pub use allocator::CountingAllocator;
 
-
 /// The main function of a worker: serves the daemon on descriptor 3 until that is closed. `args` are those after the
 /// program and the subcommand: the name of the engine.
 ///
@@ -46,4 +45,3 @@ pub fn main(args: impl IntoIterator<Item = String>) -> ! {
         }
     }
 }
-

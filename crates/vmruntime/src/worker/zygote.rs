@@ -68,7 +68,8 @@ impl Zygote {
         let mut children = SigSet::empty();
         children.add(Signal::SIGCHLD);
         children.thread_block()?;
-        let deaths = SignalFd::with_flags(&children, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        let deaths =
+            SignalFd::with_flags(&children, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         loop {
             let mut ready = [
                 PollFd::new(self.control.socket().as_fd(), PollFlags::POLLIN),

@@ -12,9 +12,7 @@ use crate::respond::{Body, Created};
 /// What a request that deletes something is answered with.
 const OK: &str = "ok";
 
-pub(crate) async fn list(
-    State(control): State<Control>,
-) -> Result<Body<Vec<Template>>, ApiError> {
+pub(crate) async fn list(State(control): State<Control>) -> Result<Body<Vec<Template>>, ApiError> {
     Ok(Body(control.list_templates().await?))
 }
 

@@ -5,8 +5,7 @@ use std::rc::Rc;
 use boa_engine::object::builtins::JsFunction;
 use boa_engine::object::{FunctionObjectBuilder, JsObject};
 use boa_engine::{
-    Context, JsArgs, JsError, JsNativeError, JsResult, JsString, JsValue, NativeFunction,
-    js_string,
+    Context, JsArgs, JsError, JsNativeError, JsResult, JsString, JsValue, NativeFunction, js_string,
 };
 use boa_gc::{Finalize, Trace};
 use serde_json::Value;
@@ -47,7 +46,11 @@ pub(super) fn install(link: Rc<dyn HostLink>, context: &mut Context) -> JsResult
         template_id: String::new(),
         loaded: Vec::new(),
     });
-    context.register_global_callable(js_string!("require"), 1, NativeFunction::from_fn_ptr(require))
+    context.register_global_callable(
+        js_string!("require"),
+        1,
+        NativeFunction::from_fn_ptr(require),
+    )
 }
 
 /// Says which modules `require` finds.

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
-
 use boa_engine::builtins::promise::{OperationType, Promise, PromiseState};
 use boa_engine::context::HostHooks;
 use boa_engine::job::{
@@ -21,9 +20,9 @@ use boa_engine::{Context, JsError, JsResult};
 /// due, instead of asking again and again.
 #[derive(Default)]
 pub(super) struct Jobs {
-    promise_jobs: RefCell<VecDeque<PromiseJob>>,
-    generic_jobs: RefCell<VecDeque<GenericJob>>,
-    async_jobs: RefCell<VecDeque<NativeAsyncJob>>,
+    promise: RefCell<VecDeque<PromiseJob>>,
+    generic: RefCell<VecDeque<GenericJob>>,
+    asynchronous: RefCell<VecDeque<NativeAsyncJob>>,
     timers: RefCell<BTreeMap<(Instant, u64), Timer>>,
     next_timer: Cell<u64>,
 }
@@ -45,9 +44,9 @@ impl Timer {
 impl Jobs {
     /// Drops what is queued.
     pub(super) fn clear(&self) {
-        self.promise_jobs.take();
-        self.generic_jobs.take();
-        self.async_jobs.take();
+        self.promise.take();
+        self.generic.take();
+        self.asynchronous.take();
         self.timers.take();
     }
 
@@ -91,9 +90,9 @@ impl Jobs {
 impl JobExecutor for Jobs {
     fn enqueue_job(self: Rc<Self>, job: Job, _: &mut Context) {
         match job {
-            Job::PromiseJob(job) => self.promise_jobs.borrow_mut().push_back(job),
-            Job::GenericJob(job) => self.generic_jobs.borrow_mut().push_back(job),
-            Job::AsyncJob(job) => self.async_jobs.borrow_mut().push_back(job),
+            Job::PromiseJob(job) => self.promise.borrow_mut().push_back(job),
+            Job::GenericJob(job) => self.generic.borrow_mut().push_back(job),
+            Job::AsyncJob(job) => self.asynchronous.borrow_mut().push_back(job),
             Job::TimeoutJob(job) => {
                 let delay = Duration::from_millis(job.timeout().as_millis().max(1));
                 self.add_timer(delay, Timer::Once(job));
@@ -109,17 +108,17 @@ impl JobExecutor for Jobs {
 
     fn run_jobs(self: Rc<Self>, context: &mut Context) -> JsResult<()> {
         loop {
-            let job = self.promise_jobs.borrow_mut().pop_front();
+            let job = self.promise.borrow_mut().pop_front();
             if let Some(job) = job {
                 job.call(context)?;
                 continue;
             }
-            let job = self.generic_jobs.borrow_mut().pop_front();
+            let job = self.generic.borrow_mut().pop_front();
             if let Some(job) = job {
                 job.call(context)?;
                 continue;
             }
-            let job = self.async_jobs.borrow_mut().pop_front();
+            let job = self.asynchronous.borrow_mut().pop_front();
             if let Some(job) = job {
                 run_to_end(job, context)?;
                 continue;

@@ -141,14 +141,20 @@ impl Boa {
         Ok(value)
     }
 
-    fn run_script(&mut self, source: Source<'_, impl boa_engine::parser::source::ReadChar>) -> JsResult<JsValue> {
+    fn run_script(
+        &mut self,
+        source: Source<'_, impl boa_engine::parser::source::ReadChar>,
+    ) -> JsResult<JsValue> {
         let script = Script::parse(source, None, &mut self.context)?;
         let value = script.evaluate(&mut self.context)?;
         self.context.run_jobs()?;
         Ok(value)
     }
 
-    fn run_module(&mut self, source: Source<'_, impl boa_engine::parser::source::ReadChar>) -> JsResult<JsValue> {
+    fn run_module(
+        &mut self,
+        source: Source<'_, impl boa_engine::parser::source::ReadChar>,
+    ) -> JsResult<JsValue> {
         let module = Module::parse(source, None, &mut self.context)?;
         let promise = module.load_link_evaluate(&mut self.context);
         self.context.run_jobs()?;
@@ -162,7 +168,8 @@ impl Boa {
     }
 
     fn set_global(&mut self, name: JsString, json: &RawJson) -> JsResult<()> {
-        let parsed: serde_json::Value = serde_json::from_str(json.get()).map_err(JsError::from_rust)?;
+        let parsed: serde_json::Value =
+            serde_json::from_str(json.get()).map_err(JsError::from_rust)?;
         let value = JsValue::from_json(&parsed, &mut self.context)?;
         let property = PropertyDescriptor::builder()
             .value(value)
@@ -214,8 +221,7 @@ impl Engine for Boa {
                 payload: self.value_payload(&value),
             },
             Err(error) => {
-                let report =
-                    report::describe(error, request, &self.inspector, &mut self.context);
+                let report = report::describe(error, request, &self.inspector, &mut self.context);
                 Evaluation {
                     threw: true,
                     payload: raw(&report),

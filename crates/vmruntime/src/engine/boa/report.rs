@@ -27,7 +27,11 @@ pub(super) fn describe(
         of_value(error, inspector, context)
     };
     complete_location(&mut thrown, request);
-    let message = match thrown.stack.iter().find_map(|frame| frame.location.as_ref()) {
+    let message = match thrown
+        .stack
+        .iter()
+        .find_map(|frame| frame.location.as_ref())
+    {
         Some(location) => format!("{} at {location}", thrown.headline),
         None => thrown.headline.clone(),
     };
@@ -74,11 +78,7 @@ fn of_engine(error: &JsError) -> Thrown {
 
 /// The frames at the end of an error's text.
 fn frames_of(text: &str) -> Vec<Frame> {
-    let mut frames: Vec<Frame> = text
-        .lines()
-        .rev()
-        .map_while(Frame::parse)
-        .collect();
+    let mut frames: Vec<Frame> = text.lines().rev().map_while(Frame::parse).collect();
     frames.reverse();
     frames
 }
@@ -116,8 +116,7 @@ fn split_position(headline: &str) -> Option<(String, String)> {
     let (line, column) = position.split_once(", col ")?;
     let column: String = column.chars().take_while(char::is_ascii_digit).collect();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    (is_number(line) && is_number(&column))
-        .then(|| (before.to_owned(), format!("{line}:{column}")))
+    (is_number(line) && is_number(&column)).then(|| (before.to_owned(), format!("{line}:{column}")))
 }
 
 /// The line and column, from 1, of the first use of a name in a source that is not a property's.

@@ -1,8 +1,8 @@
 //! The global `console`, with the methods and the text of Node's.
 
-mod timers;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Instant};
 
@@ -64,9 +64,13 @@ struct State {
 type Method = fn(&Console, &[JsValue], &mut Context) -> JsResult<()>;
 
 /// All methods, in the order in which Node lists them.
-const METHODS: [(&str, Method); 21] = [
-    ("log", |console, args, context| console.print(ConsoleLevel::Log, args, context)),
-    ("warn", |console, args, context| console.print(ConsoleLevel::Warn, args, context)),
+const METHODS: [(&str, Method); 22] = [
+    ("log", |console, args, context| {
+        console.print(ConsoleLevel::Log, args, context)
+    }),
+    ("warn", |console, args, context| {
+        console.print(ConsoleLevel::Warn, args, context)
+    }),
     ("dir", Console::dir),
     ("time", Console::time),
     ("timeEnd", Console::time_end),
@@ -79,14 +83,23 @@ const METHODS: [(&str, Method); 21] = [
     ("group", Console::group),
     ("groupEnd", Console::group_end),
     ("table", Console::table),
-    ("debug", |console, args, context| console.print(ConsoleLevel::Debug, args, context)),
-    ("info", |console, args, context| console.print(ConsoleLevel::Info, args, context)),
-    ("dirxml", |console, args, context| console.print(ConsoleLevel::Log, args, context)),
-    ("error", |console, args, context| console.print(ConsoleLevel::Error, args, context)),
+    ("debug", |console, args, context| {
+        console.print(ConsoleLevel::Debug, args, context)
+    }),
+    ("info", |console, args, context| {
+        console.print(ConsoleLevel::Info, args, context)
+    }),
+    ("dirxml", |console, args, context| {
+        console.print(ConsoleLevel::Log, args, context)
+    }),
+    ("error", |console, args, context| {
+        console.print(ConsoleLevel::Error, args, context)
+    }),
     ("groupCollapsed", Console::group),
     // Node has these for the profiler of its inspector, where they print nothing.
     ("profile", |_, _, _| Ok(())),
     ("profileEnd", |_, _, _| Ok(())),
+    ("timeStamp", |_, _, _| Ok(())),
 ];
 
 /// Builds the console and defines it as a global (writable, configurable, not enumerable).
@@ -124,12 +137,7 @@ pub(crate) fn install(
     context.register_global_property(js_string!("console"), object, attributes)
 }
 
-fn function(
-    console: &Console,
-    name: &str,
-    method: Method,
-    context: &mut Context,
-) -> JsFunction {
+fn function(console: &Console, name: &str, method: Method, context: &mut Context) -> JsFunction {
     let native = NativeFunction::from_copy_closure_with_captures(
         move |_, args, console: &Console, context| {
             method(console, args, context).map(|()| JsValue::undefined())
@@ -150,7 +158,10 @@ impl Console {
             text
         } else {
             let indentation = " ".repeat(groups * GROUP_INDENTATION);
-            format!("{indentation}{}", text.replace('\n', &format!("\n{indentation}")))
+            format!(
+                "{indentation}{}",
+                text.replace('\n', &format!("\n{indentation}"))
+            )
         };
         self.sink.console(level, text, context)
     }
@@ -240,7 +251,10 @@ impl Console {
         Ok(())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "it has the signature of every method")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "it has the signature of every method"
+    )]
     fn group_end(&self, _: &[JsValue], _: &mut Context) -> JsResult<()> {
         let groups = &mut self.state.borrow_mut().groups;
         *groups = groups.saturating_sub(1);
@@ -267,9 +281,7 @@ impl Console {
 /// What a label is given as, converted to a string as a template does.
 fn label(args: &[JsValue], context: &mut Context) -> JsResult<String> {
     match args.first() {
-        Some(label) if !label.is_undefined() => {
-            Ok(label.to_string(context)?.to_std_string_lossy())
-        }
+        Some(label) if !label.is_undefined() => Ok(label.to_string(context)?.to_std_string_lossy()),
         _ => Ok("default".to_owned()),
     }
 }

@@ -51,7 +51,11 @@ impl Console {
         let mut text = format!("{label}: {}", duration_text(started.elapsed()));
         for value in data {
             text.push(' ');
-            text.push_str(&self.inspector.format(std::slice::from_ref(value), context)?);
+            text.push_str(
+                &self
+                    .inspector
+                    .format(std::slice::from_ref(value), context)?,
+            );
         }
         self.write(ConsoleLevel::Log, text, context)
     }

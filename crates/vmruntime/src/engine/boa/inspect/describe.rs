@@ -1,8 +1,12 @@
 //! What an object of each kind looks like: its braces, the text before them, and what is inside.
 
-use boa_engine::{JsObject, JsValue, builtins::map::ordered_map::OrderedMap,
+use boa_engine::{
+    JsObject, JsValue,
+    builtins::map::ordered_map::OrderedMap,
+    builtins::promise::PromiseState,
     builtins::set::ordered_set::OrderedSet,
-    object::builtins::{JsDate, JsPromise, JsTypedArray}, builtins::promise::PromiseState};
+    object::builtins::{JsDate, JsPromise, JsTypedArray},
+};
 
 use super::{
     errors,
@@ -93,7 +97,9 @@ impl Formatter<'_> {
         match kind {
             Kind::Array => self.describe_array(object, names),
             Kind::Set => {
-                let size = object.downcast_ref::<OrderedSet>().map_or(0, |set| set.len());
+                let size = object
+                    .downcast_ref::<OrderedSet>()
+                    .map_or(0, |set| set.len());
                 self.describe_collection(object, names, "Set", size, Body::Set)
             }
             Kind::Map => {
@@ -104,7 +110,7 @@ impl Formatter<'_> {
             Kind::TypedArray(_) => self.describe_typed_array(object, names),
             Kind::Proxy => Description::plain("Proxy ", Keys::default()),
             Kind::Function => {
-                let base = functions::base(self.inspector, object, names, self.context);
+                let base = functions::base(self, object, names);
                 Description::with_base(base, self.keys(object, true))
             }
             _ if names.constructor_is("Object") => self.describe_plain(object, kind, names),
@@ -230,7 +236,8 @@ impl Formatter<'_> {
 fn date_text(object: &JsObject, formatter: &mut Formatter<'_>) -> String {
     let context = &mut *formatter.context;
     let text = JsDate::from_object(object.clone()).and_then(|date| date.to_iso_string(context));
-    text.ok()
-        .and_then(|text| text.as_string())
-        .map_or_else(|| "Invalid Date".to_owned(), |text| text.to_std_string_lossy())
+    text.ok().and_then(|text| text.as_string()).map_or_else(
+        || "Invalid Date".to_owned(),
+        |text| text.to_std_string_lossy(),
+    )
 }

@@ -3,9 +3,7 @@
 use boa_engine::{
     JsObject, JsValue,
     builtins::{
-        array_buffer::ArrayBuffer,
-        map::ordered_map::OrderedMap,
-        promise::PromiseState,
+        array_buffer::ArrayBuffer, map::ordered_map::OrderedMap, promise::PromiseState,
         set::ordered_set::OrderedSet,
     },
     object::builtins::{JsDataView, JsSharedArrayBuffer},
@@ -32,6 +30,7 @@ impl Formatter<'_> {
     /// The elements of an array, with its holes counted.
     fn elements(&mut self, object: &JsObject, length: usize, depth: usize) -> Vec<String> {
         let limit = self.options.max_array_length.min(length);
+        self.charge(properties::element_cost(object));
         let mut entries = Vec::new();
         let mut next = 0;
         for index in properties::index_keys(object, limit) {
@@ -54,7 +53,11 @@ impl Formatter<'_> {
         let rest = length.saturating_sub(next);
         if rest > 0 {
             let full = entries.len() == limit || self.is_spent();
-            entries.push(if full { more(rest, "item") } else { holes(rest) });
+            entries.push(if full {
+                more(rest, "item")
+            } else {
+                holes(rest)
+            });
         }
         entries
     }

@@ -1,6 +1,8 @@
 //! How errors are written, and what is reported of a value that was thrown.
 
-use boa_engine::{Context, JsObject, JsValue, builtins::error::Error, js_string, property::PropertyKey};
+use boa_engine::{
+    Context, JsObject, JsValue, builtins::error::Error, js_string, property::PropertyKey,
+};
 
 use super::{
     InspectOptions, Inspector,
@@ -55,7 +57,7 @@ pub(super) fn base(
         Some(found) => {
             let (header, frames) = stack.split_at(start + found);
             let frames = frames[1..].split('\n').map(str::to_owned).collect();
-            let frames = without_shared(frames, error, formatter.inspector, formatter.context);
+            let frames = without_shared(frames, error, formatter);
             format!("{header}\n{}", frames.join("\n"))
         }
     };
@@ -67,7 +69,11 @@ pub(super) fn base(
 
 /// Drops the properties that the stack already tells.
 fn keep_news(keys: &mut Vec<PropertyKey>, error: &JsObject, stack: &str, context: &mut Context) {
-    for name in [js_string!("name"), js_string!("message"), js_string!("stack")] {
+    for name in [
+        js_string!("name"),
+        js_string!("message"),
+        js_string!("stack"),
+    ] {
         let value = properties::text(error, name.clone(), context);
         if value.is_some_and(|value| stack.contains(&value)) {
             let key = PropertyKey::from(name);
@@ -120,15 +126,17 @@ fn improved(stack: String, name: &str, names: &Names) -> String {
 fn without_shared(
     mut frames: Vec<String>,
     error: &JsObject,
-    inspector: &Inspector,
-    context: &mut Context,
+    formatter: &mut Formatter<'_>,
 ) -> Vec<String> {
-    let cause = properties::own_data(error, js_string!("cause"), context);
-    let cause = cause.and_then(|cause| cause.as_object()).filter(JsObject::is::<Error>);
+    let cause = properties::own_data(error, js_string!("cause"), formatter.context);
+    let cause = cause
+        .and_then(|cause| cause.as_object())
+        .filter(JsObject::is::<Error>);
     let Some(cause) = cause else {
         return frames;
     };
-    let stack = ErrorParts::of(inspector, &cause, context).stack();
+    let stack = ErrorParts::of(formatter.inspector, &cause, formatter.context).stack();
+    formatter.charge(stack.len());
     let Some(start) = stack.find(FRAMES) else {
         return frames;
     };
@@ -147,7 +155,10 @@ fn shared(frames: &[String], others: &[&str]) -> Option<(usize, usize)> {
     (0..frames.len().saturating_sub(MIN_SHARED - 1)).find_map(|offset| {
         let position = others.iter().position(|other| *other == frames[offset])?;
         let mut pairs = frames[offset..].iter().zip(&others[position..]);
-        let count = pairs.by_ref().take_while(|(frame, other)| frame == *other).count();
+        let count = pairs
+            .by_ref()
+            .take_while(|(frame, other)| frame == *other)
+            .count();
         (count >= MIN_SHARED).then_some((offset, count))
     })
 }
@@ -163,7 +174,10 @@ fn report(
     above: &mut Vec<JsObject>,
     context: &mut Context,
 ) -> Thrown {
-    let Some(error) = value.as_object().filter(JsObject::is::<Error>) else {
+    let error = value
+        .as_object()
+        .filter(|object| matches!(Kind::of(object, inspector, context), Kind::Error));
+    let Some(error) = error else {
         return Thrown {
             headline: inspector.inspect_with(value, &InspectOptions::default(), context),
             stack: Vec::new(),
@@ -176,9 +190,9 @@ fn report(
     above.push(error.clone());
     if above.len() <= MAX_CAUSES {
         for cause in causes_of(&error, context) {
-            let repeated = cause.as_object().is_some_and(|cause| {
-                above.iter().any(|error| JsObject::equals(error, &cause))
-            });
+            let repeated = cause
+                .as_object()
+                .is_some_and(|cause| above.iter().any(|error| JsObject::equals(error, &cause)));
             if !repeated {
                 causes.push(report(inspector, &cause, above, context));
             }

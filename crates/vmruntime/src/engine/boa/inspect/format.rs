@@ -7,9 +7,6 @@ use boa_engine::{
 
 use super::{InspectOptions, Inspector, properties, text};
 
-/// Longest prototype chain that is searched for a `toString`.
-const MAX_CHAIN: usize = 1_000;
-
 /// How deep `%o` looks.
 const DETAILED_DEPTH: usize = 4;
 
@@ -141,7 +138,7 @@ fn converts_itself(object: &JsObject, context: &mut Context) -> bool {
     let to_string = PropertyKey::from(js_string!("toString"));
     let to_primitive = PropertyKey::from(JsSymbol::to_primitive());
     let mut next = Some(object.clone());
-    for _ in 0..MAX_CHAIN {
+    for _ in 0..properties::MAX_CHAIN {
         let Some(current) = next else { return false };
         let converts = properties::own(&current, &to_string, context).is_some()
             || properties::own(&current, &to_primitive, context).is_some();

@@ -20,6 +20,9 @@ const MAX_DEPTH: usize = 100;
 /// object whose parts share parts cannot grow without limit.
 const MAX_OUTPUT: usize = 1 << 20;
 
+/// How much work counts as much as a byte of text.
+const STEPS: usize = 8;
+
 /// What an elided value is shown as.
 const ELIDED: &str = "...";
 
@@ -66,11 +69,11 @@ impl<'a> Formatter<'a> {
         }
         let Some(object) = value.as_object() else {
             let text = self.primitive(value);
-            self.spent += text.len();
-            return text;
+            return self.spend(text);
         };
         if self.seen.iter().any(|seen| JsObject::equals(seen, &object)) {
-            return format!("[Circular *{}]", self.reference(&object));
+            let text = format!("[Circular *{}]", self.reference(&object));
+            return self.spend(text);
         }
         self.object(&object, depth)
     }
@@ -81,6 +84,17 @@ impl<'a> Formatter<'a> {
         let text = self.value(value, depth);
         self.indentation -= 2;
         text
+    }
+
+    /// Counts a text that is about to be written, on a line of its own at worst.
+    fn spend(&mut self, text: String) -> String {
+        self.spent += text.len() + self.indentation;
+        text
+    }
+
+    /// Counts work that leaves no text, so that it cannot be repeated without limit either.
+    pub(super) fn charge(&mut self, steps: usize) {
+        self.spent += steps / STEPS;
     }
 
     pub(super) fn is_spent(&self) -> bool {
@@ -125,7 +139,10 @@ impl<'a> Formatter<'a> {
                 (string.slice(0, limit), trailer)
             }
         };
-        let room = self.options.break_length.saturating_sub(self.indentation + 4);
+        let room = self
+            .options
+            .break_length
+            .saturating_sub(self.indentation + 4);
         if shown.len() <= MIN_BROKEN || shown.len() <= room {
             return text::quoted(&shown) + &trailer;
         }
@@ -142,20 +159,22 @@ impl<'a> Formatter<'a> {
         let kind = Kind::of(object, self.inspector, self.context);
         let names = Names::of(object, &kind, self.options.show_hidden, self.context);
         let mut description = self.describe(object, &kind, &names);
+        self.charge(description.keys.examined + description.base.len());
         if description.keys.list.is_empty()
             && let Some(alone) = description.alone
         {
-            self.spent += alone.len();
-            return alone;
+            return self.spend(alone);
         }
         if self.is_too_deep(depth) {
             let regexp = matches!(kind, Kind::RegExp) && !names.constructor_is("Object");
-            return if regexp {
+            return self.spend(if regexp {
                 description.base
             } else {
                 names.placeholder()
-            };
+            });
         }
+        let extent = description.base.len() + description.open.len();
+        self.spent += extent + 2 * self.indentation;
         self.seen.push(object.clone());
         self.current_depth = depth + 1;
         let entries = self.entries(object, &mut description, depth + 1);
@@ -180,7 +199,11 @@ impl<'a> Formatter<'a> {
             }
         }
         if description.keys.left_out > 0 {
-            let plural = if description.keys.left_out > 1 { "ies" } else { "y" };
+            let plural = if description.keys.left_out > 1 {
+                "ies"
+            } else {
+                "y"
+            };
             let note = format!("... {} more propert{plural}", description.keys.left_out);
             entries.push(note);
         }
@@ -216,7 +239,9 @@ impl<'a> Formatter<'a> {
     pub(super) fn slot(&mut self, slot: &Slot, depth: usize) -> String {
         match slot {
             Slot::Value(value) => self.indented(value, depth),
-            accessor => functions::accessor_label(accessor).unwrap_or_default().to_owned(),
+            accessor => functions::accessor_label(accessor)
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 

@@ -1,21 +1,20 @@
 //! How functions and classes are written: `[Function: f]`, `[class A extends B]`.
 
+use std::fmt::Write as _;
+
 use boa_engine::{Context, JsObject, builtins::function::OrdinaryFunction, js_string};
 
 use super::{
-    Inspector,
+    formatter::Formatter,
     names::{self, Names},
     properties::{self, Slot},
 };
 
 /// The text in brackets that stands for a function.
-pub(super) fn base(
-    inspector: &Inspector,
-    function: &JsObject,
-    names: &Names,
-    context: &mut Context,
-) -> String {
-    if is_class(inspector, function, context) {
+pub(super) fn base(formatter: &mut Formatter<'_>, function: &JsObject, names: &Names) -> String {
+    let is_class = is_class(formatter, function);
+    let context = &mut *formatter.context;
+    if is_class {
         return class_base(function, names, context);
     }
     let flavour = flavour(function, context);
@@ -38,22 +37,24 @@ pub(super) fn base(
         base.push_str(constructor);
     }
     if !names.tag.is_empty() && !names.constructor_is(&names.tag) {
-        base.push_str(&format!(" [{}]", names.tag));
+        let _ = write!(base, " [{}]", names.tag);
     }
     base
 }
 
 /// The engine keeps no source for a class, and its `prototype` cannot be overwritten. Either alone
 /// could be true of a function as well.
-fn is_class(inspector: &Inspector, function: &JsObject, context: &mut Context) -> bool {
+fn is_class(formatter: &mut Formatter<'_>, function: &JsObject) -> bool {
     if !function.is::<OrdinaryFunction>() {
         return false;
     }
-    let prototype = properties::own(function, &js_string!("prototype").into(), context);
+    let prototype = properties::own(function, &js_string!("prototype").into(), formatter.context);
     if prototype.is_none_or(|prototype| prototype.writable) {
         return false;
     }
-    let text = inspector.intrinsics.function_text(function, context);
+    let intrinsics = &formatter.inspector.intrinsics;
+    let text = intrinsics.function_text(function, formatter.context);
+    formatter.charge(text.as_ref().map_or(0, String::len));
     text.is_some_and(|text| text.starts_with("class") || text.ends_with("{ [native code] }"))
 }
 
@@ -67,17 +68,17 @@ fn class_base(class: &JsObject, names: &Names, context: &mut Context) -> String 
     };
     let constructor = names.constructor.as_deref();
     if let Some(constructor) = constructor.filter(|name| *name != "Function") {
-        base.push_str(&format!(" [{constructor}]"));
+        let _ = write!(base, " [{constructor}]");
     }
     if !names.tag.is_empty() && constructor != Some(&names.tag) {
-        base.push_str(&format!(" [{}]", names.tag));
+        let _ = write!(base, " [{}]", names.tag);
     }
     if constructor.is_none() {
         base.push_str(" extends [null prototype]");
     } else if let Some(parent) = properties::parent(class) {
         let name = names::function_name(&parent, context);
         if !name.is_empty() {
-            base.push_str(&format!(" extends {name}"));
+            let _ = write!(base, " extends {name}");
         }
     }
     base.push(']');

@@ -1,7 +1,7 @@
 //! Built-in functions taken from a fresh context, out of reach of what scripts overwrite later.
 
 use boa_engine::{
-    Context, Finalize, JsNativeError, JsObject, JsResult, JsString, JsValue, Trace, js_string,
+    Context, Finalize, JsNativeError, JsObject, JsResult, JsString, JsValue, Trace,
     object::builtins::JsFunction,
     property::{DescriptorKind, PropertyKey},
 };
@@ -39,7 +39,7 @@ impl Intrinsics {
         let object = constructors.object().prototype();
         let regexp = constructors.regexp().prototype();
         let global = context.global_object();
-        let json = method_holder(&global, js_string!("JSON"))?;
+        let json = own_object(&global, "JSON")?;
         let flags = FLAGS
             .iter()
             .map(|&(letter, name)| Ok((u32::from(letter), getter(&regexp, name)?)));
@@ -74,7 +74,10 @@ impl Intrinsics {
     /// A regular expression as it is written in source: `/a/g`.
     pub(super) fn regexp_text(&self, regexp: &JsObject, context: &mut Context) -> String {
         let source = call_text(&self.regexp_source, regexp, context);
-        let mut text = format!("/{}/", source.map_or_else(String::new, |text| literal(&text)));
+        let mut text = format!(
+            "/{}/",
+            source.map_or_else(String::new, |text| literal(&text))
+        );
         let this = JsValue::from(regexp.clone());
         for (letter, getter) in &self.regexp_flags {
             let set = getter.call(&this, &[], context);
@@ -86,11 +89,13 @@ impl Intrinsics {
     }
 
     pub(super) fn parse_int(&self, value: &JsValue, context: &mut Context) -> JsResult<JsValue> {
-        self.parse_int.call(&JsValue::undefined(), std::slice::from_ref(value), context)
+        self.parse_int
+            .call(&JsValue::undefined(), std::slice::from_ref(value), context)
     }
 
     pub(super) fn parse_float(&self, value: &JsValue, context: &mut Context) -> JsResult<JsValue> {
-        self.parse_float.call(&JsValue::undefined(), std::slice::from_ref(value), context)
+        self.parse_float
+            .call(&JsValue::undefined(), std::slice::from_ref(value), context)
     }
 
     pub(super) fn json_stringify(
@@ -98,38 +103,32 @@ impl Intrinsics {
         value: &JsValue,
         context: &mut Context,
     ) -> JsResult<JsValue> {
-        self.json_stringify.call(&JsValue::undefined(), std::slice::from_ref(value), context)
+        self.json_stringify
+            .call(&JsValue::undefined(), std::slice::from_ref(value), context)
     }
 }
 
 fn call_text(function: &JsFunction, this: &JsObject, context: &mut Context) -> Option<String> {
-    let result = function.call(&JsValue::from(this.clone()), &[], context).ok()?;
+    let result = function
+        .call(&JsValue::from(this.clone()), &[], context)
+        .ok()?;
     result.as_string().map(|text| text.to_std_string_lossy())
 }
 
-/// The engine puts a backslash before every slash of a pattern. Where one is there already, or
-/// within brackets, that is one too many.
+/// The engine puts a backslash before every slash of a pattern, even where one is there already
+/// and within brackets, where none is needed.
 fn literal(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut in_class = false;
-    let mut backslashes = 0;
-    for character in source.chars() {
-        if character == '\\' {
-            backslashes += 1;
-            continue;
-        }
-        if character == '/' && (in_class || backslashes % 2 == 0) {
-            // One of them was added; without it their number is what the script wrote.
-            backslashes -= usize::from(in_class || backslashes > 1);
-        }
-        let escaped = backslashes % 2 == 1;
-        out.extend(std::iter::repeat_n('\\', backslashes));
-        backslashes = 0;
+    let mut escaped = false;
+    for character in source.replace("\\/", "/").chars() {
         match character {
+            '/' if !escaped && !in_class => out.push('\\'),
             '[' if !escaped => in_class = true,
             ']' if !escaped => in_class = false,
             _ => {}
         }
+        escaped = character == '\\' && !escaped;
         out.push(character);
     }
     out
@@ -139,15 +138,15 @@ fn missing(name: &str) -> JsNativeError {
     JsNativeError::typ().with_message(format!("the engine has no {name}"))
 }
 
-fn method_holder(object: &JsObject, name: JsString) -> JsResult<JsObject> {
-    let key = PropertyKey::from(name.clone());
+fn own_object(object: &JsObject, name: &str) -> JsResult<JsObject> {
+    let key = PropertyKey::from(JsString::from(name));
     let descriptor = object.borrow().properties().get(&key);
     let value = descriptor.and_then(|found| found.value().and_then(JsValue::as_object));
-    Ok(value.ok_or_else(|| missing(&name.to_std_string_lossy()))?)
+    Ok(value.ok_or_else(|| missing(name))?)
 }
 
 fn method(object: &JsObject, name: &str) -> JsResult<JsFunction> {
-    let function = method_holder(object, JsString::from(name))?;
+    let function = own_object(object, name)?;
     Ok(JsFunction::from_object(function).ok_or_else(|| missing(name))?)
 }
 

@@ -16,6 +16,9 @@ use super::{
 /// Deepest nesting that is written: each level takes native stack.
 const MAX_DEPTH: usize = 200;
 
+/// How many keys are looked at, of which those that are not enumerable leave no text.
+const MAX_KEYS: usize = 1 << 24;
+
 /// The JSON form of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Json {
@@ -36,6 +39,7 @@ pub(super) fn json(value: &JsValue, max_bytes: usize, context: &mut Context) -> 
         out: String::new(),
         max_bytes,
         open: Vec::new(),
+        examined: 0,
         context,
     };
     match writer.top(value) {
@@ -50,6 +54,7 @@ struct Writer<'a> {
     max_bytes: usize,
     /// The objects that are being written, outermost first.
     open: Vec<JsObject>,
+    examined: usize,
     context: &'a mut Context,
 }
 
@@ -77,7 +82,11 @@ impl Writer<'_> {
     /// What is written in place of a value: the result of its `toJSON`, if it has one.
     fn converted(&mut self, value: &JsValue, key: &PropertyKey) -> Result<JsValue, Stop> {
         let holder = if value.is_bigint() {
-            self.context.intrinsics().constructors().bigint().prototype()
+            self.context
+                .intrinsics()
+                .constructors()
+                .bigint()
+                .prototype()
         } else if let Some(object) = value.as_object() {
             object
         } else {
@@ -108,7 +117,9 @@ impl Writer<'_> {
     /// Writes a value; `false` if it has no JSON form and nothing was written.
     fn value(&mut self, value: &JsValue) -> Result<bool, Stop> {
         let boxed = value.as_object().and_then(|object| kind::boxed(&object));
-        let value = boxed.filter(|boxed| !boxed.is_symbol()).unwrap_or_else(|| value.clone());
+        let value = boxed
+            .filter(|boxed| !boxed.is_symbol())
+            .unwrap_or_else(|| value.clone());
         if let Some(object) = value.as_object() {
             return self.object(&object);
         }
@@ -211,7 +222,12 @@ impl Writer<'_> {
             symbols: false,
             limit: usize::MAX,
         };
-        for key in properties::own_keys(object, wanted).list {
+        let keys = properties::own_keys(object, wanted);
+        self.examined += keys.examined;
+        if self.examined > MAX_KEYS {
+            return Err(Stop::TooLarge);
+        }
+        for key in keys.list {
             match properties::own(object, &key, self.context).map(|property| property.slot) {
                 None => {}
                 Some(Slot::Value(value)) => self.member(&key, &value, &mut first)?,
@@ -221,28 +237,22 @@ impl Writer<'_> {
         self.push("}")
     }
 
-    fn member(
-        &mut self,
-        key: &PropertyKey,
-        value: &JsValue,
-        first: &mut bool,
-    ) -> Result<(), Stop> {
+    fn member(&mut self, key: &PropertyKey, value: &JsValue, first: &mut bool) -> Result<(), Stop> {
         let value = self.converted(value, key)?;
-        let before = self.out.len();
+        if is_skipped(&value) {
+            return Ok(());
+        }
         if !*first {
             self.push(",")?;
         }
+        *first = false;
         match key {
             PropertyKey::Index(index) => self.push(&format!("\"{}\"", index.get()))?,
             PropertyKey::String(name) => self.string(name)?,
-            PropertyKey::Symbol(_) => return Ok(()),
+            PropertyKey::Symbol(_) => return Err(Stop::Absent),
         }
         self.push(":")?;
-        if self.value(&value)? {
-            *first = false;
-        } else {
-            self.out.truncate(before);
-        }
+        self.value(&value)?;
         Ok(())
     }
 
@@ -265,11 +275,18 @@ impl Writer<'_> {
                     let _ = write!(self.out, "\\u{:04x}", u32::from(control));
                 }
                 CodePoint::Unicode(other) => self.out.push(other),
-                CodePoint::UnpairedSurrogate(surrogate) => {
-                    let _ = write!(self.out, "\\u{surrogate:04x}");
+                // Half a character, even escaped, is refused by strict parsers of those who read the result.
+                CodePoint::UnpairedSurrogate(_) => {
+                    self.out.push(char::REPLACEMENT_CHARACTER);
                 }
             }
         }
         self.push("\"")
     }
+}
+
+/// Whether a member with this value is left out. A proxy is not, so that it is noticed.
+fn is_skipped(value: &JsValue) -> bool {
+    let is_function = |object: JsObject| object.is_callable() && !properties::is_proxy(&object);
+    value.is_undefined() || value.is_symbol() || value.as_object().is_some_and(is_function)
 }

@@ -96,7 +96,10 @@ fn fits(pieces: &Pieces<'_>, place: Place) -> bool {
 fn group(entries: &[String], columns: Columns, place: Place) -> Option<Vec<String>> {
     let noted = entries.len() > columns.max_entries;
     let shown = entries.len() - usize::from(noted);
-    let widths: Vec<usize> = entries[..shown].iter().map(|entry| text::width(entry)).collect();
+    let widths: Vec<usize> = entries[..shown]
+        .iter()
+        .map(|entry| text::width(entry))
+        .collect();
     let longest = widths.iter().max().copied()?;
     let total: usize = widths.iter().map(|width| width + SEPARATOR).sum();
     let cell = longest + SEPARATOR;
@@ -118,7 +121,12 @@ fn group(entries: &[String], columns: Columns, place: Place) -> Option<Vec<Strin
         .step_by(count)
         .map(|start| {
             let end = shown.min(start + count);
-            line(&entries[start..end], &widths[start..end], &cells, columns.numeric)
+            line(
+                &entries[start..end],
+                &widths[start..end],
+                &cells,
+                columns.numeric,
+            )
         })
         .collect();
     lines.extend(entries[shown..].iter().cloned());

@@ -100,7 +100,11 @@ impl Inspector {
     /// `symbol`, `function`, `object`, or the name of the class of an object that has one.
     pub(crate) fn type_name(&self, value: &JsValue, context: &mut Context) -> String {
         let Some(object) = value.as_object() else {
-            let name = if value.is_null() { "null" } else { value.type_of() };
+            let name = if value.is_null() {
+                "null"
+            } else {
+                value.type_of()
+            };
             return name.to_owned();
         };
         if object.is_callable() {
@@ -110,8 +114,7 @@ impl Inspector {
         if matches!(kind, Kind::Proxy) {
             return "object".to_owned();
         }
-        let class = names::class(&object, context);
-        let class = class.unwrap_or_else(|| kind.name().to_owned());
+        let class = names::class(&object, context).unwrap_or_else(|| kind.name().to_owned());
         if class == "Object" {
             "object".to_owned()
         } else {
@@ -139,7 +142,10 @@ impl Inspector {
 
     /// What `JSON.stringify(value)` gives, in at most `max_bytes`. Runs the `toJSON` methods of a
     /// script, and nothing else of it.
-    #[expect(clippy::unused_self, reason = "all that turns values into text is asked of it")]
+    #[expect(
+        clippy::unused_self,
+        reason = "all that turns values into text is asked of it"
+    )]
     pub(crate) fn json(&self, value: &JsValue, max_bytes: usize, context: &mut Context) -> Json {
         json::json(value, max_bytes, context)
     }
@@ -167,7 +173,10 @@ impl Inspector {
     }
 
     /// The value of a data property of an object, without running an accessor or a trap.
-    #[expect(clippy::unused_self, reason = "all that looks into values is asked of it")]
+    #[expect(
+        clippy::unused_self,
+        reason = "all that looks into values is asked of it"
+    )]
     pub(crate) fn data_property(
         &self,
         value: &JsValue,
@@ -179,7 +188,10 @@ impl Inspector {
 
     /// The elements of an array that are strings or other primitives, as strings; `None` if the
     /// value is not an array.
-    #[expect(clippy::unused_self, reason = "all that looks into values is asked of it")]
+    #[expect(
+        clippy::unused_self,
+        reason = "all that looks into values is asked of it"
+    )]
     pub(crate) fn names_in(&self, value: &JsValue, context: &mut Context) -> Option<Vec<String>> {
         let array = value.as_object().filter(|object| object.is_array())?;
         let names = properties::index_keys(&array, properties::MAX_KEYS).into_iter();

@@ -11,9 +11,6 @@ use super::{
     properties::{self, Lookup, Property, Slot, Wanted},
 };
 
-/// Longest prototype chain whose constructors are looked at.
-const MAX_CHAIN: usize = 1_000;
-
 /// How many levels of prototypes without a constructor are named.
 const MAX_COMPLEX: usize = 3;
 
@@ -34,13 +31,8 @@ impl Names {
         show_hidden: bool,
         context: &mut Context,
     ) -> Self {
-        let constructor = if matches!(kind, Kind::Proxy) {
-            Some("Proxy".to_owned())
-        } else {
-            constructor(object, kind.name(), 0, context)
-        };
         Self {
-            constructor,
+            constructor: constructor(object, kind.name(), 0, context),
             tag: tag(object, kind, show_hidden, context),
             builtin: kind.name(),
         }
@@ -93,7 +85,7 @@ pub(super) fn class(object: &JsObject, context: &mut Context) -> Option<String> 
         (constructors.function().prototype(), "Function"),
     ];
     let mut next = Some(object.clone());
-    for _ in 0..MAX_CHAIN {
+    for _ in 0..properties::MAX_CHAIN {
         let current = next?;
         // These two are known even if a script changed their `constructor`.
         let well_known = known
@@ -120,6 +112,9 @@ fn constructor(
     level: usize,
     context: &mut Context,
 ) -> Option<String> {
+    if properties::is_proxy(object) {
+        return Some("Proxy".to_owned());
+    }
     if let Some(name) = class(object, context) {
         return Some(name);
     }

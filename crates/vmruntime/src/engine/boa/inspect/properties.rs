@@ -4,11 +4,12 @@
 use boa_engine::{
     Context, JsObject, JsString, JsValue,
     builtins::{object::OrdinaryObject, proxy::Proxy},
+    object::IndexPropertyKeys,
     property::{DescriptorKind, PropertyKey},
 };
 
 /// Longest prototype chain that is searched; a script can build one of any length.
-const MAX_CHAIN: usize = 1_000;
+pub(super) const MAX_CHAIN: usize = 100;
 
 /// Most keys of one object that are listed.
 pub(super) const MAX_KEYS: usize = 10_000;
@@ -43,11 +44,7 @@ pub(super) fn is_proxy(object: &JsObject) -> bool {
 }
 
 /// The own property of `object` with this key. A proxy has none.
-pub(super) fn own(
-    object: &JsObject,
-    key: &PropertyKey,
-    context: &mut Context,
-) -> Option<Property> {
+pub(super) fn own(object: &JsObject, key: &PropertyKey, context: &mut Context) -> Option<Property> {
     let descriptor = object.borrow().properties().get(key)?;
     let enumerable = descriptor.enumerable().unwrap_or_default();
     let writable = descriptor.writable().unwrap_or_default();
@@ -180,7 +177,7 @@ pub(super) fn parent(object: &JsObject) -> Option<JsObject> {
 pub(super) fn index_keys(object: &JsObject, limit: usize) -> Vec<u32> {
     let object = object.borrow();
     let keys = object.properties().index_property_keys();
-    if let boa_engine::object::IndexPropertyKeys::Dense(range) = keys {
+    if let IndexPropertyKeys::Dense(range) = keys {
         return range.take(limit).collect();
     }
     let mut keys: Vec<u32> = keys.collect();
@@ -192,12 +189,22 @@ pub(super) fn index_keys(object: &JsObject, limit: usize) -> Vec<u32> {
     keys
 }
 
+/// What it costs to find the first elements of an array: nothing, unless it is sparse.
+pub(super) fn element_cost(object: &JsObject) -> usize {
+    match object.borrow().properties().index_property_keys() {
+        IndexPropertyKeys::Dense(_) => 0,
+        sparse => sparse.len(),
+    }
+}
+
 /// The keys of an object that an inspection lists.
 #[derive(Default)]
 pub(super) struct Keys {
     pub(super) list: Vec<PropertyKey>,
     /// How many more there are.
     pub(super) left_out: usize,
+    /// How many were looked at: what finding them cost.
+    pub(super) examined: usize,
 }
 
 /// Which own keys to list.
@@ -211,7 +218,16 @@ pub(super) struct Wanted {
 
 /// The own keys in the order of the language: indices, strings, symbols.
 pub(super) fn own_keys(object: &JsObject, wanted: Wanted) -> Keys {
-    let mut keys = Keys::default();
+    let named = object.borrow().shape().keys();
+    let indices = if wanted.indices {
+        index_keys(object, usize::MAX)
+    } else {
+        Vec::new()
+    };
+    let mut keys = Keys {
+        examined: named.len() + indices.len(),
+        ..Keys::default()
+    };
     let mut add = |key: PropertyKey| {
         if keys.list.len() < wanted.limit {
             keys.list.push(key);
@@ -227,11 +243,8 @@ pub(super) fn own_keys(object: &JsObject, wanted: Wanted) -> Keys {
                 .get(key)
                 .is_some_and(|property| property.enumerable().unwrap_or_default())
     };
-    if wanted.indices {
-        let indices = index_keys(object, usize::MAX).into_iter();
-        indices.map(PropertyKey::from).filter(listed).for_each(&mut add);
-    }
-    let named = object.borrow().shape().keys();
+    let indices = indices.into_iter().map(PropertyKey::from);
+    indices.filter(listed).for_each(&mut add);
     let (symbols, strings): (Vec<_>, Vec<_>) = named
         .into_iter()
         .partition(|key| matches!(key, PropertyKey::Symbol(_)));

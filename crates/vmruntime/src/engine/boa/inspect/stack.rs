@@ -128,7 +128,9 @@ pub(super) fn here(inspector: &Inspector, context: &mut Context) -> Vec<Frame> {
     let recorded = error
         .ok()
         .and_then(|error| inspector.intrinsics.error_stack(&error, context));
-    recorded.map_or_else(Vec::new, |lines| lines.lines().filter_map(Frame::parse).collect())
+    recorded.map_or_else(Vec::new, |lines| {
+        lines.lines().filter_map(Frame::parse).collect()
+    })
 }
 
 /// A header followed by one line for each frame.

@@ -10,8 +10,7 @@ use boa_engine::{
 };
 
 use super::{
-    InspectOptions, Inspector, entries,
-    functions,
+    InspectOptions, Inspector, entries, functions,
     properties::{self, Slot, Wanted},
     text,
 };
@@ -24,6 +23,12 @@ const MAX_COLUMNS: usize = 100;
 
 /// How many elements of a nested list a cell shows.
 const MAX_CELL_ITEMS: usize = 3;
+
+/// How much text a table has room for, in bytes or columns.
+const MAX_TEXT: usize = 1 << 18;
+
+/// What a cell shows when there is no more room.
+const ELIDED: &str = "...";
 
 const INDEX: &str = "(index)";
 const ITERATION: &str = "(iteration index)";
@@ -63,39 +68,72 @@ pub(super) fn table(
     context: &mut Context,
 ) -> Option<String> {
     let object = value.as_object().filter(|object| !object.is_callable())?;
-    let (columns, rows) = if object.is::<OrderedMap<JsValue>>() {
-        map_columns(inspector, &object, context)
-    } else if object.is::<OrderedSet>() {
-        set_columns(inspector, &object, context)
-    } else {
-        property_columns(inspector, &object, columns, context)
+    let mut cells = Cells {
+        inspector,
+        left: MAX_TEXT,
     };
-    let mut drawing = draw(&columns);
-    if rows > MAX_ROWS {
+    let (columns, rows) = if object.is::<OrderedMap<JsValue>>() {
+        map_columns(&mut cells, &object, context)
+    } else if object.is::<OrderedSet>() {
+        set_columns(&mut cells, &object, context)
+    } else {
+        property_columns(&mut cells, &object, columns, context)
+    };
+    // One long cell makes its whole column wide.
+    let row_width: usize = columns.iter().map(Column::width).sum();
+    let shown = rows.min(MAX_ROWS).min((MAX_TEXT / row_width.max(1)).max(1));
+    let mut drawing = draw(&columns, shown);
+    if rows > shown {
         drawing.push('\n');
-        drawing.push_str(&entries::more(rows - MAX_ROWS, "row"));
+        drawing.push_str(&entries::more(rows - shown, "row"));
     }
     Some(drawing)
 }
 
-fn cell(inspector: &Inspector, value: &JsValue, context: &mut Context) -> String {
-    let options = InspectOptions {
-        depth: Some(0),
-        closed: is_wide(value),
-        max_array_length: MAX_CELL_ITEMS,
-        break_length: usize::MAX,
-        ..InspectOptions::default()
-    };
-    inspector.inspect_with(value, &options, context)
+/// Writes cells, as long as there is not too much in them.
+struct Cells<'a> {
+    inspector: &'a Inspector,
+    left: usize,
 }
 
-/// An object with many properties is only named in a cell.
-fn is_wide(value: &JsValue) -> bool {
-    let Some(object) = value.as_object() else {
-        return false;
-    };
-    let is_list = object.is_array() || object.is::<TypedArray>() || object.is_callable();
-    !is_list && properties::own_keys(&object, names_wanted(3)).list.len() > 2
+impl Cells<'_> {
+    fn value(&mut self, value: &JsValue, context: &mut Context) -> String {
+        if self.left == 0 {
+            return ELIDED.to_owned();
+        }
+        let options = InspectOptions {
+            depth: Some(0),
+            closed: self.is_wide(value),
+            max_array_length: MAX_CELL_ITEMS,
+            break_length: usize::MAX,
+            ..InspectOptions::default()
+        };
+        let text = self.inspector.inspect_with(value, &options, context);
+        self.left = self.left.saturating_sub(text.len());
+        text
+    }
+
+    fn slot(&mut self, slot: &Slot, context: &mut Context) -> String {
+        match slot {
+            Slot::Value(value) => self.value(value, context),
+            accessor => functions::accessor_label(accessor)
+                .unwrap_or_default()
+                .to_owned(),
+        }
+    }
+
+    /// An object with many properties is only named in a cell.
+    fn is_wide(&mut self, value: &JsValue) -> bool {
+        let Some(object) = value.as_object() else {
+            return false;
+        };
+        if object.is_array() || object.is::<TypedArray>() || object.is_callable() {
+            return false;
+        }
+        let keys = properties::own_keys(&object, names_wanted(MAX_CELL_ITEMS));
+        self.left = self.left.saturating_sub(keys.examined);
+        keys.list.len() > 2
+    }
 }
 
 fn names_wanted(limit: usize) -> Wanted {
@@ -113,7 +151,7 @@ fn iterations(rows: usize) -> Column {
 }
 
 fn map_columns(
-    inspector: &Inspector,
+    cells: &mut Cells<'_>,
     object: &JsObject,
     context: &mut Context,
 ) -> (Vec<Column>, usize) {
@@ -128,8 +166,8 @@ fn map_columns(
     let mut keys = Vec::new();
     let mut values = Vec::new();
     for (key, value) in &pairs {
-        keys.push(cell(inspector, key, context));
-        values.push(cell(inspector, value, context));
+        keys.push(cells.value(key, context));
+        values.push(cells.value(value, context));
     }
     let columns = vec![
         iterations(rows),
@@ -140,7 +178,7 @@ fn map_columns(
 }
 
 fn set_columns(
-    inspector: &Inspector,
+    cells: &mut Cells<'_>,
     object: &JsObject,
     context: &mut Context,
 ) -> (Vec<Column>, usize) {
@@ -150,14 +188,14 @@ fn set_columns(
     };
     let values = elements
         .iter()
-        .map(|element| cell(inspector, element, context))
+        .map(|element| cells.value(element, context))
         .collect();
     (vec![iterations(rows), Column::new(VALUES, values)], rows)
 }
 
 /// A row for each property, with a column for each property of the rows.
 fn property_columns(
-    inspector: &Inspector,
+    cells: &mut Cells<'_>,
     object: &JsObject,
     wanted: Option<&[String]>,
     context: &mut Context,
@@ -171,26 +209,19 @@ fn property_columns(
         let item = match slot(object, key, context) {
             Some(Slot::Value(item)) => item,
             Some(accessor) => {
-                let label = functions::accessor_label(&accessor).unwrap_or_default();
-                values.set(row, label.to_owned());
+                values.set(row, cells.slot(&accessor, context));
                 continue;
             }
             None => continue,
         };
         let nested = item.as_object();
         if nested.is_none() && wanted.is_none() {
-            values.set(row, cell(inspector, &item, context));
+            values.set(row, cells.value(&item, context));
             continue;
         }
         for key in cell_keys(nested.as_ref(), wanted) {
             let found = nested.as_ref().and_then(|item| slot(item, &key, context));
-            let text = match found {
-                None => String::new(),
-                Some(Slot::Value(value)) => cell(inspector, &value, context),
-                Some(accessor) => {
-                    functions::accessor_label(&accessor).unwrap_or_default().to_owned()
-                }
-            };
+            let text = found.map_or_else(String::new, |slot| cells.slot(&slot, context));
             if let Some(column) = column(&mut columns, key) {
                 column.set(row, text);
             }
@@ -265,9 +296,8 @@ fn key_text(key: &PropertyKey) -> String {
     }
 }
 
-fn draw(columns: &[Column]) -> String {
+fn draw(columns: &[Column], rows: usize) -> String {
     let widths: Vec<usize> = columns.iter().map(Column::width).collect();
-    let rows = columns.iter().map(|column| column.cells.len()).max();
     let rule = |left: &str, middle: &str, right: &str| {
         let bars: Vec<String> = widths.iter().map(|width| "─".repeat(width + 2)).collect();
         format!("{left}{}{right}", bars.join(middle))
@@ -285,8 +315,10 @@ fn draw(columns: &[Column]) -> String {
         row(&|column| column.heading.clone()),
         rule("├", "┼", "┤"),
     ];
-    for number in 0..rows.unwrap_or(0) {
-        lines.push(row(&|column| column.cells.get(number).cloned().unwrap_or_default()));
+    for number in 0..rows {
+        lines.push(row(&|column| {
+            column.cells.get(number).cloned().unwrap_or_default()
+        }));
     }
     lines.push(rule("└", "┴", "┘"));
     lines.join("\n")
