@@ -63,6 +63,9 @@ fn runtime() -> &'static Runtime {
 
 impl Api {
     /// For the daemon at `http://host:port`.
+    ///
+    /// # Panics
+    /// When no client can be made.
     pub fn new(server: &str) -> Self {
         Self {
             base: format!("{server}/api/v1"),

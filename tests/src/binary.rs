@@ -36,8 +36,8 @@ pub fn binary() -> &'static Path {
         if profile.ends_with("release") {
             build.arg("--release");
         }
-        let built = build.status().expect("cargo can be run");
-        assert!(built.success(), "the binary can't be built");
+        let status = build.status().expect("cargo can be run");
+        assert!(status.success(), "the binary can't be built");
         profile.join("vm-system")
     })
 }

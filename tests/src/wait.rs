@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 /// The longest that anything may take on a slow and busy machine.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 
 /// How long to rest between two looks.
 const PAUSE: Duration = Duration::from_millis(5);

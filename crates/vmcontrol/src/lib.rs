@@ -15,6 +15,8 @@ pub mod runtime;
 mod session;
 mod store;
 mod template;
+#[cfg(test)]
+mod tests;
 mod worktree;
 
 pub use control::{Control, ControlOptions};

@@ -10,7 +10,7 @@ use super::lock::LockError;
 pub enum StoreError {
     /// The disk is full.
     #[error("the disk that holds the database is full: free some space and try again")]
-    Full(#[source] rusqlite::Error),
+    Full,
     /// The database can't be reached for now: an input or output error, a lock, a vanished file.
     #[error("the database can't be used for now: {0}")]
     Unreachable(String),
@@ -33,7 +33,17 @@ pub enum StoreError {
 impl StoreError {
     /// Whether a retry may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::Unreachable(_) | Self::Closed)
+        matches!(self, Self::Full | Self::Unreachable(_) | Self::Closed)
+    }
+
+    /// The same failure, for everybody else whose write was in the transaction that it ended.
+    pub(super) fn shared(&self) -> Self {
+        match self {
+            Self::Full => Self::Full,
+            Self::Closed => Self::Closed,
+            Self::Unreachable(reason) => Self::Unreachable(reason.clone()),
+            Self::Sql(_) | Self::Corrupt { .. } => Self::Unreachable(self.to_string()),
+        }
     }
 
     /// Whether a `UNIQUE` or `PRIMARY KEY` constraint was the cause.
@@ -51,7 +61,7 @@ impl StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full(error),
+            Some(ErrorCode::DiskFull) => Self::Full,
             Some(
                 ErrorCode::SystemIoFailure
                 | ErrorCode::DatabaseBusy

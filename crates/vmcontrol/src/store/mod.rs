@@ -18,7 +18,7 @@ pub(crate) mod template;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
@@ -40,8 +40,8 @@ struct Inner {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
-    // Declared last: the lock goes when the connections are closed.
-    _lock: lock::DatabaseLock,
+    /// Given back once the connections are closed.
+    lock: Mutex<Option<lock::DatabaseLock>>,
 }
 
 impl Store {
@@ -59,7 +59,7 @@ impl Store {
                 path: path.to_owned(),
                 writer: Writer::start(connection),
                 readers,
-                _lock: lock,
+                lock: Mutex::new(Some(lock)),
             }),
         })
     }
@@ -71,8 +71,15 @@ impl Store {
 
     /// Commits what is queued and closes the connections; later operations fail.
     pub async fn close(&self) {
-        self.inner.readers.close();
+        self.inner.readers.close().await;
         self.inner.writer.close().await;
+        drop(
+            self.inner
+                .lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 
     /// Runs `job` in the next transaction and answers once that is on disk.

@@ -10,7 +10,7 @@ use super::error::{OpenError, StoreError};
 use super::open;
 
 /// Enough that a long listing does not hold up a short look; each costs a descriptor and a page cache.
-const CONNECTIONS: usize = 4;
+const CONNECTIONS: u8 = 4;
 
 pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -24,7 +24,7 @@ impl Readers {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             idle: Arc::new(Mutex::new(connections)),
-            free: Arc::new(Semaphore::new(CONNECTIONS)),
+            free: Arc::new(Semaphore::new(CONNECTIONS.into())),
         })
     }
 
@@ -50,8 +50,10 @@ impl Readers {
             .unwrap_or_else(|error| Err(StoreError::Unreachable(error.to_string())))
     }
 
-    /// Later queries fail; those under way end by themselves.
-    pub(super) fn close(&self) {
+    /// Waits for the queries under way; later ones fail.
+    pub(super) async fn close(&self) {
+        // It fails when somebody else has closed them.
+        let _ = self.free.acquire_many(CONNECTIONS.into()).await;
         self.free.close();
         self.idle
             .lock()

@@ -21,8 +21,9 @@ const MAX_QUEUED: usize = 1024;
 const MAX_BATCH: usize = 512;
 
 type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-/// Runs a job in the open transaction; without one (it failed) the job is not run.
-type Work = Box<dyn FnOnce(Option<&Connection>) -> Completion + Send>;
+/// Runs a job in the open transaction, and says how to answer it and how it failed; without a transaction (it failed)
+/// the job is not run.
+type Work = Box<dyn FnOnce(Option<&Connection>) -> (Completion, Option<StoreError>) + Send>;
 
 struct Job {
     work: Work,
@@ -73,14 +74,17 @@ impl Writer {
         let (answer, pending) = oneshot::channel();
         let work: Work = Box::new(move |transaction| {
             let outcome = transaction.map(|connection| in_savepoint(connection, job));
-            Box::new(move |committed| {
+            let failure = outcome.as_ref().and_then(|outcome| outcome.as_ref().err());
+            let failure = failure.map(StoreError::shared);
+            let completion: Completion = Box::new(move |committed| {
                 let outcome = match outcome {
                     Some(outcome) => outcome.and_then(|value| committed.map(|()| value)),
                     None => Err(committed.err().unwrap_or(StoreError::Closed)),
                 };
                 // Nobody may wait any more; the write is done all the same.
                 let _ = answer.send(outcome);
-            })
+            });
+            (completion, failure)
         });
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue
@@ -115,6 +119,10 @@ fn in_savepoint<T>(
 ) -> Result<T, StoreError> {
     connection.prepare_cached("SAVEPOINT job")?.execute([])?;
     let outcome = job(connection);
+    if connection.is_autocommit() {
+        // The error has taken the transaction with it, and the savepoint.
+        return outcome;
+    }
     if outcome.is_err() {
         connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
     }
@@ -160,17 +168,22 @@ fn commit(connection: &Connection, batch: Vec<Job>) {
     let begun = run("BEGIN IMMEDIATE");
     let mut places = Vec::with_capacity(batch.len());
     let mut completions: Vec<Completion> = Vec::with_capacity(batch.len());
+    let mut broken = None;
     for Job { work, place, .. } in batch {
         // After some errors (a full disk) SQLite has rolled the transaction back by itself: what comes after it must
         // not run outside one.
         let open = begun.is_ok() && !connection.is_autocommit();
         places.push(place);
-        completions.push(work(open.then_some(connection)));
+        let (completion, failure) = work(open.then_some(connection));
+        completions.push(completion);
+        if open && connection.is_autocommit() {
+            broken = failure;
+        }
     }
     let committed = match begun {
-        Ok(()) if connection.is_autocommit() => Err(StoreError::Unreachable(
-            "a write failed and took its transaction with it".into(),
-        )),
+        Ok(()) if connection.is_autocommit() => Err(broken.unwrap_or_else(|| {
+            StoreError::Unreachable("a write failed and took its transaction with it".into())
+        })),
         Ok(()) => run("COMMIT").map_err(StoreError::from),
         Err(error) => Err(error.into()),
     };
@@ -185,7 +198,7 @@ fn commit(connection: &Connection, batch: Vec<Job>) {
     for completion in completions {
         completion(match &committed {
             Ok(()) => Ok(()),
-            Err(error) => Err(StoreError::Unreachable(error.to_string())),
+            Err(error) => Err(error.shared()),
         });
     }
 }

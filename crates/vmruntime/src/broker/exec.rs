@@ -2,6 +2,9 @@
 
 use std::process::Stdio;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
@@ -28,9 +31,45 @@ pub(super) async fn call(worktree: &Worktree, call: &HostCall) -> HostReply {
 async fn run(worktree: &Worktree, call: &HostCall) -> HostReply {
     let given: Vec<Value> = args(call, USAGE)?;
     let (program, arguments) = command_of(&given)?;
+    let failed = |message: String| HostError {
+        code: None,
+        message: format!("exec.run({program:?}): {message}"),
+    };
+    let mut child = command_in(worktree, program, &arguments)
+        .spawn()
+        .map_err(|error| HostError {
+            code: (error.kind() == std::io::ErrorKind::NotFound).then(|| "ENOENT".into()),
+            ..failed(error.to_string())
+        })?;
+    // Declared after the child, so that it is dropped before: the group is killed while its leader is not reaped, and
+    // its id can't be anybody else's.
+    let group = Group::of(&child);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let output = combined(stdout, stderr)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    if output.len() as u64 > MAX_OUTPUT_BYTES {
+        return Err(failed(format!(
+            "more than {MAX_OUTPUT_BYTES} bytes of output"
+        )));
+    }
+    group.wait_for_leader().await;
+    drop(group);
+    let status = child
+        .wait()
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    let text = String::from_utf8_lossy(&output);
+    if !status.success() {
+        return Err(failed(format!("{status}\n{text}").trim_end().to_owned()));
+    }
+    answer(&text)
+}
+
+fn command_in(worktree: &Worktree, program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command
-        .args(&arguments)
+        .args(arguments)
         .current_dir(worktree.path())
         .env_clear()
         .envs(
@@ -43,43 +82,32 @@ async fn run(worktree: &Worktree, call: &HostCall) -> HostReply {
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    let failed = |message: String| HostError {
-        code: None,
-        message: format!("exec.run({program:?}): {message}"),
-    };
-    let mut child = command.spawn().map_err(|error| HostError {
-        code: (error.kind() == std::io::ErrorKind::NotFound).then(|| "ENOENT".into()),
-        message: format!("exec.run({program:?}): {error}"),
-    })?;
-    let group = Group::of(&child);
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let output = combined(stdout, stderr)
-        .await
-        .map_err(|error| failed(error.to_string()))?;
-    let status = child
-        .wait()
-        .await
-        .map_err(|error| failed(error.to_string()))?;
-    drop(group);
-    let text = String::from_utf8_lossy(&output);
-    if output.len() as u64 > MAX_OUTPUT_BYTES {
-        return Err(failed(format!(
-            "more than {MAX_OUTPUT_BYTES} bytes of output"
-        )));
+    // SAFETY: between fork and exec the closure makes one system call; it allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(|| {
+            // A daemon that is killed can't clean up after itself.
+            Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?)
+        });
     }
-    if !status.success() {
-        return Err(failed(format!("{status}\n{text}").trim_end().to_owned()));
-    }
-    answer(&text)
+    command
 }
 
 /// Kills a command and whatever it started when it goes out of scope: the run has ended.
-struct Group(Option<nix::unistd::Pid>);
+struct Group(Option<Pid>);
 
 impl Group {
     fn of(child: &tokio::process::Child) -> Self {
         let pid = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(pid.map(nix::unistd::Pid::from_raw))
+        Self(pid.map(Pid::from_raw))
+    }
+
+    /// Waits until the command has ended, and leaves it to be reaped.
+    async fn wait_for_leader(&self) {
+        let Some(leader) = self.0 else { return };
+        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        let wait = tokio::task::spawn_blocking(move || waitid(Id::Pid(leader), ended));
+        // If it can't be waited for, it has been reaped.
+        let _ = wait.await;
     }
 }
 
@@ -87,7 +115,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
             // Nothing may be left of the group.
-            let _ = nix::sys::signal::killpg(leader, nix::sys::signal::Signal::SIGKILL);
+            let _ = killpg(leader, Signal::SIGKILL);
         }
     }
 }

@@ -29,7 +29,8 @@ pub struct WorkerCommand {
 #[derive(Debug)]
 pub struct WorkerRuntime {
     command: WorkerCommand,
-    zygotes: Mutex<HashMap<String, Arc<Zygote>>>,
+    /// Nothing once the runtime has been shut down.
+    zygotes: Mutex<Option<HashMap<String, Arc<Zygote>>>>,
 }
 
 impl WorkerRuntime {
@@ -38,7 +39,7 @@ impl WorkerRuntime {
     pub fn new(command: WorkerCommand) -> Self {
         Self {
             command,
-            zygotes: Mutex::default(),
+            zygotes: Mutex::new(Some(HashMap::new())),
         }
     }
 
@@ -53,6 +54,9 @@ impl WorkerRuntime {
     /// The zygote of an engine; a new one if the last has died.
     async fn zygote(&self, engine: &str) -> Result<Arc<Zygote>, RuntimeUnavailable> {
         let mut zygotes = self.zygotes.lock().await;
+        let zygotes = zygotes.as_mut().ok_or_else(|| RuntimeUnavailable {
+            reason: "the service is shutting down".into(),
+        })?;
         if let Some(zygote) = zygotes.get(engine)
             && zygote.is_alive()
         {
@@ -86,8 +90,8 @@ impl Runtime for WorkerRuntime {
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let zygotes = std::mem::take(&mut *self.zygotes.lock().await);
-            for zygote in zygotes.into_values() {
+            let zygotes = self.zygotes.lock().await.take();
+            for zygote in zygotes.into_iter().flat_map(HashMap::into_values) {
                 zygote.stop().await;
             }
         })

@@ -1,0 +1,177 @@
+use uuid::Uuid;
+use vmapi_types::{Event, EventType, ExecutionStatus};
+
+use super::Fixture;
+use crate::{Error, FileRun};
+
+async fn events(fixture: &Fixture, id: Uuid) -> Vec<Event> {
+    let events = fixture.control.list_events(id, 0).await.unwrap();
+    let numbers: Vec<u64> = events.iter().map(|event| event.seq).collect();
+    let expected: Vec<u64> = (1..=events.len() as u64).collect();
+    assert_eq!(numbers, expected, "seq has no gaps");
+    events
+}
+
+fn last(events: &[Event]) -> EventType {
+    events.last().expect("an execution has events").kind
+}
+
+#[tokio::test]
+async fn an_answered_execution_is_stored_with_its_events() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let code = "a b c value commit".to_owned();
+    let execution = fixture.control.run_repl(session, code).await.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Ok);
+    assert_eq!(execution.metrics.events, 5);
+    let stored = fixture.control.get_execution(execution.id).await.unwrap();
+    assert_eq!(stored.status, ExecutionStatus::Ok);
+    assert_eq!(
+        stored.result.unwrap().get(),
+        execution.result.unwrap().get()
+    );
+    let events = events(&fixture, execution.id).await;
+    assert_eq!(events[0].kind, EventType::InputEcho);
+    assert_eq!(events.len(), 5);
+    assert_eq!(last(&events), EventType::Value);
+}
+
+#[tokio::test]
+async fn thousands_of_events_are_stored_in_order() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let code = format!("{} value commit", "line ".repeat(5000));
+    let execution = fixture.control.run_repl(session, code).await.unwrap();
+    assert_eq!(events(&fixture, execution.id).await.len(), 5002);
+    let after = fixture.control.list_events(execution.id, 5000).await;
+    assert_eq!(after.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_exception_a_timeout_and_a_crash_end_as_what_they_are() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    for (code, status, end) in [
+        ("throw commit", ExecutionStatus::Error, EventType::Exception),
+        ("timeout", ExecutionStatus::Timeout, EventType::System),
+        ("crash", ExecutionStatus::Error, EventType::Exception),
+    ] {
+        let execution = fixture
+            .control
+            .run_repl(session, code.into())
+            .await
+            .unwrap();
+        assert_eq!(execution.status, status, "{code}");
+        assert!(execution.error.is_some(), "{code}");
+        assert_eq!(last(&events(&fixture, execution.id).await), end, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_undone_after_its_value_was_seen_is_not_answered_as_ok() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let execution = fixture
+        .control
+        .run_repl(session, "value crash".into())
+        .await
+        .unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Error);
+    assert!(execution.result.is_none());
+    let stored = fixture.control.get_execution(execution.id).await.unwrap();
+    assert_eq!(stored.status, ExecutionStatus::Error);
+    assert!(stored.result.is_none());
+    let events = events(&fixture, execution.id).await;
+    assert_eq!(last(&events), EventType::Exception);
+}
+
+#[tokio::test]
+async fn a_passed_output_limit_is_an_error_that_names_the_stored_execution() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let error = fixture
+        .control
+        .run_repl(session, "one output".into())
+        .await
+        .unwrap_err();
+    let Error::OutputLimitExceeded { execution_id, .. } = error else {
+        panic!("{error:?}");
+    };
+    let kinds: Vec<_> = events(&fixture, execution_id)
+        .await
+        .iter()
+        .map(|event| event.kind)
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            EventType::InputEcho,
+            EventType::Console,
+            EventType::System,
+            EventType::Exception
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_record_of_a_run_is_stored_before_it_touches_the_world() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    // The play goes on only when the recorder has said that the record is stored.
+    let execution = fixture
+        .control
+        .run_repl(session, "before call after value commit".into())
+        .await
+        .unwrap();
+    assert_eq!(events(&fixture, execution.id).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_session_runs_one_thing_at_a_time() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let control = fixture.control.clone();
+    let running = tokio::spawn(async move { control.run_repl(session, "hang".into()).await });
+    loop {
+        let executions = fixture.control.list_executions(session, 10).await.unwrap();
+        if executions.len() == 1 {
+            assert_eq!(executions[0].status, ExecutionStatus::Running);
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let refused = fixture
+        .control
+        .run_repl(session, "value commit".into())
+        .await;
+    assert!(
+        matches!(refused, Err(Error::SessionBusy { .. })),
+        "{refused:?}"
+    );
+    fixture.control.close_session(session).await.unwrap();
+    let execution = running.await.unwrap().unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_file_is_read_in_the_worktree_alone() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    std::fs::write(fixture.dir.path().join("a.js"), "value commit").unwrap();
+    let run = |path: &str| {
+        let file = FileRun {
+            path: path.into(),
+            args: serde_json::Map::new(),
+            env: serde_json::Map::new(),
+        };
+        fixture.control.run_file(session, file)
+    };
+    assert_eq!(run("a.js").await.unwrap().status, ExecutionStatus::Ok);
+    assert!(matches!(
+        run("../a.js").await,
+        Err(Error::InvalidPath { .. })
+    ));
+    assert!(matches!(run("b.js").await, Err(Error::FileNotFound { .. })));
+    // A refused file leaves the session free.
+    assert_eq!(run("a.js").await.unwrap().status, ExecutionStatus::Ok);
+}

@@ -1,0 +1,122 @@
+//! A runtime whose scripts are words: what each word does is played to the service.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use vmapi_types::EventType;
+
+use crate::recorder::payload;
+use crate::runtime::{
+    BoxFuture, Failure, FailureCode, OpenedSession, Outcome, RunEnd, RunRequest, RunUpdate,
+    Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
+};
+
+#[derive(Default)]
+pub(super) struct FakeRuntime {
+    /// Whether no session can be opened.
+    pub(super) refuses: AtomicBool,
+    /// The ends of the sessions, to be told.
+    pub(super) ends: Mutex<Vec<oneshot::Sender<SessionEnd>>>,
+}
+
+impl Runtime for FakeRuntime {
+    fn engines(&self) -> &'static [&'static str] {
+        &["boa"]
+    }
+
+    fn open_session(
+        &self,
+        _: SessionSpec,
+    ) -> BoxFuture<'_, Result<OpenedSession, RuntimeUnavailable>> {
+        Box::pin(async {
+            if self.refuses.load(Ordering::Relaxed) {
+                return Err(RuntimeUnavailable {
+                    reason: "none today".into(),
+                });
+            }
+            let (end, ended) = oneshot::channel();
+            self.ends.lock().unwrap().push(end);
+            Ok(OpenedSession {
+                session: std::sync::Arc::new(FakeSession::default()),
+                ended,
+            })
+        })
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+#[derive(Default)]
+struct FakeSession {
+    /// Runs that never end, until the session is closed.
+    hanging: Mutex<Vec<mpsc::Sender<RunUpdate>>>,
+}
+
+impl RuntimeSession for FakeSession {
+    fn run(&self, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
+        let (updates, receiver) = mpsc::channel(1);
+        if request.source.trim() == "hang" {
+            self.hanging.lock().unwrap().push(updates);
+        } else {
+            tokio::spawn(play(request.source, updates));
+        }
+        receiver
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let hanging = std::mem::take(&mut *self.hanging.lock().unwrap());
+            for updates in hanging {
+                let reason = "closed".into();
+                let _ = updates
+                    .send(RunUpdate::SessionLost(SessionEnd { reason }))
+                    .await;
+            }
+        })
+    }
+}
+
+async fn play(script: String, updates: mpsc::Sender<RunUpdate>) {
+    for word in script.split_whitespace() {
+        let _ = match word {
+            "value" => updates.send(end(Outcome::Value(payload(&json!({"type": "number"}))))),
+            "throw" => updates.send(end(Outcome::Exception(payload(&json!({"message": "no"}))))),
+            "commit" => updates.send(RunUpdate::Committed),
+            "timeout" => updates.send(rolled_back(FailureCode::WallTimeLimit)),
+            "crash" => updates.send(rolled_back(FailureCode::RuntimeCrashed)),
+            "output" => updates.send(rolled_back(FailureCode::OutputLimit)),
+            "call" => {
+                let (go_on, recorded) = oneshot::channel();
+                let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
+                let _ = recorded.await;
+                continue;
+            }
+            text => {
+                let payload = payload(&json!({"level": "log", "text": text}));
+                updates.send(RunUpdate::Event(RuntimeEvent {
+                    kind: EventType::Console,
+                    payload,
+                }))
+            }
+        }
+        .await;
+    }
+}
+
+fn end(outcome: Outcome) -> RunUpdate {
+    RunUpdate::Ended(RunEnd {
+        outcome,
+        usage: Usage::default(),
+    })
+}
+
+fn rolled_back(code: FailureCode) -> RunUpdate {
+    RunUpdate::RolledBack(Failure {
+        code,
+        message: "it failed".into(),
+    })
+}

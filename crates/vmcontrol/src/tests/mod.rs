@@ -1,0 +1,66 @@
+//! The core without processes: a store, and a runtime that plays what its scripts say.
+
+mod executions;
+mod fake;
+mod sessions;
+mod stores;
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+use vmapi_types::CreateSessionRequest;
+
+use crate::{Control, ControlOptions, Store};
+use fake::FakeRuntime;
+
+/// A service of its own, on a database in a temporary directory.
+struct Fixture {
+    dir: TempDir,
+    control: Control,
+    runtime: Arc<FakeRuntime>,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    /// On a directory that may hold an earlier database.
+    async fn on(dir: TempDir) -> Self {
+        let runtime = Arc::new(FakeRuntime::default());
+        let control = Control::open(ControlOptions {
+            store: Store::open(&dir.path().join("test.db")).unwrap(),
+            runtime: Arc::clone(&runtime) as _,
+            library_cache: dir.path().join("libraries"),
+            listener: None,
+        })
+        .await
+        .unwrap();
+        Self {
+            dir,
+            control,
+            runtime,
+        }
+    }
+
+    async fn template(&self) -> Uuid {
+        let name = Uuid::new_v4().to_string();
+        self.control.create_template(name, None).await.unwrap().id
+    }
+
+    fn request(&self, template: Uuid) -> CreateSessionRequest {
+        CreateSessionRequest {
+            template_id: Some(template.to_string()),
+            workspace_id: Some("workspace".into()),
+            base_commit_oid: Some("commit".into()),
+            worktree_path: Some(self.dir.path().to_str().unwrap().into()),
+        }
+    }
+
+    async fn session(&self) -> Uuid {
+        let template = self.template().await;
+        let request = self.request(template);
+        self.control.create_session(request).await.unwrap().id
+    }
+}

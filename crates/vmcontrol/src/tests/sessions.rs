@@ -1,0 +1,178 @@
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use vmapi_types::{ExecutionKind, ExecutionStatus, SessionStatus};
+
+use super::Fixture;
+use crate::runtime::SessionEnd;
+use crate::{Error, NewStartupFile};
+
+async fn add_startup_file(fixture: &Fixture, template: uuid::Uuid, path: &str, order_index: i64) {
+    let file = NewStartupFile {
+        path: path.into(),
+        order_index,
+        mode: "eval".into(),
+    };
+    fixture
+        .control
+        .add_startup_file(template, file)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn startup_files_run_in_order_and_are_recorded() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    for (path, order) in [("second.js", 2), ("first.js", 1)] {
+        std::fs::write(fixture.dir.path().join(path), "value commit").unwrap();
+        add_startup_file(&fixture, template, path, order).await;
+    }
+    let request = fixture.request(template);
+    let session = fixture.control.create_session(request).await.unwrap();
+    assert_eq!(session.status, SessionStatus::Ready);
+    let executions = fixture
+        .control
+        .list_executions(session.id, 10)
+        .await
+        .unwrap();
+    let paths: Vec<_> = executions
+        .iter()
+        .map(|execution| execution.path.as_deref())
+        .collect();
+    assert_eq!(paths, [Some("second.js"), Some("first.js")]);
+    assert!(
+        executions
+            .iter()
+            .all(|execution| execution.kind == ExecutionKind::Startup)
+    );
+}
+
+#[tokio::test]
+async fn a_failing_startup_file_leaves_a_crashed_session_behind() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    std::fs::write(fixture.dir.path().join("bad.js"), "throw commit").unwrap();
+    add_startup_file(&fixture, template, "bad.js", 0).await;
+    let request = fixture.request(template);
+    let error = fixture.control.create_session(request).await.unwrap_err();
+    let Error::StartupFailed {
+        session_id,
+        execution_id,
+        ..
+    } = error
+    else {
+        panic!("{error:?}");
+    };
+    let session = fixture.control.get_session(session_id).await.unwrap();
+    assert_eq!(session.status, SessionStatus::Crashed);
+    assert!(session.last_error.unwrap().contains("bad.js"));
+    let execution = fixture
+        .control
+        .get_execution(execution_id.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Error);
+    assert_eq!(fixture.control.summary().active_sessions, 0);
+}
+
+#[tokio::test]
+async fn without_a_worker_the_answer_is_that_a_retry_may_help() {
+    let fixture = Fixture::new().await;
+    fixture.runtime.refuses.store(true, Ordering::Relaxed);
+    let template = fixture.template().await;
+    let request = fixture.request(template);
+    let error = fixture.control.create_session(request).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    let crashed = fixture
+        .control
+        .list_sessions(Some(SessionStatus::Crashed))
+        .await
+        .unwrap();
+    assert_eq!(crashed.len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_dies_is_crashed_with_the_reason() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let end = fixture.runtime.ends.lock().unwrap().pop().unwrap();
+    end.send(SessionEnd {
+        reason: "struck by lightning".into(),
+    })
+    .unwrap();
+    let record = loop {
+        let record = fixture.control.get_session(session).await.unwrap();
+        if record.status != SessionStatus::Ready {
+            break record;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(record.status, SessionStatus::Crashed);
+    assert_eq!(record.last_error.as_deref(), Some("struck by lightning"));
+    let refused = fixture
+        .control
+        .run_repl(session, "value commit".into())
+        .await;
+    assert!(matches!(refused, Err(Error::SessionNotReady { .. })));
+}
+
+#[tokio::test]
+async fn a_closed_session_stays_as_it_was_closed() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let closed = fixture.control.close_session(session).await.unwrap();
+    assert_eq!(closed.status, SessionStatus::Closed);
+    let again = fixture.control.close_session(session).await.unwrap();
+    assert_eq!(again.closed_at, closed.closed_at);
+}
+
+#[tokio::test]
+async fn a_stop_settles_everything_and_the_next_start_finds_nothing_to_do() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    fixture.control.shut_down(Duration::ZERO).await;
+    let refused = fixture
+        .control
+        .run_repl(session, "value commit".into())
+        .await;
+    assert!(matches!(
+        refused,
+        Err(Error::Unavailable { .. } | Error::SessionNotReady { .. })
+    ));
+    let Fixture { dir, control, .. } = fixture;
+    drop(control);
+    let fixture = Fixture::on(dir).await;
+    let record = fixture.control.get_session(session).await.unwrap();
+    assert_eq!(record.status, SessionStatus::Closed);
+    assert_eq!(record.last_error.as_deref(), Some("the daemon was stopped"));
+}
+
+#[tokio::test]
+async fn what_a_killed_daemon_left_is_settled_by_the_next() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let control = fixture.control.clone();
+    tokio::spawn(async move { control.run_repl(session, "hang".into()).await });
+    let execution = loop {
+        let executions = fixture.control.list_executions(session, 1).await.unwrap();
+        if let Some(execution) = executions.into_iter().next() {
+            break execution.id;
+        }
+        tokio::task::yield_now().await;
+    };
+    // A copy of the files is what a daemon leaves that is killed now.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["test.db", "test.db-wal"] {
+        std::fs::copy(fixture.dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let next = Fixture::on(copy).await;
+    let settled = next.control.get_execution(execution).await.unwrap();
+    assert_eq!(settled.status, ExecutionStatus::Error);
+    let events = next.control.list_events(execution, 0).await.unwrap();
+    let numbers: Vec<u64> = events.iter().map(|event| event.seq).collect();
+    assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
+    let record = next.control.get_session(session).await.unwrap();
+    assert_eq!(record.status, SessionStatus::Closed);
+    assert!(record.last_error.is_some());
+}

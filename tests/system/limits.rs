@@ -1,0 +1,189 @@
+//! What one execution may use, and what is left of one that used more.
+
+use serde_json::{Value, json};
+use vm_system_tests::{Answer, Daemon, Session};
+
+use crate::checks::{assert_lacks, numbered_events, text, types};
+
+/// Checks the error of an execution that was rolled back.
+#[track_caller]
+fn assert_rolled_back(execution: &Value, status: &str, code: &str) {
+    assert_eq!(execution["status"], status, "{execution}");
+    assert_eq!(execution["error"]["code"], code, "{execution}");
+    assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
+    assert!(!text(&execution["error"], "message").is_empty());
+    assert_lacks(execution, &["result"]);
+}
+
+/// Checks the record of an execution that was refused for its output, and returns its events.
+#[track_caller]
+fn over_the_limit(session: &Session, answer: Answer, named: &str) -> Vec<Value> {
+    let answer = answer.expect_error(422, "OUTPUT_LIMIT_EXCEEDED");
+    assert!(answer.message().contains(named), "{}", answer.text);
+    let details = &answer.json["error"]["details"];
+    assert_eq!(details["session_id"], *session.id);
+    let execution = session
+        .executions()
+        .into_iter()
+        .find(|execution| execution["id"] == details["execution_id"])
+        .expect("the execution is recorded");
+    assert_eq!(execution["status"], "error");
+    let events = numbered_events(session, &execution);
+    let system = events.iter().find(|event| event["type"] == "system");
+    let payload = &system.expect("a system event")["payload"];
+    assert!(
+        payload["message"].is_string() && payload["level"].is_string(),
+        "{payload}"
+    );
+    assert_eq!(events.last().unwrap()["type"], "exception");
+    events
+}
+
+#[test]
+fn an_execution_that_takes_too_long_is_rolled_back() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("globalThis.x = 1");
+    let execution = session.run("console.log('before'); x = 2; while (true);");
+    assert_eq!(execution["status"], "timeout", "{execution}");
+    assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
+    let events = numbered_events(&session, &execution);
+    assert_eq!(types(&events)[..2], ["input_echo", "console"]);
+    assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn a_promise_that_never_rests_is_rolled_back() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("globalThis.x = 1");
+    let execution = session.run("x = 2; (function f() { Promise.resolve().then(f) })()");
+    assert_eq!(execution["status"], "timeout", "{execution}");
+    assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn an_execution_with_too_many_events_is_refused_and_rolled_back() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("globalThis.x = 1");
+    let answer = session.try_run("x = 2; for (let i = 0; i < 60000; ++i) console.log('')");
+    let events = over_the_limit(&session, answer, "max_events");
+    assert!(
+        events.len() > 1000 && events.len() <= 50_002,
+        "{}",
+        events.len()
+    );
+    assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn an_execution_with_too_much_output_is_refused_and_rolled_back() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("globalThis.x = 1");
+    let answer = session.try_run("x = 2; while (true) console.log('y'.repeat(10000))");
+    let events = over_the_limit(&session, answer, "max_output_kb");
+    let console = types(&events)
+        .iter()
+        .filter(|kind| **kind == "console")
+        .count();
+    assert!((20..=27).contains(&console), "{console}");
+    assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn output_below_the_limits_is_all_recorded() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let execution = session.run("for (let i = 0; i < 5000; ++i) console.log(i % 10)");
+    assert_eq!(execution["status"], "ok", "{execution}");
+    assert_eq!(numbered_events(&session, &execution).len(), 5002);
+}
+
+#[test]
+fn an_execution_that_needs_too_much_memory_is_rolled_back() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("globalThis.x = 1");
+    let execution =
+        session.run("x = 2; const all = []; while (true) all.push(new ArrayBuffer(1e7))");
+    assert_rolled_back(&execution, "error", "MEMORY_LIMIT");
+    let events = numbered_events(&session, &execution);
+    assert_eq!(events.last().unwrap()["payload"], execution["error"]);
+    assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn memory_that_was_rolled_back_can_be_used_again() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for _ in 0..3 {
+        let execution =
+            session.run("{ const all = []; while (true) all.push(new ArrayBuffer(1e7)) }");
+        assert_rolled_back(&execution, "error", "MEMORY_LIMIT");
+        assert_eq!(session.eval("new ArrayBuffer(3e7).byteLength"), "30000000");
+    }
+}
+
+#[test]
+fn an_overflow_of_the_native_stack_is_rolled_back() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("globalThis.x = 1");
+    let execution = session.run("x = 2; eval('['.repeat(1e5))");
+    assert_rolled_back(&execution, "error", "STACK_OVERFLOW");
+    let events = numbered_events(&session, &execution);
+    assert_eq!(types(&events), ["input_echo", "exception"]);
+    assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn recursion_of_the_script_is_an_exception_of_its_own() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("globalThis.x = 1");
+    let execution = session.run("x = 2; (function f() { return f() + 1 })()");
+    assert_eq!(execution["status"], "error", "{execution}");
+    let message = text(&execution["error"], "message");
+    assert!(message.starts_with("RangeError: "), "{message}");
+    assert_eq!(session.eval("x"), "2");
+}
+
+#[test]
+fn a_repetition_of_a_rolled_back_run_has_other_random_numbers() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut numbers: Vec<_> = (0..3)
+        .map(|_| {
+            let execution = session.run("console.log(Math.random()); eval('['.repeat(1e5))");
+            assert_rolled_back(&execution, "error", "STACK_OVERFLOW");
+            session.console(&execution).concat()
+        })
+        .collect();
+    numbers.push(session.eval("Math.random()"));
+    numbers.sort();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 4, "{numbers:?}");
+}
+
+#[test]
+fn nothing_stays_running_after_any_of_it() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for code in [
+        "eval('['.repeat(1e5))",
+        "throw 1",
+        "foo(",
+        "while (true) console.log(1)",
+    ] {
+        session.try_run(code);
+    }
+    let executions = session.executions();
+    assert_eq!(executions.len(), 4);
+    for execution in executions {
+        assert_ne!(execution["status"], "running", "{execution}");
+        assert_ne!(execution.get("ended_at"), None, "{execution}");
+        assert_ne!(execution["metrics"], json!({}), "{execution}");
+    }
+}
