@@ -2,7 +2,7 @@
 //!
 //! No JavaScript runs in the daemon. [`WorkerRuntime`] execs this same binary as a zygote, a single-threaded process
 //! with a warmed-up engine, which forks a process for each session ([`worker`]). The two sides talk over
-//! [`protocol`]; what a script may do to the world is a request to the [`broker`] on the daemon's side.
+//! `protocol`; what a script may do to the world is a request to the `broker` on the daemon's side.
 
 mod broker;
 mod engine;
