@@ -1,9 +1,7 @@
 //! Executions over the API: their records, their events, their files.
 
-use std::os::unix::fs::symlink;
-
-use serde_json::{Value, json};
-use vm_system_tests::{Answer, Daemon, Session};
+use serde_json::json;
+use vm_system_tests::Daemon;
 
 use crate::checks::{
     assert_has, assert_lacks, assert_names, column, is_timestamp, is_uuid, numbered_events, text,
@@ -11,14 +9,6 @@ use crate::checks::{
 };
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
-
-fn run_file(daemon: &Daemon, session: &Session, body: &Value) -> Answer {
-    let mut full = json!({"session_id": session.id});
-    full.as_object_mut()
-        .unwrap()
-        .extend(body.as_object().unwrap().clone());
-    daemon.api.post("/executions/run-file", &full)
-}
 
 #[test]
 fn an_execution_of_a_snippet_has_the_shape_of_the_contract() {
@@ -43,34 +33,6 @@ fn an_execution_of_a_snippet_has_the_shape_of_the_contract() {
     assert_lacks(&execution, &["path", "error"]);
     let path = format!("/executions/{}", text(&execution, "id"));
     assert_eq!(daemon.api.get(&path).expect(200), execution);
-}
-
-#[test]
-fn an_execution_of_a_file_has_its_arguments_and_its_environment() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    daemon.write("a.js", "JSON.stringify([__ARGS__, __ENV__])");
-    let plain = run_file(&daemon, &session, &json!({"path": "a.js"})).expect(201);
-    assert_eq!(plain["kind"], "run_file");
-    assert_eq!(plain["path"], "a.js");
-    assert_eq!((&plain["args"], &plain["env"]), (&json!({}), &json!({})));
-    assert_eq!(plain["result"]["preview"], "[{},{}]");
-    assert_lacks(&plain, &["input"]);
-    let body = json!({"path": "a.js", "args": {"n": [1, {"a": null}]}, "env": {"HOME": "/h"}});
-    let given = run_file(&daemon, &session, &body).expect(201);
-    assert_eq!(
-        (&given["args"], &given["env"]),
-        (&body["args"], &body["env"])
-    );
-    assert_eq!(
-        given["result"]["preview"],
-        r#"[{"n":[1,{"a":null}]},{"HOME":"/h"}]"#
-    );
-    let again = run_file(&daemon, &session, &json!({"path": "a.js"})).expect(201);
-    assert_eq!(
-        again["result"]["preview"], "[{},{}]",
-        "nothing is left of the last ones"
-    );
 }
 
 #[test]
@@ -115,69 +77,6 @@ fn events_of_a_snippet_that_throws() {
 }
 
 #[test]
-fn the_echo_of_a_file_is_its_path() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    daemon.write("dir/a.js", "console.warn('from a file')\nnope");
-    let execution = session.try_run_file("dir/a.js").expect(201);
-    let events = numbered_events(&session, &execution);
-    assert_eq!(types(&events), ["input_echo", "console", "exception"]);
-    assert_eq!(events[0]["payload"], json!({"text": "dir/a.js"}));
-    let message = text(&execution["error"], "message");
-    assert_eq!(
-        message,
-        "ReferenceError: nope is not defined at dir/a.js:2:1"
-    );
-}
-
-#[test]
-fn a_missing_global_is_named_with_its_place() {
-    let daemon = Daemon::start();
-    let execution = daemon.session().run("x");
-    assert_eq!(execution["status"], "error");
-    assert_eq!(
-        execution["error"]["message"],
-        "ReferenceError: x is not defined at repl:1:1"
-    );
-}
-
-#[test]
-fn a_syntax_error_is_an_execution_that_ended_with_an_error() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    for code in ["let = ;", "foo(", "}", "'abc", "return 1"] {
-        let execution = session.run(code);
-        assert_eq!(execution["status"], "error", "{code}");
-        let message = text(&execution["error"], "message");
-        assert!(message.starts_with("SyntaxError: "), "{code}: {message}");
-        assert!(message.contains("repl:1:"), "{code}: {message}");
-        let events = numbered_events(&session, &execution);
-        assert_eq!(types(&events), ["input_echo", "exception"]);
-    }
-}
-
-#[test]
-fn whatever_is_thrown_has_a_message() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    for code in [
-        "throw 1",
-        "throw 'text'",
-        "throw null",
-        "throw undefined",
-        "throw {}",
-        "throw () => 1",
-    ] {
-        let execution = session.run(code);
-        assert_eq!(execution["status"], "error", "{code}");
-        assert!(!text(&execution["error"], "message").is_empty(), "{code}");
-    }
-    let own = session.run("class Own extends Error { name = 'Own' }; throw new Own('mine')");
-    let message = text(&own["error"], "message");
-    assert!(message.starts_with("Own: mine"), "{message}");
-}
-
-#[test]
 fn globals_live_on_from_one_execution_to_the_next() {
     let daemon = Daemon::start();
     let session = daemon.session();
@@ -217,63 +116,6 @@ fn promise_jobs_are_done_before_the_end() {
     let execution = session.run(code);
     assert_eq!(session.console(&execution), ["sync", "job 1", "async"]);
     assert_eq!(session.eval("done"), "1");
-}
-
-#[test]
-fn a_path_that_leaves_the_worktree_is_invalid() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    let secret = daemon.home().join("secret.js");
-    std::fs::write(&secret, "'secret'").unwrap();
-    symlink(&secret, daemon.worktree().join("link.js")).unwrap();
-    symlink("..", daemon.worktree().join("up")).unwrap();
-    let twin = format!("{}-twin/a.js", daemon.worktree().display());
-    for path in [
-        secret.to_str().unwrap(),
-        "/etc/passwd",
-        &twin,
-        "../secret.js",
-        "a/../../secret.js",
-        "link.js",
-        "up/secret.js",
-    ] {
-        let answer = session.try_run_file(path).expect_error(422, "INVALID_PATH");
-        assert_eq!(answer.json["error"]["details"]["path"], path);
-    }
-    assert!(session.executions().is_empty());
-}
-
-#[test]
-fn a_file_that_is_not_there_is_not_found() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    daemon.write("a.js", "1");
-    for path in ["missing.js", "no/such/dir.js", "a.js/b.js"] {
-        let answer = session
-            .try_run_file(path)
-            .expect_error(404, "FILE_NOT_FOUND");
-        assert_eq!(answer.json["error"]["details"]["path"], path);
-    }
-    assert_eq!(session.eval("1"), "1");
-}
-
-#[test]
-fn files_inside_the_worktree_are_found_by_each_of_their_paths() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    daemon.write("dir/a.js", "'here'");
-    symlink("dir/a.js", daemon.worktree().join("inner.js")).unwrap();
-    let absolute = daemon.worktree().join("dir/a.js");
-    for path in [
-        "dir/a.js",
-        "./dir/./a.js",
-        "inner.js",
-        absolute.to_str().unwrap(),
-    ] {
-        let execution = session.try_run_file(path).expect(201);
-        assert_eq!(execution["result"]["preview"], "here", "{path}");
-        assert_eq!(execution["path"], path);
-    }
 }
 
 #[test]

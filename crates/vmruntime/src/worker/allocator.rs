@@ -35,6 +35,11 @@ pub(super) fn limit_growth(bytes: usize) {
     LIMIT.store(live.saturating_add(bytes), Relaxed);
 }
 
+/// The number of live bytes.
+pub(super) fn live_bytes() -> usize {
+    LIVE.load(Relaxed)
+}
+
 /// The highest number of live bytes so far.
 pub(super) fn peak_bytes() -> usize {
     PEAK.load(Relaxed)

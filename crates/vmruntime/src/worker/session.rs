@@ -15,6 +15,12 @@ use super::{allocator, exit, limits, process};
 use crate::engine::{Engine, Evaluation};
 use crate::protocol::{FromSession, MAX_TO_SESSION_BYTES, SessionSetup, ToSession};
 
+/// By what part of itself the heap grows before garbage is collected: a quarter.
+const COLLECT_AFTER_PART: usize = 4;
+
+/// By how much at least, in bytes.
+const COLLECT_AFTER_BYTES: usize = 256 * 1024;
+
 /// The state of a session process, copied by every fork.
 pub(super) struct Session {
     engine: Box<dyn Engine>,
@@ -28,6 +34,8 @@ pub(super) struct Session {
     commits: u64,
     checkpoint: Option<Checkpoint>,
     limits: Limits,
+    /// The size of the heap after the last collection, in bytes.
+    live_after_collection: usize,
 }
 
 impl Session {
@@ -53,6 +61,7 @@ impl Session {
             commits: 0,
             checkpoint: None,
             limits: Limits::default(),
+            live_after_collection: allocator::live_bytes(),
         };
         session.enter_next_generation();
         session
@@ -115,11 +124,21 @@ impl Session {
             payload,
             usage,
         });
-        // The collector dirties pages, and what it frees need not be copied by the fork.
-        self.engine.collect();
+        self.collect_if_worth_it();
         self.commits += 1;
         let commits = self.commits;
         self.commit(FromSession::Committed { commits });
+    }
+
+    /// Collects garbage once the heap has grown by a part of itself. What is freed need not be copied by the fork; but a
+    /// collection takes time with the heap and dirties the pages that it shares with the checkpoint, so that a session
+    /// with a large heap would pay for every small execution.
+    fn collect_if_worth_it(&mut self) {
+        let worth = (self.live_after_collection / COLLECT_AFTER_PART).max(COLLECT_AFTER_BYTES);
+        if allocator::live_bytes() >= self.live_after_collection.saturating_add(worth) {
+            self.engine.collect();
+            self.live_after_collection = allocator::live_bytes();
+        }
     }
 
     /// Makes a checkpoint of this state, then says so. Returns in the session process; and, perhaps much later, in the

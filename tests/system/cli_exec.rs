@@ -1,0 +1,147 @@
+//! `vm-system exec` against a real daemon.
+
+use serde_json::{Value, json};
+use vm_system_tests::Daemon;
+
+use crate::shell::{Ran, ran};
+
+fn cli(daemon: &Daemon, args: &[&str]) -> Ran {
+    ran(&mut daemon.cli(args))
+}
+
+/// The lines of an execution, in the order of the contract.
+fn assert_execution_lines(ran: &Ran, outcome: &str, events: &[&str]) -> String {
+    let lines = ran.lines();
+    let id = lines[0].strip_prefix("Execution ID: ").expect(lines[0]);
+    assert!(uuid::Uuid::try_parse(id).is_ok(), "{id}");
+    assert!(lines[2].starts_with(outcome), "{lines:?}");
+    assert_eq!(lines[3..5], ["", "Events:"], "{lines:?}");
+    let shown = &lines[5..];
+    assert_eq!(shown.len(), events.len(), "{lines:?}");
+    for (line, expected) in shown.iter().zip(events) {
+        assert!(line.starts_with(expected), "{line:?} is not {expected:?}");
+    }
+    id.to_owned()
+}
+
+#[test]
+fn a_snippet_is_printed_with_its_result_and_its_events() {
+    let daemon = Daemon::start();
+    let session = daemon.session().id;
+    let ran = cli(
+        &daemon,
+        &["exec", "repl", &session, "console.log('a', 1); 42"],
+    );
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(ran.lines()[1], "Status: ok");
+    let id = assert_execution_lines(
+        &ran,
+        "Result: {",
+        &[
+            "[1] input_echo: {\"text\":",
+            "[2] console: {",
+            "[3] value: {",
+        ],
+    );
+    let lines = ran.lines();
+    let result: Value = serde_json::from_str(&lines[2]["Result: ".len()..]).unwrap();
+    assert_eq!(
+        result,
+        json!({"type": "number", "preview": "42", "json": 42})
+    );
+    assert!(lines[2].contains("\"preview\":\"42\""), "{}", lines[2]);
+    assert!(lines[6].contains("\"text\":\"a 1\""), "{}", lines[6]);
+    let got = cli(&daemon, &["exec", "get", &id]);
+    assert_eq!(got.stdout, ran.stdout);
+    let events = cli(&daemon, &["exec", "events", &id]);
+    assert_eq!(events.lines(), lines[5..]);
+    let later = cli(&daemon, &["exec", "events", &id, "--after-seq", "2"]);
+    assert_eq!(later.lines(), lines[7..]);
+    let listed = cli(&daemon, &["exec", "list", &session, "--limit", "1"]).ok();
+    assert!(listed.contains(&id), "{listed}");
+}
+
+#[test]
+fn a_snippet_that_fails_exits_with_0_unless_it_is_to_be_checked() {
+    let daemon = Daemon::start();
+    let session = daemon.session().id;
+    let ran = cli(&daemon, &["exec", "repl", &session, "x"]);
+    assert_eq!(ran.status, 0);
+    assert_eq!(ran.lines()[1], "Status: error");
+    let id = assert_execution_lines(&ran, "Error: {", &["[1] input_echo: ", "[2] exception: {"]);
+    assert!(ran.lines()[2].contains("ReferenceError: x is not defined at repl:1:1"));
+    let checked = cli(&daemon, &["exec", "repl", &session, "x", "--check"]);
+    assert_eq!(checked.status, 1);
+    assert_execution_lines(
+        &checked,
+        "Error: {",
+        &["[1] input_echo: ", "[2] exception: {"],
+    );
+    assert_eq!(cli(&daemon, &["exec", "get", &id, "--check"]).status, 1);
+    assert_eq!(
+        cli(&daemon, &["exec", "repl", &session, "1", "--check"]).status,
+        0
+    );
+    daemon.write("bad.js", "throw 1");
+    assert_eq!(
+        cli(&daemon, &["exec", "run-file", &session, "bad.js"]).status,
+        0
+    );
+    assert_eq!(
+        cli(
+            &daemon,
+            &["exec", "run-file", &session, "bad.js", "--check"]
+        )
+        .status,
+        1
+    );
+}
+
+#[test]
+fn a_timeout_exits_with_0_unless_it_is_to_be_checked() {
+    let daemon = Daemon::start();
+    let session = daemon.session().id;
+    let ran = cli(
+        &daemon,
+        &["exec", "repl", &session, "while (true);", "--check"],
+    );
+    assert_eq!(ran.status, 1);
+    assert_eq!(ran.lines()[1], "Status: timeout");
+    let id = ran.lines()[0]["Execution ID: ".len()..].to_owned();
+    assert_eq!(cli(&daemon, &["exec", "get", &id]).status, 0);
+}
+
+#[test]
+fn a_file_gets_its_arguments_and_its_environment() {
+    let daemon = Daemon::start();
+    let session = daemon.session().id;
+    daemon.write("a.js", "__ARGS__.n + __ENV__.HOME");
+    let more = [
+        "exec",
+        "run-file",
+        &session,
+        "a.js",
+        "--args",
+        "{\"n\":1}",
+        "--env",
+        "{\"HOME\":\"h\"}",
+    ];
+    let ran = cli(&daemon, &more);
+    assert!(
+        ran.lines()[2].contains("\"preview\":\"1h\""),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.lines()[5].contains("{\"text\":\"a.js\"}"),
+        "{}",
+        ran.stdout
+    );
+    let outside = cli(&daemon, &["exec", "run-file", &session, "../a.js"]);
+    assert!(
+        outside.error(1).contains("INVALID_PATH"),
+        "{}",
+        outside.stderr
+    );
+    assert!(outside.stdout.is_empty(), "{}", outside.stdout);
+}
