@@ -24,6 +24,7 @@ pub use error::Error;
 pub use execution::{FileRun, MAX_SOURCE_BYTES};
 pub use policy::Policy;
 pub use recorder::EventListener;
+pub use session::parse_id;
 pub use store::{LockError, OpenError, Store, StoreError};
 pub use template::{NewCapability, NewStartupFile};
 pub use worktree::{FileError, Worktree};

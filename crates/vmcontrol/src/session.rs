@@ -324,10 +324,16 @@ fn check_request(request: CreateSessionRequest) -> Result<NewSession> {
     Ok(new)
 }
 
-/// An id in a field; the error names the field.
-pub(crate) fn parse_id(field: &str, text: &str) -> Result<Uuid> {
+/// An id as it is written in a field or parameter.
+///
+/// # Errors
+/// [`Error::Validation`], naming the field.
+pub fn parse_id(field: &str, text: &str) -> Result<Uuid> {
+    // Other spellings of a UUID (braces, no hyphens) are not what the API shows, and so not what it takes.
     Uuid::try_parse(text)
-        .map_err(|_| Error::validation(format!("{field} must be a valid UUID, not {text:?}")))
+        .ok()
+        .filter(|_| text.len() == 36)
+        .ok_or_else(|| Error::validation(format!("{field} must be a valid UUID")))
 }
 
 fn read_library(path: &Path) -> std::result::Result<String, String> {

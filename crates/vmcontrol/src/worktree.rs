@@ -32,6 +32,9 @@ pub enum FileError {
     /// The path does not name something inside the worktree.
     #[error("{0}")]
     Outside(String),
+    /// It is a directory, a FIFO or a device.
+    #[error("it is not a regular file")]
+    NotAFile,
     /// The file is larger than it may be.
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
@@ -131,14 +134,14 @@ impl Worktree {
     /// Reads a regular file of at most `max_bytes`.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say; a directory, FIFO or device is `Outside`'s kin: not a file to read.
+    /// As the variants of [`FileError`] say.
     pub fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
         let below = self.relative(path)?;
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(O_NONBLOCK);
         let file = self.dir.open_with(&below, &options)?;
         if !file.metadata()?.is_file() {
-            return Err(FileError::Outside("it is not a regular file".into()));
+            return Err(FileError::NotAFile);
         }
         let mut bytes = Vec::new();
         file.take(max_bytes + 1).read_to_end(&mut bytes)?;
@@ -159,7 +162,7 @@ impl Worktree {
         options.write(true).create(true).custom_flags(O_NONBLOCK);
         let mut file = self.dir.open_with(&below, &options)?;
         if !file.metadata()?.is_file() {
-            return Err(FileError::Outside("it is not a regular file".into()));
+            return Err(FileError::NotAFile);
         }
         file.set_len(0)?;
         file.write_all(bytes)?;
@@ -194,7 +197,9 @@ impl Worktree {
         match self.read(path, max_bytes) {
             Ok(bytes) => Ok(String::from_utf8(bytes)
                 .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())),
-            Err(FileError::Outside(reason)) => Err(invalid(reason)),
+            Err(error @ (FileError::Outside(_) | FileError::NotAFile)) => {
+                Err(invalid(error.to_string()))
+            }
             Err(FileError::TooLarge(limit_bytes)) => Err(Error::FileTooLarge {
                 path: path.to_owned(),
                 limit_bytes,

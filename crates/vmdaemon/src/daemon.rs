@@ -46,6 +46,7 @@ pub struct Daemon {
     shutdown_timeout: Duration,
     stop_accepting: watch::Sender<bool>,
     server: JoinHandle<io::Result<()>>,
+    signals: StopSignals,
 }
 
 /// Starts a daemon. It takes requests when this returns.
@@ -53,6 +54,8 @@ pub struct Daemon {
 /// # Errors
 /// See [`StartError`].
 pub async fn start(options: Options) -> Result<Daemon, StartError> {
+    // From here on a signal waits for the daemon to be up, and then stops it in order.
+    let signals = StopSignals::listen()?;
     raise_descriptor_limit();
     let listen_error = |source| StartError::Listen {
         address: options.listen.clone(),
@@ -91,6 +94,7 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         shutdown_timeout: options.shutdown_timeout,
         stop_accepting,
         server: tokio::spawn(server.into_future()),
+        signals,
     })
 }
 
@@ -105,9 +109,8 @@ impl Daemon {
     /// # Errors
     /// See [`ServeError`].
     pub async fn serve_until_signal(mut self) -> Result<(), ServeError> {
-        let mut signals = StopSignals::listen().map_err(ServeError::Listen)?;
         tokio::select! {
-            signal = signals.next() => {
+            signal = self.signals.next() => {
                 tracing::info!(signal, grace = ?self.shutdown_timeout, "stopping");
             }
             ended = &mut self.server => {
@@ -120,8 +123,9 @@ impl Daemon {
                 return Err(ServeError::Listen(error));
             }
         }
+        let (stopped, mut signals) = self.stopping();
         tokio::select! {
-            () = self.stop() => Ok(()),
+            () = stopped => Ok(()),
             _ = signals.next() => Err(ServeError::Impatient),
         }
     }
@@ -129,18 +133,33 @@ impl Daemon {
     /// Stops: accepts nothing more, lets what runs end within the grace period, ends every session process, closes the
     /// database.
     pub async fn stop(self) {
-        // Nobody may be listening any more.
-        let _ = self.stop_accepting.send(true);
-        self.control.shut_down(self.shutdown_timeout).await;
-        // Every handler has its answer by now; what is left is to write it.
-        let mut server = self.server;
-        if tokio::time::timeout(FLUSH_TIMEOUT, &mut server)
-            .await
-            .is_err()
-        {
-            tracing::warn!("some clients did not take their answers");
-            server.abort();
-        }
+        self.stopping().0.await;
+    }
+
+    /// The end of the daemon, and the signals that can come before it.
+    fn stopping(self) -> (impl Future<Output = ()>, StopSignals) {
+        let Self {
+            control,
+            shutdown_timeout,
+            stop_accepting,
+            mut server,
+            signals,
+            ..
+        } = self;
+        let stopped = async move {
+            // Nobody may be listening any more.
+            let _ = stop_accepting.send(true);
+            control.shut_down(shutdown_timeout).await;
+            // Every handler has its answer by now; what is left is to write it.
+            if tokio::time::timeout(FLUSH_TIMEOUT, &mut server)
+                .await
+                .is_err()
+            {
+                tracing::warn!("some clients did not take their answers");
+                server.abort();
+            }
+        };
+        (stopped, signals)
     }
 }
 

@@ -8,7 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
-use vmcontrol::Error;
+use vmcontrol::{Error, parse_id};
 
 use crate::error::ApiError;
 
@@ -50,6 +50,17 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             "the body is empty: send a JSON object".into(),
         ));
     }
+    // A derived decoder would take a list for the fields in their order.
+    let start = bytes.len() - bytes.trim_ascii_start().len();
+    if bytes[start] != b'{' {
+        // What is no JSON at all is told by the decoder, with its position.
+        let error = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).err();
+        let reason =
+            error.map_or_else(|| not_an_object(&bytes[..start]), |error| error.to_string());
+        return Err(ApiError::InvalidRequest(format!(
+            "the body can't be read: {reason}"
+        )));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -64,6 +75,17 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         ApiError::InvalidRequest(format!("the body goes on after its end: {error}"))
     })?;
     Ok(value)
+}
+
+fn not_an_object(before: &[u8]) -> String {
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before
+        .iter()
+        .rev()
+        .take_while(|byte| **byte != b'\n')
+        .count()
+        + 1;
+    format!("it is not a JSON object at line {line} column {column}")
 }
 
 /// The ids and names in a path, by parameter.
@@ -83,7 +105,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParams {
 impl PathParams {
     /// The id in a parameter.
     pub(crate) fn id(&self, name: &str) -> Result<Uuid, ApiError> {
-        id(name, &self.text(name))
+        Ok(parse_id(name, &self.text(name))?)
     }
 
     /// The text of a parameter.
@@ -141,7 +163,7 @@ impl QueryParams {
 pub(crate) fn required_id(name: &str, text: Option<&str>) -> Result<Uuid, ApiError> {
     match text {
         None | Some("") => Err(Error::validation(format!("{name} is required")).into()),
-        Some(text) => id(name, text),
+        Some(text) => Ok(parse_id(name, text)?),
     }
 }
 
@@ -149,12 +171,4 @@ pub(crate) fn required_id(name: &str, text: Option<&str>) -> Result<Uuid, ApiErr
 pub(crate) fn required(name: &str, text: Option<String>) -> Result<String, ApiError> {
     text.filter(|text| !text.is_empty())
         .ok_or_else(|| Error::validation(format!("{name} is required")).into())
-}
-
-fn id(name: &str, text: &str) -> Result<Uuid, ApiError> {
-    // Other spellings of a UUID (braces, no hyphens) are not what the API shows, and so not what it takes.
-    Uuid::try_parse(text)
-        .ok()
-        .filter(|_| text.len() == 36)
-        .ok_or_else(|| Error::validation(format!("{name} must be a valid UUID")).into())
 }

@@ -57,6 +57,7 @@ fn path_of<'a>(given: &'a [serde_json::Value], usage: &str) -> Result<&'a str, H
 fn file_error(operation: &str, path: &str, error: &FileError) -> HostError {
     let (code, text) = match error {
         FileError::Outside(reason) => ("EACCES", format!("permission denied ({reason})")),
+        FileError::NotAFile => ("EISDIR", "not a regular file".into()),
         FileError::TooLarge(limit) => ("EFBIG", format!("file larger than {limit} bytes")),
         FileError::Io(error) => match error.kind() {
             io::ErrorKind::NotFound => ("ENOENT", "no such file or directory".into()),

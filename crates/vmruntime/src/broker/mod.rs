@@ -6,6 +6,7 @@
 mod database;
 mod exec;
 mod fs;
+mod loader;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +16,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 use vmcontrol::{Policy, Worktree};
 
-use crate::protocol::{HostCall, HostError, HostReply};
+use crate::protocol::{HostCall, HostError, HostReply, LOADER};
 use database::Database;
 
 /// The broker of one session.
@@ -37,6 +38,10 @@ impl Broker {
 
     /// Does what a script asks for. Dropping the future ends a command that it runs.
     pub(crate) async fn call(&self, call: HostCall) -> HostReply {
+        if call.module == LOADER {
+            let (worktree, policy) = (Arc::clone(&self.worktree), Arc::clone(&self.policy));
+            return blocking(move || loader::call(&worktree, &policy.resolver, &call)).await;
+        }
         if !self.policy.modules.contains(&call.module) {
             return Err(HostError {
                 code: Some("EACCES".into()),

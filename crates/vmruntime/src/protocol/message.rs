@@ -160,6 +160,15 @@ pub(crate) struct HostCall {
     pub(crate) args: RawJson,
 }
 
+/// A module that was found in the worktree.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LoadedModule {
+    /// Its path below the worktree.
+    pub(crate) path: String,
+    /// Its text.
+    pub(crate) source: String,
+}
+
 /// What a host module answers: JSON, or an error to throw.
 pub(crate) type HostReply = Result<RawJson, HostError>;
 

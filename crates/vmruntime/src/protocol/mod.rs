@@ -8,9 +8,12 @@
 pub(crate) mod frame;
 mod message;
 
+/// The host module behind `import`, which every session has.
+pub(crate) const LOADER: &str = "loader";
+
 pub(crate) use message::{
-    Death, DeathCause, FromSession, FromZygote, HostCall, HostError, HostReply, SessionSetup,
-    ToSession, ToZygote,
+    Death, DeathCause, FromSession, FromZygote, HostCall, HostError, HostReply, LoadedModule,
+    SessionSetup, ToSession, ToZygote,
 };
 
 /// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a

@@ -39,6 +39,8 @@ pub fn main(args: impl IntoIterator<Item = String>) -> ! {
     let engine = args.into_iter().next().unwrap_or_default();
     match zygote::serve(&engine) {
         Ok(()) => exit::now(exit::DONE),
+        // The daemon is gone already.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::now(exit::DONE),
         Err(error) => {
             eprintln!("vm-system worker: {error}");
             exit::now(exit::CHANNEL)

@@ -151,7 +151,7 @@ fn call(target: &Target, args: &[JsValue], context: &mut Context) -> JsResult<Js
     }
 }
 
-fn thrown(error: HostError, context: &mut Context) -> JsError {
+pub(super) fn thrown(error: HostError, context: &mut Context) -> JsError {
     let native = JsNativeError::error().with_message(error.message);
     let Some(code) = error.code else {
         return native.into();

@@ -4,6 +4,7 @@ mod console;
 mod host;
 mod inspect;
 mod jobs;
+mod modules;
 mod report;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use vmcontrol::runtime::{RunMode, RunRequest};
 use self::console::{ConsoleLevel, ConsoleSink};
 use self::inspect::{Inspector, Json};
 use self::jobs::{Jobs, Rejections};
+use self::modules::Modules;
 use super::{Engine, Evaluation, HostLink};
 use crate::protocol::SessionSetup;
 
@@ -48,6 +50,7 @@ pub(super) struct Boa {
     inspector: Inspector,
     jobs: Rc<Jobs>,
     rejections: Rc<Rejections>,
+    modules: Rc<Modules>,
 }
 
 /// Hands the text of console methods on as events.
@@ -91,9 +94,11 @@ impl Boa {
         let build = || -> JsResult<Self> {
             let jobs = Rc::new(Jobs::default());
             let rejections = Rc::new(Rejections::default());
+            let modules = Rc::new(Modules::new(Rc::clone(&link)));
             let mut context = Context::builder()
                 .job_executor(Rc::clone(&jobs))
                 .host_hooks(Rc::clone(&rejections))
+                .module_loader(Rc::clone(&modules))
                 .build()?;
             let limits = context.runtime_limits_mut();
             limits.set_recursion_limit(MAX_CALL_DEPTH);
@@ -109,6 +114,7 @@ impl Boa {
                 inspector,
                 jobs,
                 rejections,
+                modules,
             };
             boa.warm_up()?;
             Ok(boa)
@@ -155,6 +161,7 @@ impl Boa {
         &mut self,
         source: Source<'_, impl boa_engine::parser::source::ReadChar>,
     ) -> JsResult<JsValue> {
+        self.modules.check_enabled()?;
         let module = Module::parse(source, None, &mut self.context)?;
         let promise = module.load_link_evaluate(&mut self.context);
         self.context.run_jobs()?;
@@ -203,6 +210,7 @@ impl Boa {
 impl Engine for Boa {
     fn configure(&mut self, setup: &SessionSetup) -> Result<(), String> {
         self.context.strict(setup.runtime.strict);
+        self.modules.set_enabled(setup.runtime.esm);
         host::set_policy(setup, &mut self.context);
         if !setup.runtime.console {
             self.context
@@ -231,6 +239,7 @@ impl Engine for Boa {
         // What a failed script left in the queues must not run in the next one.
         self.jobs.clear();
         self.rejections.clear();
+        self.modules.clear();
         self.context.clear_kept_objects();
         evaluation
     }

@@ -6,6 +6,15 @@ use vmcontrol::runtime::RunRequest;
 
 use super::inspect::{Frame, Inspector, Thrown};
 
+/// The longest message, in bytes.
+const MAX_MESSAGE_BYTES: usize = 8 * 1024;
+
+/// The longest stack, in bytes.
+const MAX_STACK_BYTES: usize = 32 * 1024;
+
+/// How many uses of a name are looked at.
+const MAX_USES: usize = 1000;
+
 /// The payload of an `exception` event.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -37,8 +46,8 @@ pub(super) fn describe(
     };
     let stack = text_of(&thrown);
     Report {
-        message,
-        stack: (!thrown.stack.is_empty()).then_some(stack),
+        message: cut(message, MAX_MESSAGE_BYTES),
+        stack: (!thrown.stack.is_empty()).then(|| cut(stack, MAX_STACK_BYTES)),
     }
 }
 
@@ -83,18 +92,22 @@ fn frames_of(text: &str) -> Vec<Frame> {
     frames
 }
 
-/// The engine leaves some positions out: those of syntax errors stand in the message, and that of a name that is not
-/// defined is found again in the source.
+/// The engine leaves some positions out: those of syntax errors stand in the message or are the end of the source, that of
+/// a name that is not defined is found again in the source, and where there is one line, it is that.
 fn complete_location(thrown: &mut Thrown, request: &RunRequest) {
-    if thrown.stack.is_empty()
-        && thrown.headline.starts_with("SyntaxError")
-        && let Some((headline, position)) = split_position(&thrown.headline)
-    {
-        let location = format!("{}:{position}", request.name);
-        thrown.headline = headline;
+    let name = &request.name;
+    let place = |(line, column): (usize, usize)| Some(format!("{name}:{line}:{column}"));
+    if thrown.stack.is_empty() && thrown.headline.starts_with("SyntaxError") {
+        let location = match split_position(&thrown.headline) {
+            Some((headline, position)) => {
+                thrown.headline = headline;
+                Some(format!("{name}:{position}"))
+            }
+            None => place(position_of(&request.source, request.source.len())),
+        };
         thrown.stack.push(Frame {
             function: None,
-            location: Some(location),
+            location,
         });
         return;
     }
@@ -102,12 +115,41 @@ fn complete_location(thrown: &mut Thrown, request: &RunRequest) {
         .headline
         .strip_prefix("ReferenceError: ")
         .and_then(|rest| rest.strip_suffix(" is not defined"));
-    if let (Some(name), Some(frame)) = (undefined_name, thrown.stack.first_mut())
-        && frame.location.as_deref() == Some(&request.name)
-        && let Some((line, column)) = find_name(&request.source, name)
-    {
-        frame.location = Some(format!("{}:{line}:{column}", request.name));
+    let Some(frame) = thrown.stack.first_mut() else {
+        return;
+    };
+    let Some(rest) = frame
+        .location
+        .as_deref()
+        .and_then(|location| location.strip_prefix(name.as_str()))
+    else {
+        return;
+    };
+    if let Some(undefined) = undefined_name {
+        let known = parse_position(rest);
+        if let Some(found) = find_name(&request.source, undefined, known) {
+            frame.location = place(found);
+        }
+    } else if rest.is_empty() && request.source.trim_end().lines().count() == 1 {
+        let start = request.source.len() - request.source.trim_start().len();
+        frame.location = place(position_of(&request.source, start));
     }
+}
+
+/// Reads `:1:9`.
+fn parse_position(text: &str) -> Option<(usize, usize)> {
+    let (line, column) = text.strip_prefix(':')?.split_once(':')?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+/// The line and column, from 1, of a byte of a text.
+fn position_of(source: &str, at: usize) -> (usize, usize) {
+    let before = &source[..at];
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[start..].chars().count() + 1,
+    )
 }
 
 /// Takes `at line 1, col 9` off the end of a message, as `1:9`.
@@ -119,18 +161,35 @@ fn split_position(headline: &str) -> Option<(String, String)> {
     (is_number(line) && is_number(&column)).then(|| (before.to_owned(), format!("{line}:{column}")))
 }
 
-/// The line and column, from 1, of the first use of a name in a source that is not a property's.
-fn find_name(source: &str, name: &str) -> Option<(usize, usize)> {
+/// The line and column, from 1, of a use of a name that is not a property's: the last one on the line of a position that
+/// the engine knows to be near and not after it, else the first one behind it, else the first one.
+fn find_name(source: &str, name: &str, near: Option<(usize, usize)>) -> Option<(usize, usize)> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-    let (at, _) = source.match_indices(name).find(|(at, _)| {
+    let uses = source.match_indices(name).filter(|(at, _)| {
         let before = source[..*at].chars().next_back();
         let after = source[at + name.len()..].chars().next();
         !before.is_some_and(|c| is_part(c) || matches!(c, '.' | '"' | '\'' | '`'))
             && !after.is_some_and(is_part)
-    })?;
-    let line = source[..at].matches('\n').count() + 1;
-    let start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    Some((line, source[start..at].chars().count() + 1))
+    });
+    let uses: Vec<(usize, usize)> = uses
+        .take(MAX_USES)
+        .map(|(at, _)| position_of(source, at))
+        .collect();
+    let near = near.unwrap_or((0, 0));
+    uses.iter()
+        .rfind(|found| found.0 == near.0 && **found <= near)
+        .or_else(|| uses.iter().find(|found| **found > near))
+        .or_else(|| uses.first())
+        .copied()
+}
+
+/// The text, or its start and a mark that there was more.
+fn cut(mut text: String, max_bytes: usize) -> String {
+    if text.len() > max_bytes {
+        text.truncate(text.floor_char_boundary(max_bytes));
+        text.push_str("...");
+    }
+    text
 }
 
 /// The headline, the frames, and the causes below.
@@ -154,9 +213,11 @@ mod tests {
 
     #[test]
     fn the_first_use_of_a_name_is_found_and_properties_are_passed_over() {
-        assert_eq!(find_name("x", "x"), Some((1, 1)));
-        assert_eq!(find_name("a.x;\nax; 'x'; ++x", "x"), Some((2, 12)));
-        assert_eq!(find_name("a.x", "x"), None);
+        assert_eq!(find_name("x", "x", None), Some((1, 1)));
+        assert_eq!(find_name("a.x;\nax; 'x'; ++x", "x", None), Some((2, 12)));
+        assert_eq!(find_name("a.x", "x", None), None);
+        assert_eq!(find_name("x; x.y; x", "x", Some((1, 6))), Some((1, 4)));
+        assert_eq!(find_name("f();\n\nx", "x", Some((1, 2))), Some((3, 1)));
     }
 
     #[test]
