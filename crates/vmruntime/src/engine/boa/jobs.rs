@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -14,7 +14,11 @@ use boa_engine::job::{
 };
 use boa_engine::object::JsObject;
 use boa_engine::object::builtins::JsPromise;
-use boa_engine::{Context, JsError, JsResult};
+use boa_engine::{Context, JsError, JsResult, JsValue};
+
+/// How often a future of the engine (`Atomics.waitAsync`) is asked for its outcome while nothing else can run: nobody
+/// wakes a session process.
+const POLL_EVERY: Duration = Duration::from_millis(1);
 
 /// Runs jobs in the order that browsers and Node do: all promise jobs before the next timer. It sleeps until a timer is
 /// due, instead of asking again and again.
@@ -25,6 +29,22 @@ pub(super) struct Jobs {
     asynchronous: RefCell<VecDeque<NativeAsyncJob>>,
     timers: RefCell<BTreeMap<(Instant, u64), Timer>>,
     next_timer: Cell<u64>,
+}
+
+/// A job that can run at once.
+enum Ready {
+    Promise(PromiseJob),
+    Generic(GenericJob),
+}
+
+/// What came of waiting for a timer.
+enum Wait {
+    /// It is due.
+    Due(Timer),
+    /// The longest wait was over first.
+    NotYet,
+    /// There is no timer.
+    Nothing,
 }
 
 enum Timer {
@@ -60,16 +80,39 @@ impl Jobs {
         self.timers.borrow_mut().insert((due, number), timer);
     }
 
-    /// The next timer, once it is due.
-    fn wait_for_timer(&self) -> Option<Timer> {
-        loop {
-            let ((due, _), timer) = self.timers.borrow_mut().pop_first()?;
-            if timer.is_cancelled() {
-                continue;
-            }
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            return Some(timer);
+    /// Waits for the next timer, but no longer than `at_most`; gives it when it is due.
+    fn wait_for_timer(&self, at_most: Option<Duration>) -> Wait {
+        let mut timers = self.timers.borrow_mut();
+        while timers
+            .first_key_value()
+            .is_some_and(|(_, timer)| timer.is_cancelled())
+        {
+            timers.pop_first();
         }
+        let until_due = timers
+            .first_key_value()
+            .map(|((due, _), _)| due.saturating_duration_since(Instant::now()));
+        let wait = match (until_due, at_most) {
+            (None, None) => return Wait::Nothing,
+            (Some(until_due), at_most) => at_most.unwrap_or(until_due).min(until_due),
+            (None, Some(at_most)) => at_most,
+        };
+        std::thread::sleep(wait);
+        match until_due {
+            Some(until_due) if until_due <= wait => timers
+                .pop_first()
+                .map_or(Wait::Nothing, |(_, timer)| Wait::Due(timer)),
+            _ => Wait::NotYet,
+        }
+    }
+
+    /// The next job that can run now, promise jobs first.
+    fn pop(&self) -> Option<Ready> {
+        if let Some(job) = self.promise.borrow_mut().pop_front() {
+            return Some(Ready::Promise(job));
+        }
+        let job = self.generic.borrow_mut().pop_front();
+        job.map(Ready::Generic)
     }
 
     fn run_timer(&self, timer: Timer, context: &mut Context) -> JsResult<()> {
@@ -107,42 +150,45 @@ impl JobExecutor for Jobs {
     }
 
     fn run_jobs(self: Rc<Self>, context: &mut Context) -> JsResult<()> {
+        let context = RefCell::new(context);
+        let mut pending = Vec::new();
         loop {
-            let job = self.promise.borrow_mut().pop_front();
-            if let Some(job) = job {
-                job.call(context)?;
-                continue;
+            pending.extend(
+                self.asynchronous
+                    .take()
+                    .into_iter()
+                    .map(|job| job.call(&context)),
+            );
+            poll_all(&mut pending)?;
+            match self.pop() {
+                Some(Ready::Promise(job)) => job.call(&mut context.borrow_mut()).map(drop)?,
+                Some(Ready::Generic(job)) => job.call(&mut context.borrow_mut()).map(drop)?,
+                None if !self.asynchronous.borrow().is_empty() => {}
+                None => {
+                    let at_most = (!pending.is_empty()).then_some(POLL_EVERY);
+                    match self.wait_for_timer(at_most) {
+                        Wait::Due(timer) => self.run_timer(timer, &mut context.borrow_mut())?,
+                        Wait::NotYet => {}
+                        Wait::Nothing => return Ok(()),
+                    }
+                }
             }
-            let job = self.generic.borrow_mut().pop_front();
-            if let Some(job) = job {
-                job.call(context)?;
-                continue;
-            }
-            let job = self.asynchronous.borrow_mut().pop_front();
-            if let Some(job) = job {
-                run_to_end(job, context)?;
-                continue;
-            }
-            let Some(timer) = self.wait_for_timer() else {
-                return Ok(());
-            };
-            self.run_timer(timer, context)?;
         }
     }
 }
 
-/// Nothing in a session process waits for anything but timers and host calls, which block: an async job of the engine is
-/// ready whenever it is asked.
-fn run_to_end(job: NativeAsyncJob, context: &mut Context) -> JsResult<()> {
-    let context = RefCell::new(context);
-    let mut future = pin!(job.call(&context));
+/// Asks each future of the engine whether it is ready, and drops those that are.
+fn poll_all(pending: &mut Vec<impl Future<Output = JsResult<JsValue>> + Unpin>) -> JsResult<()> {
     let mut task = TaskContext::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(outcome) = future.as_mut().poll(&mut task) {
-            return outcome.map(drop);
+    let mut failed = Ok(());
+    pending.retain_mut(|future| match Pin::new(future).poll(&mut task) {
+        Poll::Pending => true,
+        Poll::Ready(outcome) => {
+            failed = std::mem::replace(&mut failed, Ok(())).and(outcome.map(drop));
+            false
         }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    });
+    failed
 }
 
 /// The rejected promises of this execution that nobody has handled yet.
