@@ -78,13 +78,9 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 }
 
 fn not_an_object(before: &[u8]) -> String {
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before
-        .iter()
-        .rev()
-        .take_while(|byte| **byte != b'\n')
-        .count()
-        + 1;
+    let lines: Vec<&[u8]> = before.split(|byte| *byte == b'\n').collect();
+    let line = lines.len();
+    let column = lines.last().map_or(0, |last| last.len()) + 1;
     format!("it is not a JSON object at line {line} column {column}")
 }
 

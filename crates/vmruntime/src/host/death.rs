@@ -14,10 +14,7 @@ use crate::worker::exit;
 pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
     let note = death.note.as_deref();
     let (code, cause) = match death.cause {
-        DeathCause::Signaled(libc::SIGALRM) => (
-            FailureCode::WallTimeLimit,
-            format!("it ran longer than {} ms (wall_ms)", limits.wall_ms),
-        ),
+        DeathCause::Signaled(libc::SIGALRM) => return wall_failure(limits),
         DeathCause::Signaled(libc::SIGPROF) => (
             FailureCode::CpuTimeLimit,
             format!(
@@ -44,6 +41,16 @@ pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
             (FailureCode::RuntimeCrashed, cause_text(death))
         }
     };
+    undone(code, &cause)
+}
+
+/// Why a run was rolled back that passed the wall limit.
+pub(super) fn wall_failure(limits: &Limits) -> Failure {
+    let cause = format!("it ran longer than {} ms (wall_ms)", limits.wall_ms);
+    undone(FailureCode::WallTimeLimit, &cause)
+}
+
+fn undone(code: FailureCode, cause: &str) -> Failure {
     Failure {
         code,
         message: format!("{cause}; the session is as it was before"),

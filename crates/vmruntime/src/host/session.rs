@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use vmapi_types::Limits;
@@ -16,12 +16,13 @@ use vmcontrol::runtime::{
     RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
 };
 
-use super::death::{cause_text, failure};
-use super::socket::{self, Received, Socket};
+use super::death::{cause_text, failure, wall_failure};
+use super::socket::{self, Received, Receiver, Sender};
 use super::zygote::{News, Zygote};
 use crate::broker::Broker;
 use crate::protocol::{
-    Death, FromSession, HostCall, HostReply, MAX_FROM_SESSION_BYTES, SessionSetup, ToSession,
+    Death, DeathCause, FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES,
+    SessionSetup, ToSession,
 };
 
 /// How many updates of a run may wait for the recorder, before the session process has to wait.
@@ -29,6 +30,13 @@ const UPDATE_QUEUE: usize = 256;
 
 /// How long a session process may take to be forked and prepared.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long after the wall limit a run that still goes on is ended from here: its process is stopped, or the kernel's
+/// clock does not reach it.
+const OVERDUE_AFTER: Duration = Duration::from_millis(250);
+
+/// How often a run is handed to a session process before it is given up.
+const MAX_SENDS: u32 = 3;
 
 /// The generation of the first session process.
 const FIRST_GENERATION: u32 = 1;
@@ -41,6 +49,8 @@ enum Command {
 /// The handle of a live session.
 struct Session {
     commands: mpsc::UnboundedSender<Command>,
+    zygote: Arc<Zygote>,
+    number: u64,
     gone: watch::Receiver<bool>,
 }
 
@@ -50,7 +60,7 @@ pub(super) async fn open(
     spec: SessionSpec,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
     let unavailable = |reason: String| RuntimeUnavailable { reason };
-    let (socket, theirs) =
+    let (sender, receiver, theirs) =
         socket::pair(MAX_FROM_SESSION_BYTES).map_err(|error| unavailable(error.to_string()))?;
     let tag: String = spec.id.simple().to_string().chars().take(8).collect();
     let (number, news) = zygote.open(tag, theirs);
@@ -65,8 +75,15 @@ pub(super) async fn open(
     let (say_ended, ended) = oneshot::channel();
     let (set_gone, gone) = watch::channel(false);
     let (replies, host_replies) = mpsc::unbounded_channel();
+    let session = Session {
+        commands,
+        zygote: Arc::clone(&zygote),
+        number,
+        gone,
+    };
     let actor = Actor {
-        socket,
+        sender,
+        receiver,
         zygote,
         number,
         limits: spec.policy.limits,
@@ -85,6 +102,7 @@ pub(super) async fn open(
         deaths: HashMap::new(),
         last_death: None,
         take_overs: VecDeque::new(),
+        checkpoint_lost: false,
         ready: Some(say_ready),
     };
     tokio::spawn(async move {
@@ -93,7 +111,6 @@ pub(super) async fn open(
         let _ = set_gone.send(true);
         let _ = say_ended.send(SessionEnd { reason });
     });
-    let session = Session { commands, gone };
     match tokio::time::timeout(OPEN_TIMEOUT, ready).await {
         Ok(Ok(Ok(()))) => Ok(OpenedSession {
             session: Arc::new(session),
@@ -122,6 +139,8 @@ impl RuntimeSession for Session {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let _ = self.commands.send(Command::Close);
+            // Said to the zygote too: the actor may be waiting for a session process that takes nothing.
+            self.zygote.close(self.number);
             let mut gone = self.gone.clone();
             let _ = gone.wait_for(|gone| *gone).await;
         })
@@ -136,6 +155,12 @@ struct ActiveRun {
     /// generation takes it.
     request: Option<RunRequest>,
     has_ended: bool,
+    /// How often the request has been sent.
+    sent: u32,
+    /// When the kernel's clock should have ended it long ago.
+    overdue_at: Instant,
+    /// Whether it was killed for that.
+    overdue: bool,
     /// Whether the recorder knows that the run touches the world.
     announced: bool,
     call: Option<tokio::task::JoinHandle<()>>,
@@ -150,6 +175,16 @@ impl Drop for ActiveRun {
     }
 }
 
+/// Waits until a run should have been ended by the kernel long ago.
+async fn overdue(run: Option<&ActiveRun>) {
+    match run {
+        Some(run) if !run.has_ended && !run.overdue => {
+            tokio::time::sleep_until(run.overdue_at.into()).await;
+        }
+        _ => std::future::pending().await,
+    }
+}
+
 /// A checkpoint that became the session process.
 struct TakeOver {
     generation: u32,
@@ -157,7 +192,8 @@ struct TakeOver {
 }
 
 struct Actor {
-    socket: Socket,
+    sender: Sender,
+    receiver: Receiver,
     zygote: Arc<Zygote>,
     number: u64,
     limits: Limits,
@@ -174,6 +210,8 @@ struct Actor {
     deaths: HashMap<u32, Death>,
     last_death: Option<Death>,
     take_overs: VecDeque<TakeOver>,
+    /// Whether a checkpoint died while something ran.
+    checkpoint_lost: bool,
     ready: Option<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -186,11 +224,15 @@ impl Actor {
         self.tell(&ToSession::Setup(setup)).await;
         let reason = loop {
             let step = tokio::select! {
-                received = self.socket.receive::<FromSession>() => match received {
+                received = self.receiver.receive::<FromSession>() => match received {
                     Ok(Some(received)) => self.hear(received).await,
                     Ok(None) => Err(None),
                     Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
                 },
+                () = overdue(self.run.as_ref()) => {
+                    self.end_overdue();
+                    Ok(())
+                }
                 Some(news) = self.news.recv() => self.learn(news).await,
                 Some((generation, reply)) = self.host_replies.recv() => {
                     if generation == self.generation {
@@ -285,6 +327,9 @@ impl Actor {
                 }
             }
             FromSession::TookOver { commits } => {
+                if let Some(ready) = self.ready.take() {
+                    let _ = ready.send(Err("its process died while it was prepared".into()));
+                }
                 self.take_overs.push_back(TakeOver {
                     generation: received.generation,
                     commits,
@@ -312,8 +357,9 @@ impl Actor {
             self.deaths.insert(generation, death);
             return self.judge_take_overs().await;
         }
-        // A checkpoint: a run that is under way ends with a new one anyway.
-        if self.run.is_none() {
+        // A checkpoint. A run that is under way ends with a new one; but it may have been just that one.
+        self.checkpoint_lost = self.run.is_some();
+        if !self.checkpoint_lost {
             self.tell(&ToSession::RenewCheckpoint).await;
         }
         Ok(())
@@ -347,17 +393,39 @@ impl Actor {
                 cause_text(death)
             )));
         }
-        let unbegun = self
-            .run
-            .as_ref()
-            .and_then(|run| Some((run.id, run.request.clone()?)));
-        if let Some((run, request)) = unbegun {
+        if let Some((run, request)) = self.run_to_send_again(death) {
             self.tell(&ToSession::Run { run, request }).await;
         } else {
-            let failure = failure(death, &self.limits);
+            let mut failure = failure(death, &self.limits);
+            if self.run.as_ref().is_some_and(|run| run.overdue) {
+                failure = wall_failure(&self.limits);
+            }
             self.settle(RunUpdate::RolledBack(failure)).await;
         }
         Ok(())
+    }
+
+    /// A run that the dead process had not begun, if it can't be what killed it: somebody else did.
+    fn run_to_send_again(&mut self, death: &Death) -> Option<(u64, RunRequest)> {
+        let run = self.run.as_mut()?;
+        let killed = death.cause == DeathCause::Signaled(libc::SIGKILL);
+        if !killed || run.overdue || run.sent >= MAX_SENDS {
+            return None;
+        }
+        run.sent += 1;
+        Some((run.id, run.request.clone()?))
+    }
+
+    /// Has a run killed that should have been dead by itself.
+    fn end_overdue(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.overdue = true;
+            self.zygote.interrupt(self.number, self.generation);
+        }
+    }
+
+    fn wall_limit(&self) -> Duration {
+        Duration::from_millis(self.limits.wall_ms)
     }
 
     async fn start_run(&mut self, request: RunRequest, updates: mpsc::Sender<RunUpdate>) {
@@ -377,6 +445,9 @@ impl Actor {
             updates,
             request: Some(request.clone()),
             has_ended: false,
+            sent: 1,
+            overdue_at: Instant::now() + self.wall_limit() + OVERDUE_AFTER,
+            overdue: false,
             announced: false,
             call: None,
         });
@@ -404,8 +475,12 @@ impl Actor {
             if announce {
                 let (go_on, recorded) = oneshot::channel();
                 let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
-                // If the recorder failed, the run ends without an answer.
                 if recorded.await.is_err() {
+                    let reply = Err(HostError {
+                        code: None,
+                        message: "the execution can't be recorded, and so it may do nothing".into(),
+                    });
+                    let _ = replies.send((generation, reply));
                     return;
                 }
             }
@@ -430,11 +505,14 @@ impl Actor {
     async fn settle(&mut self, update: RunUpdate) {
         self.update(update).await;
         self.run = None;
+        if std::mem::take(&mut self.checkpoint_lost) {
+            self.tell(&ToSession::RenewCheckpoint).await;
+        }
     }
 
     /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so.
     async fn tell(&self, message: &ToSession) {
-        if let Err(error) = self.socket.send(self.generation, message, None).await {
+        if let Err(error) = self.sender.send(self.generation, message, None).await {
             tracing::debug!(session = self.number, %error, "a session process can't be told");
         }
     }

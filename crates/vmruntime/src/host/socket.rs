@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -20,22 +21,28 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM_BYTES]);
 }
 
-/// A `SOCK_SEQPACKET` socket in the async world.
+/// The half of a `SOCK_SEQPACKET` socket that receives. The two halves don't wait for each other.
 #[derive(Debug)]
-pub(super) struct Socket {
-    fd: AsyncFd<OwnedFd>,
+pub(crate) struct Receiver {
+    fd: Arc<AsyncFd<OwnedFd>>,
     assembler: Assembler,
+}
+
+/// The half that sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    fd: Arc<AsyncFd<OwnedFd>>,
 }
 
 /// A message, and which generation sent it.
 #[derive(Debug)]
-pub(super) struct Received<T> {
-    pub(super) generation: u32,
-    pub(super) message: T,
+pub(crate) struct Received<T> {
+    pub(crate) generation: u32,
+    pub(crate) message: T,
 }
 
 /// A connected pair: ours, which never blocks, and the other side's, which does.
-pub(super) fn pair(max_bytes: u32) -> io::Result<(Socket, OwnedFd)> {
+pub(crate) fn pair(max_bytes: u32) -> io::Result<(Sender, Receiver, OwnedFd)> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
         SockType::SeqPacket,
@@ -47,20 +54,20 @@ pub(super) fn pair(max_bytes: u32) -> io::Result<(Socket, OwnedFd)> {
         nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
     )?;
     // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never handed out.
-    let fd = unsafe { AsyncFd::register(ours)? };
-    let socket = Socket {
-        fd,
+    let fd = Arc::new(unsafe { AsyncFd::register(ours)? });
+    let receiver = Receiver {
+        fd: Arc::clone(&fd),
         assembler: Assembler::new(max_bytes),
     };
-    Ok((socket, theirs))
+    Ok((Sender { fd }, receiver, theirs))
 }
 
-impl Socket {
+impl Receiver {
     /// Waits for a message; nothing when the other side is gone. Loses nothing when dropped before it is ready.
     ///
     /// # Errors
     /// When what came makes no sense.
-    pub(super) async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<Received<T>>> {
+    pub(crate) async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<Received<T>>> {
         loop {
             let assembler = &mut self.assembler;
             let pushed = self
@@ -87,12 +94,14 @@ impl Socket {
             }
         }
     }
+}
 
+impl Sender {
     /// Sends a message to a generation, with a descriptor if there is one; waits while the other side is slow.
     ///
     /// # Errors
     /// When the other side is gone.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         generation: u32,
         message: &impl Serialize,

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::process::{Child, Command};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::WorkerCommand;
 use super::death::exit_text;
-use super::socket::{self, Socket};
+use super::socket::{self, Receiver, Sender};
 use crate::protocol::{CONTROL_FD, Death, FromZygote, MAX_CONTROL_BYTES, ToZygote};
 
 /// The stack of worker processes, in bytes: room for [`MAX_CALL_DEPTH`](crate::engine) levels of native recursion. Only
@@ -37,10 +38,8 @@ pub(super) enum News {
     ZygoteGone(String),
 }
 
-enum Order {
-    Tell(ToZygote, Option<OwnedFd>),
-    Stop,
-}
+/// A message for the zygote, with a descriptor that goes along.
+type Order = (ToZygote, Option<OwnedFd>);
 
 type Families = Mutex<HashMap<u64, mpsc::UnboundedSender<News>>>;
 
@@ -50,16 +49,8 @@ pub(super) struct Zygote {
     orders: mpsc::UnboundedSender<Order>,
     next_session: AtomicU64,
     families: Arc<Families>,
+    stop: Arc<Notify>,
     gone: watch::Receiver<bool>,
-}
-
-impl std::fmt::Debug for Order {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tell(message, _) => message.fmt(f),
-            Self::Stop => f.write_str("Stop"),
-        }
-    }
 }
 
 impl Zygote {
@@ -68,11 +59,11 @@ impl Zygote {
     /// # Errors
     /// When the program can't be started, ends, or does not speak the protocol.
     pub(super) async fn start(command: &WorkerCommand, engine: &str) -> io::Result<Self> {
-        let (mut socket, theirs) = socket::pair(MAX_CONTROL_BYTES)?;
+        let (sender, mut receiver, theirs) = socket::pair(MAX_CONTROL_BYTES)?;
         let mut child = spawn(command, engine, &theirs)?;
         drop(theirs);
-        match tokio::time::timeout(PATIENCE, socket.receive::<FromZygote>()).await {
-            Ok(Ok(Some(received))) => check_hello(&received.message)?,
+        match tokio::time::timeout(PATIENCE, receiver.receive::<FromZygote>()).await {
+            Ok(Ok(Some(greeting))) => check_hello(&greeting.message)?,
             Ok(Ok(None)) => {
                 let status = child.wait().await?;
                 return Err(io::Error::other(format!(
@@ -88,10 +79,12 @@ impl Zygote {
         let (orders, received_orders) = mpsc::unbounded_channel();
         let (set_gone, gone) = watch::channel(false);
         let families: Arc<Families> = Arc::default();
+        let stop = Arc::new(Notify::new());
         let actor = Actor {
-            socket,
+            receiver,
             child,
-            orders: received_orders,
+            writer: tokio::spawn(write(sender, received_orders)),
+            stop: Arc::clone(&stop),
             families: Arc::clone(&families),
         };
         tokio::spawn(async move {
@@ -103,6 +96,7 @@ impl Zygote {
             orders,
             next_session: AtomicU64::new(1),
             families,
+            stop,
             gone,
         })
     }
@@ -121,7 +115,7 @@ impl Zygote {
         let session = self.next_session.fetch_add(1, Ordering::Relaxed);
         let (sender, news) = mpsc::unbounded_channel();
         lock(&self.families).insert(session, sender.clone());
-        let order = Order::Tell(ToZygote::Open { session, tag }, Some(socket));
+        let order = (ToZygote::Open { session, tag }, Some(socket));
         if self.orders.send(order).is_err() {
             let _ = sender.send(News::ZygoteGone("it ended just now".into()));
         }
@@ -131,14 +125,21 @@ impl Zygote {
     /// Kills every process of a session.
     pub(super) fn close(&self, session: u64) {
         // If the zygote is gone, so are its sessions.
-        let _ = self
-            .orders
-            .send(Order::Tell(ToZygote::Close { session }, None));
+        let _ = self.orders.send((ToZygote::Close { session }, None));
+    }
+
+    /// Kills the session process of a generation; its checkpoint takes over.
+    pub(super) fn interrupt(&self, session: u64, generation: u32) {
+        let order = ToZygote::Interrupt {
+            session,
+            generation,
+        };
+        let _ = self.orders.send((order, None));
     }
 
     /// Ends the zygote and all its sessions, and waits until they are gone.
     pub(super) async fn stop(&self) {
-        let _ = self.orders.send(Order::Stop);
+        self.stop.notify_one();
         let mut gone = self.gone.clone();
         let _ = gone.wait_for(|gone| *gone).await;
     }
@@ -198,10 +199,23 @@ fn spawn(command: &WorkerCommand, engine: &str, channel: &OwnedFd) -> io::Result
     process.spawn()
 }
 
+/// Hands orders to the zygote, however slow it is, until it is gone. It is a task of its own, because a zygote that waits
+/// for its reports to be read takes no orders.
+async fn write(sender: Sender, mut orders: mpsc::UnboundedReceiver<Order>) {
+    while let Some((message, fd)) = orders.recv().await {
+        let fd = fd.as_ref().map(AsRawFd::as_raw_fd);
+        if let Err(error) = sender.send(0, &message, fd).await {
+            tracing::debug!(%error, "a zygote takes no orders");
+            return;
+        }
+    }
+}
+
 struct Actor {
-    socket: Socket,
+    receiver: Receiver,
     child: Child,
-    orders: mpsc::UnboundedReceiver<Order>,
+    writer: JoinHandle<()>,
+    stop: Arc<Notify>,
     families: Arc<Families>,
 }
 
@@ -209,20 +223,12 @@ impl Actor {
     async fn run(mut self) {
         let reason = loop {
             tokio::select! {
-                received = self.socket.receive::<FromZygote>() => match received {
+                received = self.receiver.receive::<FromZygote>() => match received {
                     Ok(Some(received)) => self.dispatch(received.message),
                     Ok(None) => break None,
                     Err(error) => break Some(error.to_string()),
                 },
-                order = self.orders.recv() => match order {
-                    Some(Order::Tell(message, fd)) => {
-                        let fd = fd.as_ref().map(AsRawFd::as_raw_fd);
-                        if let Err(error) = self.socket.send(0, &message, fd).await {
-                            break Some(error.to_string());
-                        }
-                    }
-                    Some(Order::Stop) | None => break Some("the daemon stops".into()),
-                },
+                () = self.stop.notified() => break Some("the daemon stops".into()),
             }
         };
         self.end(reason).await;
@@ -249,13 +255,16 @@ impl Actor {
     /// Hangs up, which ends the zygote and its sessions, and waits for that.
     async fn end(self, reason: Option<String>) {
         let Self {
-            socket,
+            receiver,
             mut child,
-            mut orders,
+            writer,
             families,
+            ..
         } = self;
-        orders.close();
-        drop(socket);
+        writer.abort();
+        // What the aborted task holds is dropped with it.
+        let _ = writer.await;
+        drop(receiver);
         let status = match tokio::time::timeout(PATIENCE, child.wait()).await {
             Ok(Ok(status)) => exit_text(status),
             Ok(Err(error)) => error.to_string(),

@@ -13,6 +13,13 @@ pub(crate) enum ToZygote {
         /// What its processes show as part of their name, at most 8 bytes.
         tag: String,
     },
+    /// Kill the session process of a generation: its checkpoint takes over.
+    Interrupt {
+        /// The session's number.
+        session: u64,
+        /// The generation. If it is dead already, nothing happens.
+        generation: u32,
+    },
     /// Kill every process of the session.
     Close {
         /// The session's number.

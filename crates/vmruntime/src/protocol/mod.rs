@@ -23,8 +23,9 @@ pub(crate) const VERSION: u8 = 1;
 /// The file descriptor on which a zygote finds its channel to the daemon.
 pub(crate) const CONTROL_FD: i32 = 3;
 
-/// The largest message to a session process: a script of 16 MiB can grow sixfold as JSON text.
-pub(crate) const MAX_TO_SESSION_BYTES: u32 = 100 * 1024 * 1024;
+/// The largest message to a session process: a script of 16 MiB with arguments of
+/// 8 MiB, which can grow sixfold as JSON text.
+pub(crate) const MAX_TO_SESSION_BYTES: u32 = 256 * 1024 * 1024;
 
 /// The largest message from a session process: a file or a result set on its way to a host module.
 pub(crate) const MAX_FROM_SESSION_BYTES: u32 = 64 * 1024 * 1024;

@@ -11,6 +11,7 @@ use super::exit;
 static COUNTING: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+static BASE: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Passes through to the system's allocator, and counts in workers.
@@ -32,6 +33,7 @@ pub(super) fn start_counting() {
 /// Lets the heap grow by at most this many bytes from what it is now.
 pub(super) fn limit_growth(bytes: usize) {
     let live = LIVE.load(Relaxed);
+    BASE.store(live, Relaxed);
     LIMIT.store(live.saturating_add(bytes), Relaxed);
 }
 
@@ -40,9 +42,14 @@ pub(super) fn live_bytes() -> usize {
     LIVE.load(Relaxed)
 }
 
-/// The highest number of live bytes so far.
+/// Starts to watch for the highest number of live bytes.
+pub(super) fn start_peak() {
+    PEAK.store(LIVE.load(Relaxed), Relaxed);
+}
+
+/// The highest number of live bytes since [`start_peak`], above what was live when the limit was set: the session's own.
 pub(super) fn peak_bytes() -> usize {
-    PEAK.load(Relaxed)
+    PEAK.load(Relaxed).saturating_sub(BASE.load(Relaxed))
 }
 
 fn grow(bytes: usize) {

@@ -10,11 +10,18 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use nix::unistd::{Pid, pipe};
 
 use super::exit;
 use super::process::{self, Kinship, Side};
+
+/// How often a fork that was refused is tried again.
+const ATTEMPTS: u32 = 100;
+
+/// How long to wait before it is.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 
 /// The session process's hold on its checkpoint.
 #[derive(Debug)]
@@ -34,22 +41,19 @@ pub(super) enum Made {
 /// Forks a checkpoint and dismisses the one before. `zygote` is the parent of all processes of the session, `name` what
 /// the checkpoint is called.
 ///
-/// # Errors
-/// When the system has no process or memory left. The session process must end then: the one before is asleep still, and
-/// takes over.
-pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str) -> io::Result<Made> {
-    let (wake, hold) = pipe()?;
-    match process::fork(Kinship::Sibling)? {
-        Side::Parent(_) => {
-            drop(wake);
+/// When the system has no process or memory left, it is asked again for some seconds; then this process ends, and the
+/// checkpoint before, which is asleep still, takes over.
+pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str) -> Made {
+    match attempt() {
+        Ok((Side::Parent(_), _, hold)) => {
             if let Some(previous) = previous {
                 previous.dismiss();
             }
-            Ok(Made::Session(Checkpoint {
+            Made::Session(Checkpoint {
                 hold: File::from(hold),
-            }))
+            })
         }
-        Side::Child => {
+        Ok((Side::Child, wake, hold)) => {
             drop(hold);
             if process::die_with_parent(zygote).is_err() {
                 exit::now(exit::DONE);
@@ -59,7 +63,26 @@ pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str) -> io:
                 previous.dismiss();
             }
             sleep(wake);
-            Ok(Made::Woken)
+            Made::Woken
+        }
+        // The hold on the one before is still in scope: it wakes up when this process is dead, and not earlier.
+        Err(error) => exit::noting(exit::CHECKPOINT, &error.to_string()),
+    }
+}
+
+/// A fork with a pipe between the two.
+fn attempt() -> io::Result<(Side, OwnedFd, OwnedFd)> {
+    let mut left = ATTEMPTS;
+    loop {
+        let made = pipe()
+            .map_err(io::Error::from)
+            .and_then(|(wake, hold)| Ok((process::fork(Kinship::Sibling)?, wake, hold)));
+        match made {
+            Err(_) if left > 0 => {
+                left -= 1;
+                std::thread::sleep(BETWEEN_ATTEMPTS);
+            }
+            other => return other,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::panic;
 
+use nix::sys::signal::{SigHandler, SigSet, Signal};
+
 use super::exit;
 
 /// The size of the stack that the handler runs on, in bytes: it calls nothing deep.
@@ -20,9 +22,24 @@ pub(super) fn install() -> io::Result<()> {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let text = info.payload_as_str().unwrap_or("no message");
+        // In the zygote, which has no page for a note, this is the daemon's log; in a session process it leads nowhere.
+        eprintln!("vm-system worker: {text} ({place})");
         exit::noting(exit::PANIC, &format!("{text} ({place})"));
     }));
+    default_signals()?;
     handle_segfaults()
+}
+
+/// The time limits and the news of deaths come as signals: whoever started the daemon may have ignored or blocked them.
+fn default_signals() -> io::Result<()> {
+    let mut all = SigSet::empty();
+    for signal in [Signal::SIGALRM, Signal::SIGPROF, Signal::SIGCHLD] {
+        all.add(signal);
+        // SAFETY: the default action runs no code of ours.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl)? };
+    }
+    all.thread_unblock()?;
+    Ok(())
 }
 
 fn handle_segfaults() -> io::Result<()> {

@@ -10,6 +10,9 @@ use super::exit;
 use crate::engine::HostLink;
 use crate::protocol::{FromSession, HostCall, HostError, HostReply, ToSession};
 
+/// The most that the arguments of one call may be, in bytes of JSON: well below what a message may be.
+const MAX_ARGS_BYTES: usize = 32 * 1024 * 1024;
+
 /// The engine's link to the daemon. It is made with the engine, in the zygote, and attached in a session process.
 #[derive(Default)]
 pub(super) struct Link {
@@ -79,6 +82,12 @@ impl HostLink for Link {
 
     fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply {
         self.host_calls.set(self.host_calls.get() + 1);
+        if args.get().len() > MAX_ARGS_BYTES {
+            return Err(HostError {
+                code: Some("ERR_OUT_OF_RANGE".into()),
+                message: format!("the arguments are larger than {MAX_ARGS_BYTES} bytes"),
+            });
+        }
         self.send(&FromSession::HostCall(HostCall {
             module: module.to_owned(),
             function: function.to_owned(),

@@ -79,6 +79,13 @@ impl SharedPage {
         OWN_SLOT.store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
     }
 
+    /// The process that says that it is the session process of a generation.
+    pub(crate) fn pid_of(&self, generation: u32) -> Option<u32> {
+        let slot = self.slot(generation);
+        let pid = slot.pid.load(Ordering::Relaxed);
+        (slot.generation.load(Ordering::Acquire) == generation && pid != 0).then_some(pid)
+    }
+
     /// The generation that a process was the session process of, with its note.
     pub(crate) fn generation_of(&self, pid: u32) -> Option<(u32, Option<String>)> {
         let slot = self

@@ -104,6 +104,7 @@ impl Session {
 
     fn run(&mut self, run: u64, request: &RunRequest) {
         self.send(&FromSession::Started { run });
+        allocator::start_peak();
         self.link.begin(self.limits);
         let cpu_before = limits::cpu_time_us();
         if let Err(error) = limits::start_clocks(&self.limits) {
@@ -147,20 +148,16 @@ impl Session {
         loop {
             let name = format!("vms-c-{}", self.tag);
             match checkpoint::make(self.checkpoint.take(), self.zygote, &name) {
-                Ok(Made::Session(checkpoint)) => {
+                Made::Session(checkpoint) => {
                     self.checkpoint = Some(checkpoint);
                     break;
                 }
-                Ok(Made::Woken) => {
+                Made::Woken => {
                     self.enter_next_generation();
                     news = FromSession::TookOver {
                         commits: self.commits,
                     };
                 }
-                Err(error) => exit::noting(
-                    exit::CHECKPOINT,
-                    &format!("no checkpoint could be made: {error}"),
-                ),
             }
         }
         self.send(&news);

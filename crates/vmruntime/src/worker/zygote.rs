@@ -109,7 +109,18 @@ impl Zygote {
                 session,
                 reason: "its socket did not come along".into(),
             })?,
-            (ToZygote::Close { session }, _) => self.close(session),
+            (
+                ToZygote::Interrupt {
+                    session,
+                    generation,
+                },
+                _,
+            ) => self.interrupt(session, generation),
+            (ToZygote::Close { session }, _) => {
+                if let Some((first, _)) = self.family(session) {
+                    kill_family(first);
+                }
+            }
         }
         Ok(true)
     }
@@ -139,13 +150,25 @@ impl Zygote {
         }
     }
 
-    fn close(&self, session: u64) {
-        let group = self
-            .families
+    fn family(&self, session: u64) -> Option<(Pid, &Family)> {
+        self.families
             .iter()
-            .find(|(_, family)| family.session == session);
-        if let Some((first, _)) = group {
-            kill_family(*first);
+            .find(|(_, family)| family.session == session)
+            .map(|(first, family)| (*first, family))
+    }
+
+    fn interrupt(&self, session: u64, generation: u32) {
+        let Some((first, family)) = self.family(session) else {
+            return;
+        };
+        let Some(pid) = family.page.pid_of(generation) else {
+            return;
+        };
+        let pid = Pid::from_raw(pid.cast_signed());
+        // The number comes from the session: it is believed only if the kernel says that it is one of its processes,
+        // and nobody is reaped between this question and the kill.
+        if getpgid(Some(pid)) == Ok(first) {
+            let _ = kill(pid, Signal::SIGKILL);
         }
     }
 
