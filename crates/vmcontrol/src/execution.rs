@@ -221,7 +221,15 @@ pub(crate) async fn run_recorded(
         Recorder::start(inner.store.clone(), inner.listener.clone(), run.execution).await?;
     recorder.record(EventType::InputEcho, payload(&json!({"text": run.echo})));
     let mut updates = runtime.run(run.request);
-    let end = follow(&mut recorder, &mut updates, live).await?;
+    let end = match follow(&mut recorder, &mut updates, live).await {
+        Ok(end) => end,
+        Err(error) => {
+            // The script goes on: nobody else gets the session before it has ended.
+            run_out(&mut updates).await;
+            recorder.end_later();
+            return Err(unrecorded(error));
+        }
+    };
     let execution = recorder.execution().clone();
     match end {
         Some(Failure {
@@ -233,6 +241,29 @@ pub(crate) async fn run_recorded(
             message,
         }),
         _ => Ok(execution),
+    }
+}
+
+/// Waits for the end of a run that can't be recorded. It may do nothing to the world any more.
+async fn run_out(updates: &mut mpsc::Receiver<RunUpdate>) {
+    while let Some(update) = updates.recv().await {
+        match update {
+            RunUpdate::Event(_) | RunUpdate::Ended(_) => {}
+            RunUpdate::BeforeHostCall(go_on) => drop(go_on),
+            RunUpdate::Committed | RunUpdate::RolledBack(_) | RunUpdate::SessionLost(_) => return,
+        }
+    }
+}
+
+/// A retry is not what helps here: the session may hold what the script did.
+fn unrecorded(error: Error) -> Error {
+    match error {
+        Error::Unavailable { message } => Error::Unavailable {
+            message: format!(
+                "the execution ran, but could not be recorded: {message}; look at the session's state before you run it again"
+            ),
+        },
+        other => other,
     }
 }
 

@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
 use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
 
-use crate::runtime::Usage;
+use crate::runtime::{FailureCode, Usage};
 use crate::store::{self, ExecutionEnd, Pending, Store, StoreError};
 
 /// How long an event may wait for others before it goes to the store.
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
+
+/// How long to wait before a record that could not be written is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
 
 /// How many events make a full batch.
 const FULL_BATCH_EVENTS: usize = 512;
@@ -163,6 +167,43 @@ impl Recorder {
             })
             .await?;
         self.settle_writes().await
+    }
+
+    /// Ends a record that could not be written, as soon as the store takes it again: nothing stays `running`.
+    pub(crate) fn end_later(self) {
+        let Self {
+            store,
+            mut execution,
+            ..
+        } = self;
+        let error = payload(&json!({
+            "code": FailureCode::RuntimeCrashed,
+            "message": "the execution ran, but the store failed before its end was recorded",
+            "rolled_back": false,
+        }));
+        execution.status = ExecutionStatus::Running;
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(RETRY_EVERY).await;
+                let (record, error) = (execution.clone(), error.clone());
+                let ended = store
+                    .write(move |connection| {
+                        if store::execution::get(connection, record.id)?.is_none() {
+                            store::execution::insert(connection, &record)?;
+                        }
+                        store::execution::settle_one(
+                            connection,
+                            record.id,
+                            Timestamp::now(),
+                            &error,
+                        )
+                    })
+                    .await;
+                if matches!(ended, Ok(()) | Err(StoreError::Closed)) {
+                    return;
+                }
+            }
+        });
     }
 
     /// Every earlier write has to have succeeded, too.

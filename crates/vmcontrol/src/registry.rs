@@ -25,6 +25,8 @@ struct State {
     ready: bool,
     /// Why the session is being closed, once it is.
     closing: Option<String>,
+    /// Why the session's processes are gone, once they are.
+    dead: Option<String>,
 }
 
 /// The right to run in a session; others are told that it is busy.
@@ -52,8 +54,25 @@ impl LiveSession {
         self.runtime.get()
     }
 
-    pub(crate) fn set_ready(&self) {
-        self.lock().ready = true;
+    /// Lets executions in.
+    ///
+    /// # Errors
+    /// The reason, when the session has died already.
+    pub(crate) fn set_ready(&self) -> Result<(), String> {
+        let mut state = self.lock();
+        if let Some(reason) = &state.dead {
+            return Err(reason.clone());
+        }
+        state.ready = true;
+        Ok(())
+    }
+
+    /// Notes that the session's processes are gone; says whether that is news to somebody: whoever starts or closes the
+    /// session deals with it anyway.
+    pub(crate) fn set_dead(&self, reason: &str) -> bool {
+        let mut state = self.lock();
+        state.dead = Some(reason.to_owned());
+        state.ready && state.closing.is_none()
     }
 
     /// Where the session is in its life, as its record says or soon will.
@@ -62,6 +81,7 @@ impl LiveSession {
             State {
                 closing: Some(_), ..
             } => SessionStatus::Closed,
+            State { dead: Some(_), .. } => SessionStatus::Crashed,
             State { ready: true, .. } => SessionStatus::Ready,
             State { .. } => SessionStatus::Starting,
         }

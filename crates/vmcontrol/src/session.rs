@@ -76,22 +76,31 @@ impl Control {
     /// # Errors
     /// [`Error::SessionNotFound`].
     pub async fn close_session(&self, id: Uuid) -> Result<Session> {
-        if let Some(live) = self.inner().registry.get(id) {
+        let control = self.clone();
+        // A task of its own, so that a caller who hangs up does not leave a session half closed.
+        let closed = tokio::spawn(async move { control.close(id).await });
+        closed
+            .await
+            .unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
+    }
+
+    async fn close(&self, id: Uuid) -> Result<Session> {
+        let live = self.inner().registry.get(id);
+        if let Some(live) = &live {
             live.set_closing("the session was closed");
             if let Some(runtime) = live.runtime() {
                 runtime.close().await;
             }
             // Whatever ran has settled its record once the session can be taken.
-            let _taken = live.take().await;
-            self.end_session(id, SessionStatus::Closed, None).await?;
-            self.inner().registry.remove(id);
-            return self.get_session(id).await;
-        }
-        let session = self.get_session(id).await?;
-        if session.status == SessionStatus::Closed {
-            return Ok(session);
+            drop(live.take().await);
+        } else {
+            let session = self.get_session(id).await?;
+            if session.status == SessionStatus::Closed {
+                return Ok(session);
+            }
         }
         self.end_session(id, SessionStatus::Closed, None).await?;
+        self.inner().registry.remove(id);
         self.get_session(id).await
     }
 
@@ -118,25 +127,49 @@ impl Control {
         let live = Arc::new(LiveSession::new(session.id, policy, worktree));
         let taken = live.take().await;
         self.inner().registry.insert(Arc::clone(&live));
-        let row = session.clone();
-        let inserted = self
-            .store()
-            .write_soon(move |connection| store::session::insert(connection, &row))
-            .await?;
-        let started = self.start(&live, engine).await;
-        let stored = match &started {
-            Ok(()) => self.set_ready(&live).await,
-            Err(error) => self.set_failed(&live, error).await,
-        };
+        let started = self.insert_and_start(&live, session.clone(), engine).await;
+        if let Err(error) = started {
+            let failed = self.set_failed(&live, &error).await;
+            drop(taken);
+            return Err(failed.err().unwrap_or(error));
+        }
         drop(taken);
-        inserted.wait().await?;
-        stored?;
-        started?;
-        ready_or_closed(&live, session)
+        Ok(Session {
+            status: SessionStatus::Ready,
+            ..session
+        })
     }
 
-    /// Brings a session to life and runs what comes before its first execution.
-    async fn start(&self, live: &Arc<LiveSession>, engine: String) -> Result<()> {
+    async fn insert_and_start(
+        &self,
+        live: &Arc<LiveSession>,
+        session: Session,
+        engine: String,
+    ) -> Result<()> {
+        let inserted = self
+            .store()
+            .write_soon(move |connection| store::session::insert(connection, &session))
+            .await?;
+        self.open_live(live, engine).await?;
+        let policy = &live.policy;
+        if policy.libraries.is_empty() && policy.startup_files.is_empty() {
+            // One sync is enough for both records.
+            self.store_ready(live.id).await?;
+            inserted.wait().await?;
+        } else {
+            inserted.wait().await?;
+            self.run_startup(live).await?;
+            self.store_ready(live.id).await?;
+        }
+        if let Some(reason) = live.closing() {
+            return Err(Error::Unavailable { message: reason });
+        }
+        live.set_ready()
+            .map_err(|message| Error::Unavailable { message })
+    }
+
+    /// Brings a session to life.
+    async fn open_live(&self, live: &Arc<LiveSession>, engine: String) -> Result<()> {
         let spec = SessionSpec {
             id: live.id,
             engine,
@@ -153,11 +186,15 @@ impl Control {
             })?;
         live.set_runtime(Arc::clone(&opened.session));
         self.watch(Arc::clone(live), opened.ended);
-        if let Some(reason) = live.closing() {
+        match live.closing() {
             // Whoever closes it may have come too early to see the runtime.
-            opened.session.close().await;
-            return Err(Error::Unavailable { message: reason });
+            Some(reason) => Err(Error::Unavailable { message: reason }),
+            None => Ok(()),
         }
+    }
+
+    /// Runs what comes before the first execution.
+    async fn run_startup(&self, live: &Arc<LiveSession>) -> Result<()> {
         for name in &live.policy.libraries {
             self.load_library(live, name).await?;
         }
@@ -175,17 +212,17 @@ impl Control {
                 |_| "the session's supervisor is gone".to_owned(),
                 |end| end.reason,
             );
-            if live.closing().is_some() || live.status() == SessionStatus::Starting {
+            if !live.set_dead(&reason) {
                 return;
             }
             tracing::warn!(session_id = %live.id, reason, "a session crashed");
-            control.inner().registry.remove(live.id);
             let stored = control
                 .end_session(live.id, SessionStatus::Crashed, Some(reason))
                 .await;
             if let Err(error) = stored {
                 tracing::error!(session_id = %live.id, %error, "a crashed session could not be marked");
             }
+            control.inner().registry.remove(live.id);
         });
     }
 
@@ -240,28 +277,36 @@ impl Control {
         Err(failed(Some(execution.id), message))
     }
 
-    async fn set_ready(&self, live: &Arc<LiveSession>) -> Result<()> {
-        let id = live.id;
+    async fn store_ready(&self, id: Uuid) -> std::result::Result<(), StoreError> {
         self.store()
             .write(move |connection| store::session::set_ready(connection, id))
-            .await?;
-        live.set_ready();
-        Ok(())
+            .await
     }
 
-    /// Ends a session that could not be started.
+    /// Ends a session that could not be started. The error is for the caller, in place of the first one.
     async fn set_failed(&self, live: &Arc<LiveSession>, error: &Error) -> Result<()> {
         let closing = live.closing();
         live.set_closing("its start failed");
         if let Some(runtime) = live.runtime() {
             runtime.close().await;
         }
-        self.inner().registry.remove(live.id);
-        let (status, reason) = match closing {
-            Some(reason) => (SessionStatus::Closed, reason),
+        let (status, reason) = match &closing {
+            Some(reason) => (SessionStatus::Closed, reason.clone()),
             None => (SessionStatus::Crashed, error.to_string()),
         };
-        Ok(self.end_session(live.id, status, Some(reason)).await?)
+        let stored = self.end_session(live.id, status, Some(reason)).await;
+        self.inner().registry.remove(live.id);
+        if closing.is_some() {
+            return Err(Error::SessionNotReady {
+                session_id: live.id,
+                status: SessionStatus::Closed,
+            });
+        }
+        if let Err(error) = stored {
+            // The caller hears of the first error; the next start settles the record.
+            tracing::error!(session_id = %live.id, %error, "a failed session could not be marked");
+        }
+        Ok(())
     }
 
     async fn end_session(
@@ -275,20 +320,6 @@ impl Control {
                 store::session::end(connection, id, status, Timestamp::now(), reason.as_deref())
             })
             .await
-    }
-}
-
-/// The answer to a creation: somebody may have closed the session meanwhile.
-fn ready_or_closed(live: &LiveSession, session: Session) -> Result<Session> {
-    match live.status() {
-        SessionStatus::Ready => Ok(Session {
-            status: SessionStatus::Ready,
-            ..session
-        }),
-        status => Err(Error::SessionNotReady {
-            session_id: live.id,
-            status,
-        }),
     }
 }
 

@@ -67,7 +67,8 @@ impl From<rusqlite::Error> for StoreError {
                 | ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly,
+                | ErrorCode::ReadOnly
+                | ErrorCode::OutOfMemory,
             ) => Self::Unreachable(error.to_string()),
             _ => Self::Sql(error),
         }

@@ -1,6 +1,8 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
-use vmapi_types::{Event, Execution, ExecutionKind, ExecutionStatus, Metrics, RawJson, Timestamp};
+use vmapi_types::{
+    Event, EventType, Execution, ExecutionKind, ExecutionStatus, Metrics, RawJson, Timestamp,
+};
 
 use super::session::{optional_json, raw_json};
 use super::template::{corrupt, parse_id};
@@ -61,37 +63,47 @@ pub(crate) fn settle(
     now: Timestamp,
     error: &RawJson,
 ) -> Result<usize, StoreError> {
-    let running: Vec<(String, u64)> = connection
-        .prepare(
-            "SELECT id, (SELECT coalesce(max(seq), 0) FROM event WHERE execution_n = n) FROM execution
-             WHERE status = 'running'",
-        )?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let running: Vec<String> = connection
+        .prepare("SELECT id FROM execution WHERE status = 'running'")?
+        .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    for (id, last_seq) in &running {
-        let execution_id = parse_id("execution.id", id)?;
-        let last = Event {
-            execution_id,
-            seq: last_seq + 1,
-            ts: now,
-            kind: vmapi_types::EventType::Exception,
-            payload: error.clone(),
-        };
-        event::append(connection, execution_id, &[last])?;
-        let metrics = Metrics {
-            events: last_seq + 1,
-            ..Metrics::default()
-        };
-        let ended = ExecutionEnd {
-            status: ExecutionStatus::Error,
-            ended_at: now,
-            result: None,
-            error: Some(error.clone()),
-            metrics,
-        };
-        end(connection, execution_id, &ended)?;
+    for id in &running {
+        settle_one(connection, parse_id("execution.id", id)?, now, error)?;
     }
     Ok(running.len())
+}
+
+/// Ends an execution that nobody follows any more, as an error with a last event.
+pub(crate) fn settle_one(
+    connection: &Connection,
+    id: Uuid,
+    now: Timestamp,
+    error: &RawJson,
+) -> Result<(), StoreError> {
+    let last_seq: u64 = connection
+        .prepare_cached(
+            "SELECT coalesce(max(seq), 0) FROM event JOIN execution ON n = execution_n WHERE id = ?",
+        )?
+        .query_row([id.to_string()], |row| row.get(0))?;
+    let last = Event {
+        execution_id: id,
+        seq: last_seq + 1,
+        ts: now,
+        kind: EventType::Exception,
+        payload: error.clone(),
+    };
+    event::append(connection, id, &[last])?;
+    let ended = ExecutionEnd {
+        status: ExecutionStatus::Error,
+        ended_at: now,
+        result: None,
+        error: Some(error.clone()),
+        metrics: Metrics {
+            events: last_seq + 1,
+            ..Metrics::default()
+        },
+    };
+    end(connection, id, &ended)
 }
 
 pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Execution>, StoreError> {

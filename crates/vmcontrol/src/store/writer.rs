@@ -109,6 +109,18 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// The lock on the database must not go before its connection.
+    fn drop(&mut self) {
+        drop(take(&self.queue));
+        if let Some(thread) = take(&self.thread)
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer thread panicked");
+        }
+    }
+}
+
 fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

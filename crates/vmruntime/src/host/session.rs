@@ -35,6 +35,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// clock does not reach it.
 const OVERDUE_AFTER: Duration = Duration::from_millis(250);
 
+/// How much longer the commit of a run may take.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How often a run is handed to a session process before it is given up.
 const MAX_SENDS: u32 = 3;
 
@@ -178,8 +181,13 @@ impl Drop for ActiveRun {
 /// Waits until a run should have been ended by the kernel long ago.
 async fn overdue(run: Option<&ActiveRun>) {
     match run {
-        Some(run) if !run.has_ended && !run.overdue => {
-            tokio::time::sleep_until(run.overdue_at.into()).await;
+        Some(run) if !run.overdue => {
+            let commit = if run.has_ended {
+                COMMIT_TIMEOUT
+            } else {
+                Duration::ZERO
+            };
+            tokio::time::sleep_until((run.overdue_at + commit).into()).await;
         }
         _ => std::future::pending().await,
     }
