@@ -18,6 +18,7 @@ mod curl;
 mod databases;
 mod deaths;
 mod hostile;
+mod isolation;
 mod jobs;
 mod lifecycle;
 mod limits;

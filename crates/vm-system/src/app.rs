@@ -28,22 +28,22 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     let mut output = Output::stdout(global.output);
     let connect = || Client::new(&global.server_url);
     match command {
-        Command::Serve(args) => runtime()?.block_on(serve::run(args, global.db)),
-        Command::Run(args) => runtime()?.block_on(run::run(args, &mut output)),
-        Command::Template(command) => {
-            runtime()?.block_on(template::run(command, &connect()?, &mut output))
-        }
-        Command::Session(command) => {
-            runtime()?.block_on(session::run(command, &connect()?, &mut output))
-        }
-        Command::Exec(command) => runtime()?.block_on(exec::run(command, &connect()?, &mut output)),
-        Command::Ops(command) => runtime()?.block_on(ops::run(command, &connect()?, &mut output)),
+        Command::Serve(args) => block_on(serve::run(args, global.db)),
+        Command::Run(args) => block_on(run::run(args, &mut output)),
+        Command::Template(command) => block_on(template::run(command, &connect()?, &mut output)),
+        Command::Session(command) => block_on(session::run(command, &connect()?, &mut output)),
+        Command::Exec(command) => block_on(exec::run(command, &connect()?, &mut output)),
+        Command::Ops(command) => block_on(ops::run(command, &connect()?, &mut output)),
         Command::Libs(args) => libs::run(&args, &mut output),
     }?;
     output.finish()
 }
 
-fn runtime() -> Result<Runtime, Failure> {
+/// Runs a command to its end. What it left on blocking threads is not waited for: a read that hangs must not keep a
+/// daemon alive that was told to stop.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = Runtime::new().context("cannot start the asynchronous runtime")?;
-    Ok(runtime)
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_background();
+    outcome
 }

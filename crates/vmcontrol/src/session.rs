@@ -108,8 +108,8 @@ impl Control {
         let details = self.get_template(new.template_id).await?;
         let policy = Arc::new(Policy::of_template(details));
         let engine = self.resolve_engine(&policy.engine)?;
-        let path = new.worktree_path.clone();
-        let worktree = Arc::new(blocking(move || Worktree::open(&path)).await?);
+        let (path, guarded) = (new.worktree_path.clone(), self.store().files());
+        let worktree = Arc::new(blocking(move || Worktree::open(&path, guarded)).await?);
         let session = Session {
             id: Uuid::new_v4(),
             vm_id: new.template_id,

@@ -5,10 +5,11 @@
 //! swapped during a call does.
 
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt};
 
 use crate::Error;
 
@@ -24,6 +25,7 @@ pub struct Worktree {
     given: PathBuf,
     path: PathBuf,
     dir: Dir,
+    guarded: Vec<PathBuf>,
 }
 
 /// Why a file of the worktree could not be used.
@@ -55,11 +57,13 @@ impl From<io::Error> for FileError {
 }
 
 impl Worktree {
-    /// Opens the directory at an absolute path.
+    /// Opens the directory at an absolute path. What the `guarded` paths name is never opened through it: the service's
+    /// own database can lie in a worktree, and in the process that has it open, opening and closing it by other means
+    /// would drop SQLite's locks.
     ///
     /// # Errors
     /// [`Error::WorktreeInvalid`] when the path is not absolute, does not exist or is not a directory.
-    pub fn open(path: &str) -> Result<Self, Error> {
+    pub fn open(path: &str, guarded: Vec<PathBuf>) -> Result<Self, Error> {
         let invalid = |reason: String| Error::WorktreeInvalid {
             path: path.to_owned(),
             reason,
@@ -79,12 +83,36 @@ impl Worktree {
             given: path.into(),
             path: canonical,
             dir,
+            guarded,
         })
     }
 
     /// The directory's absolute path, without symbolic links.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The paths of files that are never opened.
+    pub fn guarded(&self) -> &[PathBuf] {
+        &self.guarded
+    }
+
+    /// Refuses a guarded file, under whatever name.
+    fn check_guard(&self, below: &Path) -> Result<(), FileError> {
+        let Ok(file) = self.dir.metadata(below) else {
+            // What can't be looked at can't be opened either, or does not exist yet.
+            return Ok(());
+        };
+        let is_guarded = self.guarded.iter().any(|path| {
+            std::fs::metadata(path)
+                .is_ok_and(|known| (known.dev(), known.ino()) == (file.dev(), file.ino()))
+        });
+        if is_guarded {
+            return Err(FileError::Outside(
+                "it is the service's own database".into(),
+            ));
+        }
+        Ok(())
     }
 
     /// The handle that everything inside is reached through.
@@ -137,6 +165,7 @@ impl Worktree {
     /// As the variants of [`FileError`] say.
     pub fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
         let below = self.relative(path)?;
+        self.check_guard(&below)?;
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(O_NONBLOCK);
         let file = self.dir.open_with(&below, &options)?;
@@ -157,6 +186,7 @@ impl Worktree {
     /// As the variants of [`FileError`] say.
     pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
         let below = self.relative(path)?;
+        self.check_guard(&below)?;
         let mut options = OpenOptions::new();
         // It is cut short only once it is known to be a regular file.
         options.write(true).create(true).custom_flags(O_NONBLOCK);
@@ -182,7 +212,9 @@ impl Worktree {
             Some(parent) if !parent.as_os_str().is_empty() => self.dir.canonicalize(parent)?,
             _ => PathBuf::new(),
         };
-        Ok(self.path.join(parent).join(name))
+        let below = parent.join(name);
+        self.check_guard(&below)?;
+        Ok(self.path.join(below))
     }
 
     /// Reads a script: as [`read`](Self::read), with what is not valid UTF-8 replaced.
@@ -226,7 +258,8 @@ mod tests {
         std::fs::create_dir(dir.path().join("tree")).unwrap();
         std::fs::write(dir.path().join("secret"), "secret").unwrap();
         std::fs::write(dir.path().join("tree/a.js"), "1").unwrap();
-        let tree = Worktree::open(dir.path().join("tree").to_str().unwrap()).unwrap();
+        let guarded = vec![dir.path().join("tree/guarded")];
+        let tree = Worktree::open(dir.path().join("tree").to_str().unwrap(), guarded).unwrap();
         (dir, tree)
     }
 
@@ -239,6 +272,24 @@ mod tests {
             tree.read_script(absolute.to_str().unwrap(), 10).unwrap(),
             "1"
         );
+    }
+
+    #[test]
+    fn a_guarded_file_is_not_opened_under_any_name() {
+        let (dir, tree) = worktree();
+        std::fs::write(dir.path().join("tree/guarded"), "kept").unwrap();
+        std::os::unix::fs::symlink("guarded", dir.path().join("tree/link")).unwrap();
+        std::fs::hard_link(
+            dir.path().join("tree/guarded"),
+            dir.path().join("tree/other"),
+        )
+        .unwrap();
+        for name in ["guarded", "link", "other", "./guarded"] {
+            assert!(tree.read(name, 100).is_err(), "{name}");
+            assert!(tree.write(name, b"").is_err(), "{name}");
+        }
+        let kept = std::fs::read(dir.path().join("tree/guarded")).unwrap();
+        assert_eq!(kept, b"kept");
     }
 
     #[test]

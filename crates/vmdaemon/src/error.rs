@@ -8,7 +8,7 @@ pub enum StartError {
     #[error(transparent)]
     Database(#[from] vmcontrol::OpenError),
     /// What an earlier daemon left in the database could not be settled.
-    #[error("the database {} could not be taken over: {source}", path.display())]
+    #[error("the database {} could not be taken over", path.display())]
     Recover {
         /// The database.
         path: PathBuf,
@@ -16,7 +16,7 @@ pub enum StartError {
         source: vmcontrol::Error,
     },
     /// The address can't be listened on.
-    #[error("can't listen on {address}: {source}; name another address with --listen")]
+    #[error("can't listen on {address} (name another address with --listen)")]
     Listen {
         /// The address as it was given.
         address: String,
@@ -24,10 +24,10 @@ pub enum StartError {
         source: io::Error,
     },
     /// No worker can be started.
-    #[error("can't start a worker process: {0}")]
+    #[error("can't start a worker process")]
     Worker(#[from] vmcontrol::runtime::RuntimeUnavailable),
     /// The system refused something that it always grants.
-    #[error("the system refused: {0}")]
+    #[error("the system refused something that a daemon needs")]
     System(#[from] io::Error),
 }
 
@@ -35,8 +35,8 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The listening socket failed.
-    #[error("the listening socket failed: {0}")]
-    Listen(io::Error),
+    #[error("the listening socket failed")]
+    Listen(#[source] io::Error),
     /// A second signal came before the end of the grace period.
     #[error("stopped at once, as a second signal asked for")]
     Impatient,

@@ -88,7 +88,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The operating system refused it.
-    #[error("the database {} can't be opened: {source}", path.display())]
+    #[error("the database {} can't be opened", path.display())]
     Io {
         /// The database's path.
         path: PathBuf,
@@ -127,7 +127,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Its schema could not be brought up to date.
-    #[error("the schema of the database {} can't be brought up to date: {source}", path.display())]
+    #[error("the schema of the database {} can't be brought up to date", path.display())]
     Migration {
         /// The path.
         path: PathBuf,
@@ -135,7 +135,7 @@ pub enum OpenError {
         source: rusqlite_migration::Error,
     },
     /// SQLite refused it in another way.
-    #[error("the database {} can't be opened: {source}", path.display())]
+    #[error("the database {} can't be opened", path.display())]
     Sqlite {
         /// The path.
         path: PathBuf,

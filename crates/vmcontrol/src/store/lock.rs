@@ -24,7 +24,7 @@ pub enum LockError {
         holder: Option<u32>,
     },
     /// The file system can't lock.
-    #[error("the database {} can't be locked: {source}", path.display())]
+    #[error("the database {} can't be locked", path.display())]
     Failed {
         /// The database's path.
         path: PathBuf,

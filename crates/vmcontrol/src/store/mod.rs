@@ -69,6 +69,17 @@ impl Store {
         &self.inner.path
     }
 
+    /// The files that the database consists of.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let path = std::path::absolute(self.path()).unwrap_or_else(|_| self.path().to_owned());
+        let beside = ["-wal", "-shm", "-journal"].map(|end| {
+            let mut beside = path.clone().into_os_string();
+            beside.push(end);
+            PathBuf::from(beside)
+        });
+        std::iter::once(path).chain(beside).collect()
+    }
+
     /// Commits what is queued and closes the connections; later operations fail.
     pub async fn close(&self) {
         self.inner.readers.close().await;

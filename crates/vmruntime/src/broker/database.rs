@@ -1,205 +1,94 @@
-//! `database`: SQLite databases inside the worktree or in memory. A session has one connection at a time, which ends
-//! with it.
+//! `database`: hands calls to the session's database process, and starts it with the first one.
 
-use std::sync::Arc;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::process::Stdio;
 
-use rusqlite::limits::Limit;
-use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
-use serde_json::{Map, Number, Value, json};
-use vmcontrol::{FileError, Worktree};
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use vmcontrol::Worktree;
 
-use super::{answer, args, done, unknown_function};
-use crate::protocol::{HostCall, HostError, HostReply};
-
-/// The most rows that one query can hand to a script.
-const MAX_ROWS: usize = 100_000;
-
-/// The most memory that one value or statement may take in SQLite, in bytes.
-const MAX_LENGTH_BYTES: i32 = 16 * 1024 * 1024;
-
-const NOT_CONFIGURED: &str =
-    "database is not configured: call database.configure('sqlite3', dataSource) first";
+use crate::database::ARGUMENT;
+use crate::host::socket::{self, Receiver, Sender};
+use crate::host::{WorkerCommand, prepare_worker};
+use crate::protocol::{HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
 
 /// The database of one session.
 pub(super) struct Database {
-    worktree: Arc<Worktree>,
-    connection: Option<Connection>,
+    worker: WorkerCommand,
+    process: Mutex<Option<Process>>,
+}
+
+struct Process {
+    /// Killed when this goes out of scope.
+    _child: Child,
+    sender: Sender,
+    receiver: Receiver,
 }
 
 impl Database {
-    pub(super) fn new(worktree: Arc<Worktree>) -> Self {
+    pub(super) fn new(worker: WorkerCommand) -> Self {
         Self {
-            worktree,
-            connection: None,
+            worker,
+            process: Mutex::default(),
         }
     }
 
-    pub(super) fn call(&mut self, call: &HostCall) -> HostReply {
-        let given: Vec<Value> = args(call, "query(sql, ...args)")?;
-        match call.function.as_str() {
-            "configure" => self.configure(&given),
-            "query" => self.query(&given),
-            "exec" => self.exec(&given),
-            "close" => {
-                self.connection = None;
-                done()
+    /// Hands a call on. Dropping the future kills the process in the middle of the call, and with it the connection: a
+    /// statement that nobody waits for any more does not go on.
+    pub(super) async fn call(&self, worktree: &Worktree, call: &HostCall) -> HostReply {
+        let mut slot = self.process.lock().await;
+        let mut process = match slot.take() {
+            Some(process) => process,
+            None => {
+                start(&self.worker, worktree).map_err(|error| failed("can't be started", &error))?
             }
-            _ => Err(unknown_function(call)),
-        }
-    }
-
-    fn configure(&mut self, given: &[Value]) -> HostReply {
-        let (Some(driver), Some(source)) = (
-            given.first().and_then(Value::as_str),
-            given.get(1).and_then(Value::as_str),
-        ) else {
-            return Err(error("use database.configure('sqlite3', dataSource)"));
         };
-        if driver != "sqlite3" {
-            return Err(error(format!(
-                "the database driver {driver:?} is not supported: use 'sqlite3'"
-            )));
-        }
-        // The earlier connection is closed first, so that a file can be opened anew.
-        self.connection = None;
-        let connection = if source == ":memory:" {
-            Connection::open_in_memory()
-        } else {
-            self.open_file(source)?
-        }
-        .map_err(|cause| error(format!("{source:?} can't be opened: {cause}")))?;
-        connection
-            .set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_LENGTH_BYTES)
-            .and_then(|_| connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0))
-            .map_err(|cause| error(cause.to_string()))?;
-        self.connection = Some(connection);
-        done()
-    }
-
-    fn open_file(&self, source: &str) -> Result<rusqlite::Result<Connection>, HostError> {
-        let refused = |reason: &FileError| error(format!("{source:?} can't be opened: {reason}"));
-        let below = self
-            .worktree
-            .relative(source)
-            .map_err(|reason| refused(&reason))?;
-        let real = self
-            .worktree
-            .real_path(&below)
-            .map_err(|reason| refused(&reason))?;
-        // Without SQLITE_OPEN_URI a name is a name; NOFOLLOW refuses a link that was put there just now.
-        Ok(Connection::open_with_flags(
-            real,
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-                | OpenFlags::SQLITE_OPEN_CREATE
-                | OpenFlags::SQLITE_OPEN_NO_MUTEX
-                | OpenFlags::SQLITE_OPEN_NOFOLLOW,
-        ))
-    }
-
-    fn query(&self, given: &[Value]) -> HostReply {
-        let (sql, parameters) = statement_of(given)?;
-        let connection = self.connection()?;
-        let query = || -> rusqlite::Result<Vec<Value>> {
-            let mut statement = connection.prepare(sql)?;
-            let names: Vec<String> = statement
-                .column_names()
-                .into_iter()
-                .map(str::to_owned)
-                .collect();
-            let rows =
-                statement.query_map(params_from_iter(&parameters), |row| object_of(row, &names))?;
-            rows.take(MAX_ROWS + 1).collect()
-        };
-        let rows = query().map_err(|cause| error(cause.to_string()))?;
-        if rows.len() > MAX_ROWS {
-            return Err(error(format!(
-                "the query has more than {MAX_ROWS} rows: add a LIMIT"
-            )));
-        }
-        answer(&rows)
-    }
-
-    fn exec(&self, given: &[Value]) -> HostReply {
-        let (sql, parameters) = statement_of(given)?;
-        let connection = self.connection()?;
-        let exec = || -> rusqlite::Result<usize> {
-            if parameters.is_empty() {
-                // Several statements can come in one text.
-                let before = connection.total_changes();
-                connection.execute_batch(sql)?;
-                let changed = connection.total_changes() - before;
-                return Ok(usize::try_from(changed).unwrap_or(usize::MAX));
+        let answered = exchange(&mut process, call).await;
+        match answered {
+            Ok(Some(reply)) => {
+                *slot = Some(process);
+                reply
             }
-            connection.execute(sql, params_from_iter(&parameters))
-        };
-        let rows_affected = exec().map_err(|cause| error(cause.to_string()))?;
-        answer(&json!({
-            "success": true,
-            "rowsAffected": rows_affected,
-            "lastInsertId": connection.last_insert_rowid(),
-        }))
-    }
-
-    fn connection(&self) -> Result<&Connection, HostError> {
-        self.connection
-            .as_ref()
-            .ok_or_else(|| error(NOT_CONFIGURED))
-    }
-}
-
-/// The text of a statement, and its parameters: the other arguments, or the one array.
-fn statement_of(given: &[Value]) -> Result<(&str, Vec<Sql>), HostError> {
-    let Some((Value::String(sql), rest)) = given.split_first() else {
-        return Err(error("the SQL text must be a string"));
-    };
-    let parameters = match rest {
-        [Value::Array(parameters)] => parameters,
-        rest => rest,
-    };
-    let parameters = parameters.iter().map(sql_of).collect::<Result<_, _>>()?;
-    Ok((sql, parameters))
-}
-
-fn sql_of(value: &Value) -> Result<Sql, HostError> {
-    Ok(match value {
-        Value::Null => Sql::Null,
-        Value::Bool(flag) => Sql::Integer(i64::from(*flag)),
-        Value::Number(number) => match number.as_i64() {
-            Some(integer) => Sql::Integer(integer),
-            None => Sql::Real(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Value::String(text) => Sql::Text(text.clone()),
-        Value::Array(_) | Value::Object(_) => {
-            return Err(error(
-                "a parameter must be null, a boolean, a number or a string",
-            ));
-        }
-    })
-}
-
-fn object_of(row: &Row<'_>, names: &[String]) -> rusqlite::Result<Value> {
-    let mut object = Map::new();
-    for (index, name) in names.iter().enumerate() {
-        object.insert(name.clone(), json_of(row.get_ref(index)?));
-    }
-    Ok(Value::Object(object))
-}
-
-fn json_of(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(integer) => Value::from(integer),
-        ValueRef::Real(real) => Number::from_f64(real).map_or(Value::Null, Value::Number),
-        ValueRef::Text(text) | ValueRef::Blob(text) => {
-            Value::String(String::from_utf8_lossy(text).into_owned())
+            Ok(None) => Err(HostError {
+                code: None,
+                message: "the database process ended, and the connection with it: it may have needed too much memory"
+                    .into(),
+            }),
+            Err(error) => Err(failed("failed", &error)),
         }
     }
 }
 
-fn error(message: impl Into<String>) -> HostError {
+fn failed(what: &str, error: &io::Error) -> HostError {
     HostError {
         code: None,
-        message: message.into(),
+        message: format!("the database process {what}: {error}"),
     }
+}
+
+async fn exchange(process: &mut Process, call: &HostCall) -> io::Result<Option<HostReply>> {
+    process.sender.send(0, call, None).await?;
+    let received = process.receiver.receive::<HostReply>().await?;
+    Ok(received.map(|received| received.message))
+}
+
+fn start(worker: &WorkerCommand, worktree: &Worktree) -> io::Result<Process> {
+    let (sender, receiver, theirs) = socket::pair(MAX_FROM_SESSION_BYTES)?;
+    let mut command = Command::new(&worker.program);
+    command
+        .args(&worker.args)
+        .arg(ARGUMENT)
+        .arg(worktree.path())
+        .args(worktree.guarded())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit());
+    prepare_worker(&mut command, theirs.as_raw_fd());
+    let child = command.spawn()?;
+    Ok(Process {
+        _child: child,
+        sender,
+        receiver,
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
@@ -15,6 +16,9 @@ use crate::protocol::{HostCall, HostError, HostReply};
 
 /// The most output that one command can hand to a script, in bytes.
 const MAX_OUTPUT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The soft limit of open files that programs are used to.
+const USUAL_OPEN_FILES: u64 = 1024;
 
 const USAGE: &str = "run(command, [args])";
 
@@ -82,9 +86,12 @@ fn command_in(worktree: &Worktree, program: &str, arguments: &[&str]) -> Command
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    // SAFETY: between fork and exec the closure makes one system call; it allocates nothing and takes no lock.
+    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
     unsafe {
         command.pre_exec(|| {
+            // The daemon has raised its own limit; programs that use `select` rely on the usual one.
+            let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+            setrlimit(Resource::RLIMIT_NOFILE, USUAL_OPEN_FILES.min(hard), hard)?;
             // A daemon that is killed can't clean up after itself.
             Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?)
         });

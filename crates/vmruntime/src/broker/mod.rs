@@ -8,7 +8,7 @@ mod exec;
 mod fs;
 mod loader;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 use vmcontrol::{Policy, Worktree};
 
+use crate::host::WorkerCommand;
 use crate::protocol::{HostCall, HostError, HostReply, LOADER};
 use database::Database;
 
@@ -23,15 +24,15 @@ use database::Database;
 pub(crate) struct Broker {
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
-    database: Arc<Mutex<Database>>,
+    database: Database,
 }
 
 impl Broker {
     /// For a session with this policy, on this worktree.
-    pub(crate) fn new(policy: Arc<Policy>, worktree: Arc<Worktree>) -> Self {
+    pub(crate) fn new(policy: Arc<Policy>, worktree: Arc<Worktree>, worker: WorkerCommand) -> Self {
         Self {
             policy,
-            database: Arc::new(Mutex::new(Database::new(Arc::clone(&worktree)))),
+            database: Database::new(worker),
             worktree,
         }
     }
@@ -53,14 +54,7 @@ impl Broker {
                 let worktree = Arc::clone(&self.worktree);
                 blocking(move || fs::call(&worktree, &call)).await
             }
-            "database" => {
-                let database = Arc::clone(&self.database);
-                blocking(move || {
-                    let mut database = database.lock().unwrap_or_else(PoisonError::into_inner);
-                    database.call(&call)
-                })
-                .await
-            }
+            "database" => self.database.call(&self.worktree, &call).await,
             "exec" => exec::call(&self.worktree, &call).await,
             _ => Err(unknown_function(&call)),
         }
@@ -79,25 +73,25 @@ async fn blocking(work: impl FnOnce() -> HostReply + Send + 'static) -> HostRepl
 }
 
 /// The arguments of a call.
-fn args<T: DeserializeOwned>(call: &HostCall, usage: &str) -> Result<T, HostError> {
+pub(crate) fn args<T: DeserializeOwned>(call: &HostCall, usage: &str) -> Result<T, HostError> {
     serde_json::from_str(call.args.get()).map_err(|_| HostError {
         code: Some("ERR_INVALID_ARG_TYPE".into()),
         message: format!("use {}.{usage}", call.module),
     })
 }
 
-fn answer(value: &impl Serialize) -> HostReply {
+pub(crate) fn answer(value: &impl Serialize) -> HostReply {
     to_raw_value(value).map_err(|error| HostError {
         code: None,
         message: error.to_string(),
     })
 }
 
-fn done() -> HostReply {
+pub(crate) fn done() -> HostReply {
     answer(&Value::Null)
 }
 
-fn unknown_function(call: &HostCall) -> HostError {
+pub(crate) fn unknown_function(call: &HostCall) -> HostError {
     HostError {
         code: None,
         message: format!("module {} has no function {}", call.module, call.function),

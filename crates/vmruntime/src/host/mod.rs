@@ -1,8 +1,9 @@
 //! The daemon's side: zygotes, one for each engine, and an actor for each live session.
 
 mod death;
+mod launch;
 mod session;
-mod socket;
+pub(crate) mod socket;
 mod zygote;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use tokio::sync::Mutex;
 use vmcontrol::runtime::{BoxFuture, OpenedSession, Runtime, RuntimeUnavailable, SessionSpec};
 
 use crate::engine;
+pub(crate) use launch::prepare_worker;
 use zygote::Zygote;
 
 /// How to start a worker: a program that calls [`worker::main`](crate::worker::main).
@@ -84,7 +86,7 @@ impl Runtime for WorkerRuntime {
     ) -> BoxFuture<'_, Result<OpenedSession, RuntimeUnavailable>> {
         Box::pin(async move {
             let zygote = self.zygote(&spec.engine).await?;
-            session::open(zygote, spec).await
+            session::open(zygote, spec, self.command.clone()).await
         })
     }
 

@@ -16,6 +16,7 @@ use vmcontrol::runtime::{
     RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
 };
 
+use super::WorkerCommand;
 use super::death::{cause_text, failure, wall_failure};
 use super::socket::{self, Received, Receiver, Sender};
 use super::zygote::{News, Zygote};
@@ -61,6 +62,7 @@ struct Session {
 pub(super) async fn open(
     zygote: Arc<Zygote>,
     spec: SessionSpec,
+    worker: WorkerCommand,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
     let unavailable = |reason: String| RuntimeUnavailable { reason };
     let (sender, receiver, theirs) =
@@ -93,6 +95,7 @@ pub(super) async fn open(
         broker: Arc::new(Broker::new(
             Arc::clone(&spec.policy),
             Arc::clone(&spec.worktree),
+            worker,
         )),
         commands: received_commands,
         news,

@@ -8,19 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::WorkerCommand;
 use super::death::exit_text;
 use super::socket::{self, Receiver, Sender};
-use crate::protocol::{CONTROL_FD, Death, FromZygote, MAX_CONTROL_BYTES, ToZygote};
-
-/// The stack of worker processes, in bytes: room for [`MAX_CALL_DEPTH`](crate::engine) levels of native recursion. Only
-/// what is touched costs memory.
-const STACK_BYTES: u64 = 64 * 1024 * 1024;
+use super::{WorkerCommand, prepare_worker};
+use crate::protocol::{Death, FromZygote, MAX_CONTROL_BYTES, ToZygote};
 
 /// How long a zygote may take to warm up or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -163,39 +158,14 @@ fn check_hello(message: &FromZygote) -> io::Result<()> {
 }
 
 fn spawn(command: &WorkerCommand, engine: &str, channel: &OwnedFd) -> io::Result<Child> {
-    let channel = channel.as_raw_fd();
     let mut process = Command::new(&command.program);
     process
         .args(&command.args)
         .arg(engine)
-        .env_clear()
-        .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true);
-    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
-    unsafe {
-        process.pre_exec(move || {
-            // A Ctrl-C at the terminal is for the daemon, which ends its workers in order.
-            nix::unistd::setsid()?;
-            let (_, hard) = getrlimit(Resource::RLIMIT_STACK)?;
-            setrlimit(Resource::RLIMIT_STACK, STACK_BYTES.min(hard), hard)?;
-            if libc::dup2(channel, CONTROL_FD) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            // dup2 of a descriptor onto itself leaves its close-on-exec flag as it is.
-            if channel == CONTROL_FD && libc::fcntl(CONTROL_FD, libc::F_SETFD, 0) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            let rest = libc::c_uint::MAX;
-            let flag = libc::CLOSE_RANGE_CLOEXEC;
-            if libc::syscall(libc::SYS_close_range, CONTROL_FD + 1, rest, flag) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            Ok(())
-        });
-    }
+        .stderr(Stdio::inherit());
+    prepare_worker(&mut process, channel.as_raw_fd());
     process.spawn()
 }
 

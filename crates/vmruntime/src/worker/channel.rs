@@ -12,17 +12,17 @@ use serde::de::DeserializeOwned;
 use crate::protocol::frame::{Assembler, MAX_DATAGRAM_BYTES, split};
 
 /// A message that came in.
-pub(super) struct Received<T> {
+pub(crate) struct Received<T> {
     /// The generation that it is for.
-    pub(super) generation: u32,
+    pub(crate) generation: u32,
     /// What it says.
-    pub(super) message: T,
+    pub(crate) message: T,
     /// A descriptor that came along.
-    pub(super) fd: Option<OwnedFd>,
+    pub(crate) fd: Option<OwnedFd>,
 }
 
 /// A `SOCK_SEQPACKET` socket.
-pub(super) struct Channel {
+pub(crate) struct Channel {
     socket: OwnedFd,
     generation: Cell<u32>,
     assembler: RefCell<Assembler>,
@@ -31,7 +31,7 @@ pub(super) struct Channel {
 
 impl Channel {
     /// Takes messages of at most `max_bytes`.
-    pub(super) fn new(socket: OwnedFd, max_bytes: u32) -> Self {
+    pub(crate) fn new(socket: OwnedFd, max_bytes: u32) -> Self {
         Self {
             socket,
             generation: Cell::new(0),
@@ -41,15 +41,15 @@ impl Channel {
     }
 
     /// Says who speaks from now on.
-    pub(super) fn set_generation(&self, generation: u32) {
+    pub(crate) fn set_generation(&self, generation: u32) {
         self.generation.set(generation);
     }
 
-    pub(super) fn generation(&self) -> u32 {
+    pub(crate) fn generation(&self) -> u32 {
         self.generation.get()
     }
 
-    pub(super) fn socket(&self) -> &OwnedFd {
+    pub(crate) fn socket(&self) -> &OwnedFd {
         &self.socket
     }
 
@@ -57,7 +57,7 @@ impl Channel {
     ///
     /// # Errors
     /// When the peer is gone.
-    pub(super) fn send(&self, message: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn send(&self, message: &impl Serialize) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         for (header, chunk) in split(self.generation.get(), &bytes) {
             let parts = [IoSlice::new(&header), IoSlice::new(chunk)];
@@ -77,7 +77,7 @@ impl Channel {
     ///
     /// # Errors
     /// When what came makes no sense.
-    pub(super) fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<Received<T>>> {
+    pub(crate) fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<Received<T>>> {
         let mut buffer = self.buffer.borrow_mut();
         let mut came_along = None;
         loop {

@@ -17,7 +17,7 @@
 //! Every process here has exactly one thread, which is asserted before each fork.
 
 mod allocator;
-mod channel;
+pub(crate) mod channel;
 mod checkpoint;
 pub(crate) mod exit;
 mod faults;
@@ -30,14 +30,22 @@ mod zygote;
 
 pub use allocator::CountingAllocator;
 
+use crate::database;
+
 /// The main function of a worker: serves the daemon on descriptor 3 until that is closed. `args` are those after the
-/// program and the subcommand: the name of the engine.
+/// program and the subcommand: the name of the engine, or what a database process needs.
 ///
 /// It must be called before anything starts a thread, in a process made by [`WorkerRuntime`](crate::WorkerRuntime).
 pub fn main(args: impl IntoIterator<Item = String>) -> ! {
-    allocator::start_counting();
-    let engine = args.into_iter().next().unwrap_or_default();
-    match zygote::serve(&engine) {
+    let mut args = args.into_iter();
+    let first = args.next().unwrap_or_default();
+    let served = if first == database::ARGUMENT {
+        database::serve(args)
+    } else {
+        allocator::start_counting();
+        zygote::serve(&first)
+    };
+    match served {
         Ok(()) => exit::now(exit::DONE),
         // The daemon is gone already.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::now(exit::DONE),

@@ -1,0 +1,65 @@
+//! The process behind the module `database`: one for each session that uses it.
+//!
+//! SQL is a program that a script hands over, and SQLite has settings for the whole process, maps files that the script
+//! can cut short, and deletes files that a crafted journal names. So it runs neither in the daemon, whose own database
+//! it would share a library with, nor without a fence: this process sees the worktree and nothing else of the file system
+//! (Landlock, where the kernel has it), has a limit on its memory, and is killed when the run that waits for it ends.
+
+mod sqlite;
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use landlock::{
+    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, path_beneath_rules,
+};
+use nix::sys::resource::{Resource, setrlimit};
+use vmcontrol::Worktree;
+
+use crate::protocol::{CONTROL_FD, HostCall, MAX_FROM_SESSION_BYTES};
+use crate::worker::channel::Channel;
+
+/// The argument that makes a worker such a process, in place of the name of an engine.
+pub(crate) const ARGUMENT: &str = "database";
+
+/// The address space of the process, in bytes: its image, and what SQLite may use.
+const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Serves a session's calls until the daemon hangs up. `args` are the worktree, and files that must not be opened.
+///
+/// # Errors
+/// When the process can't be confined, or the channel fails.
+pub(crate) fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
+    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
+    let channel = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
+    let channel = Channel::new(channel, MAX_FROM_SESSION_BYTES);
+    let path = args.next().ok_or_else(|| io::Error::other("no worktree"))?;
+    let guarded = args.map(PathBuf::from).collect();
+    let worktree = Worktree::open(&path, guarded).map_err(io::Error::other)?;
+    confine(worktree.path())?;
+    let mut database = sqlite::Database::new(Arc::new(worktree));
+    while let Some(received) = channel.receive::<HostCall>()? {
+        channel.send(&database.call(&received.message))?;
+    }
+    Ok(())
+}
+
+fn confine(worktree: &Path) -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    setrlimit(
+        Resource::RLIMIT_AS,
+        ADDRESS_SPACE_BYTES,
+        ADDRESS_SPACE_BYTES,
+    )?;
+    // A kernel without Landlock is taken as it is: the rules are those that it knows.
+    let all = AccessFs::from_all(ABI::V5);
+    Ruleset::default()
+        .handle_access(all)
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rules(path_beneath_rules([worktree], all)))
+        .and_then(landlock::RulesetCreated::restrict_self)
+        .map(drop)
+        .map_err(io::Error::other)
+}

@@ -1,0 +1,41 @@
+//! What every process that the daemon starts from its own binary has in common.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::process::Command;
+
+use crate::protocol::CONTROL_FD;
+
+/// The stack of worker processes, in bytes: room for the deepest recursion that the engine's own limit allows, also when
+/// it goes through native code. Only what is touched costs memory.
+const STACK_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Cleans what a worker would inherit: it gets an empty environment, a session of its own, a raised stack limit, the
+/// channel at [`CONTROL_FD`], and no other descriptor but the standard streams.
+pub(crate) fn prepare_worker(command: &mut Command, channel: RawFd) {
+    command.env_clear().current_dir("/").kill_on_drop(true);
+    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(move || {
+            // A Ctrl-C at the terminal is for the daemon, which ends its workers in order.
+            nix::unistd::setsid()?;
+            let (_, hard) = getrlimit(Resource::RLIMIT_STACK)?;
+            setrlimit(Resource::RLIMIT_STACK, STACK_BYTES.min(hard), hard)?;
+            if libc::dup2(channel, CONTROL_FD) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // dup2 of a descriptor onto itself leaves its close-on-exec flag as it is.
+            if channel == CONTROL_FD && libc::fcntl(CONTROL_FD, libc::F_SETFD, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let rest = libc::c_uint::MAX;
+            let flag = libc::CLOSE_RANGE_CLOEXEC;
+            if libc::syscall(libc::SYS_close_range, CONTROL_FD + 1, rest, flag) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+}
