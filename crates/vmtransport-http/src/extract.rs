@@ -110,7 +110,7 @@ impl PathParams {
     }
 }
 
-/// The parameters of a query, each once.
+/// The parameters of a query; of one that is repeated, the last.
 pub(crate) struct QueryParams(HashMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
