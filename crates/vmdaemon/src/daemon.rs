@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use vmcontrol::runtime::Runtime;
 use vmcontrol::{Control, ControlOptions, EventListener, Store};
 use vmruntime::{WorkerCommand, WorkerRuntime};
-use vmtransport_http::ApiOptions;
+use vmtransport_http::{ApiOptions, DEFAULT_MAX_BODY_BYTES};
 
 use crate::error::{ServeError, StartError};
 use crate::signals::StopSignals;
@@ -27,6 +27,10 @@ pub struct Options {
     pub db: PathBuf,
     /// The address to listen on, as `host:port`; port 0 means a free one.
     pub listen: String,
+    /// Values of `Host` that are served beside the usual ones, as `host:port`.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may call, as `https://host`.
+    pub allowed_origins: Vec<String>,
     /// How long running executions may go on when the daemon is asked to stop.
     pub shutdown_timeout: Duration,
     /// The directory of the libraries.
@@ -84,7 +88,15 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         source,
     })?;
     let (stop_accepting, mut stopped) = watch::channel(false);
-    let router = vmtransport_http::router(control.clone(), ApiOptions::default());
+    let router = vmtransport_http::router(
+        control.clone(),
+        &ApiOptions {
+            address,
+            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+            allowed_hosts: options.allowed_hosts,
+            allowed_origins: options.allowed_origins,
+        },
+    );
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     });

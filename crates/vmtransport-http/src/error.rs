@@ -18,6 +18,10 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 pub(crate) enum ApiError {
     /// The request is not one that the endpoint takes.
     InvalidRequest(String),
+    /// The request names a host that is not served, or none, or two.
+    ForbiddenHost,
+    /// The request comes from a page of another origin.
+    ForbiddenOrigin,
     /// The body is larger than it may be.
     BodyTooLarge,
     /// The body is not declared as JSON.
@@ -40,6 +44,16 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code, message, details) = match self {
             Self::InvalidRequest(message) => plain(400, ErrorCode::InvalidRequest, message),
+            Self::ForbiddenHost => plain(
+                403,
+                ErrorCode::ForbiddenHost,
+                "this host is not served: allow it with `serve --allow-host HOST:PORT`",
+            ),
+            Self::ForbiddenOrigin => plain(
+                403,
+                ErrorCode::ForbiddenOrigin,
+                "pages of this origin may not call: allow it with `serve --allow-origin ORIGIN`",
+            ),
             Self::BodyTooLarge => plain(
                 413,
                 ErrorCode::PayloadTooLarge,

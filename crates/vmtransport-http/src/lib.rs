@@ -4,6 +4,7 @@
 
 mod error;
 mod extract;
+mod guard;
 mod middleware;
 mod respond;
 mod router;

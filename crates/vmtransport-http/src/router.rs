@@ -1,12 +1,15 @@
 //! The route table.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 use vmcontrol::Control;
 
 use crate::error::ApiError;
+use crate::guard::{Guard, check};
 use crate::middleware::request_context;
 use crate::routes::{execution, runtime, session, template};
 
@@ -14,22 +17,25 @@ use crate::routes::{execution, runtime, session, template};
 pub const DEFAULT_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
 /// What the API is made with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ApiOptions {
+    /// The address that is listened on.
+    pub address: SocketAddr,
     /// How large a request's body may be, in bytes.
     pub max_body_bytes: usize,
-}
-
-impl Default for ApiOptions {
-    fn default() -> Self {
-        Self {
-            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
-        }
-    }
+    /// Values of `Host` that are served beside the address's own and those of the loopback interface, as `host:port`.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may call, as `https://host`.
+    pub allowed_origins: Vec<String>,
 }
 
 /// The whole API, under `/api/v1`.
-pub fn router(control: Control, options: ApiOptions) -> Router {
+pub fn router(control: Control, options: &ApiOptions) -> Router {
+    let guard = Guard::new(
+        options.address,
+        &options.allowed_hosts,
+        &options.allowed_origins,
+    );
     let api = Router::new()
         .route("/health", get(runtime::health))
         .route("/runtime/summary", get(runtime::summary))
@@ -41,6 +47,7 @@ pub fn router(control: Control, options: ApiOptions) -> Router {
         .fallback(async || ApiError::NoRoute)
         .method_not_allowed_fallback(async || ApiError::WrongMethod)
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
+        .layer(from_fn_with_state(guard, check))
         .layer(from_fn(request_context))
         .with_state(control)
 }

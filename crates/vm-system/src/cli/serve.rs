@@ -10,6 +10,12 @@ pub struct ServeArgs {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3210")]
     pub listen: String,
+    /// A host that requests may name, beside localhost and the address itself; can be repeated
+    #[arg(long = "allow-host", value_name = "HOST:PORT")]
+    pub allowed_hosts: Vec<String>,
+    /// An origin whose web pages may call; can be repeated
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    pub allowed_origins: Vec<String>,
     /// How long running executions may take to end after a signal, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub shutdown_timeout: u64,

@@ -37,6 +37,8 @@ pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     let daemon = vmdaemon::start(vmdaemon::Options {
         db: directory.path().join("vm-system.db"),
         listen: "127.0.0.1:0".into(),
+        allowed_hosts: Vec::new(),
+        allowed_origins: Vec::new(),
         // Nothing is left running but what an interruption leaves, and that is to end.
         shutdown_timeout: Duration::ZERO,
         library_cache: PathBuf::from(DEFAULT_LIBRARY_CACHE),

@@ -16,6 +16,8 @@ pub async fn run(args: ServeArgs, db: PathBuf) -> Result<(), Failure> {
     let daemon = vmdaemon::start(vmdaemon::Options {
         db,
         listen: args.listen,
+        allowed_hosts: args.allowed_hosts,
+        allowed_origins: args.allowed_origins,
         shutdown_timeout: Duration::from_secs(args.shutdown_timeout),
         library_cache: args.library_cache,
         worker: worker::command()?,

@@ -1,0 +1,76 @@
+//! Web pages can't drive the daemon.
+
+use reqwest::Method;
+use serde_json::json;
+use vm_system_tests::{Answer, Daemon, DaemonOptions};
+
+fn ask(daemon: &Daemon, method: &Method, headers: &[(&str, &str)]) -> Answer {
+    let mut request = daemon.api.request(method.clone(), "/templates");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if *method == Method::POST {
+        let name = format!("template-{}", uuid::Uuid::new_v4());
+        request = request.json(&json!({"name": name}));
+    }
+    daemon.api.send(request)
+}
+
+#[test]
+fn a_request_that_names_a_foreign_host_is_refused_whatever_it_asks_for() {
+    let daemon = Daemon::start();
+    for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS] {
+        ask(&daemon, &method, &[("host", "evil.example")]).expect_error(403, "FORBIDDEN_HOST");
+    }
+    let unknown = daemon.api.request(Method::GET, "/nowhere");
+    let answer = daemon.api.send(unknown.header("host", "evil.example:3210"));
+    answer.expect_error(403, "FORBIDDEN_HOST");
+}
+
+#[test]
+fn a_page_of_a_foreign_origin_is_refused_and_changes_nothing() {
+    let daemon = Daemon::start();
+    for headers in [
+        [("origin", "https://evil.example")],
+        [("origin", "null")],
+        [("sec-fetch-site", "cross-site")],
+        [("sec-fetch-site", "same-site")],
+    ] {
+        for method in [Method::GET, Method::POST] {
+            ask(&daemon, &method, &headers).expect_error(403, "FORBIDDEN_ORIGIN");
+        }
+    }
+    assert_eq!(daemon.api.get("/templates").expect(200), json!([]));
+    let own = daemon.server().to_owned();
+    ask(&daemon, &Method::POST, &[("origin", &own)]).expect(201);
+}
+
+#[test]
+fn hosts_and_origins_that_are_named_get_in() {
+    let daemon = Daemon::start_with(DaemonOptions {
+        args: [
+            "--allow-host",
+            "box.local:80",
+            "--allow-origin",
+            "https://console.example",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        ..DaemonOptions::default()
+    });
+    ask(&daemon, &Method::GET, &[("host", "box.local:80")]).expect(200);
+    let origin = [("origin", "https://console.example")];
+    let answer = ask(&daemon, &Method::GET, &origin);
+    assert_eq!(
+        answer.headers["access-control-allow-origin"],
+        "https://console.example"
+    );
+    answer.expect(200);
+    let preflight = [
+        ("origin", "https://console.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    let answer = ask(&daemon, &Method::OPTIONS, &preflight);
+    assert_eq!(answer.status, 204);
+    assert!(answer.headers.contains_key("access-control-allow-methods"));
+}
