@@ -194,7 +194,9 @@ mod tests {
 
     #[test]
     fn pages_of_other_origins_are_refused_unless_they_are_named() {
-        let check = |pairs| guard().check_origin(&headers(pairs));
+        fn check(pairs: &[(&'static str, &'static str)]) -> Result<Option<HeaderValue>, ApiError> {
+            guard().check_origin(&headers(pairs))
+        }
         assert!(matches!(check(&[]), Ok(None)));
         assert!(matches!(
             check(&[("origin", "http://localhost:3210")]),
