@@ -1,7 +1,9 @@
 //! The daemon's side: zygotes, one for each engine, and an actor for each live session.
 
+mod actor;
 mod death;
 mod launch;
+mod run;
 mod session;
 pub(crate) mod socket;
 mod zygote;

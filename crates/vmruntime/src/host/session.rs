@@ -1,30 +1,20 @@
-//! The actor of one live session: speaks with its session process, hears of its deaths from the zygote, and says what
-//! becomes of each run.
-//!
-//! All generations of a session process share one socket, in which messages keep their order: when a checkpoint says
-//! that it took over, everything that the process before it sent has been read. The cause of the death comes from the
-//! zygote, on another socket; a take-over is judged once both are there.
+//! Opening a session, and the handle of a live one.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use vmapi_types::Limits;
 use vmcontrol::runtime::{
-    BoxFuture, Failure, FailureCode, OpenedSession, Outcome, RunEnd, RunRequest, RunUpdate,
-    RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
+    BoxFuture, OpenedSession, RunRequest, RunUpdate, RuntimeSession, RuntimeUnavailable,
+    SessionEnd, SessionSpec,
 };
 
 use super::WorkerCommand;
-use super::death::{cause_text, failure, wall_failure};
-use super::socket::{self, Received, Receiver, Sender};
-use super::zygote::{News, Zygote};
+use super::actor::{Actor, ActorParts};
+use super::socket;
+use super::zygote::Zygote;
 use crate::broker::Broker;
-use crate::protocol::{
-    Death, DeathCause, FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES,
-    SessionSetup, ToSession,
-};
+use crate::protocol::{MAX_FROM_SESSION_BYTES, SessionSetup};
 
 /// How many updates of a run may wait for the recorder, before the session process has to wait.
 const UPDATE_QUEUE: usize = 256;
@@ -32,21 +22,11 @@ const UPDATE_QUEUE: usize = 256;
 /// How long a session process may take to be forked and prepared.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long after the wall limit a run that still goes on is ended from here: its process is stopped, or the kernel's
-/// clock does not reach it.
-const OVERDUE_AFTER: Duration = Duration::from_millis(250);
-
-/// How much longer the commit of a run may take.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often a run is handed to a session process before it is given up.
-const MAX_SENDS: u32 = 3;
-
-/// The generation of the first session process.
-const FIRST_GENERATION: u32 = 1;
-
-enum Command {
+/// What the owner of a session asks its actor for.
+pub(super) enum Command {
+    /// Run a script and hand on what happens.
     Run(RunRequest, mpsc::Sender<RunUpdate>),
+    /// End the session.
     Close,
 }
 
@@ -79,38 +59,23 @@ pub(super) async fn open(
     let (say_ready, ready) = oneshot::channel();
     let (say_ended, ended) = oneshot::channel();
     let (set_gone, gone) = watch::channel(false);
-    let (replies, host_replies) = mpsc::unbounded_channel();
     let session = Session {
         commands,
         zygote: Arc::clone(&zygote),
         number,
         gone,
     };
-    let actor = Actor {
+    let parts = ActorParts {
         sender,
         receiver,
         zygote,
         number,
-        limits: spec.policy.limits,
-        broker: Arc::new(Broker::new(
-            Arc::clone(&spec.policy),
-            Arc::clone(&spec.worktree),
-            worker,
-        )),
-        commands: received_commands,
         news,
-        replies,
-        host_replies,
-        generation: FIRST_GENERATION,
-        commits: 0,
-        run: None,
-        next_run: 1,
-        deaths: HashMap::new(),
-        last_death: None,
-        take_overs: VecDeque::new(),
-        checkpoint_lost: false,
-        ready: Some(say_ready),
+        commands: received_commands,
+        ready: say_ready,
     };
+    let broker = Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree), worker);
+    let actor = Actor::new(parts, broker, spec.policy.limits);
     tokio::spawn(async move {
         let reason = actor.serve(setup).await;
         // Whoever made the session may have given up on it.
@@ -150,381 +115,5 @@ impl RuntimeSession for Session {
             let mut gone = self.gone.clone();
             let _ = gone.wait_for(|gone| *gone).await;
         })
-    }
-}
-
-/// A run that has not been settled.
-struct ActiveRun {
-    id: u64,
-    updates: mpsc::Sender<RunUpdate>,
-    /// Kept until the session process has begun it: one that died before can have done nothing, and the next
-    /// generation takes it.
-    request: Option<RunRequest>,
-    has_ended: bool,
-    /// How often the request has been sent.
-    sent: u32,
-    /// When the kernel's clock should have ended it long ago.
-    overdue_at: Instant,
-    /// Whether it was killed for that.
-    overdue: bool,
-    /// Whether the recorder knows that the run touches the world.
-    announced: bool,
-    call: Option<tokio::task::JoinHandle<()>>,
-}
-
-impl Drop for ActiveRun {
-    fn drop(&mut self) {
-        // What a host module does for a run ends with it.
-        if let Some(call) = &self.call {
-            call.abort();
-        }
-    }
-}
-
-/// Waits until a run should have been ended by the kernel long ago.
-async fn overdue(run: Option<&ActiveRun>) {
-    match run {
-        Some(run) if !run.overdue => {
-            let commit = if run.has_ended {
-                COMMIT_TIMEOUT
-            } else {
-                Duration::ZERO
-            };
-            tokio::time::sleep_until((run.overdue_at + commit).into()).await;
-        }
-        _ => std::future::pending().await,
-    }
-}
-
-/// A checkpoint that became the session process.
-struct TakeOver {
-    generation: u32,
-    commits: u64,
-}
-
-struct Actor {
-    sender: Sender,
-    receiver: Receiver,
-    zygote: Arc<Zygote>,
-    number: u64,
-    limits: Limits,
-    broker: Arc<Broker>,
-    commands: mpsc::UnboundedReceiver<Command>,
-    news: mpsc::UnboundedReceiver<News>,
-    replies: mpsc::UnboundedSender<(u32, HostReply)>,
-    host_replies: mpsc::UnboundedReceiver<(u32, HostReply)>,
-    generation: u32,
-    /// How many runs the session's committed state holds.
-    commits: u64,
-    run: Option<ActiveRun>,
-    next_run: u64,
-    deaths: HashMap<u32, Death>,
-    last_death: Option<Death>,
-    take_overs: VecDeque<TakeOver>,
-    /// Whether a checkpoint died while something ran.
-    checkpoint_lost: bool,
-    ready: Option<oneshot::Sender<Result<(), String>>>,
-}
-
-/// What ends a session.
-type Over = String;
-
-impl Actor {
-    /// Serves until every process of the session is gone; returns why.
-    async fn serve(mut self, setup: SessionSetup) -> Over {
-        self.tell(&ToSession::Setup(setup)).await;
-        let reason = loop {
-            let step = tokio::select! {
-                received = self.receiver.receive::<FromSession>() => match received {
-                    Ok(Some(received)) => self.hear(received).await,
-                    Ok(None) => Err(None),
-                    Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
-                },
-                () = overdue(self.run.as_ref()) => {
-                    self.end_overdue();
-                    Ok(())
-                }
-                Some(news) = self.news.recv() => self.learn(news).await,
-                Some((generation, reply)) = self.host_replies.recv() => {
-                    if generation == self.generation {
-                        self.tell(&ToSession::HostReply(reply)).await;
-                    }
-                    Ok(())
-                }
-                command = self.commands.recv() => match command {
-                    Some(Command::Run(request, updates)) => {
-                        self.start_run(request, updates).await;
-                        Ok(())
-                    }
-                    Some(Command::Close) | None => Err(Some("the session was closed".into())),
-                },
-            };
-            match step {
-                Ok(()) => {}
-                Err(reason) => break reason,
-            }
-        };
-        let reason = self.end(reason).await;
-        if let Some(run) = self.run.take() {
-            let end = SessionEnd {
-                reason: reason.clone(),
-            };
-            let _ = run.updates.send(RunUpdate::SessionLost(end)).await;
-        }
-        reason
-    }
-
-    /// Kills what is left of the session and waits until the zygote has reaped it.
-    async fn end(&mut self, reason: Option<Over>) -> Over {
-        self.zygote.close(self.number);
-        let mut zygote_reason = None;
-        while let Some(news) = self.news.recv().await {
-            match news {
-                News::Ended => break,
-                News::Died(death) => {
-                    self.last_death.get_or_insert(death);
-                }
-                News::ZygoteGone(reason) => {
-                    zygote_reason = Some(format!("its worker process is gone: {reason}"));
-                    break;
-                }
-                News::OpenFailed(reason) => {
-                    zygote_reason = Some(reason);
-                    break;
-                }
-            }
-        }
-        reason
-            .or(zygote_reason)
-            .or_else(|| self.last_death.as_ref().map(cause_text))
-            .unwrap_or_else(|| "its processes ended".into())
-    }
-
-    /// Takes a message of the session process.
-    async fn hear(&mut self, received: Received<FromSession>) -> Result<(), Option<Over>> {
-        match received.message {
-            FromSession::Ready { error } => {
-                if let Some(ready) = self.ready.take() {
-                    let _ = ready.send(error.map_or(Ok(()), Err));
-                }
-            }
-            FromSession::Started { run } => {
-                if let Some(active) = self.active(run) {
-                    active.request = None;
-                }
-            }
-            FromSession::Event { kind, payload } => {
-                self.update(RunUpdate::Event(RuntimeEvent { kind, payload }))
-                    .await;
-            }
-            FromSession::HostCall(call) => self.start_host_call(call),
-            FromSession::Ended {
-                run,
-                threw,
-                payload,
-                usage,
-            } => {
-                let outcome = if threw {
-                    Outcome::Exception(payload)
-                } else {
-                    Outcome::Value(payload)
-                };
-                self.end_run(run, outcome, usage).await;
-            }
-            FromSession::Committed { commits } => {
-                self.commits = commits;
-                if self.run.as_ref().is_some_and(|run| run.has_ended) {
-                    self.settle(RunUpdate::Committed).await;
-                }
-            }
-            FromSession::TookOver { commits } => {
-                if let Some(ready) = self.ready.take() {
-                    let _ = ready.send(Err("its process died while it was prepared".into()));
-                }
-                self.take_overs.push_back(TakeOver {
-                    generation: received.generation,
-                    commits,
-                });
-                return self.judge_take_overs().await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a report of the zygote.
-    async fn learn(&mut self, news: News) -> Result<(), Option<Over>> {
-        match news {
-            News::Died(death) => self.learn_of_death(death).await,
-            News::Ended => Err(self.last_death.as_ref().map(cause_text)),
-            News::OpenFailed(reason) => Err(Some(reason)),
-            News::ZygoteGone(reason) => Err(Some(format!("its worker process is gone: {reason}"))),
-        }
-    }
-
-    async fn learn_of_death(&mut self, death: Death) -> Result<(), Option<Over>> {
-        if let Some(generation) = death.generation {
-            tracing::debug!(session = self.number, ?death, "a session process died");
-            self.last_death = Some(death.clone());
-            self.deaths.insert(generation, death);
-            return self.judge_take_overs().await;
-        }
-        // A checkpoint. A run that is under way ends with a new one; but it may have been just that one.
-        self.checkpoint_lost = self.run.is_some();
-        if !self.checkpoint_lost {
-            self.tell(&ToSession::RenewCheckpoint).await;
-        }
-        Ok(())
-    }
-
-    /// Settles what each take-over means, once the death before it is known.
-    async fn judge_take_overs(&mut self) -> Result<(), Option<Over>> {
-        while let Some(take_over) = self.take_overs.front() {
-            let Some(death) = self.deaths.remove(&(take_over.generation - 1)) else {
-                return Ok(());
-            };
-            let (generation, commits) = (take_over.generation, take_over.commits);
-            self.take_overs.pop_front();
-            self.generation = generation;
-            self.take_over(commits, &death).await?;
-        }
-        Ok(())
-    }
-
-    async fn take_over(&mut self, commits: u64, death: &Death) -> Result<(), Option<Over>> {
-        let run_is_in = self.run.as_ref().is_some_and(|run| run.has_ended);
-        if run_is_in && commits == self.commits + 1 {
-            // It died between its commit and the news of it.
-            self.commits = commits;
-            self.settle(RunUpdate::Committed).await;
-            return Ok(());
-        }
-        if commits != self.commits {
-            return Err(Some(format!(
-                "its state is lost, because its process and its newest checkpoint died together: {}",
-                cause_text(death)
-            )));
-        }
-        if let Some((run, request)) = self.run_to_send_again(death) {
-            self.tell(&ToSession::Run { run, request }).await;
-        } else {
-            let mut failure = failure(death, &self.limits);
-            if self.run.as_ref().is_some_and(|run| run.overdue) {
-                failure = wall_failure(&self.limits);
-            }
-            self.settle(RunUpdate::RolledBack(failure)).await;
-        }
-        Ok(())
-    }
-
-    /// A run that the dead process had not begun, if it can't be what killed it: somebody else did.
-    fn run_to_send_again(&mut self, death: &Death) -> Option<(u64, RunRequest)> {
-        let run = self.run.as_mut()?;
-        let killed = death.cause == DeathCause::Signaled(libc::SIGKILL);
-        if !killed || run.overdue || run.sent >= MAX_SENDS {
-            return None;
-        }
-        run.sent += 1;
-        Some((run.id, run.request.clone()?))
-    }
-
-    /// Has a run killed that should have been dead by itself.
-    fn end_overdue(&mut self) {
-        if let Some(run) = &mut self.run {
-            run.overdue = true;
-            self.zygote.interrupt(self.number, self.generation);
-        }
-    }
-
-    fn wall_limit(&self) -> Duration {
-        Duration::from_millis(self.limits.wall_ms)
-    }
-
-    async fn start_run(&mut self, request: RunRequest, updates: mpsc::Sender<RunUpdate>) {
-        if self.run.is_some() {
-            // The caller runs one thing at a time; this is a bug of its own, and must not disturb what runs.
-            let failure = Failure {
-                code: FailureCode::RuntimeCrashed,
-                message: "the session was asked to run two things at once".into(),
-            };
-            let _ = updates.send(RunUpdate::RolledBack(failure)).await;
-            return;
-        }
-        let run = self.next_run;
-        self.next_run += 1;
-        self.run = Some(ActiveRun {
-            id: run,
-            updates,
-            request: Some(request.clone()),
-            has_ended: false,
-            sent: 1,
-            overdue_at: Instant::now() + self.wall_limit() + OVERDUE_AFTER,
-            overdue: false,
-            announced: false,
-            call: None,
-        });
-        self.tell(&ToSession::Run { run, request }).await;
-    }
-
-    async fn end_run(&mut self, run: u64, outcome: Outcome, usage: Usage) {
-        if let Some(active) = self.active(run) {
-            active.has_ended = true;
-            self.update(RunUpdate::Ended(RunEnd { outcome, usage }))
-                .await;
-        }
-    }
-
-    fn start_host_call(&mut self, call: HostCall) {
-        let Some(run) = &mut self.run else { return };
-        let announce = !std::mem::replace(&mut run.announced, true);
-        let updates = run.updates.clone();
-        let (broker, replies, generation) = (
-            Arc::clone(&self.broker),
-            self.replies.clone(),
-            self.generation,
-        );
-        run.call = Some(tokio::spawn(async move {
-            if announce {
-                let (go_on, recorded) = oneshot::channel();
-                let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
-                if recorded.await.is_err() {
-                    let reply = Err(HostError {
-                        code: None,
-                        message: "the execution can't be recorded, and so it may do nothing".into(),
-                    });
-                    let _ = replies.send((generation, reply));
-                    return;
-                }
-            }
-            let reply = broker.call(call).await;
-            let _ = replies.send((generation, reply));
-        }));
-    }
-
-    fn active(&mut self, run: u64) -> Option<&mut ActiveRun> {
-        self.run.as_mut().filter(|active| active.id == run)
-    }
-
-    /// Hands an update on; waits while the recorder is slow.
-    async fn update(&mut self, update: RunUpdate) {
-        if let Some(run) = &self.run {
-            // A recorder that failed has answered already; the run goes on to its end.
-            let _ = run.updates.send(update).await;
-        }
-    }
-
-    /// Hands the last update on.
-    async fn settle(&mut self, update: RunUpdate) {
-        self.update(update).await;
-        self.run = None;
-        if std::mem::take(&mut self.checkpoint_lost) {
-            self.tell(&ToSession::RenewCheckpoint).await;
-        }
-    }
-
-    /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so.
-    async fn tell(&self, message: &ToSession) {
-        if let Err(error) = self.sender.send(self.generation, message, None).await {
-            tracing::debug!(session = self.number, %error, "a session process can't be told");
-        }
     }
 }

@@ -1,0 +1,386 @@
+//! The actor of one live session: speaks with its session process, hears of its deaths from the zygote, and says what
+//! becomes of each run.
+//!
+//! All generations of a session process share one socket, in which messages keep their order: when a checkpoint says
+//! that it took over, everything that the process before it sent has been read. The cause of the death comes from the
+//! zygote, on another socket; a take-over is judged once both are there.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use vmapi_types::Limits;
+use vmcontrol::runtime::{
+    Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd, Usage,
+};
+
+use super::death::{cause_text, failure, wall_failure};
+use super::run::{ActiveRun, MAX_SENDS, overdue};
+use super::session::Command;
+use super::socket::{Received, Receiver, Sender};
+use super::zygote::{News, Zygote};
+use crate::broker::Broker;
+use crate::protocol::{
+    Death, DeathCause, FromSession, HostCall, HostError, HostReply, SessionSetup, ToSession,
+};
+
+/// The generation of the first session process.
+const FIRST_GENERATION: u32 = 1;
+
+/// What connects an actor to the rest.
+pub(super) struct ActorParts {
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
+    pub(super) zygote: Arc<Zygote>,
+    pub(super) number: u64,
+    pub(super) news: mpsc::UnboundedReceiver<News>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) ready: oneshot::Sender<Result<(), String>>,
+}
+
+/// A checkpoint that became the session process.
+struct TakeOver {
+    generation: u32,
+    commits: u64,
+}
+
+pub(super) struct Actor {
+    sender: Sender,
+    receiver: Receiver,
+    zygote: Arc<Zygote>,
+    number: u64,
+    limits: Limits,
+    broker: Arc<Broker>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    news: mpsc::UnboundedReceiver<News>,
+    replies: mpsc::UnboundedSender<(u32, HostReply)>,
+    host_replies: mpsc::UnboundedReceiver<(u32, HostReply)>,
+    generation: u32,
+    /// How many runs the session's committed state holds.
+    commits: u64,
+    run: Option<ActiveRun>,
+    next_run: u64,
+    deaths: HashMap<u32, Death>,
+    last_death: Option<Death>,
+    take_overs: VecDeque<TakeOver>,
+    /// Whether a checkpoint died while something ran.
+    checkpoint_lost: bool,
+    ready: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+/// What ends a session.
+type Over = String;
+
+impl Actor {
+    /// For a session whose first process is being forked.
+    pub(super) fn new(parts: ActorParts, broker: Broker, limits: Limits) -> Self {
+        let (replies, host_replies) = mpsc::unbounded_channel();
+        Self {
+            sender: parts.sender,
+            receiver: parts.receiver,
+            zygote: parts.zygote,
+            number: parts.number,
+            limits,
+            broker: Arc::new(broker),
+            commands: parts.commands,
+            news: parts.news,
+            replies,
+            host_replies,
+            generation: FIRST_GENERATION,
+            commits: 0,
+            run: None,
+            next_run: 1,
+            deaths: HashMap::new(),
+            last_death: None,
+            take_overs: VecDeque::new(),
+            checkpoint_lost: false,
+            ready: Some(parts.ready),
+        }
+    }
+
+    /// Serves until every process of the session is gone; returns why.
+    pub(super) async fn serve(mut self, setup: SessionSetup) -> Over {
+        self.tell(&ToSession::Setup(setup)).await;
+        let reason = loop {
+            let step = tokio::select! {
+                received = self.receiver.receive::<FromSession>() => match received {
+                    Ok(Some(received)) => self.hear(received).await,
+                    Ok(None) => Err(None),
+                    Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
+                },
+                () = overdue(self.run.as_ref()) => {
+                    self.end_overdue();
+                    Ok(())
+                }
+                Some(news) = self.news.recv() => self.learn(news).await,
+                Some((generation, reply)) = self.host_replies.recv() => {
+                    if generation == self.generation {
+                        self.tell(&ToSession::HostReply(reply)).await;
+                    }
+                    Ok(())
+                }
+                command = self.commands.recv() => match command {
+                    Some(Command::Run(request, updates)) => {
+                        self.start_run(request, updates).await;
+                        Ok(())
+                    }
+                    Some(Command::Close) | None => Err(Some("the session was closed".into())),
+                },
+            };
+            match step {
+                Ok(()) => {}
+                Err(reason) => break reason,
+            }
+        };
+        let reason = self.end(reason).await;
+        if let Some(run) = self.run.take() {
+            let end = SessionEnd {
+                reason: reason.clone(),
+            };
+            let _ = run.updates.send(RunUpdate::SessionLost(end)).await;
+        }
+        reason
+    }
+
+    /// Kills what is left of the session and waits until the zygote has reaped it.
+    async fn end(&mut self, reason: Option<Over>) -> Over {
+        self.zygote.close(self.number);
+        let mut zygote_reason = None;
+        while let Some(news) = self.news.recv().await {
+            match news {
+                News::Ended => break,
+                News::Died(death) => {
+                    self.last_death.get_or_insert(death);
+                }
+                News::ZygoteGone(reason) => {
+                    zygote_reason = Some(format!("its worker process is gone: {reason}"));
+                    break;
+                }
+                News::OpenFailed(reason) => {
+                    zygote_reason = Some(reason);
+                    break;
+                }
+            }
+        }
+        reason
+            .or(zygote_reason)
+            .or_else(|| self.last_death.as_ref().map(cause_text))
+            .unwrap_or_else(|| "its processes ended".into())
+    }
+
+    /// Takes a message of the session process.
+    async fn hear(&mut self, received: Received<FromSession>) -> Result<(), Option<Over>> {
+        match received.message {
+            FromSession::Ready { error } => {
+                if let Some(ready) = self.ready.take() {
+                    let _ = ready.send(error.map_or(Ok(()), Err));
+                }
+            }
+            FromSession::Started { run } => {
+                if let Some(active) = self.active(run) {
+                    active.request = None;
+                }
+            }
+            FromSession::Event { kind, payload } => {
+                self.update(RunUpdate::Event(RuntimeEvent { kind, payload }))
+                    .await;
+            }
+            FromSession::HostCall(call) => self.start_host_call(call),
+            FromSession::Ended {
+                run,
+                threw,
+                payload,
+                usage,
+            } => {
+                let outcome = if threw {
+                    Outcome::Exception(payload)
+                } else {
+                    Outcome::Value(payload)
+                };
+                self.end_run(run, outcome, usage).await;
+            }
+            FromSession::Committed { commits } => {
+                self.commits = commits;
+                if self.run.as_ref().is_some_and(|run| run.has_ended) {
+                    self.settle(RunUpdate::Committed).await;
+                }
+            }
+            FromSession::TookOver { commits } => {
+                if let Some(ready) = self.ready.take() {
+                    let _ = ready.send(Err("its process died while it was prepared".into()));
+                }
+                self.take_overs.push_back(TakeOver {
+                    generation: received.generation,
+                    commits,
+                });
+                return self.judge_take_overs().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a report of the zygote.
+    async fn learn(&mut self, news: News) -> Result<(), Option<Over>> {
+        match news {
+            News::Died(death) => self.learn_of_death(death).await,
+            News::Ended => Err(self.last_death.as_ref().map(cause_text)),
+            News::OpenFailed(reason) => Err(Some(reason)),
+            News::ZygoteGone(reason) => Err(Some(format!("its worker process is gone: {reason}"))),
+        }
+    }
+
+    async fn learn_of_death(&mut self, death: Death) -> Result<(), Option<Over>> {
+        if let Some(generation) = death.generation {
+            tracing::debug!(session = self.number, ?death, "a session process died");
+            self.last_death = Some(death.clone());
+            self.deaths.insert(generation, death);
+            return self.judge_take_overs().await;
+        }
+        // A checkpoint. A run that is under way ends with a new one; but it may have been just that one.
+        self.checkpoint_lost = self.run.is_some();
+        if !self.checkpoint_lost {
+            self.tell(&ToSession::RenewCheckpoint).await;
+        }
+        Ok(())
+    }
+
+    /// Settles what each take-over means, once the death before it is known.
+    async fn judge_take_overs(&mut self) -> Result<(), Option<Over>> {
+        while let Some(take_over) = self.take_overs.front() {
+            let Some(death) = self.deaths.remove(&(take_over.generation - 1)) else {
+                return Ok(());
+            };
+            let (generation, commits) = (take_over.generation, take_over.commits);
+            self.take_overs.pop_front();
+            self.generation = generation;
+            self.take_over(commits, &death).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_over(&mut self, commits: u64, death: &Death) -> Result<(), Option<Over>> {
+        let run_is_in = self.run.as_ref().is_some_and(|run| run.has_ended);
+        if run_is_in && commits == self.commits + 1 {
+            // It died between its commit and the news of it.
+            self.commits = commits;
+            self.settle(RunUpdate::Committed).await;
+            return Ok(());
+        }
+        if commits != self.commits {
+            return Err(Some(format!(
+                "its state is lost, because its process and its newest checkpoint died together: {}",
+                cause_text(death)
+            )));
+        }
+        if let Some((run, request)) = self.run_to_send_again(death) {
+            self.tell(&ToSession::Run { run, request }).await;
+        } else {
+            let mut failure = failure(death, &self.limits);
+            if self.run.as_ref().is_some_and(|run| run.overdue) {
+                failure = wall_failure(&self.limits);
+            }
+            self.settle(RunUpdate::RolledBack(failure)).await;
+        }
+        Ok(())
+    }
+
+    /// A run that the dead process had not begun, if it can't be what killed it: somebody else did.
+    fn run_to_send_again(&mut self, death: &Death) -> Option<(u64, RunRequest)> {
+        let run = self.run.as_mut()?;
+        let killed = death.cause == DeathCause::Signaled(libc::SIGKILL);
+        if !killed || run.overdue || run.sent >= MAX_SENDS {
+            return None;
+        }
+        run.sent += 1;
+        Some((run.id, run.request.clone()?))
+    }
+
+    /// Has a run killed that should have been dead by itself.
+    fn end_overdue(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.overdue = true;
+            self.zygote.interrupt(self.number, self.generation);
+        }
+    }
+
+    async fn start_run(&mut self, request: RunRequest, updates: mpsc::Sender<RunUpdate>) {
+        if self.run.is_some() {
+            // The caller runs one thing at a time; this is a bug of its own, and must not disturb what runs.
+            let failure = Failure {
+                code: FailureCode::RuntimeCrashed,
+                message: "the session was asked to run two things at once".into(),
+            };
+            let _ = updates.send(RunUpdate::RolledBack(failure)).await;
+            return;
+        }
+        let run = self.next_run;
+        self.next_run += 1;
+        let wall_limit = Duration::from_millis(self.limits.wall_ms);
+        self.run = Some(ActiveRun::new(run, request.clone(), wall_limit, updates));
+        self.tell(&ToSession::Run { run, request }).await;
+    }
+
+    async fn end_run(&mut self, run: u64, outcome: Outcome, usage: Usage) {
+        if let Some(active) = self.active(run) {
+            active.has_ended = true;
+            self.update(RunUpdate::Ended(RunEnd { outcome, usage }))
+                .await;
+        }
+    }
+
+    fn start_host_call(&mut self, call: HostCall) {
+        let Some(run) = &mut self.run else { return };
+        let announce = !std::mem::replace(&mut run.announced, true);
+        let updates = run.updates.clone();
+        let (broker, replies, generation) = (
+            Arc::clone(&self.broker),
+            self.replies.clone(),
+            self.generation,
+        );
+        run.call = Some(tokio::spawn(async move {
+            if announce {
+                let (go_on, recorded) = oneshot::channel();
+                let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
+                if recorded.await.is_err() {
+                    let reply = Err(HostError {
+                        code: None,
+                        message: "the execution can't be recorded, and so it may do nothing".into(),
+                    });
+                    let _ = replies.send((generation, reply));
+                    return;
+                }
+            }
+            let reply = broker.call(call).await;
+            let _ = replies.send((generation, reply));
+        }));
+    }
+
+    fn active(&mut self, run: u64) -> Option<&mut ActiveRun> {
+        self.run.as_mut().filter(|active| active.id == run)
+    }
+
+    /// Hands an update on; waits while the recorder is slow.
+    async fn update(&mut self, update: RunUpdate) {
+        if let Some(run) = &self.run {
+            // A recorder that failed has answered already; the run goes on to its end.
+            let _ = run.updates.send(update).await;
+        }
+    }
+
+    /// Hands the last update on.
+    async fn settle(&mut self, update: RunUpdate) {
+        self.update(update).await;
+        self.run = None;
+        if std::mem::take(&mut self.checkpoint_lost) {
+            self.tell(&ToSession::RenewCheckpoint).await;
+        }
+    }
+
+    /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so.
+    async fn tell(&self, message: &ToSession) {
+        if let Err(error) = self.sender.send(self.generation, message, None).await {
+            tracing::debug!(session = self.number, %error, "a session process can't be told");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A run in the eyes of the session's actor.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use vmcontrol::runtime::{RunRequest, RunUpdate};
+
+/// How long after the wall limit a run that still goes on is ended from here: its process is stopped, or the kernel's
+/// clock does not reach it.
+const OVERDUE_AFTER: Duration = Duration::from_millis(250);
+
+/// How much longer the commit of a run may take.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a run is handed to a session process before it is given up.
+pub(super) const MAX_SENDS: u32 = 3;
+
+/// A run that has not been settled.
+pub(super) struct ActiveRun {
+    pub(super) id: u64,
+    pub(super) updates: mpsc::Sender<RunUpdate>,
+    /// Kept until the session process has begun it: one that died before can have done nothing, and the next
+    /// generation takes it.
+    pub(super) request: Option<RunRequest>,
+    pub(super) has_ended: bool,
+    /// How often the request has been sent.
+    pub(super) sent: u32,
+    /// When the kernel's clock should have ended it long ago.
+    pub(super) overdue_at: Instant,
+    /// Whether it was killed for that.
+    pub(super) overdue: bool,
+    /// Whether the recorder knows that the run touches the world.
+    pub(super) announced: bool,
+    pub(super) call: Option<JoinHandle<()>>,
+}
+
+impl ActiveRun {
+    /// A run that is being handed to the session process for the first time.
+    pub(super) fn new(
+        id: u64,
+        request: RunRequest,
+        wall_limit: Duration,
+        updates: mpsc::Sender<RunUpdate>,
+    ) -> Self {
+        Self {
+            id,
+            updates,
+            request: Some(request),
+            has_ended: false,
+            sent: 1,
+            overdue_at: Instant::now() + wall_limit + OVERDUE_AFTER,
+            overdue: false,
+            announced: false,
+            call: None,
+        }
+    }
+}
+
+impl Drop for ActiveRun {
+    fn drop(&mut self) {
+        // What a host module does for a run ends with it.
+        if let Some(call) = &self.call {
+            call.abort();
+        }
+    }
+}
+
+/// Waits until a run should have been ended by the kernel long ago.
+pub(super) async fn overdue(run: Option<&ActiveRun>) {
+    match run {
+        Some(run) if !run.overdue => {
+            let commit = if run.has_ended {
+                COMMIT_TIMEOUT
+            } else {
+                Duration::ZERO
+            };
+            tokio::time::sleep_until((run.overdue_at + commit).into()).await;
+        }
+        _ => std::future::pending().await,
+    }
+}
