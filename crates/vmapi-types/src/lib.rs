@@ -19,10 +19,12 @@ pub use execution::{
 };
 pub use runtime::{Health, RuntimeSummary};
 pub use session::{CreateSessionRequest, Session, SessionStatus};
-pub use settings::{Limits, Resolver, RuntimeSettings, Settings};
+pub use settings::{
+    Limits, LimitsPatch, Resolver, ResolverPatch, RuntimePatch, RuntimeSettings, Settings,
+};
 pub use template::{
     AddCapabilityRequest, AddNameRequest, AddStartupFileRequest, Capability, CreateTemplateRequest,
-    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails,
+    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails, UpdateTemplateRequest,
 };
 pub use timestamp::Timestamp;
 

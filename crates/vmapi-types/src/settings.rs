@@ -82,3 +82,54 @@ impl Default for RuntimeSettings {
         }
     }
 }
+
+/// Changes to [`Limits`]: what is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsPatch {
+    /// CPU time, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// Time by the clock, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
+    /// The session's heap, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mem_mb: Option<u64>,
+    /// The number of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_events: Option<u64>,
+    /// The sum of the events' payloads, in KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_kb: Option<u64>,
+}
+
+/// Changes to a [`Resolver`]: what is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResolverPatch {
+    /// Folders of the worktree that bare specifiers are looked up in, in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roots: Option<Vec<String>>,
+    /// Endings that are tried, in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<Vec<String>>,
+    /// Whether `/x` means `x` in the worktree's root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_absolute_repo_imports: Option<bool>,
+}
+
+/// Changes to [`RuntimeSettings`]: what is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimePatch {
+    /// Whether ES modules may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub esm: Option<bool>,
+    /// Whether scripts run in strict mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+    /// Whether `console` exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console: Option<bool>,
+}

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{Settings, Timestamp};
+use crate::{LimitsPatch, ResolverPatch, RuntimePatch, Settings, Timestamp};
 
 /// What a runtime may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,4 +146,25 @@ pub struct Deleted {
     pub status: String,
     /// The template's id.
     pub template_id: Uuid,
+}
+
+/// The body of `PATCH /templates/{id}`: what is left out stays as it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateTemplateRequest {
+    /// A new name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether sessions can be made from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_active: Option<bool>,
+    /// New limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsPatch>,
+    /// How module specifiers are resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<ResolverPatch>,
+    /// How scripts run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimePatch>,
 }

@@ -60,6 +60,10 @@ impl Client {
         self.call(Method::POST, path, |request| request.json(body))
     }
 
+    pub(crate) fn patch<T>(&self, path: &[&str], body: &impl Serialize) -> Call<T> {
+        self.call(Method::PATCH, path, |request| request.json(body))
+    }
+
     pub(crate) fn post_nothing<T>(&self, path: &[&str]) -> Call<T> {
         self.call(Method::POST, path, |request| request)
     }

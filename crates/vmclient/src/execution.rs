@@ -27,6 +27,11 @@ impl Client {
         self.get(&["executions", &execution_id.to_string()])
     }
 
+    /// `POST /executions/{execution_id}/cancel`: rolls back what runs; an execution that has ended stays as it is.
+    pub fn cancel(&self, execution_id: impl Display) -> Call<Execution> {
+        self.post_nothing(&["executions", &execution_id.to_string(), "cancel"])
+    }
+
     /// `GET /executions/{execution_id}/events`: the events after number `after_seq`, in order; 0 gives all.
     pub fn events(&self, execution_id: impl Display, after_seq: u64) -> Call<Vec<Event>> {
         self.get_with(

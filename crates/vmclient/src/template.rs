@@ -2,7 +2,7 @@ use std::fmt::Display;
 
 use vmapi_types::{
     AddCapabilityRequest, AddNameRequest, AddStartupFileRequest, Capability, CreateTemplateRequest,
-    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails,
+    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails, UpdateTemplateRequest,
 };
 
 use crate::{Call, Client};
@@ -21,6 +21,15 @@ impl Client {
     /// `GET /templates/{template_id}`: a template with all that belongs to it.
     pub fn template(&self, template_id: impl Display) -> Call<TemplateDetails> {
         self.get(&["templates", &template_id.to_string()])
+    }
+
+    /// `PATCH /templates/{template_id}`: changes what the request names.
+    pub fn update_template(
+        &self,
+        template_id: impl Display,
+        request: &UpdateTemplateRequest,
+    ) -> Call<TemplateDetails> {
+        self.patch(&["templates", &template_id.to_string()], request)
     }
 
     /// `DELETE /templates/{template_id}`; its sessions go on.

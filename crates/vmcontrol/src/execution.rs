@@ -140,6 +140,23 @@ impl Control {
         self.run(live, taken, run).await
     }
 
+    /// Cancels an execution that runs: it is rolled back and ends as `cancelled`. One that has ended stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::ExecutionNotFound`].
+    pub async fn cancel_execution(&self, id: Uuid) -> Result<Execution> {
+        let execution = self.get_execution(id).await?;
+        let live = self.inner().registry.get(execution.session_id);
+        if let Some(live) = live.filter(|live| live.running() == Some(id)) {
+            if let Some(runtime) = live.runtime() {
+                runtime.cancel();
+            }
+            // The session is free once the execution's end is stored.
+            drop(live.take().await);
+        }
+        self.get_execution(id).await
+    }
+
     /// An execution's record.
     ///
     /// # Errors
@@ -220,8 +237,11 @@ pub(crate) async fn run_recorded(
     let mut recorder =
         Recorder::start(inner.store.clone(), inner.listener.clone(), run.execution).await?;
     recorder.record(EventType::InputEcho, payload(&json!({"text": run.echo})));
+    live.set_running(Some(recorder.execution().id));
     let mut updates = runtime.run(run.request);
-    let end = match follow(&mut recorder, &mut updates, live).await {
+    let followed = follow(&mut recorder, &mut updates, live).await;
+    live.set_running(None);
+    let end = match followed {
         Ok(end) => end,
         Err(error) => {
             // The script goes on: nobody else gets the session before it has ended.

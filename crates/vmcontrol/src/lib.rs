@@ -13,6 +13,7 @@ mod recorder;
 mod registry;
 pub mod runtime;
 mod session;
+mod settings;
 mod store;
 mod template;
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub(crate) struct LiveSession {
 #[derive(Default)]
 struct State {
     ready: bool,
+    /// The execution that runs now.
+    running: Option<Uuid>,
     /// Why the session is being closed, once it is.
     closing: Option<String>,
     /// Why the session's processes are gone, once they are.
@@ -73,6 +75,16 @@ impl LiveSession {
         let mut state = self.lock();
         state.dead = Some(reason.to_owned());
         state.ready && state.closing.is_none()
+    }
+
+    /// Notes what runs now.
+    pub(crate) fn set_running(&self, execution: Option<Uuid>) {
+        self.lock().running = execution;
+    }
+
+    /// What runs now.
+    pub(crate) fn running(&self) -> Option<Uuid> {
+        self.lock().running
     }
 
     /// Where the session is in its life, as its record says or soon will.

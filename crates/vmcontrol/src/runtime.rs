@@ -65,6 +65,9 @@ pub trait RuntimeSession: Send + Sync {
     /// Starts to run a script, and hands on what happens as it happens.
     fn run(&self, request: RunRequest) -> mpsc::Receiver<RunUpdate>;
 
+    /// Undoes what runs now, if anything does.
+    fn cancel(&self);
+
     /// Ends the session at once, and waits until its processes are gone.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -106,6 +106,12 @@ impl Control {
 
     async fn create(&self, new: NewSession) -> Result<Session> {
         let details = self.get_template(new.template_id).await?;
+        if !details.template.is_active {
+            return Err(Error::validation(format!(
+                "template {} is not active: set is_active to make sessions from it",
+                new.template_id
+            )));
+        }
         let policy = Arc::new(Policy::of_template(details));
         let engine = self.resolve_engine(&policy.engine)?;
         let (path, guarded) = (new.worktree_path.clone(), self.store().files());

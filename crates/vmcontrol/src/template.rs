@@ -4,10 +4,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 use vmapi_types::{
     Capability, Limits, Resolver, RuntimeSettings, Settings, StartupFile, Template,
-    TemplateDetails, Timestamp,
+    TemplateDetails, Timestamp, UpdateTemplateRequest,
 };
 
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
+use crate::settings;
 use crate::store::StoreError;
 use crate::store::template::{self as rows, NameList};
 use crate::{Control, Error, Result};
@@ -89,6 +90,32 @@ impl Control {
         self.store()
             .read(move |connection| rows::details(connection, id))
             .await?
+            .ok_or(Error::TemplateNotFound { template_id: id })
+    }
+
+    /// Changes a template and its settings. Sessions that live keep what they were made with.
+    ///
+    /// # Errors
+    /// [`Error::Validation`], [`Error::TemplateNotFound`], [`Error::TemplateExists`].
+    pub async fn update_template(
+        &self,
+        id: Uuid,
+        patch: UpdateTemplateRequest,
+    ) -> Result<TemplateDetails> {
+        settings::check(&patch)?;
+        let name = patch.name.clone().unwrap_or_default();
+        self.store()
+            .write(move |connection| {
+                let Some(mut details) = rows::parts(connection, id)? else {
+                    return Ok(None);
+                };
+                settings::merge(patch, &mut details.template, &mut details.settings);
+                details.template.updated_at = Timestamp::now();
+                rows::update(connection, &details.template, &details.settings)?;
+                Ok(Some(details))
+            })
+            .await
+            .map_err(|error| conflict(error, || Error::TemplateExists { name }))?
             .ok_or(Error::TemplateNotFound { template_id: id })
     }
 

@@ -57,7 +57,9 @@ fn templates() -> Router<Control> {
         .route("/templates", get(template::list).post(template::create))
         .route(
             "/templates/{template_id}",
-            get(template::get).delete(template::delete),
+            get(template::get)
+                .patch(template::update)
+                .delete(template::delete),
         )
         .route(
             "/templates/{template_id}/capabilities",
@@ -101,5 +103,6 @@ fn executions() -> Router<Control> {
         .route("/executions/repl", post(execution::repl))
         .route("/executions/run-file", post(execution::run_file))
         .route("/executions/{execution_id}", get(execution::get))
+        .route("/executions/{execution_id}/cancel", post(execution::cancel))
         .route("/executions/{execution_id}/events", get(execution::events))
 }

@@ -60,6 +60,15 @@ pub enum ExecCommand {
         #[arg(long)]
         check: bool,
     },
+    /// Cancel an execution that runs: it is rolled back
+    #[command(
+        after_help = "Example:\n  vm-system exec cancel 51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21"
+    )]
+    Cancel {
+        /// The execution
+        #[arg(value_name = "EXEC")]
+        execution: String,
+    },
     /// Show an execution's events
     #[command(
         after_help = "Example:\n  vm-system exec events 51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21 --after-seq 2"

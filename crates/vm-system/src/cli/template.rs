@@ -1,5 +1,6 @@
-use clap::{ArgAction, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 use serde_json::{Map, Value};
+use vmapi_types::{LimitsPatch, RuntimePatch, UpdateTemplateRequest};
 
 use super::parse::json_object;
 
@@ -28,6 +29,11 @@ pub enum TemplateCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Change a template; sessions that live keep what they were made with
+    #[command(
+        after_help = "Example:\n  vm-system template set 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --wall-ms 60000 --mem-mb 512"
+    )]
+    Set(SetArgs),
     /// Delete a template; its sessions go on
     #[command(
         after_help = "Example:\n  vm-system template delete 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
@@ -40,6 +46,69 @@ pub enum TemplateCommand {
     /// What belongs to a template.
     #[command(flatten)]
     Part(PartCommand),
+}
+
+/// What `vm-system template set` changes; what is left out stays as it is.
+#[derive(Args, Debug)]
+pub struct SetArgs {
+    /// The template
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// A new name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Whether sessions can be made from it
+    #[arg(long, value_name = "BOOL")]
+    pub active: Option<bool>,
+    /// The limit of CPU time of an execution, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub cpu_ms: Option<u64>,
+    /// The limit of time by the clock of an execution, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub wall_ms: Option<u64>,
+    /// The limit of a session's heap, in MiB
+    #[arg(long, value_name = "MIB")]
+    pub mem_mb: Option<u64>,
+    /// The limit of events of an execution
+    #[arg(long, value_name = "N")]
+    pub max_events: Option<u64>,
+    /// The limit of output of an execution, in KiB
+    #[arg(long, value_name = "KIB")]
+    pub max_output_kb: Option<u64>,
+    /// Whether ES modules may be used
+    #[arg(long, value_name = "BOOL")]
+    pub esm: Option<bool>,
+    /// Whether scripts run in strict mode
+    #[arg(long, value_name = "BOOL")]
+    pub strict: Option<bool>,
+    /// Whether console exists
+    #[arg(long, value_name = "BOOL")]
+    pub console: Option<bool>,
+}
+
+impl SetArgs {
+    /// The request that makes the changes.
+    pub fn request(&self) -> UpdateTemplateRequest {
+        let limits = LimitsPatch {
+            cpu_ms: self.cpu_ms,
+            wall_ms: self.wall_ms,
+            mem_mb: self.mem_mb,
+            max_events: self.max_events,
+            max_output_kb: self.max_output_kb,
+        };
+        let runtime = RuntimePatch {
+            esm: self.esm,
+            strict: self.strict,
+            console: self.console,
+        };
+        UpdateTemplateRequest {
+            name: self.name.clone(),
+            is_active: self.active,
+            limits: (limits != LimitsPatch::default()).then_some(limits),
+            resolver: None,
+            runtime: (runtime != RuntimePatch::default()).then_some(runtime),
+        }
+    }
 }
 
 /// The commands of `vm-system template` for what belongs to a template.

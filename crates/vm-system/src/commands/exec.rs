@@ -49,6 +49,9 @@ pub async fn run(
         ExecCommand::Get { execution, check } => {
             show(client.execution(execution), check, client, output).await
         }
+        ExecCommand::Cancel { execution } => {
+            show(client.cancel(execution), false, client, output).await
+        }
         ExecCommand::List { session, limit } => {
             let paint = output.paint();
             let call = client.executions(session, Some(limit));

@@ -48,6 +48,12 @@ pub async fn run(
                 .answer(call, |out, template| details(out, paint, template))
                 .await
         }
+        TemplateCommand::Set(args) => {
+            let call = client.update_template(&args.id, &args.request());
+            output
+                .answer(call, |out, template| details(out, paint, template))
+                .await
+        }
         TemplateCommand::Delete { id } => {
             let call = client.delete_template(id);
             output

@@ -82,15 +82,45 @@ pub(crate) fn details(
 ) -> Result<Option<TemplateDetails>, StoreError> {
     // One transaction, so that the parts fit together.
     let transaction = connection.unchecked_transaction()?;
-    let Some(template) = get(&transaction, id)? else {
+    parts(&transaction, id)
+}
+
+/// As [`details`], in a transaction that is open already.
+pub(crate) fn parts(
+    connection: &Connection,
+    id: Uuid,
+) -> Result<Option<TemplateDetails>, StoreError> {
+    let Some(template) = get(connection, id)? else {
         return Ok(None);
     };
     Ok(Some(TemplateDetails {
-        settings: settings(&transaction, id)?,
-        capabilities: capabilities(&transaction, id)?,
-        startup_files: startup_files(&transaction, id)?,
+        settings: settings(connection, id)?,
+        capabilities: capabilities(connection, id)?,
+        startup_files: startup_files(connection, id)?,
         template,
     }))
+}
+
+pub(crate) fn update(
+    connection: &Connection,
+    template: &Template,
+    settings: &Settings,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE template SET name = ?, is_active = ?, limits = ?, resolver = ?, runtime = ?, updated_at = ?
+             WHERE id = ?",
+        )?
+        .execute(params![
+            template.name,
+            template.is_active,
+            to_json(&settings.limits),
+            to_json(&settings.resolver),
+            to_json(&settings.runtime),
+            template.updated_at.as_micros(),
+            template.id.to_string(),
+        ])?;
+    Ok(())
 }
 
 /// Deletes the template and what belongs to it; says whether there was one.

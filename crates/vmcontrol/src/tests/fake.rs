@@ -67,6 +67,13 @@ impl RuntimeSession for FakeSession {
         receiver
     }
 
+    fn cancel(&self) {
+        let hanging = std::mem::take(&mut *self.hanging.lock().unwrap());
+        for updates in hanging {
+            let _ = updates.try_send(rolled_back(FailureCode::Cancelled));
+        }
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             let hanging = std::mem::take(&mut *self.hanging.lock().unwrap());

@@ -15,8 +15,8 @@ use vmcontrol::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd, Usage,
 };
 
-use super::death::{cause_text, failure, wall_failure};
-use super::run::{ActiveRun, MAX_SENDS, overdue};
+use super::death::{cancelled, cause_text, failure, wall_failure};
+use super::run::{ActiveRun, MAX_SENDS, Stopped, overdue};
 use super::session::Command;
 use super::socket::{Received, Receiver, Sender};
 use super::zygote::{News, Zygote};
@@ -110,7 +110,7 @@ impl Actor {
                     Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
                 },
                 () = overdue(self.run.as_ref()) => {
-                    self.end_overdue();
+                    self.stop_run(Stopped::Overdue);
                     Ok(())
                 }
                 Some(news) = self.news.recv() => self.learn(news).await,
@@ -123,6 +123,10 @@ impl Actor {
                 command = self.commands.recv() => match command {
                     Some(Command::Run(request, updates)) => {
                         self.start_run(request, updates).await;
+                        Ok(())
+                    }
+                    Some(Command::Cancel) => {
+                        self.stop_run(Stopped::Cancelled);
                         Ok(())
                     }
                     Some(Command::Close) | None => Err(Some("the session was closed".into())),
@@ -276,10 +280,11 @@ impl Actor {
         if let Some((run, request)) = self.run_to_send_again(death) {
             self.tell(&ToSession::Run { run, request }).await;
         } else {
-            let mut failure = failure(death, &self.limits);
-            if self.run.as_ref().is_some_and(|run| run.overdue) {
-                failure = wall_failure(&self.limits);
-            }
+            let failure = match self.run.as_ref().and_then(|run| run.stopped) {
+                Some(Stopped::Overdue) => wall_failure(&self.limits),
+                Some(Stopped::Cancelled) => cancelled(),
+                None => failure(death, &self.limits),
+            };
             self.settle(RunUpdate::RolledBack(failure)).await;
         }
         Ok(())
@@ -289,17 +294,19 @@ impl Actor {
     fn run_to_send_again(&mut self, death: &Death) -> Option<(u64, RunRequest)> {
         let run = self.run.as_mut()?;
         let killed = death.cause == DeathCause::Signaled(libc::SIGKILL);
-        if !killed || run.overdue || run.sent >= MAX_SENDS {
+        if !killed || run.stopped.is_some() || run.sent >= MAX_SENDS {
             return None;
         }
         run.sent += 1;
         Some((run.id, run.request.clone()?))
     }
 
-    /// Has a run killed that should have been dead by itself.
-    fn end_overdue(&mut self) {
-        if let Some(run) = &mut self.run {
-            run.overdue = true;
+    /// Has the run killed. One that has ended is left to its commit, unless that takes too long.
+    fn stop_run(&mut self, why: Stopped) {
+        if let Some(run) = &mut self.run
+            && (why == Stopped::Overdue || !run.has_ended)
+        {
+            run.stopped.get_or_insert(why);
             self.zygote.interrupt(self.number, self.generation);
         }
     }

@@ -50,6 +50,11 @@ pub(super) fn wall_failure(limits: &Limits) -> Failure {
     undone(FailureCode::WallTimeLimit, &cause)
 }
 
+/// Why a run was rolled back that somebody cancelled.
+pub(super) fn cancelled() -> Failure {
+    undone(FailureCode::Cancelled, "it was cancelled")
+}
+
 fn undone(code: FailureCode, cause: &str) -> Failure {
     Failure {
         code,

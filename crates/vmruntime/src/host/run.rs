@@ -16,6 +16,15 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a run is handed to a session process before it is given up.
 pub(super) const MAX_SENDS: u32 = 3;
 
+/// Why the daemon had a run killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// It should have been dead by itself.
+    Overdue,
+    /// Somebody asked for it.
+    Cancelled,
+}
+
 /// A run that has not been settled.
 pub(super) struct ActiveRun {
     pub(super) id: u64,
@@ -28,8 +37,8 @@ pub(super) struct ActiveRun {
     pub(super) sent: u32,
     /// When the kernel's clock should have ended it long ago.
     pub(super) overdue_at: Instant,
-    /// Whether it was killed for that.
-    pub(super) overdue: bool,
+    /// Why it was killed from here, if it was.
+    pub(super) stopped: Option<Stopped>,
     /// Whether the recorder knows that the run touches the world.
     pub(super) announced: bool,
     pub(super) call: Option<JoinHandle<()>>,
@@ -50,7 +59,7 @@ impl ActiveRun {
             has_ended: false,
             sent: 1,
             overdue_at: Instant::now() + wall_limit + OVERDUE_AFTER,
-            overdue: false,
+            stopped: None,
             announced: false,
             call: None,
         }
@@ -69,7 +78,7 @@ impl Drop for ActiveRun {
 /// Waits until a run should have been ended by the kernel long ago.
 pub(super) async fn overdue(run: Option<&ActiveRun>) {
     match run {
-        Some(run) if !run.overdue => {
+        Some(run) if run.stopped.is_none() => {
             let commit = if run.has_ended {
                 COMMIT_TIMEOUT
             } else {

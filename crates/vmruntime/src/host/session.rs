@@ -26,6 +26,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) enum Command {
     /// Run a script and hand on what happens.
     Run(RunRequest, mpsc::Sender<RunUpdate>),
+    /// Undo what runs.
+    Cancel,
     /// End the session.
     Close,
 }
@@ -105,6 +107,11 @@ impl RuntimeSession for Session {
         // If the actor is gone the sender is dropped, and the receiver says so.
         let _ = self.commands.send(Command::Run(request, updates));
         receiver
+    }
+
+    fn cancel(&self) {
+        // If the actor is gone, so is what ran.
+        let _ = self.commands.send(Command::Cancel);
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

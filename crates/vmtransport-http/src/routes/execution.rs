@@ -50,6 +50,14 @@ pub(crate) async fn get(
     Ok(Body(control.get_execution(path.id("execution_id")?).await?))
 }
 
+pub(crate) async fn cancel(
+    State(control): State<Control>,
+    path: PathParams,
+) -> Result<Body<Execution>, ApiError> {
+    let id = path.id("execution_id")?;
+    Ok(Body(control.cancel_execution(id).await?))
+}
+
 pub(crate) async fn events(
     State(control): State<Control>,
     path: PathParams,

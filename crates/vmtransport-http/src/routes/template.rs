@@ -1,7 +1,7 @@
 use axum::extract::State;
 use vmapi_types::{
     AddCapabilityRequest, AddNameRequest, AddStartupFileRequest, Capability, CreateTemplateRequest,
-    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails,
+    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails, UpdateTemplateRequest,
 };
 use vmcontrol::{Control, NewCapability, NewStartupFile};
 
@@ -30,6 +30,15 @@ pub(crate) async fn get(
     path: PathParams,
 ) -> Result<Body<TemplateDetails>, ApiError> {
     Ok(Body(control.get_template(path.id("template_id")?).await?))
+}
+
+pub(crate) async fn update(
+    State(control): State<Control>,
+    path: PathParams,
+    Json(changes): Json<UpdateTemplateRequest>,
+) -> Result<Body<TemplateDetails>, ApiError> {
+    let id = path.id("template_id")?;
+    Ok(Body(control.update_template(id, changes).await?))
 }
 
 pub(crate) async fn delete(

@@ -1,0 +1,175 @@
+//! Changes to a template's settings: merged field by field, with every value checked first.
+
+use std::ops::RangeInclusive;
+
+use vmapi_types::{LimitsPatch, ResolverPatch, Settings, Template, UpdateTemplateRequest};
+
+use crate::template::check_name;
+use crate::{Error, Result};
+
+/// An hour, in milliseconds: a script that needs longer is not one to wait for.
+const TIME_MS: RangeInclusive<u64> = 1..=3_600_000;
+
+/// From what an engine needs to start with, to 64 GiB.
+const MEM_MB: RangeInclusive<u64> = 8..=65_536;
+
+const EVENTS: RangeInclusive<u64> = 1..=10_000_000;
+
+/// To 1 GiB.
+const OUTPUT_KB: RangeInclusive<u64> = 1..=1_048_576;
+
+/// How many roots or endings a resolver may try: each costs a look at the file system for each import.
+const MAX_TRIES: usize = 32;
+
+/// Checks every value of a patch.
+pub(crate) fn check(patch: &UpdateTemplateRequest) -> Result<()> {
+    if let Some(name) = &patch.name {
+        check_name("name", name)?;
+    }
+    if let Some(limits) = &patch.limits {
+        check_limits(limits)?;
+    }
+    if let Some(resolver) = &patch.resolver {
+        check_resolver(resolver)?;
+    }
+    Ok(())
+}
+
+fn check_limits(limits: &LimitsPatch) -> Result<()> {
+    for (field, value, range) in [
+        ("cpu_ms", limits.cpu_ms, TIME_MS),
+        ("wall_ms", limits.wall_ms, TIME_MS),
+        ("mem_mb", limits.mem_mb, MEM_MB),
+        ("max_events", limits.max_events, EVENTS),
+        ("max_output_kb", limits.max_output_kb, OUTPUT_KB),
+    ] {
+        if let Some(value) = value
+            && !range.contains(&value)
+        {
+            return Err(Error::validation(format!(
+                "limits.{field} must be from {} to {}, not {value}",
+                range.start(),
+                range.end()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_resolver(resolver: &ResolverPatch) -> Result<()> {
+    let is_root = |root: &String| {
+        !root.is_empty() && !root.starts_with('/') && root.split('/').all(|part| part != "..")
+    };
+    let is_extension = |extension: &String| {
+        extension.len() > 1 && extension.starts_with('.') && !extension.contains('/')
+    };
+    check_list(
+        "roots",
+        resolver.roots.as_deref(),
+        is_root,
+        "folders of the worktree, without `..`",
+    )?;
+    check_list(
+        "extensions",
+        resolver.extensions.as_deref(),
+        is_extension,
+        "endings like .js",
+    )
+}
+
+fn check_list(
+    field: &str,
+    list: Option<&[String]>,
+    is_good: impl Fn(&String) -> bool,
+    what: &str,
+) -> Result<()> {
+    let Some(list) = list else { return Ok(()) };
+    if list.len() > MAX_TRIES {
+        return Err(Error::validation(format!(
+            "resolver.{field} may have {MAX_TRIES} elements, not {}",
+            list.len()
+        )));
+    }
+    match list.iter().find(|element| !is_good(element)) {
+        Some(bad) => Err(Error::validation(format!(
+            "resolver.{field} must be {what}, not {bad:?}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Puts a checked patch on a template and its settings.
+pub(crate) fn merge(
+    patch: UpdateTemplateRequest,
+    template: &mut Template,
+    settings: &mut Settings,
+) {
+    fn set<T>(target: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *target = value;
+        }
+    }
+    set(&mut template.name, patch.name);
+    set(&mut template.is_active, patch.is_active);
+    if let Some(limits) = patch.limits {
+        let target = &mut settings.limits;
+        set(&mut target.cpu_ms, limits.cpu_ms);
+        set(&mut target.wall_ms, limits.wall_ms);
+        set(&mut target.mem_mb, limits.mem_mb);
+        set(&mut target.max_events, limits.max_events);
+        set(&mut target.max_output_kb, limits.max_output_kb);
+    }
+    if let Some(resolver) = patch.resolver {
+        let target = &mut settings.resolver;
+        set(&mut target.roots, resolver.roots);
+        set(&mut target.extensions, resolver.extensions);
+        set(
+            &mut target.allow_absolute_repo_imports,
+            resolver.allow_absolute_repo_imports,
+        );
+    }
+    if let Some(runtime) = patch.runtime {
+        let target = &mut settings.runtime;
+        set(&mut target.esm, runtime.esm);
+        set(&mut target.strict, runtime.strict);
+        set(&mut target.console, runtime.console);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(wall_ms: u64) -> UpdateTemplateRequest {
+        UpdateTemplateRequest {
+            limits: Some(LimitsPatch {
+                wall_ms: Some(wall_ms),
+                ..LimitsPatch::default()
+            }),
+            ..UpdateTemplateRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_limit_out_of_range_is_refused_by_name() {
+        assert!(check(&limits(1)).is_ok());
+        for wall_ms in [0, 3_600_001] {
+            let error = check(&limits(wall_ms)).unwrap_err().to_string();
+            assert!(error.contains("limits.wall_ms"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_resolver_can_not_lead_outside() {
+        for root in ["", "/etc", "../x", "a/../../b"] {
+            let patch = UpdateTemplateRequest {
+                resolver: Some(ResolverPatch {
+                    roots: Some(vec![root.into()]),
+                    ..ResolverPatch::default()
+                }),
+                ..UpdateTemplateRequest::default()
+            };
+            assert!(check(&patch).is_err(), "{root}");
+        }
+    }
+}
