@@ -163,3 +163,49 @@ fn the_commands_change_and_cancel() {
     assert!(text.contains("Status: cancelled"), "{text}");
     assert_eq!(running.join().unwrap().expect(201)["status"], "cancelled");
 }
+
+#[test]
+fn capabilities_and_startup_files_can_be_removed() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    let path = |rest: &str| format!("/templates/{template}/{rest}");
+    for (list, body, command, flag) in [
+        (
+            "capabilities",
+            json!({"kind": "module", "name": "fs"}),
+            "remove-capability",
+            "--capability-id",
+        ),
+        (
+            "startup-files",
+            json!({"path": "a.js"}),
+            "remove-startup",
+            "--file-id",
+        ),
+    ] {
+        let add = || {
+            let made = daemon.api.post(&path(list), &body).expect(201);
+            made["id"].as_str().unwrap().to_owned()
+        };
+        let id = add();
+        let one = path(&format!("{list}/{id}"));
+        let removed = daemon.api.delete(&one).expect(200);
+        assert_eq!(
+            removed,
+            json!({"status": "ok", "template_id": template, "id": id})
+        );
+        assert_eq!(daemon.api.get(&path(list)).expect(200), json!([]));
+        daemon.api.delete(&one).expect_error(404, "NOT_FOUND");
+        let id = add();
+        let output = daemon
+            .cli(&["template", command, &template, flag, &id])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            text.contains(&format!("{id} from template {template}")),
+            "{text}"
+        );
+        assert_eq!(daemon.api.get(&path(list)).expect(200), json!([]));
+    }
+}

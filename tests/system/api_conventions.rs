@@ -130,7 +130,7 @@ fn a_wrong_method_is_refused_with_those_that_are_allowed() {
         (
             Method::PUT,
             format!("/templates/{ID}"),
-            vec!["DELETE", "GET"],
+            vec!["DELETE", "GET", "PATCH"],
         ),
         (
             Method::DELETE,

@@ -24,7 +24,8 @@ pub use settings::{
 };
 pub use template::{
     AddCapabilityRequest, AddNameRequest, AddStartupFileRequest, Capability, CreateTemplateRequest,
-    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails, UpdateTemplateRequest,
+    Deleted, NamedItem, RemovedItem, RemovedPart, StartupFile, Template, TemplateDetails,
+    UpdateTemplateRequest,
 };
 pub use timestamp::Timestamp;
 

@@ -139,6 +139,17 @@ pub struct RemovedItem {
     pub name: String,
 }
 
+/// The answer to deleting a capability or a startup file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedPart {
+    /// Always `ok`.
+    pub status: String,
+    /// The template's id.
+    pub template_id: Uuid,
+    /// The id of what is gone.
+    pub id: Uuid,
+}
+
 /// The answer to deleting a template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deleted {

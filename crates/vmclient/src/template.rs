@@ -2,7 +2,8 @@ use std::fmt::Display;
 
 use vmapi_types::{
     AddCapabilityRequest, AddNameRequest, AddStartupFileRequest, Capability, CreateTemplateRequest,
-    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails, UpdateTemplateRequest,
+    Deleted, NamedItem, RemovedItem, RemovedPart, StartupFile, Template, TemplateDetails,
+    UpdateTemplateRequest,
 };
 
 use crate::{Call, Client};
@@ -52,6 +53,34 @@ impl Client {
             &["templates", &template_id.to_string(), "capabilities"],
             request,
         )
+    }
+
+    /// `DELETE /templates/{template_id}/capabilities/{capability_id}`.
+    pub fn delete_capability(
+        &self,
+        template_id: impl Display,
+        capability_id: impl Display,
+    ) -> Call<RemovedPart> {
+        self.delete(&[
+            "templates",
+            &template_id.to_string(),
+            "capabilities",
+            &capability_id.to_string(),
+        ])
+    }
+
+    /// `DELETE /templates/{template_id}/startup-files/{file_id}`.
+    pub fn delete_startup_file(
+        &self,
+        template_id: impl Display,
+        file_id: impl Display,
+    ) -> Call<RemovedPart> {
+        self.delete(&[
+            "templates",
+            &template_id.to_string(),
+            "startup-files",
+            &file_id.to_string(),
+        ])
     }
 
     /// `GET /templates/{template_id}/startup-files`: in the order they run.

@@ -30,6 +30,22 @@ pub enum Error {
         /// The id.
         execution_id: Uuid,
     },
+    /// The template has no capability of this id.
+    #[error("template {template_id} has no capability with the id {capability_id}")]
+    CapabilityNotFound {
+        /// The template.
+        template_id: Uuid,
+        /// The id.
+        capability_id: Uuid,
+    },
+    /// The template has no startup file of this id.
+    #[error("template {template_id} has no startup file with the id {file_id}")]
+    StartupFileNotFound {
+        /// The template.
+        template_id: Uuid,
+        /// The id.
+        file_id: Uuid,
+    },
     /// The worktree has no such file.
     #[error("there is no file {path} in the worktree")]
     FileNotFound {

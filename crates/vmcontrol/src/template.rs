@@ -10,7 +10,7 @@ use vmapi_types::{
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
 use crate::settings;
 use crate::store::StoreError;
-use crate::store::template::{self as rows, NameList};
+use crate::store::template::{self as rows, NameList, Part};
 use crate::{Control, Error, Result};
 
 /// The longest name of anything, in bytes.
@@ -168,6 +168,50 @@ impl Control {
         })
         .and_then(|touched| found(touched, id))?;
         Ok(capability)
+    }
+
+    /// Deletes a capability.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`], [`Error::CapabilityNotFound`].
+    pub async fn delete_capability(&self, id: Uuid, capability_id: Uuid) -> Result<()> {
+        let deleted = self
+            .delete_part(Part::Capability, id, capability_id)
+            .await?;
+        deleted.then_some(()).ok_or(Error::CapabilityNotFound {
+            template_id: id,
+            capability_id,
+        })
+    }
+
+    /// Deletes a startup file.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`], [`Error::StartupFileNotFound`].
+    pub async fn delete_startup_file(&self, id: Uuid, file_id: Uuid) -> Result<()> {
+        let deleted = self.delete_part(Part::StartupFile, id, file_id).await?;
+        deleted.then_some(()).ok_or(Error::StartupFileNotFound {
+            template_id: id,
+            file_id,
+        })
+    }
+
+    /// Deletes a part of a template that there is; says whether there was such a part.
+    async fn delete_part(&self, part: Part, id: Uuid, part_id: Uuid) -> Result<bool> {
+        let (found_template, deleted) = self
+            .store()
+            .write(move |connection| {
+                let deleted = rows::delete_part(connection, part, id, part_id)?;
+                let found = if deleted {
+                    rows::touch(connection, id, Timestamp::now())?
+                } else {
+                    rows::get(connection, id)?.is_some()
+                };
+                Ok((found, deleted))
+            })
+            .await?;
+        found(found_template, id)?;
+        Ok(deleted)
     }
 
     /// The capabilities of a template, in the order they were added.

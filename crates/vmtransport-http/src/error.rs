@@ -97,104 +97,101 @@ fn plain(status: u16, code: ErrorCode, message: impl Into<String>) -> Parts {
 }
 
 fn of_domain(error: &Error) -> Parts {
-    use ErrorCode as Code;
-    let (status, code, details) = match error {
-        Error::Validation { .. } => (400, Code::ValidationError, json!({})),
-        Error::TemplateNotFound { template_id } => (
-            404,
-            Code::TemplateNotFound,
-            json!({"template_id": template_id}),
-        ),
-        Error::SessionNotFound { session_id } => (
-            404,
-            Code::SessionNotFound,
-            json!({"session_id": session_id}),
-        ),
-        Error::ExecutionNotFound { execution_id } => (
-            404,
-            Code::ExecutionNotFound,
-            json!({"execution_id": execution_id}),
-        ),
-        Error::FileNotFound { path } => (404, Code::FileNotFound, json!({"path": path})),
-        Error::SessionNotReady { session_id, status } => (
-            409,
-            Code::SessionNotReady,
-            json!({"session_id": session_id, "status": status}),
-        ),
-        Error::SessionBusy { session_id } => {
-            (409, Code::SessionBusy, json!({"session_id": session_id}))
+    if let Error::Internal(_) = error {
+        log_internal(error);
+    }
+    let (status, code) = kind_of(error);
+    let (status, code, message, _) = plain(status, code, error.to_string());
+    (status, code, message, without_nulls(details_of(error)))
+}
+
+fn kind_of(error: &Error) -> (u16, ErrorCode) {
+    match error {
+        Error::Validation { .. } => (400, ErrorCode::ValidationError),
+        Error::TemplateNotFound { .. } => (404, ErrorCode::TemplateNotFound),
+        Error::SessionNotFound { .. } => (404, ErrorCode::SessionNotFound),
+        Error::ExecutionNotFound { .. } => (404, ErrorCode::ExecutionNotFound),
+        Error::CapabilityNotFound { .. } | Error::StartupFileNotFound { .. } => {
+            (404, ErrorCode::NotFound)
         }
-        Error::TemplateExists { name } => (409, Code::TemplateExists, json!({"name": name})),
+        Error::FileNotFound { .. } => (404, ErrorCode::FileNotFound),
+        Error::SessionNotReady { .. } => (409, ErrorCode::SessionNotReady),
+        Error::SessionBusy { .. } => (409, ErrorCode::SessionBusy),
+        Error::TemplateExists { .. } => (409, ErrorCode::TemplateExists),
+        Error::CapabilityExists { .. } => (409, ErrorCode::CapabilityExists),
+        Error::StartupFileExists { .. } => (409, ErrorCode::StartupFileExists),
+        Error::FileTooLarge { .. } => (413, ErrorCode::PayloadTooLarge),
+        Error::InvalidPath { .. } => (422, ErrorCode::InvalidPath),
+        Error::WorktreeInvalid { .. } => (422, ErrorCode::WorktreeInvalid),
+        Error::OutputLimitExceeded { .. } => (422, ErrorCode::OutputLimitExceeded),
+        Error::StartupModeUnsupported { .. } => (422, ErrorCode::StartupModeUnsupported),
+        Error::ModuleNotAllowed { .. } => (422, ErrorCode::ModuleNotAllowed),
+        Error::EngineUnsupported { .. } => (422, ErrorCode::EngineUnsupported),
+        Error::StartupFailed { .. } => (422, ErrorCode::StartupFailed),
+        Error::LibraryUnavailable { .. } => (422, ErrorCode::LibraryUnavailable),
+        Error::Internal(_) => (500, ErrorCode::Internal),
+        Error::Unavailable { .. } => (503, ErrorCode::Unavailable),
+    }
+}
+
+/// What the error is about.
+fn details_of(error: &Error) -> Value {
+    match error {
+        Error::Validation { .. } | Error::Unavailable { .. } | Error::Internal(_) => json!({}),
+        Error::TemplateNotFound { template_id } => json!({"template_id": template_id}),
+        Error::SessionNotFound { session_id } | Error::SessionBusy { session_id } => {
+            json!({"session_id": session_id})
+        }
+        Error::ExecutionNotFound { execution_id } => json!({"execution_id": execution_id}),
+        Error::CapabilityNotFound {
+            template_id,
+            capability_id,
+        } => json!({"template_id": template_id, "capability_id": capability_id}),
+        Error::StartupFileNotFound {
+            template_id,
+            file_id,
+        } => json!({"template_id": template_id, "file_id": file_id}),
+        Error::FileNotFound { path }
+        | Error::InvalidPath { path, .. }
+        | Error::WorktreeInvalid { path, .. }
+        | Error::FileTooLarge { path, .. } => json!({"path": path}),
+        Error::SessionNotReady { session_id, status } => {
+            json!({"session_id": session_id, "status": status})
+        }
+        Error::TemplateExists { name } | Error::ModuleNotAllowed { name, .. } => {
+            json!({"name": name})
+        }
         Error::CapabilityExists {
             template_id,
             kind,
             name,
-        } => (
-            409,
-            Code::CapabilityExists,
-            json!({"template_id": template_id, "kind": kind, "name": name}),
-        ),
-        Error::StartupFileExists { template_id, path } => (
-            409,
-            Code::StartupFileExists,
-            json!({"template_id": template_id, "path": path}),
-        ),
-        Error::InvalidPath { path, .. } => (422, Code::InvalidPath, json!({"path": path})),
-        Error::WorktreeInvalid { path, .. } => (422, Code::WorktreeInvalid, json!({"path": path})),
-        Error::FileTooLarge { path, .. } => (413, Code::PayloadTooLarge, json!({"path": path})),
+        } => json!({"template_id": template_id, "kind": kind, "name": name}),
+        Error::StartupFileExists { template_id, path } => {
+            json!({"template_id": template_id, "path": path})
+        }
         Error::OutputLimitExceeded {
             execution_id,
             session_id,
             ..
-        } => (
-            422,
-            Code::OutputLimitExceeded,
-            json!({"execution_id": execution_id, "session_id": session_id}),
-        ),
+        } => json!({"execution_id": execution_id, "session_id": session_id}),
         Error::StartupModeUnsupported {
             requested,
             supported,
-        } => (
-            422,
-            Code::StartupModeUnsupported,
-            json!({"requested_mode": requested, "supported_modes": supported}),
-        ),
-        Error::ModuleNotAllowed { name, .. } => {
-            (422, Code::ModuleNotAllowed, json!({"name": name}))
-        }
+        } => json!({"requested_mode": requested, "supported_modes": supported}),
         Error::EngineUnsupported {
             requested,
             supported,
-        } => (
-            422,
-            Code::EngineUnsupported,
-            json!({"requested_engine": requested, "supported_engines": supported}),
-        ),
+        } => json!({"requested_engine": requested, "supported_engines": supported}),
         Error::StartupFailed {
             session_id,
             path,
             execution_id,
             ..
-        } => (
-            422,
-            Code::StartupFailed,
-            json!({"session_id": session_id, "path": path, "execution_id": execution_id}),
-        ),
+        } => json!({"session_id": session_id, "path": path, "execution_id": execution_id}),
         Error::LibraryUnavailable {
             session_id, name, ..
-        } => (
-            422,
-            Code::LibraryUnavailable,
-            json!({"session_id": session_id, "library": name}),
-        ),
-        Error::Unavailable { .. } => (503, Code::Unavailable, json!({})),
-        Error::Internal(_) => {
-            log_internal(error);
-            (500, Code::Internal, json!({}))
-        }
-    };
-    let (status, code, message, _) = plain(status, code, error.to_string());
-    (status, code, message, without_nulls(details))
+        } => json!({"session_id": session_id, "library": name}),
+    }
 }
 
 fn without_nulls(details: Value) -> Map<String, Value> {

@@ -66,6 +66,14 @@ fn templates() -> Router<Control> {
             get(template::list_capabilities).post(template::add_capability),
         )
         .route(
+            "/templates/{template_id}/capabilities/{capability_id}",
+            delete(template::delete_capability),
+        )
+        .route(
+            "/templates/{template_id}/startup-files/{file_id}",
+            delete(template::delete_startup_file),
+        )
+        .route(
             "/templates/{template_id}/startup-files",
             get(template::list_startup_files).post(template::add_startup_file),
         )

@@ -184,6 +184,30 @@ pub enum PartCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Remove a capability
+    #[command(
+        after_help = "Example:\n  vm-system template remove-capability 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --capability-id 0d3c7a52-58a4-4d0f-8a8c-3f3d1c5a9e10"
+    )]
+    RemoveCapability {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The capability, as list-capabilities shows it
+        #[arg(long, value_name = "ID")]
+        capability_id: String,
+    },
+    /// Remove a startup file
+    #[command(
+        after_help = "Example:\n  vm-system template remove-startup 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --file-id 0d3c7a52-58a4-4d0f-8a8c-3f3d1c5a9e10"
+    )]
+    RemoveStartup {
+        /// The template
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The startup file, as list-startup shows it
+        #[arg(long, value_name = "ID")]
+        file_id: String,
+    },
     /// Let scripts require a native module
     #[command(
         after_help = "Example:\n  vm-system template add-module 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --name fs"

@@ -40,6 +40,24 @@ pub async fn run(
                 .answer(client.add_startup_file(id, &request), added_startup_file)
                 .await
         }
+        PartCommand::RemoveCapability { id, capability_id } => {
+            let call = client.delete_capability(id, capability_id);
+            output
+                .answer(call, |out, removed| {
+                    let (part, template) = (removed.id, removed.template_id);
+                    writeln!(out, "Removed capability: {part} from template {template}")
+                })
+                .await
+        }
+        PartCommand::RemoveStartup { id, file_id } => {
+            let call = client.delete_startup_file(id, file_id);
+            output
+                .answer(call, |out, removed| {
+                    let (part, template) = (removed.id, removed.template_id);
+                    writeln!(out, "Removed startup file: {part} from template {template}")
+                })
+                .await
+        }
         PartCommand::ListStartup { id } => {
             let call = client.startup_files(id);
             output

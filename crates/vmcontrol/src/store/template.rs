@@ -169,6 +169,34 @@ pub(crate) fn remove_name(
     Ok(())
 }
 
+/// Which of the things that belong to a template and have an id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    /// A capability.
+    Capability,
+    /// A startup file.
+    StartupFile,
+}
+
+/// Deletes a part of a template; says whether there was one.
+pub(crate) fn delete_part(
+    connection: &Connection,
+    part: Part,
+    template_id: Uuid,
+    id: Uuid,
+) -> Result<bool, StoreError> {
+    let table = match part {
+        Part::Capability => "capability",
+        Part::StartupFile => "startup_file",
+    };
+    let deleted = connection
+        .prepare_cached(&format!(
+            "DELETE FROM {table} WHERE template_id = ? AND id = ?"
+        ))?
+        .execute([template_id.to_string(), id.to_string()])?;
+    Ok(deleted > 0)
+}
+
 pub(crate) fn insert_capability(
     connection: &Connection,
     capability: &Capability,

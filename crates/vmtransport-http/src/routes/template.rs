@@ -1,7 +1,8 @@
 use axum::extract::State;
 use vmapi_types::{
     AddCapabilityRequest, AddNameRequest, AddStartupFileRequest, Capability, CreateTemplateRequest,
-    Deleted, NamedItem, RemovedItem, StartupFile, Template, TemplateDetails, UpdateTemplateRequest,
+    Deleted, NamedItem, RemovedItem, RemovedPart, StartupFile, Template, TemplateDetails,
+    UpdateTemplateRequest,
 };
 use vmcontrol::{Control, NewCapability, NewStartupFile};
 
@@ -74,6 +75,24 @@ pub(crate) async fn add_capability(
     };
     let id = path.id("template_id")?;
     Ok(Created(control.add_capability(id, new).await?))
+}
+
+pub(crate) async fn delete_capability(
+    State(control): State<Control>,
+    path: PathParams,
+) -> Result<Body<RemovedPart>, ApiError> {
+    let (template_id, id) = (path.id("template_id")?, path.id("capability_id")?);
+    control.delete_capability(template_id, id).await?;
+    Ok(removed_part(template_id, id))
+}
+
+pub(crate) async fn delete_startup_file(
+    State(control): State<Control>,
+    path: PathParams,
+) -> Result<Body<RemovedPart>, ApiError> {
+    let (template_id, id) = (path.id("template_id")?, path.id("file_id")?);
+    control.delete_startup_file(template_id, id).await?;
+    Ok(removed_part(template_id, id))
 }
 
 pub(crate) async fn list_startup_files(
@@ -150,6 +169,14 @@ pub(crate) async fn remove_library(
     let (template_id, name) = (path.id("template_id")?, path.text("name"));
     control.remove_library(template_id, name.clone()).await?;
     Ok(removed(template_id, name))
+}
+
+fn removed_part(template_id: uuid::Uuid, id: uuid::Uuid) -> Body<RemovedPart> {
+    Body(RemovedPart {
+        status: OK.into(),
+        template_id,
+        id,
+    })
 }
 
 fn removed(template_id: uuid::Uuid, name: String) -> Body<RemovedItem> {
