@@ -164,8 +164,13 @@ impl Daemon {
 
     /// Makes a session of a template.
     pub fn session_of(&self, template: &str) -> Session {
+        self.session_with_id(&id_of(&self.try_session_of(template).expect(201)))
+    }
+
+    /// A session that was made in another way.
+    pub fn session_with_id(&self, id: &str) -> Session {
         Session {
-            id: id_of(&self.try_session_of(template).expect(201)),
+            id: id.to_owned(),
             api: self.api.clone(),
         }
     }

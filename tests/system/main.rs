@@ -29,4 +29,5 @@ mod modules;
 mod native_modules;
 mod outages;
 mod shell;
+mod soak;
 mod values;
