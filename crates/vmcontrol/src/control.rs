@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vmapi_types::{RuntimeSummary, SessionStatus, Timestamp};
 
-use crate::recorder::{EventListener, payload};
+use crate::recorder::{EventListener, failure_payload};
 use crate::registry::Registry;
 use crate::runtime::{FailureCode, Runtime};
 use crate::store::{self, Store};
@@ -145,11 +144,11 @@ impl Inner {
 
 /// Ends what a daemon left unfinished that did not stop in order.
 async fn settle(store: &Store) -> Result<()> {
-    let error = payload(&json!({
-        "code": FailureCode::RuntimeCrashed,
-        "message": "the daemon ended while this ran, and the session with it",
-        "rolled_back": true,
-    }));
+    let error = failure_payload(
+        FailureCode::RuntimeCrashed,
+        "the daemon ended while this ran, and the session with it",
+        true,
+    );
     let (executions, sessions) = store
         .write(move |connection| {
             let now = Timestamp::now();

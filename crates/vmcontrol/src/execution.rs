@@ -9,12 +9,12 @@ use vmapi_types::{
     Event, EventType, Execution, ExecutionKind, ExecutionStatus, Metrics, Timestamp,
 };
 
-use crate::recorder::{Ending, Recorder, payload};
+use crate::recorder::{Ending, Recorder, failure_payload, payload};
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
-use crate::session::{blocking, message_of};
+use crate::session::{blocking, message_of, to_the_end};
 use crate::store;
 use crate::{Control, Error, Result};
 
@@ -212,15 +212,12 @@ impl Control {
     async fn run(&self, live: Arc<LiveSession>, taken: BusyGuard, run: Run) -> Result<Execution> {
         let work = self.inner().begin_work()?;
         let control = self.clone();
-        // A task of its own: an execution goes on and is recorded though its caller hangs up.
-        let ended = tokio::spawn(async move {
+        to_the_end(async move {
             let execution = run_recorded(&control, &live, run).await;
             drop((taken, work));
             execution
-        });
-        ended
-            .await
-            .unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
+        })
+        .await
     }
 }
 
@@ -369,11 +366,7 @@ async fn record_end(recorder: &mut Recorder, end: RunEnd) -> Result<()> {
 
 /// Records that an execution was undone.
 async fn record_failure(recorder: &mut Recorder, failure: &Failure) -> Result<()> {
-    let error = payload(&json!({
-        "code": failure.code,
-        "message": failure.message,
-        "rolled_back": true,
-    }));
+    let error = failure_payload(failure.code, &failure.message, true);
     let status = match failure.code {
         FailureCode::WallTimeLimit | FailureCode::CpuTimeLimit => ExecutionStatus::Timeout,
         FailureCode::Cancelled => ExecutionStatus::Cancelled,

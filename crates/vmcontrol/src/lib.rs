@@ -27,7 +27,7 @@ pub use policy::Policy;
 pub use recorder::EventListener;
 pub use session::parse_id;
 pub use store::{LockError, OpenError, Store, StoreError};
-pub use template::{NewCapability, NewStartupFile};
+pub use template::{NameList, NewCapability, NewStartupFile};
 pub use worktree::{FileError, Worktree};
 
 /// The result of an operation of this crate.

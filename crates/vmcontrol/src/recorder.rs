@@ -176,11 +176,11 @@ impl Recorder {
             mut execution,
             ..
         } = self;
-        let error = payload(&json!({
-            "code": FailureCode::RuntimeCrashed,
-            "message": "the execution ran, but the store failed before its end was recorded",
-            "rolled_back": false,
-        }));
+        let error = failure_payload(
+            FailureCode::RuntimeCrashed,
+            "the execution ran, but the store failed before its end was recorded",
+            false,
+        );
         execution.status = ExecutionStatus::Running;
         tokio::spawn(async move {
             loop {
@@ -233,6 +233,15 @@ fn add_usage(metrics: &mut Metrics, wall: Duration, usage: Option<Usage>) {
 /// Milliseconds with three decimals.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// The error of an execution that did not end by itself.
+pub(crate) fn failure_payload(code: FailureCode, message: &str, rolled_back: bool) -> RawJson {
+    payload(&json!({
+        "code": code,
+        "message": message,
+        "rolled_back": rolled_back,
+    }))
 }
 
 /// JSON text of a payload.

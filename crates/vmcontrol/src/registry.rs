@@ -104,6 +104,14 @@ impl LiveSession {
         self.lock().closing.get_or_insert_with(|| reason.to_owned());
     }
 
+    /// Notes that the session is being closed, and ends its processes if there are any yet.
+    pub(crate) async fn stop(&self, reason: &str) {
+        self.set_closing(reason);
+        if let Some(runtime) = self.runtime() {
+            runtime.close().await;
+        }
+    }
+
     /// Why the session is being closed, if it is.
     pub(crate) fn closing(&self) -> Option<String> {
         self.lock().closing.clone()

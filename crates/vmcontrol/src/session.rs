@@ -38,15 +38,12 @@ impl Control {
         let new = check_request(request)?;
         let work = self.inner().begin_work()?;
         let control = self.clone();
-        // A task of its own, so that a caller who hangs up does not leave a session half made.
-        let created = tokio::spawn(async move {
+        to_the_end(async move {
             let created = control.create(new).await;
             drop(work);
             created
-        });
-        created
-            .await
-            .unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
+        })
+        .await
     }
 
     /// A session's record.
@@ -77,20 +74,13 @@ impl Control {
     /// [`Error::SessionNotFound`].
     pub async fn close_session(&self, id: Uuid) -> Result<Session> {
         let control = self.clone();
-        // A task of its own, so that a caller who hangs up does not leave a session half closed.
-        let closed = tokio::spawn(async move { control.close(id).await });
-        closed
-            .await
-            .unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
+        to_the_end(async move { control.close(id).await }).await
     }
 
     async fn close(&self, id: Uuid) -> Result<Session> {
         let live = self.inner().registry.get(id);
         if let Some(live) = &live {
-            live.set_closing("the session was closed");
-            if let Some(runtime) = live.runtime() {
-                runtime.close().await;
-            }
+            live.stop("the session was closed").await;
             // Whatever ran has settled its record once the session can be taken.
             drop(live.take().await);
         } else {
@@ -292,10 +282,7 @@ impl Control {
     /// Ends a session that could not be started. The error is for the caller, in place of the first one.
     async fn set_failed(&self, live: &Arc<LiveSession>, error: &Error) -> Result<()> {
         let closing = live.closing();
-        live.set_closing("its start failed");
-        if let Some(runtime) = live.runtime() {
-            runtime.close().await;
-        }
+        live.stop("its start failed").await;
         let (status, reason) = match &closing {
             Some(reason) => (SessionStatus::Closed, reason.clone()),
             None => (SessionStatus::Crashed, error.to_string()),
@@ -327,6 +314,15 @@ impl Control {
             })
             .await
     }
+}
+
+/// Runs an operation in a task of its own, so that a caller who hangs up does not leave it half done.
+pub(crate) async fn to_the_end<T: Send + 'static>(
+    operation: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(operation)
+        .await
+        .unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
 }
 
 /// Runs something that blocks off the async threads.

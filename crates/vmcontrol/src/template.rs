@@ -10,11 +10,20 @@ use vmapi_types::{
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
 use crate::settings;
 use crate::store::StoreError;
-use crate::store::template::{self as rows, NameList, Part};
+use crate::store::template::{self as rows, Part};
 use crate::{Control, Error, Result};
 
 /// The longest name of anything, in bytes.
 const MAX_NAME_BYTES: usize = 256;
+
+/// Which of a template's two lists of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameList {
+    /// The native modules that scripts may use.
+    Modules,
+    /// The libraries that sessions load.
+    Libraries,
+}
 
 /// A capability to add.
 #[derive(Clone, Debug)]
@@ -265,59 +274,51 @@ impl Control {
         Ok(self.get_template(id).await?.startup_files)
     }
 
-    /// Gives a template's scripts a native module. Adding it twice succeeds.
+    /// Adds a name to one of a template's lists. Adding it twice succeeds.
     ///
     /// # Errors
-    /// [`Error::ModuleNotAllowed`], [`Error::TemplateNotFound`].
-    pub async fn add_module(&self, id: Uuid, name: String) -> Result<()> {
-        check_module(&name)?;
-        self.change_names(id, NameList::Modules, name, true).await
+    /// [`Error::Validation`], [`Error::ModuleNotAllowed`], [`Error::TemplateNotFound`].
+    pub async fn add_name(&self, list: NameList, id: Uuid, name: String) -> Result<()> {
+        match list {
+            NameList::Modules => check_module(&name)?,
+            NameList::Libraries => check_library(&name)?,
+        }
+        let touched = self
+            .change(id, move |connection| {
+                rows::add_name(connection, list, id, &name)
+            })
+            .await?;
+        found(touched, id)
     }
 
-    /// Takes a native module away. Removing one that is not there succeeds.
-    ///
-    /// # Errors
-    /// [`Error::TemplateNotFound`].
-    pub async fn remove_module(&self, id: Uuid, name: String) -> Result<()> {
-        self.change_names(id, NameList::Modules, name, false).await
-    }
-
-    /// The native modules of a template, sorted.
-    ///
-    /// # Errors
-    /// [`Error::TemplateNotFound`].
-    pub async fn list_modules(&self, id: Uuid) -> Result<Vec<String>> {
-        Ok(self.get_template(id).await?.template.exposed_modules)
-    }
-
-    /// Lets a template's sessions load a library. Adding it twice succeeds.
+    /// Removes a name from one of a template's lists. Removing one that is not there succeeds.
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::TemplateNotFound`].
-    pub async fn add_library(&self, id: Uuid, name: String) -> Result<()> {
-        if !catalog::is_library_name(&name) {
-            return Err(Error::validation(format!(
-                "name {name:?} is not the name of a library: use <id>-<version> as in lodash-4.17.21"
-            )));
-        }
-        self.change_names(id, NameList::Libraries, name, true).await
+    pub async fn remove_name(&self, list: NameList, id: Uuid, name: String) -> Result<()> {
+        check_name("name", &name)?;
+        let touched = self
+            .change(id, move |connection| {
+                rows::remove_name(connection, list, id, &name)
+            })
+            .await?;
+        found(touched, id)
     }
 
-    /// Takes a library away. Removing one that is not there succeeds.
+    /// One of a template's lists.
     ///
     /// # Errors
     /// [`Error::TemplateNotFound`].
-    pub async fn remove_library(&self, id: Uuid, name: String) -> Result<()> {
-        self.change_names(id, NameList::Libraries, name, false)
-            .await
-    }
-
-    /// The libraries of a template, in the order they load.
-    ///
-    /// # Errors
-    /// [`Error::TemplateNotFound`].
-    pub async fn list_libraries(&self, id: Uuid) -> Result<Vec<String>> {
-        Ok(self.get_template(id).await?.template.libraries)
+    pub async fn list_names(&self, list: NameList, id: Uuid) -> Result<Vec<String>> {
+        let template = self
+            .store()
+            .read(move |connection| rows::get(connection, id))
+            .await?
+            .ok_or(Error::TemplateNotFound { template_id: id })?;
+        Ok(match list {
+            NameList::Modules => template.exposed_modules,
+            NameList::Libraries => template.libraries,
+        })
     }
 
     /// The built-in engine that a template's engine name means.
@@ -335,26 +336,6 @@ impl Control {
             requested: name.to_owned(),
             supported: supported.map(str::to_owned).collect(),
         })
-    }
-
-    async fn change_names(
-        &self,
-        id: Uuid,
-        list: NameList,
-        name: String,
-        present: bool,
-    ) -> Result<()> {
-        check_name("name", &name)?;
-        let touched = self
-            .change(id, move |connection| {
-                if present {
-                    rows::add_name(connection, list, id, &name)
-                } else {
-                    rows::remove_name(connection, list, id, &name)
-                }
-            })
-            .await?;
-        found(touched, id)
     }
 
     /// Changes what belongs to a template; says whether there is one.
@@ -421,6 +402,16 @@ fn check_module(name: &str) -> Result<()> {
         name: name.to_owned(),
         reason,
     })
+}
+
+fn check_library(name: &str) -> Result<()> {
+    check_name("name", name)?;
+    if catalog::is_library_name(name) {
+        return Ok(());
+    }
+    Err(Error::validation(format!(
+        "name {name:?} is not the name of a library: use <id>-<version> as in lodash-4.17.21"
+    )))
 }
 
 /// What can be said of a startup file's path before there is a worktree.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
-use vmcontrol::Control;
+use vmcontrol::{Control, NameList};
 
 use crate::error::ApiError;
 use crate::guard::{Guard, check};
@@ -77,21 +77,24 @@ fn templates() -> Router<Control> {
             "/templates/{template_id}/startup-files",
             get(template::list_startup_files).post(template::add_startup_file),
         )
-        .route(
-            "/templates/{template_id}/modules",
-            get(template::list_modules).post(template::add_module),
-        )
-        .route(
-            "/templates/{template_id}/modules/{name}",
-            delete(template::remove_module),
-        )
-        .route(
+        .merge(names("/templates/{template_id}/modules", NameList::Modules))
+        .merge(names(
             "/templates/{template_id}/libraries",
-            get(template::list_libraries).post(template::add_library),
+            NameList::Libraries,
+        ))
+}
+
+/// The routes of one of a template's lists of names.
+fn names(path: &str, list: NameList) -> Router<Control> {
+    Router::new()
+        .route(
+            path,
+            get(move |control, path| template::list_names(list, control, path))
+                .post(move |control, path, body| template::add_name(list, control, path, body)),
         )
         .route(
-            "/templates/{template_id}/libraries/{name}",
-            delete(template::remove_library),
+            &format!("{path}/{{name}}"),
+            delete(move |control, path| template::remove_name(list, control, path)),
         )
 }
 

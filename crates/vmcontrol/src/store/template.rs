@@ -5,15 +5,7 @@ use uuid::Uuid;
 use vmapi_types::{Capability, Settings, StartupFile, Template, TemplateDetails, Timestamp};
 
 use super::StoreError;
-
-/// Which of a template's two lists of names.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum NameList {
-    /// The native modules.
-    Modules,
-    /// The libraries.
-    Libraries,
-}
+use crate::NameList;
 
 impl NameList {
     const fn table(self) -> &'static str {
@@ -223,27 +215,19 @@ pub(crate) fn capabilities(
     let mut statement = connection.prepare_cached(
         "SELECT id, kind, name, enabled, config FROM capability WHERE template_id = ? ORDER BY n",
     )?;
-    let rows = statement.query_map([id.to_string()], |row| {
-        Ok((
-            row.get::<_, String>(0)?,
-            row.get(1)?,
-            row.get(2)?,
-            row.get(3)?,
-            row.get::<_, String>(4)?,
-        ))
-    })?;
-    rows.map(|row| {
-        let (capability_id, kind, name, enabled, config) = row?;
-        Ok(Capability {
-            id: parse_id("capability.id", &capability_id)?,
-            vm_id: id,
-            kind,
-            name,
-            enabled,
-            config: from_json("capability.config", &config)?,
-        })
+    let rows = statement.query_map([id.to_string()], |row| Ok(capability_of(row, id)))?;
+    rows.map(|row| row?).collect()
+}
+
+fn capability_of(row: &Row<'_>, template_id: Uuid) -> Result<Capability, StoreError> {
+    Ok(Capability {
+        id: parse_id("capability.id", &row.get::<_, String>(0)?)?,
+        vm_id: template_id,
+        kind: row.get(1)?,
+        name: row.get(2)?,
+        enabled: row.get(3)?,
+        config: from_json("capability.config", &row.get::<_, String>(4)?)?,
     })
-    .collect()
 }
 
 pub(crate) fn insert_startup_file(
@@ -271,25 +255,18 @@ pub(crate) fn startup_files(
     let mut statement = connection.prepare_cached(
         "SELECT id, path, order_index, mode FROM startup_file WHERE template_id = ? ORDER BY order_index, n",
     )?;
-    let rows = statement.query_map([id.to_string()], |row| {
-        Ok((
-            row.get::<_, String>(0)?,
-            row.get(1)?,
-            row.get(2)?,
-            row.get(3)?,
-        ))
-    })?;
-    rows.map(|row| {
-        let (file_id, path, order_index, mode) = row?;
-        Ok(StartupFile {
-            id: parse_id("startup_file.id", &file_id)?,
-            vm_id: id,
-            path,
-            order_index,
-            mode,
-        })
+    let rows = statement.query_map([id.to_string()], |row| Ok(startup_file_of(row, id)))?;
+    rows.map(|row| row?).collect()
+}
+
+fn startup_file_of(row: &Row<'_>, template_id: Uuid) -> Result<StartupFile, StoreError> {
+    Ok(StartupFile {
+        id: parse_id("startup_file.id", &row.get::<_, String>(0)?)?,
+        vm_id: template_id,
+        path: row.get(1)?,
+        order_index: row.get(2)?,
+        mode: row.get(3)?,
     })
-    .collect()
 }
 
 fn settings(connection: &Connection, id: Uuid) -> Result<Settings, StoreError> {

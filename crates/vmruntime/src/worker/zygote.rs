@@ -22,6 +22,11 @@ use super::{exit, faults};
 use crate::engine::{self, Engine};
 use crate::protocol::{CONTROL_FD, Death, DeathCause, FromZygote, MAX_CONTROL_BYTES, ToZygote};
 
+/// Looks at a dead child without waiting for one, and leaves it to be reaped.
+const PEEK: WaitPidFlag = WaitPidFlag::WEXITED
+    .union(WaitPidFlag::WNOHANG)
+    .union(WaitPidFlag::WNOWAIT);
+
 /// A session as the zygote knows it.
 struct Family {
     /// The daemon's number for it.
@@ -175,9 +180,8 @@ impl Zygote {
     /// Reaps what has died and reports it.
     fn reap(&mut self) -> io::Result<()> {
         // The status is looked at first and taken later: until then the process id and its group are the dead one's.
-        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         loop {
-            let (pid, cause) = match waitid(Id::All, peek) {
+            let (pid, cause) = match waitid(Id::All, PEEK) {
                 Ok(WaitStatus::Exited(pid, code)) => (pid, DeathCause::Exited(code)),
                 Ok(WaitStatus::Signaled(pid, signal, _)) => {
                     (pid, DeathCause::Signaled(signal as i32))
@@ -214,8 +218,7 @@ impl Zygote {
             };
             self.tell(&FromZygote::Died { session, death })?;
         }
-        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        if waitid(Id::PGid(first), peek) == Err(Errno::ECHILD) {
+        if waitid(Id::PGid(first), PEEK) == Err(Errno::ECHILD) {
             self.families.remove(&first);
             self.tell(&FromZygote::Ended { session })?;
         }

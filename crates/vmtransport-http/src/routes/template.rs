@@ -4,7 +4,7 @@ use vmapi_types::{
     Deleted, NamedItem, RemovedItem, RemovedPart, StartupFile, Template, TemplateDetails,
     UpdateTemplateRequest,
 };
-use vmcontrol::{Control, NewCapability, NewStartupFile};
+use vmcontrol::{Control, NameList, NewCapability, NewStartupFile};
 
 use crate::error::ApiError;
 use crate::extract::{Json, PathParams, required};
@@ -117,58 +117,39 @@ pub(crate) async fn add_startup_file(
     Ok(Created(control.add_startup_file(id, new).await?))
 }
 
-pub(crate) async fn list_modules(
+pub(crate) async fn list_names(
+    list: NameList,
     State(control): State<Control>,
     path: PathParams,
 ) -> Result<Body<Vec<String>>, ApiError> {
-    Ok(Body(control.list_modules(path.id("template_id")?).await?))
+    let id = path.id("template_id")?;
+    Ok(Body(control.list_names(list, id).await?))
 }
 
-pub(crate) async fn add_module(
+pub(crate) async fn add_name(
+    list: NameList,
     State(control): State<Control>,
     path: PathParams,
     Json(request): Json<AddNameRequest>,
 ) -> Result<Created<NamedItem>, ApiError> {
     let template_id = path.id("template_id")?;
     let name = required("name", request.name)?;
-    control.add_module(template_id, name.clone()).await?;
+    control.add_name(list, template_id, name.clone()).await?;
     Ok(Created(NamedItem { template_id, name }))
 }
 
-pub(crate) async fn remove_module(
+pub(crate) async fn remove_name(
+    list: NameList,
     State(control): State<Control>,
     path: PathParams,
 ) -> Result<Body<RemovedItem>, ApiError> {
     let (template_id, name) = (path.id("template_id")?, path.text("name"));
-    control.remove_module(template_id, name.clone()).await?;
-    Ok(removed(template_id, name))
-}
-
-pub(crate) async fn list_libraries(
-    State(control): State<Control>,
-    path: PathParams,
-) -> Result<Body<Vec<String>>, ApiError> {
-    Ok(Body(control.list_libraries(path.id("template_id")?).await?))
-}
-
-pub(crate) async fn add_library(
-    State(control): State<Control>,
-    path: PathParams,
-    Json(request): Json<AddNameRequest>,
-) -> Result<Created<NamedItem>, ApiError> {
-    let template_id = path.id("template_id")?;
-    let name = required("name", request.name)?;
-    control.add_library(template_id, name.clone()).await?;
-    Ok(Created(NamedItem { template_id, name }))
-}
-
-pub(crate) async fn remove_library(
-    State(control): State<Control>,
-    path: PathParams,
-) -> Result<Body<RemovedItem>, ApiError> {
-    let (template_id, name) = (path.id("template_id")?, path.text("name"));
-    control.remove_library(template_id, name.clone()).await?;
-    Ok(removed(template_id, name))
+    control.remove_name(list, template_id, name.clone()).await?;
+    Ok(Body(RemovedItem {
+        status: OK.into(),
+        template_id,
+        name,
+    }))
 }
 
 fn removed_part(template_id: uuid::Uuid, id: uuid::Uuid) -> Body<RemovedPart> {
@@ -176,13 +157,5 @@ fn removed_part(template_id: uuid::Uuid, id: uuid::Uuid) -> Body<RemovedPart> {
         status: OK.into(),
         template_id,
         id,
-    })
-}
-
-fn removed(template_id: uuid::Uuid, name: String) -> Body<RemovedItem> {
-    Body(RemovedItem {
-        status: OK.into(),
-        template_id,
-        name,
     })
 }

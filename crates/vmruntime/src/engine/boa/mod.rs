@@ -16,12 +16,11 @@ use boa_engine::{
     Context, JsError, JsResult, JsString, JsValue, Module, Script, Source, js_string,
 };
 use serde::Serialize;
-use serde_json::json;
 use serde_json::value::to_raw_value;
-use vmapi_types::{EventType, RawJson};
+use vmapi_types::{ConsoleLevel, EventType, RawJson};
 use vmcontrol::runtime::{RunMode, RunRequest};
 
-use self::console::{ConsoleLevel, ConsoleSink};
+use self::console::ConsoleSink;
 use self::inspect::{Inspector, Json};
 use self::jobs::{Jobs, Rejections};
 use self::modules::Modules;
@@ -58,13 +57,6 @@ struct EventSink(Rc<dyn HostLink>);
 
 impl ConsoleSink for EventSink {
     fn console(&self, level: ConsoleLevel, text: String, _: &mut Context) -> JsResult<()> {
-        let level = match level {
-            ConsoleLevel::Log => vmapi_types::ConsoleLevel::Log,
-            ConsoleLevel::Info => vmapi_types::ConsoleLevel::Info,
-            ConsoleLevel::Warn => vmapi_types::ConsoleLevel::Warn,
-            ConsoleLevel::Error => vmapi_types::ConsoleLevel::Error,
-            ConsoleLevel::Debug => vmapi_types::ConsoleLevel::Debug,
-        };
         let payload = ConsolePayload { level, text: &text };
         self.0.event(EventType::Console, raw(&payload));
         Ok(())
@@ -73,7 +65,7 @@ impl ConsoleSink for EventSink {
 
 #[derive(Serialize)]
 struct ConsolePayload<'a> {
-    level: vmapi_types::ConsoleLevel,
+    level: ConsoleLevel,
     text: &'a str,
 }
 
@@ -272,8 +264,5 @@ fn install_web_apis(context: &mut Context) -> JsResult<()> {
 }
 
 fn raw(value: &impl Serialize) -> RawJson {
-    to_raw_value(value).unwrap_or_else(|error| {
-        to_raw_value(&json!({"message": error.to_string()}))
-            .unwrap_or_else(|_| unreachable!("an object of one string is JSON"))
-    })
+    to_raw_value(value).expect("a payload of strings and booleans is JSON")
 }

@@ -12,6 +12,7 @@ use boa_engine::{
     object::{FunctionObjectBuilder, builtins::JsFunction},
     property::{Attribute, PropertyDescriptor},
 };
+use vmapi_types::ConsoleLevel;
 
 use super::inspect::{InspectOptions, Inspector};
 
@@ -30,16 +31,6 @@ pub(crate) trait ConsoleSink {
     /// Called once for each call of a method that prints. The text can have several lines. An error
     /// is thrown to the script.
     fn console(&self, level: ConsoleLevel, text: String, context: &mut Context) -> JsResult<()>;
-}
-
-/// How important a text is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConsoleLevel {
-    Log,
-    Info,
-    Warn,
-    Error,
-    Debug,
 }
 
 /// What the methods share.
