@@ -30,6 +30,9 @@ impl Client {
             url: base_url.to_owned(),
             reason,
         })?;
+        // The client is built with TLS for others in the program that need it; a provider that is there already is as
+        // good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)

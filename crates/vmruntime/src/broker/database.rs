@@ -50,21 +50,16 @@ impl Database {
                 *slot = Some(process);
                 reply
             }
-            Ok(None) => Err(HostError {
-                code: None,
-                message: "the database process ended, and the connection with it: it may have needed too much memory"
-                    .into(),
-            }),
+            Ok(None) => Err(HostError::new(
+                "the database process ended, and the connection with it: it may have needed too much memory",
+            )),
             Err(error) => Err(failed("failed", &error)),
         }
     }
 }
 
 fn failed(what: &str, error: &io::Error) -> HostError {
-    HostError {
-        code: None,
-        message: format!("the database process {what}: {error}"),
-    }
+    HostError::new(format!("the database process {what}: {error}"))
 }
 
 async fn exchange(process: &mut Process, call: &HostCall) -> io::Result<Option<HostReply>> {

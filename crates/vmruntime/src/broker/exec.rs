@@ -35,10 +35,7 @@ pub(super) async fn call(worktree: &Worktree, call: &HostCall) -> HostReply {
 async fn run(worktree: &Worktree, call: &HostCall) -> HostReply {
     let given: Vec<Value> = args(call, USAGE)?;
     let (program, arguments) = command_of(&given)?;
-    let failed = |message: String| HostError {
-        code: None,
-        message: format!("exec.run({program:?}): {message}"),
-    };
+    let failed = |message: String| HostError::new(format!("exec.run({program:?}): {message}"));
     let mut child = command_in(worktree, program, &arguments)
         .spawn()
         .map_err(|error| HostError {
@@ -168,9 +165,11 @@ async fn read(
 }
 
 fn command_of(given: &[Value]) -> Result<(&str, Vec<&str>), HostError> {
-    let wrong = || HostError {
-        code: Some("ERR_INVALID_ARG_TYPE".into()),
-        message: format!("use exec.{USAGE} with strings"),
+    let wrong = || {
+        HostError::with_code(
+            "ERR_INVALID_ARG_TYPE",
+            format!("use exec.{USAGE} with strings"),
+        )
     };
     let program = given.first().and_then(Value::as_str).ok_or_else(wrong)?;
     let arguments = match given.get(1) {

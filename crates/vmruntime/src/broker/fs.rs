@@ -32,10 +32,10 @@ fn write(worktree: &Worktree, call: &HostCall) -> HostReply {
     let given: Vec<serde_json::Value> = args(call, usage)?;
     let path = path_of(&given, usage)?;
     let Some(data) = given.get(1).and_then(serde_json::Value::as_str) else {
-        return Err(HostError {
-            code: Some("ERR_INVALID_ARG_TYPE".into()),
-            message: format!("fs.{usage}: data must be a string"),
-        });
+        return Err(HostError::with_code(
+            "ERR_INVALID_ARG_TYPE",
+            format!("fs.{usage}: data must be a string"),
+        ));
     };
     worktree
         .write(path, data.as_bytes())
@@ -47,9 +47,11 @@ fn path_of<'a>(given: &'a [serde_json::Value], usage: &str) -> Result<&'a str, H
     given
         .first()
         .and_then(serde_json::Value::as_str)
-        .ok_or_else(|| HostError {
-            code: Some("ERR_INVALID_ARG_TYPE".into()),
-            message: format!("fs.{usage}: path must be a string"),
+        .ok_or_else(|| {
+            HostError::with_code(
+                "ERR_INVALID_ARG_TYPE",
+                format!("fs.{usage}: path must be a string"),
+            )
         })
 }
 
@@ -68,8 +70,5 @@ fn file_error(operation: &str, path: &str, error: &FileError) -> HostError {
             _ => ("EIO", error.to_string()),
         },
     };
-    HostError {
-        code: Some(code.into()),
-        message: format!("{code}: {text}, {operation} '{path}'"),
-    }
+    HostError::with_code(code, format!("{code}: {text}, {operation} '{path}'"))
 }

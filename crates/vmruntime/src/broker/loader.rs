@@ -15,12 +15,14 @@ pub(super) fn call(worktree: &Worktree, resolver: &Resolver, call: &HostCall) ->
         return Err(unknown_function(call));
     }
     let (specifier, importer): (String, Option<String>) = args(call, "load(specifier, importer)")?;
-    let not_found = |reason: &str| HostError {
-        code: Some("ERR_MODULE_NOT_FOUND".into()),
-        message: format!(
-            "Cannot find module '{specifier}' imported from {}{reason}",
-            importer.as_deref().unwrap_or("a script")
-        ),
+    let not_found = |reason: &str| {
+        HostError::with_code(
+            "ERR_MODULE_NOT_FOUND",
+            format!(
+                "Cannot find module '{specifier}' imported from {}{reason}",
+                importer.as_deref().unwrap_or("a script")
+            ),
+        )
     };
     let importer_path = importer
         .as_deref()

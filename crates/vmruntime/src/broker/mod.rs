@@ -44,10 +44,10 @@ impl Broker {
             return blocking(move || loader::call(&worktree, &policy.resolver, &call)).await;
         }
         if !self.policy.modules.contains(&call.module) {
-            return Err(HostError {
-                code: Some("EACCES".into()),
-                message: format!("module {:?} is not given by the template", call.module),
-            });
+            return Err(HostError::with_code(
+                "EACCES",
+                format!("module {:?} is not given by the template", call.module),
+            ));
         }
         match call.module.as_str() {
             "fs" => {
@@ -64,27 +64,21 @@ impl Broker {
 async fn blocking(work: impl FnOnce() -> HostReply + Send + 'static) -> HostReply {
     tokio::task::spawn_blocking(work)
         .await
-        .unwrap_or_else(|error| {
-            Err(HostError {
-                code: None,
-                message: format!("the service failed: {error}"),
-            })
-        })
+        .unwrap_or_else(|error| Err(HostError::new(format!("the service failed: {error}"))))
 }
 
 /// The arguments of a call.
 pub(crate) fn args<T: DeserializeOwned>(call: &HostCall, usage: &str) -> Result<T, HostError> {
-    serde_json::from_str(call.args.get()).map_err(|_| HostError {
-        code: Some("ERR_INVALID_ARG_TYPE".into()),
-        message: format!("use {}.{usage}", call.module),
+    serde_json::from_str(call.args.get()).map_err(|_| {
+        HostError::with_code(
+            "ERR_INVALID_ARG_TYPE",
+            format!("use {}.{usage}", call.module),
+        )
     })
 }
 
 pub(crate) fn answer(value: &impl Serialize) -> HostReply {
-    to_raw_value(value).map_err(|error| HostError {
-        code: None,
-        message: error.to_string(),
-    })
+    to_raw_value(value).map_err(|error| HostError::new(error.to_string()))
 }
 
 pub(crate) fn done() -> HostReply {
@@ -92,8 +86,8 @@ pub(crate) fn done() -> HostReply {
 }
 
 pub(crate) fn unknown_function(call: &HostCall) -> HostError {
-    HostError {
-        code: None,
-        message: format!("module {} has no function {}", call.module, call.function),
-    }
+    HostError::new(format!(
+        "module {} has no function {}",
+        call.module, call.function
+    ))
 }

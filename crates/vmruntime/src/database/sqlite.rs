@@ -231,8 +231,5 @@ fn json_of(value: ValueRef<'_>) -> Value {
 }
 
 fn error(message: impl Into<String>) -> HostError {
-    HostError {
-        code: None,
-        message: message.into(),
-    }
+    HostError::new(message)
 }

@@ -350,10 +350,9 @@ impl Actor {
                 let (go_on, recorded) = oneshot::channel();
                 let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
                 if recorded.await.is_err() {
-                    let reply = Err(HostError {
-                        code: None,
-                        message: "the execution can't be recorded, and so it may do nothing".into(),
-                    });
+                    let reply = Err(HostError::new(
+                        "the execution can't be recorded, and so it may do nothing",
+                    ));
                     let _ = replies.send((generation, reply));
                     return;
                 }

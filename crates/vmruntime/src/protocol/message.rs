@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings};
 use vmcontrol::runtime::{RunRequest, Usage};
 
@@ -186,4 +187,26 @@ pub(crate) struct HostError {
     pub(crate) code: Option<String>,
     /// The message.
     pub(crate) message: String,
+    /// Other properties of the error, as `syscall` and `path`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) properties: Map<String, Value>,
+}
+
+impl HostError {
+    /// An error without a code.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            code: None,
+            message: message.into(),
+            properties: Map::new(),
+        }
+    }
+
+    /// An error with a code, as in `ENOENT`.
+    pub(crate) fn with_code(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: Some(code.to_owned()),
+            ..Self::new(message)
+        }
+    }
 }

@@ -83,10 +83,10 @@ impl HostLink for Link {
     fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply {
         self.host_calls.set(self.host_calls.get() + 1);
         if args.get().len() > MAX_ARGS_BYTES {
-            return Err(HostError {
-                code: Some("ERR_OUT_OF_RANGE".into()),
-                message: format!("the arguments are larger than {MAX_ARGS_BYTES} bytes"),
-            });
+            return Err(HostError::with_code(
+                "ERR_OUT_OF_RANGE",
+                format!("the arguments are larger than {MAX_ARGS_BYTES} bytes"),
+            ));
         }
         self.send(&FromSession::HostCall(HostCall {
             module: module.to_owned(),
@@ -95,10 +95,7 @@ impl HostLink for Link {
         }));
         let channel = self.channel.borrow().clone();
         let Some(channel) = channel else {
-            return Err(HostError {
-                code: None,
-                message: "there is no host to call".into(),
-            });
+            return Err(HostError::new("there is no host to call"));
         };
         loop {
             match channel.receive::<ToSession>() {
