@@ -373,6 +373,7 @@ async fn record_failure(recorder: &mut Recorder, failure: &Failure) -> Result<()
         FailureCode::MemoryLimit
         | FailureCode::OutputLimit
         | FailureCode::StackOverflow
+        | FailureCode::Deadlock
         | FailureCode::RuntimeCrashed => ExecutionStatus::Error,
     };
     if status != ExecutionStatus::Error || failure.code == FailureCode::OutputLimit {

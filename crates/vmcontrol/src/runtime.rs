@@ -183,6 +183,8 @@ pub enum FailureCode {
     StackOverflow,
     /// Somebody asked for it.
     Cancelled,
+    /// It waited for what could not happen any more.
+    Deadlock,
     /// The session process died in another way.
     RuntimeCrashed,
 }

@@ -3,38 +3,64 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use cap_std::fs::MetadataExt as _;
 use vmapi_types::Resolver;
 use vmcontrol::{FileError, MAX_SOURCE_BYTES, Worktree};
 
 use super::{answer, args, unknown_function};
 use crate::protocol::{HostCall, HostError, HostReply, LoadedModule};
 
+/// The largest `package.json` that is looked at, in bytes.
+const MAX_PACKAGE_BYTES: u64 = 1024 * 1024;
+
 /// What the module loader of an engine asks for.
 pub(super) fn call(worktree: &Worktree, resolver: &Resolver, call: &HostCall) -> HostReply {
-    if call.function != "load" {
-        return Err(unknown_function(call));
+    match call.function.as_str() {
+        "load" => load(worktree, resolver, call),
+        "changed" => changed(worktree, call),
+        _ => Err(unknown_function(call)),
     }
-    let (specifier, importer): (String, Option<String>) = args(call, "load(specifier, importer)")?;
+}
+
+/// Finds and reads the file that a specifier means.
+fn load(worktree: &Worktree, resolver: &Resolver, call: &HostCall) -> HostReply {
+    let (specifier, importer, way): (String, Option<String>, String) =
+        args(call, "load(specifier, importer, way)")?;
+    let is_require = way == "require";
     let not_found = |reason: &str| {
-        HostError::with_code(
-            "ERR_MODULE_NOT_FOUND",
-            format!(
-                "Cannot find module '{specifier}' imported from {}{reason}",
-                importer.as_deref().unwrap_or("a script")
-            ),
-        )
+        let from = importer.as_deref().unwrap_or("a script");
+        if is_require {
+            let stack = importer
+                .as_deref()
+                .map_or_else(String::new, |path| format!("\nRequire stack:\n- {path}"));
+            HostError::with_code(
+                "MODULE_NOT_FOUND",
+                format!("Cannot find module '{specifier}'{reason}{stack}"),
+            )
+        } else {
+            HostError::with_code(
+                "ERR_MODULE_NOT_FOUND",
+                format!("Cannot find module '{specifier}' imported from {from}{reason}"),
+            )
+        }
     };
     let importer_path = importer
         .as_deref()
         .and_then(|importer| worktree.relative(importer).ok());
-    let candidates = bases(&specifier, importer_path.as_deref(), resolver)
+    let specifier_path = path_of(&specifier, worktree);
+    let candidates = bases(&specifier_path, importer_path.as_deref(), resolver)
         .ok_or_else(|| not_found(": it leads outside the worktree"))?;
     for base in candidates {
-        for path in files_of(&base, resolver) {
+        for path in files_of(&base, resolver, is_require, worktree) {
             match worktree.read(&path, MAX_SOURCE_BYTES) {
                 Ok(bytes) => {
+                    let stamp = stamp(worktree, &path).unwrap_or_default();
                     let source = String::from_utf8_lossy(&bytes).into_owned();
-                    return answer(&LoadedModule { path, source });
+                    return answer(&LoadedModule {
+                        path,
+                        source,
+                        stamp,
+                    });
                 }
                 Err(FileError::NotAFile) => {}
                 Err(FileError::Io(error)) if is_missing(&error) => {}
@@ -45,6 +71,52 @@ pub(super) fn call(worktree: &Worktree, resolver: &Resolver, call: &HostCall) ->
     Err(not_found(""))
 }
 
+/// Which of the files with these stamps are not what they were.
+fn changed(worktree: &Worktree, call: &HostCall) -> HostReply {
+    let (known,): (Vec<(String, String)>,) = args(call, "changed(files)")?;
+    let changed = known
+        .into_iter()
+        .filter(|(path, known)| stamp(worktree, path).as_ref() != Some(known))
+        .map(|(path, _)| path);
+    answer(&changed.collect::<Vec<_>>())
+}
+
+/// What tells a file from what it is after a change.
+fn stamp(worktree: &Worktree, path: &str) -> Option<String> {
+    let file = worktree.dir().metadata(path).ok()?;
+    Some(format!(
+        "{}:{}:{}.{}:{}.{}",
+        file.ino(),
+        file.size(),
+        file.mtime(),
+        file.mtime_nsec(),
+        file.ctime(),
+        file.ctime_nsec()
+    ))
+}
+
+/// A specifier as a path: an absolute one inside the worktree and a `file:` URL become what they are below it.
+fn path_of(specifier: &str, worktree: &Worktree) -> String {
+    let path = match specifier.strip_prefix("file://") {
+        Some(_) => url::Url::parse(specifier)
+            .ok()
+            .and_then(|url| url.to_file_path().ok())
+            .and_then(|path| path.to_str().map(str::to_owned)),
+        None => None,
+    };
+    let path = path.unwrap_or_else(|| specifier.to_owned());
+    if !path.starts_with('/') {
+        return path;
+    }
+    match worktree.relative(&path) {
+        Ok(below) => format!("{INSIDE}{}", below.display()),
+        Err(_) => path,
+    }
+}
+
+/// Stands in front of a path that is known to be below the worktree.
+const INSIDE: &str = "\0";
+
 fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -54,7 +126,13 @@ fn is_missing(error: &io::Error) -> bool {
 
 /// The paths below the worktree that a specifier can mean, before endings are tried; nothing if it leads outside.
 fn bases(specifier: &str, importer: Option<&Path>, resolver: &Resolver) -> Option<Vec<PathBuf>> {
-    if specifier.starts_with("./") || specifier.starts_with("../") {
+    if let Some(below) = specifier.strip_prefix(INSIDE) {
+        return Some(vec![normal(Path::new(below))?]);
+    }
+    if specifier.starts_with("./")
+        || specifier.starts_with("../")
+        || matches!(specifier, "." | "..")
+    {
         let folder = importer.and_then(Path::parent).unwrap_or(Path::new(""));
         return Some(vec![normal(&folder.join(specifier))?]);
     }
@@ -91,22 +169,52 @@ fn normal(path: &Path) -> Option<PathBuf> {
     Some(clean)
 }
 
-/// The files that a path can mean, in the order they are looked for.
-fn files_of(base: &Path, resolver: &Resolver) -> Vec<String> {
-    let base = base.to_string_lossy();
-    if base.is_empty() {
-        return Vec::new();
-    }
-    let with = |start: String| {
-        resolver
-            .extensions
-            .iter()
-            .map(move |extension| format!("{start}{extension}"))
+/// The files that a path can mean, in the order they are looked for. A folder means the file that its `package.json` names,
+/// or its `index`.
+fn files_of(
+    base: &Path,
+    resolver: &Resolver,
+    is_require: bool,
+    worktree: &Worktree,
+) -> Vec<String> {
+    let base = base.to_string_lossy().into_owned();
+    let commonjs: &[&str] = if is_require { &[".cjs", ".json"] } else { &[] };
+    let with = |start: &str| -> Vec<String> {
+        let endings = resolver.extensions.iter().map(String::as_str);
+        endings
+            .chain(commonjs.iter().copied())
+            .map(|ending| format!("{start}{ending}"))
+            .collect()
     };
-    std::iter::once(base.clone().into_owned())
-        .chain(with(base.clone().into_owned()))
-        .chain(with(format!("{base}/index")))
-        .collect()
+    let index = |folder: &str| {
+        if folder.is_empty() {
+            with("index")
+        } else {
+            with(&format!("{folder}/index"))
+        }
+    };
+    if base.is_empty() {
+        return index("");
+    }
+    let mut files = vec![base.clone()];
+    files.extend(with(&base));
+    if let Some(main) = package_main(&base, worktree) {
+        files.push(main.clone());
+        files.extend(with(&main));
+        files.extend(index(&main));
+    }
+    files.extend(index(&base));
+    files
+}
+
+/// The file that a folder's `package.json` names as its `main`.
+fn package_main(folder: &str, worktree: &Worktree) -> Option<String> {
+    let text = worktree
+        .read(&format!("{folder}/package.json"), MAX_PACKAGE_BYTES)
+        .ok()?;
+    let package: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    let main = Path::new(folder).join(package.get("main")?.as_str()?);
+    Some(normal(&main)?.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

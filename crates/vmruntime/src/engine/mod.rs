@@ -1,6 +1,7 @@
 //! Engines, behind one trait. Nothing outside an engine's adapter names the crate that it adapts.
 
 mod boa;
+mod source;
 
 use std::rc::Rc;
 
@@ -18,8 +19,9 @@ pub(crate) trait Engine {
     fn configure(&mut self, setup: &SessionSetup) -> Result<(), String>;
 
     /// Runs a script until its jobs are done, and looks at its value. What it prints and calls goes through the
-    /// [`HostLink`]. It may never return: limits are kept by whoever owns the process.
-    fn evaluate(&mut self, request: &RunRequest) -> Evaluation;
+    /// [`HostLink`]. It may never return: limits are kept by whoever owns the process. After a [`Deadlock`] the engine
+    /// must not be used any more.
+    fn evaluate(&mut self, request: &RunRequest) -> Result<Evaluation, Deadlock>;
 
     /// Frees what is not reachable, while nobody waits.
     fn collect(&mut self);
@@ -36,6 +38,10 @@ pub(crate) struct Evaluation {
     /// The payload of the `value` or `exception` event.
     pub(crate) payload: RawJson,
 }
+
+/// A script waits for something, and nothing is left that could bring it about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlock;
 
 /// A script's ways to the daemon.
 pub(crate) trait HostLink {

@@ -37,6 +37,10 @@ pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
             FailureCode::StackOverflow,
             "native code of the engine recursed too deeply".to_owned(),
         ),
+        DeathCause::Exited(exit::DEADLOCK) => (
+            FailureCode::Deadlock,
+            "it waits for a promise, and nothing is left that could settle it".to_owned(),
+        ),
         DeathCause::Exited(_) | DeathCause::Signaled(_) => {
             (FailureCode::RuntimeCrashed, cause_text(death))
         }

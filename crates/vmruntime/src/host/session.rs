@@ -56,6 +56,10 @@ pub(super) async fn open(
         runtime: spec.policy.runtime,
         modules: spec.policy.modules.clone(),
         template_id: spec.policy.template_id.to_string(),
+        worktree: spec.worktree.path().to_string_lossy().into_owned(),
+        env: serde_json::Map::new(),
+        globals: Vec::new(),
+        removed_globals: Vec::new(),
     };
     let (commands, received_commands) = mpsc::unbounded_channel();
     let (say_ready, ready) = oneshot::channel();

@@ -109,6 +109,14 @@ pub(crate) struct SessionSetup {
     pub(crate) modules: Vec<String>,
     /// The template's id, for messages that say how to get more.
     pub(crate) template_id: String,
+    /// The absolute path of the worktree.
+    pub(crate) worktree: String,
+    /// The variables of `process.env`.
+    pub(crate) env: Map<String, Value>,
+    /// Values that the template puts into the global scope.
+    pub(crate) globals: Vec<(String, Value)>,
+    /// Names that the template takes out of the global scope.
+    pub(crate) removed_globals: Vec<String>,
 }
 
 /// From a session process to the daemon.
@@ -175,6 +183,8 @@ pub(crate) struct LoadedModule {
     pub(crate) path: String,
     /// Its text.
     pub(crate) source: String,
+    /// Changes when the file does.
+    pub(crate) stamp: String,
 }
 
 /// What a host module answers: JSON, or an error to throw.

@@ -19,6 +19,9 @@ pub(crate) const CHECKPOINT: i32 = 75;
 /// Native code touched memory that is not there.
 pub(crate) const FAULT: i32 = 76;
 
+/// The script waited for something that could not happen any more.
+pub(crate) const DEADLOCK: i32 = 77;
+
 /// Ends this process at once.
 pub(crate) fn now(code: i32) -> ! {
     // SAFETY: `_exit` takes any code, touches no memory of ours and does not return.

@@ -110,7 +110,10 @@ impl Session {
         if let Err(error) = limits::start_clocks(&self.limits) {
             exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"));
         }
-        let Evaluation { threw, payload } = self.engine.evaluate(request);
+        let Ok(Evaluation { threw, payload }) = self.engine.evaluate(request) else {
+            // Half of an async function is no state to go on from: the checkpoint takes over.
+            exit::now(exit::DEADLOCK)
+        };
         if let Err(error) = limits::stop_clocks() {
             exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"));
         }

@@ -1,19 +1,25 @@
 //! The adapter of `boa_engine`: the one place that names it.
 
 mod console;
+mod globals;
 mod host;
 mod inspect;
 mod jobs;
 mod modules;
+mod prelude;
 mod report;
+mod wire;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 
 use boa_engine::builtins::promise::PromiseState;
+use boa_engine::object::builtins::JsPromise;
 use boa_engine::property::{Attribute, PropertyDescriptor};
 use boa_engine::{
-    Context, JsError, JsResult, JsString, JsValue, Module, Script, Source, js_string,
+    Context, JsArgs, JsError, JsObject, JsResult, JsString, JsValue, NativeFunction, Script,
+    Source, js_string,
 };
 use serde::Serialize;
 use serde_json::value::to_raw_value;
@@ -21,10 +27,13 @@ use vmapi_types::{ConsoleLevel, EventType, RawJson};
 use vmcontrol::runtime::{RunMode, RunRequest};
 
 use self::console::ConsoleSink;
+use self::globals::{GlobalScope, Last};
+use self::host::Host;
 use self::inspect::{Inspector, Json};
 use self::jobs::{Jobs, Rejections};
 use self::modules::Modules;
-use super::{Engine, Evaluation, HostLink};
+use super::source;
+use super::{Deadlock, Engine, Evaluation, HostLink};
 use crate::protocol::SessionSetup;
 
 /// How deep functions may call each other. A level takes at most about 2 KiB of native stack, when native functions
@@ -43,6 +52,9 @@ const MAX_PREVIEW_BYTES: usize = 8 * 1024;
 /// The longest JSON of a value, in bytes.
 const MAX_JSON_BYTES: usize = 256 * 1024;
 
+/// The name of a snippet, which is no file.
+const REPL: &str = "repl";
+
 /// The engine with its one context.
 pub(super) struct Boa {
     context: Context,
@@ -50,6 +62,11 @@ pub(super) struct Boa {
     jobs: Rc<Jobs>,
     rejections: Rc<Rejections>,
     modules: Rc<Modules>,
+    /// Names whose last declaration was a `const`.
+    constants: HashSet<String>,
+    /// Whether the globals of a file that was run are there.
+    has_main: bool,
+    last: Option<Last>,
 }
 
 /// Hands the text of console methods on as events.
@@ -86,7 +103,7 @@ impl Boa {
         let build = || -> JsResult<Self> {
             let jobs = Rc::new(Jobs::default());
             let rejections = Rc::new(Rejections::default());
-            let modules = Rc::new(Modules::new(Rc::clone(&link)));
+            let modules = Rc::new(Modules::default());
             let mut context = Context::builder()
                 .job_executor(Rc::clone(&jobs))
                 .host_hooks(Rc::clone(&rejections))
@@ -100,13 +117,20 @@ impl Boa {
             let sink = Rc::new(EventSink(Rc::clone(&link)));
             console::install(inspector.clone(), sink, &mut context)?;
             install_web_apis(&mut context)?;
-            host::install(link, &mut context)?;
+            let natives = prelude::run(&mut context)?;
+            context.insert_data(Host::new(link, natives));
+            globals::define_bindings(&mut context)?;
+            modules::define_require(&modules, &mut context)?;
+            define_stack(&inspector, &mut context)?;
             let mut boa = Self {
                 context,
                 inspector,
                 jobs,
                 rejections,
                 modules,
+                constants: HashSet::new(),
+                has_main: false,
+                last: None,
             };
             boa.warm_up()?;
             Ok(boa)
@@ -124,46 +148,70 @@ impl Boa {
         Ok(())
     }
 
-    fn run(&mut self, request: &RunRequest) -> JsResult<JsValue> {
-        let source = Source::from_bytes(&request.source).with_path(Path::new(&request.name));
+    fn run(&mut self, request: &RunRequest) -> Result<JsValue, Halt> {
+        let context = &mut self.context;
+        if std::mem::take(&mut self.has_main) {
+            modules::forget_main(context)?;
+        }
         let value = match &request.mode {
-            RunMode::Repl | RunMode::Startup => self.run_script(source)?,
+            RunMode::Repl => self.run_script(request, true)?,
+            RunMode::Startup => self.run_script(request, false)?,
             RunMode::File { args, env } => {
                 self.set_global(js_string!("__ARGS__"), args)?;
                 self.set_global(js_string!("__ENV__"), env)?;
-                self.run_script(source)?
+                if is_module(request) {
+                    self.run_module(request)?
+                } else {
+                    modules::set_main(&request.name, &mut self.context)?;
+                    self.has_main = true;
+                    self.run_script(request, false)?
+                }
             }
-            RunMode::Module => self.run_module(source)?,
+            RunMode::Module => self.run_module(request)?,
         };
         self.rejections.check()?;
         Ok(value)
     }
 
-    fn run_script(
-        &mut self,
-        source: Source<'_, impl boa_engine::parser::source::ReadChar>,
-    ) -> JsResult<JsValue> {
-        let script = Script::parse(source, None, &mut self.context)?;
-        let value = script.evaluate(&mut self.context)?;
+    fn run_script(&mut self, request: &RunRequest, is_console: bool) -> Result<JsValue, Halt> {
+        let scope = GlobalScope {
+            context: &self.context,
+            constants: &self.constants,
+        };
+        let script = source::prepare(&request.source, &request.name, is_console, &scope);
+        for snippet in &script.before {
+            self.parse(&snippet.text, &snippet.path)?
+                .evaluate(&mut self.context)?;
+        }
+        let parsed = match &script.body {
+            Some(body) => self.parse(&body.text, &body.path)?,
+            None => self.parse(&request.source, &request.name)?,
+        };
+        for name in &script.variables {
+            self.constants.remove(name);
+        }
+        self.constants.extend(script.constants);
+        let value = parsed.evaluate(&mut self.context)?;
         self.context.run_jobs()?;
-        Ok(value)
+        match value.as_object() {
+            Some(promise) if script.is_async => settled(promise),
+            _ => Ok(value),
+        }
     }
 
-    fn run_module(
-        &mut self,
-        source: Source<'_, impl boa_engine::parser::source::ReadChar>,
-    ) -> JsResult<JsValue> {
-        self.modules.check_enabled()?;
-        let module = Module::parse(source, None, &mut self.context)?;
-        let promise = module.load_link_evaluate(&mut self.context);
-        self.context.run_jobs()?;
-        match promise.state() {
-            PromiseState::Fulfilled(_) => Ok(JsValue::undefined()),
-            PromiseState::Rejected(reason) => Err(JsError::from_opaque(reason)),
-            PromiseState::Pending => Err(boa_engine::JsNativeError::error()
-                .with_message("the module waits for something that never happens")
-                .into()),
-        }
+    fn parse(&mut self, text: &str, path: &str) -> JsResult<Script> {
+        let source = Source::from_bytes(text).with_path(Path::new(path));
+        Script::parse(source, None, &mut self.context)
+    }
+
+    fn run_module(&mut self, request: &RunRequest) -> Result<JsValue, Halt> {
+        let context = &mut self.context;
+        let module = self
+            .modules
+            .main_module(&request.name, &request.source, context)?;
+        let promise = module.load_link_evaluate(context);
+        context.run_jobs()?;
+        settled(promise.into()).map(|_| JsValue::undefined())
     }
 
     fn set_global(&mut self, name: JsString, json: &RawJson) -> JsResult<()> {
@@ -199,41 +247,103 @@ impl Boa {
     }
 }
 
+/// Why a run has no value.
+enum Halt {
+    Threw(JsError),
+    Deadlock,
+}
+
+impl From<JsError> for Halt {
+    fn from(error: JsError) -> Self {
+        Self::Threw(error)
+    }
+}
+
+/// What a promise came to, now that no job is left.
+fn settled(promise: JsObject) -> Result<JsValue, Halt> {
+    match JsPromise::from_object(promise)?.state() {
+        PromiseState::Fulfilled(value) => Ok(value),
+        PromiseState::Rejected(reason) => Err(JsError::from_opaque(reason).into()),
+        PromiseState::Pending => Err(Halt::Deadlock),
+    }
+}
+
+/// Whether a file that is run is an ES module.
+fn is_module(request: &RunRequest) -> bool {
+    match Path::new(&request.name)
+        .extension()
+        .and_then(|e| e.to_str())
+    {
+        Some("mjs") => true,
+        Some("cjs") => false,
+        _ => source::has_module_syntax(&request.source),
+    }
+}
+
 impl Engine for Boa {
     fn configure(&mut self, setup: &SessionSetup) -> Result<(), String> {
-        self.context.strict(setup.runtime.strict);
-        self.modules.set_enabled(setup.runtime.esm);
-        host::set_policy(setup, &mut self.context);
-        if !setup.runtime.console {
-            self.context
-                .global_object()
-                .delete_property_or_throw(js_string!("console"), &mut self.context)
-                .map_err(|error| error.to_string())?;
-        }
-        Ok(())
+        let mut configure = || -> JsResult<()> {
+            let context = &mut self.context;
+            context.strict(setup.runtime.strict);
+            self.modules.set_enabled(setup.runtime.esm);
+            if let Some(host) = context.host_defined_mut().get_mut::<Host>() {
+                host.set_up(setup);
+            }
+            globals::set_environment(&setup.env, context)?;
+            self.last = Some(Last::define(context)?);
+            globals::define_values(&setup.globals, context)?;
+            if !setup.runtime.console {
+                globals::remove("console", context)?;
+            }
+            for name in &setup.removed_globals {
+                globals::remove(name, context)?;
+            }
+            Ok(())
+        };
+        configure().map_err(|error| error.to_string())
     }
 
-    fn evaluate(&mut self, request: &RunRequest) -> Evaluation {
+    fn evaluate(&mut self, request: &RunRequest) -> Result<Evaluation, Deadlock> {
+        self.modules.begin(&request.name, &request.source);
         let outcome = self.run(request);
+        let is_repl = matches!(request.mode, RunMode::Repl);
         let evaluation = match outcome {
-            Ok(value) => Evaluation {
-                threw: false,
-                payload: self.value_payload(&value),
-            },
-            Err(error) => {
-                let report = report::describe(error, request, &self.inspector, &mut self.context);
+            Ok(value) => {
+                let payload = self.value_payload(&value);
+                if let Some(last) = self.last.as_ref().filter(|_| is_repl) {
+                    last.set_value(value, &mut self.context);
+                }
+                Evaluation {
+                    threw: false,
+                    payload,
+                }
+            }
+            Err(Halt::Threw(error)) => {
+                let thrown = error.clone().into_opaque(&mut self.context);
+                if let (Some(last), Ok(thrown)) = (self.last.as_ref().filter(|_| is_repl), thrown) {
+                    last.set_error(thrown, &mut self.context);
+                }
+                let modules = Rc::clone(&self.modules);
+                let report = report::describe(
+                    error,
+                    request,
+                    &self.inspector,
+                    &|name| modules.source_of(name),
+                    &mut self.context,
+                );
                 Evaluation {
                     threw: true,
                     payload: raw(&report),
                 }
             }
+            Err(Halt::Deadlock) => return Err(Deadlock),
         };
         // What a failed script left in the queues must not run in the next one.
         self.jobs.clear();
         self.rejections.clear();
-        self.modules.clear();
+        self.modules.end(evaluation.threw);
         self.context.clear_kept_objects();
-        evaluation
+        Ok(evaluation)
     }
 
     fn collect(&mut self) {
@@ -261,6 +371,40 @@ fn install_web_apis(context: &mut Context) -> JsResult<()> {
         global,
         Attribute::WRITABLE | Attribute::CONFIGURABLE,
     )
+}
+
+/// Makes `error.stack` what it is in Node: the header, and the calls with places that the user knows.
+fn define_stack(inspector: &Inspector, context: &mut Context) -> JsResult<()> {
+    let prototype = context.intrinsics().constructors().error().prototype();
+    let getter = NativeFunction::from_copy_closure_with_captures(
+        |this, _, inspector: &Inspector, context| {
+            Ok(match this.as_object() {
+                Some(error) if error.is::<boa_engine::builtins::error::Error>() => {
+                    JsString::from(inspector.stack(&error, context)).into()
+                }
+                _ => JsValue::undefined(),
+            })
+        },
+        inspector.clone(),
+    );
+    let setter = NativeFunction::from_fn_ptr(|this, args, context| {
+        if let Some(error) = this.as_object() {
+            let property = PropertyDescriptor::builder()
+                .value(args.get_or_undefined(0).clone())
+                .writable(true)
+                .enumerable(false)
+                .configurable(true);
+            error.define_property_or_throw(js_string!("stack"), property, context)?;
+        }
+        Ok(JsValue::undefined())
+    });
+    let property = PropertyDescriptor::builder()
+        .get(getter.to_js_function(context.realm()))
+        .set(setter.to_js_function(context.realm()))
+        .enumerable(false)
+        .configurable(true);
+    prototype.define_property_or_throw(js_string!("stack"), property, context)?;
+    Ok(())
 }
 
 fn raw(value: &impl Serialize) -> RawJson {

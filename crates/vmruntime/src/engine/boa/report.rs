@@ -1,5 +1,7 @@
 //! What an execution says of an exception: its headline, where it was thrown, and the stack.
 
+use std::rc::Rc;
+
 use boa_engine::{Context, JsError};
 use serde::Serialize;
 use vmcontrol::runtime::RunRequest;
@@ -28,6 +30,7 @@ pub(super) fn describe(
     error: JsError,
     request: &RunRequest,
     inspector: &Inspector,
+    source_of: &dyn Fn(&str) -> Option<Rc<str>>,
     context: &mut Context,
 ) -> Report {
     let mut thrown = if error.as_engine().is_some() {
@@ -35,7 +38,7 @@ pub(super) fn describe(
     } else {
         of_value(error, inspector, context)
     };
-    complete_location(&mut thrown, request);
+    complete_location(&mut thrown, request, source_of);
     let message = match thrown
         .stack
         .iter()
@@ -94,10 +97,14 @@ fn frames_of(text: &str) -> Vec<Frame> {
 
 /// The engine leaves some positions out: those of syntax errors stand in the message or are the end of the source, that of
 /// a name that is not defined is found again in the source, and where there is one line, it is that.
-fn complete_location(thrown: &mut Thrown, request: &RunRequest) {
-    let name = &request.name;
-    let place = |(line, column): (usize, usize)| Some(format!("{name}:{line}:{column}"));
+fn complete_location(
+    thrown: &mut Thrown,
+    request: &RunRequest,
+    source_of: &dyn Fn(&str) -> Option<Rc<str>>,
+) {
     if thrown.stack.is_empty() && thrown.headline.starts_with("SyntaxError") {
+        let name = &request.name;
+        let place = |(line, column): (usize, usize)| Some(format!("{name}:{line}:{column}"));
         let location = match split_position(&thrown.headline) {
             Some((headline, position)) => {
                 thrown.headline = headline;
@@ -118,28 +125,33 @@ fn complete_location(thrown: &mut Thrown, request: &RunRequest) {
     let Some(frame) = thrown.stack.first_mut() else {
         return;
     };
-    let Some(rest) = frame
-        .location
-        .as_deref()
-        .and_then(|location| location.strip_prefix(name.as_str()))
-    else {
+    let Some(location) = frame.location.clone() else {
         return;
     };
+    let (path, known) = split_place(&location);
+    let Some(source) = source_of(path) else {
+        return;
+    };
+    let place = |(line, column): (usize, usize)| Some(format!("{path}:{line}:{column}"));
     if let Some(undefined) = undefined_name {
-        let known = parse_position(rest);
-        if let Some(found) = find_name(&request.source, undefined, known) {
+        if let Some(found) = find_name(&source, undefined, known) {
             frame.location = place(found);
         }
-    } else if rest.is_empty() && request.source.trim_end().lines().count() == 1 {
-        let start = request.source.len() - request.source.trim_start().len();
-        frame.location = place(position_of(&request.source, start));
+    } else if known.is_none() && source.trim_end().lines().count() == 1 {
+        let start = source.len() - source.trim_start().len();
+        frame.location = place(position_of(&source, start));
     }
 }
 
-/// Reads `:1:9`.
-fn parse_position(text: &str) -> Option<(usize, usize)> {
-    let (line, column) = text.strip_prefix(':')?.split_once(':')?;
-    Some((line.parse().ok()?, column.parse().ok()?))
+/// A path, and the position behind it if there is one.
+fn split_place(location: &str) -> (&str, Option<(usize, usize)>) {
+    let mut parts = location.rsplitn(3, ':');
+    let (column, line, path) = (parts.next(), parts.next(), parts.next());
+    let number = |part: Option<&str>| part.and_then(|part| part.parse().ok());
+    match (path, number(line), number(column)) {
+        (Some(path), Some(line), Some(column)) => (path, Some((line, column))),
+        _ => (location, None),
+    }
 }
 
 /// The line and column, from 1, of a byte of a text.
@@ -153,7 +165,7 @@ fn position_of(source: &str, at: usize) -> (usize, usize) {
 }
 
 /// Takes `at line 1, col 9` off the end of a message, as `1:9`.
-fn split_position(headline: &str) -> Option<(String, String)> {
+pub(super) fn split_position(headline: &str) -> Option<(String, String)> {
     let (before, position) = headline.rsplit_once(" at line ")?;
     let (line, column) = position.split_once(", col ")?;
     let column: String = column.chars().take_while(char::is_ascii_digit).collect();

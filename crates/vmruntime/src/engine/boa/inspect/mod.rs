@@ -23,7 +23,7 @@ mod table;
 mod tests;
 mod text;
 
-use boa_engine::{Context, Finalize, JsResult, JsString, JsValue, Trace};
+use boa_engine::{Context, Finalize, JsObject, JsResult, JsString, JsValue, Trace};
 
 use formatter::Formatter;
 use intrinsics::Intrinsics;
@@ -153,6 +153,11 @@ impl Inspector {
     /// What is reported of a value that was thrown.
     pub(crate) fn thrown(&self, value: &JsValue, context: &mut Context) -> Thrown {
         errors::thrown(self, value, context)
+    }
+
+    /// What `error.stack` is: the header and the frames.
+    pub(crate) fn stack(&self, error: &JsObject, context: &mut Context) -> String {
+        stack::ErrorParts::of(self, error, context).stack()
     }
 
     /// What `console.trace` prints under this heading. The call of `console.trace` is left out.

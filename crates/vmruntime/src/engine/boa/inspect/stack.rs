@@ -3,6 +3,7 @@
 use boa_engine::{Context, JsObject, JsString, js_string};
 
 use super::{Inspector, properties, text};
+use crate::engine::source::{INTERNAL, original_of};
 
 /// What every line of a stack starts with.
 const FRAME_START: &str = "    at ";
@@ -17,14 +18,15 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Reads a line that the engine wrote: `    at f (repl:1:21)`.
+    /// Reads a line that the engine wrote: `    at f (repl:1:21)`. Frames of the service's own texts are left out, and
+    /// places in edited ones are those that the user knows.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let call = line.strip_prefix(FRAME_START)?;
         let inner = call.strip_suffix(')');
         let Some((function, location)) = inner.and_then(|inner| inner.rsplit_once(" (")) else {
             return Some(Self {
                 function: None,
-                location: Some(call.to_owned()),
+                location: Some(user_place(call)?),
             });
         };
         let function = match function {
@@ -32,10 +34,12 @@ impl Frame {
             "<eval>" => Some("eval".to_owned()),
             name => Some(name.to_owned()),
         };
-        Some(Self {
-            function,
-            location: location_text(location),
-        })
+        let location = match location_text(location) {
+            Some(location) => Some(user_place(&location)?),
+            None => None,
+        };
+        // A function of the engine without a name says nothing.
+        (function.is_some() || location.is_some()).then_some(Self { function, location })
     }
 
     /// The line as Node writes it, without what it starts with.
@@ -47,6 +51,21 @@ impl Frame {
             (None, None) => "<anonymous>".to_owned(),
         }
     }
+}
+
+/// The place as the user knows it; nothing for one in a text of the service's own.
+fn user_place(location: &str) -> Option<String> {
+    if location.starts_with(INTERNAL) {
+        return None;
+    }
+    let origin = original_of(location);
+    if origin.is_hidden {
+        return None;
+    }
+    Some(match origin.position {
+        Some((line, column)) => format!("{}:{line}:{column}", origin.path),
+        None => origin.path,
+    })
 }
 
 /// The place in a source, or `None` for a function of the engine.

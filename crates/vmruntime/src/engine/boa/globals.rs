@@ -1,0 +1,204 @@
+//! The global scope: what of it the preparation of scripts must know, and what the session puts there.
+
+use std::collections::HashSet;
+
+use boa_engine::object::builtins::JsFunction;
+use boa_engine::object::{FunctionObjectBuilder, JsObject};
+use boa_engine::property::{PropertyDescriptor, PropertyKey};
+use boa_engine::{
+    Context, JsArgs, JsNativeError, JsResult, JsString, JsValue, NativeFunction, js_string,
+};
+use serde_json::{Map, Value};
+
+use crate::engine::source::{BINDINGS, Globals, Slot};
+
+/// The global scope at one moment.
+pub(super) struct GlobalScope<'a> {
+    pub(super) context: &'a Context,
+    /// Names whose last declaration was a `const`.
+    pub(super) constants: &'a HashSet<String>,
+}
+
+impl Globals for GlobalScope<'_> {
+    fn slot(&self, name: &str) -> Slot {
+        let name = JsString::from(name);
+        if self.context.realm().scope().has_lex_binding(&name) {
+            return Slot::Lexical;
+        }
+        let global = self.context.global_object();
+        let property = global.borrow().properties().get(&PropertyKey::from(name));
+        match property {
+            Some(property)
+                if property.configurable() == Some(false) && property.writable() == Some(true) =>
+            {
+                Slot::Fixed
+            }
+            _ => Slot::Free,
+        }
+    }
+
+    fn is_constant(&self, name: &str) -> bool {
+        self.constants.contains(name)
+    }
+
+    fn has_constants(&self) -> bool {
+        !self.constants.is_empty()
+    }
+}
+
+/// Defines the object that prepared scripts use in place of what the language forbids.
+pub(super) fn define_bindings(context: &mut Context) -> JsResult<()> {
+    let bindings = JsObject::with_null_proto();
+    let early = function("early", 1, early, context);
+    bindings.create_data_property_or_throw(js_string!("early"), early, context)?;
+    let constant = PropertyDescriptor::builder()
+        .get(JsValue::undefined())
+        .set(function("constant", 1, assign_constant, context))
+        .configurable(false)
+        .enumerable(false);
+    bindings.define_property_or_throw(js_string!("constant"), constant, context)?;
+    define_hidden(BINDINGS, bindings, context)
+}
+
+fn early(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let name = args.get_or_undefined(0).to_string(context)?;
+    let name = name.to_std_string_lossy();
+    Err(JsNativeError::reference()
+        .with_message(format!("Cannot access '{name}' before initialization"))
+        .into())
+}
+
+fn assign_constant(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
+    Err(JsNativeError::typ()
+        .with_message("Assignment to constant variable.")
+        .into())
+}
+
+type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
+
+fn function(name: &str, length: usize, native: Native, context: &mut Context) -> JsFunction {
+    FunctionObjectBuilder::new(context.realm(), NativeFunction::from_fn_ptr(native))
+        .name(JsString::from(name))
+        .length(length)
+        .build()
+}
+
+/// Defines a global that listings of the global object leave out.
+pub(super) fn define_hidden(
+    name: &str,
+    value: impl Into<JsValue>,
+    context: &mut Context,
+) -> JsResult<()> {
+    let property = PropertyDescriptor::builder()
+        .value(value)
+        .writable(true)
+        .enumerable(false)
+        .configurable(true);
+    let global = context.global_object();
+    global.define_property_or_throw(JsString::from(name), property, context)?;
+    Ok(())
+}
+
+/// Removes a global.
+pub(super) fn remove(name: &str, context: &mut Context) -> JsResult<()> {
+    let global = context.global_object();
+    global.delete_property_or_throw(JsString::from(name), context)?;
+    Ok(())
+}
+
+/// Puts the values of a template into the global scope.
+pub(super) fn define_values(values: &[(String, Value)], context: &mut Context) -> JsResult<()> {
+    for (name, value) in values {
+        let value = plain(value, context)?;
+        let property = PropertyDescriptor::builder()
+            .value(value)
+            .writable(true)
+            .enumerable(true)
+            .configurable(true);
+        let global = context.global_object();
+        global.define_property_or_throw(JsString::from(name.as_str()), property, context)?;
+    }
+    Ok(())
+}
+
+/// JSON of a user's, in which no key has a meaning.
+pub(super) fn plain(value: &Value, context: &mut Context) -> JsResult<JsValue> {
+    JsValue::from_json(value, context)
+}
+
+/// Fills `process.env`.
+pub(super) fn set_environment(
+    variables: &Map<String, Value>,
+    context: &mut Context,
+) -> JsResult<()> {
+    let global = context.global_object();
+    let process = global.get(js_string!("process"), context)?;
+    let Some(process) = process.as_object() else {
+        return Ok(());
+    };
+    let variables = plain(&Value::Object(variables.clone()), context)?;
+    process.create_data_property_or_throw(js_string!("env"), variables, context)?;
+    Ok(())
+}
+
+/// `_` and `_error`: what the last repl executions ended with. A script that assigns to one of them takes it over.
+#[derive(Clone)]
+pub(super) struct Last {
+    holder: JsObject,
+}
+
+impl Last {
+    /// Defines both, where the session has no such name yet.
+    pub(super) fn define(context: &mut Context) -> JsResult<Self> {
+        let last = Self {
+            holder: JsObject::with_null_proto(),
+        };
+        let global = context.global_object();
+        for name in ["_", "_error"] {
+            let key = JsString::from(name);
+            if global.has_own_property(key.clone(), context)? {
+                continue;
+            }
+            let captures = (last.holder.clone(), key.clone());
+            let getter = NativeFunction::from_copy_closure_with_captures(
+                |_, _, (holder, key): &(JsObject, JsString), context| {
+                    holder.get(key.clone(), context)
+                },
+                captures.clone(),
+            );
+            let setter = NativeFunction::from_copy_closure_with_captures(
+                |_, args, (_, key): &(JsObject, JsString), context| {
+                    let name = key.to_std_string_lossy();
+                    define_hidden(&name, args.get_or_undefined(0).clone(), context)?;
+                    Ok(JsValue::undefined())
+                },
+                captures,
+            );
+            let property = PropertyDescriptor::builder()
+                .get(getter.to_js_function(context.realm()))
+                .set(setter.to_js_function(context.realm()))
+                .enumerable(false)
+                .configurable(true);
+            global.define_property_or_throw(key, property, context)?;
+        }
+        Ok(last)
+    }
+
+    /// Notes a value.
+    pub(super) fn set_value(&self, value: JsValue, context: &mut Context) {
+        self.set(js_string!("_"), value, context);
+    }
+
+    /// Notes an exception.
+    pub(super) fn set_error(&self, value: JsValue, context: &mut Context) {
+        self.set(js_string!("_error"), value, context);
+    }
+
+    fn set(&self, name: JsString, value: JsValue, context: &mut Context) {
+        // The holder is an ordinary object that no script reaches: defining a property does not fail.
+        let defined = self
+            .holder
+            .create_data_property_or_throw(name, value, context);
+        debug_assert!(defined.is_ok());
+    }
+}

@@ -1,0 +1,80 @@
+// `database`: one SQLite connection of the session, in a process of its own.
+(host) => {
+  const { errors } = host;
+  const call = (name, ...args) => host.call("database", name, ...args);
+  const plain = (value) => {
+    const prototype = Object.getPrototypeOf(value);
+    return prototype === Object.prototype || prototype === null;
+  };
+  const parameter = (value) => {
+    if (value instanceof Date) return value.toISOString();
+    if (ArrayBuffer.isView(value) && !(value instanceof Uint8Array)) {
+      return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    }
+    if (value instanceof ArrayBuffer) return new Uint8Array(value);
+    return value;
+  };
+  const parametersOf = (args) => {
+    const [first] = args;
+    if (args.length === 1 && Array.isArray(first)) return first.map(parameter);
+    if (args.length === 1 && typeof first === "object" && first !== null && plain(first)) {
+      return { named: Object.entries(first).map(([name, value]) => [name, parameter(value)]) };
+    }
+    return args.map(parameter);
+  };
+  const sqlOf = (sql) => {
+    if (typeof sql !== "string") throw errors.type("sql", "of type string", sql);
+    return sql;
+  };
+  const run = (name, sql, args) => {
+    const parameters = parametersOf(args);
+    if (!parameters.named) return call(name, sqlOf(sql), parameters);
+    return call(name, sqlOf(sql), Object.fromEntries(parameters.named));
+  };
+
+  let depth = 0;
+  const database = {
+    configure(driver, dataSource) {
+      call("configure", driver, dataSource);
+      depth = 0;
+    },
+    query: (sql, ...args) => run("query", sql, args),
+    exec: (sql, ...args) => run("exec", sql, args),
+    close() {
+      call("close");
+      depth = 0;
+    },
+    transaction(work) {
+      if (typeof work !== "function") throw errors.type("fn", "of type function", work);
+      const name = `vm_transaction_${depth}`;
+      const [begin, commit, undo] = depth === 0
+        ? ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]
+        : [`SAVEPOINT ${name}`, `RELEASE ${name}`, `ROLLBACK TO ${name}; RELEASE ${name}`];
+      const statement = (sql) => call("exec", sql, []);
+      statement(begin);
+      depth += 1;
+      const keep = (value) => {
+        depth -= 1;
+        statement(commit);
+        return value;
+      };
+      const discard = (error) => {
+        depth -= 1;
+        try {
+          statement(undo);
+        } catch {
+          // It is over already: the error that ended it is the one to know.
+        }
+        throw error;
+      };
+      let value;
+      try {
+        value = work(database);
+      } catch (error) {
+        return discard(error);
+      }
+      return value instanceof Promise ? value.then(keep, discard) : keep(value);
+    },
+  };
+  host.modules.database = database;
+}

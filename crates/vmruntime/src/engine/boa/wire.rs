@@ -1,0 +1,163 @@
+//! Values on their way to a host module and back: JSON, in which bytes are `{"$bytes": base64}`, bigints are
+//! `{"$bigint": digits}`, and an object whose one key starts with `$` stands in `{"$object": …}`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsUint8Array};
+use boa_engine::property::PropertyKey;
+use boa_engine::{
+    Context, JsBigInt, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string,
+};
+use serde_json::{Map, Number, Value};
+
+/// How deeply arguments may be nested.
+const MAX_DEPTH: usize = 64;
+
+const BYTES: &str = "$bytes";
+const BIGINT: &str = "$bigint";
+const OBJECT: &str = "$object";
+
+/// Encodes an argument. Runs getters and `toJSON` methods of the script's.
+pub(super) fn encode(value: &JsValue, context: &mut Context) -> JsResult<Value> {
+    encode_at(value, MAX_DEPTH, context)
+}
+
+fn encode_at(value: &JsValue, depth: usize, context: &mut Context) -> JsResult<Value> {
+    if let Some(object) = value.as_object() {
+        if depth == 0 {
+            return Err(JsNativeError::typ()
+                .with_message("an argument is nested too deeply, or contains itself")
+                .into());
+        }
+        return encode_object(&object, depth - 1, context);
+    }
+    if let Some(bigint) = value.as_bigint() {
+        return Ok(tagged(BIGINT, bigint.to_string()));
+    }
+    if let Some(text) = value.as_string() {
+        return Ok(Value::String(text.to_std_string_lossy()));
+    }
+    if let Some(flag) = value.as_boolean() {
+        return Ok(Value::Bool(flag));
+    }
+    if let Some(number) = value.as_number() {
+        return Ok(json_number(number));
+    }
+    if value.is_null_or_undefined() {
+        return Ok(Value::Null);
+    }
+    Err(JsNativeError::typ()
+        .with_message("a symbol can't be an argument")
+        .into())
+}
+
+fn encode_object(object: &JsObject, depth: usize, context: &mut Context) -> JsResult<Value> {
+    if let Ok(bytes) = JsUint8Array::from_object(object.clone()) {
+        return Ok(tagged(BYTES, STANDARD.encode(bytes.to_vec(context)?)));
+    }
+    if object.is_callable() {
+        return Err(JsNativeError::typ()
+            .with_message("a function can't be an argument")
+            .into());
+    }
+    if object.is_array() {
+        let length = JsArray::from_object(object.clone())?.length(context)?;
+        return (0..length)
+            .map(|index| encode_at(&object.get(index, context)?, depth, context))
+            .collect::<JsResult<Vec<Value>>>()
+            .map(Value::Array);
+    }
+    let to_json = object.get(js_string!("toJSON"), context)?;
+    if let Some(to_json) = to_json.as_callable() {
+        let value = to_json.call(&object.clone().into(), &[], context)?;
+        return encode_at(&value, depth, context);
+    }
+    let mut map = Map::new();
+    for key in object.own_property_keys(context)? {
+        let PropertyKey::Symbol(_) = &key else {
+            let name = key.to_string();
+            let value = object.get(key, context)?;
+            if !value.is_undefined() && !value.is_callable() {
+                map.insert(name, encode_at(&value, depth, context)?);
+            }
+            continue;
+        };
+    }
+    let is_ambiguous = map.len() == 1 && map.keys().all(|key| key.starts_with('$'));
+    Ok(if is_ambiguous {
+        let mut outer = Map::new();
+        outer.insert(OBJECT.into(), Value::Object(map));
+        Value::Object(outer)
+    } else {
+        Value::Object(map)
+    })
+}
+
+fn tagged(tag: &str, text: String) -> Value {
+    let mut map = Map::new();
+    map.insert(tag.into(), Value::String(text));
+    Value::Object(map)
+}
+
+/// Integers travel as such: `1.0` is not what a script wrote.
+fn json_number(number: f64) -> Value {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "it is a whole number in the range of integers that a double holds"
+    )]
+    if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
+        return Value::from(number as i64);
+    }
+    Number::from_f64(number).map_or(Value::Null, Value::Number)
+}
+
+/// Decodes an answer.
+pub(super) fn decode(value: &Value, context: &mut Context) -> JsResult<JsValue> {
+    Ok(match value {
+        Value::Null => JsValue::null(),
+        Value::Bool(flag) => JsValue::from(*flag),
+        Value::Number(number) => JsValue::from(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => JsString::from(text.as_str()).into(),
+        Value::Array(elements) => {
+            let elements = elements
+                .iter()
+                .map(|element| decode(element, context))
+                .collect::<JsResult<Vec<_>>>()?;
+            JsArray::from_iter(elements, context).into()
+        }
+        Value::Object(map) => match special(map) {
+            Some((BYTES, Value::String(text))) => {
+                let bytes = STANDARD.decode(text).unwrap_or_default();
+                bytes_value(&bytes, context)?
+            }
+            Some((BIGINT, Value::String(digits))) => {
+                JsBigInt::from_string(digits).map_or_else(JsValue::null, JsValue::from)
+            }
+            Some((OBJECT, Value::Object(map))) => object_value(map, context)?,
+            _ => object_value(map, context)?,
+        },
+    })
+}
+
+fn special(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (key, value) = map.iter().next().filter(|_| map.len() == 1)?;
+    Some((key.as_str(), value))
+}
+
+fn object_value(map: &Map<String, Value>, context: &mut Context) -> JsResult<JsValue> {
+    let object = JsObject::with_object_proto(context.intrinsics());
+    for (key, value) in map {
+        let value = decode(value, context)?;
+        object.create_data_property_or_throw(JsString::from(key.as_str()), value, context)?;
+    }
+    Ok(object.into())
+}
+
+/// A `Uint8Array` with these bytes.
+pub(super) fn bytes_value(bytes: &[u8], context: &mut Context) -> JsResult<JsValue> {
+    let buffer = JsArrayBuffer::new(bytes.len(), context)?;
+    if let Some(mut data) = buffer.data_mut() {
+        data.copy_from_slice(bytes);
+    }
+    Ok(JsUint8Array::from_array_buffer(buffer, context)?.into())
+}

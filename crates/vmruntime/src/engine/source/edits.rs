@@ -1,0 +1,124 @@
+//! Edits of a source text that keep its lines where they are.
+
+use super::position::Move;
+
+/// Replaces a part of a text, given in bytes.
+#[derive(Debug)]
+struct Edit {
+    start: usize,
+    end: usize,
+    text: String,
+}
+
+/// Edits of one text. They must not overlap.
+#[derive(Debug, Default)]
+pub(super) struct Edits {
+    edits: Vec<Edit>,
+}
+
+impl Edits {
+    /// Replaces a part. Lines that the part has and the new text lacks are added to its end.
+    pub(super) fn replace(
+        &mut self,
+        source: &str,
+        start: usize,
+        end: usize,
+        text: impl Into<String>,
+    ) {
+        let mut text = text.into();
+        let lines = |text: &str| text.matches('\n').count();
+        let missing = lines(&source[start..end]).saturating_sub(lines(&text));
+        text.extend(std::iter::repeat_n('\n', missing));
+        self.edits.push(Edit { start, end, text });
+    }
+
+    /// Replaces a part by a shorter text with spaces behind it, so that nothing moves.
+    pub(super) fn pad(&mut self, start: usize, end: usize, text: &str) {
+        let text = format!("{text:<width$}", width = end - start);
+        self.edits.push(Edit { start, end, text });
+    }
+
+    /// Puts a text in front of a place.
+    pub(super) fn insert(&mut self, at: usize, text: impl Into<String>) {
+        self.edits.push(Edit {
+            start: at,
+            end: at,
+            text: text.into(),
+        });
+    }
+
+    /// Leaves out a part, and keeps its lines and columns.
+    pub(super) fn blank(&mut self, source: &str, start: usize, end: usize) {
+        self.edits.push(Edit {
+            start,
+            end,
+            text: blanked(&source[start..end]),
+        });
+    }
+
+    /// The edited text, and what was moved in it.
+    pub(super) fn apply(mut self, source: &str) -> (String, Vec<Move>) {
+        self.edits.sort_by_key(|edit| (edit.start, edit.end));
+        let mut text = String::with_capacity(source.len() + 64);
+        let mut moves: Vec<Move> = Vec::new();
+        let (mut edited, mut original) = (Cursor::START, Cursor::START);
+        let mut done = 0;
+        for edit in &self.edits {
+            if edit.start < done {
+                continue;
+            }
+            let kept = &source[done..edit.start];
+            text.push_str(kept);
+            text.push_str(&edit.text);
+            edited.pass(kept);
+            edited.pass(&edit.text);
+            original.pass(&source[done..edit.end]);
+            done = edit.end;
+            let by = edited.column.cast_signed() - original.column.cast_signed();
+            let before = moves
+                .last()
+                .filter(|moved| moved.line == edited.line)
+                .map_or(0, |moved| moved.by);
+            if by != before {
+                moves.push(Move {
+                    line: edited.line,
+                    column: edited.column,
+                    by,
+                });
+            }
+        }
+        text.push_str(&source[done..]);
+        (text, moves)
+    }
+}
+
+/// A place in a text, from 1.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    line: usize,
+    column: usize,
+}
+
+impl Cursor {
+    const START: Self = Self { line: 1, column: 1 };
+
+    fn pass(&mut self, text: &str) {
+        match text.rfind('\n') {
+            None => self.column += text.chars().count(),
+            Some(newline) => {
+                self.line += text.matches('\n').count();
+                self.column = 1 + text[newline + 1..].chars().count();
+            }
+        }
+    }
+}
+
+/// A text of the same shape without anything in it.
+pub(super) fn blanked(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' => c,
+            _ => ' ',
+        })
+        .collect()
+}

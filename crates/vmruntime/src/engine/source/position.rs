@@ -1,0 +1,125 @@
+//! Positions in a text that was edited, told apart from those in the text that a user wrote.
+//!
+//! An edit that changes the length of a line moves what stands behind it. By how much is written behind the path that the
+//! engine is given: `repl`, then a mark, then `1.13.12` for "on line 1, from column 13 on, take away 12". The path comes
+//! back in each frame of a stack, so that nothing has to be remembered about texts that ran long ago.
+
+use std::fmt::Write as _;
+
+/// Between a path and what was moved in its text. No path that a user gives has it.
+const MARK: char = '\u{1}';
+
+/// How many moves a path carries at the most.
+const MAX_MOVES: usize = 256;
+
+/// Instead of how far: nothing there was written by the user.
+pub(super) const HIDDEN: isize = isize::MAX;
+
+/// From a column of a line on, positions are `by` columns further right than in the user's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Move {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) by: isize,
+}
+
+/// A place in a user's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Whether the place is in what was added to the text.
+    pub(crate) is_hidden: bool,
+    /// The path as the user knows it.
+    pub(crate) path: String,
+    /// Line and column, from 1, if they are known.
+    pub(crate) position: Option<(usize, usize)>,
+}
+
+/// The path that says what was moved.
+pub(super) fn tagged(path: &str, moves: &[Move]) -> String {
+    let mut tagged = path.to_owned();
+    for (index, moved) in moves.iter().take(MAX_MOVES).enumerate() {
+        let separator = if index == 0 { MARK } else { ',' };
+        let Move { line, column, by } = moved;
+        // Writing to a string does not fail.
+        let _ = write!(tagged, "{separator}{line}.{column}.{by}");
+    }
+    tagged
+}
+
+/// The path for a text that has `columns` characters in front of its first line.
+pub(crate) fn with_prefix(path: &str, columns: usize) -> String {
+    let by = isize::try_from(columns).unwrap_or(0);
+    tagged(
+        path,
+        &[Move {
+            line: 1,
+            column: columns + 1,
+            by,
+        }],
+    )
+}
+
+/// The path as the user knows it.
+pub(crate) fn untagged(path: &str) -> &str {
+    path.split_once(MARK).map_or(path, |(path, _)| path)
+}
+
+/// The place in the user's text that a place of the engine means: `path:line:column`, or a path alone.
+pub(crate) fn original_of(location: &str) -> Origin {
+    let (path, position) = match parse_position(location) {
+        Some((path, position)) => (path, Some(position)),
+        None => (location, None),
+    };
+    let Some((path, moves)) = path.split_once(MARK) else {
+        return Origin {
+            is_hidden: false,
+            path: path.to_owned(),
+            position,
+        };
+    };
+    let mut is_hidden = false;
+    let position = position.map(|(line, column)| {
+        let moved = moves
+            .split(',')
+            .filter_map(parse_move)
+            .filter(|moved| moved.line == line && moved.column <= column)
+            .max_by_key(|moved| moved.column);
+        is_hidden = moved.is_some_and(|moved| moved.by == HIDDEN);
+        let by = moved.map_or(0, |moved| moved.by);
+        let column = column
+            .checked_add_signed(by.saturating_neg())
+            .unwrap_or(1)
+            .max(1);
+        (line, column)
+    });
+    Origin {
+        is_hidden,
+        path: path.to_owned(),
+        position,
+    }
+}
+
+fn parse_move(text: &str) -> Option<Move> {
+    let mut parts = text.split('.');
+    Some(Move {
+        line: parts.next()?.parse().ok()?,
+        column: parts.next()?.parse().ok()?,
+        by: parts.next()?.parse().ok()?,
+    })
+}
+
+fn parse_position(location: &str) -> Option<(&str, (usize, usize))> {
+    let (rest, column) = location.rsplit_once(':')?;
+    let (path, line) = rest.rsplit_once(':')?;
+    Some((path, (line.parse().ok()?, column.parse().ok()?)))
+}
+
+/// The line and column, from 1, of a byte of a text.
+pub(super) fn line_and_column(source: &str, at: usize) -> (usize, usize) {
+    let before = &source[..at];
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[start..].chars().count() + 1,
+    )
+}
