@@ -30,7 +30,7 @@ pub use recorder::EventListener;
 pub use session::parse_id;
 pub use store::{LockError, OpenError, Store, StoreError};
 pub use template::{NameList, NewCapability, NewStartupFile};
-pub use worktree::{FileError, Worktree};
+pub use worktree::{FileAccess, FileError, FileKind, FileStat, Scoped, Worktree, WriteMode};
 
 /// The result of an operation of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,7 +1,5 @@
 //! Capabilities of kind `net`: which hosts `fetch` reaches.
 
-use std::net::IpAddr;
-
 use serde_json::{Map, Value};
 use url::Host;
 
@@ -61,13 +59,10 @@ impl NetGrant {
         })
     }
 
-    /// Whether an address is taken away, whatever name leads to it.
-    pub fn is_taken_away(&self, address: IpAddr, port: u16) -> bool {
-        let host = match address {
-            IpAddr::V4(address) => Host::Ipv4(address),
-            IpAddr::V6(address) => Host::Ipv6(address),
-        };
-        self.is_denied(&normal(&host), port)
+    /// Whether a host is taken away by a capability that is not enabled. For an address that a name leads to, this is
+    /// to be asked too.
+    pub fn takes_away(&self, host: &Host, port: u16) -> bool {
+        self.is_denied(&normal(host), port)
     }
 
     fn is_given(
@@ -377,8 +372,8 @@ mod tests {
         ] {
             assert!(!allows(&grant, url), "{url}");
         }
-        assert!(grant.is_taken_away([10, 0, 0, 5].into(), 1));
-        assert!(!grant.is_taken_away([10, 0, 0, 6].into(), 1));
+        assert!(grant.takes_away(&Host::Ipv4([10, 0, 0, 5].into()), 1));
+        assert!(!grant.takes_away(&Host::Ipv4([10, 0, 0, 6].into()), 1));
     }
 
     #[test]
