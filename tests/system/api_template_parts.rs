@@ -57,7 +57,12 @@ fn a_capability_has_one_of_five_kinds_and_a_name() {
     let daemon = Daemon::start();
     let id = daemon.template();
     for kind in ["module", "global", "fs", "net", "env"] {
-        let body = json!({"kind": kind, "name": "fs"});
+        let config = if kind == "global" {
+            json!({"value": 1})
+        } else {
+            json!({})
+        };
+        let body = json!({"kind": kind, "name": "fs", "config": config});
         add(&daemon, &id, "capabilities", &body).expect(201);
     }
     for (body, named) in [

@@ -1,6 +1,7 @@
 //! The system as its users meet it: the real binary, its API, its command line, its processes.
 
 mod api_bodies;
+mod api_capabilities;
 mod api_changes;
 mod api_conventions;
 mod api_errors;

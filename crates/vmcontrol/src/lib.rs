@@ -8,6 +8,7 @@ pub mod catalog;
 mod control;
 mod error;
 mod execution;
+mod grants;
 mod policy;
 mod recorder;
 mod registry;
@@ -23,12 +24,13 @@ mod worktree;
 pub use control::{Control, ControlOptions};
 pub use error::Error;
 pub use execution::{FileRun, MAX_SOURCE_BYTES};
+pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
 pub use policy::Policy;
 pub use recorder::EventListener;
 pub use session::parse_id;
 pub use store::{LockError, OpenError, Store, StoreError};
 pub use template::{NameList, NewCapability, NewStartupFile};
-pub use worktree::{FileError, Worktree};
+pub use worktree::{FileAccess, FileError, FileKind, FileStat, Scoped, Worktree, WriteMode};
 
 /// The result of an operation of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,12 +1,15 @@
 //! What a session may do: a snapshot of its template, taken when the session was made.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 use vmapi_types::{Capability, Limits, Resolver, RuntimeSettings, StartupFile, TemplateDetails};
 
+use crate::Grants;
+use crate::grants::effective_modules;
+
 /// The policy of one session. Later changes to the template don't reach it. It is stored as the session's
 /// `runtime_meta`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Policy {
     /// The template that it was taken from.
     pub template_id: Uuid,
@@ -27,6 +30,9 @@ pub struct Policy {
     pub libraries: Vec<String>,
     /// The template's capabilities.
     pub capabilities: Vec<Capability>,
+    /// What the capabilities give. It follows from them, so it is not stored.
+    #[serde(skip)]
+    pub grants: Grants,
     /// The files that run when the session starts, in order.
     pub startup_files: Vec<StartupFile>,
 }
@@ -49,48 +55,9 @@ impl Policy {
             resolver: settings.resolver,
             runtime: settings.runtime,
             libraries: template.libraries,
+            grants: Grants::of_capabilities(&capabilities),
             capabilities,
             startup_files,
         }
-    }
-}
-
-fn effective_modules(exposed: &[String], capabilities: &[Capability]) -> Vec<String> {
-    let of_kind = |enabled| {
-        capabilities
-            .iter()
-            .filter(move |capability| capability.kind == "module" && capability.enabled == enabled)
-            .map(|capability| &capability.name)
-    };
-    let mut modules: Vec<String> = exposed.iter().chain(of_kind(true)).cloned().collect();
-    modules.retain(|module| of_kind(false).all(|taken| taken != module));
-    modules.sort();
-    modules.dedup();
-    modules
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn capability(name: &str, enabled: bool) -> Capability {
-        Capability {
-            id: Uuid::nil(),
-            vm_id: Uuid::nil(),
-            kind: "module".into(),
-            name: name.into(),
-            enabled,
-            config: serde_json::Map::new(),
-        }
-    }
-
-    #[test]
-    fn a_module_capability_gives_and_a_disabled_one_takes_away() {
-        let exposed = ["fs".to_owned(), "exec".to_owned()];
-        let capabilities = [capability("database", true), capability("exec", false)];
-        assert_eq!(
-            effective_modules(&exposed, &capabilities),
-            ["database", "fs"]
-        );
     }
 }

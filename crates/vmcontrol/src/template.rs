@@ -8,6 +8,7 @@ use vmapi_types::{
 };
 
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
+use crate::grants;
 use crate::settings;
 use crate::store::StoreError;
 use crate::store::template::{self as rows, Part};
@@ -155,6 +156,8 @@ impl Control {
         if new.kind == "module" {
             check_module(&new.name)?;
         }
+        grants::check(&new.kind, &new.name, new.enabled, &new.config)
+            .map_err(|error| Error::validation(error.to_string()))?;
         let capability = Capability {
             id: Uuid::new_v4(),
             vm_id: id,

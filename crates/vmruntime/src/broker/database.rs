@@ -3,7 +3,10 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use vmcontrol::Worktree;
@@ -13,9 +16,14 @@ use crate::host::socket::{self, Receiver, Sender};
 use crate::host::{WorkerCommand, prepare_worker};
 use crate::protocol::{HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
 
+/// How long the roll-back of a transaction may take before its process is killed, which rolls it back too.
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The database of one session.
 pub(super) struct Database {
     worker: WorkerCommand,
+    /// Whether a run was rolled back since the last call, and its transaction, if it left one open, was not yet.
+    abandoned: AtomicBool,
     process: Mutex<Option<Process>>,
 }
 
@@ -30,6 +38,7 @@ impl Database {
     pub(super) fn new(worker: WorkerCommand) -> Self {
         Self {
             worker,
+            abandoned: AtomicBool::new(false),
             process: Mutex::default(),
         }
     }
@@ -38,6 +47,7 @@ impl Database {
     /// statement that nobody waits for any more does not go on.
     pub(super) async fn call(&self, worktree: &Worktree, call: &HostCall) -> HostReply {
         let mut slot = self.process.lock().await;
+        self.settle(&mut slot).await;
         let mut process = match slot.take() {
             Some(process) => process,
             None => {
@@ -56,6 +66,42 @@ impl Database {
             Err(error) => Err(failed("failed", &error)),
         }
     }
+
+    /// Notes that a run was rolled back: the next call finds no transaction of it, even if it comes before
+    /// [`roll_back`](Self::roll_back).
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+
+    /// Rolls the transaction of an abandoned run back, so that it keeps no lock on a database until the next call.
+    pub(super) async fn roll_back(&self) {
+        let mut slot = self.process.lock().await;
+        self.settle(&mut slot).await;
+    }
+
+    async fn settle(&self, slot: &mut Option<Process>) {
+        if !self.abandoned.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        // Until it has answered it is not put back: if this future is dropped, the process ends.
+        let Some(mut process) = slot.take() else {
+            return;
+        };
+        let call = HostCall {
+            module: "database".into(),
+            function: "abandon".into(),
+            args: no_args(),
+        };
+        let answered = tokio::time::timeout(ABANDON_TIMEOUT, exchange(&mut process, &call)).await;
+        if let Ok(Ok(Some(Ok(_)))) = answered {
+            *slot = Some(process);
+        }
+    }
+}
+
+fn no_args() -> Box<RawValue> {
+    // An empty array is JSON.
+    RawValue::from_string("[]".into()).unwrap_or_default()
 }
 
 fn failed(what: &str, error: &io::Error) -> HostError {

@@ -5,8 +5,13 @@
 
 mod database;
 mod exec;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod fs;
+mod legacy;
 mod loader;
+mod net;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 
@@ -19,20 +24,23 @@ use vmcontrol::{Policy, Worktree};
 use crate::host::WorkerCommand;
 use crate::protocol::{HostCall, HostError, HostReply, LOADER};
 use database::Database;
+use net::Net;
 
 /// The broker of one session.
 pub(crate) struct Broker {
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
     database: Database,
+    net: Net,
 }
 
 impl Broker {
     /// For a session with this policy, on this worktree.
     pub(crate) fn new(policy: Arc<Policy>, worktree: Arc<Worktree>, worker: WorkerCommand) -> Self {
         Self {
-            policy,
             database: Database::new(worker),
+            net: Net::new(Arc::clone(&policy)),
+            policy,
             worktree,
         }
     }
@@ -43,6 +51,10 @@ impl Broker {
             let (worktree, policy) = (Arc::clone(&self.worktree), Arc::clone(&self.policy));
             return blocking(move || loader::call(&worktree, &policy.resolver, &call)).await;
         }
+        if call.module == net::MODULE {
+            // No module gives it: the capabilities of kind `net` do, for each host.
+            return self.net.call(&call).await;
+        }
         if !self.policy.modules.contains(&call.module) {
             return Err(HostError::with_code(
                 "EACCES",
@@ -51,13 +63,20 @@ impl Broker {
         }
         match call.module.as_str() {
             "fs" => {
-                let worktree = Arc::clone(&self.worktree);
-                blocking(move || fs::call(&worktree, &call)).await
+                let (worktree, policy) = (Arc::clone(&self.worktree), Arc::clone(&self.policy));
+                blocking(move || fs::call(&worktree, &policy, &call)).await
             }
             "database" => self.database.call(&self.worktree, &call).await,
-            "exec" => exec::call(&self.worktree, &call).await,
+            "exec" => exec::call(&self.worktree, &self.policy, &call).await,
             _ => Err(unknown_function(&call)),
         }
+    }
+
+    /// Takes back what a run that is rolled back left open. It does not wait, and comes before the next call.
+    pub(crate) fn run_rolled_back(self: &Arc<Self>) {
+        self.database.abandon();
+        let broker = Arc::clone(self);
+        tokio::spawn(async move { broker.database.roll_back().await });
     }
 }
 
@@ -83,6 +102,15 @@ pub(crate) fn answer(value: &impl Serialize) -> HostReply {
 
 pub(crate) fn done() -> HostReply {
     answer(&Value::Null)
+}
+
+/// The command that adds a capability, as a message shows it.
+fn hint(template: &str, kind: &str, name: &str, config: Option<&Value>) -> String {
+    let config = config.map_or(String::new(), |config| {
+        let quoted = config.to_string().replace('\'', "'\\''");
+        format!(" --config '{quoted}'")
+    });
+    format!("`vm-system template add-capability {template} --kind {kind} --name {name}{config}`")
 }
 
 pub(crate) fn unknown_function(call: &HostCall) -> HostError {

@@ -5,7 +5,10 @@
 //! it would share a library with, nor without a fence: this process sees the worktree and nothing else of the file system
 //! (Landlock, where the kernel has it), has a limit on its memory, and is killed when the run that waits for it ends.
 
+mod parameters;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::{Map, Number, Value, json};
 use vmcontrol::{FileError, Worktree};
 
-use crate::broker::{answer, args, done, unknown_function};
+use super::parameters::statement_of;
+use crate::broker::{answer, args, done, unknown_function, wire};
 use crate::protocol::{HostCall, HostError, HostReply};
 
 /// The most rows that one query can hand to a script.
@@ -39,7 +40,7 @@ impl Database {
     }
 
     pub(super) fn call(&mut self, call: &HostCall) -> HostReply {
-        let given: Vec<Value> = args(call, "query(sql, ...args)")?;
+        let given: Vec<Value> = args(call, "query(sql, params)")?;
         match call.function.as_str() {
             "configure" => self.configure(&given),
             "query" => self.query(&given),
@@ -48,6 +49,7 @@ impl Database {
                 self.connection = None;
                 done()
             }
+            "abandon" => self.abandon(),
             _ => Err(unknown_function(call)),
         }
     }
@@ -107,13 +109,13 @@ impl Database {
                 .into_iter()
                 .map(str::to_owned)
                 .collect();
-            let rows =
-                statement.query_map(params_from_iter(&parameters), |row| object_of(row, &names))?;
+            parameters.bind(&mut statement)?;
+            let mut rows = statement.raw_query();
             let mut bytes = 0;
             let mut taken = Vec::new();
-            for row in rows {
-                let row = row?;
-                bytes += size_of_row(&row);
+            while let Some(row) = rows.next()? {
+                let (row, size) = object_of(row, &names)?;
+                bytes += size;
                 taken.push(row);
                 if taken.len() > MAX_ROWS || bytes > MAX_RESULT_BYTES {
                     break;
@@ -141,14 +143,28 @@ impl Database {
                 let changed = connection.total_changes() - before;
                 return Ok(usize::try_from(changed).unwrap_or(usize::MAX));
             }
-            connection.execute(sql, params_from_iter(&parameters))
+            let mut statement = connection.prepare(sql)?;
+            parameters.bind(&mut statement)?;
+            statement.raw_execute()
         };
         let rows_affected = exec().map_err(|cause| error(cause.to_string()))?;
         answer(&json!({
             "success": true,
             "rowsAffected": rows_affected,
-            "lastInsertId": connection.last_insert_rowid(),
+            "lastInsertId": wire::integer(connection.last_insert_rowid()),
         }))
+    }
+
+    /// Rolls a transaction back that a run left open which is itself rolled back.
+    fn abandon(&self) -> HostReply {
+        if let Some(connection) = &self.connection
+            && !connection.is_autocommit()
+        {
+            connection
+                .execute_batch("ROLLBACK")
+                .map_err(|cause| error(cause.to_string()))?;
+        }
+        done()
     }
 
     fn connection(&self) -> Result<&Connection, HostError> {
@@ -167,69 +183,34 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
-/// About what a row takes in the answer.
-fn size_of_row(row: &Value) -> usize {
-    let Value::Object(row) = row else { return 0 };
-    row.iter()
-        .map(|(name, value)| {
-            let value = match value {
-                Value::String(text) => text.len(),
+/// A row as it travels, and about how much it takes in the answer.
+fn object_of(row: &Row<'_>, names: &[String]) -> rusqlite::Result<(Value, usize)> {
+    let mut object = Map::new();
+    let mut size = 0;
+    for (index, name) in names.iter().enumerate() {
+        let value = row.get_ref(index)?;
+        size += name.len()
+            + match value {
+                ValueRef::Text(bytes) => bytes.len(),
+                // Base64 has four characters for three bytes.
+                ValueRef::Blob(bytes) => bytes.len().div_ceil(3) * 4,
                 _ => size_of::<Value>(),
             };
-            name.len() + value
-        })
-        .sum()
-}
-
-/// The text of a statement, and its parameters: the other arguments, or the one array.
-fn statement_of(given: &[Value]) -> Result<(&str, Vec<Sql>), HostError> {
-    let Some((Value::String(sql), rest)) = given.split_first() else {
-        return Err(error("the SQL text must be a string"));
-    };
-    let parameters = match rest {
-        [Value::Array(parameters)] => parameters,
-        rest => rest,
-    };
-    let parameters = parameters.iter().map(sql_of).collect::<Result<_, _>>()?;
-    Ok((sql, parameters))
-}
-
-fn sql_of(value: &Value) -> Result<Sql, HostError> {
-    Ok(match value {
-        Value::Null => Sql::Null,
-        Value::Bool(flag) => Sql::Integer(i64::from(*flag)),
-        Value::Number(number) => match number.as_i64() {
-            Some(integer) => Sql::Integer(integer),
-            None => Sql::Real(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Value::String(text) => Sql::Text(text.clone()),
-        Value::Array(_) | Value::Object(_) => {
-            return Err(error(
-                "a parameter must be null, a boolean, a number or a string",
-            ));
-        }
-    })
-}
-
-fn object_of(row: &Row<'_>, names: &[String]) -> rusqlite::Result<Value> {
-    let mut object = Map::new();
-    for (index, name) in names.iter().enumerate() {
-        object.insert(name.clone(), json_of(row.get_ref(index)?));
+        object.insert(name.clone(), value_of(value));
     }
-    Ok(Value::Object(object))
+    Ok((wire::object(object), size))
 }
 
-fn json_of(value: ValueRef<'_>) -> Value {
+fn value_of(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Null,
-        ValueRef::Integer(integer) => Value::from(integer),
+        ValueRef::Integer(integer) => wire::integer(integer),
         ValueRef::Real(real) => Number::from_f64(real).map_or(Value::Null, Value::Number),
-        ValueRef::Text(text) | ValueRef::Blob(text) => {
-            Value::String(String::from_utf8_lossy(text).into_owned())
-        }
+        ValueRef::Text(text) => Value::String(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(blob) => wire::bytes(blob),
     }
 }
 
-fn error(message: impl Into<String>) -> HostError {
+pub(super) fn error(message: impl Into<String>) -> HostError {
     HostError::new(message)
 }

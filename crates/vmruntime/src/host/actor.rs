@@ -376,6 +376,10 @@ impl Actor {
 
     /// Hands the last update on.
     async fn settle(&mut self, update: RunUpdate) {
+        if matches!(update, RunUpdate::RolledBack(_)) {
+            // Before the news: whoever hears it may start the next run.
+            self.broker.run_rolled_back();
+        }
         self.update(update).await;
         self.run = None;
         if std::mem::take(&mut self.checkpoint_lost) {

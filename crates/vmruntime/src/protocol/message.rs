@@ -166,7 +166,7 @@ pub(crate) enum FromSession {
 }
 
 /// A call to a host module.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct HostCall {
     /// The module, like `fs`.
     pub(crate) module: String,

@@ -1,0 +1,98 @@
+//! Capabilities of kind `env`: which of the daemon's environment variables a session sees.
+
+use serde_json::{Map, Value};
+
+use super::config::{self, ConfigError};
+
+/// The environment variables that a session sees.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EnvGrant {
+    given: Vec<String>,
+    taken: Vec<String>,
+    closed: bool,
+}
+
+impl EnvGrant {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        enabled: bool,
+        config: &Map<String, Value>,
+    ) -> Result<(), ConfigError> {
+        config::only(config, &["names"], "env")?;
+        let names = match config::list(config, "names", variable)? {
+            Some(names) => names,
+            None => vec![variable(name).map_err(|problem| {
+                ConfigError::new("name", format!("{problem}, when there are no config.names"))
+            })?],
+        };
+        let list = if enabled {
+            &mut self.given
+        } else {
+            &mut self.taken
+        };
+        list.extend(names);
+        Ok(())
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// The names, sorted. None is empty or contains `=` or a NUL.
+    pub(super) fn names(&self) -> Vec<String> {
+        if self.closed {
+            return Vec::new();
+        }
+        let mut names = self.given.clone();
+        names.retain(|name| !self.taken.contains(name));
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err("must be the name of a variable, without `=` and NUL".into());
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn add(grant: &mut EnvGrant, name: &str, enabled: bool, config: &Value) -> bool {
+        grant
+            .add(name, enabled, config.as_object().unwrap())
+            .is_ok()
+    }
+
+    #[test]
+    fn a_name_or_a_list_gives_and_a_disabled_one_takes_away() {
+        let mut grant = EnvGrant::default();
+        assert!(add(&mut grant, "HOME", true, &json!({})));
+        assert!(add(
+            &mut grant,
+            "other",
+            true,
+            &json!({"names": ["TOKEN", "LANG", "HOME"]})
+        ));
+        assert!(add(&mut grant, "TOKEN", false, &json!({})));
+        assert_eq!(grant.names(), ["HOME", "LANG"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_is_passed_that_the_system_would_take_for_something_else(name in "[A=\\x00]{0,4}") {
+            let mut grant = EnvGrant::default();
+            add(&mut grant, &name, true, &json!({}));
+            for name in grant.names() {
+                prop_assert!(!name.is_empty() && !name.contains(['=', '\0']));
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The one directory that a session's files come from.
+//!
+//! Every access goes through a directory handle and `cap-std`, which resolves each path component below the handle
+//! (with `openat2` where the kernel has it): no `..`, absolute path or symbolic link leads outside, and nothing that is
+//! swapped during a call does.
+
+mod files;
+mod folders;
+mod moves;
+mod scoped;
+#[cfg(test)]
+mod scoped_tests;
+mod stat;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, MetadataExt as _};
+
+use crate::{Error, FsRefusal};
+pub use scoped::{Scoped, WriteMode};
+pub use stat::{FileKind, FileStat};
+
+/// An open worktree.
+#[derive(Debug)]
+pub struct Worktree {
+    given: PathBuf,
+    path: PathBuf,
+    dir: Dir,
+    guarded: Vec<PathBuf>,
+}
+
+/// Why a file of the worktree could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The path does not name something inside the worktree.
+    #[error("{0}")]
+    Outside(String),
+    /// It is a directory, a FIFO or a device.
+    #[error("it is not a regular file")]
+    NotAFile,
+    /// The file is larger than it may be.
+    #[error("the file is larger than {0} bytes")]
+    TooLarge(u64),
+    /// There are more files than can be looked through.
+    #[error("there are more than {0} files")]
+    TooMany(usize),
+    /// The operation can't be done to the worktree itself.
+    #[error("it is the worktree itself")]
+    Root,
+    /// The capabilities of the template don't allow it.
+    #[error("the template's capabilities don't allow {access} of {}", path.display())]
+    Refused {
+        /// What was asked for.
+        access: FileAccess,
+        /// The path below the worktree.
+        path: PathBuf,
+        /// Why.
+        why: FsRefusal,
+    },
+    /// The operating system said no.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileAccess {
+    /// Its content is read.
+    Read,
+    /// It is made, changed or deleted.
+    Write,
+    /// It is looked at from outside.
+    See,
+}
+
+impl std::fmt::Display for FileAccess {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Read | Self::See => "reading",
+            Self::Write => "writing",
+        })
+    }
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        // cap-std answers an escape with an error of its own, which has no code of the operating system.
+        if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
+            Self::Outside("it leads outside the worktree".into())
+        } else {
+            Self::Io(error)
+        }
+    }
+}
+
+impl Worktree {
+    /// Opens the directory at an absolute path. What the `guarded` paths name is never opened through it: the service's
+    /// own database can lie in a worktree, and in the process that has it open, opening and closing it by other means
+    /// would drop SQLite's locks.
+    ///
+    /// # Errors
+    /// [`Error::WorktreeInvalid`] when the path is not absolute, does not exist or is not a directory.
+    pub fn open(path: &str, guarded: Vec<PathBuf>) -> Result<Self, Error> {
+        let invalid = |reason: String| Error::WorktreeInvalid {
+            path: path.to_owned(),
+            reason,
+        };
+        if !Path::new(path).is_absolute() {
+            return Err(invalid("it is not an absolute path".into()));
+        }
+        let canonical = Path::new(path)
+            .canonicalize()
+            .map_err(|error| invalid(error.to_string()))?;
+        if !canonical.is_dir() {
+            return Err(invalid("it is not a directory".into()));
+        }
+        let dir = Dir::open_ambient_dir(&canonical, ambient_authority())
+            .map_err(|error| invalid(error.to_string()))?;
+        Ok(Self {
+            given: path.into(),
+            path: canonical,
+            dir,
+            guarded,
+        })
+    }
+
+    /// The directory's absolute path, without symbolic links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The paths of files that are never opened.
+    pub fn guarded(&self) -> &[PathBuf] {
+        &self.guarded
+    }
+
+    /// Refuses a guarded file, under whatever name.
+    fn check_guard(&self, below: &Path) -> Result<(), FileError> {
+        let Ok(file) = self.dir.metadata(below) else {
+            // What can't be looked at can't be opened either, or does not exist yet.
+            return Ok(());
+        };
+        self.check_guarded(&file)
+    }
+
+    fn check_guarded(&self, file: &Metadata) -> Result<(), FileError> {
+        let is_guarded = self.guarded.iter().any(|path| {
+            std::fs::metadata(path)
+                .is_ok_and(|known| (known.dev(), known.ino()) == (file.dev(), file.ino()))
+        });
+        if is_guarded {
+            return Err(own_database());
+        }
+        Ok(())
+    }
+
+    /// Refuses a folder below which a guarded file lies.
+    fn check_guarded_below(&self, folder: &Path) -> Result<(), FileError> {
+        let folder = self.path.join(folder);
+        let is_below = self.guarded.iter().any(|path| {
+            path.canonicalize()
+                .is_ok_and(|known| known.starts_with(&folder))
+        });
+        if is_below {
+            return Err(own_database());
+        }
+        Ok(())
+    }
+
+    /// The handle that everything inside is reached through.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The path below the worktree that `path` names: relative paths are inside, absolute ones must be.
+    ///
+    /// # Errors
+    /// [`FileError::Outside`] for an empty path, `..`, a NUL, and an absolute path elsewhere.
+    pub fn relative(&self, path: &str) -> Result<PathBuf, FileError> {
+        let outside = |reason: &str| Err(FileError::Outside(reason.into()));
+        if path.is_empty() {
+            return outside("it is empty");
+        }
+        if path.contains('\0') {
+            return outside("it contains a NUL");
+        }
+        let below = match Path::new(path) {
+            absolute if absolute.is_absolute() => {
+                let stripped = absolute
+                    .strip_prefix(&self.given)
+                    .or_else(|_| absolute.strip_prefix(&self.path));
+                match stripped {
+                    Ok(below) => below,
+                    Err(_) => return outside("it is an absolute path outside the worktree"),
+                }
+            }
+            relative => relative,
+        };
+        let mut clean = PathBuf::new();
+        for component in below.components() {
+            match component {
+                Component::Normal(name) => clean.push(name),
+                Component::CurDir => {}
+                Component::ParentDir => return outside("`..` is not allowed"),
+                Component::RootDir | Component::Prefix(_) => return outside("it is absolute"),
+            }
+        }
+        if clean.as_os_str().is_empty() {
+            clean.push(".");
+        }
+        Ok(clean)
+    }
+}
+
+fn own_database() -> FileError {
+    FileError::Outside("it is the service's own database".into())
+}

@@ -1,0 +1,295 @@
+//! The worktree as the module `fs` of a session sees it: within what the template's capabilities give.
+//!
+//! A path is checked as it was given and once more with its links resolved, and what is done then is done to the resolved
+//! path, from folder to folder without following a link: neither a link that is there nor one that is put there during
+//! the call reaches around a pattern.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+
+use super::{FileAccess, FileError, FileStat, Worktree};
+use crate::{FsGrant, FsRefusal};
+
+/// The largest file that is copied, in bytes: a copy can't be stopped half-way.
+const MAX_COPY_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// The files that a session reaches.
+#[derive(Clone, Copy, Debug)]
+pub struct Scoped<'a> {
+    pub(super) tree: &'a Worktree,
+    pub(super) grant: &'a FsGrant,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteMode {
+    /// What is there stays, and the new comes after it.
+    pub append: bool,
+    /// The file must not be there yet.
+    pub exclusive: bool,
+}
+
+/// Where a path leads.
+pub(super) struct Place {
+    /// The path as it was given, below the worktree.
+    pub(super) given: PathBuf,
+    /// The path with links resolved; empty for the worktree itself.
+    pub(super) real: PathBuf,
+    /// The folder that it is in.
+    pub(super) parent: Dir,
+    /// Its name there; `.` for the worktree itself.
+    pub(super) name: OsString,
+}
+
+impl Place {
+    /// What lies there, if something does. A link is not followed.
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.parent.symlink_metadata(&self.name)
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.real.as_os_str().is_empty()
+    }
+
+    fn open(&self, options: &mut OpenOptions) -> io::Result<File> {
+        // A FIFO must not make the service wait for a writer.
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
+        self.parent.open_with(&self.name, options)
+    }
+}
+
+impl Worktree {
+    /// The files that a session with this grant reaches.
+    pub fn scoped<'a>(&'a self, grant: &'a FsGrant) -> Scoped<'a> {
+        Scoped { tree: self, grant }
+    }
+
+    /// Opens a folder below the worktree by a path without links.
+    pub(super) fn descend(&self, folder: &Path) -> io::Result<Dir> {
+        let mut dir = self.dir().try_clone()?;
+        for component in folder.components() {
+            if let Component::Normal(name) = component {
+                dir = open_folder(&dir, name)?;
+            }
+        }
+        Ok(dir)
+    }
+}
+
+/// Opens a folder that is no link.
+pub(super) fn open_folder(dir: &Dir, name: &OsStr) -> io::Result<Dir> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let folder = dir.open_with(name, &options)?;
+    Ok(Dir::from_std_file(folder.into_std()))
+}
+
+impl Scoped<'_> {
+    /// The absolute path of the worktree.
+    pub fn worktree_path(&self) -> &Path {
+        self.tree.path()
+    }
+
+    /// Where a path leads when a link at its end is followed, if that is allowed. A link that leads to nothing is not
+    /// followed.
+    pub(super) fn follow(&self, access: FileAccess, path: &str) -> Result<Place, FileError> {
+        let given = self.tree.relative(path)?;
+        self.check_path(access, &given)?;
+        let place = match self.tree.dir().canonicalize(&given) {
+            Ok(real) => self.place(given, &real),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.name_of(given),
+            Err(error) => Err(error.into()),
+        }?;
+        self.check_path(access, &place.real)?;
+        Ok(place)
+    }
+
+    /// Where a path leads when a link at its end is meant itself, if that is allowed.
+    pub(super) fn name(&self, access: FileAccess, path: &str) -> Result<Place, FileError> {
+        let given = self.tree.relative(path)?;
+        self.check_path(access, &given)?;
+        let place = self.name_of(given)?;
+        self.check_path(access, &place.real)?;
+        Ok(place)
+    }
+
+    fn name_of(&self, given: PathBuf) -> Result<Place, FileError> {
+        let (Some(name), Some(parent)) = (given.file_name(), given.parent()) else {
+            return self.place(given, Path::new(""));
+        };
+        let parent = if parent.as_os_str().is_empty() {
+            PathBuf::new()
+        } else {
+            self.tree.dir().canonicalize(parent)?
+        };
+        let real = parent.join(name);
+        self.place(given, &real)
+    }
+
+    fn place(&self, given: PathBuf, real: &Path) -> Result<Place, FileError> {
+        let real: PathBuf = real
+            .components()
+            .filter(|component| *component != Component::CurDir)
+            .collect();
+        let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
+            return Ok(Place {
+                given,
+                real: PathBuf::new(),
+                parent: self.tree.dir().try_clone()?,
+                name: ".".into(),
+            });
+        };
+        Ok(Place {
+            given,
+            parent: self.tree.descend(parent)?,
+            name: name.to_owned(),
+            real,
+        })
+    }
+
+    /// Checks that the capabilities allow it.
+    pub(super) fn check_path(&self, access: FileAccess, path: &Path) -> Result<(), FileError> {
+        let checked: Result<(), FsRefusal> = match access {
+            FileAccess::Read => self.grant.check_read(path),
+            FileAccess::Write => self.grant.check_write(path),
+            FileAccess::See => self.grant.check_see(path),
+        };
+        checked.map_err(|why| FileError::Refused {
+            access,
+            path: path.to_owned(),
+            why,
+        })
+    }
+
+    /// Checks that what lies there, if something does, is not the service's own.
+    pub(super) fn check_guard(&self, place: &Place) -> Result<(), FileError> {
+        match place.metadata() {
+            Ok(metadata) => self.tree.check_guarded(&metadata),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Reads a regular file of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say.
+    pub fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+        let file = self.open_to_read(path)?;
+        let mut bytes = Vec::new();
+        file.take(max_bytes + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > max_bytes {
+            return Err(FileError::TooLarge(max_bytes));
+        }
+        Ok(bytes)
+    }
+
+    fn open_to_read(&self, path: &str) -> Result<File, FileError> {
+        let place = self.follow(FileAccess::Read, path)?;
+        self.check_guard(&place)?;
+        let file = place.open(OpenOptions::new().read(true))?;
+        check_regular(&file)?;
+        Ok(file)
+    }
+
+    /// Writes a regular file, or makes it.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say.
+    pub fn write(&self, path: &str, bytes: &[u8], mode: WriteMode) -> Result<(), FileError> {
+        let mut file = self.open_to_write(path, mode, None)?;
+        if !mode.append {
+            file.set_len(0)?;
+        }
+        file.write_all(bytes)?;
+        Ok(())
+    }
+
+    /// A file that is there is not cut short yet: only once it is known to be a regular one.
+    fn open_to_write(
+        &self,
+        path: &str,
+        mode: WriteMode,
+        permissions: Option<u32>,
+    ) -> Result<File, FileError> {
+        let place = self.follow(FileAccess::Write, path)?;
+        if place.is_root() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
+        }
+        self.check_guard(&place)?;
+        let mut options = OpenOptions::new();
+        options
+            .write(true)
+            .append(mode.append)
+            .create(true)
+            .create_new(mode.exclusive);
+        if let Some(permissions) = permissions {
+            options.mode(permissions & 0o777);
+        }
+        let file = place.open(&mut options)?;
+        check_regular(&file)?;
+        Ok(file)
+    }
+
+    /// Copies a regular file onto another or to a new name.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say.
+    pub fn copy(&self, from: &str, to: &str, exclusive: bool) -> Result<(), FileError> {
+        let source = self.open_to_read(from)?;
+        let metadata = source.metadata()?;
+        if metadata.len() > MAX_COPY_BYTES {
+            return Err(FileError::TooLarge(MAX_COPY_BYTES));
+        }
+        let mode = WriteMode {
+            exclusive,
+            append: false,
+        };
+        let mut target = self.open_to_write(to, mode, Some(metadata.mode()))?;
+        let there = target.metadata()?;
+        if (there.dev(), there.ino()) == (metadata.dev(), metadata.ino()) {
+            return Ok(());
+        }
+        target.set_len(0)?;
+        io::copy(&mut source.take(MAX_COPY_BYTES), &mut target)?;
+        Ok(())
+    }
+
+    /// Whether something is there, as far as the session may know.
+    pub fn exists(&self, path: &str) -> bool {
+        self.stat(path, true).is_ok()
+    }
+
+    /// What a file looks like.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say.
+    pub fn stat(&self, path: &str, follow: bool) -> Result<FileStat, FileError> {
+        let place = if follow {
+            self.follow(FileAccess::See, path)
+        } else {
+            self.name(FileAccess::See, path)
+        }?;
+        let metadata = place.metadata()?;
+        if follow && metadata.is_symlink() {
+            // It leads to nothing.
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        }
+        Ok(FileStat::from(&metadata))
+    }
+}
+
+fn check_regular(file: &File) -> Result<(), FileError> {
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
+    }
+    if !metadata.is_file() {
+        return Err(FileError::NotAFile);
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! What a file looks like from outside.
+
+use cap_std::fs::{FileType, Metadata, MetadataExt};
+
+/// What kind of file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO, a socket or a device.
+    Other,
+}
+
+impl From<FileType> for FileKind {
+    fn from(file_type: FileType) -> Self {
+        if file_type.is_file() {
+            Self::File
+        } else if file_type.is_dir() {
+            Self::Directory
+        } else if file_type.is_symlink() {
+            Self::Symlink
+        } else {
+            Self::Other
+        }
+    }
+}
+
+impl FileKind {
+    /// `file`, `directory`, `symlink` or `other`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What the system says of a file. Times are in milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileStat {
+    /// The kind.
+    pub kind: FileKind,
+    /// The size in bytes.
+    pub size: u64,
+    /// The type and the permission bits.
+    pub mode: u32,
+    /// When its content last changed.
+    pub mtime_ms: f64,
+    /// When it was last read.
+    pub atime_ms: f64,
+    /// When it last changed in any way.
+    pub ctime_ms: f64,
+    /// When it was made; where that is not known, when it last changed.
+    pub birthtime_ms: f64,
+    /// Its number in the file system.
+    pub ino: u64,
+    /// The file system.
+    pub dev: u64,
+    /// How many names it has.
+    pub nlink: u64,
+    /// Whose it is.
+    pub uid: u32,
+    /// The group whose it is.
+    pub gid: u32,
+}
+
+impl From<&Metadata> for FileStat {
+    fn from(metadata: &Metadata) -> Self {
+        let ctime_ms = milliseconds(metadata.ctime(), metadata.ctime_nsec());
+        let birthtime_ms = metadata
+            .created()
+            .ok()
+            .and_then(|time| {
+                let since = time
+                    .into_std()
+                    .duration_since(std::time::SystemTime::UNIX_EPOCH);
+                Some(since.ok()?.as_secs_f64() * 1000.0)
+            })
+            .unwrap_or(ctime_ms);
+        Self {
+            kind: metadata.file_type().into(),
+            size: metadata.size(),
+            mode: metadata.mode(),
+            mtime_ms: milliseconds(metadata.mtime(), metadata.mtime_nsec()),
+            atime_ms: milliseconds(metadata.atime(), metadata.atime_nsec()),
+            ctime_ms,
+            birthtime_ms,
+            ino: metadata.ino(),
+            dev: metadata.dev(),
+            nlink: metadata.nlink(),
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+        }
+    }
+}
+
+/// Seconds and nanoseconds as Node shows them: a number whose fraction is what a double can hold.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds of any date that a file has are exact in a double"
+)]
+fn milliseconds(seconds: i64, nanoseconds: i64) -> f64 {
+    seconds as f64 * 1000.0 + nanoseconds as f64 / 1e6
+}

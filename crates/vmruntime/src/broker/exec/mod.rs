@@ -1,0 +1,233 @@
+//! `exec`: commands of the host, run in the worktree.
+
+mod child;
+mod lookup;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use vmcontrol::{FileError, Policy, Worktree};
+
+use super::{answer, args, hint, legacy, unknown_function, wire};
+use crate::protocol::{HostCall, HostError, HostReply};
+use child::Prepared;
+pub(super) use child::Ran;
+
+const USAGE: &str = "run(program, args, {cwd, env, input, timeout_ms})";
+
+/// What a command sees of the daemon's environment.
+const PASSED_ON: &[&str] = &["PATH", "HOME", "LANG", "TZ"];
+
+/// How a command is run.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    cwd: Option<String>,
+    env: Option<BTreeMap<String, String>>,
+    input: Option<Value>,
+    timeout_ms: Option<u64>,
+}
+
+pub(super) async fn call(worktree: &Worktree, policy: &Policy, call: &HostCall) -> HostReply {
+    match call.function.as_str() {
+        "run" => run(worktree, policy, call).await,
+        _ => Err(unknown_function(call)),
+    }
+}
+
+async fn run(worktree: &Worktree, policy: &Policy, call: &HostCall) -> HostReply {
+    let given: Vec<Value> = args(call, USAGE)?;
+    let (program, arguments, options) = command_of(&given)?;
+    let prepared = prepare(worktree, policy, &program, arguments, options)?;
+    let ran = child::run(&program, prepared).await?;
+    if given.len() < 3 {
+        return answer(&legacy::exec_answer(&program, &ran)?);
+    }
+    answer(&ran)
+}
+
+/// Finds out what to run, and whether it may be run.
+fn prepare(
+    worktree: &Worktree,
+    policy: &Policy,
+    program: &str,
+    arguments: Vec<String>,
+    options: Options,
+) -> Result<Prepared, HostError> {
+    let given_env = options.env.unwrap_or_default();
+    check_env(policy, &given_env)?;
+    let env = environment(given_env);
+    let cwd = options.cwd.as_deref().unwrap_or(".");
+    let (folder, cwd_path) = folder_of(worktree, cwd)?;
+    let path = env
+        .iter()
+        .find(|(name, _)| name == "PATH")
+        .map(|(_, value)| value.as_os_str());
+    let found =
+        lookup::find(program, path, &cwd_path).map_err(|error| spawn_error(program, error))?;
+    if !policy.grants.exec.allows(&found) {
+        return Err(refusal(policy, program, &found));
+    }
+    let input = options
+        .input
+        .filter(|input| !input.is_null())
+        .map(|input| wire::content(&input).ok_or_else(|| wrong("input is a string or bytes")))
+        .transpose()?;
+    Ok(Prepared {
+        program: found,
+        arguments,
+        env,
+        folder,
+        input,
+        timeout: options.timeout_ms.map(Duration::from_millis),
+    })
+}
+
+fn command_of(given: &[Value]) -> Result<(String, Vec<String>, Options), HostError> {
+    let usage = || wrong(&format!("use exec.{USAGE} with strings"));
+    let program = given.first().and_then(Value::as_str).ok_or_else(usage)?;
+    let arguments: Vec<String> = match given.get(1) {
+        None | Some(Value::Null) => Vec::new(),
+        Some(arguments) => Vec::deserialize(arguments).map_err(|_| usage())?,
+    };
+    if program.contains('\0') || arguments.iter().any(|argument| argument.contains('\0')) {
+        return Err(wrong("a program and its arguments contain no NUL"));
+    }
+    let options = match given.get(2) {
+        None | Some(Value::Null) => Options::default(),
+        Some(options) => Options::deserialize(options)
+            .map_err(|error| wrong(&format!("exec.run: options: {error}")))?,
+    };
+    Ok((program.to_owned(), arguments, options))
+}
+
+fn wrong(message: &str) -> HostError {
+    HostError::with_code("ERR_INVALID_ARG_TYPE", message)
+}
+
+/// Where only some programs may be run, none of them is made to run another one by its environment.
+fn check_env(policy: &Policy, env: &BTreeMap<String, String>) -> Result<(), HostError> {
+    let malformed = |(name, value): (&String, &String)| {
+        name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
+    };
+    if env.iter().any(malformed) {
+        return Err(wrong(
+            "env has names that are not empty and contain no `=` and NUL, and values without NUL",
+        ));
+    }
+    let steers = |name: &&String| {
+        name.starts_with("LD_") || matches!(name.as_str(), "PATH" | "GCONV_PATH" | "GLIBC_TUNABLES")
+    };
+    let narrowed = policy.grants.exec.commands().is_some();
+    match env.keys().find(steers) {
+        Some(name) if narrowed => Err(HostError::with_code(
+            "EACCES",
+            format!(
+                "EACCES: permission denied, env {name}: the template names the programs that exec runs, and this \
+                 variable can make them run others"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn environment(given: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
+    let passed_on = PASSED_ON
+        .iter()
+        .filter(|name| !given.contains_key(**name))
+        .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
+    let passed_on: Vec<_> = passed_on.collect();
+    let given = given
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    passed_on.into_iter().chain(given).collect()
+}
+
+/// The folder in which a command runs: as a handle, so that it is below the worktree whatever happens to its path, and by
+/// its path, for programs that are named relative to it.
+fn folder_of(worktree: &Worktree, cwd: &str) -> Result<(std::os::fd::OwnedFd, PathBuf), HostError> {
+    let refused = |error: &FileError| {
+        let (code, reason) = match error {
+            FileError::Io(error) => match error.kind() {
+                std::io::ErrorKind::NotFound => ("ENOENT", String::new()),
+                std::io::ErrorKind::NotADirectory => ("ENOTDIR", String::new()),
+                _ => ("EACCES", format!(": {error}")),
+            },
+            error => ("EACCES", format!(": {error}")),
+        };
+        let text = super::fs::text_of(code);
+        let mut error =
+            HostError::with_code(code, format!("{code}: {text}, chdir '{cwd}'{reason}"));
+        error.properties.insert("syscall".into(), "chdir".into());
+        error.properties.insert("path".into(), cwd.into());
+        error
+    };
+    let open = || -> Result<_, FileError> {
+        let below = worktree.relative(cwd)?;
+        let real = worktree.dir().canonicalize(&below)?;
+        let folder = worktree.dir().open_dir(&below)?;
+        Ok((folder.into_std_file().into(), worktree.path().join(real)))
+    };
+    open().map_err(|error| refused(&error))
+}
+
+/// An error as Node words it for a program that can't be started.
+fn spawn_error(program: &str, error: lookup::NotFound) -> HostError {
+    let code = match error {
+        lookup::NotFound::Missing => "ENOENT",
+        lookup::NotFound::NotExecutable => "EACCES",
+    };
+    started_not(program, code, &format!("spawn {program} {code}"))
+}
+
+fn started_not(program: &str, code: &str, message: &str) -> HostError {
+    let mut error = HostError::with_code(code, message);
+    let syscall = format!("spawn {program}");
+    error.properties.insert("syscall".into(), syscall.into());
+    error.properties.insert("path".into(), program.into());
+    error
+}
+
+fn refusal(policy: &Policy, program: &str, found: &Path) -> HostError {
+    let listed = policy.grants.exec.commands().unwrap_or_default();
+    let names: Vec<_> = listed.iter().map(|path| path.to_string_lossy()).collect();
+    let more: Vec<_> = listed.iter().map(PathBuf::as_path).chain([found]).collect();
+    let template = policy.template_id.to_string();
+    let command = hint(
+        &template,
+        "module",
+        "exec",
+        Some(&json!({ "commands": more })),
+    );
+    let known = if names.is_empty() {
+        "no program".to_owned()
+    } else {
+        names.join(", ")
+    };
+    let message = format!(
+        "EACCES: permission denied, spawn {}: the template's capability module:exec gives {known} alone; to change that \
+         for new sessions, remove it and add it with {command}",
+        found.display()
+    );
+    started_not(program, "EACCES", &message)
+}
+
+impl Serialize for Ran {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json!({
+            "status": self.status,
+            "signal": self.signal,
+            "timed_out": self.timed_out,
+            "stdout": self.stdout,
+            "stderr": self.stderr,
+            "output": self.output,
+        })
+        .serialize(serializer)
+    }
+}

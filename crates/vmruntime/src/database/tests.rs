@@ -1,0 +1,156 @@
+use std::sync::Arc;
+
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+use vmcontrol::Worktree;
+
+use super::sqlite::Database;
+use crate::protocol::HostCall;
+
+struct Fixture {
+    _home: tempfile::TempDir,
+    database: Database,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let worktree = Worktree::open(home.path().to_str().unwrap(), Vec::new()).unwrap();
+        let mut fixture = Self {
+            _home: home,
+            database: Database::new(Arc::new(worktree)),
+        };
+        fixture
+            .call("configure", &json!(["sqlite3", ":memory:"]))
+            .unwrap();
+        fixture
+    }
+
+    fn call(&mut self, function: &str, args: &Value) -> Result<Value, String> {
+        let call = HostCall {
+            module: "database".into(),
+            function: function.into(),
+            args: to_raw_value(args).unwrap(),
+        };
+        self.database
+            .call(&call)
+            .map(|answer| serde_json::from_str(answer.get()).unwrap())
+            .map_err(|error| error.message)
+    }
+
+    fn one(&mut self, args: &Value) -> Value {
+        self.call("query", args).unwrap()[0].clone()
+    }
+}
+
+#[test]
+fn parameters_are_bound_by_position_or_by_name() {
+    let mut fixture = Fixture::new();
+    for args in [
+        json!(["SELECT ? AS a, ? AS b", [1, "x"]]),
+        json!(["SELECT ? AS a, ? AS b", 1, "x"]),
+        json!(["SELECT :a AS a, @b AS b", {"a": 1, "b": "x"}]),
+        json!(["SELECT $a AS a, :b AS b", {"$a": 1, ":b": "x"}]),
+        json!(["SELECT :a AS a, :b AS b", [1, "x"]]),
+    ] {
+        assert_eq!(fixture.one(&args), json!({"a": 1, "b": "x"}), "{args}");
+    }
+    assert_eq!(
+        fixture.one(&json!(["SELECT $a AS a", {"$object": {"$a": 1}}])),
+        json!({"a": 1})
+    );
+    for args in [
+        json!(["SELECT :a, :b", {"a": 1}]),
+        json!(["SELECT :a", {"a": 1, "b": 2}]),
+        json!(["SELECT ?", {"a": 1}]),
+        json!(["SELECT ?, ?", [1]]),
+        json!(["SELECT ?", [1, 2]]),
+        json!(["SELECT ?", [[1]]]),
+        json!(["SELECT ?", [{"a": 1}]]),
+        json!(["SELECT ?", [{"$bytes": "?"}]]),
+    ] {
+        assert!(fixture.call("query", &args).is_err(), "{args}");
+    }
+}
+
+#[test]
+fn blobs_and_large_integers_come_back_as_they_went() {
+    let mut fixture = Fixture::new();
+    let blob = json!({"$bytes": "AP8B"});
+    let large = json!({"$bigint": "9223372036854775807"});
+    let args = json!(["SELECT ? AS blob, ? AS large, ? AS small, typeof(?1) || typeof(?2) AS types",
+        [blob, large, {"$bigint": "-7"}]]);
+    let expected = json!({"blob": blob, "large": large, "small": -7, "types": "blobinteger"});
+    assert_eq!(fixture.one(&args), expected);
+    // A single one can also stand where the list would.
+    assert_eq!(
+        fixture.one(&json!(["SELECT ? AS blob", blob])),
+        json!({"blob": blob})
+    );
+    let out_of_range = json!(["SELECT ?", [{"$bigint": "9223372036854775808"}]]);
+    let message = fixture.call("query", &out_of_range).unwrap_err();
+    assert!(message.contains("64 bits"), "{message}");
+    let exact = fixture.one(&json!([
+        "SELECT 9007199254740991 AS a, 9007199254740992 AS b",
+        []
+    ]));
+    assert_eq!(
+        exact,
+        json!({"a": 9_007_199_254_740_991_i64, "b": {"$bigint": "9007199254740992"}})
+    );
+}
+
+#[test]
+fn a_column_with_the_name_of_a_tag_is_told_apart() {
+    let mut fixture = Fixture::new();
+    let row = fixture.one(&json!(["SELECT 'AA==' AS \"$bytes\"", []]));
+    assert_eq!(row, json!({"$object": {"$bytes": "AA=="}}));
+}
+
+#[test]
+fn several_statements_run_when_there_are_no_parameters() {
+    let mut fixture = Fixture::new();
+    let script = "CREATE TABLE t (x); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)";
+    for args in [
+        json!([script]),
+        json!([format!("DROP TABLE t; {script}"), {}]),
+    ] {
+        let done = fixture.call("exec", &args).unwrap();
+        assert_eq!(done["rowsAffected"], 2, "{done}");
+    }
+    let done = fixture
+        .call("exec", &json!(["UPDATE t SET x = :x", {"x": 3}]))
+        .unwrap();
+    assert_eq!(
+        (&done["success"], &done["rowsAffected"]),
+        (&json!(true), &json!(2))
+    );
+    let two = json!(["DELETE FROM t WHERE x = ?; DELETE FROM t", [1]]);
+    assert!(fixture.call("exec", &two).is_err());
+}
+
+#[test]
+fn an_abandoned_transaction_is_rolled_back_and_nothing_else_is() {
+    let mut fixture = Fixture::new();
+    fixture.call("abandon", &json!([])).unwrap();
+    fixture
+        .call(
+            "exec",
+            &json!(["CREATE TABLE t (x); INSERT INTO t VALUES (1)"]),
+        )
+        .unwrap();
+    fixture.call("abandon", &json!([])).unwrap();
+    fixture
+        .call("exec", &json!(["BEGIN; INSERT INTO t VALUES (2)"]))
+        .unwrap();
+    fixture.call("abandon", &json!([])).unwrap();
+    assert_eq!(
+        fixture.one(&json!(["SELECT count(*) AS n FROM t", []])),
+        json!({"n": 1})
+    );
+    fixture
+        .call("exec", &json!(["BEGIN; INSERT INTO t VALUES (2); COMMIT"]))
+        .unwrap();
+    fixture.call("close", &json!([])).unwrap();
+    fixture.call("abandon", &json!([])).unwrap();
+}
