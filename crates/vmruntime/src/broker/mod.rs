@@ -8,7 +8,6 @@ mod exec;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod fs;
-mod legacy;
 mod loader;
 mod net;
 pub(crate) mod wire;

@@ -57,9 +57,9 @@ pub(super) async fn open(
         modules: spec.policy.modules.clone(),
         template_id: spec.policy.template_id.to_string(),
         worktree: spec.worktree.path().to_string_lossy().into_owned(),
-        env: serde_json::Map::new(),
-        globals: Vec::new(),
-        removed_globals: Vec::new(),
+        env: environment(&spec.policy.grants.env),
+        globals: spec.policy.grants.globals.clone(),
+        removed_globals: spec.policy.grants.removed_globals.clone(),
     };
     let (commands, received_commands) = mpsc::unbounded_channel();
     let (say_ready, ready) = oneshot::channel();
@@ -103,6 +103,17 @@ pub(super) async fn open(
             Err(unavailable("it was not ready in time".into()))
         }
     }
+}
+
+/// The variables of these names that the daemon has, as a script sees them.
+fn environment(names: &[String]) -> serde_json::Map<String, serde_json::Value> {
+    names
+        .iter()
+        .filter_map(|name| {
+            let value = std::env::var_os(name)?.to_string_lossy().into_owned();
+            Some((name.clone(), value.into()))
+        })
+        .collect()
 }
 
 impl RuntimeSession for Session {

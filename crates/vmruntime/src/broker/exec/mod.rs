@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vmcontrol::{FileError, Policy, Worktree};
 
-use super::{answer, args, hint, legacy, unknown_function, wire};
+use super::{answer, args, hint, unknown_function, wire};
 use crate::protocol::{HostCall, HostError, HostReply};
 use child::Prepared;
 pub(super) use child::Ran;
@@ -46,9 +46,6 @@ async fn run(worktree: &Worktree, policy: &Policy, call: &HostCall) -> HostReply
     let (program, arguments, options) = command_of(&given)?;
     let prepared = prepare(worktree, policy, &program, arguments, options)?;
     let ran = child::run(&program, prepared).await?;
-    if given.len() < 3 {
-        return answer(&legacy::exec_answer(&program, &ran)?);
-    }
     answer(&ran)
 }
 

@@ -225,21 +225,3 @@ async fn only_listed_programs_are_run_when_some_are_listed() {
         assert!(error.message.contains(name), "{}", error.message);
     }
 }
-
-#[tokio::test]
-async fn without_options_the_output_is_the_answer() {
-    let fixture = Fixture::with(&[]);
-    let output = fixture
-        .run(json!(["sh", ["-c", "echo a; echo b >&2"]]))
-        .await
-        .unwrap();
-    assert_eq!(output.as_str().map(str::len), Some(4));
-    let error = fixture
-        .error(json!(["sh", ["-c", "echo why; exit 3"]]))
-        .await;
-    assert!(
-        error.message.contains("exit status: 3\nwhy"),
-        "{}",
-        error.message
-    );
-}

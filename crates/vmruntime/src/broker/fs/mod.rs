@@ -18,24 +18,23 @@ use crate::protocol::{HostCall, HostError, HostReply};
 const MAX_READ_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn call(worktree: &Worktree, policy: &Policy, call: &HostCall) -> HostReply {
-    let call = super::legacy::fs_call(call)?;
     let fs = Fs {
         files: worktree.scoped(&policy.grants.fs),
         template: policy.template_id.to_string(),
     };
     match call.function.as_str() {
-        "readFile" => fs.read_file(&call),
-        "writeFile" => fs.write_file(&call),
-        "exists" => fs.exists(&call),
-        "stat" => fs.stat(&call),
-        "readdir" => fs.readdir(&call),
-        "mkdir" => fs.mkdir(&call),
-        "rm" => fs.rm(&call),
-        "unlink" => fs.unlink(&call),
-        "rmdir" => fs.rmdir(&call),
-        "rename" => fs.rename(&call),
-        "copyFile" => fs.copy_file(&call),
-        _ => Err(unknown_function(&call)),
+        "readFile" => fs.read_file(call),
+        "writeFile" => fs.write_file(call),
+        "exists" => fs.exists(call),
+        "stat" => fs.stat(call),
+        "readdir" => fs.readdir(call),
+        "mkdir" => fs.mkdir(call),
+        "rm" => fs.rm(call),
+        "unlink" => fs.unlink(call),
+        "rmdir" => fs.rmdir(call),
+        "rename" => fs.rename(call),
+        "copyFile" => fs.copy_file(call),
+        _ => Err(unknown_function(call)),
     }
 }
 

@@ -70,15 +70,6 @@ fn files_are_read_and_written_as_text_and_as_bytes() {
 }
 
 #[test]
-fn older_names_do_what_they_did() {
-    let fixture = Fixture::with(&[]);
-    fixture.ok("writeFileSync", &json!(["old", "one"]));
-    assert_eq!(fixture.ok("readFileSync", &json!(["old"])), "one");
-    assert!(fixture.call("readFileSync", &json!([])).is_err());
-    assert!(fixture.call("writeFileSync", &json!(["old"])).is_err());
-}
-
-#[test]
 fn folders_and_files_answer_in_their_shapes() {
     let fixture = Fixture::with(&[]);
     let root = fixture.worktree.path().to_str().unwrap();
