@@ -115,7 +115,7 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
         kills
     });
     println!("{kills} processes were killed");
-    assert!(kills > 200, "{kills}");
+    assert!(kills > 50, "{kills}");
     assert_eq!(daemon.zygote(), zygote);
     let left = running_executions(&daemon);
     assert!(left.is_empty(), "{left:?}");
