@@ -7,6 +7,7 @@ use serde::Serialize;
 use vmcontrol::runtime::RunRequest;
 
 use super::inspect::{Frame, Inspector, Thrown};
+use super::source;
 
 /// The longest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 8 * 1024;
@@ -121,7 +122,9 @@ fn complete_location(
     let undefined_name = thrown
         .headline
         .strip_prefix("ReferenceError: ")
-        .and_then(|rest| rest.strip_suffix(" is not defined"));
+        .and_then(|rest| rest.strip_suffix(" is not defined"))
+        .map(str::to_owned);
+    let undefined_name = undefined_name.as_deref();
     let Some(frame) = thrown.stack.first_mut() else {
         return;
     };
@@ -136,6 +139,11 @@ fn complete_location(
     if let Some(undefined) = undefined_name {
         if let Some(found) = find_name(&source, undefined, known) {
             frame.location = place(found);
+        }
+        if path != super::REPL && source::declares(&source, undefined) {
+            // The engine has the same words for a name that has no value yet.
+            thrown.headline =
+                format!("ReferenceError: Cannot access '{undefined}' before initialization");
         }
     } else if known.is_none() && source.trim_end().lines().count() == 1 {
         let start = source.len() - source.trim_start().len();
@@ -180,8 +188,10 @@ fn find_name(source: &str, name: &str, near: Option<(usize, usize)>) -> Option<(
     let uses = source.match_indices(name).filter(|(at, _)| {
         let before = source[..*at].chars().next_back();
         let after = source[at + name.len()..].chars().next();
+        let line = source[..*at].rsplit('\n').next().unwrap_or_default();
         !before.is_some_and(|c| is_part(c) || matches!(c, '.' | '"' | '\'' | '`'))
             && !after.is_some_and(is_part)
+            && !line.trim_start().starts_with("import ")
     });
     let uses: Vec<(usize, usize)> = uses
         .take(MAX_USES)

@@ -17,6 +17,7 @@ mod walk;
 
 use oxc_allocator::Allocator;
 use oxc_parser::Parser;
+use oxc_semantic::SemanticBuilder;
 use oxc_span::SourceType;
 
 pub(crate) use exports::common_js_exports;
@@ -40,6 +41,20 @@ pub(crate) fn has_module_syntax(source: &str) -> bool {
     // It may be broken in one way only: then it is the kind of text in which it is broken later.
     let module = Parser::new(&allocator, source, SourceType::mjs()).parse();
     module.module_record.has_module_syntax
+}
+
+/// Whether a name is declared at the top of a module.
+pub(crate) fn declares(source: &str, name: &str) -> bool {
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, source, SourceType::mjs()).parse();
+    let program = allocator.alloc(parsed.program);
+    let analysed = SemanticBuilder::new().build(program);
+    let scoping = analysed.semantic.scoping();
+    let root = scoping.root_scope_id();
+    scoping
+        .get_bindings(root)
+        .keys()
+        .any(|declared| declared.as_str() == name)
 }
 
 /// Where a text asks for a module: the line and column, from 1, of the specifier.

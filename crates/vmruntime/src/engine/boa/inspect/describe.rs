@@ -30,6 +30,7 @@ pub(super) enum Body {
     TypedArray(usize),
     View,
     Weak,
+    Namespace,
 }
 
 pub(super) struct Description {
@@ -109,6 +110,10 @@ impl Formatter<'_> {
             }
             Kind::TypedArray(_) => self.describe_typed_array(object, names),
             Kind::Proxy => Description::plain("Proxy ", Keys::default()),
+            Kind::Namespace => {
+                let prefix = "[Module: null prototype] ";
+                Description::with_body(prefix, Body::Namespace, Keys::default())
+            }
             Kind::Function => {
                 let base = functions::base(self, object, names);
                 Description::with_base(base, self.keys(object, true))

@@ -7,9 +7,10 @@ use boa_engine::{
         set::ordered_set::OrderedSet,
     },
     object::builtins::{JsDataView, JsSharedArrayBuffer},
+    property::PropertyKey,
 };
 
-use super::{describe::Body, formatter::Formatter, properties};
+use super::{describe::Body, formatter::Formatter, properties, text};
 
 impl Formatter<'_> {
     /// The entries of an object's body.
@@ -22,6 +23,7 @@ impl Formatter<'_> {
             Body::Map => self.map_entries(object, depth),
             Body::Buffer => self.buffer(object),
             Body::View => self.view(object, depth),
+            Body::Namespace => self.exports(object, depth),
             Body::Weak => vec!["<items unknown>".to_owned()],
             Body::Promise(state) => vec![self.promise(state, depth)],
         }
@@ -60,6 +62,31 @@ impl Formatter<'_> {
             });
         }
         entries
+    }
+
+    /// The exports of a module. Looking at a namespace runs no code of a script.
+    fn exports(&mut self, object: &JsObject, depth: usize) -> Vec<String> {
+        let keys = object.own_property_keys(self.context).unwrap_or_default();
+        let names = keys.into_iter().filter_map(|key| match key {
+            PropertyKey::String(name) => Some(name),
+            _ => None,
+        });
+        let names: Vec<_> = names.take(properties::MAX_KEYS).collect();
+        names
+            .into_iter()
+            .map(|name| {
+                let value = match object.get(name.clone(), self.context) {
+                    Ok(value) => self.indented(&value, depth),
+                    Err(_) => "<uninitialized>".to_owned(),
+                };
+                let text = name.to_std_string_lossy();
+                if text::is_identifier(&text) {
+                    format!("{text}: {value}")
+                } else {
+                    format!("{}: {value}", text::quoted(&name))
+                }
+            })
+            .collect()
     }
 
     fn typed_elements(&mut self, object: &JsObject, length: usize) -> Vec<String> {

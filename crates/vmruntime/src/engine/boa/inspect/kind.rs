@@ -14,6 +14,7 @@ use boa_engine::{
         set::ordered_set::OrderedSet,
         typed_array::{TypedArray, TypedArrayKind},
     },
+    module::ModuleNamespace,
     object::builtins::{JsWeakMap, JsWeakSet},
 };
 
@@ -33,6 +34,8 @@ pub(super) enum Kind {
     Error,
     Function,
     Map,
+    /// What `import * as` gives.
+    Namespace,
     Plain,
     Promise,
     Proxy,
@@ -100,6 +103,8 @@ impl Kind {
             Some(Self::SharedBuffer)
         } else if object.is::<DataView>() {
             Some(Self::View)
+        } else if object.is::<ModuleNamespace>() {
+            Some(Self::Namespace)
         } else {
             None
         }
@@ -132,6 +137,7 @@ impl Kind {
             Self::Error => "Error",
             Self::Function => "Function",
             Self::Map => "Map",
+            Self::Namespace => "Module",
             Self::Promise => "Promise",
             Self::Proxy => "Proxy",
             Self::RegExp => "RegExp",

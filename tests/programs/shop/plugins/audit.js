@@ -1,0 +1,3 @@
+import { format } from "../lib/money.mjs";
+export default (basket) => `audited ${format(basket.total())}`;
+export const kind = "audit";

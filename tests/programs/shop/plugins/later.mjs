@@ -1,0 +1,2 @@
+import { value } from "./early.mjs";
+export const later = value + 1;

@@ -1,0 +1,97 @@
+//! What scripts have of the web's own objects.
+
+use vm_system_tests::Daemon;
+
+/// Snippets, each with the preview of its value.
+const CASES: &[(&str, &str)] = &[
+    (
+        "new URL('../c?x=1#y', 'http://User@A.example:80/b/d').href",
+        "http://User@a.example/c?x=1#y",
+    ),
+    (
+        "const u = new URL('http://a/b'); u.searchParams.append('q', 'ä b'); u.port = '8080'; String(u)",
+        "http://a:8080/b?q=%C3%A4+b",
+    ),
+    ("URL.canParse('::')", "false"),
+    (
+        "try { new URL('nope') } catch (e) { e.code }",
+        "ERR_INVALID_URL",
+    ),
+    (
+        "[...new URLSearchParams('a=1&b=2&a=3').getAll('a')].join()",
+        "1,3",
+    ),
+    (
+        "new TextDecoder().decode(new TextEncoder().encode('häß€😀'))",
+        "häß€😀",
+    ),
+    (
+        "const d = new TextDecoder(); d.decode(new Uint8Array([0xe2, 0x82]), { stream: true }) + d.decode(new Uint8Array([0xac]))",
+        "€",
+    ),
+    (
+        "try { new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array([255])) } catch (e) { e.code }",
+        "ERR_ENCODING_INVALID_ENCODED_DATA",
+    ),
+    (
+        "structuredClone({ a: new Date(0), b: new Map([[1, { c: 2 }]]) }).b.get(1).c",
+        "2",
+    ),
+    ("atob(btoa('abc'))", "abc"),
+    (
+        "const c = new AbortController(); let r; c.signal.addEventListener('abort', () => { r = c.signal.reason.name }); c.abort(); r",
+        "AbortError",
+    ),
+    (
+        "await new Promise((done) => AbortSignal.timeout(1).addEventListener('abort', (e) => done(e.type)))",
+        "abort",
+    ),
+    (
+        "let seen = []; const t = new EventTarget(); t.addEventListener('x', { handleEvent(e) { seen.push(e.type) } }); t.dispatchEvent(new Event('x')); seen",
+        "[ 'x' ]",
+    ),
+    (
+        "const t0 = performance.now(); await new Promise((done) => setTimeout(done, 2)); performance.now() - t0 >= 1",
+        "true",
+    ),
+    ("crypto.getRandomValues(new Uint32Array(4)).length", "4"),
+    (
+        "/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab]/.test(crypto.randomUUID())",
+        "true",
+    ),
+    (
+        "new Set(Array.from({ length: 50 }, () => crypto.randomUUID())).size",
+        "50",
+    ),
+    (
+        "let order = []; setTimeout(() => order.push('timer')); queueMicrotask(() => order.push('micro')); await new Promise((d) => setTimeout(d, 2)); order.join()",
+        "micro,timer",
+    ),
+    ("new Headers({ 'X-A': '1', 'x-a': '2' }).get('X-a')", "1, 2"),
+    ("await new Response('{\"a\": 1}').json()", "{ a: 1 }"),
+    (
+        "new Request('http://a/', { method: 'post', body: 'x' }).headers.get('content-type')",
+        "text/plain;charset=UTF-8",
+    ),
+    ("Object.keys(process.env).length", "0"),
+    ("Object.keys(globalThis).includes('fetch')", "false"),
+];
+
+#[test]
+fn the_webs_own_objects_do_what_they_do_elsewhere() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for (code, expected) in CASES {
+        assert_eq!(session.eval(code), *expected, "{code}");
+    }
+}
+
+#[test]
+fn random_bytes_differ_between_sessions() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    let ids: std::collections::HashSet<String> = (0..8)
+        .map(|_| daemon.session_of(&template).eval("crypto.randomUUID()"))
+        .collect();
+    assert_eq!(ids.len(), 8);
+}
