@@ -8,6 +8,8 @@ pub mod catalog;
 mod control;
 mod error;
 mod execution;
+pub mod library;
+mod metadata;
 mod policy;
 mod recorder;
 mod registry;
