@@ -167,8 +167,8 @@ fn usage_errors_end_with_status_2() {
             "Error: \"..\" can't be an id or a name\n",
         ),
         (
-            &["libs", "download", "left-pad"],
-            "Error: there is no library \"left-pad\" in the catalogue",
+            &["libs", "download", "left-pad@^1.0.0"],
+            "Error: \"left-pad@^1.0.0\" is not the name of a library or a package",
         ),
         (&[], "Runs JavaScript"),
     ] {
