@@ -19,7 +19,7 @@ pub struct LibsArgs {
 pub enum LibsCommand {
     /// Download libraries: of the catalogue, or any package of an npm registry; the whole catalogue when none is named
     #[command(
-        after_help = "Examples:\n  vm-system libs download lodash dayjs-1.11.10\n  vm-system libs download is-number@7.0.0 --registry http://localhost:4873"
+        after_help = "Example:\n  vm-system libs download lodash dayjs-1.11.10\n  vm-system libs download is-number@7.0.0 --registry http://localhost:4873"
     )]
     Download(DownloadArgs),
     /// Check the cache against its lock file

@@ -70,7 +70,13 @@ impl Fetcher {
             return Ok(present);
         }
         let bar = self.progress.bar(&name);
-        self.download(&release, &mut part, &bar).await?;
+        if let Err(error) = self.download(&release, &mut part, &bar).await {
+            if part.len().is_ok_and(|bytes| bytes == 0) {
+                // There is nothing to go on with; the first error is the one to tell.
+                let _ = part.remove();
+            }
+            return Err(error);
+        }
         block_in_place(|| self.store(name, wanted, &release, part))
     }
 

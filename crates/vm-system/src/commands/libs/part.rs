@@ -51,8 +51,8 @@ impl Part {
         Ok(file)
     }
 
-    /// Removes it.
-    pub fn remove(self) -> io::Result<()> {
+    /// Removes it: the next one to open it has a new one.
+    pub fn remove(&self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
 }
