@@ -67,6 +67,8 @@ impl Api {
     /// # Panics
     /// When no client can be made.
     pub fn new(server: &str) -> Self {
+        // The client is built with TLS for others in the workspace that need it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             base: format!("{server}/api/v1"),
             client: reqwest::Client::builder()
