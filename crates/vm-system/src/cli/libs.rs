@@ -45,7 +45,7 @@ pub struct DownloadArgs {
     /// The npm registry to download from [default: the one that the machine's npm is set up with]
     #[arg(long, value_name = "URL", env = "VM_SYSTEM_REGISTRY")]
     pub registry: Option<String>,
-    /// Download single files from URLs like http://localhost/{package}@{version}/{file}, without a registry
+    /// Download single files instead of packages, from a URL with {package}, {version} and {file} in it
     #[arg(
         long,
         value_name = "TEMPLATE",

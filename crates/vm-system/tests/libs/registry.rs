@@ -195,8 +195,9 @@ pub fn integrity(bytes: &[u8]) -> String {
 
 /// A checksum as old registries give it.
 pub fn sha1(bytes: &[u8]) -> String {
-    let digest = Sha1::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha1::digest(bytes)
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Reads one request and answers it.

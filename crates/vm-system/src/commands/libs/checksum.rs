@@ -36,7 +36,8 @@ impl Checksum {
             Self::Sha512(_) => Self::Sha512(STANDARD.encode(digest::<Sha512>(reader)?)),
             Self::Sha1(_) => {
                 let digits = digest::<Sha1>(reader)?;
-                Self::Sha1(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+                let hex = |text: String, byte| text + &format!("{byte:02x}");
+                Self::Sha1(digits.into_iter().fold(String::new(), hex))
             }
         })
     }

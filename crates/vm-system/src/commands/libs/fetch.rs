@@ -1,3 +1,5 @@
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -77,7 +79,7 @@ impl Fetcher {
             }
             return Err(error);
         }
-        block_in_place(|| self.store(name, wanted, &release, part))
+        block_in_place(|| self.store(name, wanted, &release, &part))
     }
 
     /// Downloads all of it; what a registry gives is what the registry says.
@@ -109,9 +111,9 @@ impl Fetcher {
         name: String,
         wanted: &Wanted,
         release: &Release,
-        part: Part,
+        part: &Part,
     ) -> Result<Fetched> {
-        let taken = take(wanted, release, &part);
+        let taken = take(wanted, release, part);
         // It is whole: there is nothing to go on with, whatever it holds.
         part.remove().context("cannot remove the download")?;
         let (file, code) = taken?;
@@ -215,7 +217,7 @@ fn take(wanted: &Wanted, release: &Release, part: &Part) -> Result<(String, Vec<
 fn remedy(files: &[String]) -> String {
     let scripts: Vec<_> = files
         .iter()
-        .filter(|file| file.ends_with(".js"))
+        .filter(|file| Path::new(file).extension() == Some(OsStr::new("js")))
         .take(SHOWN_FILES)
         .map(String::as_str)
         .collect();

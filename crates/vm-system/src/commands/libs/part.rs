@@ -105,6 +105,7 @@ mod tests {
             move || Part::lock(path).unwrap()
         });
         part.remove().unwrap();
+        drop(part);
         let part = waiting.join().unwrap();
         assert_eq!(part.len().unwrap(), 0);
         assert!(path.exists());
