@@ -126,6 +126,8 @@ fn a_wrong_method_is_refused_with_those_that_are_allowed() {
     let cases = [
         (Method::DELETE, "/health".to_owned(), vec!["GET"]),
         (Method::POST, "/runtime/summary".to_owned(), vec!["GET"]),
+        (Method::POST, "/metadata/modules".to_owned(), vec!["GET"]),
+        (Method::POST, "/metadata/libraries".to_owned(), vec!["GET"]),
         (Method::DELETE, "/templates".to_owned(), vec!["GET", "POST"]),
         (
             Method::PUT,

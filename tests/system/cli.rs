@@ -152,6 +152,9 @@ fn startup_files_and_capabilities_are_added_and_listed() {
 #[test]
 fn modules_and_libraries_are_added_listed_and_removed() {
     let daemon = Daemon::start();
+    let libraries = daemon.home().join("libraries");
+    std::fs::create_dir_all(&libraries).unwrap();
+    std::fs::write(libraries.join("lodash-4.17.21.js"), "").unwrap();
     let id = create_template(&daemon, "demo");
     for (what, list, name) in [
         ("module", "modules", "fs"),

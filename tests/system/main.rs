@@ -23,6 +23,8 @@ mod deaths;
 mod hostile;
 mod isolation;
 mod jobs;
+mod libraries;
+mod libraries_registry;
 mod lifecycle;
 mod limits;
 mod memory;

@@ -34,7 +34,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Session(command) => block_on(session::run(command, &connect()?, &mut output)),
         Command::Exec(command) => block_on(exec::run(command, &connect()?, &mut output)),
         Command::Ops(command) => block_on(ops::run(command, &connect()?, &mut output)),
-        Command::Libs(args) => libs::run(&args, &mut output),
+        Command::Libs(args) => block_on(libs::run(args, &mut output)),
     }?;
     output.finish()
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use exec::ExecCommand;
-pub use libs::{LibsArgs, LibsCommand};
+pub use libs::{DownloadArgs, LibsArgs, LibsCommand};
 pub use ops::OpsCommand;
 pub use run::RunArgs;
 pub use serve::{LogFormat, ServeArgs};

@@ -56,15 +56,15 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
     };
     match failure {
         Failure::Usage(message) => {
-            say(&message);
+            say_error(&message);
             ExitCode::from(USAGE)
         }
         Failure::Client(error) => {
-            say(&error.to_string());
+            say_error(&error.to_string());
             ExitCode::from(FAILED)
         }
         Failure::Other(error) => {
-            say(&with_causes(&error));
+            say_error(&with_causes(&error));
             ExitCode::from(FAILED)
         }
         Failure::Unsuccessful => ExitCode::from(FAILED),
@@ -80,14 +80,14 @@ pub fn parser_exit_code(error: &clap::Error) -> ExitCode {
     }
     let text = error.render().to_string();
     match text.strip_prefix("error: ") {
-        Some(message) => say(message.trim_end()),
+        Some(message) => say_error(message.trim_end()),
         None => write_to_stderr(&text),
     }
     ExitCode::from(USAGE)
 }
 
 /// The error and its causes, each once: some errors repeat theirs.
-fn with_causes(error: &anyhow::Error) -> String {
+pub fn with_causes(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !text.contains(&cause) {
@@ -97,8 +97,14 @@ fn with_causes(error: &anyhow::Error) -> String {
     text
 }
 
-fn say(message: &str) {
+/// Says what failed, when a command has more than one such thing to say.
+pub fn say_error(message: &str) {
     write_to_stderr(&format!("Error: {message}\n"));
+}
+
+/// Says what does not keep the command from succeeding.
+pub fn say_warning(message: &str) {
+    write_to_stderr(&format!("Warning: {message}\n"));
 }
 
 /// There is nobody to tell when standard error is gone, and no reason to panic.

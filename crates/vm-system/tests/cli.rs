@@ -148,6 +148,20 @@ fn an_error_goes_to_standard_error_with_its_code() {
 }
 
 #[test]
+fn a_daemon_that_can_not_tell_what_it_has_is_not_complained_of() {
+    let added = format!(r#"{{"template_id":"{ID}","name":"own"}}"#);
+    let url = server(leak(vec![(
+        "POST /api/v1/templates/t/libraries",
+        "201 Created",
+        added,
+    )]));
+    let arguments = ["template", "add-library", "t", "--name", "own"];
+    let ran = run(&[&arguments[..], &["--server-url", &url]].concat());
+    let expected = format!("Added library: own to template {ID}\n");
+    assert_eq!(ran, (0, expected, String::new()));
+}
+
+#[test]
 fn usage_errors_end_with_status_2() {
     for (arguments, expected) in [
         (
@@ -167,8 +181,8 @@ fn usage_errors_end_with_status_2() {
             "Error: \"..\" can't be an id or a name\n",
         ),
         (
-            &["libs", "download", "left-pad"],
-            "Error: there is no library \"left-pad\" in the catalogue",
+            &["libs", "download", "left-pad@^1.0.0"],
+            "Error: \"left-pad@^1.0.0\" is not the name of a library or a package",
         ),
         (&[], "Runs JavaScript"),
     ] {

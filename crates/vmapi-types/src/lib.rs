@@ -6,6 +6,7 @@
 mod error;
 mod event;
 mod execution;
+mod metadata;
 mod runtime;
 mod session;
 mod settings;
@@ -17,6 +18,7 @@ pub use event::{ConsoleLevel, Event, EventType};
 pub use execution::{
     Execution, ExecutionKind, ExecutionStatus, Metrics, ReplRequest, RunFileRequest,
 };
+pub use metadata::{AvailableLibrary, AvailableModule};
 pub use runtime::{Health, RuntimeSummary};
 pub use session::{CreateSessionRequest, Session, SessionStatus};
 pub use settings::{

@@ -18,6 +18,7 @@ mod call;
 mod client;
 mod error;
 mod execution;
+mod metadata;
 mod runtime;
 mod session;
 mod template;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vmapi_types::{RuntimeSummary, SessionStatus, Timestamp};
 
+use crate::library::LibraryCache;
 use crate::recorder::{EventListener, failure_payload};
 use crate::registry::Registry;
 use crate::runtime::{FailureCode, Runtime};
@@ -41,7 +42,7 @@ pub struct Control {
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) runtime: Arc<dyn Runtime>,
-    pub(crate) library_cache: PathBuf,
+    pub(crate) libraries: Arc<LibraryCache>,
     pub(crate) listener: Option<Arc<dyn EventListener>>,
     pub(crate) registry: Registry,
     accepting: AtomicBool,
@@ -59,7 +60,7 @@ impl Control {
             inner: Arc::new(Inner {
                 store: options.store,
                 runtime: options.runtime,
-                library_cache: options.library_cache,
+                libraries: Arc::new(LibraryCache::new(options.library_cache)),
                 listener: options.listener,
                 registry: Registry::default(),
                 accepting: AtomicBool::new(true),

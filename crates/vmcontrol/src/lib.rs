@@ -9,6 +9,8 @@ mod control;
 mod error;
 mod execution;
 mod grants;
+pub mod library;
+mod metadata;
 mod policy;
 mod recorder;
 mod registry;

@@ -1,6 +1,5 @@
 //! Sessions: made from a template, live until they are closed or die.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::value::to_raw_value;
@@ -16,9 +15,6 @@ use crate::runtime::{RunMode, RunRequest, SessionEnd, SessionSpec};
 use crate::store::{self, StoreError};
 use crate::template::check_name;
 use crate::{Control, Error, Policy, Result, Worktree};
-
-/// A library can be larger than a script of one's own.
-const MAX_LIBRARY_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The fields of a request, once they are known to be there.
 struct NewSession {
@@ -228,16 +224,12 @@ impl Control {
             name: name.to_owned(),
             message,
         };
-        let path = self.inner().library_cache.join(format!("{name}.js"));
-        let source = blocking(move || read_library(&path))
+        let (libraries, wanted) = (Arc::clone(&self.inner().libraries), name.to_owned());
+        let library = blocking(move || libraries.load(&wanted))
             .await
-            .map_err(|message| {
-                unavailable(format!(
-                    "{message}; fetch it with `vm-system libs download {name}`"
-                ))
-            })?;
+            .map_err(|error| unavailable(error.in_words()))?;
         let request = RunRequest {
-            source,
+            source: library.source.to_string(),
             name: format!("{name}.js"),
             mode: RunMode::Startup,
         };
@@ -367,20 +359,6 @@ pub fn parse_id(field: &str, text: &str) -> Result<Uuid> {
         .ok()
         .filter(|_| text.len() == 36)
         .ok_or_else(|| Error::validation(format!("{field} must be a valid UUID")))
-}
-
-fn read_library(path: &Path) -> std::result::Result<String, String> {
-    let size = std::fs::metadata(path)
-        .map_err(|_| format!("{} is not there", path.display()))?
-        .len();
-    if size > MAX_LIBRARY_BYTES {
-        return Err(format!(
-            "{} is larger than {MAX_LIBRARY_BYTES} bytes",
-            path.display()
-        ));
-    }
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("{} can't be read: {error}", path.display()))
 }
 
 /// The `message` of an execution's error.

@@ -11,7 +11,7 @@ use vmcontrol::{Control, NameList};
 use crate::error::ApiError;
 use crate::guard::{Guard, check};
 use crate::middleware::request_context;
-use crate::routes::{execution, runtime, session, template};
+use crate::routes::{execution, metadata, runtime, session, template};
 
 /// How large a request's body may be unless told otherwise, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -39,6 +39,8 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
     let api = Router::new()
         .route("/health", get(runtime::health))
         .route("/runtime/summary", get(runtime::summary))
+        .route("/metadata/modules", get(metadata::modules))
+        .route("/metadata/libraries", get(metadata::libraries))
         .merge(templates())
         .merge(sessions())
         .merge(executions());

@@ -17,17 +17,43 @@ pub struct LibsArgs {
 /// The commands of `vm-system libs`.
 #[derive(Debug, Subcommand)]
 pub enum LibsCommand {
-    /// Download libraries of the catalogue with npm; all of them when none is named
-    #[command(after_help = "Example:\n  vm-system libs download lodash dayjs-1.11.10")]
-    Download {
-        /// Names like lodash or lodash-4.17.21
-        #[arg(value_name = "NAME")]
-        names: Vec<String>,
-    },
+    /// Download libraries: of the catalogue, or any package of an npm registry; the whole catalogue when none is named
+    #[command(
+        after_help = "Example:\n  vm-system libs download lodash dayjs-1.11.10\n  vm-system libs download is-number@7.0.0 --registry http://localhost:4873"
+    )]
+    Download(DownloadArgs),
+    /// Check the cache against its lock file
+    #[command(after_help = "Example:\n  vm-system libs verify --output json")]
+    Verify,
     /// List what is in the cache, and what of the catalogue is not
     #[command(after_help = "Example:\n  vm-system libs list --cache .vm-cache/libraries")]
     List,
     /// Say where the cache is and how large
     #[command(after_help = "Example:\n  vm-system libs cache-info")]
     CacheInfo,
+}
+
+/// What to download, and from where.
+#[derive(Args, Debug)]
+pub struct DownloadArgs {
+    /// Names like lodash, lodash-4.17.21, is-number@7.0.0 or @scope/package@1.0.0
+    #[arg(value_name = "NAME[@VERSION]")]
+    pub names: Vec<String>,
+    /// The file to take of a package that is not in the catalogue, as in dist/index.umd.js
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<String>,
+    /// The npm registry to download from [default: the one that the machine's npm is set up with]
+    #[arg(long, value_name = "URL", env = "VM_SYSTEM_REGISTRY")]
+    pub registry: Option<String>,
+    /// Download single files instead of packages, from a URL with {package}, {version} and {file} in it
+    #[arg(
+        long,
+        value_name = "TEMPLATE",
+        env = "VM_SYSTEM_LIBRARY_SOURCE",
+        conflicts_with = "registry"
+    )]
+    pub source: Option<String>,
+    /// Download nothing: say what is missing or damaged
+    #[arg(long)]
+    pub offline: bool,
 }

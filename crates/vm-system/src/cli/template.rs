@@ -277,7 +277,7 @@ pub enum PartCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// List every library that "libs download" knows
+    /// List the libraries of the catalogue and of the daemon's cache
     #[command(after_help = "Example:\n  vm-system template list-available-libraries")]
     ListAvailableLibraries,
 }

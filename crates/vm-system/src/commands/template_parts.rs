@@ -2,16 +2,15 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
 use serde_json::Value;
 use vmapi_types::{
-    AddCapabilityRequest, AddStartupFileRequest, Capability, NamedItem, RemovedItem, StartupFile,
+    AddCapabilityRequest, AddStartupFileRequest, AvailableLibrary, AvailableModule, Capability,
+    NamedItem, RemovedItem, StartupFile,
 };
 use vmclient::{Call, Client};
-use vmcontrol::catalog::{LIBRARIES, NATIVE_MODULES};
 
 use crate::cli::PartCommand;
-use crate::failure::Failure;
+use crate::failure::{Failure, say_warning};
 use crate::output::{Output, Paint, Table, one_line};
 
 /// How much of a name, a path or a configuration is shown in a list, in characters.
@@ -94,9 +93,17 @@ pub async fn run(
             remove(client.remove_module(id, &name), "module", output).await
         }
         PartCommand::ListModules { id } => list(client.modules(id), "No modules.", output).await,
-        PartCommand::ListAvailableModules => available_modules(output),
+        PartCommand::ListAvailableModules => {
+            let call = client.available_modules();
+            output
+                .answer(call, |out, modules| available_modules(out, paint, modules))
+                .await
+        }
         PartCommand::AddLibrary { id, name } => {
-            add(client.add_library(id, &name), "library", output).await
+            add(client.add_library(id, &name), "library", output).await?;
+            output.finish()?;
+            warn_if_not_cached(client, &name).await;
+            Ok(())
         }
         PartCommand::RemoveLibrary { id, name } => {
             remove(client.remove_library(id, &name), "library", output).await
@@ -104,7 +111,12 @@ pub async fn run(
         PartCommand::ListLibraries { id } => {
             list(client.libraries(id), "No libraries.", output).await
         }
-        PartCommand::ListAvailableLibraries => available_libraries(output),
+        PartCommand::ListAvailableLibraries => {
+            let call = client.available_libraries();
+            output
+                .answer(call, |out, list| available_libraries(out, paint, list))
+                .await
+        }
     }
 }
 
@@ -195,52 +207,51 @@ pub fn capabilities(out: &mut dyn Write, paint: Paint, list: &[Capability]) -> i
     )
 }
 
-/// A native module of the catalogue, as JSON.
-#[derive(Serialize)]
-struct AvailableModule {
-    name: &'static str,
-    summary: &'static str,
-}
-
-fn available_modules(output: &mut Output) -> Result<(), Failure> {
-    let paint = output.paint();
-    let modules: Vec<_> = NATIVE_MODULES
+fn available_modules(
+    out: &mut dyn Write,
+    paint: Paint,
+    modules: &[AvailableModule],
+) -> io::Result<()> {
+    let rows = modules
         .iter()
-        .map(|module| AvailableModule {
-            name: module.name,
-            summary: module.summary,
-        })
-        .collect();
-    output.print(&modules, |out, modules| {
-        let rows = modules
-            .iter()
-            .map(|module| [module.name, module.summary].map(String::from));
-        Table::new(["NAME", "SUMMARY"], rows).write_or(out, paint, "No modules.")
-    })
+        .map(|module| [module.name.clone(), module.summary.clone()]);
+    Table::new(["NAME", "SUMMARY"], rows).write_or(out, paint, "No modules.")
 }
 
-/// A library of the catalogue, as JSON.
-#[derive(Serialize)]
-struct AvailableLibrary {
-    name: String,
-    global: &'static str,
+fn available_libraries(
+    out: &mut dyn Write,
+    paint: Paint,
+    libraries: &[AvailableLibrary],
+) -> io::Result<()> {
+    let rows = libraries.iter().map(|library| {
+        let cached = if library.cached { "yes" } else { "no" };
+        [
+            library.name.clone(),
+            library.global.clone().unwrap_or("-".into()),
+            cached.to_owned(),
+        ]
+    });
+    Table::new(["NAME", "GLOBAL", "CACHED"], rows).write_or(out, paint, "No libraries.")
 }
 
-fn available_libraries(output: &mut Output) -> Result<(), Failure> {
-    let paint = output.paint();
-    let libraries: Vec<_> = LIBRARIES
-        .iter()
-        .map(|library| AvailableLibrary {
-            name: library.name(),
-            global: library.global,
-        })
-        .collect();
-    output.print(&libraries, |out, libraries| {
-        let rows = libraries
-            .iter()
-            .map(|library| [library.name.clone(), library.global.to_owned()]);
-        Table::new(["NAME", "GLOBAL"], rows).write_or(out, paint, "No libraries.")
-    })
+/// Warns of a library that sessions could not load for now.
+async fn warn_if_not_cached(client: &Client, name: &str) {
+    let message = match client.available_libraries().await {
+        Ok(libraries)
+            if libraries
+                .iter()
+                .any(|library| library.cached && library.name == name) =>
+        {
+            return;
+        }
+        Ok(_) => format!(
+            "{name} is not in the library cache of the daemon: fetch it with `vm-system libs download {name}`"
+        ),
+        // A daemon that is older than this question.
+        Err(vmclient::Error::Api { status: 404, .. }) => return,
+        Err(error) => format!("cannot tell whether the daemon has {name}: {error}"),
+    };
+    say_warning(&message);
 }
 
 #[cfg(test)]

@@ -63,3 +63,24 @@ fn names_are_one_per_line() {
     ");
     assert_snapshot!(printed(|out| names(out, &[], "No modules.")), @"No modules.");
 }
+
+#[test]
+fn what_can_be_named_is_a_table() {
+    let plain = Paint::new(false);
+    let libraries: Vec<AvailableLibrary> = serde_json::from_value(json!([
+        {"name": "ramda-0.29.0", "id": "ramda", "version": "0.29.0", "global": "R", "cached": true, "size_bytes": 9},
+        {"name": "own", "cached": false},
+    ]))
+    .unwrap();
+    assert_snapshot!(printed(|out| available_libraries(out, plain, &libraries)), @r"
+    NAME          GLOBAL  CACHED
+    ramda-0.29.0  R       yes
+    own           -       no
+    ");
+    let modules: Vec<AvailableModule> =
+        serde_json::from_value(json!([{"name": "fs", "summary": "files"}])).unwrap();
+    assert_snapshot!(printed(|out| available_modules(out, plain, &modules)), @r"
+    NAME  SUMMARY
+    fs    files
+    ");
+}

@@ -1,0 +1,15 @@
+use vmapi_types::{AvailableLibrary, AvailableModule};
+
+use crate::{Call, Client};
+
+impl Client {
+    /// `GET /metadata/modules`: the native modules that templates can name.
+    pub fn available_modules(&self) -> Call<Vec<AvailableModule>> {
+        self.get(&["metadata", "modules"])
+    }
+
+    /// `GET /metadata/libraries`: the libraries of the catalogue, then the others in the daemon's cache.
+    pub fn available_libraries(&self) -> Call<Vec<AvailableLibrary>> {
+        self.get(&["metadata", "libraries"])
+    }
+}

@@ -1,0 +1,83 @@
+//! What templates can name, as this daemon has it.
+
+use std::sync::Arc;
+
+use vmapi_types::{AvailableLibrary, AvailableModule};
+
+use crate::catalog::{LIBRARIES, Library, NATIVE_MODULES, is_library_name};
+use crate::library::{CachedFile, LibraryCache, LibraryError, LockFile};
+use crate::session::blocking;
+use crate::{Control, Error, Result};
+
+impl Control {
+    /// The native modules, by name.
+    pub fn available_modules(&self) -> Vec<AvailableModule> {
+        NATIVE_MODULES
+            .iter()
+            .map(|module| AvailableModule {
+                name: module.name.to_owned(),
+                summary: module.summary.to_owned(),
+            })
+            .collect()
+    }
+
+    /// The libraries of the catalogue, and then the others in the cache, by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the cache can't be read.
+    pub async fn available_libraries(&self) -> Result<Vec<AvailableLibrary>> {
+        let libraries = Arc::clone(&self.inner().libraries);
+        blocking(move || list(&libraries))
+            .await
+            .map_err(|error| Error::Unavailable {
+                message: error.in_words(),
+            })
+    }
+}
+
+fn list(cache: &LibraryCache) -> std::result::Result<Vec<AvailableLibrary>, LibraryError> {
+    let files = cache.files()?;
+    // A lock file that can't be read keeps libraries from being loaded, which says so; here it only tells versions.
+    let lock = cache.lock().unwrap_or_default();
+    let known = LIBRARIES
+        .iter()
+        .map(|library| of_catalogue(library, &files));
+    let others = files
+        .iter()
+        .filter(|file| is_library_name(&file.name))
+        .filter(|file| LIBRARIES.iter().all(|library| library.name() != file.name))
+        .map(|file| of_cache(file, &lock));
+    Ok(known.chain(others).collect())
+}
+
+fn of_catalogue(library: &Library, files: &[CachedFile]) -> AvailableLibrary {
+    let name = library.name();
+    let file = files.iter().find(|file| file.name == name);
+    AvailableLibrary {
+        id: Some(library.id.to_owned()),
+        version: Some(library.version.to_owned()),
+        global: Some(library.global.to_owned()),
+        cached: file.is_some(),
+        size_bytes: file.map(|file| file.size_bytes),
+        name,
+    }
+}
+
+fn of_cache(file: &CachedFile, lock: &LockFile) -> AvailableLibrary {
+    let version = lock
+        .libraries
+        .get(&file.name)
+        .map(|locked| locked.package_version.clone());
+    let id = version.as_ref().and_then(|version| {
+        let id = file.name.strip_suffix(version.as_str())?;
+        id.strip_suffix('-').map(str::to_owned)
+    });
+    AvailableLibrary {
+        name: file.name.clone(),
+        id,
+        version,
+        global: None,
+        cached: true,
+        size_bytes: Some(file.size_bytes),
+    }
+}
