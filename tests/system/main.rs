@@ -29,6 +29,7 @@ mod memory;
 mod modules;
 mod native_modules;
 mod outages;
+mod rollbacks;
 mod shell;
 mod soak;
 mod values;
