@@ -33,6 +33,7 @@ mod native_modules;
 mod outages;
 mod programs;
 mod repl;
+mod rollbacks;
 mod shell;
 mod soak;
 mod values;

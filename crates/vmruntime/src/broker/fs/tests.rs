@@ -212,6 +212,11 @@ fn errors_are_worded_as_node_words_them() {
         let dest = matches!(function, "rename" | "copyFile").then(|| &args[1]);
         assert_eq!(error.properties.get("dest"), dest);
     }
+}
+
+#[test]
+fn some_errors_are_nodes_own_or_the_services() {
+    let fixture = Fixture::with(&[]);
     let error = fixture.error("rm", &json!(["dir", false, false]));
     assert_eq!(error.code.as_deref(), Some("ERR_FS_EISDIR"));
     let error = fixture.error("rm", &json!([".", true, true]));

@@ -52,7 +52,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         // 6to4.
         [0x2002, ..] => is_public_v4(v4_at(1)),
         // Protocol assignments, Teredo, benchmarks and overlay identifiers; documentation.
-        [0x2001, 0..=0x01ff, ..] | [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => false,
+        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => false,
         // All that is assigned for the internet is in here. Outside are loopback, link-local, unique-local, site-local and
         // multicast addresses, those that are compatible with IPv4, and what nobody uses yet.
         [first, ..] => first & 0xe000 == 0x2000,

@@ -136,6 +136,7 @@ impl Gate<'_> {
 }
 
 /// Why a URL may not be reached.
+#[derive(Clone, Copy)]
 enum Why<'a> {
     NotGiven,
     NotPublic(&'a [IpAddr]),

@@ -13,7 +13,9 @@ use crate::broker::wire;
 use crate::protocol::HostError;
 
 /// Names that lead somewhere, one answer after the other; the last stays.
-struct Names(Mutex<Vec<(&'static str, Vec<Vec<IpAddr>>)>>);
+struct Names(Mutex<Vec<Name>>);
+
+type Name = (&'static str, Vec<Vec<IpAddr>>);
 
 impl Lookup for Names {
     fn lookup<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
@@ -395,13 +397,13 @@ async fn another_origin_gets_no_credentials_and_a_post_becomes_a_get() {
 
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_refused_with_and_without_its_length() {
-    let server = Server::start(|request, _| match path_of(request) {
-        "/said" => "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nx".into(),
-        _ => {
-            let chunk = "x".repeat(1 << 20);
-            let chunks = format!("100000\r\n{chunk}\r\n").repeat(17);
-            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
+    let server = Server::start(|request, _| {
+        if path_of(request) == "/said" {
+            return "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nx".into();
         }
+        let chunk = "x".repeat(1 << 20);
+        let chunks = format!("100000\r\n{chunk}\r\n").repeat(17);
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
     })
     .await;
     let base = format!("127.0.0.1:{}", server.port);

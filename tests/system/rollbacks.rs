@@ -1,0 +1,52 @@
+//! What a run leaves open in the world when it is rolled back.
+
+use vm_system_tests::Daemon;
+
+#[test]
+fn a_transaction_that_a_rolled_back_run_left_open_is_rolled_back() {
+    let daemon = Daemon::start();
+    let session = daemon.session_of(&daemon.template_with(&["database"]));
+    session.eval(
+        "var db = require('database'); db.configure('sqlite3', 'a.db'); db.exec('CREATE TABLE t (x)'); 1",
+    );
+    let execution =
+        session.run("db.exec('BEGIN'); db.exec('INSERT INTO t VALUES (1)'); while (true);");
+    assert_eq!(execution["status"], "timeout", "{execution}");
+    // The connection is the same, and its transaction is gone: another one can begin.
+    let count = "db.query('SELECT count(*) AS n FROM t')[0].n";
+    assert_eq!(session.eval(&format!("db.exec('BEGIN'); {count}")), "0");
+    session.eval("db.exec('INSERT INTO t VALUES (2)'); db.exec('COMMIT'); 1");
+    assert_eq!(session.eval(count), "1");
+}
+
+#[test]
+fn a_transaction_that_a_rolled_back_run_left_open_locks_nobody_out() {
+    let daemon = Daemon::start();
+    let template = daemon.template_with(&["database"]);
+    let (one, other) = (daemon.session_of(&template), daemon.session_of(&template));
+    let open = "var db = require('database'); db.configure('sqlite3', 'a.db'); 1";
+    one.eval(open);
+    one.eval("db.exec('CREATE TABLE t (x)'); 1");
+    other.eval(open);
+    let execution = one.run("db.exec('BEGIN EXCLUSIVE'); while (true);");
+    assert_eq!(execution["status"], "timeout", "{execution}");
+    // It is given up without a call of the session that held it.
+    vm_system_tests::wait_for("the lock", || {
+        let inserted = other.run("db.exec('INSERT INTO t VALUES (1)')");
+        (inserted["status"] == "ok").then_some(())
+    });
+}
+
+#[test]
+fn a_transaction_lives_on_from_one_execution_to_the_next() {
+    let daemon = Daemon::start();
+    let session = daemon.session_of(&daemon.template_with(&["database"]));
+    session.eval(
+        "var db = require('database'); db.configure('sqlite3', ':memory:'); db.exec('CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1)'); 1",
+    );
+    session.run("throw new Error('an ordinary end')");
+    assert_eq!(
+        session.eval("db.exec('ROLLBACK'); db.query('SELECT count(*) AS n FROM t')[0].n"),
+        "0"
+    );
+}
