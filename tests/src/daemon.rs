@@ -16,6 +16,8 @@ pub struct DaemonOptions {
     pub home: Option<TempDir>,
     /// More arguments for `serve`.
     pub args: Vec<String>,
+    /// More variables of its environment.
+    pub env: Vec<(String, String)>,
 }
 
 /// A daemon of one's own. It is killed when this goes out of scope.
@@ -53,7 +55,7 @@ impl Daemon {
             .unwrap_or_else(|| tempfile::tempdir().expect("a directory can be made"));
         std::fs::create_dir_all(home.path().join("worktree")).expect("a directory can be made");
         let mut serve = Self::serve_command(home.path());
-        serve.args(&options.args);
+        serve.args(&options.args).envs(options.env);
         let mut child = serve
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

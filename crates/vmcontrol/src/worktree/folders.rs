@@ -81,6 +81,9 @@ impl Scoped<'_> {
             .flat_map(Path::components)
             .filter(|component| *component != Component::CurDir)
             .collect();
+        let mut wanted = real.clone();
+        wanted.extend(&missing);
+        self.check_path(FileAccess::See, &wanted)?;
         let mut dir = self.tree.descend(&real).map_err(|error| {
             // A file is in the way, or is where the folder should be.
             let not_a_folder = error.kind() == io::ErrorKind::NotADirectory;
