@@ -51,7 +51,7 @@ expect_in() {
 
 build() {
     step "building"
-    cargo build --quiet --manifest-path "$root/Cargo.toml" --package vm-system
+    cargo build --quiet --manifest-path "$root/Cargo.toml" --workspace --bin vm-system --test cli
     binary=${CARGO_TARGET_DIR:-$root/target}/debug/vm-system
 }
 

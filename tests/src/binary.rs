@@ -20,10 +20,13 @@ pub fn binary() -> &'static Path {
             .args([
                 "build",
                 "--quiet",
-                "--package",
-                "vm-system",
+                // With a test among the targets dependencies have the features that they have in `cargo test --workspace`:
+                // otherwise the engine would be built a second time.
+                "--workspace",
                 "--bin",
                 "vm-system",
+                "--test",
+                "cli",
             ])
             .arg("--manifest-path")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
