@@ -304,11 +304,11 @@ fn a_redirect_leads_only_where_a_request_could_go() {
         for way in ["to", "to307"] {
             let url = format!("{base}/{way}?{target}");
             throws(&session, &get(&url));
-            let post = format!(
+            let sent = format!(
                 "fetch({}, {{method: 'POST', body: 'secret'}})",
                 literal(&url)
             );
-            throws(&session, &post);
+            throws(&session, &sent);
         }
     }
     let away = literal(&format!("{base}/to?http://127.0.0.1:{other}/x"));
