@@ -33,22 +33,66 @@ pub enum Outcome {
 /// Runs an expression that may be a promise.
 #[track_caller]
 pub fn attempt(session: &Session, expression: &str) -> Outcome {
+    attempt_all(session, &[expression]).remove(0)
+}
+
+/// Runs expressions that may be promises, one after the other, in one execution.
+#[track_caller]
+pub fn attempt_all<T: AsRef<str>>(session: &Session, expressions: &[T]) -> Vec<Outcome> {
+    let tries: Vec<_> = expressions
+        .iter()
+        .map(|expression| format!("async () => ({})", expression.as_ref()))
+        .collect();
+    let tries = tries.join(",\n");
     let code = format!(
         "await (async () => {{
-            try {{ return {{value: await ({expression})}} }}
-            catch (error) {{ return {{code: String(error.code), message: String(error.message)}} }}
+            const outcomes = [];
+            for (const attempt of [{tries}]) {{
+                try {{ outcomes.push({{value: await attempt()}}) }}
+                catch (error) {{ outcomes.push({{code: String(error.code), message: String(error.message)}}) }}
+            }}
+            return outcomes;
         }})()"
     );
     let execution = session.run(&code);
-    assert_eq!(execution["status"], "ok", "{expression}: {execution}");
-    let result = &execution["result"]["json"];
-    if result.get("message").is_none() {
-        return Outcome::Value(result["value"].clone());
+    assert_eq!(execution["status"], "ok", "{execution}");
+    let outcomes = execution["result"]["json"].as_array();
+    let outcomes = outcomes.unwrap_or_else(|| panic!("no outcomes: {execution}"));
+    assert_eq!(outcomes.len(), expressions.len(), "{execution}");
+    outcomes.iter().map(Outcome::of).collect()
+}
+
+impl Outcome {
+    fn of(result: &Value) -> Self {
+        if result.get("message").is_none() {
+            return Self::Value(result["value"].clone());
+        }
+        Self::Thrown {
+            code: text(result, "code").to_owned(),
+            message: text(result, "message").to_owned(),
+        }
     }
-    Outcome::Thrown {
-        code: text(result, "code").to_owned(),
-        message: text(result, "message").to_owned(),
-    }
+}
+
+/// Checks that each expression throws an error, with this code if one is expected; gives the messages.
+#[track_caller]
+pub fn all_throw<T: AsRef<str>>(
+    session: &Session,
+    expressions: &[T],
+    expected: Option<&str>,
+) -> Vec<String> {
+    let outcomes = attempt_all(session, expressions);
+    let pairs = outcomes.into_iter().zip(expressions);
+    pairs
+        .map(|(outcome, expression)| match outcome {
+            Outcome::Value(value) => panic!("{} gave {value}", expression.as_ref()),
+            Outcome::Thrown { code, message } => {
+                let is_expected = expected.is_none_or(|expected| expected == code);
+                assert!(is_expected, "{}: {code}: {message}", expression.as_ref());
+                message
+            }
+        })
+        .collect()
 }
 
 /// Checks that an expression has a value.
@@ -61,22 +105,13 @@ pub fn gives(session: &Session, expression: &str, expected: &Value) {
 /// Checks that an expression throws; gives the message.
 #[track_caller]
 pub fn throws(session: &Session, expression: &str) -> String {
-    match attempt(session, expression) {
-        Outcome::Value(value) => panic!("{expression} gave {value}"),
-        Outcome::Thrown { message, .. } => message,
-    }
+    all_throw(session, &[expression], None).remove(0)
 }
 
 /// Checks that an expression throws an error with a code; gives the message.
 #[track_caller]
 pub fn throws_coded(session: &Session, expression: &str, expected: &str) -> String {
-    match attempt(session, expression) {
-        Outcome::Value(value) => panic!("{expression} gave {value}"),
-        Outcome::Thrown { code, message } => {
-            assert_eq!(code, expected, "{expression}: {message}");
-            message
-        }
-    }
+    all_throw(session, &[expression], Some(expected)).remove(0)
 }
 
 /// A text as a literal of JavaScript.

@@ -174,6 +174,27 @@ fn the_environment_leads_to_no_other_program() {
 }
 
 #[test]
+fn a_script_that_is_listed_runs_nothing_that_its_environment_names() {
+    let daemon = Daemon::start();
+    let (session, _, good, _) = narrowed(&daemon);
+    session.eval("fs.writeFileSync('evil', 'echo evil'); 1");
+    let good = literal(good.to_str().unwrap());
+    for env in [
+        "BASH_ENV: './evil'",
+        "ENV: './evil'",
+        "'BASH_FUNC_echo%%': '() { cat evil; }'",
+        "SHELLOPTS: 'xtrace', PS4: '$(cat evil)'",
+        "PYTHONSTARTUP: './evil'",
+        "PERL5OPT: '-Mevil'",
+        "NODE_OPTIONS: '--require ./evil'",
+        "GIT_SSH_COMMAND: 'sh ./evil'",
+    ] {
+        let run = format!("exec.run({good}, [], {{env: {{{env}}}}})");
+        throws_coded(&session, &run, "EACCES");
+    }
+}
+
+#[test]
 fn a_listed_name_that_becomes_a_link_to_a_shell_is_refused() {
     let daemon = Daemon::start();
     let (session, _, good, _) = narrowed(&daemon);

@@ -1,86 +1,10 @@
-//! Which hosts `fetch` reaches. Nothing here leaves the loopback interface.
+//! Which hosts `fetch` reaches, by whatever name.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use serde_json::json;
+use vm_system_tests::Daemon;
 
-use serde_json::{Value, json};
-use vm_system_tests::{Daemon, Session};
-
-use crate::attempts::{follow_advice, gives, literal, template, throws, throws_coded};
-
-/// A small HTTP server. `/to?URL` redirects there, `/to307?URL` with 307; everything else says what was asked for.
-struct Server {
-    port: u16,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
-        std::thread::spawn(move || {
-            for connection in listener.incoming() {
-                let log = Arc::clone(&log);
-                std::thread::spawn(move || serve(connection.unwrap(), &log));
-            }
-        });
-        Self { port, asked }
-    }
-
-    /// The request lines that came in.
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-fn serve(mut connection: TcpStream, log: &Mutex<Vec<String>>) -> Option<()> {
-    let mut reader = BufReader::new(connection.try_clone().ok()?);
-    loop {
-        let mut lines = Vec::new();
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if line.trim_end().is_empty() {
-                break;
-            }
-            lines.push(line.trim_end().to_owned());
-        }
-        let first = lines.first()?.clone();
-        log.lock().unwrap().push(first.clone());
-        let path = first.split(' ').nth(1)?.to_owned();
-        let redirect = |status: u16, target: &str| {
-            format!(
-                "HTTP/1.1 {status} Elsewhere\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n"
-            )
-        };
-        let answer = match path.split_once('?') {
-            Some(("/to", target)) => redirect(302, target),
-            Some(("/to307", target)) => redirect(307, target),
-            _ => format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}",
-                path.len()
-            ),
-        };
-        connection.write_all(answer.as_bytes()).ok()?;
-    }
-}
-
-fn net_session(daemon: &Daemon, given: &[String], taken: &[&str]) -> Session {
-    let mut capabilities = vec![("net", "given", true, json!({"hosts": given}))];
-    if !taken.is_empty() {
-        capabilities.push(("net", "taken", false, json!({"hosts": taken})));
-    }
-    daemon.session_of(&template(daemon, &[], &capabilities))
-}
-
-fn get(url: &str) -> String {
-    format!("fetch({}).then(answer => answer.text())", literal(url))
-}
+use crate::attempts::{follow_advice, gives, literal, throws, throws_coded};
+use crate::servers::{Server, get, net_session};
 
 /// The ways to write `127.0.0.1`.
 const NOTATIONS: &[&str] = &[
@@ -250,84 +174,6 @@ fn what_looks_like_the_host_and_is_not_counts_for_nothing() {
 }
 
 #[test]
-fn an_object_that_changes_is_asked_once() {
-    let daemon = Daemon::start();
-    let (server, forbidden) = (Server::start(), Server::start());
-    let session = net_session(&daemon, &[format!("127.0.0.1:{}", server.port)], &[]);
-    let (good, bad) = (
-        format!("'http://127.0.0.1:{}/x'", server.port),
-        format!("'http://127.0.0.1:{}/x'", forbidden.port),
-    );
-    for input in [
-        format!("{{count: 0, toString() {{ return this.count++ ? {bad} : {good} }}}}"),
-        format!("Object.defineProperty(new Request({good}), 'url', {{get: () => {bad}}})"),
-        format!("Object.setPrototypeOf({{url: {bad}, method: 'GET'}}, Request.prototype)"),
-        format!("Object.assign(Object.create(URL.prototype), {{href: {bad}}})"),
-    ] {
-        let tried = format!("fetch({input}).then(answer => answer.text())");
-        let _ = crate::attempts::attempt(&session, &tried);
-    }
-    assert_eq!(forbidden.asked(), [""; 0]);
-}
-
-#[test]
-fn a_redirect_leads_only_where_a_request_could_go() {
-    let daemon = Daemon::start();
-    let (server, forbidden) = (Server::start(), Server::start());
-    let (port, other) = (server.port, forbidden.port);
-    let session = net_session(&daemon, &[format!("127.0.0.1:{port}")], &[]);
-    let base = format!("http://127.0.0.1:{port}");
-    for target in [
-        "/x".to_owned(),
-        "x".to_owned(),
-        format!("//127.1:{port}/x"),
-        format!("{base}/to?/x"),
-    ] {
-        gives(&session, &get(&format!("{base}/to?{target}")), &json!("/x"));
-    }
-    for target in [
-        format!("http://127.0.0.1:{other}/x"),
-        format!("//127.0.0.1:{other}/x"),
-        format!("\\\\127.0.0.1:{other}/x"),
-        format!("http://localhost:{port}/x"),
-        format!("http://[::1]:{port}/x"),
-        format!("http://2130706433:{other}/x"),
-        format!("http://user@127.0.0.1:{port}/x"),
-        format!("http://127.0.0.1:{port}@127.0.0.1:{other}/x"),
-        format!("https://127.0.0.1:{other}/x"),
-        format!("{base}/to?http://127.0.0.1:{other}/x"),
-        "file:///etc/passwd".to_owned(),
-        "data:text/plain,x".to_owned(),
-        format!("ftp://127.0.0.1:{port}/x"),
-        "http://".to_owned(),
-    ] {
-        for way in ["to", "to307"] {
-            let url = format!("{base}/{way}?{target}");
-            throws(&session, &get(&url));
-            let post = format!(
-                "fetch({}, {{method: 'POST', body: 'secret'}})",
-                literal(&url)
-            );
-            throws(&session, &post);
-        }
-    }
-    let away = literal(&format!("{base}/to?http://127.0.0.1:{other}/x"));
-    let manual = format!("fetch({away}, {{redirect: 'manual'}}).then(answer => answer.status)");
-    gives(&session, &manual, &json!(302));
-    throws_coded(
-        &session,
-        &format!("fetch({away}, {{redirect: 'error'}})"),
-        "ERR_REDIRECT",
-    );
-    let message = throws_coded(&session, &format!("fetch({away})"), "EACCES");
-    assert!(
-        message.contains(&format!("--kind net --name 127.0.0.1:{other}`")),
-        "{message}"
-    );
-    assert_eq!(forbidden.asked(), [""; 0]);
-}
-
-#[test]
 fn a_name_gives_no_address_and_an_address_no_name() {
     let daemon = Daemon::start();
     let server = Server::start();
@@ -392,44 +238,5 @@ fn what_is_taken_away_is_not_reached_by_another_name() {
         &session,
         &get(&format!("http://LOCALHOST.:{port}/x")),
         "EACCES",
-    );
-}
-
-#[test]
-fn no_other_scheme_is_served() {
-    let daemon = Daemon::start();
-    let server = Server::start();
-    daemon.write("a.txt", "a");
-    let port = server.port;
-    let session = net_session(
-        &daemon,
-        &[format!("127.0.0.1:{port}"), "localhost:*".into()],
-        &[],
-    );
-    for url in [
-        "file:///etc/passwd".to_owned(),
-        format!("file://{}/a.txt", daemon.worktree().display()),
-        "file://localhost/etc/passwd".to_owned(),
-        "data:text/plain,x".to_owned(),
-        format!("ftp://127.0.0.1:{port}/"),
-        format!("ws://127.0.0.1:{port}/"),
-        format!("gopher://127.0.0.1:{port}/"),
-        format!("unix://127.0.0.1:{port}/"),
-        format!("blob:http://127.0.0.1:{port}/x"),
-        format!("view-source:http://127.0.0.1:{port}/x"),
-        "javascript:1".to_owned(),
-        "about:blank".to_owned(),
-        "/relative".to_owned(),
-        "127.0.0.1".to_owned(),
-        String::new(),
-    ] {
-        throws_coded(&session, &get(&url), "ERR_INVALID_URL");
-    }
-    // It is there, but it does not speak TLS.
-    throws(&session, &get(&format!("https://127.0.0.1:{port}/")));
-    let asked: Vec<Value> = server.asked().into_iter().map(Value::from).collect();
-    assert!(
-        asked.iter().all(|line| !line.to_string().contains("HTTP")),
-        "{asked:?}"
     );
 }

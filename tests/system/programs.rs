@@ -49,11 +49,7 @@ fn a_program_of_es_and_common_js_modules_and_json_prints_what_node_prints() {
     let session = daemon.session();
     let execution = session.try_run_file("shop/main.mjs").expect(201);
     assert_eq!(execution["status"], "ok", "{execution}");
-    let printed: String = session
-        .console(&execution)
-        .iter()
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let printed = session.console(&execution).join("\n") + "\n";
     assert_eq!(printed, SHOP);
     // Where Node is installed, it is asked itself. What it says of another version's is not ours to judge.
     match Command::new("node")

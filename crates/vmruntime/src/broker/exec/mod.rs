@@ -24,6 +24,39 @@ const USAGE: &str = "run(program, args, {cwd, env, input, timeout_ms})";
 /// What a command sees of the daemon's environment.
 const PASSED_ON: &[&str] = &["PATH", "HOME", "LANG", "TZ"];
 
+/// Variables that make a program load or run what they name: for the loader, the C library, shells and interpreters.
+const STEERING: &[&str] = &[
+    "PATH",
+    "GCONV_PATH",
+    "GLIBC_TUNABLES",
+    "LOCPATH",
+    "NLSPATH",
+    "IFS",
+    "ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "PROMPT_COMMAND",
+    "SHELL",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+    "BROWSER",
+    "LESSOPEN",
+    "LESSCLOSE",
+    "PERLLIB",
+    "RUBYLIB",
+    "RUBYOPT",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+];
+
+/// As [`STEERING`], by how their names begin.
+const STEERING_PREFIXES: &[&str] = &["LD_", "BASH_", "PERL5", "PYTHON", "GIT_"];
+
 /// How a command is run.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,7 +152,10 @@ fn check_env(policy: &Policy, env: &BTreeMap<String, String>) -> Result<(), Host
         ));
     }
     let steers = |name: &&String| {
-        name.starts_with("LD_") || matches!(name.as_str(), "PATH" | "GCONV_PATH" | "GLIBC_TUNABLES")
+        STEERING.contains(&name.as_str())
+            || STEERING_PREFIXES
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
     };
     let narrowed = policy.grants.exec.commands().is_some();
     match env.keys().find(steers) {

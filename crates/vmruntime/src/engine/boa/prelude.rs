@@ -11,7 +11,7 @@ use boa_engine::{
 use rand::Rng;
 use url::Url;
 
-use super::host::{call, host};
+use super::host::{Host, call, host};
 use super::wire::bytes_value;
 use crate::engine::source::INTERNAL;
 
@@ -300,6 +300,7 @@ fn random(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
     bytes_value(&bytes, context)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "native functions have one type")]
 fn uuid(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
     let mut bytes = [0; 16];
     rand::rng().fill_bytes(&mut bytes);
@@ -307,8 +308,10 @@ fn uuid(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
     Ok(JsString::from(uuid.to_string()).into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "native functions have one type")]
 fn now(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    Ok(host(context).map_or(0.0, super::host::Host::now_ms).into())
+    // The parts are run before there is a session.
+    Ok(host(context).map_or(0.0, Host::now_ms).into())
 }
 
 fn time_origin(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

@@ -1,4 +1,4 @@
-//! The names that a CommonJS module exports, as far as its text tells.
+//! The names that a `CommonJS` module exports, as far as its text tells.
 //!
 //! A module that imports another one is linked before anything runs, so that the names must be known from the text. The
 //! forms that are recognised are those that Node recognises: `exports.a = …`, `module.exports.a = …`,
@@ -15,7 +15,7 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_parser::Parser;
 use oxc_span::SourceType;
 
-/// What a CommonJS module exports.
+/// What a `CommonJS` module exports.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct CommonJsExports {
     /// The names, without `default`.

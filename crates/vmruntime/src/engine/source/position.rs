@@ -79,13 +79,13 @@ pub(crate) fn original_of(location: &str) -> Origin {
     };
     let mut is_hidden = false;
     let position = position.map(|(line, column)| {
-        let moved = moves
+        let last = moves
             .split(',')
             .filter_map(parse_move)
             .filter(|moved| moved.line == line && moved.column <= column)
             .max_by_key(|moved| moved.column);
-        is_hidden = moved.is_some_and(|moved| moved.by == HIDDEN);
-        let by = moved.map_or(0, |moved| moved.by);
+        is_hidden = last.is_some_and(|moved| moved.by == HIDDEN);
+        let by = last.map_or(0, |moved| moved.by);
         let column = column
             .checked_add_signed(by.saturating_neg())
             .unwrap_or(1)

@@ -1,4 +1,4 @@
-//! CommonJS: `require`, and the files that it loads.
+//! `CommonJS`: `require`, and the files that it loads.
 
 use std::rc::Rc;
 
@@ -144,7 +144,7 @@ fn evaluate(
     let tagged = source::with_prefix(path, WRAPPER.len());
     let wrapped = Source::from_bytes(&text).with_path(std::path::Path::new(&tagged));
     let script = Script::parse(wrapped, None, context);
-    let script = script.map_err(|error| in_file(error, &tagged, context))?;
+    let script = script.map_err(|error| in_file(&error, &tagged, context))?;
     let function = script.evaluate(context)?;
     let function = function.as_callable().ok_or_else(|| vanished(path))?;
     let exports = module.get(js_string!("exports"), context)?;

@@ -220,7 +220,7 @@ impl Modules {
         Ok(module)
     }
 
-    /// The names that a CommonJS module exports, with those that it passes on.
+    /// The names that a `CommonJS` module exports, with those that it passes on.
     fn export_names(
         &self,
         path: &str,
@@ -285,12 +285,12 @@ fn synthetic(
 /// Parses a module. A syntax error says in which file it is.
 fn parse_module(path: &str, text: &str, context: &mut Context) -> JsResult<Module> {
     let source = Source::from_bytes(text).with_path(Path::new(path));
-    Module::parse(source, None, context).map_err(|error| in_file(error, path, context))
+    Module::parse(source, None, context).map_err(|error| in_file(&error, path, context))
 }
 
 /// A syntax error with the file that it is in.
-fn in_file(error: JsError, path: &str, context: &mut Context) -> JsError {
-    let message = message_of(&error, context);
+fn in_file(error: &JsError, path: &str, context: &mut Context) -> JsError {
+    let message = message_of(error, context);
     let (message, place) = match super::report::split_position(&message) {
         Some((message, position)) => (message, format!("{path}:{position}")),
         None => (message, path.to_owned()),
