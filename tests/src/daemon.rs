@@ -205,17 +205,19 @@ impl Daemon {
         wait_for("a process of the session", || self.find(session, role))
     }
 
-    /// The process of a session in a role, if there is one.
+    /// The process of a session in a role, if there is one and only one: a checkpoint that was dismissed just now is on its
+    /// way out.
     pub fn find(&self, session: &Session, role: Role) -> Option<i32> {
         let letter = match role {
             Role::Session => 's',
             Role::Checkpoint => 'c',
         };
         let name = format!("vms-{letter}-{}", &session.id[..8]);
-        Process::below(self.pid())
+        let mut found = Process::below(self.pid())
             .into_iter()
-            .find(|process| process.name == name && process.state != 'Z')
-            .map(|process| process.pid)
+            .filter(|process| process.name == name && process.state != 'Z');
+        let first = found.next()?;
+        found.next().is_none().then_some(first.pid)
     }
 
     /// Sends a signal.
