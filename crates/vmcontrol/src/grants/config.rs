@@ -77,3 +77,21 @@ pub(super) fn list<T>(
         .collect::<Result<_, _>>()
         .map(Some)
 }
+/// What a list at `key` names; without such a list, the capability's own name is the one element.
+pub(super) fn list_or_name<T>(
+    config: &Map<String, Value>,
+    key: &str,
+    name: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, ConfigError> {
+    match list(config, key, &read)? {
+        Some(elements) => Ok(elements),
+        None => match read(name) {
+            Ok(element) => Ok(vec![element]),
+            Err(problem) => Err(ConfigError::new(
+                "name",
+                format!("{problem}, when there are no config.{key}"),
+            )),
+        },
+    }
+}

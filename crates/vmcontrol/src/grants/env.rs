@@ -20,12 +20,7 @@ impl EnvGrant {
         config: &Map<String, Value>,
     ) -> Result<(), ConfigError> {
         config::only(config, &["names"], "env")?;
-        let names = match config::list(config, "names", variable)? {
-            Some(names) => names,
-            None => vec![variable(name).map_err(|problem| {
-                ConfigError::new("name", format!("{problem}, when there are no config.names"))
-            })?],
-        };
+        let names = config::list_or_name(config, "names", name, variable)?;
         let list = if enabled {
             &mut self.given
         } else {

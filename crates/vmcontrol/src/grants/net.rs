@@ -21,12 +21,7 @@ impl NetGrant {
         config: &Map<String, Value>,
     ) -> Result<(), ConfigError> {
         config::only(config, &["hosts"], "net")?;
-        let hosts = match config::list(config, "hosts", Pattern::parse)? {
-            Some(hosts) => hosts,
-            None => vec![Pattern::parse(name).map_err(|problem| {
-                ConfigError::new("name", format!("{problem}, when there are no config.hosts"))
-            })?],
-        };
+        let hosts = config::list_or_name(config, "hosts", name, Pattern::parse)?;
         let list = if enabled {
             &mut self.given
         } else {

@@ -111,7 +111,10 @@ fn complete_location(
                 thrown.headline = headline;
                 Some(format!("{name}:{position}"))
             }
-            None => place(position_of(&request.source, request.source.len())),
+            None => place(source::line_and_column(
+                &request.source,
+                request.source.len(),
+            )),
         };
         thrown.stack.push(Frame {
             function: None,
@@ -147,7 +150,7 @@ fn complete_location(
         }
     } else if known.is_none() && source.trim_end().lines().count() == 1 {
         let start = source.len() - source.trim_start().len();
-        frame.location = place(position_of(&source, start));
+        frame.location = place(source::line_and_column(&source, start));
     }
 }
 
@@ -160,16 +163,6 @@ fn split_place(location: &str) -> (&str, Option<(usize, usize)>) {
         (Some(path), Some(line), Some(column)) => (path, Some((line, column))),
         _ => (location, None),
     }
-}
-
-/// The line and column, from 1, of a byte of a text.
-fn position_of(source: &str, at: usize) -> (usize, usize) {
-    let before = &source[..at];
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[start..].chars().count() + 1,
-    )
 }
 
 /// Takes `at line 1, col 9` off the end of a message, as `1:9`.
@@ -195,7 +188,7 @@ fn find_name(source: &str, name: &str, near: Option<(usize, usize)>) -> Option<(
     });
     let uses: Vec<(usize, usize)> = uses
         .take(MAX_USES)
-        .map(|(at, _)| position_of(source, at))
+        .map(|(at, _)| source::line_and_column(source, at))
         .collect();
     let near = near.unwrap_or((0, 0));
     uses.iter()

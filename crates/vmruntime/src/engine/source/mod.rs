@@ -21,7 +21,7 @@ use oxc_semantic::SemanticBuilder;
 use oxc_span::SourceType;
 
 pub(crate) use exports::common_js_exports;
-pub(crate) use position::{original_of, untagged, with_prefix};
+pub(crate) use position::{line_and_column, original_of, untagged, with_prefix};
 pub(crate) use script::{BINDINGS, Globals, Slot, prepare};
 
 /// What the paths of the service's own texts start with: they never show in a stack.
@@ -63,5 +63,5 @@ pub(crate) fn position_of_request(source: &str, specifier: &str) -> Option<(usiz
         .into_iter()
         .filter_map(|quote| source.find(&format!("{quote}{specifier}{quote}")))
         .min()?;
-    Some(position::line_and_column(source, at))
+    Some(line_and_column(source, at))
 }

@@ -115,7 +115,7 @@ fn parse_position(location: &str) -> Option<(&str, (usize, usize))> {
 }
 
 /// The line and column, from 1, of a byte of a text.
-pub(super) fn line_and_column(source: &str, at: usize) -> (usize, usize) {
+pub(crate) fn line_and_column(source: &str, at: usize) -> (usize, usize) {
     let before = &source[..at];
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (

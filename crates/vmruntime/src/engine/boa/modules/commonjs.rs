@@ -12,7 +12,7 @@ use boa_engine::{
 };
 
 use super::graph::{Format, Way};
-use super::{Modules, in_file, native, vanished};
+use super::{Modules, code_of, in_file, native, vanished};
 use crate::engine::boa::globals::{define_hidden, remove};
 use crate::engine::boa::host::{host, located};
 use crate::engine::source;
@@ -292,15 +292,8 @@ fn find(
     let modules = &captures.modules;
     let found = modules.find(importer, specifier, Way::Require, context);
     found.map_err(|error| {
-        let code = error
-            .as_opaque()
-            .and_then(JsValue::as_object)
-            .and_then(|error| error.get(js_string!("code"), context).ok())
-            .is_some_and(|code| {
-                code.as_string()
-                    .is_some_and(|code| code == js_string!("MODULE_NOT_FOUND"))
-            });
-        if !is_bare || !code {
+        let is_missing = code_of(&error, context).as_deref() == Some("MODULE_NOT_FOUND");
+        if !is_bare || !is_missing {
             return error;
         }
         let message = format!(

@@ -164,11 +164,7 @@ impl Modules {
         let Some((line, column)) = position else {
             return error;
         };
-        let code = error
-            .as_opaque()
-            .and_then(JsValue::as_object)
-            .and_then(|error| error.get(js_string!("code"), context).ok())
-            .and_then(|code| code.as_string().map(|code| code.to_std_string_lossy()));
+        let code = code_of(&error, context);
         let message = message_of(&error, context);
         located(
             JsNativeError::error().with_message(message),
@@ -302,6 +298,13 @@ fn in_file(error: &JsError, path: &str, context: &mut Context) -> JsError {
     };
     let error = JsNativeError::syntax().with_message(message);
     located(error, None, Some(&place), context)
+}
+
+/// The `code` of an error that has one.
+fn code_of(error: &JsError, context: &mut Context) -> Option<String> {
+    let error = error.as_opaque()?.as_object()?;
+    let code = error.get(js_string!("code"), context).ok()?;
+    code.as_string().map(|code| code.to_std_string_lossy())
 }
 
 /// The message of an error without its name.
