@@ -34,6 +34,7 @@ mod hostile;
 mod isolation;
 mod jobs;
 mod libraries;
+mod libraries_load;
 mod libraries_registry;
 mod lifecycle;
 mod limits;

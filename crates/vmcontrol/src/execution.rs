@@ -14,7 +14,7 @@ use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
-use crate::session::{blocking, message_of, to_the_end};
+use crate::session::{blocking, to_the_end};
 use crate::store;
 use crate::{Control, Error, Result};
 
@@ -404,32 +404,4 @@ fn loss(live: &LiveSession, end: &SessionEnd) -> Failure {
             message: format!("the session is gone: {}", end.reason),
         },
     }
-}
-
-/// Runs a script that leaves no record, as libraries do; its events are dropped.
-pub(crate) async fn run_unrecorded(
-    live: &LiveSession,
-    request: RunRequest,
-) -> std::result::Result<(), String> {
-    let runtime = live.runtime().ok_or("the session has no runtime")?;
-    let mut updates = runtime.run(request);
-    let mut exception = None;
-    while let Some(update) = updates.recv().await {
-        match update {
-            RunUpdate::Event(_) => {}
-            RunUpdate::BeforeHostCall(go_on) => {
-                let _ = go_on.send(());
-            }
-            RunUpdate::Ended(RunEnd { outcome, .. }) => {
-                if let Outcome::Exception(payload) = outcome {
-                    let text = payload.get();
-                    exception = Some(message_of(text).unwrap_or_else(|| text.to_owned()));
-                }
-            }
-            RunUpdate::Committed => return exception.map_or(Ok(()), Err),
-            RunUpdate::RolledBack(failure) => return Err(failure.message),
-            RunUpdate::SessionLost(end) => return Err(end.reason),
-        }
-    }
-    Err("the session's supervisor is gone".into())
 }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 use vmapi_types::{EventType, RawJson};
 
+use crate::library::LoadedLibrary;
 use crate::{Policy, Worktree};
 
 /// A future that a port returns.
@@ -19,14 +20,14 @@ pub trait Runtime: Send + Sync {
     /// The engines that are built in; the first is the default.
     fn engines(&self) -> &'static [&'static str];
 
-    /// Makes a session, ready to run code. Its libraries and startup files are the caller's to run.
+    /// Makes a session with its libraries, ready to run code. Its startup files are the caller's to run.
     ///
     /// # Errors
-    /// When no worker can make it.
+    /// See [`OpenSessionError`].
     fn open_session(
         &self,
         spec: SessionSpec,
-    ) -> BoxFuture<'_, Result<OpenedSession, RuntimeUnavailable>>;
+    ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>>;
 
     /// Ends every session and worker, and waits until they are gone.
     fn shut_down(&self) -> BoxFuture<'_, ()>;
@@ -43,6 +44,8 @@ pub struct SessionSpec {
     pub policy: Arc<Policy>,
     /// The directory that its files come from.
     pub worktree: Arc<Worktree>,
+    /// The libraries that its global scope begins with, in the order in which they are loaded.
+    pub libraries: Vec<LoadedLibrary>,
 }
 
 /// A live session, and the news of its death.
@@ -96,7 +99,7 @@ pub enum RunMode {
         /// The value of `__ENV__`.
         env: RawJson,
     },
-    /// A startup file or a library.
+    /// A startup file, or a library.
     Startup,
     /// A startup file that is an ES module.
     Module,
@@ -187,6 +190,22 @@ pub enum FailureCode {
     Deadlock,
     /// The session process died in another way.
     RuntimeCrashed,
+}
+
+/// Why a session could not be made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum OpenSessionError {
+    /// No worker can make one for now.
+    #[error(transparent)]
+    Unavailable(#[from] RuntimeUnavailable),
+    /// One of its libraries fails when it is loaded.
+    #[error("the library {name} can't be loaded: {message}")]
+    Library {
+        /// Its name.
+        name: String,
+        /// How it fails.
+        message: String,
+    },
 }
 
 /// No session can be made for now.

@@ -9,9 +9,10 @@ use vmapi_types::{
     CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
 };
 
-use crate::execution::{MAX_SOURCE_BYTES, Run, run_recorded, run_unrecorded};
+use crate::execution::{MAX_SOURCE_BYTES, Run, run_recorded};
+use crate::library::LoadedLibrary;
 use crate::registry::LiveSession;
-use crate::runtime::{RunMode, RunRequest, SessionEnd, SessionSpec};
+use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::store::{self, StoreError};
 use crate::template::check_name;
 use crate::{Control, Error, Policy, Result, Worktree};
@@ -142,15 +143,17 @@ impl Control {
             .store()
             .write_soon(move |connection| store::session::insert(connection, &session))
             .await?;
-        self.open_live(live, engine).await?;
-        let policy = &live.policy;
-        if policy.libraries.is_empty() && policy.startup_files.is_empty() {
+        let libraries = self.load_libraries(live).await?;
+        self.open_live(live, engine, libraries).await?;
+        if live.policy.startup_files.is_empty() {
             // One sync is enough for both records.
             self.store_ready(live.id).await?;
             inserted.wait().await?;
         } else {
             inserted.wait().await?;
-            self.run_startup(live).await?;
+            for file in &live.policy.startup_files {
+                self.run_startup_file(live, file).await?;
+            }
             self.store_ready(live.id).await?;
         }
         if let Some(reason) = live.closing() {
@@ -161,21 +164,30 @@ impl Control {
     }
 
     /// Brings a session to life.
-    async fn open_live(&self, live: &Arc<LiveSession>, engine: String) -> Result<()> {
+    async fn open_live(
+        &self,
+        live: &Arc<LiveSession>,
+        engine: String,
+        libraries: Vec<LoadedLibrary>,
+    ) -> Result<()> {
         let spec = SessionSpec {
             id: live.id,
             engine,
             policy: Arc::clone(&live.policy),
             worktree: Arc::clone(&live.worktree),
+            libraries,
         };
-        let opened = self
-            .inner()
-            .runtime
-            .open_session(spec)
-            .await
-            .map_err(|error| Error::Unavailable {
+        let opened = self.inner().runtime.open_session(spec).await;
+        let opened = opened.map_err(|error| match error {
+            OpenSessionError::Unavailable(error) => Error::Unavailable {
                 message: error.to_string(),
-            })?;
+            },
+            OpenSessionError::Library { name, message } => Error::LibraryUnavailable {
+                session_id: live.id,
+                name,
+                message,
+            },
+        })?;
         live.set_runtime(Arc::clone(&opened.session));
         self.watch(Arc::clone(live), opened.ended);
         match live.closing() {
@@ -183,17 +195,6 @@ impl Control {
             Some(reason) => Err(Error::Unavailable { message: reason }),
             None => Ok(()),
         }
-    }
-
-    /// Runs what comes before the first execution.
-    async fn run_startup(&self, live: &Arc<LiveSession>) -> Result<()> {
-        for name in &live.policy.libraries {
-            self.load_library(live, name).await?;
-        }
-        for file in &live.policy.startup_files {
-            self.run_startup_file(live, file).await?;
-        }
-        Ok(())
     }
 
     /// Marks the session as crashed if it dies though nobody closes it.
@@ -218,22 +219,26 @@ impl Control {
         });
     }
 
-    async fn load_library(&self, live: &Arc<LiveSession>, name: &str) -> Result<()> {
-        let unavailable = |message: String| Error::LibraryUnavailable {
-            session_id: live.id,
-            name: name.to_owned(),
-            message,
+    /// The code of the template's libraries, checked against the lock file of the cache.
+    async fn load_libraries(&self, live: &Arc<LiveSession>) -> Result<Vec<LoadedLibrary>> {
+        if live.policy.libraries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (libraries, policy) = (
+            Arc::clone(&self.inner().libraries),
+            Arc::clone(&live.policy),
+        );
+        let session_id = live.id;
+        let load = move |name: &String| {
+            libraries
+                .load(name)
+                .map_err(|error| Error::LibraryUnavailable {
+                    session_id,
+                    name: name.clone(),
+                    message: error.in_words(),
+                })
         };
-        let (libraries, wanted) = (Arc::clone(&self.inner().libraries), name.to_owned());
-        let library = blocking(move || libraries.load(&wanted))
-            .await
-            .map_err(|error| unavailable(error.in_words()))?;
-        let request = RunRequest {
-            source: library.source.to_string(),
-            name: format!("{name}.js"),
-            mode: RunMode::Startup,
-        };
-        run_unrecorded(live, request).await.map_err(unavailable)
+        blocking(move || policy.libraries.iter().map(load).collect()).await
     }
 
     async fn run_startup_file(&self, live: &Arc<LiveSession>, file: &StartupFile) -> Result<()> {
@@ -362,7 +367,7 @@ pub fn parse_id(field: &str, text: &str) -> Result<Uuid> {
 }
 
 /// The `message` of an execution's error.
-pub(crate) fn message_of(error: &str) -> Option<String> {
+fn message_of(error: &str) -> Option<String> {
     let error: serde_json::Value = serde_json::from_str(error).ok()?;
     error.get("message")?.as_str().map(str::to_owned)
 }

@@ -25,7 +25,7 @@ pub enum StartError {
     },
     /// No worker can be started.
     #[error("can't start a worker process")]
-    Worker(#[from] vmcontrol::runtime::RuntimeUnavailable),
+    Worker(#[from] vmcontrol::runtime::OpenSessionError),
     /// The system refused something that it always grants.
     #[error("the system refused something that a daemon needs")]
     System(#[from] io::Error),

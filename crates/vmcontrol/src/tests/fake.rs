@@ -9,8 +9,9 @@ use vmapi_types::EventType;
 
 use crate::recorder::payload;
 use crate::runtime::{
-    BoxFuture, Failure, FailureCode, OpenedSession, Outcome, RunEnd, RunRequest, RunUpdate,
-    Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
+    BoxFuture, Failure, FailureCode, OpenSessionError, OpenedSession, Outcome, RunEnd, RunRequest,
+    RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
+    Usage,
 };
 
 #[derive(Default)]
@@ -29,12 +30,12 @@ impl Runtime for FakeRuntime {
     fn open_session(
         &self,
         _: SessionSpec,
-    ) -> BoxFuture<'_, Result<OpenedSession, RuntimeUnavailable>> {
+    ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>> {
         Box::pin(async {
             if self.refuses.load(Ordering::Relaxed) {
-                return Err(RuntimeUnavailable {
+                return Err(OpenSessionError::Unavailable(RuntimeUnavailable {
                     reason: "none today".into(),
-                });
+                }));
             }
             let (end, ended) = oneshot::channel();
             self.ends.lock().unwrap().push(end);

@@ -15,6 +15,9 @@ pub(crate) const NAMES: &[&str] = &["boa"];
 
 /// A JavaScript engine with one global scope. It lives in a worker process and is copied by forks.
 pub(crate) trait Engine {
+    /// Runs a library, before [`configure`](Self::configure). After a failure the engine must not be used any more.
+    fn load(&mut self, name: &str, source: &str) -> Result<(), String>;
+
     /// Fits the global scope to a session's policy, before its first script.
     fn configure(&mut self, setup: &SessionSetup) -> Result<(), String>;
 

@@ -33,10 +33,7 @@ pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
             FailureCode::OutputLimit,
             note.unwrap_or("an output limit was passed").to_owned(),
         ),
-        DeathCause::Exited(exit::STACK) => (
-            FailureCode::StackOverflow,
-            "native code of the engine recursed too deeply".to_owned(),
-        ),
+        DeathCause::Exited(exit::STACK) => (FailureCode::StackOverflow, code_text(exit::STACK)),
         DeathCause::Exited(exit::DEADLOCK) => (
             FailureCode::Deadlock,
             "it waits for a promise, and nothing is left that could settle it".to_owned(),
@@ -69,11 +66,7 @@ fn undone(code: FailureCode, cause: &str) -> Failure {
 /// How a process died, in words.
 pub(super) fn cause_text(death: &Death) -> String {
     let what = match death.cause {
-        DeathCause::Exited(exit::PANIC) => "the engine panicked".to_owned(),
-        DeathCause::Exited(exit::CHANNEL) => "its channel to the daemon failed".to_owned(),
-        DeathCause::Exited(exit::CHECKPOINT) => "it could not be checkpointed".to_owned(),
-        DeathCause::Exited(exit::FAULT) => "the engine touched invalid memory".to_owned(),
-        DeathCause::Exited(code) => format!("its process ended with status {code}"),
+        DeathCause::Exited(code) => code_text(code),
         DeathCause::Signaled(signal) => {
             format!("its process was killed by {}", signal_text(signal))
         }
@@ -84,10 +77,24 @@ pub(super) fn cause_text(death: &Death) -> String {
     }
 }
 
+/// What the code means that a process ended with.
+fn code_text(code: i32) -> String {
+    match code {
+        exit::MEMORY => "it needed too much memory".to_owned(),
+        exit::OUTPUT => "it printed too much".to_owned(),
+        exit::STACK => "native code of the engine recursed too deeply".to_owned(),
+        exit::PANIC => "the engine panicked".to_owned(),
+        exit::CHANNEL => "its channel to the daemon failed".to_owned(),
+        exit::CHECKPOINT => "it could not be checkpointed".to_owned(),
+        exit::FAULT => "the engine touched invalid memory".to_owned(),
+        code => format!("its process ended with status {code}"),
+    }
+}
+
 /// How a child of the daemon ended, in words.
 pub(super) fn exit_text(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("it ended with status {code}"),
+        (Some(code), _) => code_text(code),
         (None, Some(signal)) => format!("it was killed by {}", signal_text(signal)),
         (None, None) => "it ended".into(),
     }

@@ -11,13 +11,15 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use vmcontrol::library::LoadedLibrary;
+use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
 
 use super::death::exit_text;
 use super::socket::{self, Receiver, Sender};
 use super::{WorkerCommand, prepare_worker};
-use crate::protocol::{Death, FromZygote, MAX_CONTROL_BYTES, ToZygote};
+use crate::protocol::{Death, FromZygote, MAX_FROM_ZYGOTE_BYTES, ToZygote};
 
-/// How long a zygote may take to warm up or to end.
+/// How long a zygote may take to warm up, to load a library, or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a session's actor hears of its processes.
@@ -49,28 +51,35 @@ pub(super) struct Zygote {
 }
 
 impl Zygote {
-    /// Starts a zygote and waits until it is warm.
+    /// Starts a zygote and waits until it is warm and has loaded the libraries.
     ///
     /// # Errors
-    /// When the program can't be started, ends, or does not speak the protocol.
-    pub(super) async fn start(command: &WorkerCommand, engine: &str) -> io::Result<Self> {
-        let (sender, mut receiver, theirs) = socket::pair(MAX_CONTROL_BYTES)?;
-        let mut child = spawn(command, engine, &theirs)?;
-        drop(theirs);
-        match tokio::time::timeout(PATIENCE, receiver.receive::<FromZygote>()).await {
-            Ok(Ok(Some(greeting))) => check_hello(&greeting.message)?,
-            Ok(Ok(None)) => {
-                let status = child.wait().await?;
-                return Err(io::Error::other(format!(
-                    "{} ended at once: {}",
-                    command.program.display(),
-                    exit_text(status)
-                )));
-            }
-            Ok(Err(error)) => return Err(error),
-            Err(_) => return Err(io::Error::other("it did not answer in time")),
+    /// When the program can't be started, ends, or does not speak the protocol; when a library fails.
+    pub(super) async fn start(
+        command: &WorkerCommand,
+        engine: &str,
+        libraries: &[LoadedLibrary],
+    ) -> Result<Self, OpenSessionError> {
+        let unavailable = |error: io::Error| RuntimeUnavailable {
+            reason: error.to_string(),
+        };
+        let mut starting = Starting::spawn(command, engine).map_err(unavailable)?;
+        let greeting = starting.next().await.map_err(unavailable)?;
+        check_hello(&greeting).map_err(unavailable)?;
+        for library in libraries {
+            starting.load(library).await?;
         }
-        tracing::debug!(engine, pid = child.id(), "a zygote is warm");
+        let Starting {
+            sender,
+            receiver,
+            child,
+        } = starting;
+        tracing::debug!(
+            engine,
+            libraries = libraries.len(),
+            pid = child.id(),
+            "a zygote is warm"
+        );
         let (orders, received_orders) = mpsc::unbounded_channel();
         let (set_gone, gone) = watch::channel(false);
         let families: Arc<Families> = Arc::default();
@@ -157,16 +166,75 @@ fn check_hello(message: &FromZygote) -> io::Result<()> {
     }
 }
 
-fn spawn(command: &WorkerCommand, engine: &str, channel: &OwnedFd) -> io::Result<Child> {
-    let mut process = Command::new(&command.program);
-    process
-        .args(&command.args)
-        .arg(engine)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit());
-    prepare_worker(&mut process, channel.as_raw_fd());
-    process.spawn()
+impl Drop for Zygote {
+    fn drop(&mut self) {
+        // Nobody has a session of it any more.
+        self.stop.notify_one();
+    }
+}
+
+/// A zygote that warms up. It is killed if it does not get that far.
+struct Starting {
+    sender: Sender,
+    receiver: Receiver,
+    child: Child,
+}
+
+impl Starting {
+    fn spawn(command: &WorkerCommand, engine: &str) -> io::Result<Self> {
+        let (sender, receiver, theirs) = socket::pair(MAX_FROM_ZYGOTE_BYTES)?;
+        let mut process = Command::new(&command.program);
+        process
+            .args(&command.args)
+            .arg(engine)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true);
+        prepare_worker(&mut process, theirs.as_raw_fd());
+        let child = process.spawn()?;
+        Ok(Self {
+            sender,
+            receiver,
+            child,
+        })
+    }
+
+    async fn load(&mut self, library: &LoadedLibrary) -> Result<(), OpenSessionError> {
+        let failed = |message: String| OpenSessionError::Library {
+            name: library.name.clone(),
+            message,
+        };
+        let order = ToZygote::Load {
+            name: library.name.clone(),
+            source: Arc::clone(&library.source),
+        };
+        let sent = tokio::time::timeout(PATIENCE, self.sender.send(0, &order, None)).await;
+        sent.unwrap_or_else(|_| Err(io::Error::other("its process takes nothing")))
+            .map_err(|error| failed(error.to_string()))?;
+        match self.next().await {
+            Ok(FromZygote::Loaded { error: None }) => Ok(()),
+            Ok(FromZygote::Loaded { error: Some(error) }) => Err(failed(error)),
+            Ok(_) => Err(failed("its process did not say whether it loaded".into())),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// What the zygote says next.
+    async fn next(&mut self) -> io::Result<FromZygote> {
+        match tokio::time::timeout(PATIENCE, self.receiver.receive::<FromZygote>()).await {
+            Ok(Ok(Some(received))) => Ok(received.message),
+            Ok(Ok(None)) => {
+                let status = self.child.wait().await?;
+                Err(io::Error::other(exit_text(status)))
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::Error::other(format!(
+                "it took longer than {} s",
+                PATIENCE.as_secs()
+            ))),
+        }
+    }
 }
 
 /// Hands orders to the zygote, however slow it is, until it is gone. It is a task of its own, because a zygote that waits
@@ -206,7 +274,7 @@ impl Actor {
 
     fn dispatch(&self, message: FromZygote) {
         let (session, news) = match message {
-            FromZygote::Hello { .. } => return,
+            FromZygote::Hello { .. } | FromZygote::Loaded { .. } => return,
             FromZygote::OpenFailed { session, reason } => (session, News::OpenFailed(reason)),
             FromZygote::Died { session, death } => (session, News::Died(death)),
             FromZygote::Ended { session } => (session, News::Ended),

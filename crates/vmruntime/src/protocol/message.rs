@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings};
@@ -7,6 +9,13 @@ use vmcontrol::runtime::{RunRequest, Usage};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ToZygote {
+    /// Load a library into the engine, before the first session.
+    Load {
+        /// Its name.
+        name: String,
+        /// Its code.
+        source: Arc<str>,
+    },
     /// Fork a session process. Its socket comes along as a descriptor.
     Open {
         /// The session's number.
@@ -36,6 +45,11 @@ pub(crate) enum FromZygote {
     Hello {
         /// The version of the binary.
         binary: String,
+    },
+    /// A library was loaded, or could not be.
+    Loaded {
+        /// Why not, if so. The engine is of no more use then.
+        error: Option<String>,
     },
     /// A session process could not be forked.
     OpenFailed {

@@ -37,6 +37,11 @@ pub(super) fn limit_growth(bytes: usize) {
     LIMIT.store(live.saturating_add(bytes), Relaxed);
 }
 
+/// Lets the heap grow again as it likes.
+pub(super) fn lift_limit() {
+    LIMIT.store(usize::MAX, Relaxed);
+}
+
 /// The number of live bytes.
 pub(super) fn live_bytes() -> usize {
     LIVE.load(Relaxed)

@@ -12,20 +12,24 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpgid, getpid, setsid};
+use vmapi_types::Limits;
 
 use super::channel::Channel;
 use super::link::Link;
 use super::page::SharedPage;
 use super::process::{self, Kinship, Side};
 use super::session::Session;
-use super::{exit, faults};
+use super::{allocator, exit, faults};
 use crate::engine::{self, Engine};
-use crate::protocol::{CONTROL_FD, Death, DeathCause, FromZygote, MAX_CONTROL_BYTES, ToZygote};
+use crate::protocol::{CONTROL_FD, Death, DeathCause, FromZygote, MAX_TO_ZYGOTE_BYTES, ToZygote};
 
 /// Looks at a dead child without waiting for one, and leaves it to be reaped.
 const PEEK: WaitPidFlag = WaitPidFlag::WEXITED
     .union(WaitPidFlag::WNOHANG)
     .union(WaitPidFlag::WNOWAIT);
+
+/// By how much one library may let the heap grow: less than that of most machines, more than any library needs.
+const MAX_LIBRARY_HEAP_BYTES: usize = 512 * 1024 * 1024;
 
 /// A session as the zygote knows it.
 struct Family {
@@ -57,7 +61,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     let link = Rc::new(Link::default());
     let built = engine::build(engine, Rc::clone(&link) as Rc<dyn engine::HostLink>);
     let mut zygote = Zygote {
-        control: Channel::new(control, MAX_CONTROL_BYTES),
+        control: Channel::new(control, MAX_TO_ZYGOTE_BYTES),
         link,
         engine: Some(built.map_err(io::Error::other)?),
         families: HashMap::new(),
@@ -102,6 +106,10 @@ impl Zygote {
             return Ok(false);
         };
         match (received.message, received.fd) {
+            (ToZygote::Load { name, source }, _) => {
+                let error = self.load(&name, &source).err();
+                self.tell(&FromZygote::Loaded { error })?;
+            }
             (ToZygote::Open { session, tag }, Some(socket)) => {
                 if let Err(error) = self.open(session, &tag, socket) {
                     self.tell(&FromZygote::OpenFailed {
@@ -128,6 +136,17 @@ impl Zygote {
             }
         }
         Ok(true)
+    }
+
+    /// Loads a library, so that each session is forked with it. The daemon loads all before it opens a session.
+    fn load(&mut self, name: &str, source: &str) -> Result<(), String> {
+        let engine = self.engine.as_mut().ok_or("there is no engine")?;
+        self.link.begin(Limits::default());
+        allocator::limit_growth(MAX_LIBRARY_HEAP_BYTES);
+        let loaded = engine.load(name, source);
+        engine.collect();
+        allocator::lift_limit();
+        loaded
     }
 
     fn open(&mut self, session: u64, tag: &str, socket: OwnedFd) -> io::Result<()> {

@@ -32,6 +32,7 @@ use self::host::Host;
 use self::inspect::{Inspector, Json};
 use self::jobs::{Jobs, Rejections};
 use self::modules::Modules;
+use self::report::Report;
 use super::source;
 use super::{Deadlock, Engine, Evaluation, HostLink};
 use crate::protocol::SessionSetup;
@@ -214,6 +215,25 @@ impl Boa {
         settled(promise.into()).map(|_| JsValue::undefined())
     }
 
+    fn report(&mut self, error: JsError, request: &RunRequest) -> Report {
+        let modules = Rc::clone(&self.modules);
+        report::describe(
+            error,
+            request,
+            &self.inspector,
+            &|name| modules.source_of(name),
+            &mut self.context,
+        )
+    }
+
+    /// Leaves nothing of a script in the queues that would run in the next one.
+    fn finish(&mut self, threw: bool) {
+        self.jobs.clear();
+        self.rejections.clear();
+        self.modules.end(threw);
+        self.context.clear_kept_objects();
+    }
+
     fn set_global(&mut self, name: JsString, json: &RawJson) -> JsResult<()> {
         let parsed: serde_json::Value =
             serde_json::from_str(json.get()).map_err(JsError::from_rust)?;
@@ -281,6 +301,22 @@ fn is_module(request: &RunRequest) -> bool {
 }
 
 impl Engine for Boa {
+    fn load(&mut self, name: &str, source: &str) -> Result<(), String> {
+        let request = RunRequest {
+            source: source.to_owned(),
+            name: format!("{name}.js"),
+            mode: RunMode::Startup,
+        };
+        self.modules.begin(&request.name, &request.source);
+        let loaded = match self.run(&request) {
+            Ok(_) => Ok(()),
+            Err(Halt::Threw(error)) => Err(self.report(error, &request).message),
+            Err(Halt::Deadlock) => Err("it waits for something that can't happen any more".into()),
+        };
+        self.finish(loaded.is_err());
+        loaded
+    }
+
     fn configure(&mut self, setup: &SessionSetup) -> Result<(), String> {
         let mut configure = || -> JsResult<()> {
             let context = &mut self.context;
@@ -323,26 +359,14 @@ impl Engine for Boa {
                 if let (Some(last), Ok(thrown)) = (self.last.as_ref().filter(|_| is_repl), thrown) {
                     last.set_error(thrown, &mut self.context);
                 }
-                let modules = Rc::clone(&self.modules);
-                let report = report::describe(
-                    error,
-                    request,
-                    &self.inspector,
-                    &|name| modules.source_of(name),
-                    &mut self.context,
-                );
                 Evaluation {
                     threw: true,
-                    payload: raw(&report),
+                    payload: raw(&self.report(error, request)),
                 }
             }
             Err(Halt::Deadlock) => return Err(Deadlock),
         };
-        // What a failed script left in the queues must not run in the next one.
-        self.jobs.clear();
-        self.rejections.clear();
-        self.modules.end(evaluation.threw);
-        self.context.clear_kept_objects();
+        self.finish(evaluation.threw);
         Ok(evaluation)
     }
 

@@ -21,7 +21,8 @@ const MAX_USES: usize = 1000;
 /// The payload of an `exception` event.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    message: String,
+    /// The headline, and where it was thrown.
+    pub(super) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<String>,
 }
