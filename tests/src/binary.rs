@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The binary under test, built once with the profile of these tests. Cargo builds it only for tests of its own package,
+/// The binary under test, built once with the profile of whoever asks. Cargo builds it only for tests of its own package,
 /// so that nothing else makes sure that it is there and up to date.
 ///
 /// # Panics
@@ -10,11 +10,13 @@ use std::sync::OnceLock;
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test knows its own path");
-        let profile = test
+        let own = std::env::current_exe().expect("a program knows its own path");
+        // Programs are in the profile's directory, tests in `deps` below it.
+        let profile = own
             .ancestors()
-            .nth(2)
-            .expect("tests are two levels below the profile's directory");
+            .skip(1)
+            .find(|directory| !directory.ends_with("deps"))
+            .expect("a program is in a directory");
         let mut build = Command::new(env!("CARGO"));
         build
             .args([

@@ -222,7 +222,7 @@ const WORK: [(&str, &str, &str); 6] = [
         var stop = store.subscribe((now, before) => seen.push([before.bears, now.bears]));
         store.getState().more(2); store.getState().more(3); stop(); store.setState({bears: 9});
         JSON.stringify([seen, store.getState().bears, store.getInitialState === undefined])",
-        r#"[[[0,2],[2,5]],9,true]"#,
+        "[[[0,2],[2,5]],9,true]",
     ),
     (
         "axios-1.6.0",

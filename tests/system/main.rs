@@ -45,6 +45,7 @@ mod outages;
 mod programs;
 mod repl;
 mod rollbacks;
+mod sandbox;
 mod servers;
 mod shell;
 mod soak;

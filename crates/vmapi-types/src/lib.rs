@@ -19,7 +19,7 @@ pub use execution::{
     Execution, ExecutionKind, ExecutionStatus, Metrics, ReplRequest, RunFileRequest,
 };
 pub use metadata::{AvailableLibrary, AvailableModule};
-pub use runtime::{Health, RuntimeSummary};
+pub use runtime::{Health, LandlockLevel, RuntimeSummary, Sandbox};
 pub use session::{CreateSessionRequest, Session, SessionStatus};
 pub use settings::{
     Limits, LimitsPatch, Resolver, ResolverPatch, RuntimePatch, RuntimeSettings, Settings,

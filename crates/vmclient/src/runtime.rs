@@ -1,4 +1,4 @@
-use vmapi_types::{Health, RuntimeSummary};
+use vmapi_types::{Health, RuntimeSummary, Sandbox};
 
 use crate::{Call, Client};
 
@@ -11,5 +11,10 @@ impl Client {
     /// `GET /runtime/summary`: the sessions that are live.
     pub fn runtime_summary(&self) -> Call<RuntimeSummary> {
         self.get(&["runtime", "summary"])
+    }
+
+    /// `GET /runtime/sandbox`: what the kernel keeps session processes from.
+    pub fn sandbox(&self) -> Call<Sandbox> {
+        self.get(&["runtime", "sandbox"])
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use vmapi_types::{RuntimeSummary, SessionStatus, Timestamp};
+use vmapi_types::{RuntimeSummary, Sandbox, SessionStatus, Timestamp};
 
 use crate::library::LibraryCache;
 use crate::recorder::{EventListener, failure_payload};
@@ -84,6 +84,17 @@ impl Control {
             active_sessions: active_session_ids.len(),
             active_session_ids,
         }
+    }
+
+    /// What the kernel keeps sessions from.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when no worker can be started.
+    pub async fn sandbox(&self) -> Result<Sandbox> {
+        let sandbox = self.inner.runtime.sandbox().await;
+        sandbox.map_err(|error| Error::Unavailable {
+            message: error.to_string(),
+        })
     }
 
     /// Stops the service: refuses new work, lets what runs end for at most `grace`, ends every session and closes the

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
-use vmapi_types::{EventType, RawJson};
+use vmapi_types::{EventType, RawJson, Sandbox};
 
 use crate::library::LoadedLibrary;
 use crate::{Policy, Worktree};
@@ -28,6 +28,12 @@ pub trait Runtime: Send + Sync {
         &self,
         spec: SessionSpec,
     ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>>;
+
+    /// What the kernel keeps sessions from.
+    ///
+    /// # Errors
+    /// When no worker can be started that would say so.
+    fn sandbox(&self) -> BoxFuture<'_, Result<Sandbox, OpenSessionError>>;
 
     /// Ends every session and worker, and waits until they are gone.
     fn shut_down(&self) -> BoxFuture<'_, ()>;

@@ -35,6 +35,8 @@ pub struct Options {
     pub shutdown_timeout: Duration,
     /// The directory of the libraries.
     pub library_cache: PathBuf,
+    /// Whether to refuse to start when the kernel does not confine sessions.
+    pub require_sandbox: bool,
     /// How to start a worker.
     pub worker: WorkerCommand,
     /// Hears of every event.
@@ -75,7 +77,13 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         .map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
     let runtime = Arc::new(WorkerRuntime::new(options.worker));
-    runtime.warm_up().await?;
+    let sandbox = runtime.sandbox().await?;
+    if !sandbox.is_complete() {
+        if options.require_sandbox {
+            return Err(StartError::Sandbox(sandbox));
+        }
+        tracing::warn!(?sandbox, "the kernel does not confine session processes");
+    }
     let control = Control::open(ControlOptions {
         store,
         runtime: runtime as Arc<dyn Runtime>,

@@ -26,6 +26,12 @@ pub enum StartError {
     /// No worker can be started.
     #[error("can't start a worker process")]
     Worker(#[from] vmcontrol::runtime::OpenSessionError),
+    /// The kernel does not confine sessions, and that was asked for.
+    #[error(
+        "the kernel does not confine session processes (seccomp: {}, no_new_privs: {}, not_dumpable: {}); without --require-sandbox the daemon starts all the same",
+        .0.seccomp, .0.no_new_privs, .0.not_dumpable
+    )]
+    Sandbox(vmapi_types::Sandbox),
     /// The system refused something that it always grants.
     #[error("the system refused something that a daemon needs")]
     System(#[from] io::Error),

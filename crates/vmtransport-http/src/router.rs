@@ -39,6 +39,7 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
     let api = Router::new()
         .route("/health", get(runtime::health))
         .route("/runtime/summary", get(runtime::summary))
+        .route("/runtime/sandbox", get(runtime::sandbox))
         .route("/metadata/modules", get(metadata::modules))
         .route("/metadata/libraries", get(metadata::libraries))
         .merge(templates())

@@ -9,4 +9,7 @@ pub enum OpsCommand {
     /// Count and name the live sessions, as JSON
     #[command(after_help = "Example:\n  vm-system ops runtime-summary")]
     RuntimeSummary,
+    /// Say what the kernel keeps session processes from, as JSON
+    #[command(after_help = "Example:\n  vm-system ops sandbox")]
+    Sandbox,
 }

@@ -22,6 +22,9 @@ pub struct ServeArgs {
     /// Where the libraries are that templates name
     #[arg(long, value_name = "DIR", default_value = DEFAULT_LIBRARY_CACHE)]
     pub library_cache: PathBuf,
+    /// Refuse to start unless the kernel confines session processes
+    #[arg(long)]
+    pub require_sandbox: bool,
     /// How to write the log [default: human on a terminal, else json]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,

@@ -42,6 +42,7 @@ pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
         // Nothing is left running but what an interruption leaves, and that is to end.
         shutdown_timeout: Duration::ZERO,
         library_cache: PathBuf::from(DEFAULT_LIBRARY_CACHE),
+        require_sandbox: false,
         worker: worker::command()?,
         listener: Some(console.clone()),
     })

@@ -20,6 +20,7 @@ pub async fn run(args: ServeArgs, db: PathBuf) -> Result<(), Failure> {
         allowed_origins: args.allowed_origins,
         shutdown_timeout: Duration::from_secs(args.shutdown_timeout),
         library_cache: args.library_cache,
+        require_sandbox: args.require_sandbox,
         worker: worker::command()?,
         listener: None,
     })

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
-use vmapi_types::EventType;
+use vmapi_types::{EventType, LandlockLevel, Sandbox};
 
 use crate::recorder::payload;
 use crate::runtime::{
@@ -42,6 +42,18 @@ impl Runtime for FakeRuntime {
             Ok(OpenedSession {
                 session: std::sync::Arc::new(FakeSession::default()),
                 ended,
+            })
+        })
+    }
+
+    fn sandbox(&self) -> BoxFuture<'_, Result<Sandbox, OpenSessionError>> {
+        Box::pin(async {
+            Ok(Sandbox {
+                seccomp: false,
+                system_calls: Vec::new(),
+                no_new_privs: false,
+                not_dumpable: false,
+                landlock: LandlockLevel::None,
             })
         })
     }

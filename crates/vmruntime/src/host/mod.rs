@@ -12,6 +12,7 @@ mod zygote;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use vmapi_types::Sandbox;
 use vmcontrol::runtime::{BoxFuture, OpenSessionError, OpenedSession, Runtime, SessionSpec};
 
 use crate::engine;
@@ -35,21 +36,12 @@ pub struct WorkerRuntime {
 }
 
 impl WorkerRuntime {
-    /// Starts no process yet: each zygote starts with the first session that needs it, or with
-    /// [`warm_up`](Self::warm_up).
+    /// Starts no process yet: each zygote starts with the first session that needs it, or when [`sandbox`](Runtime::sandbox) is asked for.
     pub fn new(command: WorkerCommand) -> Self {
         Self {
             zygotes: Pool::new(command.clone()),
             command,
         }
-    }
-
-    /// Starts the zygote of the default engine, so that the first session does not wait for it.
-    ///
-    /// # Errors
-    /// When it can't be started.
-    pub async fn warm_up(&self) -> Result<(), OpenSessionError> {
-        self.zygotes.get(engine::NAMES[0], &[]).await.map(drop)
     }
 }
 
@@ -65,6 +57,13 @@ impl Runtime for WorkerRuntime {
         Box::pin(async move {
             let zygote = self.zygotes.get(&spec.engine, &spec.libraries).await?;
             Ok(session::open(zygote, spec, self.command.clone()).await?)
+        })
+    }
+
+    fn sandbox(&self) -> BoxFuture<'_, Result<Sandbox, OpenSessionError>> {
+        Box::pin(async {
+            let zygote = self.zygotes.get(engine::NAMES[0], &[]).await?;
+            Ok(zygote.sandbox())
         })
     }
 

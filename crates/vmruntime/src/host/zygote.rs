@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use vmapi_types::Sandbox;
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
 
@@ -48,6 +49,7 @@ pub(super) struct Zygote {
     families: Arc<Families>,
     stop: Arc<Notify>,
     gone: watch::Receiver<bool>,
+    sandbox: Sandbox,
 }
 
 impl Zygote {
@@ -65,7 +67,7 @@ impl Zygote {
         };
         let mut starting = Starting::spawn(command, engine).map_err(unavailable)?;
         let greeting = starting.next().await.map_err(unavailable)?;
-        check_hello(&greeting).map_err(unavailable)?;
+        let sandbox = check_hello(greeting).map_err(unavailable)?;
         for library in libraries {
             starting.load(library).await?;
         }
@@ -102,7 +104,13 @@ impl Zygote {
             families,
             stop,
             gone,
+            sandbox,
         })
+    }
+
+    /// What the kernel keeps its sessions from.
+    pub(super) fn sandbox(&self) -> Sandbox {
+        self.sandbox.clone()
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -155,11 +163,11 @@ fn lock(
     families.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn check_hello(message: &FromZygote) -> io::Result<()> {
+fn check_hello(message: FromZygote) -> io::Result<Sandbox> {
     let own = env!("CARGO_PKG_VERSION");
     match message {
-        FromZygote::Hello { binary } if binary == own => Ok(()),
-        FromZygote::Hello { binary } => Err(io::Error::other(format!(
+        FromZygote::Hello { binary, sandbox } if binary == own => Ok(sandbox),
+        FromZygote::Hello { binary, .. } => Err(io::Error::other(format!(
             "the program was replaced by version {binary} while version {own} runs: restart the daemon"
         ))),
         _ => Err(io::Error::other("it did not greet")),
@@ -189,8 +197,7 @@ impl Starting {
             .arg(engine)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true);
+            .stderr(Stdio::inherit());
         prepare_worker(&mut process, theirs.as_raw_fd());
         let child = process.spawn()?;
         Ok(Self {

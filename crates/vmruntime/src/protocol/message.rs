@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings};
+use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings, Sandbox};
 use vmcontrol::runtime::{RunRequest, Usage};
 
 /// From the daemon to the zygote. Sessions have numbers here: their ids are the daemon's affair.
@@ -45,6 +45,8 @@ pub(crate) enum FromZygote {
     Hello {
         /// The version of the binary.
         binary: String,
+        /// What the kernel keeps its sessions from.
+        sandbox: Sandbox,
     },
     /// A library was loaded, or could not be.
     Loaded {

@@ -25,6 +25,7 @@ mod limits;
 mod link;
 mod page;
 mod process;
+mod sandbox;
 mod session;
 mod zygote;
 

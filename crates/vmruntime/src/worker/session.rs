@@ -11,6 +11,7 @@ use super::channel::Channel;
 use super::checkpoint::{self, Checkpoint, Made};
 use super::link::Link;
 use super::page::SharedPage;
+use super::sandbox::Confinement;
 use super::{allocator, exit, limits, process};
 use crate::engine::{Engine, Evaluation};
 use crate::protocol::{FromSession, MAX_TO_SESSION_BYTES, SessionSetup, ToSession};
@@ -28,6 +29,7 @@ pub(super) struct Session {
     channel: Rc<Channel>,
     page: SharedPage,
     zygote: Pid,
+    confinement: Rc<Confinement>,
     tag: String,
     generation: u32,
     /// How many runs the heap holds.
@@ -38,16 +40,30 @@ pub(super) struct Session {
     live_after_collection: usize,
 }
 
+/// What a session process starts with.
+pub(super) struct Parts {
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) link: Rc<Link>,
+    pub(super) socket: OwnedFd,
+    pub(super) page: SharedPage,
+    pub(super) zygote: Pid,
+    pub(super) confinement: Rc<Confinement>,
+    /// What its processes show as part of their names.
+    pub(super) tag: String,
+}
+
 impl Session {
     /// Becomes the first session process.
-    pub(super) fn start(
-        engine: Box<dyn Engine>,
-        link: Rc<Link>,
-        socket: OwnedFd,
-        page: SharedPage,
-        zygote: Pid,
-        tag: &str,
-    ) -> Self {
+    pub(super) fn start(parts: Parts) -> Self {
+        let Parts {
+            engine,
+            link,
+            socket,
+            page,
+            zygote,
+            confinement,
+            tag,
+        } = parts;
         let channel = Rc::new(Channel::new(socket, MAX_TO_SESSION_BYTES));
         link.attach(Rc::clone(&channel));
         let mut session = Self {
@@ -56,7 +72,8 @@ impl Session {
             channel,
             page,
             zygote,
-            tag: tag.to_owned(),
+            confinement,
+            tag,
             generation: 0,
             commits: 0,
             checkpoint: None,
@@ -97,7 +114,11 @@ impl Session {
         let error = self
             .engine
             .configure(setup)
-            .and_then(|()| limits::bound_memory(&setup.limits).map_err(|error| error.to_string()))
+            .and_then(|()| {
+                limits::bound_memory(&setup.limits)
+                    .and_then(|()| self.confinement.enter_session())
+                    .map_err(|error| error.to_string())
+            })
             .err();
         self.commit(FromSession::Ready { error });
     }

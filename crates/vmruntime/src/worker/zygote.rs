@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -18,7 +17,8 @@ use super::channel::Channel;
 use super::link::Link;
 use super::page::SharedPage;
 use super::process::{self, Kinship, Side};
-use super::session::Session;
+use super::sandbox::{self, Confinement};
+use super::session::{Parts, Session};
 use super::{allocator, exit, faults};
 use crate::engine::{self, Engine};
 use crate::protocol::{CONTROL_FD, Death, DeathCause, FromZygote, MAX_TO_ZYGOTE_BYTES, ToZygote};
@@ -43,6 +43,7 @@ struct Zygote {
     link: Rc<Link>,
     /// Taken by the fork that becomes a session.
     engine: Option<Box<dyn Engine>>,
+    confinement: Rc<Confinement>,
     /// By the id of the first process, which is the id of the process group too.
     families: HashMap<Pid, Family>,
 }
@@ -55,19 +56,22 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     process::set_name("vms-zygote");
     faults::install()?;
     nix::sys::prctl::set_child_subreaper(true)?;
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
     let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let link = Rc::new(Link::default());
     let built = engine::build(engine, Rc::clone(&link) as Rc<dyn engine::HostLink>);
+    let engine = built.map_err(io::Error::other)?;
+    let (confinement, sandbox) = sandbox::enter_zygote()?;
     let mut zygote = Zygote {
         control: Channel::new(control, MAX_TO_ZYGOTE_BYTES),
         link,
-        engine: Some(built.map_err(io::Error::other)?),
+        engine: Some(engine),
+        confinement: Rc::new(confinement),
         families: HashMap::new(),
     };
     zygote.tell(&FromZygote::Hello {
         binary: env!("CARGO_PKG_VERSION").into(),
+        sandbox,
     })?;
     zygote.run()
 }
@@ -160,13 +164,23 @@ impl Zygote {
             }
             Side::Child => {
                 let (link, engine) = (Rc::clone(&self.link), self.engine.take());
+                let confinement = Rc::clone(&self.confinement);
                 let prepared = setsid()
                     .map_err(io::Error::from)
                     .and_then(|_| process::die_with_parent(zygote))
                     .and_then(|()| process::keep_only(socket));
                 match (prepared, engine) {
                     (Ok(socket), Some(engine)) => {
-                        Session::start(engine, link, socket, page, zygote, tag).serve()
+                        let parts = Parts {
+                            engine,
+                            link,
+                            socket,
+                            page,
+                            zygote,
+                            confinement,
+                            tag: tag.to_owned(),
+                        };
+                        Session::start(parts).serve()
                     }
                     _ => exit::now(exit::CHANNEL),
                 }

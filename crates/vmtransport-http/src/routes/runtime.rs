@@ -1,7 +1,8 @@
 use axum::extract::State;
-use vmapi_types::{Health, RuntimeSummary};
+use vmapi_types::{Health, RuntimeSummary, Sandbox};
 use vmcontrol::Control;
 
+use crate::error::ApiError;
 use crate::respond::Body;
 
 pub(crate) async fn health() -> Body<Health> {
@@ -12,4 +13,8 @@ pub(crate) async fn health() -> Body<Health> {
 
 pub(crate) async fn summary(State(control): State<Control>) -> Body<RuntimeSummary> {
     Body(control.summary())
+}
+
+pub(crate) async fn sandbox(State(control): State<Control>) -> Result<Body<Sandbox>, ApiError> {
+    Ok(Body(control.sandbox().await?))
 }

@@ -1,0 +1,95 @@
+//! What was measured, and the table that shows it.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Times of repetitions, in ascending order.
+pub(crate) struct Times(Vec<Duration>);
+
+impl Times {
+    /// Times `count` repetitions, after a tenth of them unmeasured.
+    pub(crate) fn of(count: usize, mut work: impl FnMut()) -> Self {
+        for _ in 0..count.div_ceil(10) {
+            work();
+        }
+        let time = |()| {
+            let start = Instant::now();
+            work();
+            start.elapsed()
+        };
+        let mut times: Vec<_> = std::iter::repeat_n((), count).map(time).collect();
+        times.sort_unstable();
+        Self(times)
+    }
+
+    /// The median.
+    pub(crate) fn p50(&self) -> Duration {
+        self.0[self.0.len() / 2]
+    }
+
+    /// What one of a hundred exceeds.
+    pub(crate) fn p99(&self) -> Duration {
+        self.0[self.0.len() * 99 / 100]
+    }
+}
+
+struct Row {
+    name: String,
+    p50: Duration,
+    p99: Duration,
+}
+
+/// The figures of a run.
+pub(crate) struct Table {
+    commit: Duration,
+    rows: Vec<Row>,
+    ratios: Vec<String>,
+}
+
+impl Table {
+    /// An empty one, with the time of a commit that the others are multiples of.
+    pub(crate) fn new(commit: Duration) -> Self {
+        Self {
+            commit,
+            rows: Vec::new(),
+            ratios: Vec::new(),
+        }
+    }
+
+    /// Adds a line.
+    pub(crate) fn add(&mut self, name: &str, times: &Times) {
+        self.rows.push(Row {
+            name: name.to_owned(),
+            p50: times.p50(),
+            p99: times.p99(),
+        });
+    }
+
+    /// Adds a statement below the lines.
+    pub(crate) fn say(&mut self, text: String) {
+        self.ratios.push(text);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<48} {:>10} {:>10} {:>12}",
+            "", "p50 ms", "p99 ms", "p50 commits"
+        )?;
+        for row in &self.rows {
+            writeln!(
+                f,
+                "{:<48} {:>10.2} {:>10.2} {:>12.1}",
+                row.name,
+                row.p50.as_secs_f64() * 1e3,
+                row.p99.as_secs_f64() * 1e3,
+                row.p50.as_secs_f64() / self.commit.as_secs_f64(),
+            )?;
+        }
+        self.ratios
+            .iter()
+            .try_for_each(|text| writeln!(f, "{text}"))
+    }
+}

@@ -1,0 +1,49 @@
+//! Making sessions, with and without libraries.
+
+use serde_json::json;
+use vm_system_tests::{Daemon, command};
+
+use crate::figures::{Table, Times};
+
+const LIBRARIES: [&str; 3] = ["lodash-4.17.21", "moment-2.29.4", "ramda-0.29.0"];
+
+/// Times the making of sessions: the first of a kind, which warms up a zygote, is not measured.
+pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
+    let empty = sessions_of(daemon, &daemon.template());
+    table.add("making an empty session", &empty);
+    if !download(daemon) {
+        table.say("not measured: sessions with libraries, which could not be downloaded".into());
+        return;
+    }
+    let template = daemon.template();
+    for name in LIBRARIES {
+        let path = format!("/templates/{template}/libraries");
+        daemon.api.post(&path, &json!({"name": name})).expect(201);
+    }
+    let full = sessions_of(daemon, &template);
+    table.add("making one with lodash, moment and ramda", &full);
+    table.say(format!(
+        "with the libraries a session takes {:.2} times as long to make as an empty one (p50)",
+        full.p50().as_secs_f64() / empty.p50().as_secs_f64()
+    ));
+}
+
+fn sessions_of(daemon: &Daemon, template: &str) -> Times {
+    let mut open = Vec::new();
+    let times = Times::of(200, || open.push(daemon.session_of(template)));
+    for session in open {
+        session.close();
+    }
+    times
+}
+
+fn download(daemon: &Daemon) -> bool {
+    let mut download = command();
+    download
+        .args(["libs", "download", "--cache"])
+        .arg(daemon.home().join("libraries"))
+        .args(LIBRARIES);
+    download
+        .output()
+        .is_ok_and(|output| output.status.success())
+}

@@ -1,0 +1,51 @@
+//! What a process can't do that is confined as session processes are. Each attempt is made by a process of its own.
+
+mod attempts;
+mod calls;
+mod documents;
+
+use std::io;
+
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+
+use super::enter_zygote;
+
+/// What an attempt is judged by, once it is over in a process of its own.
+type Attempt<'a> = &'a dyn Fn() -> Result<(), i32>;
+
+/// Confines a new process as a session process is, and has it attempt something.
+///
+/// # Panics
+/// When the process can't be confined, or does not end by itself.
+#[track_caller]
+fn confined(attempt: Attempt<'_>) -> Result<(), i32> {
+    const UNCONFINED: i32 = 255;
+    // SAFETY: the child makes system calls and ends with `_exit`. It allocates for the rules of the filter, which is sound
+    // with glibc: its allocator is made ready for a fork of a process with threads.
+    match unsafe { fork() }.expect("a process can be forked") {
+        ForkResult::Child => {
+            let entered = enter_zygote().and_then(|(confinement, _)| confinement.enter_session());
+            let code = match entered {
+                Err(_) => UNCONFINED,
+                Ok(()) => attempt().err().unwrap_or(0),
+            };
+            // SAFETY: `_exit` takes any code and does not return.
+            unsafe { libc::_exit(code) }
+        }
+        ForkResult::Parent { child } => match waitpid(child, None).expect("it can be waited for") {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, UNCONFINED) => panic!("the process could not be confined"),
+            WaitStatus::Exited(_, errno) => Err(errno),
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+/// What a system call came to.
+fn outcome(returned: libc::c_long) -> Result<(), i32> {
+    match returned {
+        -1 => Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)),
+        _ => Ok(()),
+    }
+}
