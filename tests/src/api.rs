@@ -93,6 +93,11 @@ impl Api {
         self.send(self.request(Method::POST, path).json(body))
     }
 
+    /// `PATCH` of JSON to a path below `/api/v1`.
+    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::PATCH, path).json(body))
+    }
+
     /// A request to be fitted and sent with [`send`](Self::send).
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))

@@ -38,6 +38,21 @@ pub fn binary() -> &'static Path {
                     .parent()
                     .expect("a profile is in the target directory"),
             );
+        // What cargo tells a program of itself would make some build scripts run again, and all that depends on them.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if [
+                "CARGO_PKG_",
+                "CARGO_MANIFEST_",
+                "CARGO_BIN_",
+                "CARGO_CRATE_",
+            ]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+            {
+                build.env_remove(&*name);
+            }
+        }
         if profile.ends_with("release") {
             build.arg("--release");
         }

@@ -1,7 +1,11 @@
 //! `vm-system exec` against a real daemon.
 
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
-use vm_system_tests::Daemon;
+use vm_system_tests::{Daemon, wait_for};
 
 use crate::shell::{Ran, ran};
 
@@ -22,6 +26,58 @@ fn assert_execution_lines(ran: &Ran, outcome: &str, events: &[&str]) -> String {
         assert!(line.starts_with(expected), "{line:?} is not {expected:?}");
     }
     id.to_owned()
+}
+
+#[test]
+fn a_snippet_may_have_lower_limits() {
+    let daemon = Daemon::start();
+    let session = daemon.session().id;
+    let args = ["exec", "repl", &session, "while (true);", "--wall-ms", "50"];
+    let ran = cli(&daemon, &args);
+    assert_eq!(ran.lines()[1], "Status: timeout");
+    assert!(ran.stdout.contains("50 ms (wall_ms)"), "{}", ran.stdout);
+    let refused = cli(
+        &daemon,
+        &["exec", "repl", &session, "1", "--wall-ms", "50000"],
+    );
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused.stderr.contains("at most 5000"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn interrupting_the_command_cancels_the_execution() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("x = 1");
+    let command = daemon
+        .cli(&[
+            "exec",
+            "repl",
+            &session.id,
+            "x = 2; while (true);",
+            "--cpu-ms",
+            "2000",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the execution to run", || {
+        (session.executions()[0]["status"] == "running").then_some(())
+    });
+    kill(Pid::from_raw(command.id().cast_signed()), Signal::SIGINT).unwrap();
+    let output = command.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("Status: cancelled"), "{stdout}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("Cancelling the execution"), "{stderr}");
+    assert_eq!(session.eval("x"), "1");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use reqwest::Method;
 use serde_json::json;
 use vm_system_tests::{Daemon, Process, Role, wait_for};
 
@@ -157,10 +156,7 @@ fn what_a_template_takes_away_is_gone_after_its_libraries_used_it() {
     let template = template_with(&daemon, &["a-1.0"]);
     let settings = json!({"runtime": {"console": false, "strict": true}});
     let path = format!("/templates/{template}");
-    daemon
-        .api
-        .send(daemon.api.request(Method::PATCH, &path).json(&settings))
-        .expect(200);
+    daemon.api.patch(&path, &settings).expect(200);
     let session = daemon.session_of(&template);
     assert_eq!(
         session.eval("[typeof console, typeof kept.log, sloppy].join()"),

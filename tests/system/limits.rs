@@ -1,7 +1,7 @@
 //! What one execution may use, and what is left of one that used more.
 
-use serde_json::{Value, json};
-use vm_system_tests::{Answer, Daemon, DaemonOptions, Session};
+use serde_json::{Map, Value, json};
+use vm_system_tests::{Answer, Daemon, Session};
 
 use crate::checks::{assert_lacks, numbered_events, text, types};
 
@@ -39,22 +39,125 @@ fn over_the_limit(session: &Session, answer: Answer, named: &str) -> Vec<Value> 
     events
 }
 
-/// A daemon with a template whose limits are others than the default. There is no endpoint for that yet.
+/// A daemon with a template whose limits are others than the default.
 fn daemon_with(limits: &[(&str, u64)]) -> (Daemon, String) {
     let daemon = Daemon::start();
     let template = daemon.template();
-    let home = daemon.stop();
-    let database = rusqlite::Connection::open(home.path().join("test.db")).unwrap();
-    for (name, value) in limits {
-        let sql = "UPDATE template SET limits = json_set(limits, '$.' || ?, ?)";
-        assert_eq!(database.execute(sql, (name, value)).unwrap(), 1);
-    }
-    drop(database);
-    let daemon = Daemon::start_with(DaemonOptions {
-        home: Some(home),
-        ..DaemonOptions::default()
-    });
+    let limits: Map<String, Value> = limits
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
+    let path = format!("/templates/{template}");
+    daemon
+        .api
+        .patch(&path, &json!({"limits": limits}))
+        .expect(200);
     (daemon, template)
+}
+
+/// Runs a snippet with limits of its own.
+fn run_within(daemon: &Daemon, session: &Session, code: &str, limits: &Value) -> Answer {
+    let body = json!({"session_id": session.id, "input": code, "limits": limits});
+    daemon.api.post("/executions/repl", &body)
+}
+
+#[test]
+fn an_execution_may_lower_its_limits() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("x = 1");
+    let endless = "x = 2; while (true);";
+    let greedy = "x = 2; const all = []; while (true) all.push(new ArrayBuffer(1e6))";
+    for (code, limits, status, expected) in [
+        (
+            endless,
+            json!({"wall_ms": 100}),
+            "timeout",
+            "WALL_TIME_LIMIT",
+        ),
+        (endless, json!({"cpu_ms": 100}), "timeout", "CPU_TIME_LIMIT"),
+        (greedy, json!({"mem_mb": 16}), "error", "MEMORY_LIMIT"),
+    ] {
+        let execution = run_within(&daemon, &session, code, &limits).expect(201);
+        assert_rolled_back(&execution, status, expected);
+        let value = limits.as_object().unwrap().values().next().unwrap();
+        let message = text(&execution["error"], "message").to_owned();
+        assert!(message.contains(&value.to_string()), "{message}");
+    }
+    let loud = "for (let i = 0; i < 20; i++) console.log(i)";
+    let answer = run_within(&daemon, &session, loud, &json!({"max_events": 10}));
+    over_the_limit(&session, answer, "max_events");
+    assert_eq!(session.eval("x"), "1");
+    assert_eq!(session.run(loud)["status"], "ok");
+    daemon.write("greedy.js", greedy);
+    let body = json!({"session_id": session.id, "path": "greedy.js", "limits": {"mem_mb": 16}});
+    let execution = daemon.api.post("/executions/run-file", &body).expect(201);
+    assert_rolled_back(&execution, "error", "MEMORY_LIMIT");
+    // What one execution may not use is the next one's again.
+    session.eval("kept = new Uint8Array(30e6); kept.length");
+}
+
+#[test]
+fn an_execution_can_not_raise_its_limits() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for (limits, named) in [
+        (
+            json!({"wall_ms": 5001}),
+            "limits.wall_ms may be at most 5000",
+        ),
+        (json!({"mem_mb": 129}), "limits.mem_mb may be at most 128"),
+        (json!({"cpu_ms": 0}), "limits.cpu_ms must be from 1"),
+    ] {
+        let answer = run_within(&daemon, &session, "x = 1", &limits);
+        let answer = answer.expect_error(400, "VALIDATION_ERROR");
+        assert!(answer.message().contains(named), "{}", answer.text);
+    }
+    for (limits, named) in [
+        (json!({"max_events": "many"}), "limits.max_events"),
+        (json!({"speed": 1}), "limits.speed"),
+    ] {
+        let answer = run_within(&daemon, &session, "x = 1", &limits);
+        let answer = answer.expect_error(400, "INVALID_REQUEST");
+        assert!(answer.message().contains(named), "{}", answer.text);
+    }
+    assert_eq!(session.executions().len(), 0);
+    let same = json!({"wall_ms": 5000, "cpu_ms": 2000});
+    run_within(&daemon, &session, "1", &same).expect(201);
+}
+
+#[test]
+fn what_an_execution_used_is_known_also_of_one_that_was_rolled_back() {
+    let daemon = Daemon::start();
+    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    let prelude = "require('fs').existsSync('a'); require('fs').existsSync('b'); \
+         const big = new ArrayBuffer(20e6); console.log('x');";
+    for (end, status) in [
+        ("", "ok"),
+        ("throw 1", "error"),
+        ("while (true);", "timeout"),
+        ("for (let a = [];;) a.push(new ArrayBuffer(1e7))", "error"),
+    ] {
+        let execution = session.run(&format!("{{ {prelude} {end} }}"));
+        assert_eq!(execution["status"], status, "{execution}");
+        let metrics = &execution["metrics"];
+        assert!(metrics["wall_ms"].as_f64().unwrap() > 0.0, "{metrics}");
+        assert!(metrics["cpu_ms"].as_f64().unwrap() > 0.0, "{metrics}");
+        assert!(
+            metrics["peak_mem_bytes"].as_u64().unwrap() > 20_000_000,
+            "{metrics}"
+        );
+        assert!(
+            metrics["peak_mem_bytes"].as_u64().unwrap() < 140_000_000,
+            "{metrics}"
+        );
+        assert_eq!(metrics["host_calls"], 2, "{metrics}");
+        assert!(metrics["events"].as_u64().unwrap() >= 3, "{metrics}");
+        assert!(metrics["output_bytes"].as_u64().unwrap() > 0, "{metrics}");
+        if status == "timeout" {
+            assert!(metrics["cpu_ms"].as_f64().unwrap() >= 100.0, "{metrics}");
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod exec;
 mod libs;
+mod limits;
 mod ops;
 mod parse;
 mod run;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use exec::ExecCommand;
 pub use libs::{DownloadArgs, LibsArgs, LibsCommand};
+pub use limits::LimitArgs;
 pub use ops::OpsCommand;
 pub use run::RunArgs;
 pub use serve::{LogFormat, ServeArgs};

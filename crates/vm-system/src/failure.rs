@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 /// The exit status of a command that failed.
 const FAILED: u8 = 1;
+/// The exit status of a command that Ctrl-C ended: 128 and the signal's number, as shells have it.
+const INTERRUPTED: u8 = 130;
 /// The exit status of a command line that makes no sense.
 const USAGE: u8 = 2;
 
@@ -19,6 +21,8 @@ pub enum Failure {
     Other(anyhow::Error),
     /// The command did its part and printed it, but what it ran failed.
     Unsuccessful,
+    /// It was ended with Ctrl-C.
+    Interrupted,
     /// Whoever reads the output has seen enough.
     OutputClosed,
 }
@@ -68,6 +72,7 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
             ExitCode::from(FAILED)
         }
         Failure::Unsuccessful => ExitCode::from(FAILED),
+        Failure::Interrupted => ExitCode::from(INTERRUPTED),
         Failure::OutputClosed => ExitCode::SUCCESS,
     }
 }

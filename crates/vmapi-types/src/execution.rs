@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{RawJson, Timestamp};
+use crate::{LimitsPatch, RawJson, Timestamp};
 
 /// One snippet or one file that was run in a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -147,7 +147,7 @@ pub struct Metrics {
     pub host_calls: u64,
 }
 
-/// The body of `POST /executions/repl`; every field is required.
+/// The body of `POST /executions/repl`; `session_id` and `input` are required.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplRequest {
@@ -155,6 +155,9 @@ pub struct ReplRequest {
     pub session_id: Option<String>,
     /// The code.
     pub input: Option<String>,
+    /// Limits below those of the session's template; what is left out stays as it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsPatch>,
 }
 
 /// The body of `POST /executions/run-file`.
@@ -171,4 +174,7 @@ pub struct RunFileRequest {
     /// What the script sees as `__ENV__`; `{}` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Map<String, Value>>,
+    /// Limits below those of the session's template; what is left out stays as it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsPatch>,
 }

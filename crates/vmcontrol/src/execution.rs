@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use vmapi_types::{
-    Event, EventType, Execution, ExecutionKind, ExecutionStatus, Metrics, Timestamp,
+    Event, EventType, Execution, ExecutionKind, ExecutionStatus, Limits, LimitsPatch, Metrics,
+    Timestamp,
 };
 
 use crate::recorder::{Ending, Recorder, failure_payload, payload};
@@ -15,6 +16,7 @@ use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
 use crate::session::{blocking, to_the_end};
+use crate::settings;
 use crate::store;
 use crate::{Control, Error, Result};
 
@@ -33,6 +35,8 @@ pub struct FileRun {
     pub args: Map<String, Value>,
     /// What the script sees as `__ENV__`.
     pub env: Map<String, Value>,
+    /// Limits below those of the session.
+    pub limits: LimitsPatch,
 }
 
 /// What is about to be run and recorded.
@@ -43,7 +47,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn repl(session_id: Uuid, input: String) -> Self {
+    fn repl(session_id: Uuid, input: String, limits: Limits) -> Self {
         let mut execution = new_execution(session_id, ExecutionKind::Repl);
         execution.input = Some(input.clone());
         execution.args = payload(&json!([]));
@@ -54,11 +58,12 @@ impl Run {
                 source: input,
                 name: "repl".into(),
                 mode: RunMode::Repl,
+                limits,
             },
         }
     }
 
-    fn file(session_id: Uuid, file: FileRun, source: String) -> Self {
+    fn file(session_id: Uuid, file: FileRun, source: String, limits: Limits) -> Self {
         let mut execution = new_execution(session_id, ExecutionKind::RunFile);
         execution.path = Some(file.path.clone());
         execution.args = payload(&file.args);
@@ -74,12 +79,19 @@ impl Run {
                 source,
                 name: file.path,
                 mode,
+                limits,
             },
         }
     }
 
     /// A startup file, in one of the modes of the catalogue.
-    pub(crate) fn startup(session_id: Uuid, path: &str, mode: &str, source: String) -> Self {
+    pub(crate) fn startup(
+        session_id: Uuid,
+        path: &str,
+        mode: &str,
+        source: String,
+        limits: Limits,
+    ) -> Self {
         let mut execution = new_execution(session_id, ExecutionKind::Startup);
         execution.path = Some(path.to_owned());
         Self {
@@ -93,6 +105,7 @@ impl Run {
                 } else {
                     RunMode::Startup
                 },
+                limits,
             },
         }
     }
@@ -117,14 +130,20 @@ fn new_execution(session_id: Uuid, kind: ExecutionKind) -> Execution {
 }
 
 impl Control {
-    /// Runs a snippet, and answers when it has ended and is on disk.
+    /// Runs a snippet, with limits that may be lower than the session's, and answers when it has ended and is on disk.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`], [`Error::SessionBusy`],
+    /// [`Error::Validation`] for limits that are not, [`Error::SessionNotFound`], [`Error::SessionNotReady`], [`Error::SessionBusy`],
     /// [`Error::OutputLimitExceeded`], [`Error::Unavailable`]. A script's exception is no error here.
-    pub async fn run_repl(&self, session_id: Uuid, input: String) -> Result<Execution> {
+    pub async fn run_repl(
+        &self,
+        session_id: Uuid,
+        input: String,
+        limits: &LimitsPatch,
+    ) -> Result<Execution> {
         let (live, taken) = self.take(session_id).await?;
-        let run = Run::repl(session_id, input);
+        let limits = settings::lower(&live.policy.limits, limits)?;
+        let run = Run::repl(session_id, input, limits);
         self.run(live, taken, run).await
     }
 
@@ -134,9 +153,10 @@ impl Control {
     /// As [`run_repl`](Self::run_repl), and [`Error::InvalidPath`], [`Error::FileNotFound`], [`Error::FileTooLarge`].
     pub async fn run_file(&self, session_id: Uuid, file: FileRun) -> Result<Execution> {
         let (live, taken) = self.take(session_id).await?;
+        let limits = settings::lower(&live.policy.limits, &file.limits)?;
         let (worktree, path) = (Arc::clone(&live.worktree), file.path.clone());
         let source = blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES)).await?;
-        let run = Run::file(session_id, file, source);
+        let run = Run::file(session_id, file, source, limits);
         self.run(live, taken, run).await
     }
 
@@ -252,6 +272,7 @@ pub(crate) async fn run_recorded(
         Some(Failure {
             code: FailureCode::OutputLimit,
             message,
+            ..
         }) => Err(Error::OutputLimitExceeded {
             execution_id: execution.id,
             session_id: live.id,
@@ -387,7 +408,7 @@ async fn record_failure(recorder: &mut Recorder, failure: &Failure) -> Result<()
         status,
         result: None,
         error: Some(error),
-        usage: None,
+        usage: failure.usage,
     };
     Ok(recorder.end(ending).await?)
 }
@@ -398,10 +419,12 @@ fn loss(live: &LiveSession, end: &SessionEnd) -> Failure {
         Some(reason) => Failure {
             code: FailureCode::Cancelled,
             message: format!("cancelled: {reason}"),
+            usage: None,
         },
         None => Failure {
             code: FailureCode::RuntimeCrashed,
             message: format!("the session is gone: {}", end.reason),
+            usage: None,
         },
     }
 }

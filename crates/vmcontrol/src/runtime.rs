@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
-use vmapi_types::{EventType, RawJson, Sandbox};
+use vmapi_types::{EventType, Limits, RawJson, Sandbox};
 
 use crate::library::LoadedLibrary;
 use crate::{Policy, Worktree};
@@ -90,6 +90,8 @@ pub struct RunRequest {
     pub name: String,
     /// How to take it.
     pub mode: RunMode,
+    /// What it may use: no more than the session's policy says.
+    pub limits: Limits,
 }
 
 /// How to take a script.
@@ -174,6 +176,8 @@ pub struct Failure {
     pub code: FailureCode,
     /// The cause in words.
     pub message: String,
+    /// What the run used until then, if that is known.
+    pub usage: Option<Usage>,
 }
 
 /// The causes of a roll-back.

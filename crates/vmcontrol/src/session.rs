@@ -252,7 +252,7 @@ impl Control {
         let source = blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES))
             .await
             .map_err(|error| failed(None, error.to_string()))?;
-        let run = Run::startup(live.id, &file.path, &file.mode, source);
+        let run = Run::startup(live.id, &file.path, &file.mode, source, live.policy.limits);
         let execution = match run_recorded(self, live, run).await {
             Ok(execution) => execution,
             Err(Error::OutputLimitExceeded {

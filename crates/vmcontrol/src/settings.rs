@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use vmapi_types::{LimitsPatch, ResolverPatch, Settings, Template, UpdateTemplateRequest};
+use vmapi_types::{Limits, LimitsPatch, ResolverPatch, Settings, Template, UpdateTemplateRequest};
 
 use crate::template::check_name;
 use crate::{Error, Result};
@@ -54,6 +54,27 @@ fn check_limits(limits: &LimitsPatch) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The limits of one execution: those of its session, some of them lowered.
+///
+/// # Errors
+/// [`Error::Validation`] for a value that is out of range or above the session's.
+pub(crate) fn lower(limits: &Limits, patch: &LimitsPatch) -> Result<Limits> {
+    check_limits(patch)?;
+    let lowered = |field: &str, limit: u64, wanted: Option<u64>| match wanted {
+        Some(wanted) if wanted > limit => Err(Error::validation(format!(
+            "limits.{field} may be at most {limit}, which is the session's limit, not {wanted}"
+        ))),
+        _ => Ok(wanted.unwrap_or(limit)),
+    };
+    Ok(Limits {
+        cpu_ms: lowered("cpu_ms", limits.cpu_ms, patch.cpu_ms)?,
+        wall_ms: lowered("wall_ms", limits.wall_ms, patch.wall_ms)?,
+        mem_mb: lowered("mem_mb", limits.mem_mb, patch.mem_mb)?,
+        max_events: lowered("max_events", limits.max_events, patch.max_events)?,
+        max_output_kb: lowered("max_output_kb", limits.max_output_kb, patch.max_output_kb)?,
+    })
 }
 
 fn check_resolver(resolver: &ResolverPatch) -> Result<()> {

@@ -1,12 +1,13 @@
 use clap::Subcommand;
 use serde_json::{Map, Value};
 
+use super::LimitArgs;
 use super::parse::json_object;
 
 /// The commands of `vm-system exec`.
 #[derive(Debug, Subcommand)]
 pub enum ExecCommand {
-    /// Run a snippet of code in a session
+    /// Run a snippet of code in a session; Ctrl-C cancels it
     #[command(
         after_help = "Example:\n  vm-system exec repl 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10 '6 * 7'"
     )]
@@ -16,11 +17,14 @@ pub enum ExecCommand {
         /// The code
         #[arg(allow_hyphen_values = true)]
         code: String,
+        /// Limits below those of the session's template.
+        #[command(flatten)]
+        limits: LimitArgs,
         /// Exit with status 1 if the code fails
         #[arg(long)]
         check: bool,
     },
-    /// Run a file of a session's worktree
+    /// Run a file of a session's worktree; Ctrl-C cancels it
     #[command(
         after_help = "Example:\n  vm-system exec run-file 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10 build.js --args '{\"n\": 3}'"
     )]
@@ -35,6 +39,9 @@ pub enum ExecCommand {
         /// What the script sees as __ENV__, a JSON object
         #[arg(long, value_name = "JSON", value_parser = json_object)]
         env: Option<Map<String, Value>>,
+        /// Limits below those of the session's template.
+        #[command(flatten)]
+        limits: LimitArgs,
         /// Exit with status 1 if the script fails
         #[arg(long)]
         check: bool,

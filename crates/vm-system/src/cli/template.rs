@@ -1,6 +1,7 @@
+use super::LimitArgs;
 use clap::{ArgAction, Args, Subcommand};
 use serde_json::{Map, Value};
-use vmapi_types::{LimitsPatch, RuntimePatch, UpdateTemplateRequest};
+use vmapi_types::{RuntimePatch, UpdateTemplateRequest};
 
 use super::parse::json_object;
 
@@ -60,21 +61,9 @@ pub struct SetArgs {
     /// Whether sessions can be made from it
     #[arg(long, value_name = "BOOL")]
     pub active: Option<bool>,
-    /// The limit of CPU time of an execution, in milliseconds
-    #[arg(long, value_name = "MS")]
-    pub cpu_ms: Option<u64>,
-    /// The limit of time by the clock of an execution, in milliseconds
-    #[arg(long, value_name = "MS")]
-    pub wall_ms: Option<u64>,
-    /// The limit of a session's heap, in MiB
-    #[arg(long, value_name = "MIB")]
-    pub mem_mb: Option<u64>,
-    /// The limit of events of an execution
-    #[arg(long, value_name = "N")]
-    pub max_events: Option<u64>,
-    /// The limit of output of an execution, in KiB
-    #[arg(long, value_name = "KIB")]
-    pub max_output_kb: Option<u64>,
+    /// Its limits.
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// Whether ES modules may be used
     #[arg(long, value_name = "BOOL")]
     pub esm: Option<bool>,
@@ -89,13 +78,6 @@ pub struct SetArgs {
 impl SetArgs {
     /// The request that makes the changes.
     pub fn request(&self) -> UpdateTemplateRequest {
-        let limits = LimitsPatch {
-            cpu_ms: self.cpu_ms,
-            wall_ms: self.wall_ms,
-            mem_mb: self.mem_mb,
-            max_events: self.max_events,
-            max_output_kb: self.max_output_kb,
-        };
         let runtime = RuntimePatch {
             esm: self.esm,
             strict: self.strict,
@@ -104,7 +86,7 @@ impl SetArgs {
         UpdateTemplateRequest {
             name: self.name.clone(),
             is_active: self.active,
-            limits: (limits != LimitsPatch::default()).then_some(limits),
+            limits: self.limits.patch(),
             resolver: None,
             runtime: (runtime != RuntimePatch::default()).then_some(runtime),
         }

@@ -1,11 +1,14 @@
 //! `vm-system exec`.
 
+mod interrupt;
+
 use std::io::{self, Write};
 
 use anyhow::Context;
-use vmapi_types::{Event, Execution, ExecutionStatus, ReplRequest, RunFileRequest};
+use vmapi_types::{Event, Execution, ExecutionStatus, RawJson, ReplRequest, RunFileRequest};
 use vmclient::{Call, Client};
 
+use self::interrupt::Awaited;
 use crate::cli::{ExecCommand, Format};
 use crate::failure::Failure;
 use crate::output::{Output, Paint, Table, moment, one_line};
@@ -23,34 +26,40 @@ pub async fn run(
         ExecCommand::Repl {
             session,
             code,
+            limits,
             check,
         } => {
             let call = client.repl(&ReplRequest {
-                session_id: Some(session),
+                session_id: Some(session.clone()),
                 input: Some(code),
+                limits: limits.patch(),
             });
-            show(call, check, client, output).await
+            run_and_show(call, &session, check, client, output).await
         }
         ExecCommand::RunFile {
             session,
             path,
             args,
             env,
+            limits,
             check,
         } => {
             let call = client.run_file(&RunFileRequest {
-                session_id: Some(session),
+                session_id: Some(session.clone()),
                 path: Some(path),
                 args,
                 env,
+                limits: limits.patch(),
             });
-            show(call, check, client, output).await
+            run_and_show(call, &session, check, client, output).await
         }
         ExecCommand::Get { execution, check } => {
-            show(client.execution(execution), check, client, output).await
+            let json = client.execution(execution).raw().await?;
+            show(&json, check, client, output).await
         }
         ExecCommand::Cancel { execution } => {
-            show(client.cancel(execution), false, client, output).await
+            let json = client.cancel(execution).raw().await?;
+            show(&json, false, client, output).await
         }
         ExecCommand::List { session, limit } => {
             let paint = output.paint();
@@ -71,14 +80,30 @@ pub async fn run(
     }
 }
 
-/// Prints an execution with its events; as JSON the execution alone, as the API gives it.
-async fn show(
+/// Runs something in a session and prints how it ended. Ctrl-C cancels it.
+async fn run_and_show(
     call: Call<Execution>,
+    session: &str,
     check: bool,
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let json = call.raw().await?;
+    let Awaited { json, interrupted } = interrupt::wait(call, session, client).await?;
+    let shown = show(&json, check, client, output).await;
+    if interrupted {
+        output.finish()?;
+        return Err(Failure::Interrupted);
+    }
+    shown
+}
+
+/// Prints an execution with its events; as JSON the execution alone, as the API gives it.
+async fn show(
+    json: &RawJson,
+    check: bool,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let execution: Execution = serde_json::from_str(json.get()).with_context(|| {
         format!(
             "{} answers with an execution of another kind",
@@ -86,7 +111,7 @@ async fn show(
         )
     })?;
     match output.format() {
-        Format::Json => output.raw(&json)?,
+        Format::Json => output.raw(json)?,
         Format::Text => {
             let paint = output.paint();
             output.text(|out| summary(out, paint, &execution))?;

@@ -119,6 +119,7 @@ async fn execute(url: &str, script: Script, args: RunArgs) -> Result<RawJson, Fa
         path: Some(script.name),
         args: args.args,
         env: args.env,
+        limits: None,
     });
     Ok(call.raw().await?)
 }

@@ -1,5 +1,5 @@
 use uuid::Uuid;
-use vmapi_types::{Event, EventType, ExecutionStatus};
+use vmapi_types::{Event, EventType, ExecutionStatus, LimitsPatch};
 
 use super::Fixture;
 use crate::{Error, FileRun};
@@ -21,7 +21,11 @@ async fn an_answered_execution_is_stored_with_its_events() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let code = "a b c value commit".to_owned();
-    let execution = fixture.control.run_repl(session, code).await.unwrap();
+    let execution = fixture
+        .control
+        .run_repl(session, code, &LimitsPatch::default())
+        .await
+        .unwrap();
     assert_eq!(execution.status, ExecutionStatus::Ok);
     assert_eq!(execution.metrics.events, 5);
     let stored = fixture.control.get_execution(execution.id).await.unwrap();
@@ -41,7 +45,11 @@ async fn thousands_of_events_are_stored_in_order() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let code = format!("{} value commit", "line ".repeat(5000));
-    let execution = fixture.control.run_repl(session, code).await.unwrap();
+    let execution = fixture
+        .control
+        .run_repl(session, code, &LimitsPatch::default())
+        .await
+        .unwrap();
     assert_eq!(events(&fixture, execution.id).await.len(), 5002);
     let after = fixture.control.list_events(execution.id, 5000).await;
     assert_eq!(after.unwrap().len(), 2);
@@ -58,7 +66,7 @@ async fn an_exception_a_timeout_and_a_crash_end_as_what_they_are() {
     ] {
         let execution = fixture
             .control
-            .run_repl(session, code.into())
+            .run_repl(session, code.into(), &LimitsPatch::default())
             .await
             .unwrap();
         assert_eq!(execution.status, status, "{code}");
@@ -73,7 +81,7 @@ async fn a_run_that_is_undone_after_its_value_was_seen_is_not_answered_as_ok() {
     let session = fixture.session().await;
     let execution = fixture
         .control
-        .run_repl(session, "value crash".into())
+        .run_repl(session, "value crash".into(), &LimitsPatch::default())
         .await
         .unwrap();
     assert_eq!(execution.status, ExecutionStatus::Error);
@@ -91,7 +99,7 @@ async fn a_passed_output_limit_is_an_error_that_names_the_stored_execution() {
     let session = fixture.session().await;
     let error = fixture
         .control
-        .run_repl(session, "one output".into())
+        .run_repl(session, "one output".into(), &LimitsPatch::default())
         .await
         .unwrap_err();
     let Error::OutputLimitExceeded { execution_id, .. } = error else {
@@ -120,7 +128,11 @@ async fn the_record_of_a_run_is_stored_before_it_touches_the_world() {
     // The play goes on only when the recorder has said that the record is stored.
     let execution = fixture
         .control
-        .run_repl(session, "before call after value commit".into())
+        .run_repl(
+            session,
+            "before call after value commit".into(),
+            &LimitsPatch::default(),
+        )
         .await
         .unwrap();
     assert_eq!(events(&fixture, execution.id).await.len(), 4);
@@ -131,7 +143,11 @@ async fn a_session_runs_one_thing_at_a_time() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let control = fixture.control.clone();
-    let running = tokio::spawn(async move { control.run_repl(session, "hang".into()).await });
+    let running = tokio::spawn(async move {
+        control
+            .run_repl(session, "hang".into(), &LimitsPatch::default())
+            .await
+    });
     loop {
         let executions = fixture.control.list_executions(session, 10).await.unwrap();
         if executions.len() == 1 {
@@ -142,7 +158,7 @@ async fn a_session_runs_one_thing_at_a_time() {
     }
     let refused = fixture
         .control
-        .run_repl(session, "value commit".into())
+        .run_repl(session, "value commit".into(), &LimitsPatch::default())
         .await;
     assert!(
         matches!(refused, Err(Error::SessionBusy { .. })),
@@ -163,6 +179,7 @@ async fn a_file_is_read_in_the_worktree_alone() {
             path: path.into(),
             args: serde_json::Map::new(),
             env: serde_json::Map::new(),
+            limits: LimitsPatch::default(),
         };
         fixture.control.run_file(session, file)
     };

@@ -138,5 +138,6 @@ fn rolled_back(code: FailureCode) -> RunUpdate {
     RunUpdate::RolledBack(Failure {
         code,
         message: "it failed".into(),
+        usage: None,
     })
 }

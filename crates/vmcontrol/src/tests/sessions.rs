@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use vmapi_types::{ExecutionKind, ExecutionStatus, SessionStatus};
+use vmapi_types::{ExecutionKind, ExecutionStatus, LimitsPatch, SessionStatus};
 
 use super::Fixture;
 use crate::runtime::SessionEnd;
@@ -112,7 +112,7 @@ async fn a_session_that_dies_is_crashed_with_the_reason() {
     assert_eq!(record.last_error.as_deref(), Some("struck by lightning"));
     let refused = fixture
         .control
-        .run_repl(session, "value commit".into())
+        .run_repl(session, "value commit".into(), &LimitsPatch::default())
         .await;
     assert!(matches!(refused, Err(Error::SessionNotReady { .. })));
 }
@@ -134,7 +134,7 @@ async fn a_stop_settles_everything_and_the_next_start_finds_nothing_to_do() {
     fixture.control.shut_down(Duration::ZERO).await;
     let refused = fixture
         .control
-        .run_repl(session, "value commit".into())
+        .run_repl(session, "value commit".into(), &LimitsPatch::default())
         .await;
     assert!(matches!(
         refused,
@@ -153,7 +153,11 @@ async fn what_a_killed_daemon_left_is_settled_by_the_next() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let control = fixture.control.clone();
-    tokio::spawn(async move { control.run_repl(session, "hang".into()).await });
+    tokio::spawn(async move {
+        control
+            .run_repl(session, "hang".into(), &LimitsPatch::default())
+            .await
+    });
     let execution = loop {
         let executions = fixture.control.list_executions(session, 1).await.unwrap();
         if let Some(execution) = executions.into_iter().next() {

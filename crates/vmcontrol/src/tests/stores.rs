@@ -33,7 +33,8 @@ async fn a_full_disk_is_said_and_loses_nothing_and_is_recovered_from() {
             Ok(())
         })
     };
-    let run = |code: String| fixture.control.run_repl(session, code);
+    let limits = vmapi_types::LimitsPatch::default();
+    let run = |code: String| fixture.control.run_repl(session, code, &limits);
     let before = run("a value commit".into()).await.unwrap();
     limit(0).await.unwrap();
     let mut error = None;

@@ -7,10 +7,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use vmapi_types::Limits;
 use vmcontrol::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd, Usage,
 };
@@ -50,7 +48,6 @@ pub(super) struct Actor {
     receiver: Receiver,
     zygote: Arc<Zygote>,
     number: u64,
-    limits: Limits,
     broker: Arc<Broker>,
     commands: mpsc::UnboundedReceiver<Command>,
     news: mpsc::UnboundedReceiver<News>,
@@ -74,14 +71,13 @@ type Over = String;
 
 impl Actor {
     /// For a session whose first process is being forked.
-    pub(super) fn new(parts: ActorParts, broker: Broker, limits: Limits) -> Self {
+    pub(super) fn new(parts: ActorParts, broker: Broker) -> Self {
         let (replies, host_replies) = mpsc::unbounded_channel();
         Self {
             sender: parts.sender,
             receiver: parts.receiver,
             zygote: parts.zygote,
             number: parts.number,
-            limits,
             broker: Arc::new(broker),
             commands: parts.commands,
             news: parts.news,
@@ -279,11 +275,11 @@ impl Actor {
         }
         if let Some((run, request)) = self.run_to_send_again(death) {
             self.tell(&ToSession::Run { run, request }).await;
-        } else {
-            let failure = match self.run.as_ref().and_then(|run| run.stopped) {
-                Some(Stopped::Overdue) => wall_failure(&self.limits),
-                Some(Stopped::Cancelled) => cancelled(),
-                None => failure(death, &self.limits),
+        } else if let Some(run) = &self.run {
+            let failure = match run.stopped {
+                Some(Stopped::Overdue) => wall_failure(death, &run.limits),
+                Some(Stopped::Cancelled) => cancelled(death),
+                None => failure(death, &run.limits),
             };
             self.settle(RunUpdate::RolledBack(failure)).await;
         }
@@ -317,14 +313,14 @@ impl Actor {
             let failure = Failure {
                 code: FailureCode::RuntimeCrashed,
                 message: "the session was asked to run two things at once".into(),
+                usage: None,
             };
             let _ = updates.send(RunUpdate::RolledBack(failure)).await;
             return;
         }
         let run = self.next_run;
         self.next_run += 1;
-        let wall_limit = Duration::from_millis(self.limits.wall_ms);
-        self.run = Some(ActiveRun::new(run, request.clone(), wall_limit, updates));
+        self.run = Some(ActiveRun::new(run, request.clone(), updates));
         self.tell(&ToSession::Run { run, request }).await;
     }
 

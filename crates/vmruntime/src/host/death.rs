@@ -14,7 +14,7 @@ use crate::worker::exit;
 pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
     let note = death.note.as_deref();
     let (code, cause) = match death.cause {
-        DeathCause::Signaled(libc::SIGALRM) => return wall_failure(limits),
+        DeathCause::Signaled(libc::SIGALRM) => return wall_failure(death, limits),
         DeathCause::Signaled(libc::SIGPROF) => (
             FailureCode::CpuTimeLimit,
             format!(
@@ -42,24 +42,25 @@ pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
             (FailureCode::RuntimeCrashed, cause_text(death))
         }
     };
-    undone(code, &cause)
+    undone(code, &cause, death)
 }
 
 /// Why a run was rolled back that passed the wall limit.
-pub(super) fn wall_failure(limits: &Limits) -> Failure {
+pub(super) fn wall_failure(death: &Death, limits: &Limits) -> Failure {
     let cause = format!("it ran longer than {} ms (wall_ms)", limits.wall_ms);
-    undone(FailureCode::WallTimeLimit, &cause)
+    undone(FailureCode::WallTimeLimit, &cause, death)
 }
 
 /// Why a run was rolled back that somebody cancelled.
-pub(super) fn cancelled() -> Failure {
-    undone(FailureCode::Cancelled, "it was cancelled")
+pub(super) fn cancelled(death: &Death) -> Failure {
+    undone(FailureCode::Cancelled, "it was cancelled", death)
 }
 
-fn undone(code: FailureCode, cause: &str) -> Failure {
+fn undone(code: FailureCode, cause: &str, death: &Death) -> Failure {
     Failure {
         code,
         message: format!("{cause}; the session is as it was before"),
+        usage: death.usage,
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use vmapi_types::Limits;
 use vmcontrol::runtime::{RunRequest, RunUpdate};
 
 /// How long after the wall limit a run that still goes on is ended from here: its process is stopped, or the kernel's
@@ -32,6 +33,7 @@ pub(super) struct ActiveRun {
     /// Kept until the session process has begun it: one that died before can have done nothing, and the next
     /// generation takes it.
     pub(super) request: Option<RunRequest>,
+    pub(super) limits: Limits,
     pub(super) has_ended: bool,
     /// How often the request has been sent.
     pub(super) sent: u32,
@@ -46,19 +48,17 @@ pub(super) struct ActiveRun {
 
 impl ActiveRun {
     /// A run that is being handed to the session process for the first time.
-    pub(super) fn new(
-        id: u64,
-        request: RunRequest,
-        wall_limit: Duration,
-        updates: mpsc::Sender<RunUpdate>,
-    ) -> Self {
+    pub(super) fn new(id: u64, request: RunRequest, updates: mpsc::Sender<RunUpdate>) -> Self {
         Self {
             id,
             updates,
+            limits: request.limits,
+            overdue_at: Instant::now()
+                + Duration::from_millis(request.limits.wall_ms)
+                + OVERDUE_AFTER,
             request: Some(request),
             has_ended: false,
             sent: 1,
-            overdue_at: Instant::now() + wall_limit + OVERDUE_AFTER,
             stopped: None,
             announced: false,
             call: None,

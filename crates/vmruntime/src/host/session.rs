@@ -81,7 +81,7 @@ pub(super) async fn open(
         ready: say_ready,
     };
     let broker = Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree), worker);
-    let actor = Actor::new(parts, broker, spec.policy.limits);
+    let actor = Actor::new(parts, broker);
     tokio::spawn(async move {
         let reason = actor.serve(setup).await;
         // Whoever made the session may have given up on it.

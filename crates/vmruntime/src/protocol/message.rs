@@ -83,6 +83,8 @@ pub(crate) struct Death {
     pub(crate) cause: DeathCause,
     /// What the process noted before it died.
     pub(crate) note: Option<String>,
+    /// What its newest run used.
+    pub(crate) usage: Option<Usage>,
 }
 
 /// An exit status.

@@ -4,13 +4,15 @@
 //! one thread, so that plain loads and stores count exactly.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 use super::exit;
 
 static COUNTING: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
+/// Where the highest number of live bytes is kept: a page that outlives the process, once there is one.
+static PEAK: AtomicPtr<AtomicUsize> = AtomicPtr::new((&raw const OWN_PEAK).cast_mut());
+static OWN_PEAK: AtomicUsize = AtomicUsize::new(0);
 static BASE: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
@@ -37,6 +39,11 @@ pub(super) fn limit_growth(bytes: usize) {
     LIMIT.store(live.saturating_add(bytes), Relaxed);
 }
 
+/// Lets the heap be at most this many bytes above what it was at [`limit_growth`].
+pub(super) fn limit_to(bytes: usize) {
+    LIMIT.store(BASE.load(Relaxed).saturating_add(bytes), Relaxed);
+}
+
 /// Lets the heap grow again as it likes.
 pub(super) fn lift_limit() {
     LIMIT.store(usize::MAX, Relaxed);
@@ -47,14 +54,26 @@ pub(super) fn live_bytes() -> usize {
     LIVE.load(Relaxed)
 }
 
-/// Starts to watch for the highest number of live bytes.
-pub(super) fn start_peak() {
-    PEAK.store(LIVE.load(Relaxed), Relaxed);
+/// What was live when the growth was limited: all above is the session's own.
+pub(super) fn base_bytes() -> usize {
+    BASE.load(Relaxed)
+}
+
+/// Starts to watch for the highest number of live bytes, which is kept there.
+pub(super) fn start_peak(kept: Option<&'static AtomicUsize>) {
+    let kept = kept.unwrap_or(&OWN_PEAK);
+    kept.store(LIVE.load(Relaxed), Relaxed);
+    PEAK.store(std::ptr::from_ref(kept).cast_mut(), Relaxed);
 }
 
 /// The highest number of live bytes since [`start_peak`], above what was live when the limit was set: the session's own.
 pub(super) fn peak_bytes() -> usize {
-    PEAK.load(Relaxed).saturating_sub(BASE.load(Relaxed))
+    peak().load(Relaxed).saturating_sub(BASE.load(Relaxed))
+}
+
+fn peak() -> &'static AtomicUsize {
+    // SAFETY: the pointer is to a static, or was set from a reference that lives as long as the process.
+    unsafe { &*PEAK.load(Relaxed) }
 }
 
 fn grow(bytes: usize) {
@@ -63,8 +82,9 @@ fn grow(bytes: usize) {
         exit::now(exit::MEMORY);
     }
     LIVE.store(live, Relaxed);
-    if live > PEAK.load(Relaxed) {
-        PEAK.store(live, Relaxed);
+    let peak = peak();
+    if live > peak.load(Relaxed) {
+        peak.store(live, Relaxed);
     }
 }
 

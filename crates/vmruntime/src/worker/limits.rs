@@ -33,6 +33,12 @@ pub(super) fn bound_memory(limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
+/// Bounds the heap for one execution, to no more than [`bound_memory`] allows.
+pub(super) fn bound_execution(limits: &Limits) {
+    let bytes = limits.mem_mb.saturating_mul(MIB);
+    allocator::limit_to(usize::try_from(bytes).unwrap_or(usize::MAX));
+}
+
 /// Starts the clocks of an execution: the process is killed by `SIGALRM` or `SIGPROF` when one runs out.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use vmapi_types::{EventType, Limits, RawJson};
 
 use super::channel::Channel;
-use super::exit;
+use super::{exit, page};
 use crate::engine::HostLink;
 use crate::protocol::{FromSession, HostCall, HostError, HostReply, ToSession};
 
@@ -20,7 +20,6 @@ pub(super) struct Link {
     limits: Cell<Limits>,
     events: Cell<u64>,
     output_bytes: Cell<u64>,
-    host_calls: Cell<u64>,
 }
 
 impl Link {
@@ -33,12 +32,6 @@ impl Link {
         self.limits.set(limits);
         self.events.set(0);
         self.output_bytes.set(0);
-        self.host_calls.set(0);
-    }
-
-    /// The number of calls to host modules since [`begin`](Self::begin).
-    pub(super) fn host_calls(&self) -> u64 {
-        self.host_calls.get()
     }
 
     fn send(&self, message: &FromSession) {
@@ -81,7 +74,7 @@ impl HostLink for Link {
     }
 
     fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply {
-        self.host_calls.set(self.host_calls.get() + 1);
+        page::count_host_call();
         if args.get().len() > MAX_ARGS_BYTES {
             return Err(HostError::with_code(
                 "ERR_OUT_OF_RANGE",

@@ -4,7 +4,9 @@
 //! cause here, without allocating, and the zygote reads the note when it reaps. For a moment two generations hold the
 //! page, so each has a slot of its own. What stands here is believed only about the session that the page belongs to.
 
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{
+    AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 use std::num::NonZeroUsize;
@@ -17,12 +19,20 @@ const PAGE_BYTES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 const SLOTS: u32 = 8;
 
 /// The longest note, in bytes.
-const NOTE_BYTES: usize = 480;
+const NOTE_BYTES: usize = 440;
 
 #[repr(C)]
 struct Slot {
     generation: AtomicU32,
     pid: AtomicU32,
+    /// The CPU time of the process when its newest run began, in microseconds; zero before the first.
+    cpu_before_us: AtomicU64,
+    /// What the heap was over which the session's own is counted, in bytes.
+    base_bytes: AtomicUsize,
+    /// The highest size of the heap in the newest run, in bytes.
+    peak_bytes: AtomicUsize,
+    /// The calls to host modules in the newest run.
+    host_calls: AtomicU64,
     note_length: AtomicU16,
     note: [AtomicU8; NOTE_BYTES],
 }
@@ -36,6 +46,28 @@ const _: () = assert!(size_of::<Page>() <= PAGE_BYTES.get());
 
 /// The slot that notes of this process go to.
 static OWN_SLOT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
+
+/// What a dead session process left behind.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    /// Its generation.
+    pub(crate) generation: u32,
+    /// Why it died, if it could say so.
+    pub(crate) note: Option<String>,
+    /// What its newest run used, if it began one.
+    pub(crate) run: Option<RunRemains>,
+}
+
+/// What a run used that may not have come to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunRemains {
+    /// The CPU time of the process before it, in microseconds.
+    pub(crate) cpu_before_us: u64,
+    /// The highest size of the session's own heap, in bytes.
+    pub(crate) peak_mem_bytes: u64,
+    /// The calls to host modules.
+    pub(crate) host_calls: u64,
+}
 
 /// A mapping that forks share.
 #[derive(Debug)]
@@ -74,6 +106,7 @@ impl SharedPage {
     pub(crate) fn enter(&self, generation: u32, pid: u32) {
         let slot = self.slot(generation);
         slot.note_length.store(0, Ordering::Relaxed);
+        slot.cpu_before_us.store(0, Ordering::Relaxed);
         slot.pid.store(pid, Ordering::Relaxed);
         slot.generation.store(generation, Ordering::Release);
         OWN_SLOT.store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
@@ -86,8 +119,8 @@ impl SharedPage {
         (slot.generation.load(Ordering::Acquire) == generation && pid != 0).then_some(pid)
     }
 
-    /// The generation that a process was the session process of, with its note.
-    pub(crate) fn generation_of(&self, pid: u32) -> Option<(u32, Option<String>)> {
+    /// What a process left behind that was a session process.
+    pub(crate) fn remains_of(&self, pid: u32) -> Option<Remains> {
         let slot = self
             .page()
             .slots
@@ -101,7 +134,18 @@ impl SharedPage {
         // A process id may come again: each is asked for once.
         slot.pid.store(0, Ordering::Relaxed);
         let note = (!note.is_empty()).then(|| String::from_utf8_lossy(&note).into_owned());
-        Some((slot.generation.load(Ordering::Acquire), note))
+        let cpu_before_us = slot.cpu_before_us.load(Ordering::Relaxed);
+        let base = slot.base_bytes.load(Ordering::Relaxed);
+        let peak = slot.peak_bytes.load(Ordering::Relaxed);
+        Some(Remains {
+            generation: slot.generation.load(Ordering::Acquire),
+            note,
+            run: (cpu_before_us > 0).then(|| RunRemains {
+                cpu_before_us,
+                peak_mem_bytes: peak.saturating_sub(base) as u64,
+                host_calls: slot.host_calls.load(Ordering::Relaxed),
+            }),
+        })
     }
 
     fn slot(&self, generation: u32) -> &Slot {
@@ -124,12 +168,36 @@ impl Drop for SharedPage {
     }
 }
 
+/// Notes that a run begins: the CPU time so far in microseconds, and the heap in bytes over which the session's own is
+/// counted. Returns where the highest size of the heap is to be kept; nothing in a process without a page.
+pub(crate) fn begin_run(cpu_us: u64, base_bytes: usize) -> Option<&'static AtomicUsize> {
+    let slot = own_slot()?;
+    slot.base_bytes.store(base_bytes, Ordering::Relaxed);
+    slot.host_calls.store(0, Ordering::Relaxed);
+    slot.cpu_before_us.store(cpu_us.max(1), Ordering::Relaxed);
+    Some(&slot.peak_bytes)
+}
+
+/// Counts a call to a host module.
+pub(crate) fn count_host_call() {
+    if let Some(slot) = own_slot() {
+        slot.host_calls.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The number of calls to host modules since the run began.
+pub(crate) fn host_calls() -> u64 {
+    own_slot().map_or(0, |slot| slot.host_calls.load(Ordering::Relaxed))
+}
+
+fn own_slot() -> Option<&'static Slot> {
+    // SAFETY: the pointer is null or was set by `enter` to a slot of a page that this process never unmaps.
+    unsafe { OWN_SLOT.load(Ordering::Relaxed).as_ref() }
+}
+
 /// Notes why this process is about to die. Allocates nothing and may be called from a signal handler.
 pub(crate) fn note(text: &[u8]) {
-    // SAFETY: the pointer is null or was set by `enter` to a slot of a page that this process never unmaps.
-    let Some(slot) = (unsafe { OWN_SLOT.load(Ordering::Relaxed).as_ref() }) else {
-        return;
-    };
+    let Some(slot) = own_slot() else { return };
     let text = &text[..text.len().min(NOTE_BYTES)];
     for (to, from) in slot.note.iter().zip(text) {
         to.store(*from, Ordering::Relaxed);

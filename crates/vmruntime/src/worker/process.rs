@@ -78,6 +78,26 @@ pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
     }
 }
 
+/// Reaps a dead child; returns the CPU time that it used, in microseconds.
+///
+/// # Errors
+/// When there is no such child.
+pub(super) fn reap(pid: Pid) -> io::Result<u64> {
+    // SAFETY: zeros are a valid `rusage`.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: the status is not asked for, and the usage has a place that lives until the call returns.
+        let reaped = unsafe { libc::wait4(pid.as_raw(), std::ptr::null_mut(), 0, &raw mut usage) };
+        match Errno::result(reaped) {
+            Ok(_) => break,
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let microseconds = |time: libc::timeval| time.tv_sec * 1_000_000 + time.tv_usec;
+    Ok((microseconds(usage.ru_utime) + microseconds(usage.ru_stime)).unsigned_abs())
+}
+
 /// Sets the name that `ps` and `top` show, at most 15 bytes.
 pub(super) fn set_name(name: &str) {
     if let Ok(name) = CString::new(name) {

@@ -4,13 +4,12 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use nix::unistd::Pid;
-use vmapi_types::Limits;
 use vmcontrol::runtime::{RunRequest, Usage};
 
 use super::channel::Channel;
 use super::checkpoint::{self, Checkpoint, Made};
 use super::link::Link;
-use super::page::SharedPage;
+use super::page::{self, SharedPage};
 use super::sandbox::Confinement;
 use super::{allocator, exit, limits, process};
 use crate::engine::{Engine, Evaluation};
@@ -35,7 +34,6 @@ pub(super) struct Session {
     /// How many runs the heap holds.
     commits: u64,
     checkpoint: Option<Checkpoint>,
-    limits: Limits,
     /// The size of the heap after the last collection, in bytes.
     live_after_collection: usize,
 }
@@ -77,7 +75,6 @@ impl Session {
             generation: 0,
             commits: 0,
             checkpoint: None,
-            limits: Limits::default(),
             live_after_collection: allocator::live_bytes(),
         };
         session.enter_next_generation();
@@ -110,7 +107,6 @@ impl Session {
     }
 
     fn set_up(&mut self, setup: &SessionSetup) {
-        self.limits = setup.limits;
         let error = self
             .engine
             .configure(setup)
@@ -125,10 +121,12 @@ impl Session {
 
     fn run(&mut self, run: u64, request: &RunRequest) {
         self.send(&FromSession::Started { run });
-        allocator::start_peak();
-        self.link.begin(self.limits);
+        let limits = &request.limits;
         let cpu_before = limits::cpu_time_us();
-        if let Err(error) = limits::start_clocks(&self.limits) {
+        allocator::start_peak(page::begin_run(cpu_before, allocator::base_bytes()));
+        self.link.begin(*limits);
+        limits::bound_execution(limits);
+        if let Err(error) = limits::start_clocks(limits) {
             exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"));
         }
         let Ok(Evaluation { threw, payload }) = self.engine.evaluate(request) else {
@@ -141,7 +139,7 @@ impl Session {
         let usage = Usage {
             cpu_us: limits::cpu_time_us().saturating_sub(cpu_before),
             peak_mem_bytes: allocator::peak_bytes() as u64,
-            host_calls: self.link.host_calls(),
+            host_calls: page::host_calls(),
         };
         self.send(&FromSession::Ended {
             run,

@@ -12,6 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpgid, getpid, setsid};
 use vmapi_types::Limits;
+use vmcontrol::runtime::Usage;
 
 use super::channel::Channel;
 use super::link::Link;
@@ -228,26 +229,29 @@ impl Zygote {
             } else {
                 getpgid(Some(pid)).unwrap_or(pid)
             };
-            waitid(Id::Pid(pid), WaitPidFlag::WEXITED)?;
-            self.report(first, pid, cause)?;
+            let cpu_us = process::reap(pid)?;
+            self.report(first, pid, cause, cpu_us)?;
         }
     }
 
-    fn report(&mut self, first: Pid, pid: Pid, cause: DeathCause) -> io::Result<()> {
+    fn report(&mut self, first: Pid, pid: Pid, cause: DeathCause, cpu_us: u64) -> io::Result<()> {
         let Some(family) = self.families.get(&first) else {
             return Ok(());
         };
         let session = family.session;
-        let (generation, note) = family
-            .page
-            .generation_of(pid.as_raw().unsigned_abs())
-            .map_or((None, None), |(generation, note)| (Some(generation), note));
-        let dismissed = generation.is_none() && cause == DeathCause::Exited(exit::DONE);
+        let remains = family.page.remains_of(pid.as_raw().unsigned_abs());
+        let dismissed = remains.is_none() && cause == DeathCause::Exited(exit::DONE);
         if !dismissed {
+            let run = remains.as_ref().and_then(|remains| remains.run);
             let death = Death {
-                generation,
+                generation: remains.as_ref().map(|remains| remains.generation),
                 cause,
-                note,
+                usage: run.map(|run| Usage {
+                    cpu_us: cpu_us.saturating_sub(run.cpu_before_us),
+                    peak_mem_bytes: run.peak_mem_bytes,
+                    host_calls: run.host_calls,
+                }),
+                note: remains.and_then(|remains| remains.note),
             };
             self.tell(&FromZygote::Died { session, death })?;
         }

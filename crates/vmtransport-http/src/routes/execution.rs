@@ -27,7 +27,8 @@ pub(crate) async fn repl(
     let input = request
         .input
         .ok_or_else(|| Error::validation("input is required"))?;
-    Ok(Created(control.run_repl(session_id, input).await?))
+    let limits = request.limits.unwrap_or_default();
+    Ok(Created(control.run_repl(session_id, input, &limits).await?))
 }
 
 pub(crate) async fn run_file(
@@ -39,6 +40,7 @@ pub(crate) async fn run_file(
         path: required("path", request.path)?,
         args: request.args.unwrap_or_default(),
         env: request.env.unwrap_or_default(),
+        limits: request.limits.unwrap_or_default(),
     };
     Ok(Created(control.run_file(session_id, file).await?))
 }

@@ -23,7 +23,7 @@ use boa_engine::{
 };
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use vmapi_types::{ConsoleLevel, EventType, RawJson};
+use vmapi_types::{ConsoleLevel, EventType, Limits, RawJson};
 use vmcontrol::runtime::{RunMode, RunRequest};
 
 use self::console::ConsoleSink;
@@ -306,6 +306,7 @@ impl Engine for Boa {
             source: source.to_owned(),
             name: format!("{name}.js"),
             mode: RunMode::Startup,
+            limits: Limits::default(),
         };
         self.modules.begin(&request.name, &request.source);
         let loaded = match self.run(&request) {

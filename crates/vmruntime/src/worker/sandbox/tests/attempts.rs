@@ -10,21 +10,23 @@ const REFUSED: Result<(), i32> = Err(libc::EPERM);
 fn files_are_not_opened() {
     let path = c"/etc/passwd".as_ptr();
     // SAFETY: the path ends with a zero byte.
-    assert_eq!(
-        confined(&|| outcome(unsafe { libc::open(path, libc::O_RDONLY) }.into())),
-        REFUSED
-    );
-    let open = |flags: libc::c_int| {
-        // SAFETY: the path ends with a zero byte.
-        outcome(unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags, 0) })
-    };
-    assert_eq!(confined(&|| open(libc::O_RDONLY)), REFUSED);
-    assert_eq!(confined(&|| open(libc::O_PATH)), REFUSED);
-    // SAFETY: the path ends with a zero byte.
-    assert_eq!(
-        confined(&|| outcome(unsafe { libc::unlink(path) }.into())),
-        REFUSED
-    );
+    unsafe {
+        let open = || outcome(libc::open(path, libc::O_RDONLY).into());
+        assert_eq!(confined(&open), REFUSED);
+        for flags in [libc::O_RDONLY, libc::O_PATH] {
+            let open = || {
+                outcome(libc::syscall(
+                    libc::SYS_openat,
+                    libc::AT_FDCWD,
+                    path,
+                    flags,
+                    0,
+                ))
+            };
+            assert_eq!(confined(&open), REFUSED);
+        }
+        assert_eq!(confined(&|| outcome(libc::unlink(path).into())), REFUSED);
+    }
 }
 
 #[test]
