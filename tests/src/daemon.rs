@@ -9,6 +9,9 @@ use tempfile::TempDir;
 
 use crate::{Answer, Api, Process, Role, command, wait_for};
 
+/// The arguments for a free port.
+pub const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
 /// How a daemon is started.
 #[derive(Debug, Default)]
 pub struct DaemonOptions {
@@ -56,6 +59,9 @@ impl Daemon {
         std::fs::create_dir_all(home.path().join("worktree")).expect("a directory can be made");
         let mut serve = Self::serve_command(home.path());
         serve.args(&options.args).envs(options.env);
+        if !options.args.iter().any(|arg| arg == "--listen") {
+            serve.args(ANY_PORT);
+        }
         let mut child = serve
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -67,7 +73,7 @@ impl Daemon {
         stdout.read_line(&mut line).expect("its output is text");
         let server = line
             .split_whitespace()
-            .find(|word| word.starts_with("http://"))
+            .find(|word| word.starts_with("http://") || word.starts_with("unix:"))
             .unwrap_or_else(|| panic!("the daemon did not start: {line}{}", read_log(home.path())))
             .to_owned();
         Self {
@@ -79,11 +85,11 @@ impl Daemon {
         }
     }
 
-    /// `serve` on a free port, with everything below `home`.
+    /// `serve` with everything below `home`, and where to listen left to be said.
     pub fn serve_command(home: &Path) -> Command {
         let mut serve = command();
         serve
-            .args(["serve", "--listen", "127.0.0.1:0", "--db"])
+            .args(["serve", "--db"])
             .arg(home.join("test.db"))
             .arg("--library-cache")
             .arg(home.join("libraries"))
@@ -91,7 +97,7 @@ impl Daemon {
         serve
     }
 
-    /// `http://host:port`.
+    /// `http://host:port`, or `unix:/path`, over which [`api`](Self::api) does not go.
     pub fn server(&self) -> &str {
         &self.server
     }

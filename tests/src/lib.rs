@@ -11,6 +11,6 @@ mod wait;
 
 pub use api::{Answer, Api};
 pub use binary::{binary, command};
-pub use daemon::{Daemon, DaemonOptions, Session};
+pub use daemon::{ANY_PORT, Daemon, DaemonOptions, Session};
 pub use processes::{Process, Role};
 pub use wait::wait_for;

@@ -1,5 +1,6 @@
 //! The system as its users meet it: the real binary, its API, its command line, its processes.
 
+mod access;
 mod api_bodies;
 mod api_capabilities;
 mod api_changes;
@@ -46,6 +47,7 @@ mod programs;
 mod repl;
 mod rollbacks;
 mod sandbox;
+mod serve_limits;
 mod servers;
 mod shell;
 mod soak;

@@ -1,5 +1,7 @@
 //! From the parsed command line to the command that it names.
 
+use std::path::Path;
+
 use anyhow::Context;
 use tokio::runtime::Runtime;
 use vmclient::Client;
@@ -26,9 +28,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         logging::init(filter, log_format);
     }
     let mut output = Output::stdout(global.output);
-    let connect = || Client::new(&global.server_url);
+    let connect = || connect(&global.server_url, global.token_file.as_deref());
     match command {
-        Command::Serve(args) => block_on(serve::run(args, global.db)),
+        Command::Serve(args) => block_on(serve::run(args, global.db, global.token_file.clone())),
         Command::Run(args) => block_on(run::run(args, &mut output)),
         Command::Template(command) => block_on(template::run(command, &connect()?, &mut output)),
         Command::Session(command) => block_on(session::run(command, &connect()?, &mut output)),
@@ -37,6 +39,25 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Libs(args) => block_on(libs::run(args, &mut output)),
     }?;
     output.finish()
+}
+
+/// The variable that holds the token, for whoever has no file of it.
+const TOKEN_VARIABLE: &str = "VM_SYSTEM_TOKEN";
+
+/// A client of the daemon, with the token if there is one.
+fn connect(url: &str, token_file: Option<&Path>) -> Result<Client, Failure> {
+    let client = Client::new(url)?;
+    let token = match token_file {
+        Some(path) => Some(
+            std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the token file {}", path.display()))?,
+        ),
+        None => std::env::var(TOKEN_VARIABLE).ok(),
+    };
+    Ok(match token.as_deref().map(str::trim) {
+        None | Some("") => client,
+        Some(token) => client.with_token(token)?,
+    })
 }
 
 /// Runs a command to its end. What it left on blocking threads is not waited for: a read that hangs must not keep a

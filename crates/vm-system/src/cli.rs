@@ -43,7 +43,7 @@ pub struct Cli {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The daemon to talk to
+    /// The daemon to talk to: its URL, or its socket's path after unix:
     #[arg(
         long,
         global = true,
@@ -52,6 +52,14 @@ pub struct Global {
         default_value = "http://127.0.0.1:3210"
     )]
     pub server_url: String,
+    /// The file with the daemon's token.
+    #[arg(
+        long,
+        help = "The file with the token that the daemon asks for, if VM_SYSTEM_TOKEN does not hold it; serve makes the file if it is missing",
+        global = true,
+        value_name = "PATH"
+    )]
+    pub token_file: Option<PathBuf>,
     /// The daemon's database, made if it is not there (only serve uses it)
     #[arg(
         long,

@@ -31,7 +31,9 @@ impl From<vmclient::Error> for Failure {
     fn from(error: vmclient::Error) -> Self {
         match error {
             vmclient::Error::BaseUrl { .. } => Self::Usage(format!("--server-url: {error}")),
-            vmclient::Error::PathSegment(_) => Self::Usage(error.to_string()),
+            vmclient::Error::PathSegment(_) | vmclient::Error::Token => {
+                Self::Usage(error.to_string())
+            }
             _ => Self::Client(error),
         }
     }

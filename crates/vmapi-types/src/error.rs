@@ -41,6 +41,8 @@ pub enum ErrorCode {
     StartupFileExists,
     /// The body is over the limit.
     PayloadTooLarge,
+    /// The body did not arrive in time.
+    RequestTimeout,
     /// The body is not declared as `application/json`.
     UnsupportedMediaType,
     /// The path leaves the worktree, or is not a path into it.
@@ -86,6 +88,7 @@ impl ErrorCode {
             Self::CapabilityExists => "CAPABILITY_EXISTS",
             Self::StartupFileExists => "STARTUP_FILE_EXISTS",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::RequestTimeout => "REQUEST_TIMEOUT",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Self::InvalidPath => "INVALID_PATH",
             Self::WorktreeInvalid => "WORKTREE_INVALID",

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Url};
 use serde::Serialize;
@@ -10,39 +11,77 @@ use crate::{Call, Error};
 /// How long a connection may take to be made. An answer has no limit: an execution takes what its template allows.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a connection is kept that is not used: less than a daemon keeps it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What the name of a socket in the file system begins with.
+const UNIX_PREFIX: &str = "unix:";
+
+/// What requests name that go over such a socket.
+const UNIX_BASE: &str = "http://localhost";
+
 /// A client of one daemon. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
+    token: Option<HeaderValue>,
     base: Url,
     /// The URL as errors show it.
     shown: Arc<str>,
 }
 
 impl Client {
-    /// A client of the daemon at `base_url`, like `http://127.0.0.1:3210`. Nothing is sent yet. Proxies that the
-    /// environment names are not used: the daemon is on the workstation.
+    /// A client of the daemon at `base_url`, like `http://127.0.0.1:3210` or `unix:/run/user/1000/vm-system.sock`. Nothing
+    /// is sent yet. Proxies that the environment names are not used: the daemon is on the workstation.
     ///
     /// # Errors
     /// [`Error::BaseUrl`] if the text is not an `http` URL, [`Error::Setup`] if the system gives no HTTP client.
     pub fn new(base_url: &str) -> Result<Self, Error> {
-        let base = parse_base(base_url).map_err(|reason| Error::BaseUrl {
+        let bad = |reason| Error::BaseUrl {
             url: base_url.to_owned(),
             reason,
-        })?;
+        };
+        let socket = base_url.trim().strip_prefix(UNIX_PREFIX);
+        let base = match socket {
+            Some("") => return Err(bad("it names no socket".into())),
+            Some(_) => parse_base(UNIX_BASE),
+            None => parse_base(base_url),
+        }
+        .map_err(bad)?;
         // The client is built with TLS for others in the program that need it; a provider that is there already is as
         // good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(Policy::none())
-            .build()
-            .map_err(Error::Setup)?;
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .redirect(Policy::none());
+        if let Some(path) = socket {
+            builder = builder.unix_socket(path);
+        }
+        let shown = match socket {
+            Some(_) => base_url.trim(),
+            None => base.as_str().trim_end_matches('/'),
+        };
         Ok(Self {
-            http,
-            shown: base.as_str().trim_end_matches('/').into(),
+            http: builder.build().map_err(Error::Setup)?,
+            token: None,
+            shown: shown.into(),
             base,
+        })
+    }
+
+    /// The same client, which says this token with every request.
+    ///
+    /// # Errors
+    /// [`Error::Token`] for a text that no header can carry.
+    pub fn with_token(self, token: &str) -> Result<Self, Error> {
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::Token)?;
+        value.set_sensitive(true);
+        Ok(Self {
+            token: Some(value),
+            ..self
         })
     }
 
@@ -81,9 +120,13 @@ impl Client {
         path: &[&str],
         finish: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Call<T> {
-        let request = self
-            .endpoint(path)
-            .map(|url| finish(self.http.request(method, url)));
+        let request = self.endpoint(path).map(|url| {
+            let mut request = self.http.request(method, url);
+            if let Some(token) = &self.token {
+                request = request.header(AUTHORIZATION, token);
+            }
+            finish(request)
+        });
         Call::new(request, Arc::clone(&self.shown))
     }
 
@@ -109,7 +152,7 @@ impl Client {
 fn parse_base(text: &str) -> Result<Url, String> {
     let url = Url::parse(text.trim()).map_err(|error| error.to_string())?;
     if url.scheme() != "http" {
-        return Err("it has to begin with http://".into());
+        return Err("it has to begin with http:// or unix:".into());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("it can't have a query or a fragment".into());
@@ -158,8 +201,9 @@ mod tests {
     fn a_bad_base_url_is_a_clear_error() {
         for (text, reason) in [
             ("127.0.0.1:3210", "relative URL without a base"),
-            ("localhost:3210", "it has to begin with http://"),
-            ("https://localhost", "it has to begin with http://"),
+            ("localhost:3210", "it has to begin with http:// or unix:"),
+            ("https://localhost", "it has to begin with http:// or unix:"),
+            ("unix:", "it names no socket"),
             ("http://", "empty host"),
             ("http://h:99999", "invalid port number"),
             ("http://h/?a=b", "it can't have a query or a fragment"),

@@ -17,6 +17,9 @@ pub enum Error {
     /// An id or a name that no URL can carry: empty, `.` or `..`.
     #[error("{0:?} can't be an id or a name")]
     PathSegment(String),
+    /// A token that no header can carry.
+    #[error("the token has characters that it can't have")]
+    Token,
     /// The system gives no HTTP client.
     #[error("cannot set up an HTTP client")]
     Setup(#[source] reqwest::Error),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vmapi_types::{RuntimeSummary, Sandbox, SessionStatus, Timestamp};
 
+use crate::idle;
 use crate::library::LibraryCache;
 use crate::recorder::{EventListener, failure_payload};
 use crate::registry::Registry;
@@ -31,6 +32,10 @@ pub struct ControlOptions {
     pub library_cache: PathBuf,
     /// Hears of every event.
     pub listener: Option<Arc<dyn EventListener>>,
+    /// How many sessions there may be.
+    pub max_sessions: usize,
+    /// How long a session may be idle before it is closed; for ever when there is no such time.
+    pub session_idle_timeout: Option<Duration>,
 }
 
 /// Templates, sessions and executions. Clones share it.
@@ -45,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) libraries: Arc<LibraryCache>,
     pub(crate) listener: Option<Arc<dyn EventListener>>,
     pub(crate) registry: Registry,
+    pub(crate) max_sessions: usize,
     accepting: AtomicBool,
     work: Arc<Semaphore>,
 }
@@ -56,17 +62,22 @@ impl Control {
     /// When the store can't be written.
     pub async fn open(options: ControlOptions) -> Result<Self> {
         settle(&options.store).await?;
-        Ok(Self {
+        let control = Self {
             inner: Arc::new(Inner {
                 store: options.store,
                 runtime: options.runtime,
                 libraries: Arc::new(LibraryCache::new(options.library_cache)),
                 listener: options.listener,
                 registry: Registry::default(),
+                max_sessions: options.max_sessions,
                 accepting: AtomicBool::new(true),
                 work: Arc::new(Semaphore::new(ALL_WORK as usize)),
             }),
-        })
+        };
+        if let Some(timeout) = options.session_idle_timeout {
+            idle::close_idle_sessions(&control, timeout);
+        }
+        Ok(control)
     }
 
     /// The sessions that are ready, with their ids sorted.
@@ -134,6 +145,12 @@ impl Control {
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
+    }
+}
+
+impl From<Arc<Inner>> for Control {
+    fn from(inner: Arc<Inner>) -> Self {
+        Self { inner }
     }
 }
 

@@ -9,6 +9,7 @@ mod control;
 mod error;
 mod execution;
 mod grants;
+mod idle;
 pub mod library;
 mod metadata;
 mod policy;

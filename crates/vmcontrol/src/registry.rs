@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use uuid::Uuid;
@@ -22,6 +23,8 @@ pub(crate) struct LiveSession {
 
 #[derive(Default)]
 struct State {
+    /// Since when it takes executions and has none, once it does.
+    idle_since: Option<Instant>,
     ready: bool,
     /// The execution that runs now.
     running: Option<Uuid>,
@@ -66,6 +69,7 @@ impl LiveSession {
             return Err(reason.clone());
         }
         state.ready = true;
+        state.idle_since = Some(Instant::now());
         Ok(())
     }
 
@@ -79,12 +83,20 @@ impl LiveSession {
 
     /// Notes what runs now.
     pub(crate) fn set_running(&self, execution: Option<Uuid>) {
-        self.lock().running = execution;
+        let mut state = self.lock();
+        state.running = execution;
+        state.idle_since = execution.is_none().then(Instant::now);
     }
 
     /// What runs now.
     pub(crate) fn running(&self) -> Option<Uuid> {
         self.lock().running
+    }
+
+    /// Since when the session is ready and nothing runs in it, if it is so.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        state.idle_since.filter(|_| state.ready)
     }
 
     /// Where the session is in its life, as its record says or soon will.
@@ -150,11 +162,14 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn insert(&self, session: Arc<LiveSession>) {
-        self.live
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(session.id, session);
+    /// Adds a session, unless there are `most` already; says whether it did.
+    pub(crate) fn insert(&self, session: Arc<LiveSession>, most: usize) -> bool {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        let has_room = live.len() < most;
+        if has_room {
+            live.insert(session.id, session);
+        }
+        has_room
     }
 
     pub(crate) fn remove(&self, id: Uuid) {

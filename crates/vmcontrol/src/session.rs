@@ -119,7 +119,14 @@ impl Control {
         };
         let live = Arc::new(LiveSession::new(session.id, policy, worktree));
         let taken = live.take().await;
-        self.inner().registry.insert(Arc::clone(&live));
+        let most = self.inner().max_sessions;
+        if !self.inner().registry.insert(Arc::clone(&live), most) {
+            return Err(Error::Unavailable {
+                message: format!(
+                    "there are {most} sessions, which is as many as there may be (--max-sessions): close one"
+                ),
+            });
+        }
         let started = self.insert_and_start(&live, session.clone(), engine).await;
         if let Err(error) = started {
             let failed = self.set_failed(&live, &error).await;

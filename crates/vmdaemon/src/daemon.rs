@@ -1,22 +1,22 @@
 //! A running daemon.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vmcontrol::runtime::Runtime;
 use vmcontrol::{Control, ControlOptions, EventListener, Store};
 use vmruntime::{WorkerCommand, WorkerRuntime};
-use vmtransport_http::{ApiOptions, DEFAULT_MAX_BODY_BYTES};
+use vmtransport_http::ApiOptions;
 
 use crate::error::{ServeError, StartError};
+use crate::listen::{self, Address, Listen};
 use crate::signals::StopSignals;
+use crate::token;
 
 /// How long clients may take to receive the last answers.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,8 +25,16 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Options {
     /// The database file; it is made if it is missing.
     pub db: PathBuf,
-    /// The address to listen on, as `host:port`; port 0 means a free one.
-    pub listen: String,
+    /// Where to listen.
+    pub listen: Listen,
+    /// The file with the token that callers need, made if it is missing; nobody needs one if there is no file.
+    pub token_file: Option<PathBuf>,
+    /// How large the body of a request may be, in bytes.
+    pub max_body_bytes: usize,
+    /// How many sessions there may be.
+    pub max_sessions: usize,
+    /// How long a session may be idle before it is closed; for ever when there is no such time.
+    pub session_idle_timeout: Option<Duration>,
     /// Values of `Host` that are served beside the usual ones, as `host:port`.
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may call, as `https://host`.
@@ -47,11 +55,11 @@ pub struct Options {
 /// [`serve_until_signal`](Self::serve_until_signal): dropping it ends its workers, but leaves records to be settled by
 /// the next start.
 pub struct Daemon {
-    address: SocketAddr,
+    address: Address,
     control: Control,
     shutdown_timeout: Duration,
     stop_accepting: watch::Sender<bool>,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<()>,
     signals: StopSignals,
 }
 
@@ -64,18 +72,26 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
     let signals = StopSignals::listen()?;
     raise_descriptor_limit();
     let listen_error = |source| StartError::Listen {
-        address: options.listen.clone(),
+        address: options.listen.to_string(),
         source,
+    };
+    let token = match options.token_file {
+        Some(path) => {
+            Some(token::read_or_make(&path).map_err(|source| StartError::Token { path, source })?)
+        }
+        None => None,
     };
     let path = options.db.clone();
     let store = tokio::task::spawn_blocking(move || Store::open(&path))
         .await
         .map_err(io::Error::other)??;
     // The address is taken before anything is changed in the database.
-    let listener = TcpListener::bind(&options.listen)
-        .await
-        .map_err(listen_error)?;
-    let address = listener.local_addr().map_err(listen_error)?;
+    let (listener, address) = listen::take(&options.listen).await.map_err(listen_error)?;
+    if address.is_exposed() && token.is_none() {
+        return Err(StartError::Exposed {
+            address: options.listen.to_string(),
+        });
+    }
     let runtime = Arc::new(WorkerRuntime::new(options.worker));
     let sandbox = runtime.sandbox().await?;
     if !sandbox.is_complete() {
@@ -89,6 +105,8 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         runtime: runtime as Arc<dyn Runtime>,
         library_cache: options.library_cache,
         listener: options.listener,
+        max_sessions: options.max_sessions,
+        session_idle_timeout: options.session_idle_timeout,
     })
     .await
     .map_err(|source| StartError::Recover {
@@ -99,13 +117,14 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
     let router = vmtransport_http::router(
         control.clone(),
         &ApiOptions {
-            address,
-            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+            address: address.tcp(),
+            token,
+            max_body_bytes: options.max_body_bytes,
             allowed_hosts: options.allowed_hosts,
             allowed_origins: options.allowed_origins,
         },
     );
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let server = vmtransport_http::serve(listener, router, async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     });
     Ok(Daemon {
@@ -113,15 +132,15 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         control,
         shutdown_timeout: options.shutdown_timeout,
         stop_accepting,
-        server: tokio::spawn(server.into_future()),
+        server: tokio::spawn(server),
         signals,
     })
 }
 
 impl Daemon {
-    /// The address that it listens on.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    /// The URL that it is reached by: `http://host:port` or `unix:/path`.
+    pub fn url(&self) -> String {
+        self.address.to_string()
     }
 
     /// Serves until `SIGINT` or `SIGTERM`, then stops in order. A second signal ends it at once.
@@ -135,8 +154,7 @@ impl Daemon {
             }
             ended = &mut self.server => {
                 let error = match ended {
-                    Ok(Ok(())) => io::Error::other("it was closed"),
-                    Ok(Err(error)) => error,
+                    Ok(()) => io::Error::other("it was closed"),
                     Err(panic) => io::Error::other(panic),
                 };
                 self.control.shut_down(Duration::ZERO).await;
@@ -164,11 +182,12 @@ impl Daemon {
             stop_accepting,
             mut server,
             signals,
-            ..
+            address,
         } = self;
         let stopped = async move {
             // Nobody may be listening any more.
             let _ = stop_accepting.send(true);
+            address.clean_up();
             control.shut_down(shutdown_timeout).await;
             // Every handler has its answer by now; what is left is to write it.
             if tokio::time::timeout(FLUSH_TIMEOUT, &mut server)

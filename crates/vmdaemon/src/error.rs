@@ -1,6 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::token::TokenError;
+
 /// Why the daemon could not start. Nothing of it runs then.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -22,6 +24,22 @@ pub enum StartError {
         address: String,
         /// Why.
         source: io::Error,
+    },
+    /// Others than this machine's could call, and need not know anything.
+    #[error(
+        "{address} lets other machines in: add --token-file PATH, so that callers need a token, or listen on 127.0.0.1"
+    )]
+    Exposed {
+        /// The address.
+        address: String,
+    },
+    /// There is no token in the file that was named.
+    #[error("the token file {} can't be used", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: TokenError,
     },
     /// No worker can be started.
     #[error("can't start a worker process")]

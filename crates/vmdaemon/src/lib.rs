@@ -3,8 +3,13 @@
 
 mod daemon;
 mod error;
+mod listen;
 mod signals;
+mod token;
 
 pub use daemon::{Daemon, Options, start};
 pub use error::{ServeError, StartError};
+pub use listen::Listen;
+pub use token::TokenError;
 pub use vmruntime::WorkerCommand;
+pub use vmtransport_http::DEFAULT_MAX_BODY_BYTES;

@@ -8,10 +8,15 @@ use serde_json::{Map, Value, json};
 use vmapi_types::{ErrorBody, ErrorCode, ErrorEnvelope};
 use vmcontrol::Error;
 
+use crate::extract::BODY_TIMEOUT;
 use crate::respond::Body;
 
 /// How long a client should wait before it tries again, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Whatever is answered instead of success.
 #[derive(Debug)]
@@ -22,8 +27,12 @@ pub(crate) enum ApiError {
     ForbiddenHost,
     /// The request comes from a page of another origin.
     ForbiddenOrigin,
+    /// A token is asked for, and is missing or wrong.
+    Unauthorized,
     /// The body is larger than it may be.
     BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
     /// The body is not declared as JSON.
     MediaType,
     /// No such route.
@@ -54,10 +63,24 @@ impl IntoResponse for ApiError {
                 ErrorCode::ForbiddenOrigin,
                 "pages of this origin may not call: allow it with `serve --allow-origin ORIGIN`",
             ),
+            Self::Unauthorized => plain(
+                401,
+                ErrorCode::Unauthorized,
+                "this daemon asks for a token: send `Authorization: Bearer …`, or give the command --token-file or \
+                 VM_SYSTEM_TOKEN",
+            ),
             Self::BodyTooLarge => plain(
                 413,
                 ErrorCode::PayloadTooLarge,
-                "the body is larger than this server takes",
+                "the body is larger than this daemon takes: `serve --max-body` says how large it may be",
+            ),
+            Self::BodyTimeout => plain(
+                408,
+                ErrorCode::RequestTimeout,
+                format!(
+                    "the body did not arrive within {} s",
+                    BODY_TIMEOUT.as_secs()
+                ),
             ),
             Self::MediaType => plain(
                 415,
@@ -80,10 +103,19 @@ impl IntoResponse for ApiError {
             },
         };
         let mut response = (status, Body(envelope)).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, RETRY_AFTER);
+        let headers = response.headers_mut();
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, BEARER);
+            }
+            // The rest of the body would be taken for the next request.
+            StatusCode::REQUEST_TIMEOUT => {
+                headers.insert(header::CONNECTION, CLOSE);
+            }
+            _ => {}
         }
         response
     }

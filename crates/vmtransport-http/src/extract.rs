@@ -1,6 +1,7 @@
 //! What a handler takes from a request, decoded strictly.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -11,6 +12,9 @@ use uuid::Uuid;
 use vmcontrol::{Error, parse_id};
 
 use crate::error::ApiError;
+
+/// How long a client may take to send a body.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A JSON body with no field too many.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -27,13 +31,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !is_json {
             return Err(ApiError::MediaType);
         }
-        let bytes =
-            Bytes::from_request(request, state)
-                .await
-                .map_err(|rejection| match rejection.status().as_u16() {
-                    413 => ApiError::BodyTooLarge,
-                    _ => ApiError::InvalidRequest(rejection.body_text()),
-                })?;
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state))
+            .await
+            .map_err(|_| ApiError::BodyTimeout)?
+            .map_err(|rejection| match rejection.status().as_u16() {
+                413 => ApiError::BodyTooLarge,
+                _ => ApiError::InvalidRequest(rejection.body_text()),
+            })?;
         decode(&bytes).map(Self)
     }
 }

@@ -30,17 +30,20 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// For a daemon that listens on `address`.
+    /// For a daemon that listens on `address`; nothing stands for a socket in the file system, where no port is named.
     pub(crate) fn new(
-        address: SocketAddr,
+        address: Option<SocketAddr>,
         allowed_hosts: &[String],
         allowed_origins: &[String],
     ) -> Self {
-        let port = address.port();
         let names = ["localhost".to_owned(), "127.0.0.1".into(), "[::1]".into()];
-        let mut hosts: Vec<String> = names.iter().map(|name| format!("{name}:{port}")).collect();
-        hosts.push(address.to_string());
-        if port == 80 {
+        let mut hosts = Vec::new();
+        if let Some(address) = address {
+            let port = address.port();
+            hosts.extend(names.iter().map(|name| format!("{name}:{port}")));
+            hosts.push(address.to_string());
+        }
+        if address.is_none_or(|address| address.port() == 80) {
             hosts.extend(names);
         }
         hosts.extend(allowed_hosts.iter().map(|host| host.to_ascii_lowercase()));
@@ -125,7 +128,7 @@ fn preflight() -> Response {
     );
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("content-type, x-request-id"),
+        HeaderValue::from_static("authorization, content-type, x-request-id"),
     );
     response
 }
@@ -147,7 +150,7 @@ mod tests {
 
     fn guard() -> Guard {
         Guard::new(
-            "127.0.0.1:3210".parse().expect("an address"),
+            Some("127.0.0.1:3210".parse().expect("an address")),
             &["Box.local:3210".to_owned()],
             &["https://console.example/".to_owned()],
         )

@@ -9,5 +9,9 @@ mod middleware;
 mod respond;
 mod router;
 mod routes;
+mod serve;
+mod token;
 
 pub use router::{ApiOptions, DEFAULT_MAX_BODY_BYTES, router};
+pub use serve::{Listener, serve};
+pub use token::Token;

@@ -9,9 +9,10 @@ use axum::routing::{delete, get, post};
 use vmcontrol::{Control, NameList};
 
 use crate::error::ApiError;
-use crate::guard::{Guard, check};
+use crate::guard::{self, Guard};
 use crate::middleware::request_context;
 use crate::routes::{execution, metadata, runtime, session, template};
+use crate::token::{self, Token};
 
 /// How large a request's body may be unless told otherwise, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -19,8 +20,10 @@ pub const DEFAULT_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// What the API is made with.
 #[derive(Clone, Debug)]
 pub struct ApiOptions {
-    /// The address that is listened on.
-    pub address: SocketAddr,
+    /// The address that is listened on; nothing for a socket in the file system.
+    pub address: Option<SocketAddr>,
+    /// What callers have to know, if anything.
+    pub token: Option<Token>,
     /// How large a request's body may be, in bytes.
     pub max_body_bytes: usize,
     /// Values of `Host` that are served beside the address's own and those of the loopback interface, as `host:port`.
@@ -50,7 +53,8 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .fallback(async || ApiError::NoRoute)
         .method_not_allowed_fallback(async || ApiError::WrongMethod)
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
-        .layer(from_fn_with_state(guard, check))
+        .layer(from_fn_with_state(options.token.clone(), token::check))
+        .layer(from_fn_with_state(guard, guard::check))
         .layer(from_fn(request_context))
         .with_state(control)
 }

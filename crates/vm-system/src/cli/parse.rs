@@ -1,5 +1,7 @@
 //! Parsers of flag values.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 /// Reads a JSON object.
@@ -11,6 +13,28 @@ pub fn json_object(text: &str) -> Result<Map<String, Value>, String> {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(format!("expected a JSON object, not {}", kind(&other))),
         Err(error) => Err(format!("not JSON: {error}")),
+    }
+}
+
+/// Reads a time: a number with `s`, `m`, `h` or `d`.
+///
+/// # Errors
+/// What a time looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let unknown = || format!("{text:?} is no time: write it like 90s, 30m, 12h or 30d");
+    let unit = text.chars().last().ok_or_else(unknown)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(unknown()),
+    };
+    let number = &text[..text.len() - unit.len_utf8()];
+    let number: u64 = number.parse().map_err(|_| unknown())?;
+    match number.checked_mul(seconds) {
+        None | Some(0) => Err(unknown()),
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
     }
 }
 
@@ -27,7 +51,37 @@ fn kind(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::json_object;
+    use std::time::Duration;
+
+    use super::{duration, json_object};
+
+    #[test]
+    fn a_time_has_a_unit() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1800),
+            ("12h", 43_200),
+            ("30d", 2_592_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in [
+            "",
+            "s",
+            "30",
+            "0s",
+            "-1s",
+            "1.5h",
+            "1w",
+            "1 h",
+            "99999999999999999999d",
+            "9999999999999999d",
+            "1é",
+        ] {
+            let error = duration(text).unwrap_err();
+            assert!(error.contains("like 90s"), "{error}");
+        }
+    }
 
     #[test]
     fn an_object_is_read() {

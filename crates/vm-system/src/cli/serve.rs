@@ -1,13 +1,17 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
+use vmdaemon::DEFAULT_MAX_BODY_BYTES;
+
+use super::parse::duration;
 
 /// Run the daemon until SIGINT or SIGTERM
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  vm-system serve --db vm-system.db --listen 127.0.0.1:3210")]
 pub struct ServeArgs {
-    /// The address to listen on; port 0 takes a free one
+    /// The address to listen on, or a socket's path after unix: (port 0 takes a free one)
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3210")]
     pub listen: String,
     /// A host that requests may name, beside localhost and the address itself; can be repeated
@@ -16,6 +20,15 @@ pub struct ServeArgs {
     /// An origin whose web pages may call; can be repeated
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allowed_origins: Vec<String>,
+    /// How large the body of a request may be, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY_BYTES)]
+    pub max_body: usize,
+    /// How many sessions there may be at once
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub max_sessions: usize,
+    /// Close sessions that have been idle for that long, like 30m or 12h [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub session_idle_timeout: Option<Duration>,
     /// How long running executions may take to end after a signal, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub shutdown_timeout: u64,

@@ -65,8 +65,10 @@ fn the_help_of_the_top_level_names_every_group() {
       -V, --version  Print version
 
     Global options:
-          --server-url <URL>   The daemon to talk to [env: VM_SYSTEM_SERVER_URL] [default:
-                               http://127.0.0.1:3210]
+          --server-url <URL>   The daemon to talk to: its URL, or its socket's path after unix: [env:
+                               VM_SYSTEM_SERVER_URL] [default: http://127.0.0.1:3210]
+          --token-file <PATH>  The file with the token that the daemon asks for, if VM_SYSTEM_TOKEN does
+                               not hold it; serve makes the file if it is missing
           --db <PATH>          The daemon's database, made if it is not there (only serve uses it)
                                [default: vm-system.db]
           --log-level <LEVEL>  What to log on standard error: off, error, warn, info, debug, trace or

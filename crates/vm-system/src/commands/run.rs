@@ -16,6 +16,7 @@ use vmapi_types::{
 };
 use vmclient::Client;
 use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
+use vmdaemon::{DEFAULT_MAX_BODY_BYTES, Listen};
 
 use self::console::Console;
 use super::exec::has_failed;
@@ -27,6 +28,9 @@ use crate::output::Output;
 /// The name of the template and the workspace that the file runs in.
 const NAME: &str = "run";
 
+/// The name of the socket that the daemon listens on, in a directory that nobody else can enter.
+const SOCKET: &str = "socket";
+
 /// Runs the file, prints its console output as it comes and its value at the end.
 pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     let script = Script::find(&args.file)?;
@@ -36,7 +40,11 @@ pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     let console = Arc::new(console);
     let daemon = vmdaemon::start(vmdaemon::Options {
         db: directory.path().join("vm-system.db"),
-        listen: "127.0.0.1:0".into(),
+        listen: Listen::Unix(directory.path().join(SOCKET)),
+        token_file: None,
+        max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+        max_sessions: 1,
+        session_idle_timeout: None,
         allowed_hosts: Vec::new(),
         allowed_origins: Vec::new(),
         // Nothing is left running but what an interruption leaves, and that is to end.
@@ -48,7 +56,7 @@ pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     })
     .await
     .context("cannot start a daemon")?;
-    let url = format!("http://{}", daemon.local_addr());
+    let url = daemon.url();
     let outcome = tokio::select! {
         outcome = execute(&url, script, args) => Some(outcome),
         () = interrupted => None,

@@ -11,11 +11,15 @@ use crate::cli::ServeArgs;
 use crate::failure::Failure;
 
 /// Runs the daemon until a signal ends it.
-pub async fn run(args: ServeArgs, db: PathBuf) -> Result<(), Failure> {
+pub async fn run(args: ServeArgs, db: PathBuf, token_file: Option<PathBuf>) -> Result<(), Failure> {
     let shown = db.display().to_string();
     let daemon = vmdaemon::start(vmdaemon::Options {
         db,
-        listen: args.listen,
+        listen: args.listen.into(),
+        token_file,
+        max_body_bytes: args.max_body,
+        max_sessions: args.max_sessions,
+        session_idle_timeout: args.session_idle_timeout,
         allowed_hosts: args.allowed_hosts,
         allowed_origins: args.allowed_origins,
         shutdown_timeout: Duration::from_secs(args.shutdown_timeout),
@@ -27,9 +31,9 @@ pub async fn run(args: ServeArgs, db: PathBuf) -> Result<(), Failure> {
     .await
     .context("cannot start the daemon")?;
     announce(&format!(
-        "vm-system {} listening on http://{} (database {shown})",
+        "vm-system {} listening on {} (database {shown})",
         env!("CARGO_PKG_VERSION"),
-        daemon.local_addr(),
+        daemon.url(),
     ));
     daemon
         .serve_until_signal()

@@ -34,6 +34,8 @@ impl Fixture {
             runtime: Arc::clone(&runtime) as _,
             library_cache: dir.path().join("libraries"),
             listener: None,
+            max_sessions: 100,
+            session_idle_timeout: None,
         })
         .await
         .unwrap();
