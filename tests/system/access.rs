@@ -385,7 +385,7 @@ fn looking_changes_nothing() {
     }
     assert_eq!(fs::read(daemon.home().join("test.db-wal")).unwrap(), before);
     assert_eq!(session.record()["status"], "ready");
-    assert!(daemon.find(&session, Role::Session).is_some());
+    daemon.process_of(&session, Role::Session);
 }
 
 /// Whether curl, which many use, finds its way over a socket too.
