@@ -51,5 +51,6 @@ mod serve_limits;
 mod servers;
 mod shell;
 mod soak;
+mod streams;
 mod values;
 mod web;

@@ -33,6 +33,8 @@ pub enum ErrorCode {
     SessionNotReady,
     /// Another execution runs in the session.
     SessionBusy,
+    /// The id is that of another execution.
+    ExecutionExists,
     /// A template of this name exists.
     TemplateExists,
     /// The template has a capability of this kind and name.
@@ -84,6 +86,7 @@ impl ErrorCode {
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::SessionNotReady => "SESSION_NOT_READY",
             Self::SessionBusy => "SESSION_BUSY",
+            Self::ExecutionExists => "EXECUTION_EXISTS",
             Self::TemplateExists => "TEMPLATE_EXISTS",
             Self::CapabilityExists => "CAPABILITY_EXISTS",
             Self::StartupFileExists => "STARTUP_FILE_EXISTS",

@@ -158,6 +158,12 @@ pub struct ReplRequest {
     /// Limits below those of the session's template; what is left out stays as it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsPatch>,
+    /// The execution's id. The same request with the same id is never run twice; one is made when it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_id: Option<String>,
+    /// How long to wait for the end, in milliseconds; until it comes when it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
 }
 
 /// The body of `POST /executions/run-file`.
@@ -177,4 +183,10 @@ pub struct RunFileRequest {
     /// Limits below those of the session's template; what is left out stays as it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsPatch>,
+    /// The execution's id. The same request with the same id is never run twice; one is made when it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_id: Option<String>,
+    /// How long to wait for the end, in milliseconds; until it comes when it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
 }

@@ -65,7 +65,7 @@ impl<T: DeserializeOwned + 'static> IntoFuture for Call<T> {
 }
 
 /// The error of an answer that is not a success.
-fn refusal(daemon: &str, status: StatusCode, body: &[u8]) -> Error {
+pub(crate) fn refusal(daemon: &str, status: StatusCode, body: &[u8]) -> Error {
     match serde_json::from_slice::<ErrorEnvelope>(body) {
         Ok(ErrorEnvelope { error }) => Error::Api {
             status: status.as_u16(),

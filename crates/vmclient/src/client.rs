@@ -114,20 +114,34 @@ impl Client {
         self.call(Method::DELETE, path, |request| request)
     }
 
+    /// A `GET` whose answer is not read by a [`Call`], and the daemon's URL as errors show it.
+    pub(crate) fn request_with(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<(RequestBuilder, Arc<str>), Error> {
+        let request = self.request(Method::GET, path)?.query(query);
+        Ok((request, Arc::clone(&self.shown)))
+    }
+
     fn call<T>(
         &self,
         method: Method,
         path: &[&str],
         finish: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Call<T> {
-        let request = self.endpoint(path).map(|url| {
-            let mut request = self.http.request(method, url);
-            if let Some(token) = &self.token {
-                request = request.header(AUTHORIZATION, token);
-            }
-            finish(request)
-        });
-        Call::new(request, Arc::clone(&self.shown))
+        Call::new(
+            self.request(method, path).map(finish),
+            Arc::clone(&self.shown),
+        )
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, Error> {
+        let request = self.http.request(method, self.endpoint(path)?);
+        Ok(match &self.token {
+            Some(token) => request.header(AUTHORIZATION, token),
+            None => request,
+        })
     }
 
     fn endpoint(&self, path: &[&str]) -> Result<Url, Error> {

@@ -47,6 +47,12 @@ pub enum Error {
         /// What the transport says.
         source: reqwest::Error,
     },
+    /// A stream ended before the execution did.
+    #[error("the stream from the daemon at {url} broke off")]
+    BrokeOff {
+        /// The daemon's URL.
+        url: String,
+    },
     /// What answered is not a daemon, or not one that this client understands.
     #[error("{url} does not answer as a vm-system daemon does: {reason}")]
     Protocol {

@@ -21,8 +21,10 @@ mod execution;
 mod metadata;
 mod runtime;
 mod session;
+mod stream;
 mod template;
 
 pub use call::Call;
 pub use client::Client;
 pub use error::Error;
+pub use stream::{EventStream, StreamItem};

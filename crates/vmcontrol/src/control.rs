@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use vmapi_types::{RuntimeSummary, Sandbox, SessionStatus, Timestamp};
 
 use crate::idle;
 use crate::library::LibraryCache;
-use crate::recorder::{EventListener, failure_payload};
+use crate::live::LiveExecutions;
+use crate::recorder::failure_payload;
 use crate::registry::Registry;
 use crate::runtime::{FailureCode, Runtime};
 use crate::store::{self, Store};
@@ -30,8 +31,6 @@ pub struct ControlOptions {
     pub runtime: Arc<dyn Runtime>,
     /// The directory of the libraries.
     pub library_cache: PathBuf,
-    /// Hears of every event.
-    pub listener: Option<Arc<dyn EventListener>>,
     /// How many sessions there may be.
     pub max_sessions: usize,
     /// How long a session may be idle before it is closed; for ever when there is no such time.
@@ -48,7 +47,9 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) libraries: Arc<LibraryCache>,
-    pub(crate) listener: Option<Arc<dyn EventListener>>,
+    pub(crate) live: Arc<LiveExecutions>,
+    /// Whether followers are to go.
+    pub(crate) stopped: watch::Sender<bool>,
     pub(crate) registry: Registry,
     pub(crate) max_sessions: usize,
     accepting: AtomicBool,
@@ -67,7 +68,8 @@ impl Control {
                 store: options.store,
                 runtime: options.runtime,
                 libraries: Arc::new(LibraryCache::new(options.library_cache)),
-                listener: options.listener,
+                live: Arc::default(),
+                stopped: watch::Sender::new(false),
                 registry: Registry::default(),
                 max_sessions: options.max_sessions,
                 accepting: AtomicBool::new(true),
@@ -136,6 +138,7 @@ impl Control {
         if let Err(error) = closed {
             tracing::error!(%error, "the sessions could not be marked as closed");
         }
+        inner.stopped.send_replace(true);
         inner.store.close().await;
     }
 

@@ -66,6 +66,14 @@ pub enum Error {
         /// The session.
         session_id: Uuid,
     },
+    /// The id is that of another execution.
+    #[error(
+        "another execution has the id {execution_id}: a request can be repeated as it was, and another one needs a new id"
+    )]
+    ExecutionExists {
+        /// The id.
+        execution_id: Uuid,
+    },
     /// The name is taken.
     #[error("a template named {name:?} exists already")]
     TemplateExists {

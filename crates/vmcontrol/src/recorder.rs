@@ -1,4 +1,4 @@
-//! The event log of one execution: numbers events, hands them to listeners and, in batches, to the store.
+//! The event log of one execution: numbers events, hands them to followers and, in batches, to the store.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::to_raw_value;
-use uuid::Uuid;
 use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
 
+use crate::live::LiveGuard;
 use crate::runtime::{FailureCode, Usage};
 use crate::store::{self, ExecutionEnd, Pending, Store, StoreError};
 
@@ -24,16 +24,10 @@ const FULL_BATCH_EVENTS: usize = 512;
 /// How many payload bytes make a full batch.
 const FULL_BATCH_BYTES: usize = 256 * 1024;
 
-/// Hears of every event as it happens, before it is stored.
-pub trait EventListener: Send + Sync {
-    /// An event of an execution in the session. Must not block.
-    fn event(&self, session_id: Uuid, event: &Event);
-}
-
 /// Records one execution.
 pub(crate) struct Recorder {
     store: Store,
-    listener: Option<Arc<dyn EventListener>>,
+    live: Arc<LiveGuard>,
     execution: Execution,
     started: Instant,
     buffer: Vec<Event>,
@@ -54,16 +48,18 @@ impl Recorder {
     /// Starts the log with the record of the running execution.
     pub(crate) async fn start(
         store: Store,
-        listener: Option<Arc<dyn EventListener>>,
+        live: Arc<LiveGuard>,
         execution: Execution,
     ) -> Result<Self, StoreError> {
-        let record = execution.clone();
+        let (record, request) = (execution.clone(), live.fingerprint().map(str::to_owned));
         let inserted = store
-            .write_soon(move |connection| store::execution::insert(connection, &record))
+            .write_soon(move |connection| {
+                store::execution::insert(connection, &record, request.as_deref())
+            })
             .await?;
         Ok(Self {
             store,
-            listener,
+            live,
             execution,
             started: Instant::now(),
             buffer: Vec::new(),
@@ -94,9 +90,7 @@ impl Recorder {
             kind,
             payload,
         };
-        if let Some(listener) = &self.listener {
-            listener.event(self.execution.session_id, &event);
-        }
+        self.live.publish(&event);
         self.buffered_bytes += event.payload.get().len();
         self.flush_at
             .get_or_insert_with(|| Instant::now() + FLUSH_AFTER);
@@ -173,9 +167,11 @@ impl Recorder {
     pub(crate) fn end_later(self) {
         let Self {
             store,
+            live,
             mut execution,
             ..
         } = self;
+        let request = live.fingerprint().map(str::to_owned);
         let error = failure_payload(
             FailureCode::RuntimeCrashed,
             "the execution ran, but the store failed before its end was recorded",
@@ -186,10 +182,11 @@ impl Recorder {
             loop {
                 tokio::time::sleep(RETRY_EVERY).await;
                 let (record, error) = (execution.clone(), error.clone());
+                let request = request.clone();
                 let ended = store
                     .write(move |connection| {
                         if store::execution::get(connection, record.id)?.is_none() {
-                            store::execution::insert(connection, &record)?;
+                            store::execution::insert(connection, &record, request.as_deref())?;
                         }
                         store::execution::settle_one(
                             connection,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use uuid::Uuid;
 use vmapi_types::SessionStatus;
 
@@ -19,6 +19,8 @@ pub(crate) struct LiveSession {
     runtime: OnceLock<Arc<dyn RuntimeSession>>,
     busy: Arc<AsyncMutex<()>>,
     state: Mutex<State>,
+    /// Counts what happens to it.
+    news: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -46,6 +48,7 @@ impl LiveSession {
             runtime: OnceLock::new(),
             busy: Arc::default(),
             state: Mutex::default(),
+            news: watch::Sender::new(0),
         }
     }
 
@@ -70,6 +73,8 @@ impl LiveSession {
         }
         state.ready = true;
         state.idle_since = Some(Instant::now());
+        drop(state);
+        self.tell();
         Ok(())
     }
 
@@ -78,7 +83,10 @@ impl LiveSession {
     pub(crate) fn set_dead(&self, reason: &str) -> bool {
         let mut state = self.lock();
         state.dead = Some(reason.to_owned());
-        state.ready && state.closing.is_none()
+        let is_news = state.ready && state.closing.is_none();
+        drop(state);
+        self.tell();
+        is_news
     }
 
     /// Notes what runs now.
@@ -86,6 +94,18 @@ impl LiveSession {
         let mut state = self.lock();
         state.running = execution;
         state.idle_since = execution.is_none().then(Instant::now);
+        drop(state);
+        self.tell();
+    }
+
+    /// Hears when something happens to the session.
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// Tells those who follow the session that something happened.
+    fn tell(&self) {
+        self.news.send_modify(|count| *count += 1);
     }
 
     /// What runs now.

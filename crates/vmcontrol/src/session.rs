@@ -11,6 +11,7 @@ use vmapi_types::{
 
 use crate::execution::{MAX_SOURCE_BYTES, Run, run_recorded};
 use crate::library::LoadedLibrary;
+use crate::live::Begun;
 use crate::registry::LiveSession;
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::store::{self, StoreError};
@@ -260,7 +261,11 @@ impl Control {
             .await
             .map_err(|error| failed(None, error.to_string()))?;
         let run = Run::startup(live.id, &file.path, &file.mode, source, live.policy.limits);
-        let execution = match run_recorded(self, live, run).await {
+        let Begun::New(guard) = self.inner().live.begin(run.id(), None) else {
+            return Err(Error::internal("a new id was taken"));
+        };
+        let (begun, _) = oneshot::channel();
+        let execution = match run_recorded(self, live, Arc::new(guard), run, begun).await {
             Ok(execution) => execution,
             Err(Error::OutputLimitExceeded {
                 execution_id,
@@ -374,7 +379,7 @@ pub fn parse_id(field: &str, text: &str) -> Result<Uuid> {
 }
 
 /// The `message` of an execution's error.
-fn message_of(error: &str) -> Option<String> {
+pub(crate) fn message_of(error: &str) -> Option<String> {
     let error: serde_json::Value = serde_json::from_str(error).ok()?;
     error.get("message")?.as_str().map(str::to_owned)
 }

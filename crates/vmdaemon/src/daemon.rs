@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vmcontrol::runtime::Runtime;
-use vmcontrol::{Control, ControlOptions, EventListener, Store};
+use vmcontrol::{Control, ControlOptions, Store};
 use vmruntime::{WorkerCommand, WorkerRuntime};
 use vmtransport_http::ApiOptions;
 
@@ -47,8 +47,6 @@ pub struct Options {
     pub require_sandbox: bool,
     /// How to start a worker.
     pub worker: WorkerCommand,
-    /// Hears of every event.
-    pub listener: Option<Arc<dyn EventListener>>,
 }
 
 /// A daemon that serves. It must be stopped with [`stop`](Self::stop) or
@@ -104,7 +102,6 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         store,
         runtime: runtime as Arc<dyn Runtime>,
         library_cache: options.library_cache,
-        listener: options.listener,
         max_sessions: options.max_sessions,
         session_idle_timeout: options.session_idle_timeout,
     })

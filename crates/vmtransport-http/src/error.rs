@@ -149,6 +149,7 @@ fn kind_of(error: &Error) -> (u16, ErrorCode) {
         Error::FileNotFound { .. } => (404, ErrorCode::FileNotFound),
         Error::SessionNotReady { .. } => (409, ErrorCode::SessionNotReady),
         Error::SessionBusy { .. } => (409, ErrorCode::SessionBusy),
+        Error::ExecutionExists { .. } => (409, ErrorCode::ExecutionExists),
         Error::TemplateExists { .. } => (409, ErrorCode::TemplateExists),
         Error::CapabilityExists { .. } => (409, ErrorCode::CapabilityExists),
         Error::StartupFileExists { .. } => (409, ErrorCode::StartupFileExists),
@@ -174,7 +175,9 @@ fn details_of(error: &Error) -> Value {
         Error::SessionNotFound { session_id } | Error::SessionBusy { session_id } => {
             json!({"session_id": session_id})
         }
-        Error::ExecutionNotFound { execution_id } => json!({"execution_id": execution_id}),
+        Error::ExecutionNotFound { execution_id } | Error::ExecutionExists { execution_id } => {
+            json!({"execution_id": execution_id})
+        }
         Error::CapabilityNotFound {
             template_id,
             capability_id,

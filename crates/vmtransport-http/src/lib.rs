@@ -10,6 +10,7 @@ mod respond;
 mod router;
 mod routes;
 mod serve;
+mod stream;
 mod token;
 
 pub use router::{ApiOptions, DEFAULT_MAX_BODY_BYTES, router};

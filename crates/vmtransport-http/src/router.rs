@@ -113,6 +113,7 @@ fn sessions() -> Router<Control> {
             get(session::get).delete(session::close),
         )
         .route("/sessions/{session_id}/close", post(session::close))
+        .route("/sessions/{session_id}/events/stream", get(session::stream))
 }
 
 fn executions() -> Router<Control> {
@@ -123,4 +124,8 @@ fn executions() -> Router<Control> {
         .route("/executions/{execution_id}", get(execution::get))
         .route("/executions/{execution_id}/cancel", post(execution::cancel))
         .route("/executions/{execution_id}/events", get(execution::events))
+        .route(
+            "/executions/{execution_id}/events/stream",
+            get(execution::stream),
+        )
 }

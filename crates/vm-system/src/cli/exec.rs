@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde_json::{Map, Value};
 
@@ -14,9 +16,15 @@ pub enum ExecCommand {
     Repl {
         /// The session
         session: String,
-        /// The code
-        #[arg(allow_hyphen_values = true)]
-        code: String,
+        /// The code; - reads it from standard input
+        #[arg(allow_hyphen_values = true, required_unless_present = "file")]
+        code: Option<String>,
+        /// A file of this machine that holds the code
+        #[arg(short, long, value_name = "FILE", conflicts_with = "code")]
+        file: Option<PathBuf>,
+        /// Print the execution's id at once and let it run
+        #[arg(long)]
+        no_wait: bool,
         /// Limits below those of the session's template.
         #[command(flatten)]
         limits: LimitArgs,
@@ -39,6 +47,9 @@ pub enum ExecCommand {
         /// What the script sees as __ENV__, a JSON object
         #[arg(long, value_name = "JSON", value_parser = json_object)]
         env: Option<Map<String, Value>>,
+        /// Print the execution's id at once and let it run
+        #[arg(long)]
+        no_wait: bool,
         /// Limits below those of the session's template.
         #[command(flatten)]
         limits: LimitArgs,
@@ -67,6 +78,18 @@ pub enum ExecCommand {
         #[arg(long)]
         check: bool,
     },
+    /// Wait for the end of an execution and show it
+    #[command(
+        after_help = "Example:\n  vm-system exec wait 51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21 --check"
+    )]
+    Wait {
+        /// The execution
+        #[arg(value_name = "EXEC")]
+        execution: String,
+        /// Exit with status 1 if the execution failed
+        #[arg(long)]
+        check: bool,
+    },
     /// Cancel an execution that runs: it is rolled back
     #[command(
         after_help = "Example:\n  vm-system exec cancel 51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21"
@@ -87,5 +110,8 @@ pub enum ExecCommand {
         /// Only the events after this number
         #[arg(long, value_name = "SEQ", default_value_t = 0)]
         after_seq: u64,
+        /// Print the events as they come, until the execution ends
+        #[arg(long)]
+        follow: bool,
     },
 }

@@ -129,7 +129,7 @@ fn code_may_look_like_a_flag() {
         else {
             panic!("{arguments:?} is a repl");
         };
-        assert_eq!((got.as_str(), check), (code, flag.is_some()));
+        assert_eq!((got.as_deref(), check), (Some(code), flag.is_some()));
     }
 }
 

@@ -3,10 +3,12 @@
 mod interrupt;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::Context;
+use serde_json::value::to_raw_value;
 use vmapi_types::{Event, Execution, ExecutionStatus, RawJson, ReplRequest, RunFileRequest};
-use vmclient::{Call, Client};
+use vmclient::{Call, Client, EventStream, StreamItem};
 
 use self::interrupt::Awaited;
 use crate::cli::{ExecCommand, Format};
@@ -15,6 +17,9 @@ use crate::output::{Output, Paint, Table, moment, one_line};
 
 /// How much of a snippet or a path is shown in a list, in characters.
 const SOURCE_CHARS: usize = 48;
+
+/// After all events: what is followed from there is the end alone.
+const NO_EVENTS: u64 = i64::MAX as u64;
 
 /// Runs one of the commands.
 pub async fn run(
@@ -26,14 +31,21 @@ pub async fn run(
         ExecCommand::Repl {
             session,
             code,
+            file,
+            no_wait,
             limits,
             check,
         } => {
             let call = client.repl(&ReplRequest {
                 session_id: Some(session.clone()),
-                input: Some(code),
+                input: Some(read_code(code, file)?),
                 limits: limits.patch(),
+                wait_ms: no_wait.then_some(0),
+                ..ReplRequest::default()
             });
+            if no_wait {
+                return show_id(call, output).await;
+            }
             run_and_show(call, &session, check, client, output).await
         }
         ExecCommand::RunFile {
@@ -41,6 +53,7 @@ pub async fn run(
             path,
             args,
             env,
+            no_wait,
             limits,
             check,
         } => {
@@ -50,8 +63,19 @@ pub async fn run(
                 args,
                 env,
                 limits: limits.patch(),
+                wait_ms: no_wait.then_some(0),
+                ..RunFileRequest::default()
             });
+            if no_wait {
+                return show_id(call, output).await;
+            }
             run_and_show(call, &session, check, client, output).await
+        }
+        ExecCommand::Wait { execution, check } => {
+            let mut stream = client.follow(&execution, NO_EVENTS);
+            while stream.next().await?.is_some() {}
+            let json = client.execution(execution).raw().await?;
+            show(&json, check, client, output).await
         }
         ExecCommand::Get { execution, check } => {
             let json = client.execution(execution).raw().await?;
@@ -71,6 +95,12 @@ pub async fn run(
         ExecCommand::Events {
             execution,
             after_seq,
+            follow: true,
+        } => follow(client.follow(execution, after_seq), output).await,
+        ExecCommand::Events {
+            execution,
+            after_seq,
+            follow: false,
         } => {
             let call = client.events(execution, after_seq);
             output
@@ -78,6 +108,45 @@ pub async fn run(
                 .await
         }
     }
+}
+
+/// The code of a snippet, wherever it stands.
+fn read_code(code: Option<String>, file: Option<PathBuf>) -> Result<String, Failure> {
+    match (code, file) {
+        (_, Some(path)) => Ok(std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?),
+        (Some(code), None) if code == "-" => {
+            Ok(io::read_to_string(io::stdin()).context("cannot read standard input")?)
+        }
+        (code, None) => Ok(code.unwrap_or_default()),
+    }
+}
+
+/// Prints the id of an execution that goes on; as JSON the execution.
+async fn show_id(call: Call<Execution>, output: &mut Output) -> Result<(), Failure> {
+    output
+        .answer(call, |out, execution| {
+            writeln!(out, "Execution ID: {}", execution.id)
+        })
+        .await
+}
+
+/// Prints events as they come; as JSON one in a line.
+async fn follow(mut stream: EventStream, output: &mut Output) -> Result<(), Failure> {
+    while let Some(item) = stream.next().await? {
+        let StreamItem::Event(event) = item else {
+            break;
+        };
+        match output.format() {
+            Format::Text => output.text(|out| event_lines(out, &[event]))?,
+            Format::Json => {
+                let json = to_raw_value(&event).context("an event is not JSON")?;
+                output.raw(&json)?;
+            }
+        }
+        output.finish()?;
+    }
+    Ok(())
 }
 
 /// Runs something in a session and prints how it ended. Ctrl-C cancels it.

@@ -5,7 +5,6 @@ mod console;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -14,11 +13,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use vmapi_types::{
     CreateSessionRequest, CreateTemplateRequest, Execution, RawJson, RunFileRequest,
 };
-use vmclient::Client;
+use vmclient::{Client, StreamItem};
 use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
 use vmdaemon::{DEFAULT_MAX_BODY_BYTES, Listen};
 
-use self::console::Console;
 use super::exec::has_failed;
 use super::worker;
 use crate::cli::{Format, RunArgs};
@@ -36,8 +34,6 @@ pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     let script = Script::find(&args.file)?;
     let interrupted = interruption()?;
     let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
-    let console = Console::start(output.format()).context("cannot start a thread")?;
-    let console = Arc::new(console);
     let daemon = vmdaemon::start(vmdaemon::Options {
         db: directory.path().join("vm-system.db"),
         listen: Listen::Unix(directory.path().join(SOCKET)),
@@ -52,20 +48,18 @@ pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
         library_cache: PathBuf::from(DEFAULT_LIBRARY_CACHE),
         require_sandbox: false,
         worker: worker::command()?,
-        listener: Some(console.clone()),
     })
     .await
     .context("cannot start a daemon")?;
     let url = daemon.url();
     let outcome = tokio::select! {
-        outcome = execute(&url, script, args) => Some(outcome),
+        outcome = execute(&url, script, args, output.format()) => Some(outcome),
         () = interrupted => None,
     };
     daemon.stop().await;
     let Some(outcome) = outcome else {
         return Err(anyhow!("interrupted").into());
     };
-    console.drain();
     report(&outcome?, output)
 }
 
@@ -106,7 +100,13 @@ fn interruption() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-async fn execute(url: &str, script: Script, args: RunArgs) -> Result<RawJson, Failure> {
+/// Runs the file and prints what it says as it says it; gives the execution when it has ended.
+async fn execute(
+    url: &str,
+    script: Script,
+    args: RunArgs,
+    format: Format,
+) -> Result<RawJson, Failure> {
     let client = Client::new(url)?;
     let template = client
         .create_template(&CreateTemplateRequest {
@@ -122,14 +122,21 @@ async fn execute(url: &str, script: Script, args: RunArgs) -> Result<RawJson, Fa
             worktree_path: Some(script.worktree),
         })
         .await?;
-    let call = client.run_file(&RunFileRequest {
-        session_id: Some(session.id.to_string()),
-        path: Some(script.name),
-        args: args.args,
-        env: args.env,
-        limits: None,
-    });
-    Ok(call.raw().await?)
+    let started = client
+        .run_file(&RunFileRequest {
+            session_id: Some(session.id.to_string()),
+            path: Some(script.name),
+            args: args.args,
+            env: args.env,
+            wait_ms: Some(0),
+            ..RunFileRequest::default()
+        })
+        .await?;
+    let mut stream = client.follow(started.id, 0);
+    while let Some(StreamItem::Event(event)) = stream.next().await? {
+        console::print(&event, format);
+    }
+    Ok(client.execution(started.id).raw().await?)
 }
 
 /// What is printed of an execution's result.

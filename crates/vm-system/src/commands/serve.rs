@@ -26,7 +26,6 @@ pub async fn run(args: ServeArgs, db: PathBuf, token_file: Option<PathBuf>) -> R
         library_cache: args.library_cache,
         require_sandbox: args.require_sandbox,
         worker: worker::command()?,
-        listener: None,
     })
     .await
     .context("cannot start the daemon")?;

@@ -33,18 +33,20 @@ pub(crate) fn append(
     Ok(())
 }
 
-/// The events of an execution with a `seq` above `after_seq`, in order.
+/// The events of an execution with a `seq` above `after_seq`, in order, at most `limit`.
 pub(crate) fn list(
     connection: &Connection,
     execution_id: Uuid,
     after_seq: u64,
+    limit: usize,
 ) -> Result<Vec<Event>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT seq, ts, type, payload FROM event
-         WHERE execution_n = (SELECT n FROM execution WHERE id = ?) AND seq > ? ORDER BY seq",
+         WHERE execution_n = (SELECT n FROM execution WHERE id = ?) AND seq > ? ORDER BY seq LIMIT ?",
     )?;
     let after = i64::try_from(after_seq).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![execution_id.to_string(), after], |row| {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![execution_id.to_string(), after, limit], |row| {
         Ok((
             row.get(0)?,
             row.get(1)?,

@@ -20,11 +20,16 @@ pub(crate) struct ExecutionEnd {
     pub(crate) metrics: Metrics,
 }
 
-pub(crate) fn insert(connection: &Connection, execution: &Execution) -> Result<(), StoreError> {
+/// Stores a new execution, with the fingerprint of its request if that may be sent again.
+pub(crate) fn insert(
+    connection: &Connection,
+    execution: &Execution,
+    request: Option<&str>,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO execution (id, session_id, kind, input, path, args, env, status, started_at, metrics)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO execution (id, session_id, kind, input, path, args, env, status, started_at, metrics, request)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             execution.id.to_string(),
@@ -37,8 +42,37 @@ pub(crate) fn insert(connection: &Connection, execution: &Execution) -> Result<(
             execution.status.as_str(),
             execution.started_at.as_micros(),
             metrics_text(&execution.metrics),
+            request,
         ])?;
     Ok(())
+}
+
+/// The fingerprint of the request for an execution, if it has one.
+pub(crate) fn request_of(connection: &Connection, id: Uuid) -> Result<Option<String>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT request FROM execution WHERE id = ?")?
+        .query_row([id.to_string()], |row| row.get(0))
+        .optional()?;
+    Ok(found.flatten())
+}
+
+/// The execution of a session that began after that one, or its first.
+pub(crate) fn following(
+    connection: &Connection,
+    session_id: Uuid,
+    after: Option<Uuid>,
+) -> Result<Option<Execution>, StoreError> {
+    let found = connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM execution WHERE session_id = ?1
+             AND n > coalesce((SELECT n FROM execution WHERE id = ?2), 0) ORDER BY n LIMIT 1"
+        ))?
+        .query_row(
+            params![session_id.to_string(), after.map(|id| id.to_string())],
+            |row| Ok(execution_of(row)),
+        )
+        .optional()?;
+    found.transpose()
 }
 
 pub(crate) fn end(connection: &Connection, id: Uuid, end: &ExecutionEnd) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use rusqlite_migration::{M, Migrations};
 
 /// Each element takes the schema one version further; `PRAGMA user_version` counts them.
-const MIGRATIONS: &[M<'static>] = &[M::up(INITIAL)];
+const MIGRATIONS: &[M<'static>] = &[M::up(INITIAL), M::up(REQUEST_OF_EXECUTION)];
 
 /// The migrations, in order.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -109,6 +109,9 @@ CREATE TABLE event (
     PRIMARY KEY (execution_n, seq)
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// What was asked for, as a fingerprint, where the caller chose the id: the same request may be sent again.
+const REQUEST_OF_EXECUTION: &str = "ALTER TABLE execution ADD COLUMN request TEXT;";
 
 #[cfg(test)]
 mod tests {

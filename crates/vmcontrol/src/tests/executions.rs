@@ -1,11 +1,15 @@
 use uuid::Uuid;
-use vmapi_types::{Event, EventType, ExecutionStatus, LimitsPatch};
+use vmapi_types::{Event, EventType, ExecutionStatus};
 
 use super::Fixture;
-use crate::{Error, FileRun};
+use crate::{Error, FileRun, RunOptions, Submitted};
 
 async fn events(fixture: &Fixture, id: Uuid) -> Vec<Event> {
-    let events = fixture.control.list_events(id, 0).await.unwrap();
+    let events = fixture
+        .control
+        .list_events(id, 0, usize::MAX)
+        .await
+        .unwrap();
     let numbers: Vec<u64> = events.iter().map(|event| event.seq).collect();
     let expected: Vec<u64> = (1..=events.len() as u64).collect();
     assert_eq!(numbers, expected, "seq has no gaps");
@@ -21,11 +25,7 @@ async fn an_answered_execution_is_stored_with_its_events() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let code = "a b c value commit".to_owned();
-    let execution = fixture
-        .control
-        .run_repl(session, code, &LimitsPatch::default())
-        .await
-        .unwrap();
+    let execution = fixture.run(session, code).await.unwrap();
     assert_eq!(execution.status, ExecutionStatus::Ok);
     assert_eq!(execution.metrics.events, 5);
     let stored = fixture.control.get_execution(execution.id).await.unwrap();
@@ -45,13 +45,12 @@ async fn thousands_of_events_are_stored_in_order() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let code = format!("{} value commit", "line ".repeat(5000));
-    let execution = fixture
-        .control
-        .run_repl(session, code, &LimitsPatch::default())
-        .await
-        .unwrap();
+    let execution = fixture.run(session, code).await.unwrap();
     assert_eq!(events(&fixture, execution.id).await.len(), 5002);
-    let after = fixture.control.list_events(execution.id, 5000).await;
+    let after = fixture
+        .control
+        .list_events(execution.id, 5000, usize::MAX)
+        .await;
     assert_eq!(after.unwrap().len(), 2);
 }
 
@@ -64,11 +63,7 @@ async fn an_exception_a_timeout_and_a_crash_end_as_what_they_are() {
         ("timeout", ExecutionStatus::Timeout, EventType::System),
         ("crash", ExecutionStatus::Error, EventType::Exception),
     ] {
-        let execution = fixture
-            .control
-            .run_repl(session, code.into(), &LimitsPatch::default())
-            .await
-            .unwrap();
+        let execution = fixture.run(session, code).await.unwrap();
         assert_eq!(execution.status, status, "{code}");
         assert!(execution.error.is_some(), "{code}");
         assert_eq!(last(&events(&fixture, execution.id).await), end, "{code}");
@@ -79,11 +74,7 @@ async fn an_exception_a_timeout_and_a_crash_end_as_what_they_are() {
 async fn a_run_that_is_undone_after_its_value_was_seen_is_not_answered_as_ok() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
-    let execution = fixture
-        .control
-        .run_repl(session, "value crash".into(), &LimitsPatch::default())
-        .await
-        .unwrap();
+    let execution = fixture.run(session, "value crash").await.unwrap();
     assert_eq!(execution.status, ExecutionStatus::Error);
     assert!(execution.result.is_none());
     let stored = fixture.control.get_execution(execution.id).await.unwrap();
@@ -97,11 +88,7 @@ async fn a_run_that_is_undone_after_its_value_was_seen_is_not_answered_as_ok() {
 async fn a_passed_output_limit_is_an_error_that_names_the_stored_execution() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
-    let error = fixture
-        .control
-        .run_repl(session, "one output".into(), &LimitsPatch::default())
-        .await
-        .unwrap_err();
+    let error = fixture.run(session, "one output").await.unwrap_err();
     let Error::OutputLimitExceeded { execution_id, .. } = error else {
         panic!("{error:?}");
     };
@@ -127,12 +114,7 @@ async fn the_record_of_a_run_is_stored_before_it_touches_the_world() {
     let session = fixture.session().await;
     // The play goes on only when the recorder has said that the record is stored.
     let execution = fixture
-        .control
-        .run_repl(
-            session,
-            "before call after value commit".into(),
-            &LimitsPatch::default(),
-        )
+        .run(session, "before call after value commit")
         .await
         .unwrap();
     assert_eq!(events(&fixture, execution.id).await.len(), 4);
@@ -145,8 +127,9 @@ async fn a_session_runs_one_thing_at_a_time() {
     let control = fixture.control.clone();
     let running = tokio::spawn(async move {
         control
-            .run_repl(session, "hang".into(), &LimitsPatch::default())
+            .run_repl(session, "hang".into(), &RunOptions::default())
             .await
+            .map(Submitted::into_execution)
     });
     loop {
         let executions = fixture.control.list_executions(session, 10).await.unwrap();
@@ -156,10 +139,7 @@ async fn a_session_runs_one_thing_at_a_time() {
         }
         tokio::task::yield_now().await;
     }
-    let refused = fixture
-        .control
-        .run_repl(session, "value commit".into(), &LimitsPatch::default())
-        .await;
+    let refused = fixture.run(session, "value commit").await;
     assert!(
         matches!(refused, Err(Error::SessionBusy { .. })),
         "{refused:?}"
@@ -174,21 +154,27 @@ async fn a_file_is_read_in_the_worktree_alone() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     std::fs::write(fixture.dir.path().join("a.js"), "value commit").unwrap();
+    let options = RunOptions::default();
     let run = |path: &str| {
         let file = FileRun {
             path: path.into(),
             args: serde_json::Map::new(),
             env: serde_json::Map::new(),
-            limits: LimitsPatch::default(),
         };
-        fixture.control.run_file(session, file)
+        fixture.control.run_file(session, file, &options)
     };
-    assert_eq!(run("a.js").await.unwrap().status, ExecutionStatus::Ok);
+    assert_eq!(
+        run("a.js").await.unwrap().into_execution().status,
+        ExecutionStatus::Ok
+    );
     assert!(matches!(
         run("../a.js").await,
         Err(Error::InvalidPath { .. })
     ));
     assert!(matches!(run("b.js").await, Err(Error::FileNotFound { .. })));
     // A refused file leaves the session free.
-    assert_eq!(run("a.js").await.unwrap().status, ExecutionStatus::Ok);
+    assert_eq!(
+        run("a.js").await.unwrap().into_execution().status,
+        ExecutionStatus::Ok
+    );
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use uuid::Uuid;
-use vmapi_types::CreateSessionRequest;
+use vmapi_types::{CreateSessionRequest, Execution};
 
-use crate::{Control, ControlOptions, Store};
+use crate::{Control, ControlOptions, Result, RunOptions, Store, Submitted};
 use fake::FakeRuntime;
 
 /// A service of its own, on a database in a temporary directory.
@@ -26,6 +26,15 @@ impl Fixture {
         Self::on(tempfile::tempdir().unwrap()).await
     }
 
+    /// Runs a snippet to its end.
+    async fn run(&self, session: Uuid, code: impl Into<String>) -> Result<Execution> {
+        let ran = self
+            .control
+            .run_repl(session, code.into(), &RunOptions::default())
+            .await;
+        ran.map(Submitted::into_execution)
+    }
+
     /// On a directory that may hold an earlier database.
     async fn on(dir: TempDir) -> Self {
         let runtime = Arc::new(FakeRuntime::default());
@@ -33,7 +42,6 @@ impl Fixture {
             store: Store::open(&dir.path().join("test.db")).unwrap(),
             runtime: Arc::clone(&runtime) as _,
             library_cache: dir.path().join("libraries"),
-            listener: None,
             max_sessions: 100,
             session_idle_timeout: None,
         })

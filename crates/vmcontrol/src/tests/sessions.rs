@@ -1,11 +1,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use vmapi_types::{ExecutionKind, ExecutionStatus, LimitsPatch, SessionStatus};
+use vmapi_types::{ExecutionKind, ExecutionStatus, SessionStatus};
 
 use super::Fixture;
 use crate::runtime::SessionEnd;
-use crate::{Error, NewStartupFile};
+use crate::{Error, NewStartupFile, RunOptions, Submitted};
 
 async fn add_startup_file(fixture: &Fixture, template: uuid::Uuid, path: &str, order_index: i64) {
     let file = NewStartupFile {
@@ -110,10 +110,7 @@ async fn a_session_that_dies_is_crashed_with_the_reason() {
     };
     assert_eq!(record.status, SessionStatus::Crashed);
     assert_eq!(record.last_error.as_deref(), Some("struck by lightning"));
-    let refused = fixture
-        .control
-        .run_repl(session, "value commit".into(), &LimitsPatch::default())
-        .await;
+    let refused = fixture.run(session, "value commit").await;
     assert!(matches!(refused, Err(Error::SessionNotReady { .. })));
 }
 
@@ -132,10 +129,7 @@ async fn a_stop_settles_everything_and_the_next_start_finds_nothing_to_do() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     fixture.control.shut_down(Duration::ZERO).await;
-    let refused = fixture
-        .control
-        .run_repl(session, "value commit".into(), &LimitsPatch::default())
-        .await;
+    let refused = fixture.run(session, "value commit").await;
     assert!(matches!(
         refused,
         Err(Error::Unavailable { .. } | Error::SessionNotReady { .. })
@@ -155,8 +149,9 @@ async fn what_a_killed_daemon_left_is_settled_by_the_next() {
     let control = fixture.control.clone();
     tokio::spawn(async move {
         control
-            .run_repl(session, "hang".into(), &LimitsPatch::default())
+            .run_repl(session, "hang".into(), &RunOptions::default())
             .await
+            .map(Submitted::into_execution)
     });
     let execution = loop {
         let executions = fixture.control.list_executions(session, 1).await.unwrap();
@@ -173,7 +168,11 @@ async fn what_a_killed_daemon_left_is_settled_by_the_next() {
     let next = Fixture::on(copy).await;
     let settled = next.control.get_execution(execution).await.unwrap();
     assert_eq!(settled.status, ExecutionStatus::Error);
-    let events = next.control.list_events(execution, 0).await.unwrap();
+    let events = next
+        .control
+        .list_events(execution, 0, usize::MAX)
+        .await
+        .unwrap();
     let numbers: Vec<u64> = events.iter().map(|event| event.seq).collect();
     assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
     let record = next.control.get_session(session).await.unwrap();

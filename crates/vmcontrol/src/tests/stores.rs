@@ -33,8 +33,7 @@ async fn a_full_disk_is_said_and_loses_nothing_and_is_recovered_from() {
             Ok(())
         })
     };
-    let limits = vmapi_types::LimitsPatch::default();
-    let run = |code: String| fixture.control.run_repl(session, code, &limits);
+    let run = |code: String| fixture.run(session, code);
     let before = run("a value commit".into()).await.unwrap();
     limit(0).await.unwrap();
     let mut error = None;
@@ -51,7 +50,7 @@ async fn a_full_disk_is_said_and_loses_nothing_and_is_recovered_from() {
     assert_eq!(
         fixture
             .control
-            .list_events(before.id, 0)
+            .list_events(before.id, 0, usize::MAX)
             .await
             .unwrap()
             .len(),

@@ -1,10 +1,18 @@
+use std::time::Duration;
+
 use axum::extract::State;
-use vmapi_types::{Event, Execution, ReplRequest, RunFileRequest};
-use vmcontrol::{Control, Error, FileRun};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use vmapi_types::{Event, Execution, LimitsPatch, ReplRequest, RunFileRequest};
+use vmcontrol::{Control, Error, FileRun, RunOptions, Submitted, parse_id};
 
 use crate::error::ApiError;
 use crate::extract::{Json, PathParams, QueryParams, required, required_id};
 use crate::respond::{Body, Created};
+use crate::stream::{self, bad_last_event_id, last_event_id};
+
+/// How long a request may wait, in milliseconds: an hour, as long as an execution may take.
+const MAX_WAIT_MS: u64 = 3_600_000;
 
 /// How many executions a listing gives unless told otherwise.
 const DEFAULT_LIMIT: u32 = 50;
@@ -21,28 +29,67 @@ pub(crate) async fn list(
 pub(crate) async fn repl(
     State(control): State<Control>,
     Json(request): Json<ReplRequest>,
-) -> Result<Created<Execution>, ApiError> {
+) -> Result<Ran, ApiError> {
     let session_id = required_id("session_id", request.session_id.as_deref())?;
     // An empty snippet is a snippet; only a missing one is refused.
     let input = request
         .input
         .ok_or_else(|| Error::validation("input is required"))?;
-    let limits = request.limits.unwrap_or_default();
-    Ok(Created(control.run_repl(session_id, input, &limits).await?))
+    let options = options(
+        request.limits,
+        request.execution_id.as_deref(),
+        request.wait_ms,
+    )?;
+    Ok(Ran(control.run_repl(session_id, input, &options).await?))
 }
 
 pub(crate) async fn run_file(
     State(control): State<Control>,
     Json(request): Json<RunFileRequest>,
-) -> Result<Created<Execution>, ApiError> {
+) -> Result<Ran, ApiError> {
     let session_id = required_id("session_id", request.session_id.as_deref())?;
     let file = FileRun {
         path: required("path", request.path)?,
         args: request.args.unwrap_or_default(),
         env: request.env.unwrap_or_default(),
-        limits: request.limits.unwrap_or_default(),
     };
-    Ok(Created(control.run_file(session_id, file).await?))
+    let options = options(
+        request.limits,
+        request.execution_id.as_deref(),
+        request.wait_ms,
+    )?;
+    Ok(Ran(control.run_file(session_id, file, &options).await?))
+}
+
+fn options(
+    limits: Option<LimitsPatch>,
+    execution_id: Option<&str>,
+    wait_ms: Option<u64>,
+) -> Result<RunOptions, ApiError> {
+    if wait_ms.is_some_and(|wait| wait > MAX_WAIT_MS) {
+        return Err(Error::validation(format!("wait_ms may be at most {MAX_WAIT_MS}")).into());
+    }
+    Ok(RunOptions {
+        limits: limits.unwrap_or_default(),
+        execution_id: execution_id
+            .map(|id| parse_id("execution_id", id))
+            .transpose()?,
+        wait: wait_ms.map(Duration::from_millis),
+    })
+}
+
+/// The answer to a request to run something.
+pub(crate) struct Ran(Submitted);
+
+impl IntoResponse for Ran {
+    fn into_response(self) -> Response {
+        match self.0 {
+            Submitted::Ended(execution) => Created(execution).into_response(),
+            Submitted::Running(execution) => {
+                (StatusCode::ACCEPTED, Body(execution)).into_response()
+            }
+        }
+    }
 }
 
 pub(crate) async fn get(
@@ -66,6 +113,34 @@ pub(crate) async fn events(
     query: QueryParams,
 ) -> Result<Body<Vec<Event>>, ApiError> {
     let after_seq = query.number("after_seq", 0, 0)?;
+    let limit = query.number("limit", usize::MAX, 1)?;
+    let wait_ms = query.number("wait_ms", 0, 0)?;
+    if wait_ms > MAX_WAIT_MS {
+        return Err(Error::validation(format!("wait_ms may be at most {MAX_WAIT_MS}")).into());
+    }
     let id = path.id("execution_id")?;
-    Ok(Body(control.list_events(id, after_seq).await?))
+    let events = control.list_events(id, after_seq, limit).await?;
+    if !events.is_empty() || wait_ms == 0 {
+        return Ok(Body(events));
+    }
+    let wait = Duration::from_millis(wait_ms);
+    Ok(Body(
+        control.wait_for_events(id, after_seq, limit, wait).await?,
+    ))
+}
+
+/// The events of an execution as they come, and its end.
+pub(crate) async fn stream(
+    State(control): State<Control>,
+    path: PathParams,
+    query: QueryParams,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = path.id("execution_id")?;
+    let after_seq = match last_event_id(&headers) {
+        Some(text) => text.parse().map_err(|_| bad_last_event_id(text))?,
+        None => query.number("after_seq", 0, 0)?,
+    };
+    let feed = control.follow(id, after_seq).await?;
+    Ok(stream::respond(feed))
 }

@@ -1,10 +1,13 @@
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use vmapi_types::{CreateSessionRequest, Session, SessionStatus};
 use vmcontrol::{Control, Error};
 
 use crate::error::ApiError;
 use crate::extract::{Json, PathParams, QueryParams};
 use crate::respond::{Body, Created};
+use crate::stream::{self, last_event_id, session_cursor};
 
 pub(crate) async fn list(
     State(control): State<Control>,
@@ -40,4 +43,16 @@ fn status_of(name: &str) -> Result<SessionStatus, Error> {
         let all = SessionStatus::ALL.map(SessionStatus::as_str).join(", ");
         Error::validation(format!("status must be one of {all}, not {name:?}"))
     })
+}
+
+/// The executions of a session as they come, with their events, and the session's status.
+pub(crate) async fn stream(
+    State(control): State<Control>,
+    path: PathParams,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = path.id("session_id")?;
+    let after = last_event_id(&headers).map(session_cursor).transpose()?;
+    let feed = control.follow_session(id, after).await?;
+    Ok(stream::respond_session(feed))
 }

@@ -1,25 +1,11 @@
+//! What a script says, on the stream that fits it.
+
 use std::io::{self, Write};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
 
 use serde::Deserialize;
-use uuid::Uuid;
 use vmapi_types::{ConsoleLevel, Event, EventType};
-use vmcontrol::EventListener;
 
 use crate::cli::Format;
-
-/// Prints console events as they come, on a thread of its own: a slow reader must not hold up the daemon. What waits
-/// there is bounded by the output limit of the execution.
-pub struct Console {
-    printer: Sender<Message>,
-}
-
-enum Message {
-    Print(Line),
-    /// All before it is printed when the sender is dropped.
-    Drain(Sender<()>),
-}
 
 /// The payload of a console event.
 #[derive(Deserialize)]
@@ -28,55 +14,18 @@ struct Line {
     text: String,
 }
 
-impl Console {
-    /// Starts one that leaves standard output to the end, if the end is JSON.
-    ///
-    /// # Errors
-    /// When there can't be another thread.
-    pub fn start(format: Format) -> io::Result<Self> {
-        let stdout_is_taken = format == Format::Json;
-        let (printer, messages) = mpsc::channel();
-        thread::Builder::new()
-            .name("console".into())
-            .spawn(move || print(&messages, stdout_is_taken))?;
-        Ok(Self { printer })
+/// Prints an event if it is one of the console. Standard output is left to the end, if the end is JSON.
+pub fn print(event: &Event, format: Format) {
+    if event.kind != EventType::Console {
+        return;
     }
-
-    /// Waits until everything that came so far is printed.
-    pub fn drain(&self) {
-        let (done, wait) = mpsc::channel();
-        if self.printer.send(Message::Drain(done)).is_ok() {
-            // Nothing is ever sent: the end of the channel is the message.
-            let _ = wait.recv();
-        }
-    }
-}
-
-impl EventListener for Console {
-    fn event(&self, _session_id: Uuid, event: &Event) {
-        if event.kind != EventType::Console {
-            return;
-        }
-        if let Ok(line) = serde_json::from_str(event.payload.get()) {
-            // The printer lives as long as this sender.
-            let _ = self.printer.send(Message::Print(line));
-        }
-    }
-}
-
-fn print(messages: &Receiver<Message>, stdout_is_taken: bool) {
-    for message in messages {
-        match message {
-            // A reader that went away does not stop the script.
-            Message::Print(Line { level, text }) => {
-                let _ = if goes_to_stderr(level, stdout_is_taken) {
-                    writeln!(io::stderr().lock(), "{text}")
-                } else {
-                    writeln!(io::stdout().lock(), "{text}")
-                };
-            }
-            Message::Drain(done) => drop(done),
-        }
+    if let Ok(Line { level, text }) = serde_json::from_str(event.payload.get()) {
+        // A reader that went away does not stop the script.
+        let _ = if goes_to_stderr(level, format == Format::Json) {
+            writeln!(io::stderr().lock(), "{text}")
+        } else {
+            writeln!(io::stdout().lock(), "{text}")
+        };
     }
 }
 
@@ -99,14 +48,5 @@ mod tests {
         assert!(!goes_to_stderr(ConsoleLevel::Info, false));
         assert!(!goes_to_stderr(ConsoleLevel::Debug, false));
         assert!(goes_to_stderr(ConsoleLevel::Log, true));
-    }
-
-    #[test]
-    fn draining_waits_for_what_came_before() {
-        let console = Console::start(Format::Json).unwrap();
-        let (done, wait) = mpsc::channel();
-        console.printer.send(Message::Drain(done)).unwrap();
-        console.drain();
-        assert_eq!(wait.try_recv(), Err(mpsc::TryRecvError::Disconnected));
     }
 }

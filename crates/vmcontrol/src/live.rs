@@ -1,0 +1,236 @@
+//! The executions that run now, for whoever follows them or asks for them again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+use vmapi_types::Event;
+
+/// How many events of a running execution are kept in memory for its followers. Older ones are read from the store, where
+/// they are after a tenth of a second.
+const RECENT_EVENTS: usize = 2048;
+
+/// How many bytes of their payloads.
+const RECENT_BYTES: usize = 1024 * 1024;
+
+/// All of them, by id.
+#[derive(Default)]
+pub(crate) struct LiveExecutions {
+    all: Mutex<HashMap<Uuid, Arc<LiveExecution>>>,
+}
+
+/// An execution from the moment that it is asked for until its end is stored.
+pub(crate) struct LiveExecution {
+    /// What was asked for, if its caller may ask again.
+    pub(crate) fingerprint: Option<String>,
+    recent: Mutex<Recent>,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far an execution is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    last_seq: u64,
+    /// Whether nothing more comes, because all is stored or was given up.
+    pub(crate) is_over: bool,
+}
+
+#[derive(Default)]
+struct Recent {
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+}
+
+/// Ends an execution's time here when it is dropped.
+pub(crate) struct LiveGuard {
+    live: Arc<LiveExecutions>,
+    id: Uuid,
+    execution: Arc<LiveExecution>,
+}
+
+/// Whether an execution could be begun.
+pub(crate) enum Begun {
+    /// It is the caller's.
+    New(LiveGuard),
+    /// It runs already.
+    Running(Arc<LiveExecution>),
+}
+
+impl LiveExecutions {
+    /// Begins an execution of that id, unless one is there.
+    pub(crate) fn begin(self: &Arc<Self>, id: Uuid, fingerprint: Option<String>) -> Begun {
+        let mut all = self.lock();
+        if let Some(running) = all.get(&id) {
+            return Begun::Running(Arc::clone(running));
+        }
+        let execution = Arc::new(LiveExecution {
+            fingerprint,
+            recent: Mutex::default(),
+            progress: watch::Sender::new(Progress::default()),
+        });
+        all.insert(id, Arc::clone(&execution));
+        Begun::New(LiveGuard {
+            live: Arc::clone(self),
+            id,
+            execution,
+        })
+    }
+
+    /// The execution of that id, if it runs.
+    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<LiveExecution>> {
+        self.lock().get(&id).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<LiveExecution>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LiveGuard {
+    /// The id of the execution.
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// What was asked for, if its caller may ask again.
+    pub(crate) fn fingerprint(&self) -> Option<&str> {
+        self.execution.fingerprint.as_deref()
+    }
+
+    /// Hands an event to the followers.
+    pub(crate) fn publish(&self, event: &Event) {
+        self.execution.recent().push(event);
+        self.execution
+            .progress
+            .send_modify(|progress| progress.last_seq = event.seq);
+    }
+}
+
+impl Drop for LiveGuard {
+    fn drop(&mut self) {
+        self.live.lock().remove(&self.id);
+        self.execution
+            .progress
+            .send_modify(|progress| progress.is_over = true);
+    }
+}
+
+impl LiveExecution {
+    /// Hears of every step.
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Waits until it is over.
+    pub(crate) async fn over(&self) {
+        // The sender is in `self`: it can't be gone.
+        let _ = self.progress().wait_for(|progress| progress.is_over).await;
+    }
+
+    /// The events after that number, at most `limit`; nothing when they are not kept any more.
+    pub(crate) fn after(&self, seq: u64, limit: usize) -> Option<Vec<Arc<Event>>> {
+        let recent = self.recent();
+        let Some(first) = recent.events.front() else {
+            return Some(Vec::new());
+        };
+        let skip =
+            usize::try_from(seq.saturating_add(1).checked_sub(first.seq)?).unwrap_or(usize::MAX);
+        Some(
+            recent
+                .events
+                .iter()
+                .skip(skip)
+                .take(limit)
+                .cloned()
+                .collect(),
+        )
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recent {
+    fn push(&mut self, event: &Event) {
+        self.bytes += event.payload.get().len();
+        self.events.push_back(Arc::new(event.clone()));
+        while self.events.len() > RECENT_EVENTS || self.bytes > RECENT_BYTES {
+            match self.events.pop_front() {
+                Some(old) => self.bytes -= old.payload.get().len(),
+                None => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vmapi_types::{EventType, Timestamp};
+
+    use super::*;
+    use crate::recorder::payload;
+
+    fn guard(live: &Arc<LiveExecutions>) -> LiveGuard {
+        match live.begin(Uuid::new_v4(), None) {
+            Begun::New(guard) => guard,
+            Begun::Running(_) => unreachable!("the id is new"),
+        }
+    }
+
+    fn event(seq: u64, bytes: usize) -> Event {
+        Event {
+            execution_id: Uuid::nil(),
+            seq,
+            ts: Timestamp::now(),
+            kind: EventType::Console,
+            payload: payload(&".".repeat(bytes)),
+        }
+    }
+
+    fn numbers(execution: &LiveExecution, after: u64, limit: usize) -> Option<Vec<u64>> {
+        let events = execution.after(after, limit)?;
+        Some(events.iter().map(|event| event.seq).collect())
+    }
+
+    #[test]
+    fn followers_get_what_is_kept_and_hear_when_it_is_not() {
+        let live = Arc::default();
+        let guard = guard(&live);
+        let execution = live.get(guard.id()).unwrap();
+        assert_eq!(numbers(&execution, 0, 10), Some(vec![]));
+        for seq in 1..=5 {
+            guard.publish(&event(seq, 1));
+        }
+        assert_eq!(numbers(&execution, 0, 3), Some(vec![1, 2, 3]));
+        assert_eq!(numbers(&execution, 3, 3), Some(vec![4, 5]));
+        assert_eq!(numbers(&execution, 5, 3), Some(vec![]));
+        guard.publish(&event(6, RECENT_BYTES - 10));
+        assert_eq!(numbers(&execution, 4, 3), None);
+        assert_eq!(numbers(&execution, 5, 3), Some(vec![6]));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let live = Arc::default();
+        let guard = guard(&live);
+        for seq in 1..=10_000 {
+            guard.publish(&event(seq, 1));
+        }
+        let execution = live.get(guard.id()).unwrap();
+        assert_eq!(execution.recent().events.len(), RECENT_EVENTS);
+        drop(guard);
+        assert!(execution.progress().borrow().is_over);
+    }
+
+    #[test]
+    fn an_id_is_begun_once_at_a_time() {
+        let live = Arc::default();
+        let guard = guard(&live);
+        let id = guard.id();
+        assert!(matches!(live.begin(id, None), Begun::Running(_)));
+        drop(guard);
+        assert!(matches!(live.begin(id, None), Begun::New(_)));
+    }
+}
