@@ -40,6 +40,8 @@ pub(crate) struct Progress {
 struct Recent {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
+    /// The number of the last event that is not kept any more.
+    gone_seq: u64,
 }
 
 /// Ends an execution's time here when it is dropped.
@@ -131,11 +133,7 @@ impl LiveExecution {
     /// The events after that number, at most `limit`; nothing when they are not kept any more.
     pub(crate) fn after(&self, seq: u64, limit: usize) -> Option<Vec<Arc<Event>>> {
         let recent = self.recent();
-        let Some(first) = recent.events.front() else {
-            return Some(Vec::new());
-        };
-        let skip =
-            usize::try_from(seq.saturating_add(1).checked_sub(first.seq)?).unwrap_or(usize::MAX);
+        let skip = usize::try_from(seq.checked_sub(recent.gone_seq)?).unwrap_or(usize::MAX);
         Some(
             recent
                 .events
@@ -158,7 +156,10 @@ impl Recent {
         self.events.push_back(Arc::new(event.clone()));
         while self.events.len() > RECENT_EVENTS || self.bytes > RECENT_BYTES {
             match self.events.pop_front() {
-                Some(old) => self.bytes -= old.payload.get().len(),
+                Some(old) => {
+                    self.bytes -= old.payload.get().len();
+                    self.gone_seq = old.seq;
+                }
                 None => return,
             }
         }
@@ -206,9 +207,17 @@ mod tests {
         assert_eq!(numbers(&execution, 0, 3), Some(vec![1, 2, 3]));
         assert_eq!(numbers(&execution, 3, 3), Some(vec![4, 5]));
         assert_eq!(numbers(&execution, 5, 3), Some(vec![]));
-        guard.publish(&event(6, RECENT_BYTES - 10));
+        // With its quotation marks it takes all the room there is.
+        guard.publish(&event(6, RECENT_BYTES - 2));
         assert_eq!(numbers(&execution, 4, 3), None);
         assert_eq!(numbers(&execution, 5, 3), Some(vec![6]));
+        guard.publish(&event(7, RECENT_BYTES));
+        assert_eq!(
+            numbers(&execution, 6, 3),
+            None,
+            "it is too large to be kept"
+        );
+        assert_eq!(numbers(&execution, 7, 3), Some(vec![]));
     }
 
     #[test]
