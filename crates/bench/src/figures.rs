@@ -12,12 +12,16 @@ impl Times {
         for _ in 0..count.div_ceil(10) {
             work();
         }
-        let time = |()| {
+        Self::measured(count, || {
             let start = Instant::now();
             work();
             start.elapsed()
-        };
-        let mut times: Vec<_> = std::iter::repeat_n((), count).map(time).collect();
+        })
+    }
+
+    /// Repeats what measures itself.
+    pub(crate) fn measured(count: usize, mut work: impl FnMut() -> Duration) -> Self {
+        let mut times: Vec<_> = (0..count).map(|_| work()).collect();
         times.sort_unstable();
         Self(times)
     }

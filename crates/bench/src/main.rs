@@ -4,6 +4,7 @@
 //! `cargo run --release -p bench`
 
 mod commit;
+mod executions;
 mod figures;
 mod sessions;
 
@@ -15,6 +16,7 @@ fn main() {
     let commit = commit::measure(daemon.home());
     let mut table = Table::new(commit.p50());
     table.add("one SQLite commit with a sync", &commit);
+    executions::measure(&daemon, &mut table);
     sessions::measure(&daemon, &mut table);
     println!("{table}");
 }
