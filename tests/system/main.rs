@@ -9,6 +9,7 @@ mod api_errors;
 mod api_executions;
 mod api_files;
 mod api_ids;
+mod api_lists;
 mod api_origins;
 mod api_sessions;
 mod api_startup;

@@ -55,6 +55,9 @@ pub enum ExecutionKind {
 }
 
 impl ExecutionKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Repl, Self::RunFile, Self::Startup];
+
     /// The kind as it stands on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,9 +69,7 @@ impl ExecutionKind {
 
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Repl, Self::RunFile, Self::Startup]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -95,6 +96,15 @@ pub enum ExecutionStatus {
 }
 
 impl ExecutionStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Running,
+        Self::Ok,
+        Self::Error,
+        Self::Timeout,
+        Self::Cancelled,
+    ];
+
     /// The status as it stands on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -108,15 +118,7 @@ impl ExecutionStatus {
 
     /// The status of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::Running,
-            Self::Ok,
-            Self::Error,
-            Self::Timeout,
-            Self::Cancelled,
-        ]
-        .into_iter()
-        .find(|status| status.as_str() == name)
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::runtime::{
 use crate::session::{blocking, message_of};
 use crate::settings;
 use crate::store;
+use crate::store::{ExecutionFilter, Page, Portion};
 use crate::{Control, Error, Result};
 
 /// The largest script, in bytes.
@@ -350,20 +351,22 @@ impl Control {
             .await?)
     }
 
-    /// The newest executions of a session.
+    /// Executions of a session, newest first.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`]; [`Error::Validation`] for a limit of zero.
-    pub async fn list_executions(&self, session_id: Uuid, limit: u32) -> Result<Vec<Execution>> {
-        if limit == 0 {
-            return Err(Error::validation("limit must be a positive integer"));
-        }
+    /// [`Error::SessionNotFound`]; [`Error::Validation`] for a limit of zero and a page that begins nowhere.
+    pub async fn list_executions(
+        &self,
+        session_id: Uuid,
+        filter: ExecutionFilter,
+        page: Page,
+    ) -> Result<Portion<Execution>> {
+        let page = checked(page)?;
         self.get_session(session_id).await?;
-        let limit = limit.min(MAX_LIMIT);
-        Ok(self
-            .store()
-            .read(move |connection| store::execution::list(connection, session_id, limit))
-            .await?)
+        self.store()
+            .read(move |connection| store::execution::list(connection, session_id, filter, page))
+            .await?
+            .ok_or_else(|| Error::validation("before and after must be the id of an execution"))
     }
 
     /// The stored events of an execution with a `seq` above `after_seq`.
@@ -418,6 +421,17 @@ impl Control {
             status: session.status,
         })
     }
+}
+
+/// A page that is not too long.
+pub(crate) fn checked(page: Page) -> Result<Page> {
+    if page.limit == 0 {
+        return Err(Error::validation("limit must be a positive integer"));
+    }
+    Ok(Page {
+        limit: page.limit.min(MAX_LIMIT),
+        ..page
+    })
 }
 
 /// What says whether a request is the same: a digest of all that it asks for.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
 
+use crate::store::{ExecutionFilter, Page};
 use crate::{Control, Error, Result, store};
 
 /// How many events are handed over at once, at most.
@@ -88,17 +89,21 @@ impl Control {
     }
 
     async fn newest(&self, session_id: Uuid) -> Result<Option<Uuid>> {
-        let newest = self.list_executions(session_id, 1).await?.pop();
+        let page = Page {
+            limit: 2,
+            before: None,
+            after: None,
+        };
+        let newest = self
+            .list_executions(session_id, ExecutionFilter::default(), page)
+            .await?;
         // One that runs is handed over from its start.
-        match newest {
-            Some(execution) if execution.status == ExecutionStatus::Running => Ok(self
-                .list_executions(session_id, 2)
-                .await?
-                .into_iter()
-                .find(|other| other.id != execution.id)
-                .map(|other| other.id)),
-            other => Ok(other.map(|execution| execution.id)),
-        }
+        let is_over = |execution: &Execution| execution.status != ExecutionStatus::Running;
+        Ok(newest
+            .items
+            .into_iter()
+            .find(is_over)
+            .map(|execution| execution.id))
     }
 }
 

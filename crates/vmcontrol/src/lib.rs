@@ -33,7 +33,9 @@ pub use feed::{EventFeed, FeedItem, SessionCursor, SessionFeed, SessionItem};
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
 pub use policy::Policy;
 pub use session::parse_id;
-pub use store::{LockError, OpenError, Store, StoreError};
+pub use store::{
+    ExecutionFilter, LockError, OpenError, Page, Portion, SessionFilter, Store, StoreError,
+};
 pub use template::{NameList, NewCapability, NewStartupFile};
 pub use worktree::{FileAccess, FileError, FileKind, FileStat, Scoped, Worktree, WriteMode};
 

@@ -9,12 +9,12 @@ use vmapi_types::{
     CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
 };
 
-use crate::execution::{MAX_SOURCE_BYTES, Run, run_recorded};
+use crate::execution::{MAX_SOURCE_BYTES, Run, checked, run_recorded};
 use crate::library::LoadedLibrary;
 use crate::live::Begun;
 use crate::registry::LiveSession;
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
-use crate::store::{self, StoreError};
+use crate::store::{self, Page, Portion, SessionFilter, StoreError};
 use crate::template::check_name;
 use crate::{Control, Error, Policy, Result, Worktree};
 
@@ -55,15 +55,20 @@ impl Control {
             .ok_or(Error::SessionNotFound { session_id: id })
     }
 
-    /// All sessions, newest first, or those of one status.
+    /// Sessions, newest first.
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn list_sessions(&self, status: Option<SessionStatus>) -> Result<Vec<Session>> {
-        Ok(self
-            .store()
-            .read(move |connection| store::session::list(connection, status))
-            .await?)
+    /// [`Error::Validation`] for a limit of zero and a page that begins nowhere.
+    pub async fn list_sessions(
+        &self,
+        filter: SessionFilter,
+        page: Page,
+    ) -> Result<Portion<Session>> {
+        let page = checked(page)?;
+        self.store()
+            .read(move |connection| store::session::list(connection, &filter, page))
+            .await?
+            .ok_or_else(|| Error::validation("before and after must be the id of a session"))
     }
 
     /// Closes a session. What runs in it ends as `cancelled`. Closing a closed one changes nothing.

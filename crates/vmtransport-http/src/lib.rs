@@ -5,6 +5,7 @@
 mod error;
 mod extract;
 mod guard;
+mod list;
 mod middleware;
 mod respond;
 mod router;

@@ -4,11 +4,21 @@ use vmapi_types::{
     Event, EventType, Execution, ExecutionKind, ExecutionStatus, Metrics, RawJson, Timestamp,
 };
 
+use super::page::{Listing, Page, Portion};
 use super::session::{optional_json, raw_json};
 use super::template::{corrupt, parse_id};
 use super::{StoreError, event};
 
 const COLUMNS: &str = "id, session_id, kind, input, path, args, env, status, started_at, ended_at, result, error, metrics";
+
+/// Which executions of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExecutionFilter {
+    /// Those of this status.
+    pub status: Option<ExecutionStatus>,
+    /// Those of this kind.
+    pub kind: Option<ExecutionKind>,
+}
 
 /// How an execution ended.
 #[derive(Clone, Debug)]
@@ -148,19 +158,24 @@ pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Execution>
     found.transpose()
 }
 
-/// The newest executions of a session, at most `limit`.
+/// Executions of a session, newest first; nothing when the page begins at one that is not there.
 pub(crate) fn list(
     connection: &Connection,
     session_id: Uuid,
-    limit: u32,
-) -> Result<Vec<Execution>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM execution WHERE session_id = ? ORDER BY n DESC LIMIT ?"
-    ))?;
-    let rows = statement.query_map(params![session_id.to_string(), limit], |row| {
-        Ok(execution_of(row))
-    })?;
-    rows.map(|row| row?).collect()
+    filter: ExecutionFilter,
+    page: Page,
+) -> Result<Option<Portion<Execution>>, StoreError> {
+    let listing = Listing {
+        table: "execution",
+        columns: COLUMNS,
+        filters: vec![
+            ("session_id", Some(session_id.to_string())),
+            ("status", filter.status.map(|status| status.to_string())),
+            ("kind", filter.kind.map(|kind| kind.to_string())),
+        ],
+        page,
+    };
+    listing.read(connection, execution_of)
 }
 
 fn execution_of(row: &Row<'_>) -> Result<Execution, StoreError> {

@@ -11,6 +11,7 @@ pub(crate) mod event;
 pub(crate) mod execution;
 mod lock;
 mod open;
+mod page;
 mod reader;
 mod schema;
 pub(crate) mod session;
@@ -24,7 +25,10 @@ use rusqlite::Connection;
 
 pub use error::{OpenError, StoreError};
 pub(crate) use execution::ExecutionEnd;
+pub use execution::ExecutionFilter;
 pub use lock::LockError;
+pub use page::{Page, Portion};
+pub use session::SessionFilter;
 pub(crate) use writer::Pending;
 
 use reader::Readers;

@@ -4,7 +4,19 @@ use uuid::Uuid;
 use vmapi_types::{RawJson, Session, SessionStatus, Timestamp};
 
 use super::StoreError;
+use super::page::{Listing, Page, Portion};
 use super::template::{corrupt, parse_id};
+
+/// Which sessions.
+#[derive(Clone, Debug, Default)]
+pub struct SessionFilter {
+    /// Those of this status.
+    pub status: Option<SessionStatus>,
+    /// Those that were made from this template.
+    pub template_id: Option<Uuid>,
+    /// Those of this workspace.
+    pub workspace_id: Option<String>,
+}
 
 const COLUMNS: &str = "id, template_id, workspace_id, base_commit_oid, worktree_path, status, created_at, closed_at, \
                        last_error, runtime_meta";
@@ -78,17 +90,23 @@ pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Session>, 
     found.transpose()
 }
 
+/// Sessions, newest first; nothing when the page begins at one that is not there.
 pub(crate) fn list(
     connection: &Connection,
-    status: Option<SessionStatus>,
-) -> Result<Vec<Session>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM session WHERE ?1 IS NULL OR status = ?1 ORDER BY n DESC"
-    ))?;
-    let rows = statement.query_map([status.map(SessionStatus::as_str)], |row| {
-        Ok(session_of(row))
-    })?;
-    rows.map(|row| row?).collect()
+    filter: &SessionFilter,
+    page: Page,
+) -> Result<Option<Portion<Session>>, StoreError> {
+    let listing = Listing {
+        table: "session",
+        columns: COLUMNS,
+        filters: vec![
+            ("status", filter.status.map(|status| status.to_string())),
+            ("template_id", filter.template_id.map(|id| id.to_string())),
+            ("workspace_id", filter.workspace_id.clone()),
+        ],
+        page,
+    };
+    listing.read(connection, session_of)
 }
 
 fn session_of(row: &Row<'_>) -> Result<Session, StoreError> {

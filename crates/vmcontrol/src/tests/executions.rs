@@ -132,7 +132,7 @@ async fn a_session_runs_one_thing_at_a_time() {
             .map(Submitted::into_execution)
     });
     loop {
-        let executions = fixture.control.list_executions(session, 10).await.unwrap();
+        let executions = fixture.executions(session).await;
         if executions.len() == 1 {
             assert_eq!(executions[0].status, ExecutionStatus::Running);
             break;

@@ -11,8 +11,15 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, Execution};
 
-use crate::{Control, ControlOptions, Result, RunOptions, Store, Submitted};
+use crate::{Control, ControlOptions, ExecutionFilter, Page, Result, RunOptions, Store, Submitted};
 use fake::FakeRuntime;
+
+/// The start of a list.
+const PAGE: Page = Page {
+    limit: 100,
+    before: None,
+    after: None,
+};
 
 /// A service of its own, on a database in a temporary directory.
 struct Fixture {
@@ -33,6 +40,13 @@ impl Fixture {
             .run_repl(session, code.into(), &RunOptions::default())
             .await;
         ran.map(Submitted::into_execution)
+    }
+
+    /// The executions of a session, newest first.
+    async fn executions(&self, session: Uuid) -> Vec<Execution> {
+        let filter = ExecutionFilter::default();
+        let listed = self.control.list_executions(session, filter, PAGE).await;
+        listed.unwrap().items
     }
 
     /// On a directory that may hold an earlier database.

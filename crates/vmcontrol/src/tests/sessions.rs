@@ -5,7 +5,7 @@ use vmapi_types::{ExecutionKind, ExecutionStatus, SessionStatus};
 
 use super::Fixture;
 use crate::runtime::SessionEnd;
-use crate::{Error, NewStartupFile, RunOptions, Submitted};
+use crate::{Error, NewStartupFile, RunOptions, SessionFilter, Submitted};
 
 async fn add_startup_file(fixture: &Fixture, template: uuid::Uuid, path: &str, order_index: i64) {
     let file = NewStartupFile {
@@ -31,11 +31,7 @@ async fn startup_files_run_in_order_and_are_recorded() {
     let request = fixture.request(template);
     let session = fixture.control.create_session(request).await.unwrap();
     assert_eq!(session.status, SessionStatus::Ready);
-    let executions = fixture
-        .control
-        .list_executions(session.id, 10)
-        .await
-        .unwrap();
+    let executions = fixture.executions(session.id).await;
     let paths: Vec<_> = executions
         .iter()
         .map(|execution| execution.path.as_deref())
@@ -86,10 +82,16 @@ async fn without_a_worker_the_answer_is_that_a_retry_may_help() {
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     let crashed = fixture
         .control
-        .list_sessions(Some(SessionStatus::Crashed))
+        .list_sessions(
+            SessionFilter {
+                status: Some(SessionStatus::Crashed),
+                ..SessionFilter::default()
+            },
+            super::PAGE,
+        )
         .await
         .unwrap();
-    assert_eq!(crashed.len(), 1);
+    assert_eq!(crashed.items.len(), 1);
 }
 
 #[tokio::test]
@@ -154,7 +156,7 @@ async fn what_a_killed_daemon_left_is_settled_by_the_next() {
             .map(Submitted::into_execution)
     });
     let execution = loop {
-        let executions = fixture.control.list_executions(session, 1).await.unwrap();
+        let executions = fixture.executions(session).await;
         if let Some(execution) = executions.into_iter().next() {
             break execution.id;
         }

@@ -1,13 +1,16 @@
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use vmapi_types::{Event, Execution, LimitsPatch, ReplRequest, RunFileRequest};
-use vmcontrol::{Control, Error, FileRun, RunOptions, Submitted, parse_id};
+use vmapi_types::{
+    Event, Execution, ExecutionKind, ExecutionStatus, LimitsPatch, ReplRequest, RunFileRequest,
+};
+use vmcontrol::{Control, Error, ExecutionFilter, FileRun, RunOptions, Submitted, parse_id};
 
 use crate::error::ApiError;
 use crate::extract::{Json, PathParams, QueryParams, required, required_id};
+use crate::list::Listed;
 use crate::respond::{Body, Created};
 use crate::stream::{self, bad_last_event_id, last_event_id};
 
@@ -19,11 +22,17 @@ const DEFAULT_LIMIT: u32 = 50;
 
 pub(crate) async fn list(
     State(control): State<Control>,
+    uri: OriginalUri,
     query: QueryParams,
-) -> Result<Body<Vec<Execution>>, ApiError> {
+) -> Result<Listed<Execution>, ApiError> {
     let session_id = query.id("session_id")?;
-    let limit = query.number("limit", DEFAULT_LIMIT, 1)?;
-    Ok(Body(control.list_executions(session_id, limit).await?))
+    let filter = ExecutionFilter {
+        status: query.one_of("status", &ExecutionStatus::ALL, ExecutionStatus::as_str)?,
+        kind: query.one_of("kind", &ExecutionKind::ALL, ExecutionKind::as_str)?,
+    };
+    let page = query.page(DEFAULT_LIMIT)?;
+    let portion = control.list_executions(session_id, filter, page).await?;
+    Ok(Listed::new(portion, page, &uri, |execution| execution.id))
 }
 
 pub(crate) async fn repl(

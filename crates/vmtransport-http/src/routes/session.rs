@@ -1,20 +1,34 @@
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use vmapi_types::{CreateSessionRequest, Session, SessionStatus};
-use vmcontrol::{Control, Error};
+use vmcontrol::{Control, SessionFilter, parse_id};
 
 use crate::error::ApiError;
 use crate::extract::{Json, PathParams, QueryParams};
+use crate::list::Listed;
 use crate::respond::{Body, Created};
 use crate::stream::{self, last_event_id, session_cursor};
 
+/// How many sessions a listing gives unless told otherwise.
+const DEFAULT_LIMIT: u32 = 10_000;
+
 pub(crate) async fn list(
     State(control): State<Control>,
+    uri: OriginalUri,
     query: QueryParams,
-) -> Result<Body<Vec<Session>>, ApiError> {
-    let status = query.get("status").map(status_of).transpose()?;
-    Ok(Body(control.list_sessions(status).await?))
+) -> Result<Listed<Session>, ApiError> {
+    let filter = SessionFilter {
+        status: query.one_of("status", &SessionStatus::ALL, SessionStatus::as_str)?,
+        template_id: query
+            .get("template_id")
+            .map(|id| parse_id("template_id", id))
+            .transpose()?,
+        workspace_id: query.get("workspace_id").map(str::to_owned),
+    };
+    let page = query.page(DEFAULT_LIMIT)?;
+    let portion = control.list_sessions(filter, page).await?;
+    Ok(Listed::new(portion, page, &uri, |session| session.id))
 }
 
 pub(crate) async fn create(
@@ -36,13 +50,6 @@ pub(crate) async fn close(
     path: PathParams,
 ) -> Result<Body<Session>, ApiError> {
     Ok(Body(control.close_session(path.id("session_id")?).await?))
-}
-
-fn status_of(name: &str) -> Result<SessionStatus, Error> {
-    SessionStatus::from_name(name).ok_or_else(|| {
-        let all = SessionStatus::ALL.map(SessionStatus::as_str).join(", ");
-        Error::validation(format!("status must be one of {all}, not {name:?}"))
-    })
 }
 
 /// The executions of a session as they come, with their events, and the session's status.

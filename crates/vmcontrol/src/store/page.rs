@@ -1,0 +1,84 @@
+//! Lists that are given in portions, newest first.
+
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
+use uuid::Uuid;
+
+use super::StoreError;
+
+/// Which portion of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// How many at most.
+    pub limit: u32,
+    /// Only those that are older than this one.
+    pub before: Option<Uuid>,
+    /// Only those that are newer than this one: the nearest of them, if there are more than fit.
+    pub after: Option<Uuid>,
+}
+
+/// A portion of a list.
+#[derive(Clone, Debug)]
+pub struct Portion<T> {
+    /// Newest first.
+    pub items: Vec<T>,
+    /// Whether there are more in the direction in which the list was gone through.
+    pub has_more: bool,
+}
+
+/// What is asked of a table with the columns `n`, ascending, and `id`.
+pub(super) struct Listing<'a> {
+    pub(super) table: &'a str,
+    pub(super) columns: &'a str,
+    /// Columns that must have a value, where there is one.
+    pub(super) filters: Vec<(&'a str, Option<String>)>,
+    pub(super) page: Page,
+}
+
+impl Listing<'_> {
+    /// Reads the portion; nothing when the row that it begins at is not there.
+    pub(super) fn read<T>(
+        &self,
+        connection: &Connection,
+        of: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<Portion<T>>, StoreError> {
+        let (table, columns) = (self.table, self.columns);
+        let mut sql = format!("SELECT {columns} FROM {table} WHERE true");
+        let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+        for (column, value) in &self.filters {
+            if let Some(value) = value {
+                sql.push_str(&[" AND ", column, " = ?"].concat());
+                values.push(Box::new(value.clone()));
+            }
+        }
+        for (operator, cursor) in [("<", self.page.before), (">", self.page.after)] {
+            if let Some(id) = cursor {
+                let Some(number) = number_of(connection, table, id)? else {
+                    return Ok(None);
+                };
+                sql.push_str(&[" AND n ", operator, " ?"].concat());
+                values.push(Box::new(number));
+            }
+        }
+        let is_upwards = self.page.after.is_some() && self.page.before.is_none();
+        let order = if is_upwards { "ASC" } else { "DESC" };
+        sql.push_str(&[" ORDER BY n ", order, " LIMIT ?"].concat());
+        // One more says whether there are more.
+        values.push(Box::new(i64::from(self.page.limit) + 1));
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params_from_iter(values), |row| Ok(of(row)))?;
+        let mut items = rows.map(|row| row?).collect::<Result<Vec<_>, _>>()?;
+        let has_more = items.len() > self.page.limit as usize;
+        items.truncate(self.page.limit as usize);
+        if is_upwards {
+            items.reverse();
+        }
+        Ok(Some(Portion { items, has_more }))
+    }
+}
+
+fn number_of(connection: &Connection, table: &str, id: Uuid) -> Result<Option<i64>, StoreError> {
+    Ok(connection
+        .prepare_cached(&format!("SELECT n FROM {table} WHERE id = ?"))?
+        .query_row([id.to_string()], |row| row.get(0))
+        .optional()?)
+}

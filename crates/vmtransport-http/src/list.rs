@@ -1,0 +1,102 @@
+//! Lists in portions: which one is asked for, and where the next one is.
+
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use uuid::Uuid;
+use vmcontrol::{Error, Page, Portion, parse_id};
+
+use crate::error::ApiError;
+use crate::extract::QueryParams;
+use crate::respond::Body;
+
+impl QueryParams {
+    /// The portion that `limit`, `before` and `after` ask for.
+    pub(crate) fn page(&self, default_limit: u32) -> Result<Page, ApiError> {
+        let cursor = |name| self.get(name).map(|id| parse_id(name, id)).transpose();
+        Ok(Page {
+            limit: self.number("limit", default_limit, 1)?,
+            before: cursor("before")?,
+            after: cursor("after")?,
+        })
+    }
+
+    /// A parameter that names one of some values.
+    pub(crate) fn one_of<T: Copy>(
+        &self,
+        name: &str,
+        all: &[T],
+        name_of: impl Fn(T) -> &'static str,
+    ) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        let found = all.iter().copied().find(|value| name_of(*value) == text);
+        if found.is_some() {
+            return Ok(found);
+        }
+        let names: Vec<_> = all.iter().map(|value| name_of(*value)).collect();
+        let names = names.join(", ");
+        Err(Error::validation(format!("{name} must be one of {names}, not {text:?}")).into())
+    }
+}
+
+/// The answer with a portion of a list. Its `Link` header says where the older (`next`) and the newer (`prev`) ones are.
+pub(crate) struct Listed<T> {
+    items: Vec<T>,
+    links: Vec<String>,
+}
+
+impl<T> Listed<T> {
+    /// `uri` is that of the request, `id_of` what the next portion begins after.
+    pub(crate) fn new(
+        portion: Portion<T>,
+        page: Page,
+        uri: &Uri,
+        id_of: impl Fn(&T) -> Uuid,
+    ) -> Self {
+        let is_upwards = page.after.is_some() && page.before.is_none();
+        let (has_older, has_newer) = if is_upwards {
+            (true, portion.has_more)
+        } else {
+            (portion.has_more, page.before.is_some())
+        };
+        let mut links = Vec::new();
+        if let (Some(oldest), true) = (portion.items.last(), has_older) {
+            links.push(link(uri, "before", id_of(oldest), "next"));
+        }
+        if let (Some(newest), true) = (portion.items.first(), has_newer) {
+            links.push(link(uri, "after", id_of(newest), "prev"));
+        }
+        Self {
+            items: portion.items,
+            links,
+        }
+    }
+}
+
+/// The same request with another cursor.
+fn link(uri: &Uri, cursor: &str, id: Uuid, relation: &str) -> String {
+    let is_cursor = |part: &&str| part.starts_with("before=") || part.starts_with("after=");
+    let kept = uri.query().unwrap_or_default().split('&');
+    let mut query: Vec<String> = kept
+        .filter(|part| !part.is_empty() && !is_cursor(part))
+        .map(str::to_owned)
+        .collect();
+    query.push(format!("{cursor}={id}"));
+    format!("<{}?{}>; rel=\"{relation}\"", uri.path(), query.join("&"))
+}
+
+impl<T: Serialize> IntoResponse for Listed<T> {
+    fn into_response(self) -> Response {
+        let mut response = Body(self.items).into_response();
+        // What was in a header of a request can be in one of an answer.
+        if let (false, Ok(links)) = (
+            self.links.is_empty(),
+            HeaderValue::try_from(self.links.join(", ")),
+        ) {
+            response.headers_mut().insert(header::LINK, links);
+        }
+        response
+    }
+}
