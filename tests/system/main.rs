@@ -42,6 +42,7 @@ mod memory;
 mod modules;
 mod native_modules;
 mod outages;
+mod paths;
 mod programs;
 mod repl;
 mod rollbacks;
