@@ -84,7 +84,7 @@ pub fn session(daemon: &Daemon) -> Session {
 }
 
 /// Expressions that read what is at a path.
-fn reads(path: &str) -> Vec<String> {
+pub fn reads(path: &str) -> Vec<String> {
     vec![
         format!("import({path}).then((module) => module.default)"),
         format!("require({path})"),
@@ -99,7 +99,7 @@ fn reads(path: &str) -> Vec<String> {
 }
 
 /// Expressions that change what is at a path.
-fn writes(path: &str) -> Vec<String> {
+pub fn writes(path: &str) -> Vec<String> {
     vec![
         format!("fs.writeFileSync({path}, 'changed')"),
         format!("fs.appendFileSync({path}, 'changed')"),
@@ -201,7 +201,7 @@ fn ways_out(daemon: &Daemon) -> Vec<String> {
 }
 
 /// Makes the worktree anew, with links that lead out of it.
-fn plant_inside(daemon: &Daemon) {
+pub fn plant_inside(daemon: &Daemon) {
     let root = daemon.worktree();
     for entry in fs::read_dir(&root).unwrap() {
         let path = entry.unwrap().path();
