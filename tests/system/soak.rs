@@ -7,6 +7,7 @@
 //!     cargo test --workspace --locked --test system -- soak:: --nocapture
 //! ```
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -313,6 +314,9 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
     );
     assert!(kills >= scale.kills && ended >= scale.executions);
     assert_eq!(daemon.zygote(), zygote);
+    for (why, sessions) in reasons(&daemon) {
+        println!("{sessions} sessions crashed: {why}");
+    }
     let left = running_executions(&daemon);
     assert!(left.is_empty(), "{left:?}");
     close_all(&daemon);
@@ -337,6 +341,18 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
     }
     assert_eq!(Use::of(zygote).threads, 1);
     assert_eq!(daemon.session().eval("1 + 1"), "2");
+}
+
+/// Why sessions crashed, and how many.
+fn reasons(daemon: &Daemon) -> BTreeMap<String, u32> {
+    let sessions = daemon.api.get("/sessions?status=crashed").expect(200);
+    let mut reasons = BTreeMap::new();
+    for session in sessions.as_array().unwrap() {
+        *reasons
+            .entry(session["last_error"].to_string())
+            .or_default() += 1;
+    }
+    reasons
 }
 
 /// Closes every session that is ready.
