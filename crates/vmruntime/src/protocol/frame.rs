@@ -132,8 +132,12 @@ impl Assembler {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
     use proptest::prelude::*;
+    use proptest::sample::Index;
+    use proptest::test_runner::TestRunner;
 
     fn datagrams(generation: u32, message: &[u8]) -> Vec<Vec<u8>> {
         split(generation, message)
@@ -172,6 +176,99 @@ mod tests {
             Err(FrameError::Version(VERSION + 1))
         );
         assert_eq!(assembler.push(&[VERSION; 5]), Err(FrameError::Short(5)));
+    }
+
+    /// What is done to a datagram on its way.
+    #[derive(Clone, Debug)]
+    enum Fault {
+        Header(usize, u8),
+        Byte(Index, u8),
+        Cut(Index),
+        Extend(Vec<u8>),
+        Drop,
+        Twice,
+    }
+
+    fn fault() -> impl Strategy<Value = Fault> {
+        prop_oneof![
+            4 => (0..HEADER_BYTES, any::<u8>()).prop_map(|(at, bits)| Fault::Header(at, bits)),
+            1 => (any::<Index>(), any::<u8>()).prop_map(|(at, bits)| Fault::Byte(at, bits)),
+            1 => any::<Index>().prop_map(Fault::Cut),
+            1 => proptest::collection::vec(any::<u8>(), 1..40).prop_map(Fault::Extend),
+            1 => Just(Fault::Drop),
+            1 => Just(Fault::Twice),
+        ]
+    }
+
+    /// Datagrams of which some are those of messages, whole or with a fault, and some are anything.
+    fn stream() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let damaged = (
+            0..200_000_usize,
+            0..4_u32,
+            any::<Index>(),
+            proptest::option::of(fault()),
+        )
+            .prop_map(|(length, generation, which, fault)| {
+                let mut all = datagrams(generation, &vec![7; length]);
+                let at = which.index(all.len());
+                match fault {
+                    None => {}
+                    Some(Fault::Header(byte, bits)) => all[at][byte] ^= bits,
+                    Some(Fault::Byte(byte, bits)) => {
+                        let byte = byte.index(all[at].len());
+                        all[at][byte] ^= bits;
+                    }
+                    Some(Fault::Cut(length)) => {
+                        let length = length.index(all[at].len());
+                        all[at].truncate(length);
+                    }
+                    Some(Fault::Extend(more)) => all[at].extend(more),
+                    Some(Fault::Drop) => drop(all.remove(at)),
+                    Some(Fault::Twice) => all.insert(at, all[at].clone()),
+                }
+                all
+            });
+        let anything = proptest::collection::vec(any::<u8>(), 0..64).prop_map(|one| vec![one]);
+        let parts = proptest::collection::vec(prop_oneof![3 => damaged, 1 => anything], 1..12);
+        parts.prop_map(|parts| parts.concat())
+    }
+
+    /// Runs for `VM_SYSTEM_FUZZ_SECONDS`, or two seconds.
+    #[test]
+    fn after_any_stream_of_datagrams_a_message_comes_out_whole() {
+        const MOST: u32 = 150_000;
+        let seconds = std::env::var("VM_SYSTEM_FUZZ_SECONDS").map_or(2, |text| {
+            text.parse()
+                .expect("VM_SYSTEM_FUZZ_SECONDS is a number of seconds")
+        });
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        while Instant::now() < deadline {
+            let mut runner = TestRunner::new(ProptestConfig::with_cases(50));
+            let outcome = runner.run(&stream(), |all| {
+                let mut assembler = Assembler::new(MOST);
+                for datagram in &all {
+                    if let Ok(Some(message)) = assembler.push(datagram) {
+                        prop_assert!(message.bytes.len() <= MOST as usize);
+                    }
+                    let kept = assembler.partial.as_ref();
+                    prop_assert!(kept.is_none_or(|kept| kept.bytes.len() <= kept.total as usize));
+                }
+                let mut out = Vec::new();
+                let bytes = vec![9; 2 * MAX_CHUNK_BYTES];
+                for datagram in datagrams(7, &bytes) {
+                    out.extend(assembler.push(&datagram).unwrap());
+                }
+                prop_assert_eq!(
+                    out,
+                    vec![Message {
+                        generation: 7,
+                        bytes
+                    }]
+                );
+                Ok(())
+            });
+            outcome.unwrap_or_else(|failure| panic!("{failure}"));
+        }
     }
 
     proptest! {
