@@ -230,7 +230,7 @@ impl Change {
                 text.splice(at..at, more.bytes());
             }
             Self::Deep(depth) => {
-                text = format!("{}{}", "{\"args\":[".repeat(*depth), "]}".repeat(*depth)).into()
+                text = format!("{}{}", "{\"args\":[".repeat(*depth), "]}".repeat(*depth)).into();
             }
             _ => {}
         }

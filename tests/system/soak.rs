@@ -324,18 +324,18 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
         Process::below(zygote).is_empty().then_some(())
     });
     // Connections that clients keep open are closed by and by.
-    let last = measured();
-    for (name, at_first, warm, last) in [
-        ("daemon", at_first[0], warm[0], last[0]),
-        ("zygote", at_first[1], warm[1], last[1]),
+    let at_last = measured();
+    for (name, at_first, warm, in_the_end) in [
+        ("daemon", at_first[0], warm[0], at_last[0]),
+        ("zygote", at_first[1], warm[1], at_last[1]),
     ] {
-        println!("the {name} at first {at_first:?}, after a tenth {warm:?}, at last {last:?}");
+        println!("the {name} at first {at_first:?}, after a tenth {warm:?}, at last {in_the_end:?}");
         assert!(
-            last.descriptors <= at_first.descriptors.max(warm.descriptors),
+            in_the_end.descriptors <= at_first.descriptors.max(warm.descriptors),
             "descriptors of the {name}"
         );
         assert!(
-            last.rss_kib <= warm.rss_kib + MOST_GROWTH_KIB,
+            in_the_end.rss_kib <= warm.rss_kib + MOST_GROWTH_KIB,
             "memory of the {name}"
         );
     }
