@@ -329,7 +329,9 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
         ("daemon", at_first[0], warm[0], at_last[0]),
         ("zygote", at_first[1], warm[1], at_last[1]),
     ] {
-        println!("the {name} at first {at_first:?}, after a tenth {warm:?}, at last {in_the_end:?}");
+        println!(
+            "the {name} at first {at_first:?}, after a tenth {warm:?}, at last {in_the_end:?}"
+        );
         assert!(
             in_the_end.descriptors <= at_first.descriptors.max(warm.descriptors),
             "descriptors of the {name}"

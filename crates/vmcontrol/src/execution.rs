@@ -402,7 +402,7 @@ impl Control {
             Ok(Ok(FeedItem::Events(events))) => Ok(events
                 .iter()
                 .take(limit)
-                .map(|event| (**event).clone())
+                .map(|live| live.event.clone())
                 .collect()),
             Ok(Ok(FeedItem::End(_))) | Err(_) => Ok(Vec::new()),
             Ok(Err(error)) => Err(error),
@@ -488,14 +488,15 @@ pub(crate) async fn run_recorded(
         .runtime()
         .ok_or_else(|| Error::internal("a session runs code before it has a runtime"))?;
     let inner = control.inner();
+    let running = Arc::clone(guard.execution());
     let mut recorder = Recorder::start(inner.store.clone(), guard, run.execution).await?;
     // Nobody may have to know.
     let _ = begun.send(());
     recorder.record(EventType::InputEcho, payload(&json!({"text": run.echo})));
-    live.set_running(Some(recorder.execution().id));
+    live.begin_running(recorder.execution().id, running);
     let mut updates = runtime.run(run.request);
     let followed = follow(&mut recorder, &mut updates, live).await;
-    live.set_running(None);
+    live.end_running();
     let end = match followed {
         Ok(end) => end,
         Err(error) => {
@@ -505,6 +506,7 @@ pub(crate) async fn run_recorded(
             return Err(unrecorded(error));
         }
     };
+    recorder.publish_end();
     let execution = recorder.execution().clone();
     match end {
         Some(Failure {

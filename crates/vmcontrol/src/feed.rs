@@ -3,31 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
-use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
+use vmapi_types::{Execution, ExecutionStatus, Metrics, Session, SessionStatus};
 
+use crate::live::{Follower, LiveEvent, LiveExecution};
+use crate::registry::{LiveSession, NotKept};
 use crate::store::{ExecutionFilter, Page};
 use crate::{Control, Error, Result, store};
 
 /// How many events are handed over at once, at most.
 const BATCH: usize = 500;
 
-/// How long a follower waits for more after it has been handed something that just happened: many followers of a chatty
-/// execution would take its time otherwise.
-const PAUSE: Duration = Duration::from_millis(10);
-
 /// How long until the store is asked again for what is on its way there.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// How often a session is looked at whose news may have been missed.
+/// How often the store is asked for an end that could not be stored yet.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows one execution.
 pub struct EventFeed {
     control: Control,
     execution_id: Uuid,
+    /// The execution in memory, if it was running when it was asked for.
+    follower: Option<Follower>,
     after_seq: u64,
     not_before: Option<Instant>,
 }
@@ -36,7 +35,7 @@ pub struct EventFeed {
 #[derive(Debug)]
 pub enum FeedItem {
     /// Events, by number.
-    Events(Vec<Arc<Event>>),
+    Events(Vec<Arc<LiveEvent>>),
     /// The execution has ended, and all of its events were handed over.
     End(Box<Execution>),
 }
@@ -47,15 +46,26 @@ impl Control {
     /// # Errors
     /// [`Error::ExecutionNotFound`].
     pub async fn follow(&self, execution_id: Uuid, after_seq: u64) -> Result<EventFeed> {
-        if self.inner().live.get(execution_id).is_none() {
+        let live = self.inner().live.get(execution_id);
+        if live.is_none() {
             self.get_execution(execution_id).await?;
         }
-        Ok(EventFeed {
+        Ok(self.feed(execution_id, live, after_seq))
+    }
+
+    fn feed(
+        &self,
+        execution_id: Uuid,
+        live: Option<Arc<LiveExecution>>,
+        after_seq: u64,
+    ) -> EventFeed {
+        EventFeed {
             control: self.clone(),
             execution_id,
+            follower: live.map(Follower::of),
             after_seq,
             not_before: None,
-        })
+        }
     }
 
     /// Follows a session: the executions after that one, with their events, and the session's own state.
@@ -85,6 +95,7 @@ impl Control {
             after,
             current,
             status: None,
+            caught_up: None,
         })
     }
 
@@ -122,25 +133,33 @@ impl EventFeed {
 
     async fn wait(&mut self) -> Result<FeedItem> {
         loop {
-            let live = self.control.inner().live.get(self.execution_id);
-            let Some(live) = live else {
+            let Some(follower) = &self.follower else {
                 if let Some(item) = self.stored().await? {
                     return Ok(item);
                 }
-                // Its end could not be stored yet.
                 tokio::time::sleep(LOOK).await;
                 continue;
             };
-            let mut progress = live.progress();
             if let Some(at) = self.not_before {
                 tokio::time::sleep_until(at).await;
             }
+            let live = follower.execution();
+            let mut progress = live.progress();
+            let is_over = progress.borrow().is_over;
             match live.after(self.after_seq, BATCH) {
                 Some(events) if !events.is_empty() => {
-                    self.not_before = Some(Instant::now() + PAUSE);
+                    self.not_before = (!is_over).then(|| Instant::now() + live.pause());
                     return Ok(self.hand_over(events));
                 }
-                Some(_) => step(&mut progress).await,
+                Some(_) => match live.ended() {
+                    Some(execution) if is_over => {
+                        return Ok(FeedItem::End(Box::new(execution.clone())));
+                    }
+                    // Its end could not be stored.
+                    None if is_over => self.follower = None,
+                    // Whoever runs it lives as long as the execution does.
+                    _ => drop(progress.changed().await),
+                },
                 None => {
                     let events = self.read().await?;
                     if !events.is_empty() {
@@ -164,28 +183,35 @@ impl EventFeed {
             .then(|| FeedItem::End(Box::new(execution))))
     }
 
-    async fn read(&self) -> Result<Vec<Arc<Event>>> {
+    async fn read(&self) -> Result<Vec<Arc<LiveEvent>>> {
         let (id, after) = (self.execution_id, self.after_seq);
         let store = self.control.store();
         let events = store
             .read(move |connection| store::event::list(connection, id, after, BATCH))
             .await?;
-        Ok(events.into_iter().map(Arc::new).collect())
+        Ok(events
+            .into_iter()
+            .map(|event| Arc::new(LiveEvent::new(event)))
+            .collect())
     }
 
-    fn hand_over(&mut self, events: Vec<Arc<Event>>) -> FeedItem {
+    fn hand_over(&mut self, events: Vec<Arc<LiveEvent>>) -> FeedItem {
         if let Some(last) = events.last() {
-            self.after_seq = last.seq;
+            self.after_seq = last.event.seq;
         }
         FeedItem::Events(events)
     }
 }
 
-/// Waits until an execution has made a step, or is over.
-async fn step(progress: &mut watch::Receiver<crate::live::Progress>) {
-    if !progress.borrow().is_over {
-        // Whoever runs it lives as long as the execution does.
-        let _ = progress.changed().await;
+/// The record of an execution as it was at its start: whoever comes late is told the same.
+fn as_begun(execution: Execution) -> Execution {
+    Execution {
+        status: ExecutionStatus::Running,
+        ended_at: None,
+        result: None,
+        error: None,
+        metrics: Metrics::default(),
+        ..execution
     }
 }
 
@@ -212,6 +238,8 @@ pub struct SessionFeed {
     after: Option<Uuid>,
     current: Option<EventFeed>,
     status: Option<SessionStatus>,
+    /// How many executions of the live session were handed over, once the store has no others.
+    caught_up: Option<u64>,
 }
 
 /// What a follower of a session is handed.
@@ -239,36 +267,75 @@ impl SessionFeed {
                 }
                 return Ok(Some(SessionItem::Execution(item)));
             }
-            let mut news = self
-                .control
-                .inner()
-                .registry
-                .get(self.session_id)
-                .map(|live| live.news());
-            // The record first: what begins after it is found by the second question.
-            let session = self.control.get_session(self.session_id).await?;
-            if let Some(execution) = self.following().await? {
-                self.after = Some(execution.id);
-                self.current = Some(self.control.follow(execution.id, 0).await?);
-                return Ok(Some(SessionItem::Begin(Box::new(execution))));
-            }
-            if self.status.replace(session.status) != Some(session.status) {
-                return Ok(Some(SessionItem::Session(Box::new(session))));
-            }
-            let is_over = matches!(
-                session.status,
-                SessionStatus::Closed | SessionStatus::Crashed
-            );
-            if is_over {
-                return Ok(None);
-            }
-            let mut stopped = self.control.inner().stopped.subscribe();
-            tokio::select! {
-                () = heard(news.as_mut()) => {}
-                () = tokio::time::sleep(LOOK) => {}
-                _ = stopped.wait_for(|stopped| *stopped) => return Err(stopping()),
+            let live = self.control.inner().registry.get(self.session_id);
+            let item = match &live {
+                Some(live) => self.of_live(live).await?,
+                None => self.of_store().await?,
+            };
+            if item.is_some() || live.is_none() {
+                return Ok(item);
             }
         }
+    }
+
+    /// What happened in a live session; nothing when that is to be asked again.
+    async fn of_live(&mut self, live: &Arc<LiveSession>) -> Result<Option<SessionItem>> {
+        let mut news = live.news();
+        let Some(count) = self.caught_up else {
+            // What has begun by now is in the store, once that has written what is queued.
+            let count = live.begun();
+            self.control.store().write(|_| Ok(())).await?;
+            if let Some(execution) = self.following().await? {
+                return Ok(Some(self.begin(execution, None)));
+            }
+            self.caught_up = Some(count);
+            return Ok(None);
+        };
+        match live.begun_after(count) {
+            Ok(Some(execution)) => {
+                self.caught_up = Some(count + 1);
+                if let Some(begun) = execution.begun().cloned() {
+                    return Ok(Some(self.begin(begun, Some(execution))));
+                }
+                return Ok(None);
+            }
+            Err(NotKept) => {
+                self.caught_up = None;
+                return Ok(None);
+            }
+            Ok(None) => {}
+        }
+        // Its other states are told when they are stored.
+        if live.status() == SessionStatus::Ready && self.status.is_none() {
+            let session = self.control.get_session(self.session_id).await?;
+            self.status = Some(session.status);
+            return Ok(Some(SessionItem::Session(Box::new(session))));
+        }
+        let mut stopped = self.control.inner().stopped.subscribe();
+        tokio::select! {
+            // The session is there as long as this.
+            _ = news.changed() => Ok(None),
+            _ = stopped.wait_for(|stopped| *stopped) => Err(stopping()),
+        }
+    }
+
+    /// What is left of a session that does not live; nothing at the end.
+    async fn of_store(&mut self) -> Result<Option<SessionItem>> {
+        if let Some(execution) = self.following().await? {
+            return Ok(Some(self.begin(execution, None)));
+        }
+        let session = self.control.get_session(self.session_id).await?;
+        if self.status.replace(session.status) == Some(session.status) {
+            return Ok(None);
+        }
+        Ok(Some(SessionItem::Session(Box::new(session))))
+    }
+
+    fn begin(&mut self, execution: Execution, live: Option<Arc<LiveExecution>>) -> SessionItem {
+        let live = live.or_else(|| self.control.inner().live.get(execution.id));
+        self.after = Some(execution.id);
+        self.current = Some(self.control.feed(execution.id, live, 0));
+        SessionItem::Begin(Box::new(as_begun(execution)))
     }
 
     async fn following(&self) -> Result<Option<Execution>> {
@@ -277,16 +344,5 @@ impl SessionFeed {
         Ok(store
             .read(move |connection| store::execution::following(connection, session, after))
             .await?)
-    }
-}
-
-/// Waits for news of a live session. What begins there is in the store a moment later.
-async fn heard(news: Option<&mut watch::Receiver<u64>>) {
-    match news {
-        Some(news) => {
-            let _ = news.changed().await;
-            tokio::time::sleep(RETRY).await;
-        }
-        None => tokio::time::sleep(RETRY).await,
     }
 }

@@ -31,6 +31,7 @@ pub use error::Error;
 pub use execution::{FileRun, MAX_SOURCE_BYTES, RunOptions, Submitted};
 pub use feed::{EventFeed, FeedItem, SessionCursor, SessionFeed, SessionItem};
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
+pub use live::LiveEvent;
 pub use policy::Policy;
 pub use session::parse_id;
 pub use store::{

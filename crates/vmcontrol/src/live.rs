@@ -1,11 +1,13 @@
 //! The executions that run now, for whoever follows them or asks for them again.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use uuid::Uuid;
-use vmapi_types::Event;
+use vmapi_types::{Event, Execution};
 
 /// How many events of a running execution are kept in memory for its followers. Older ones are read from the store, where
 /// they are after a tenth of a second.
@@ -13,6 +15,44 @@ const RECENT_EVENTS: usize = 2048;
 
 /// How many bytes of their payloads.
 const RECENT_BYTES: usize = 1024 * 1024;
+
+/// How many bytes of an execution that is over.
+const LEFT_BYTES: usize = 64 * 1024;
+
+/// How long a follower waits for more, at least, after it has been handed something that just happened.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+
+/// By how much longer for each follower: many of a chatty execution would take its time otherwise.
+const PAUSE_FOR_EACH: Duration = Duration::from_micros(500);
+
+/// An event, and its JSON text once somebody has asked for it: all followers share it.
+#[derive(Debug)]
+pub struct LiveEvent {
+    /// The event.
+    pub event: Event,
+    json: OnceLock<Box<str>>,
+}
+
+impl LiveEvent {
+    /// An event that nobody has asked for as JSON.
+    pub(crate) fn new(event: Event) -> Self {
+        Self {
+            event,
+            json: OnceLock::new(),
+        }
+    }
+
+    /// The event as the API shows it.
+    ///
+    /// # Panics
+    /// Never: events are JSON.
+    pub fn json(&self) -> &str {
+        self.json.get_or_init(|| {
+            let text = serde_json::to_string(&self.event);
+            text.expect("an event is JSON").into_boxed_str()
+        })
+    }
+}
 
 /// All of them, by id.
 #[derive(Default)]
@@ -24,8 +64,33 @@ pub(crate) struct LiveExecutions {
 pub(crate) struct LiveExecution {
     /// What was asked for, if its caller may ask again.
     pub(crate) fingerprint: Option<String>,
+    begun: OnceLock<Execution>,
+    ended: OnceLock<Execution>,
     recent: Mutex<Recent>,
     progress: watch::Sender<Progress>,
+    followers: AtomicU32,
+}
+
+/// Counts a follower for as long as it lives.
+pub(crate) struct Follower(Arc<LiveExecution>);
+
+impl Follower {
+    /// Follows an execution.
+    pub(crate) fn of(execution: Arc<LiveExecution>) -> Self {
+        execution.followers.fetch_add(1, Ordering::Relaxed);
+        Self(execution)
+    }
+
+    /// What is followed.
+    pub(crate) fn execution(&self) -> &LiveExecution {
+        &self.0
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.followers.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How far an execution is.
@@ -38,7 +103,7 @@ pub(crate) struct Progress {
 
 #[derive(Default)]
 struct Recent {
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<Arc<LiveEvent>>,
     bytes: usize,
     /// The number of the last event that is not kept any more.
     gone_seq: u64,
@@ -68,8 +133,11 @@ impl LiveExecutions {
         }
         let execution = Arc::new(LiveExecution {
             fingerprint,
+            begun: OnceLock::new(),
+            ended: OnceLock::new(),
             recent: Mutex::default(),
             progress: watch::Sender::new(Progress::default()),
+            followers: AtomicU32::new(0),
         });
         all.insert(id, Arc::clone(&execution));
         Begun::New(LiveGuard {
@@ -100,6 +168,22 @@ impl LiveGuard {
         self.execution.fingerprint.as_deref()
     }
 
+    /// The execution, for its followers.
+    pub(crate) fn execution(&self) -> &Arc<LiveExecution> {
+        &self.execution
+    }
+
+    /// Notes the record that the execution begins with.
+    pub(crate) fn begin(&self, execution: &Execution) {
+        // It begins once.
+        let _ = self.execution.begun.set(execution.clone());
+    }
+
+    /// Notes the record that is stored at its end.
+    pub(crate) fn end(&self, execution: &Execution) {
+        let _ = self.execution.ended.set(execution.clone());
+    }
+
     /// Hands an event to the followers.
     pub(crate) fn publish(&self, event: &Event) {
         self.execution.recent().push(event);
@@ -112,6 +196,7 @@ impl LiveGuard {
 impl Drop for LiveGuard {
     fn drop(&mut self) {
         self.live.lock().remove(&self.id);
+        self.execution.recent().keep(LEFT_BYTES);
         self.execution
             .progress
             .send_modify(|progress| progress.is_over = true);
@@ -119,6 +204,21 @@ impl Drop for LiveGuard {
 }
 
 impl LiveExecution {
+    /// Its record at the start, once it has begun.
+    pub(crate) fn begun(&self) -> Option<&Execution> {
+        self.begun.get()
+    }
+
+    /// Its record at the end, once that is stored.
+    pub(crate) fn ended(&self) -> Option<&Execution> {
+        self.ended.get()
+    }
+
+    /// How long a follower should wait after it has been handed something.
+    pub(crate) fn pause(&self) -> Duration {
+        SHORTEST_PAUSE.max(PAUSE_FOR_EACH * self.followers.load(Ordering::Relaxed))
+    }
+
     /// Hears of every step.
     pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
@@ -131,7 +231,7 @@ impl LiveExecution {
     }
 
     /// The events after that number, at most `limit`; nothing when they are not kept any more.
-    pub(crate) fn after(&self, seq: u64, limit: usize) -> Option<Vec<Arc<Event>>> {
+    pub(crate) fn after(&self, seq: u64, limit: usize) -> Option<Vec<Arc<LiveEvent>>> {
         let recent = self.recent();
         let skip = usize::try_from(seq.checked_sub(recent.gone_seq)?).unwrap_or(usize::MAX);
         Some(
@@ -153,12 +253,18 @@ impl LiveExecution {
 impl Recent {
     fn push(&mut self, event: &Event) {
         self.bytes += event.payload.get().len();
-        self.events.push_back(Arc::new(event.clone()));
-        while self.events.len() > RECENT_EVENTS || self.bytes > RECENT_BYTES {
+        self.events
+            .push_back(Arc::new(LiveEvent::new(event.clone())));
+        self.keep(RECENT_BYTES);
+    }
+
+    /// Lets the oldest go until there are no more bytes than that.
+    fn keep(&mut self, bytes: usize) {
+        while self.events.len() > RECENT_EVENTS || self.bytes > bytes {
             match self.events.pop_front() {
                 Some(old) => {
-                    self.bytes -= old.payload.get().len();
-                    self.gone_seq = old.seq;
+                    self.bytes -= old.event.payload.get().len();
+                    self.gone_seq = old.event.seq;
                 }
                 None => return,
             }
@@ -192,7 +298,7 @@ mod tests {
 
     fn numbers(execution: &LiveExecution, after: u64, limit: usize) -> Option<Vec<u64>> {
         let events = execution.after(after, limit)?;
-        Some(events.iter().map(|event| event.seq).collect())
+        Some(events.iter().map(|live| live.event.seq).collect())
     }
 
     #[test]

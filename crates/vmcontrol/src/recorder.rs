@@ -57,6 +57,7 @@ impl Recorder {
                 store::execution::insert(connection, &record, request.as_deref())
             })
             .await?;
+        live.begin(&execution);
         Ok(Self {
             store,
             live,
@@ -161,6 +162,11 @@ impl Recorder {
             })
             .await?;
         self.settle_writes().await
+    }
+
+    /// Tells the followers that what is stored is the end.
+    pub(crate) fn publish_end(&self) {
+        self.live.end(&self.execution);
     }
 
     /// Ends a record that could not be written, as soon as the store takes it again: nothing stays `running`.

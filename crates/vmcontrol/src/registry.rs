@@ -1,6 +1,6 @@
 //! The sessions that are live in this process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -8,6 +8,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use uuid::Uuid;
 use vmapi_types::SessionStatus;
 
+use crate::live::LiveExecution;
 use crate::runtime::RuntimeSession;
 use crate::{Error, Policy, Worktree};
 
@@ -30,11 +31,22 @@ struct State {
     ready: bool,
     /// The execution that runs now.
     running: Option<Uuid>,
+    /// How many have begun.
+    begun: u64,
+    /// The last of them, for those who follow the session.
+    recent: VecDeque<Arc<LiveExecution>>,
     /// Why the session is being closed, once it is.
     closing: Option<String>,
     /// Why the session's processes are gone, once they are.
     dead: Option<String>,
 }
+
+/// How many executions of a session are kept for its followers; older ones are in the store.
+const RECENT_EXECUTIONS: usize = 4;
+
+/// An execution is in the store alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotKept;
 
 /// The right to run in a session; others are told that it is busy.
 pub(crate) type BusyGuard = OwnedMutexGuard<()>;
@@ -89,13 +101,42 @@ impl LiveSession {
         is_news
     }
 
-    /// Notes what runs now.
-    pub(crate) fn set_running(&self, execution: Option<Uuid>) {
+    /// Notes what runs from now on.
+    pub(crate) fn begin_running(&self, id: Uuid, execution: Arc<LiveExecution>) {
         let mut state = self.lock();
-        state.running = execution;
-        state.idle_since = execution.is_none().then(Instant::now);
+        state.running = Some(id);
+        state.idle_since = None;
+        state.begun += 1;
+        state.recent.push_back(execution);
+        if state.recent.len() > RECENT_EXECUTIONS {
+            state.recent.pop_front();
+        }
         drop(state);
         self.tell();
+    }
+
+    /// Notes that nothing runs any more.
+    pub(crate) fn end_running(&self) {
+        let mut state = self.lock();
+        state.running = None;
+        state.idle_since = Some(Instant::now());
+        drop(state);
+        self.tell();
+    }
+
+    /// How many executions have begun here.
+    pub(crate) fn begun(&self) -> u64 {
+        self.lock().begun
+    }
+
+    /// The execution that began after the first `count`, if there is one; an error if it is not kept any more.
+    pub(crate) fn begun_after(&self, count: u64) -> Result<Option<Arc<LiveExecution>>, NotKept> {
+        let state = self.lock();
+        let behind = usize::try_from(state.begun.saturating_sub(count)).unwrap_or(usize::MAX);
+        match state.recent.len().checked_sub(behind) {
+            Some(index) => Ok(state.recent.get(index).cloned()),
+            None => Err(NotKept),
+        }
     }
 
     /// Hears when something happens to the session.
@@ -193,10 +234,14 @@ impl Registry {
     }
 
     pub(crate) fn remove(&self, id: Uuid) {
-        self.live
+        let removed = self
+            .live
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
+        if let Some(session) = removed {
+            session.tell();
+        }
     }
 
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<LiveSession>> {

@@ -16,8 +16,9 @@ use http_body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use uuid::Uuid;
-use vmapi_types::Event;
-use vmcontrol::{Error, EventFeed, FeedItem, SessionCursor, SessionFeed, SessionItem, parse_id};
+use vmcontrol::{
+    Error, EventFeed, FeedItem, LiveEvent, SessionCursor, SessionFeed, SessionItem, parse_id,
+};
 
 use crate::error::ApiError;
 
@@ -107,7 +108,7 @@ async fn send_execution(mut feed: EventFeed, mut sink: Sink) -> Result<(), Gone>
         match item {
             FeedItem::Events(events) => {
                 for event in events {
-                    sink.event(&event.seq.to_string(), &event).await?;
+                    sink.event(&event.event.seq.to_string(), &event).await?;
                 }
                 sink.flush().await?;
             }
@@ -133,7 +134,7 @@ async fn send_session(mut feed: SessionFeed, mut sink: Sink) -> Result<(), Gone>
             }
             SessionItem::Execution(FeedItem::Events(events)) => {
                 for event in events {
-                    let place = place(event.execution_id, event.seq);
+                    let place = place(event.event.execution_id, event.event.seq);
                     sink.event(&place, &event).await?;
                 }
             }
@@ -180,8 +181,8 @@ impl Sink {
         }
     }
 
-    async fn event(&mut self, id: &str, event: &Event) -> Result<(), Gone> {
-        self.add(None, Some(id), event);
+    async fn event(&mut self, id: &str, event: &LiveEvent) -> Result<(), Gone> {
+        self.add(None, Some(id), event.json());
         if self.text.len() >= PIECE_BYTES {
             self.flush().await?;
         }
@@ -189,13 +190,13 @@ impl Sink {
     }
 
     fn named(&mut self, name: &str, id: Option<&str>, data: &impl Serialize) {
-        self.add(Some(name), id, data);
+        let data = serde_json::to_string(data).expect("what the API shows is JSON");
+        self.add(Some(name), id, &data);
     }
 
     /// JSON text has no line breaks, so that one line of data is enough.
-    fn add(&mut self, name: Option<&str>, id: Option<&str>, data: &impl Serialize) {
-        let data = serde_json::to_string(data).expect("what the API shows is JSON");
-        for (field, value) in [("id", id), ("event", name), ("data", Some(&data))] {
+    fn add(&mut self, name: Option<&str>, id: Option<&str>, data: &str) {
+        for (field, value) in [("id", id), ("event", name), ("data", Some(data))] {
             if let Some(value) = value {
                 writeln!(self.text, "{field}: {value}").expect("a string takes all");
             }
