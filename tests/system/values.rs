@@ -211,3 +211,56 @@ fn groups_indent_what_they_hold() {
         .run("console.group('g'); console.log('a\\nb'); console.groupEnd(); console.log('c')");
     assert_eq!(session.console(&execution), ["g", "  a\n  b", "c"]);
 }
+
+/// The order of the engine's own `sort` has to make sense, or it gives up.
+#[test]
+fn sorting_with_an_order_that_makes_no_sense_is_harmless() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("var numbers = Array.from({length: 5000}, (_, i) => i)");
+    let shuffled = "numbers.slice().sort(() => Math.random() - 0.5)";
+    let complete = format!("const all = {shuffled}; new Set(all).size + ' ' + all.length");
+    assert_eq!(session.eval(&complete), "5000 5000");
+    for (code, expected) in [
+        (
+            "[3, undefined, 1, , 2].sort((a, b) => a - b)",
+            "[ 1, 2, 3, undefined, <1 empty item> ]",
+        ),
+        (
+            "[3, undefined, 1, , 2].toSorted((a, b) => b - a)",
+            "[ 3, 2, 1, undefined, undefined ]",
+        ),
+        (
+            "[{n: 2, i: 0}, {n: 1, i: 1}, {n: 2, i: 2}].sort((a, b) => a.n - b.n).map(x => x.i)",
+            "[ 1, 0, 2 ]",
+        ),
+        (
+            "new Float64Array([3, 1, 2]).sort((a, b) => b - a)",
+            "Float64Array(3) [ 3, 2, 1 ]",
+        ),
+        (
+            "new Uint8Array([3, 1, 2]).toSorted((a, b) => b - a)",
+            "Uint8Array(3) [ 3, 2, 1 ]",
+        ),
+        ("['b', 'a', 10, 9].sort()", "[ 10, 9, 'a', 'b' ]"),
+        (
+            "Array.prototype.sort.call({length: 2, 0: 'b', 1: 'a'}, (a, b) => a < b ? -1 : 1)",
+            "{ '0': 'a', '1': 'b', length: 2 }",
+        ),
+        (
+            "[Array.prototype.sort.name, Array.prototype.toSorted.length].join()",
+            "sort,1",
+        ),
+    ] {
+        assert_eq!(session.eval(code), expected, "{code}");
+    }
+    for code in [
+        "[1, 2].sort(1)",
+        "[2, 1].sort(() => { throw new TypeError('mine') })",
+        "Object.getPrototypeOf(Int8Array.prototype).sort.call([2, 1], (a, b) => a - b)",
+    ] {
+        let execution = session.run(code);
+        let message = execution["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.starts_with("TypeError"), "{code}: {message}");
+    }
+}

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Execution, ExecutionStatus, Metrics, Session, SessionStatus};
 
-use crate::live::{Follower, LiveEvent, LiveExecution};
+use crate::live::{Follower, LiveEvent, LiveExecution, PAUSE_FOR_EACH};
 use crate::registry::{LiveSession, NotKept};
 use crate::store::{ExecutionFilter, Page};
 use crate::{Control, Error, Result, store};
@@ -59,12 +59,13 @@ impl Control {
         live: Option<Arc<LiveExecution>>,
         after_seq: u64,
     ) -> EventFeed {
+        let follower = live.map(Follower::of);
         EventFeed {
             control: self.clone(),
             execution_id,
-            follower: live.map(Follower::of),
             after_seq,
-            not_before: None,
+            not_before: follower.as_ref().and_then(Follower::next_look),
+            follower,
         }
     }
 
@@ -148,7 +149,7 @@ impl EventFeed {
             let is_over = progress.borrow().is_over;
             match live.after(self.after_seq, BATCH) {
                 Some(events) if !events.is_empty() => {
-                    self.not_before = (!is_over).then(|| Instant::now() + live.pause());
+                    self.not_before = follower.next_look();
                     return Ok(self.hand_over(events));
                 }
                 Some(_) => match live.ended() {
@@ -157,8 +158,11 @@ impl EventFeed {
                     }
                     // Its end could not be stored.
                     None if is_over => self.follower = None,
-                    // Whoever runs it lives as long as the execution does.
-                    _ => drop(progress.changed().await),
+                    _ => {
+                        // Whoever runs it lives as long as the execution does.
+                        let _ = progress.changed().await;
+                        self.not_before = follower.next_look();
+                    }
                 },
                 None => {
                     let events = self.read().await?;
@@ -314,9 +318,11 @@ impl SessionFeed {
         let mut stopped = self.control.inner().stopped.subscribe();
         tokio::select! {
             // The session is there as long as this.
-            _ = news.changed() => Ok(None),
-            _ = stopped.wait_for(|stopped| *stopped) => Err(stopping()),
+            _ = news.changed() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return Err(stopping()),
         }
+        tokio::time::sleep(PAUSE_FOR_EACH * live.followers()).await;
+        Ok(None)
     }
 
     /// What is left of a session that does not live; nothing at the end.

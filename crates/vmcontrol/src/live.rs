@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution};
 
@@ -19,11 +20,11 @@ const RECENT_BYTES: usize = 1024 * 1024;
 /// How many bytes of an execution that is over.
 const LEFT_BYTES: usize = 64 * 1024;
 
-/// How long a follower waits for more, at least, after it has been handed something that just happened.
+/// How long a follower waits, at least, before it looks at what has just happened.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// By how much longer for each follower: many of a chatty execution would take its time otherwise.
-const PAUSE_FOR_EACH: Duration = Duration::from_micros(500);
+pub(crate) const PAUSE_FOR_EACH: Duration = Duration::from_micros(500);
 
 /// An event, and its JSON text once somebody has asked for it: all followers share it.
 #[derive(Debug)]
@@ -79,6 +80,14 @@ impl Follower {
     pub(crate) fn of(execution: Arc<LiveExecution>) -> Self {
         execution.followers.fetch_add(1, Ordering::Relaxed);
         Self(execution)
+    }
+
+    /// When to look at what has happened: not at every step while it runs, and at once when it is over.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        let followers = self.0.followers.load(Ordering::Relaxed);
+        let pause = SHORTEST_PAUSE.max(PAUSE_FOR_EACH * followers);
+        let is_over = self.0.progress.borrow().is_over;
+        (!is_over).then(|| Instant::now() + pause)
     }
 
     /// What is followed.
@@ -212,11 +221,6 @@ impl LiveExecution {
     /// Its record at the end, once that is stored.
     pub(crate) fn ended(&self) -> Option<&Execution> {
         self.ended.get()
-    }
-
-    /// How long a follower should wait after it has been handed something.
-    pub(crate) fn pause(&self) -> Duration {
-        SHORTEST_PAUSE.max(PAUSE_FOR_EACH * self.followers.load(Ordering::Relaxed))
     }
 
     /// Hears of every step.

@@ -144,6 +144,11 @@ impl LiveSession {
         self.news.subscribe()
     }
 
+    /// How many follow the session.
+    pub(crate) fn followers(&self) -> u32 {
+        u32::try_from(self.news.receiver_count()).unwrap_or(u32::MAX)
+    }
+
     /// Tells those who follow the session that something happened.
     fn tell(&self) {
         self.news.send_modify(|count| *count += 1);

@@ -131,6 +131,8 @@ async fn send_session(mut feed: SessionFeed, mut sink: Sink) -> Result<(), Gone>
             SessionItem::Session(session) => sink.named("session", None, &session),
             SessionItem::Begin(execution) => {
                 sink.named("execution", Some(&place(execution.id, 0)), &execution);
+                // Its first events are on their way, and take it along.
+                continue;
             }
             SessionItem::Execution(FeedItem::Events(events)) => {
                 for event in events {

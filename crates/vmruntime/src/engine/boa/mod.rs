@@ -8,6 +8,7 @@ mod jobs;
 mod modules;
 mod prelude;
 mod report;
+mod sort;
 mod wire;
 
 use std::collections::HashSet;
@@ -118,6 +119,7 @@ impl Boa {
             let sink = Rc::new(EventSink(Rc::clone(&link)));
             console::install(inspector.clone(), sink, &mut context)?;
             install_web_apis(&mut context)?;
+            sort::install(&mut context)?;
             let natives = prelude::run(&mut context)?;
             context.insert_data(Host::new(link, natives));
             globals::define_bindings(&mut context)?;

@@ -1,0 +1,210 @@
+//! `sort` and `toSorted` with a function that compares.
+//!
+//! The engine sorts with the standard library's algorithm, which panics when it notices that the order makes no sense, as that
+//! of `array.sort(() => Math.random() - 0.5)`. The language leaves the result open then, and nothing else. So arrays with a
+//! function that compares are merged here, by an algorithm that trusts no answer.
+
+use boa_engine::object::FunctionObjectBuilder;
+use boa_engine::object::builtins::JsTypedArray;
+use boa_engine::property::PropertyDescriptor;
+use boa_engine::{
+    Context, JsArgs, JsObject, JsResult, JsString, JsValue, NativeFunction, js_string,
+};
+
+/// Replaces the methods of arrays and typed arrays. Without a function that compares they go to the engine's own.
+pub(super) fn install(context: &mut Context) -> JsResult<()> {
+    let constructors = context.intrinsics().constructors();
+    let prototypes = [
+        constructors.array().prototype(),
+        constructors.typed_array().prototype(),
+    ];
+    for prototype in prototypes {
+        replace(&prototype, js_string!("sort"), sort, context)?;
+        replace(&prototype, js_string!("toSorted"), to_sorted, context)?;
+    }
+    Ok(())
+}
+
+/// A method, with the engine's own beside its arguments.
+type Method = fn(&JsValue, &[JsValue], &JsObject, &mut Context) -> JsResult<JsValue>;
+
+fn replace(
+    prototype: &JsObject,
+    name: JsString,
+    method: Method,
+    context: &mut Context,
+) -> JsResult<()> {
+    let Some(own) = prototype.get(name.clone(), context)?.as_object() else {
+        return Ok(());
+    };
+    let native = NativeFunction::from_copy_closure_with_captures(
+        move |this, args, own: &JsObject, context| {
+            if args.get_or_undefined(0).as_callable().is_some() {
+                method(this, args, own, context)
+            } else {
+                own.call(this, args, context)
+            }
+        },
+        own,
+    );
+    let function = FunctionObjectBuilder::new(context.realm(), native)
+        .name(name.clone())
+        .length(1)
+        .build();
+    let property = PropertyDescriptor::builder()
+        .value(function)
+        .writable(true)
+        .enumerable(false)
+        .configurable(true);
+    prototype.define_property_or_throw(name, property, context)?;
+    Ok(())
+}
+
+fn sort(
+    this: &JsValue,
+    args: &[JsValue],
+    own: &JsObject,
+    context: &mut Context,
+) -> JsResult<JsValue> {
+    let object = this.to_object(context)?;
+    let is_typed = JsTypedArray::from_object(object.clone()).is_ok();
+    if !is_typed && is_of_typed_arrays(own, context) {
+        // The engine's own says what is wrong with it.
+        return own.call(this, args, context);
+    }
+    sort_in_place(&object, args.get_or_undefined(0), context)?;
+    Ok(object.into())
+}
+
+fn to_sorted(
+    this: &JsValue,
+    args: &[JsValue],
+    own: &JsObject,
+    context: &mut Context,
+) -> JsResult<JsValue> {
+    // With an order in which all are equal, the engine's own makes a copy.
+    let equal = NativeFunction::from_fn_ptr(|_, _, _| Ok(0.into()));
+    let equal = equal.to_js_function(context.realm());
+    let copy = own.call(this, &[equal.into()], context)?;
+    let object = copy.to_object(context)?;
+    sort_in_place(&object, args.get_or_undefined(0), context)?;
+    Ok(copy)
+}
+
+/// Whether a method is that of typed arrays, which take no other objects.
+fn is_of_typed_arrays(own: &JsObject, context: &mut Context) -> bool {
+    let empty = JsObject::with_object_proto(context.intrinsics());
+    own.call(&empty.into(), &[], context).is_err()
+}
+
+/// [`SortIndexedProperties`](https://tc39.es/ecma262/#sec-sortindexedproperties) and what `sort` does around it.
+fn sort_in_place(object: &JsObject, compare: &JsValue, context: &mut Context) -> JsResult<()> {
+    let length = object.get(js_string!("length"), context)?;
+    let length = length.to_length(context)?;
+    let (mut items, mut undefined) = (Vec::new(), 0_u64);
+    for index in 0..length {
+        if object.has_property(index, context)? {
+            let item = object.get(index, context)?;
+            if item.is_undefined() {
+                undefined += 1;
+            } else {
+                items.push(item);
+            }
+        }
+    }
+    let items = merge_sort(items, &mut |a, b| -> JsResult<bool> {
+        let order = compare
+            .as_object()
+            .map(|function| function.call(&JsValue::undefined(), &[a.clone(), b.clone()], context));
+        match order {
+            Some(order) => Ok(order?.to_number(context)? > 0.0),
+            None => Ok(false),
+        }
+    })?;
+    let sorted = items.len() as u64;
+    for (index, item) in items.into_iter().enumerate() {
+        object.set(index, item, true, context)?;
+    }
+    for index in sorted..sorted + undefined {
+        object.set(index, JsValue::undefined(), true, context)?;
+    }
+    for index in sorted + undefined..length {
+        object.delete_property_or_throw(index, context)?;
+    }
+    Ok(())
+}
+
+/// Sorts by merging runs, and leaves the order of equal elements. `is_after` says whether its first argument belongs behind
+/// its second; whatever it says, every element is in the result once, after `n` times the logarithm of `n` questions.
+fn merge_sort<T, E>(
+    mut items: Vec<T>,
+    is_after: &mut impl FnMut(&T, &T) -> Result<bool, E>,
+) -> Result<Vec<T>, E> {
+    let mut run = 1;
+    while run < items.len() {
+        let mut merged = Vec::with_capacity(items.len());
+        let mut rest = items.into_iter();
+        loop {
+            let left: Vec<T> = rest.by_ref().take(run).collect();
+            if left.is_empty() {
+                break;
+            }
+            let right: Vec<T> = rest.by_ref().take(run).collect();
+            merge(left, right, &mut merged, is_after)?;
+        }
+        items = merged;
+        run *= 2;
+    }
+    Ok(items)
+}
+
+fn merge<T, E>(
+    left: Vec<T>,
+    right: Vec<T>,
+    merged: &mut Vec<T>,
+    is_after: &mut impl FnMut(&T, &T) -> Result<bool, E>,
+) -> Result<(), E> {
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        let next = if is_after(a, b)? {
+            right.next()
+        } else {
+            left.next()
+        };
+        merged.extend(next);
+    }
+    merged.extend(left);
+    merged.extend(right);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::merge_sort;
+
+    proptest! {
+        #[test]
+        fn it_sorts_as_the_standard_library_does(pairs: Vec<(u8, u32)>) {
+            let sorted = merge_sort(pairs.clone(), &mut |a, b| Ok::<_, Infallible>(a.0 > b.0));
+            let mut expected = pairs;
+            expected.sort_by_key(|pair| pair.0);
+            prop_assert_eq!(sorted, Ok(expected));
+        }
+
+        #[test]
+        fn an_order_without_sense_loses_nothing(mut items: Vec<u32>, answers: Vec<bool>) {
+            let mut answers = answers.into_iter().cycle();
+            let sorted = merge_sort(items.clone(), &mut |_, _| {
+                Ok::<_, Infallible>(answers.next().unwrap_or(true))
+            });
+            let Ok(mut sorted) = sorted;
+            sorted.sort_unstable();
+            items.sort_unstable();
+            prop_assert_eq!(sorted, items);
+        }
+    }
+}
