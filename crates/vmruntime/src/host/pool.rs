@@ -40,8 +40,8 @@ struct State {
     slots: HashMap<Kind, Place>,
     /// Counts the uses.
     clock: u64,
-    /// Zygotes that no new session gets, and that live on for those they have.
-    retired: Vec<Weak<Zygote>>,
+    /// Every zygote, also one that no new session gets and that lives on for those it has.
+    all: Vec<Weak<Zygote>>,
 }
 
 #[derive(Debug)]
@@ -95,8 +95,9 @@ impl Pool {
         if let Some(zygote) = zygote.as_ref().filter(|zygote| zygote.is_alive()) {
             return Ok(Arc::clone(zygote));
         }
-        let started = Zygote::start(&self.command, engine, libraries).await?;
-        Ok(Arc::clone(zygote.insert(Arc::new(started))))
+        let started = Arc::new(Zygote::start(&self.command, engine, libraries).await?);
+        self.state().all.push(Arc::downgrade(&started));
+        Ok(Arc::clone(zygote.insert(started)))
     }
 
     /// The slot for that kind of zygote. The one that was used least recently gives way if there are too many.
@@ -110,7 +111,7 @@ impl Pool {
         });
         place.last_use = clock;
         let slot = Arc::clone(&place.slot);
-        state.retire_beyond(MAX_WITH_LIBRARIES);
+        state.forget_beyond(MAX_WITH_LIBRARIES);
         slot
     }
 
@@ -118,13 +119,8 @@ impl Pool {
     pub(super) async fn close(&self) {
         self.closed.send_replace(true);
         let state = std::mem::take(&mut *self.state());
-        for zygote in state.retired {
+        for zygote in state.all {
             if let Some(zygote) = zygote.upgrade() {
-                zygote.stop().await;
-            }
-        }
-        for place in state.slots.into_values() {
-            if let Some(zygote) = place.slot.lock().await.take() {
                 zygote.stop().await;
             }
         }
@@ -136,8 +132,9 @@ impl Pool {
 }
 
 impl State {
-    fn retire_beyond(&mut self, most: usize) {
-        self.retired.retain(|zygote| zygote.strong_count() > 0);
+    /// Forgets the zygotes with libraries that were used least recently. They end with their last session.
+    fn forget_beyond(&mut self, most: usize) {
+        self.all.retain(|zygote| zygote.strong_count() > 0);
         loop {
             let with_libraries = self
                 .slots
@@ -150,13 +147,7 @@ impl State {
             let Some(kind) = oldest.map(|(kind, _)| kind.clone()) else {
                 return;
             };
-            // A zygote that is being started just now belongs to whoever waits for it alone.
-            if let Some(place) = self.slots.remove(&kind)
-                && let Ok(mut zygote) = place.slot.try_lock()
-                && let Some(zygote) = zygote.take()
-            {
-                self.retired.push(Arc::downgrade(&zygote));
-            }
+            self.slots.remove(&kind);
         }
     }
 }
