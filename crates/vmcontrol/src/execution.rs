@@ -3,27 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{
-    Event, EventType, Execution, ExecutionKind, ExecutionStatus, Limits, LimitsPatch, Metrics,
-    Timestamp,
+    Event, EventType, Execution, ExecutionKind, ExecutionStatus, Limits, Metrics, Timestamp,
 };
 
 use crate::feed::FeedItem;
-use crate::library::integrity_of;
-use crate::live::{Begun, LiveGuard};
+use crate::live::LiveGuard;
 use crate::recorder::{Ending, Recorder, failure_payload, payload};
-use crate::registry::{BusyGuard, LiveSession};
+use crate::registry::LiveSession;
 use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
-use crate::session::{blocking, message_of};
-use crate::settings;
-use crate::store;
-use crate::store::{ExecutionFilter, Page, Portion};
+use crate::store::{self, ExecutionFilter, Page, Portion};
+use crate::submission::FileRun;
 use crate::{Control, Error, Result};
 
 /// The largest script, in bytes.
@@ -31,52 +26,6 @@ pub const MAX_SOURCE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The largest number of executions that one listing gives.
 const MAX_LIMIT: u32 = 10_000;
-
-/// A file to run.
-#[derive(Clone, Debug)]
-pub struct FileRun {
-    /// The path in the worktree.
-    pub path: String,
-    /// What the script sees as `__ARGS__`.
-    pub args: Map<String, Value>,
-    /// What the script sees as `__ENV__`.
-    pub env: Map<String, Value>,
-}
-
-/// How something is to be run.
-#[derive(Clone, Debug, Default)]
-pub struct RunOptions {
-    /// Limits below those of the session.
-    pub limits: LimitsPatch,
-    /// The id of the execution. The same request with the same id is never run twice.
-    pub execution_id: Option<Uuid>,
-    /// How long to wait for the end; until it comes when there is no such time.
-    pub wait: Option<Duration>,
-}
-
-/// What became of a request to run something.
-#[derive(Debug)]
-pub enum Submitted {
-    /// It has ended, and is on disk.
-    Ended(Execution),
-    /// It goes on. Its record is on disk.
-    Running(Execution),
-}
-
-impl Submitted {
-    /// The execution, as far as it is.
-    pub fn into_execution(self) -> Execution {
-        match self {
-            Self::Ended(execution) | Self::Running(execution) => execution,
-        }
-    }
-}
-
-/// What is to be run.
-enum Code {
-    Snippet(String),
-    File(FileRun),
-}
 
 /// What is about to be run and recorded.
 pub(crate) struct Run {
@@ -86,7 +35,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn repl(session_id: Uuid, id: Uuid, input: String, limits: Limits) -> Self {
+    pub(crate) fn repl(session_id: Uuid, id: Uuid, input: String, limits: Limits) -> Self {
         let mut execution = new_execution(session_id, id, ExecutionKind::Repl);
         execution.input = Some(input.clone());
         execution.args = payload(&json!([]));
@@ -102,7 +51,13 @@ impl Run {
         }
     }
 
-    fn file(session_id: Uuid, id: Uuid, file: FileRun, source: String, limits: Limits) -> Self {
+    pub(crate) fn file(
+        session_id: Uuid,
+        id: Uuid,
+        file: FileRun,
+        source: String,
+        limits: Limits,
+    ) -> Self {
         let mut execution = new_execution(session_id, id, ExecutionKind::RunFile);
         execution.path = Some(file.path.clone());
         execution.args = payload(&file.args);
@@ -123,20 +78,16 @@ impl Run {
         }
     }
 
-    /// The id of the execution.
-    pub(crate) fn id(&self) -> Uuid {
-        self.execution.id
-    }
-
     /// A startup file, in one of the modes of the catalogue.
     pub(crate) fn startup(
         session_id: Uuid,
+        id: Uuid,
         path: &str,
         mode: &str,
         source: String,
         limits: Limits,
     ) -> Self {
-        let mut execution = new_execution(session_id, Uuid::new_v4(), ExecutionKind::Startup);
+        let mut execution = new_execution(session_id, id, ExecutionKind::Startup);
         execution.path = Some(path.to_owned());
         Self {
             execution,
@@ -174,142 +125,6 @@ fn new_execution(session_id: Uuid, id: Uuid, kind: ExecutionKind) -> Execution {
 }
 
 impl Control {
-    /// Runs a snippet, and answers when it has ended and is on disk, or when its time to wait is over.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] for limits above the session's, [`Error::SessionNotFound`], [`Error::SessionNotReady`],
-    /// [`Error::SessionBusy`], [`Error::ExecutionExists`], [`Error::OutputLimitExceeded`], [`Error::Unavailable`]. A
-    /// script's exception is no error here.
-    pub async fn run_repl(
-        &self,
-        session_id: Uuid,
-        input: String,
-        options: &RunOptions,
-    ) -> Result<Submitted> {
-        self.submit(session_id, Code::Snippet(input), options).await
-    }
-
-    /// Runs a file of the worktree, and answers as [`run_repl`](Self::run_repl) does.
-    ///
-    /// # Errors
-    /// As [`run_repl`](Self::run_repl), and [`Error::InvalidPath`], [`Error::FileNotFound`], [`Error::FileTooLarge`].
-    pub async fn run_file(
-        &self,
-        session_id: Uuid,
-        file: FileRun,
-        options: &RunOptions,
-    ) -> Result<Submitted> {
-        self.submit(session_id, Code::File(file), options).await
-    }
-
-    /// Runs something once, however often it is asked for under the same id.
-    async fn submit(
-        &self,
-        session_id: Uuid,
-        code: Code,
-        options: &RunOptions,
-    ) -> Result<Submitted> {
-        let deadline = options.wait.map(|wait| Instant::now() + wait);
-        let Some(id) = options.execution_id else {
-            let Begun::New(live) = self.inner().live.begin(Uuid::new_v4(), None) else {
-                return Err(Error::internal("a new id was taken"));
-            };
-            return self.start(session_id, live, code, options, deadline).await;
-        };
-        let request = fingerprint(session_id, &code, &options.limits);
-        loop {
-            match self.inner().live.begin(id, Some(request.clone())) {
-                Begun::New(live) => match self.find_execution(id).await? {
-                    Some(execution) => {
-                        drop(live);
-                        self.check_request(id, &request).await?;
-                        return as_submitted(execution);
-                    }
-                    None => return self.start(session_id, live, code, options, deadline).await,
-                },
-                Begun::Running(running) => {
-                    if running.fingerprint.as_deref() != Some(&*request) {
-                        return Err(Error::ExecutionExists { execution_id: id });
-                    }
-                    if !until(deadline, running.over()).await
-                        && let Some(execution) = self.written(id).await?
-                    {
-                        return as_submitted(execution);
-                    }
-                    // It has ended and is found in the store, or was refused and may be tried again.
-                }
-            }
-        }
-    }
-
-    /// Makes sure that an execution of the store was asked for in the same way.
-    async fn check_request(&self, id: Uuid, request: &str) -> Result<()> {
-        let stored = self
-            .store()
-            .read(move |connection| store::execution::request_of(connection, id))
-            .await?;
-        if stored.as_deref() == Some(request) {
-            Ok(())
-        } else {
-            Err(Error::ExecutionExists { execution_id: id })
-        }
-    }
-
-    /// Starts to run something, and waits for the end if that comes in time.
-    async fn start(
-        &self,
-        session_id: Uuid,
-        guard: LiveGuard,
-        code: Code,
-        options: &RunOptions,
-        deadline: Option<Instant>,
-    ) -> Result<Submitted> {
-        let (live, taken) = self.take(session_id).await?;
-        let limits = settings::lower(&live.policy.limits, &options.limits)?;
-        let id = guard.id();
-        let run = match code {
-            Code::Snippet(input) => Run::repl(session_id, id, input, limits),
-            Code::File(file) => {
-                let (worktree, path) = (Arc::clone(&live.worktree), file.path.clone());
-                let source =
-                    blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES)).await?;
-                Run::file(session_id, id, file, source, limits)
-            }
-        };
-        let work = self.inner().begin_work()?;
-        let control = self.clone();
-        let (say_begun, begun) = oneshot::channel();
-        let mut running = tokio::spawn(async move {
-            let guard = Arc::new(guard);
-            let execution = run_recorded(&control, &live, Arc::clone(&guard), run, say_begun).await;
-            drop((taken, work));
-            // Whoever hears of the end by following it finds the session free.
-            drop(guard);
-            execution
-        });
-        let ended = async {
-            (&mut running)
-                .await
-                .unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
-        };
-        let Some(deadline) = deadline else {
-            return ended.await.map(Submitted::Ended);
-        };
-        if let Ok(ended) = tokio::time::timeout_at(deadline, ended).await {
-            return ended.map(Submitted::Ended);
-        }
-        // If it could not even begin, that is in the outcome.
-        if begun.await.is_ok()
-            && let Some(execution) = self.written(id).await?
-        {
-            return Ok(Submitted::Running(execution));
-        }
-        running
-            .await
-            .unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
-            .map(Submitted::Ended)
-    }
-
     /// Cancels an execution that runs: it is rolled back and ends as `cancelled`. One that has ended stays as it is.
     ///
     /// # Errors
@@ -336,7 +151,7 @@ impl Control {
         found.ok_or(Error::ExecutionNotFound { execution_id: id })
     }
 
-    async fn find_execution(&self, id: Uuid) -> Result<Option<Execution>> {
+    pub(crate) async fn find_execution(&self, id: Uuid) -> Result<Option<Execution>> {
         Ok(self
             .store()
             .read(move |connection| store::execution::get(connection, id))
@@ -344,7 +159,7 @@ impl Control {
     }
 
     /// The record of an execution that was begun, once it is on disk.
-    async fn written(&self, id: Uuid) -> Result<Option<Execution>> {
+    pub(crate) async fn written(&self, id: Uuid) -> Result<Option<Execution>> {
         Ok(self
             .store()
             .write(move |connection| store::execution::get(connection, id))
@@ -408,19 +223,6 @@ impl Control {
             Ok(Err(error)) => Err(error),
         }
     }
-
-    /// Takes a live session for an execution, or says why it can't be had.
-    async fn take(&self, session_id: Uuid) -> Result<(Arc<LiveSession>, BusyGuard)> {
-        if let Some(live) = self.inner().registry.get(session_id) {
-            let taken = live.try_take()?;
-            return Ok((live, taken));
-        }
-        let session = self.get_session(session_id).await?;
-        Err(Error::SessionNotReady {
-            session_id,
-            status: session.status,
-        })
-    }
 }
 
 /// A page that is not too long.
@@ -432,48 +234,6 @@ pub(crate) fn checked(page: Page) -> Result<Page> {
         limit: page.limit.min(MAX_LIMIT),
         ..page
     })
-}
-
-/// What says whether a request is the same: a digest of all that it asks for.
-fn fingerprint(session_id: Uuid, code: &Code, limits: &LimitsPatch) -> String {
-    let asked = match code {
-        Code::Snippet(input) => json!([session_id, "repl", input, limits]),
-        Code::File(file) => json!([
-            session_id, "run_file", file.path, file.args, file.env, limits
-        ]),
-    };
-    integrity_of(asked.to_string().as_bytes())
-}
-
-/// What is answered for an execution that was asked for before.
-fn as_submitted(execution: Execution) -> Result<Submitted> {
-    if execution.status == ExecutionStatus::Running {
-        return Ok(Submitted::Running(execution));
-    }
-    let error = execution.error.as_ref().map_or("", |error| error.get());
-    if code_of(error) == Some(FailureCode::OutputLimit) {
-        return Err(Error::OutputLimitExceeded {
-            execution_id: execution.id,
-            session_id: execution.session_id,
-            message: message_of(error).unwrap_or_default(),
-        });
-    }
-    Ok(Submitted::Ended(execution))
-}
-
-/// The `code` of an execution's error, if that is one of a roll-back.
-fn code_of(error: &str) -> Option<FailureCode> {
-    let error: Value = serde_json::from_str(error).ok()?;
-    serde_json::from_value(error.get("code")?.clone()).ok()
-}
-
-/// Waits for something until a time, if there is one; whether it came.
-async fn until(deadline: Option<Instant>, what: impl Future<Output = ()>) -> bool {
-    if let Some(deadline) = deadline {
-        return tokio::time::timeout_at(deadline, what).await.is_ok();
-    }
-    what.await;
-    true
 }
 
 /// Runs in a session that the caller has taken, and records it. Says when it has begun.

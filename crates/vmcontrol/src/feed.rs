@@ -146,7 +146,7 @@ impl EventFeed {
             }
             let live = follower.execution();
             let mut progress = live.progress();
-            let is_over = progress.borrow().is_over;
+            let is_over = *progress.borrow();
             match live.after(self.after_seq, BATCH) {
                 Some(events) if !events.is_empty() => {
                     self.not_before = follower.next_look();

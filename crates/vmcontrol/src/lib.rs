@@ -21,6 +21,7 @@ pub mod runtime;
 mod session;
 mod settings;
 mod store;
+mod submission;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ mod worktree;
 
 pub use control::{Control, ControlOptions};
 pub use error::Error;
-pub use execution::{FileRun, MAX_SOURCE_BYTES, RunOptions, Submitted};
+pub use execution::MAX_SOURCE_BYTES;
 pub use feed::{EventFeed, FeedItem, SessionCursor, SessionFeed, SessionItem};
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
 pub use live::LiveEvent;
@@ -37,6 +38,7 @@ pub use session::parse_id;
 pub use store::{
     ExecutionFilter, LockError, OpenError, Page, Portion, SessionFilter, Store, StoreError,
 };
+pub use submission::{FileRun, RunOptions, Submitted};
 pub use template::{NameList, NewCapability, NewStartupFile};
 pub use worktree::{FileAccess, FileError, FileKind, FileStat, Scoped, Worktree, WriteMode};
 

@@ -68,7 +68,8 @@ pub(crate) struct LiveExecution {
     begun: OnceLock<Execution>,
     ended: OnceLock<Execution>,
     recent: Mutex<Recent>,
-    progress: watch::Sender<Progress>,
+    /// Changes with every event. Whether nothing more comes, because all is stored or was given up.
+    is_over: watch::Sender<bool>,
     followers: AtomicU32,
 }
 
@@ -86,7 +87,7 @@ impl Follower {
     pub(crate) fn next_look(&self) -> Option<Instant> {
         let followers = self.0.followers.load(Ordering::Relaxed);
         let pause = SHORTEST_PAUSE.max(PAUSE_FOR_EACH * followers);
-        let is_over = self.0.progress.borrow().is_over;
+        let is_over = *self.0.is_over.borrow();
         (!is_over).then(|| Instant::now() + pause)
     }
 
@@ -100,14 +101,6 @@ impl Drop for Follower {
     fn drop(&mut self) {
         self.0.followers.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// How far an execution is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    last_seq: u64,
-    /// Whether nothing more comes, because all is stored or was given up.
-    pub(crate) is_over: bool,
 }
 
 #[derive(Default)]
@@ -135,25 +128,39 @@ pub(crate) enum Begun {
 
 impl LiveExecutions {
     /// Begins an execution of that id, unless one is there.
-    pub(crate) fn begin(self: &Arc<Self>, id: Uuid, fingerprint: Option<String>) -> Begun {
+    pub(crate) fn begin(self: &Arc<Self>, id: Uuid, fingerprint: String) -> Begun {
         let mut all = self.lock();
-        if let Some(running) = all.get(&id) {
-            return Begun::Running(Arc::clone(running));
+        match all.get(&id) {
+            Some(running) => Begun::Running(Arc::clone(running)),
+            None => Begun::New(self.insert(&mut all, id, Some(fingerprint))),
         }
+    }
+
+    /// Begins an execution of a new id, that nobody asks for again.
+    pub(crate) fn begin_new(self: &Arc<Self>) -> LiveGuard {
+        self.insert(&mut self.lock(), Uuid::new_v4(), None)
+    }
+
+    fn insert(
+        self: &Arc<Self>,
+        all: &mut HashMap<Uuid, Arc<LiveExecution>>,
+        id: Uuid,
+        fingerprint: Option<String>,
+    ) -> LiveGuard {
         let execution = Arc::new(LiveExecution {
             fingerprint,
             begun: OnceLock::new(),
             ended: OnceLock::new(),
             recent: Mutex::default(),
-            progress: watch::Sender::new(Progress::default()),
+            is_over: watch::Sender::new(false),
             followers: AtomicU32::new(0),
         });
         all.insert(id, Arc::clone(&execution));
-        Begun::New(LiveGuard {
+        LiveGuard {
             live: Arc::clone(self),
             id,
             execution,
-        })
+        }
     }
 
     /// The execution of that id, if it runs.
@@ -196,9 +203,7 @@ impl LiveGuard {
     /// Hands an event to the followers.
     pub(crate) fn publish(&self, event: &Event) {
         self.execution.recent().push(event);
-        self.execution
-            .progress
-            .send_modify(|progress| progress.last_seq = event.seq);
+        self.execution.is_over.send_modify(|_| {});
     }
 }
 
@@ -206,9 +211,7 @@ impl Drop for LiveGuard {
     fn drop(&mut self) {
         self.live.lock().remove(&self.id);
         self.execution.recent().keep(LEFT_BYTES);
-        self.execution
-            .progress
-            .send_modify(|progress| progress.is_over = true);
+        self.execution.is_over.send_replace(true);
     }
 }
 
@@ -223,15 +226,15 @@ impl LiveExecution {
         self.ended.get()
     }
 
-    /// Hears of every step.
-    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
+    /// Hears of every event, and whether it is over.
+    pub(crate) fn progress(&self) -> watch::Receiver<bool> {
+        self.is_over.subscribe()
     }
 
     /// Waits until it is over.
     pub(crate) async fn over(&self) {
         // The sender is in `self`: it can't be gone.
-        let _ = self.progress().wait_for(|progress| progress.is_over).await;
+        let _ = self.progress().wait_for(|is_over| *is_over).await;
     }
 
     /// The events after that number, at most `limit`; nothing when they are not kept any more.
@@ -283,13 +286,6 @@ mod tests {
     use super::*;
     use crate::recorder::payload;
 
-    fn guard(live: &Arc<LiveExecutions>) -> LiveGuard {
-        match live.begin(Uuid::new_v4(), None) {
-            Begun::New(guard) => guard,
-            Begun::Running(_) => unreachable!("the id is new"),
-        }
-    }
-
     fn event(seq: u64, bytes: usize) -> Event {
         Event {
             execution_id: Uuid::nil(),
@@ -307,8 +303,8 @@ mod tests {
 
     #[test]
     fn followers_get_what_is_kept_and_hear_when_it_is_not() {
-        let live = Arc::default();
-        let guard = guard(&live);
+        let live: Arc<LiveExecutions> = Arc::default();
+        let guard = live.begin_new();
         let execution = live.get(guard.id()).unwrap();
         assert_eq!(numbers(&execution, 0, 10), Some(vec![]));
         for seq in 1..=5 {
@@ -332,24 +328,24 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let live = Arc::default();
-        let guard = guard(&live);
+        let live: Arc<LiveExecutions> = Arc::default();
+        let guard = live.begin_new();
         for seq in 1..=10_000 {
             guard.publish(&event(seq, 1));
         }
         let execution = live.get(guard.id()).unwrap();
         assert_eq!(execution.recent().events.len(), RECENT_EVENTS);
         drop(guard);
-        assert!(execution.progress().borrow().is_over);
+        assert!(*execution.progress().borrow());
     }
 
     #[test]
     fn an_id_is_begun_once_at_a_time() {
-        let live = Arc::default();
-        let guard = guard(&live);
+        let live: Arc<LiveExecutions> = Arc::default();
+        let guard = live.begin_new();
         let id = guard.id();
-        assert!(matches!(live.begin(id, None), Begun::Running(_)));
+        assert!(matches!(live.begin(id, String::new()), Begun::Running(_)));
         drop(guard);
-        assert!(matches!(live.begin(id, None), Begun::New(_)));
+        assert!(matches!(live.begin(id, String::new()), Begun::New(_)));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::to_raw_value;
 use tokio::sync::oneshot;
+use tokio::task::JoinError;
 use uuid::Uuid;
 use vmapi_types::{
     CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
@@ -11,7 +12,6 @@ use vmapi_types::{
 
 use crate::execution::{MAX_SOURCE_BYTES, Run, checked, run_recorded};
 use crate::library::LoadedLibrary;
-use crate::live::Begun;
 use crate::registry::LiveSession;
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::store::{self, Page, Portion, SessionFilter, StoreError};
@@ -265,10 +265,15 @@ impl Control {
         let source = blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES))
             .await
             .map_err(|error| failed(None, error.to_string()))?;
-        let run = Run::startup(live.id, &file.path, &file.mode, source, live.policy.limits);
-        let Begun::New(guard) = self.inner().live.begin(run.id(), None) else {
-            return Err(Error::internal("a new id was taken"));
-        };
+        let guard = self.inner().live.begin_new();
+        let run = Run::startup(
+            live.id,
+            guard.id(),
+            &file.path,
+            &file.mode,
+            source,
+            live.policy.limits,
+        );
         let (begun, _) = oneshot::channel();
         let execution = match run_recorded(self, live, Arc::new(guard), run, begun).await {
             Ok(execution) => execution,
@@ -334,9 +339,12 @@ impl Control {
 pub(crate) async fn to_the_end<T: Send + 'static>(
     operation: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    tokio::spawn(operation)
-        .await
-        .unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
+    joined(tokio::spawn(operation).await)
+}
+
+/// What a task came to; one that panicked is a bug of the service.
+pub(crate) fn joined<T>(outcome: std::result::Result<Result<T>, JoinError>) -> Result<T> {
+    outcome.unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
 }
 
 /// Runs something that blocks off the async threads.

@@ -1,0 +1,247 @@
+//! Requests to run something: each runs once, however often it is sent under the same id, and waits as long as it wants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use uuid::Uuid;
+use vmapi_types::{Execution, ExecutionStatus, LimitsPatch};
+
+use crate::execution::{MAX_SOURCE_BYTES, Run, run_recorded};
+use crate::library::integrity_of;
+use crate::live::{Begun, LiveGuard};
+use crate::registry::{BusyGuard, LiveSession};
+use crate::runtime::FailureCode;
+use crate::session::{blocking, joined, message_of};
+use crate::{Control, Error, Result, settings, store};
+
+/// A file to run.
+#[derive(Clone, Debug)]
+pub struct FileRun {
+    /// The path in the worktree.
+    pub path: String,
+    /// What the script sees as `__ARGS__`.
+    pub args: Map<String, Value>,
+    /// What the script sees as `__ENV__`.
+    pub env: Map<String, Value>,
+}
+
+/// How something is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Limits below those of the session.
+    pub limits: LimitsPatch,
+    /// The id of the execution. The same request with the same id is never run twice.
+    pub execution_id: Option<Uuid>,
+    /// How long to wait for the end; until it comes when there is no such time.
+    pub wait: Option<Duration>,
+}
+
+/// What became of a request to run something.
+#[derive(Debug)]
+pub enum Submitted {
+    /// It has ended, and is on disk.
+    Ended(Execution),
+    /// It goes on. Its record is on disk.
+    Running(Execution),
+}
+
+impl Submitted {
+    /// The execution, as far as it is.
+    pub fn into_execution(self) -> Execution {
+        match self {
+            Self::Ended(execution) | Self::Running(execution) => execution,
+        }
+    }
+}
+
+/// What is to be run.
+enum Code {
+    Snippet(String),
+    File(FileRun),
+}
+
+impl Control {
+    /// Runs a snippet, and answers when it has ended and is on disk, or when its time to wait is over.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for limits above the session's, [`Error::SessionNotFound`], [`Error::SessionNotReady`],
+    /// [`Error::SessionBusy`], [`Error::ExecutionExists`], [`Error::OutputLimitExceeded`], [`Error::Unavailable`]. A
+    /// script's exception is no error here.
+    pub async fn run_repl(
+        &self,
+        session_id: Uuid,
+        input: String,
+        options: &RunOptions,
+    ) -> Result<Submitted> {
+        self.submit(session_id, Code::Snippet(input), options).await
+    }
+
+    /// Runs a file of the worktree, and answers as [`run_repl`](Self::run_repl) does.
+    ///
+    /// # Errors
+    /// As [`run_repl`](Self::run_repl), and [`Error::InvalidPath`], [`Error::FileNotFound`], [`Error::FileTooLarge`].
+    pub async fn run_file(
+        &self,
+        session_id: Uuid,
+        file: FileRun,
+        options: &RunOptions,
+    ) -> Result<Submitted> {
+        self.submit(session_id, Code::File(file), options).await
+    }
+
+    /// Runs something once, however often it is asked for under the same id.
+    async fn submit(
+        &self,
+        session_id: Uuid,
+        code: Code,
+        options: &RunOptions,
+    ) -> Result<Submitted> {
+        let deadline = options.wait.map(|wait| Instant::now() + wait);
+        let Some(id) = options.execution_id else {
+            let live = self.inner().live.begin_new();
+            return self.start(session_id, live, code, options, deadline).await;
+        };
+        let request = fingerprint(session_id, &code, &options.limits);
+        loop {
+            match self.inner().live.begin(id, request.clone()) {
+                Begun::New(live) => match self.find_execution(id).await? {
+                    Some(execution) => {
+                        drop(live);
+                        self.check_request(id, &request).await?;
+                        return as_submitted(execution);
+                    }
+                    None => return self.start(session_id, live, code, options, deadline).await,
+                },
+                Begun::Running(running) => {
+                    if running.fingerprint.as_deref() != Some(&*request) {
+                        return Err(Error::ExecutionExists { execution_id: id });
+                    }
+                    if !until(deadline, running.over()).await
+                        && let Some(execution) = self.written(id).await?
+                    {
+                        return as_submitted(execution);
+                    }
+                    // It has ended and is found in the store, or was refused and may be tried again.
+                }
+            }
+        }
+    }
+
+    /// Makes sure that an execution of the store was asked for in the same way.
+    async fn check_request(&self, id: Uuid, request: &str) -> Result<()> {
+        let stored = self
+            .store()
+            .read(move |connection| store::execution::request_of(connection, id))
+            .await?;
+        if stored.as_deref() == Some(request) {
+            Ok(())
+        } else {
+            Err(Error::ExecutionExists { execution_id: id })
+        }
+    }
+
+    /// Starts to run something, and waits for the end if that comes in time.
+    async fn start(
+        &self,
+        session_id: Uuid,
+        guard: LiveGuard,
+        code: Code,
+        options: &RunOptions,
+        deadline: Option<Instant>,
+    ) -> Result<Submitted> {
+        let (live, taken) = self.take(session_id).await?;
+        let limits = settings::lower(&live.policy.limits, &options.limits)?;
+        let id = guard.id();
+        let run = match code {
+            Code::Snippet(input) => Run::repl(session_id, id, input, limits),
+            Code::File(file) => {
+                let (worktree, path) = (Arc::clone(&live.worktree), file.path.clone());
+                let source =
+                    blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES)).await?;
+                Run::file(session_id, id, file, source, limits)
+            }
+        };
+        let work = self.inner().begin_work()?;
+        let control = self.clone();
+        let (say_begun, begun) = oneshot::channel();
+        let mut running = tokio::spawn(async move {
+            let guard = Arc::new(guard);
+            let execution = run_recorded(&control, &live, Arc::clone(&guard), run, say_begun).await;
+            drop((taken, work));
+            // Whoever hears of the end by following it finds the session free.
+            drop(guard);
+            execution
+        });
+        let Some(deadline) = deadline else {
+            return joined(running.await).map(Submitted::Ended);
+        };
+        if let Ok(ended) = tokio::time::timeout_at(deadline, &mut running).await {
+            return joined(ended).map(Submitted::Ended);
+        }
+        // If it could not even begin, that is in the outcome.
+        if begun.await.is_ok()
+            && let Some(execution) = self.written(id).await?
+        {
+            return Ok(Submitted::Running(execution));
+        }
+        joined(running.await).map(Submitted::Ended)
+    }
+
+    /// Takes a live session for an execution, or says why it can't be had.
+    async fn take(&self, session_id: Uuid) -> Result<(Arc<LiveSession>, BusyGuard)> {
+        if let Some(live) = self.inner().registry.get(session_id) {
+            let taken = live.try_take()?;
+            return Ok((live, taken));
+        }
+        let session = self.get_session(session_id).await?;
+        Err(Error::SessionNotReady {
+            session_id,
+            status: session.status,
+        })
+    }
+}
+
+/// What says whether a request is the same: a digest of all that it asks for.
+fn fingerprint(session_id: Uuid, code: &Code, limits: &LimitsPatch) -> String {
+    let asked = match code {
+        Code::Snippet(input) => json!([session_id, "repl", input, limits]),
+        Code::File(file) => json!([
+            session_id, "run_file", file.path, file.args, file.env, limits
+        ]),
+    };
+    integrity_of(asked.to_string().as_bytes())
+}
+
+/// What is answered for an execution that was asked for before.
+fn as_submitted(execution: Execution) -> Result<Submitted> {
+    if execution.status == ExecutionStatus::Running {
+        return Ok(Submitted::Running(execution));
+    }
+    let error = execution.error.as_ref().map_or("", |error| error.get());
+    if code_of(error) == Some(FailureCode::OutputLimit) {
+        return Err(Error::OutputLimitExceeded {
+            execution_id: execution.id,
+            session_id: execution.session_id,
+            message: message_of(error).unwrap_or_default(),
+        });
+    }
+    Ok(Submitted::Ended(execution))
+}
+
+/// The `code` of an execution's error, if that is one of a roll-back.
+fn code_of(error: &str) -> Option<FailureCode> {
+    let error: Value = serde_json::from_str(error).ok()?;
+    serde_json::from_value(error.get("code")?.clone()).ok()
+}
+
+/// Waits for something until a time, if there is one; whether it came.
+async fn until(deadline: Option<Instant>, what: impl Future<Output = ()>) -> bool {
+    if let Some(deadline) = deadline {
+        return tokio::time::timeout_at(deadline, what).await.is_ok();
+    }
+    what.await;
+    true
+}
