@@ -12,6 +12,9 @@ use crate::{Answer, Api, Process, Role, command, wait_for};
 /// The arguments for a free port.
 pub const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
+/// The directory of its libraries.
+const LIBRARIES: &str = "libraries";
+
 /// How a daemon is started.
 #[derive(Debug, Default)]
 pub struct DaemonOptions {
@@ -92,7 +95,7 @@ impl Daemon {
             .args(["serve", "--db"])
             .arg(home.join("test.db"))
             .arg("--library-cache")
-            .arg(home.join("libraries"))
+            .arg(home.join(LIBRARIES))
             .current_dir(home);
         serve
     }
@@ -163,6 +166,41 @@ impl Daemon {
             self.api.post(&path, &json!({"name": module})).expect(201);
         }
         id
+    }
+
+    /// Makes a template with libraries of its cache, in that order; returns its id.
+    pub fn template_with_libraries(&self, libraries: &[&str]) -> String {
+        let id = self.template();
+        let path = format!("/templates/{id}/libraries");
+        for name in libraries {
+            self.api.post(&path, &json!({"name": name})).expect(201);
+        }
+        id
+    }
+
+    /// Makes a template whose limits are others than the default; returns its id.
+    pub fn template_with_limits(&self, limits: &Value) -> String {
+        let id = self.template();
+        let change = json!({"limits": limits});
+        self.api
+            .patch(&format!("/templates/{id}"), &change)
+            .expect(200);
+        id
+    }
+
+    /// Where its libraries are. The directory is made with the first.
+    pub fn library_cache(&self) -> PathBuf {
+        self.home().join(LIBRARIES)
+    }
+
+    /// Writes a file of its library cache.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn cache(&self, file: &str, text: &str) {
+        let cache = self.library_cache();
+        std::fs::create_dir_all(&cache).expect("a directory can be made");
+        std::fs::write(cache.join(file), text).expect("the file can be written");
     }
 
     /// Makes a session of a new template.

@@ -81,6 +81,29 @@ impl Process {
         kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the process is there");
     }
 
+    /// A line of `/proc/PID/status`: the first word after the name.
+    ///
+    /// # Panics
+    /// When there is no such process or line.
+    #[track_caller]
+    pub fn status(pid: i32, name: &str) -> String {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let word = line.and_then(|line| line.split_whitespace().next());
+        word.expect("a process has it").to_owned()
+    }
+
+    /// The memory that a process has now, in KiB.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    #[track_caller]
+    pub fn rss_kib(pid: i32) -> u64 {
+        Self::status(pid, "VmRSS").parse().expect("it is a number")
+    }
+
     /// The proportional set size of a process, in KiB.
     pub fn pss_kib(pid: i32) -> Option<u64> {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;

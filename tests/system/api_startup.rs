@@ -1,7 +1,5 @@
 //! What runs before the first execution of a session: libraries and startup files.
 
-use std::fs;
-
 use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon, Session, wait_for};
 
@@ -127,21 +125,14 @@ fn a_missing_startup_file_crashes_the_session() {
 #[test]
 fn a_missing_library_crashes_the_session() {
     let daemon = Daemon::start();
-    let template = daemon.template();
-    let libraries = format!("/templates/{template}/libraries");
-    daemon
-        .api
-        .post(&libraries, &json!({"name": "lodash-4.17.21"}))
-        .expect(201);
+    let template = daemon.template_with_libraries(&["lodash-4.17.21"]);
     failed_session(&daemon, &template, "LIBRARY_UNAVAILABLE", "lodash-4.17.21");
 }
 
 #[test]
 fn libraries_of_the_cache_are_loaded_before_the_startup_files() {
     let daemon = Daemon::start();
-    let cache = daemon.home().join("libraries");
-    fs::create_dir_all(&cache).unwrap();
-    fs::write(cache.join("own-1.0.js"), "var own = {version: '1.0'};").unwrap();
+    daemon.cache("own-1.0.js", "var own = {version: '1.0'};");
     daemon.write("a.js", "globalThis.seen = own.version");
     let template = template_with_startup(&daemon, &[("a.js", 0, "eval")]);
     let libraries = format!("/templates/{template}/libraries");

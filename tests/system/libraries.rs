@@ -1,7 +1,5 @@
 //! What a daemon says of modules and libraries, and what it makes of a cache that was changed.
 
-use std::fs;
-
 use serde_json::{Value, json};
 use vm_system_tests::Daemon;
 
@@ -15,13 +13,6 @@ const CATALOGUE: [&str; 6] = [
     "dayjs-1.11.10",
     "zustand-4.4.7",
 ];
-
-/// Writes a file of the cache.
-fn cache(daemon: &Daemon, file: &str, text: &str) {
-    let cache = daemon.home().join("libraries");
-    fs::create_dir_all(&cache).unwrap();
-    fs::write(cache.join(file), text).unwrap();
-}
 
 fn add_library(daemon: &Daemon, template: &str, name: &str) -> crate::shell::Ran {
     ran(&mut daemon.cli(&["template", "add-library", template, "--name", name]))
@@ -58,15 +49,15 @@ fn the_catalogue_is_listed_first_and_then_what_else_is_in_the_cache() {
         nothing[0],
         json!({"name": "lodash-4.17.21", "id": "lodash", "version": "4.17.21", "global": "_", "cached": false})
     );
-    cache(&daemon, "lodash-4.17.21.js", "var _;");
-    cache(&daemon, "own.js", "var own;");
-    cache(&daemon, "@s+p-1.0.0.js", "var p;");
-    cache(&daemon, "no library.js", "");
+    daemon.cache("lodash-4.17.21.js", "var _;");
+    daemon.cache("own.js", "var own;");
+    daemon.cache("@s+p-1.0.0.js", "var p;");
+    daemon.cache("no library.js", "");
     let locked = json!({
         "integrity": "sha512-x", "size_bytes": 6, "package": "@s/p", "package_version": "1.0.0", "file": "p.js",
     });
     let lock = json!({"version": 1, "libraries": {"@s+p-1.0.0": locked}});
-    cache(&daemon, "libraries.lock.json", &lock.to_string());
+    daemon.cache("libraries.lock.json", &lock.to_string());
     let list = list();
     assert_eq!(names(&list)[6..], ["@s+p-1.0.0", "own"]);
     assert_eq!(
@@ -100,19 +91,19 @@ fn a_library_that_is_not_in_the_cache_is_warned_of() {
         "Warning: lodash-4.17.21 is not in the library cache of the daemon: fetch it with `vm-system libs download \
          lodash-4.17.21`\n"
     );
-    cache(&daemon, "lodash-4.17.21.js", "var _;");
+    daemon.cache("lodash-4.17.21.js", "var _;");
     add_library(&daemon, &template, "lodash-4.17.21").ok();
 }
 
 #[test]
 fn a_library_that_is_not_what_the_lock_file_says_is_not_run() {
     let daemon = Daemon::start();
-    cache(&daemon, "own-1.0.0.js", "evil()");
+    daemon.cache("own-1.0.0.js", "evil()");
     let locked = json!({
         "integrity": "sha512-x", "size_bytes": 6, "package": "own", "package_version": "1.0.0", "file": "own.js",
     });
     let lock = json!({"version": 1, "libraries": {"own-1.0.0": locked}});
-    cache(&daemon, "libraries.lock.json", &lock.to_string());
+    daemon.cache("libraries.lock.json", &lock.to_string());
     let template = daemon.template();
     add_library(&daemon, &template, "own-1.0.0").ok();
     let refused = daemon

@@ -9,18 +9,7 @@ use crate::libraries_registry::downloaded_libraries;
 
 /// Puts a library into the cache of the daemon.
 fn cache(daemon: &Daemon, name: &str, code: &str) {
-    let cache = daemon.home().join("libraries");
-    fs::create_dir_all(&cache).unwrap();
-    fs::write(cache.join(format!("{name}.js")), code).unwrap();
-}
-
-fn template_with(daemon: &Daemon, libraries: &[&str]) -> String {
-    let template = daemon.template();
-    for name in libraries {
-        let path = format!("/templates/{template}/libraries");
-        daemon.api.post(&path, &json!({"name": name})).expect(201);
-    }
-    template
+    daemon.cache(&format!("{name}.js"), code);
 }
 
 fn zygotes(daemon: &Daemon) -> Vec<i32> {
@@ -36,9 +25,9 @@ fn libraries_are_loaded_once_for_all_sessions_that_have_them() {
     let daemon = Daemon::start();
     cache(&daemon, "a-1.0", "var made = [Math.random()];");
     cache(&daemon, "b-1.0", "made.push(Math.random());");
-    let both = template_with(&daemon, &["a-1.0", "b-1.0"]);
-    let same = template_with(&daemon, &["a-1.0", "b-1.0"]);
-    let one = template_with(&daemon, &["a-1.0"]);
+    let both = daemon.template_with_libraries(&["a-1.0", "b-1.0"]);
+    let same = daemon.template_with_libraries(&["a-1.0", "b-1.0"]);
+    let one = daemon.template_with_libraries(&["a-1.0"]);
     let [first, second] = [&both, &same].map(|template| daemon.session_of(template));
     assert_eq!(first.eval("made.join()"), second.eval("made.join()"));
     assert_eq!(zygotes(&daemon).len(), 2, "one of them has no libraries");
@@ -54,7 +43,7 @@ fn libraries_are_loaded_once_for_all_sessions_that_have_them() {
 fn a_library_that_was_replaced_is_loaded_anew_and_old_sessions_keep_theirs() {
     let daemon = Daemon::start();
     cache(&daemon, "a-1.0", "var made = 'old';");
-    let template = template_with(&daemon, &["a-1.0"]);
+    let template = daemon.template_with_libraries(&["a-1.0"]);
     let old = daemon.session_of(&template);
     cache(&daemon, "a-1.0", "var made = 'newer';");
     assert_eq!(daemon.session_of(&template).eval("made"), "newer");
@@ -67,7 +56,7 @@ fn zygotes_that_no_session_needs_any_more_are_ended() {
     let session_with = |n: usize| {
         let name = format!("l{n}-1.0");
         cache(&daemon, &name, &format!("var made = {n};"));
-        daemon.session_of(&template_with(&daemon, &[&name]))
+        daemon.session_of(&daemon.template_with_libraries(&[&name]))
     };
     let first = session_with(0);
     for n in 1..=10 {
@@ -90,7 +79,7 @@ fn zygotes_that_no_session_needs_any_more_are_ended() {
 fn a_zygote_with_libraries_that_dies_takes_its_own_sessions_alone() {
     let daemon = Daemon::start();
     cache(&daemon, "a-1.0", "var made = 1;");
-    let template = template_with(&daemon, &["a-1.0"]);
+    let template = daemon.template_with_libraries(&["a-1.0"]);
     let plain = daemon.session();
     let plain_zygote = daemon.zygote();
     let session = daemon.session_of(&template);
@@ -131,7 +120,7 @@ fn a_library_that_fails_is_named_and_leaves_nothing_behind() {
     for (number, (code, why)) in failures.into_iter().enumerate() {
         let name = format!("bad{number}-1.0");
         cache(&daemon, &name, code);
-        let template = template_with(&daemon, &[&name]);
+        let template = daemon.template_with_libraries(&[&name]);
         let error = daemon
             .try_session_of(&template)
             .expect_error(422, "LIBRARY_UNAVAILABLE");
@@ -153,7 +142,7 @@ fn what_a_template_takes_away_is_gone_after_its_libraries_used_it() {
         "a-1.0",
         "var kept = console; var sloppy = this === globalThis;",
     );
-    let template = template_with(&daemon, &["a-1.0"]);
+    let template = daemon.template_with_libraries(&["a-1.0"]);
     let settings = json!({"runtime": {"console": false, "strict": true}});
     let path = format!("/templates/{template}");
     daemon.api.patch(&path, &settings).expect(200);
@@ -243,14 +232,14 @@ fn the_libraries_of_the_catalogue_work() {
         return;
     };
     let daemon = Daemon::start();
-    let cache = daemon.home().join("libraries");
+    let cache = daemon.library_cache();
     fs::create_dir_all(&cache).unwrap();
     for entry in fs::read_dir(downloaded).unwrap() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), cache.join(entry.file_name())).unwrap();
     }
     for (name, code, expected) in WORK {
-        let session = daemon.session_of(&template_with(&daemon, &[name]));
+        let session = daemon.session_of(&daemon.template_with_libraries(&[name]));
         let execution = session.run(code);
         assert_eq!(
             execution["result"]["preview"], expected,
@@ -258,7 +247,7 @@ fn the_libraries_of_the_catalogue_work() {
         );
     }
     let names = WORK.map(|(name, _, _)| name);
-    let session = daemon.session_of(&template_with(&daemon, &names));
+    let session = daemon.session_of(&daemon.template_with_libraries(&names));
     for (name, code, expected) in WORK {
         assert_eq!(session.eval(code), expected, "{name}");
     }

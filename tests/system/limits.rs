@@ -42,16 +42,11 @@ fn over_the_limit(session: &Session, answer: Answer, named: &str) -> Vec<Value> 
 /// A daemon with a template whose limits are others than the default.
 fn daemon_with(limits: &[(&str, u64)]) -> (Daemon, String) {
     let daemon = Daemon::start();
-    let template = daemon.template();
     let limits: Map<String, Value> = limits
         .iter()
         .map(|(name, value)| ((*name).to_owned(), json!(value)))
         .collect();
-    let path = format!("/templates/{template}");
-    daemon
-        .api
-        .patch(&path, &json!({"limits": limits}))
-        .expect(200);
+    let template = daemon.template_with_limits(&limits.into());
     (daemon, template)
 }
 

@@ -3,22 +3,13 @@
 use std::fs;
 
 use serde_json::json;
-use vm_system_tests::{Daemon, DaemonOptions, Role};
+use vm_system_tests::{Daemon, DaemonOptions, Process, Role};
 
 use crate::shell::ran;
 
-/// The value of a line of `/proc/PID/status`.
-fn status(pid: i32, name: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("{name}:")));
-    line.unwrap().trim().to_owned()
-}
-
 #[track_caller]
 fn assert_confined(pid: i32) {
-    let is = ["Seccomp", "NoNewPrivs", "Threads"].map(|name| status(pid, name));
+    let is = ["Seccomp", "NoNewPrivs", "Threads"].map(|name| Process::status(pid, name));
     assert_eq!(is, ["2", "1", "1"]);
 }
 
@@ -48,8 +39,8 @@ fn a_checkpoint_that_took_over_is_confined_and_makes_checkpoints_itself() {
 fn the_zygote_has_no_way_to_new_privileges_and_one_thread() {
     let daemon = Daemon::start();
     let zygote = daemon.zygote();
-    assert_eq!(status(zygote, "NoNewPrivs"), "1");
-    assert_eq!(status(zygote, "Threads"), "1");
+    assert_eq!(Process::status(zygote, "NoNewPrivs"), "1");
+    assert_eq!(Process::status(zygote, "Threads"), "1");
     let score = fs::read_to_string(format!("/proc/{zygote}/oom_score_adj")).unwrap();
     assert_eq!(score.trim(), "800");
 }

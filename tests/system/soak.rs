@@ -228,18 +228,14 @@ struct Use {
 
 impl Use {
     fn of(pid: i32) -> Self {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|line| line.split_whitespace().next()?.parse().ok())
-                .expect("a process has it")
-        };
         Self {
             descriptors: std::fs::read_dir(format!("/proc/{pid}/fd"))
                 .ok()
                 .map(Iterator::count),
-            rss_kib: field("VmRSS:"),
-            threads: field("Threads:"),
+            rss_kib: Process::rss_kib(pid),
+            threads: Process::status(pid, "Threads")
+                .parse()
+                .expect("it is a number"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
-use vm_system_tests::{Answer, Daemon, DaemonOptions, Session, command, wait_for};
+use vm_system_tests::{Answer, Daemon, DaemonOptions, Process, Session, command, wait_for};
 
 use crate::shell::ran;
 
@@ -98,15 +98,10 @@ fn ended(daemon: &Daemon, id: &str) -> Value {
 
 /// A session whose executions may say and take a lot.
 fn roomy(daemon: &Daemon) -> Session {
-    let template = daemon.template();
-    let limits = json!({"limits": {
+    let limits = json!({
         "max_events": 1_000_000, "max_output_kb": 1_000_000, "wall_ms": 300_000, "cpu_ms": 300_000,
-    }});
-    daemon
-        .api
-        .patch(&format!("/templates/{template}"), &limits)
-        .expect(200);
-    daemon.session_of(&template)
+    });
+    daemon.session_of(&daemon.template_with_limits(&limits))
 }
 
 #[test]
@@ -228,13 +223,6 @@ fn chatter(daemon: &Daemon, session: &Session) -> f64 {
     execution["metrics"]["wall_ms"].as_f64().unwrap()
 }
 
-fn resident_kb(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let value = line.unwrap().trim().trim_end_matches(" kB");
-    value.parse().unwrap()
-}
-
 #[test]
 fn a_reader_that_does_not_read_costs_no_memory_and_stops_nobody() {
     let daemon = Daemon::start();
@@ -247,7 +235,7 @@ fn a_reader_that_does_not_read_costs_no_memory_and_stops_nobody() {
     let execution = ended(&daemon, &id);
     assert_eq!(execution["status"], "ok", "{execution}");
     // Twenty times the whole execution would be 400 MB.
-    let resident = resident_kb(daemon.pid());
+    let resident = Process::rss_kib(daemon.pid());
     assert!(resident < 250_000, "{resident} kB");
     drop(silent);
     assert!(chatter(&daemon, &session) > 0.0);

@@ -66,11 +66,8 @@ fn cancel(daemon: &Daemon, session: &Session) -> Duration {
 }
 
 fn roomy(daemon: &Daemon) -> Session {
-    let template = daemon.template();
-    let limits = json!({"limits": {"max_output_kb": 100_000, "wall_ms": 60_000, "cpu_ms": 60_000}});
-    let path = format!("/templates/{template}");
-    daemon.api.patch(&path, &limits).expect(200);
-    daemon.session_of(&template)
+    let limits = json!({"max_output_kb": 100_000, "wall_ms": 60_000, "cpu_ms": 60_000});
+    daemon.session_of(&daemon.template_with_limits(&limits))
 }
 
 fn chatter(session: &Session) {

@@ -1,6 +1,5 @@
 //! Making sessions, with and without libraries.
 
-use serde_json::json;
 use vm_system_tests::{Daemon, command};
 
 use crate::figures::{Table, Times};
@@ -15,12 +14,7 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
         table.say("not measured: sessions with libraries, which could not be downloaded".into());
         return;
     }
-    let template = daemon.template();
-    for name in LIBRARIES {
-        let path = format!("/templates/{template}/libraries");
-        daemon.api.post(&path, &json!({"name": name})).expect(201);
-    }
-    let full = sessions_of(daemon, &template);
+    let full = sessions_of(daemon, &daemon.template_with_libraries(&LIBRARIES));
     table.add("making one with lodash, moment and ramda", &full);
     table.say(format!(
         "with the libraries a session takes {:.2} times as long to make as an empty one (p50)",
@@ -41,7 +35,7 @@ fn download(daemon: &Daemon) -> bool {
     let mut download = command();
     download
         .args(["libs", "download", "--cache"])
-        .arg(daemon.home().join("libraries"))
+        .arg(daemon.library_cache())
         .args(LIBRARIES);
     download
         .output()
