@@ -1,9 +1,11 @@
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,6 +26,8 @@ pub struct DaemonOptions {
     pub args: Vec<String>,
     /// More variables of its environment.
     pub env: Vec<(String, String)>,
+    /// System calls that are refused to it and its processes, as some containers refuse them.
+    pub refused_calls: Vec<i64>,
 }
 
 /// A daemon of one's own. It is killed when this goes out of scope.
@@ -45,6 +49,29 @@ pub struct Session {
     api: Api,
 }
 
+/// Has system calls refused to a command.
+fn refuse(command: &mut Command, calls: &[i64]) {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let architecture = std::env::consts::ARCH
+        .try_into()
+        .expect("the sandbox knows this architecture");
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(nix::libc::EPERM.cast_unsigned()),
+        architecture,
+    );
+    let program: BpfProgram = filter
+        .and_then(TryInto::try_into)
+        .expect("a filter of calls alone is right");
+    // SAFETY: the filter was made before the fork; to apply it takes two system calls and no lock.
+    unsafe {
+        command.pre_exec(move || {
+            seccompiler::apply_filter(&program).map_err(|_| std::io::Error::last_os_error())
+        });
+    }
+}
+
 impl Daemon {
     /// Starts a daemon on a new database.
     pub fn start() -> Self {
@@ -64,6 +91,9 @@ impl Daemon {
         serve.args(&options.args).envs(options.env);
         if !options.args.iter().any(|arg| arg == "--listen") {
             serve.args(ANY_PORT);
+        }
+        if !options.refused_calls.is_empty() {
+            refuse(&mut serve, &options.refused_calls);
         }
         let mut child = serve
             .stdin(Stdio::null())

@@ -411,3 +411,25 @@ fn curl_talks_over_a_socket() {
     let said = ran(&mut curl).ok();
     assert!(said.contains("\"name\":\"t\""), "{said}");
 }
+
+#[test]
+fn a_daemon_that_stops_leaves_the_socket_of_another_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("socket");
+    let start = |home: Option<tempfile::TempDir>| {
+        Daemon::start_with(DaemonOptions {
+            home,
+            args: vec!["--listen".into(), format!("unix:{}", socket.display())],
+            ..DaemonOptions::default()
+        })
+    };
+    let first = start(None);
+    fs::rename(&socket, home.path().join("moved")).unwrap();
+    let second = start(None);
+    first.stop();
+    let head = "GET /api/v1/health HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\r\n";
+    let answer = over_socket(&socket, head);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    second.stop();
+    assert!(!socket.exists());
+}

@@ -65,6 +65,10 @@ fn hosts_and_origins_that_are_named_get_in() {
         answer.headers["access-control-allow-origin"],
         "https://console.example"
     );
+    assert_eq!(
+        answer.headers["access-control-expose-headers"],
+        "link, x-request-id"
+    );
     answer.expect(200);
     let preflight = [
         ("origin", "https://console.example"),
@@ -73,4 +77,6 @@ fn hosts_and_origins_that_are_named_get_in() {
     let answer = ask(&daemon, &Method::OPTIONS, &preflight);
     assert_eq!(answer.status, 204);
     assert!(answer.headers.contains_key("access-control-allow-methods"));
+    let allowed = &answer.headers["access-control-allow-headers"];
+    assert!(allowed.to_str().unwrap().contains("last-event-id"));
 }

@@ -88,7 +88,9 @@ fn an_execution_may_lower_its_limits() {
     let body = json!({"session_id": session.id, "path": "greedy.js", "limits": {"mem_mb": 16}});
     let execution = daemon.api.post("/executions/run-file", &body).expect(201);
     assert_rolled_back(&execution, "error", "MEMORY_LIMIT");
-    // What one execution may not use is the next one's again.
+    // What one execution may not use is the next one's again, also the text of its code.
+    run_within(&daemon, &session, "1", &json!({"mem_mb": 8})).expect(201);
+    session.eval(&format!("'{}'.length", "x".repeat(7_000_000)));
     session.eval("kept = new Uint8Array(30e6); kept.length");
 }
 
@@ -330,4 +332,33 @@ fn nothing_stays_running_after_any_of_it() {
         assert_ne!(execution.get("ended_at"), None, "{execution}");
         assert_ne!(execution["metrics"], json!({}), "{execution}");
     }
+}
+
+#[test]
+fn a_cancel_that_comes_late_does_not_hit_the_next_execution() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let (cancel, cancelled) = std::sync::mpsc::channel::<String>();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for id in cancelled {
+                // It may not have begun, or have ended: both are fine.
+                let path = format!("/executions/{id}/cancel");
+                daemon.api.post(&path, &json!({}));
+            }
+        });
+        for number in 0..100 {
+            let id = uuid::Uuid::new_v4().to_string();
+            let is_to_be_cancelled = number % 2 == 0;
+            if is_to_be_cancelled {
+                cancel.send(id.clone()).unwrap();
+            }
+            let body = json!({"session_id": session.id, "input": "1 + 1", "execution_id": id});
+            let ran = daemon.api.post("/executions/repl", &body).expect(201);
+            if !is_to_be_cancelled {
+                assert_eq!(ran["status"], "ok", "{ran}");
+            }
+        }
+        drop(cancel);
+    });
 }

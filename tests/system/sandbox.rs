@@ -63,3 +63,16 @@ fn what_is_in_force_can_be_asked_for_and_required() {
     let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed, sandbox);
 }
+
+#[test]
+fn where_the_system_does_not_say_how_many_threads_there_are_sessions_are_made_all_the_same() {
+    let daemon = Daemon::start_with(DaemonOptions {
+        refused_calls: vec![nix::libc::SYS_unshare],
+        ..DaemonOptions::default()
+    });
+    let session = daemon.session();
+    session.eval("var kept = 1");
+    assert_eq!(session.run("while (true);")["status"], "timeout");
+    assert_eq!(session.eval("kept"), "1");
+    assert_confined(daemon.process_of(&session, Role::Session));
+}

@@ -300,8 +300,51 @@ fn a_session_is_streamed_with_its_executions_and_its_status() {
     assert_eq!(sent[2].data["payload"]["text"], "hello");
     assert_eq!(sent[8].data["status"], "error");
     assert_eq!(sent[9].data["status"], "closed");
-    let resumed = Stream::open(&daemon, &path, sent[2].id.as_deref()).rest();
-    assert_eq!(resumed, sent[3..]);
+    for (place, item) in sent.iter().enumerate() {
+        let resumed = Stream::open(&daemon, &path, item.id.as_deref()).rest();
+        // The state of the session itself is told to everybody.
+        let left = &sent[(place + 1).min(sent.len() - 1)..];
+        assert_eq!(resumed, left, "after {:?}", item.id);
+    }
+    let resumed = Stream::open(&daemon, &path, first.id.as_deref()).rest();
+    assert_eq!(resumed, sent);
+}
+
+#[test]
+fn a_session_without_executions_is_resumed_from_its_start() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let path = format!("/sessions/{}/events/stream", session.id);
+    let first = Stream::open(&daemon, &path, None).next().unwrap();
+    assert_eq!(first.id.as_deref(), Some("start"));
+    session.eval("'between'");
+    session.close();
+    let names: Vec<_> = Stream::open(&daemon, &path, first.id.as_deref())
+        .rest()
+        .into_iter()
+        .map(|sent| sent.name)
+        .collect();
+    assert_eq!(names, ["execution", "message", "message", "end", "session"]);
+}
+
+#[test]
+fn a_session_is_streamed_with_records_that_are_too_large_to_be_kept() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let path = format!("/sessions/{}/events/stream", session.id);
+    let mut stream = Stream::open(&daemon, &path, None);
+    assert_eq!(stream.next().unwrap().name, "session");
+    let code = format!("'{}'", "x".repeat(40_000));
+    for _ in 0..3 {
+        session.run(&code);
+    }
+    session.close();
+    let sent = stream.rest();
+    let of = |name: &'static str| sent.iter().filter(move |sent| sent.name == name);
+    assert_eq!(of("execution").count(), 3);
+    assert!(of("execution").all(|sent| sent.data["input"] == *code));
+    assert_eq!(of("end").count(), 3);
+    assert!(of("end").all(|sent| sent.data["input"] == *code));
 }
 
 #[test]

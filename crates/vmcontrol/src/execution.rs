@@ -106,7 +106,7 @@ impl Run {
     }
 }
 
-fn new_execution(session_id: Uuid, id: Uuid, kind: ExecutionKind) -> Execution {
+pub(crate) fn new_execution(session_id: Uuid, id: Uuid, kind: ExecutionKind) -> Execution {
     Execution {
         id,
         session_id,
@@ -134,7 +134,7 @@ impl Control {
         let live = self.inner().registry.get(execution.session_id);
         if let Some(live) = live.filter(|live| live.running() == Some(id)) {
             if let Some(runtime) = live.runtime() {
-                runtime.cancel();
+                runtime.cancel(id);
             }
             // The session is free once the execution's end is stored.
             drop(live.take().await);
@@ -254,7 +254,7 @@ pub(crate) async fn run_recorded(
     let _ = begun.send(());
     recorder.record(EventType::InputEcho, payload(&json!({"text": run.echo})));
     live.begin_running(recorder.execution().id, running);
-    let mut updates = runtime.run(run.request);
+    let mut updates = runtime.run(recorder.execution().id, run.request);
     let followed = follow(&mut recorder, &mut updates, live).await;
     live.end_running();
     let end = match followed {

@@ -81,13 +81,15 @@ impl Control {
         self.get_session(session_id).await?;
         let (after, current) = match after {
             None => (self.newest(session_id).await?, None),
-            Some(SessionCursor { execution_id, seq }) => {
-                let execution = self.get_execution(execution_id).await?;
-                if execution.session_id != session_id {
-                    return Err(Error::ExecutionNotFound { execution_id });
-                }
+            Some(SessionCursor::Start) => (None, None),
+            Some(SessionCursor::Within { execution_id, seq }) => {
+                self.check_execution_of(session_id, execution_id).await?;
                 let feed = self.follow(execution_id, seq).await?;
                 (Some(execution_id), Some(feed))
+            }
+            Some(SessionCursor::After { execution_id }) => {
+                self.check_execution_of(session_id, execution_id).await?;
+                (Some(execution_id), None)
             }
         };
         Ok(SessionFeed {
@@ -98,6 +100,15 @@ impl Control {
             status: None,
             caught_up: None,
         })
+    }
+
+    async fn check_execution_of(&self, session_id: Uuid, execution_id: Uuid) -> Result<()> {
+        let execution = self.get_execution(execution_id).await?;
+        if execution.session_id == session_id {
+            Ok(())
+        } else {
+            Err(Error::ExecutionNotFound { execution_id })
+        }
     }
 
     async fn newest(&self, session_id: Uuid) -> Result<Option<Uuid>> {
@@ -156,7 +167,7 @@ impl EventFeed {
                     Some(execution) if is_over => {
                         return Ok(FeedItem::End(Box::new(execution.clone())));
                     }
-                    // Its end could not be stored.
+                    // Its end is in the store alone, or could not be stored.
                     None if is_over => self.follower = None,
                     _ => {
                         // Whoever runs it lives as long as the execution does.
@@ -169,7 +180,12 @@ impl EventFeed {
                     if !events.is_empty() {
                         return Ok(self.hand_over(events));
                     }
-                    tokio::time::sleep(RETRY).await;
+                    if is_over {
+                        // The store holds all that it will ever be given.
+                        self.follower = None;
+                    } else {
+                        tokio::time::sleep(RETRY).await;
+                    }
                 }
             }
         }
@@ -227,11 +243,21 @@ fn stopping() -> Error {
 
 /// A place in the executions of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionCursor {
-    /// The execution.
-    pub execution_id: Uuid,
-    /// The number of its last event that is known.
-    pub seq: u64,
+pub enum SessionCursor {
+    /// Before the first.
+    Start,
+    /// In one of them.
+    Within {
+        /// The execution.
+        execution_id: Uuid,
+        /// The number of its last event that is known.
+        seq: u64,
+    },
+    /// After one of them.
+    After {
+        /// The execution.
+        execution_id: Uuid,
+    },
 }
 
 /// Follows a session.
@@ -282,6 +308,18 @@ impl SessionFeed {
         }
     }
 
+    /// The place after what was handed over last.
+    pub fn cursor(&self) -> SessionCursor {
+        match (self.after, &self.current) {
+            (None, _) => SessionCursor::Start,
+            (Some(execution_id), Some(current)) => SessionCursor::Within {
+                execution_id,
+                seq: current.after_seq,
+            },
+            (Some(execution_id), None) => SessionCursor::After { execution_id },
+        }
+    }
+
     /// What happened in a live session; nothing when that is to be asked again.
     async fn of_live(&mut self, live: &Arc<LiveSession>) -> Result<Option<SessionItem>> {
         let mut news = live.news();
@@ -297,10 +335,11 @@ impl SessionFeed {
         };
         match live.begun_after(count) {
             Ok(Some(execution)) => {
-                self.caught_up = Some(count + 1);
                 if let Some(begun) = execution.begun().cloned() {
+                    self.caught_up = Some(count + 1);
                     return Ok(Some(self.begin(begun, Some(execution))));
                 }
+                self.caught_up = None;
                 return Ok(None);
             }
             Err(NotKept) => {

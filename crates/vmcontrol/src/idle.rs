@@ -39,20 +39,23 @@ fn is_idle(session: &LiveSession, timeout: Duration) -> bool {
 }
 
 async fn close(control: &Control, session: &LiveSession, timeout: Duration) {
-    // Nothing begins in it between the question and the end: it is taken first.
-    let Ok(taken) = session.try_take() else {
-        return;
-    };
-    if !is_idle(session, timeout) {
-        return;
+    // One that is being closed already is one whose record the store did not take: it is tried again.
+    if session.closing().is_none() {
+        // Nothing begins in it between the question and the end: it is taken first.
+        let Ok(taken) = session.try_take() else {
+            return;
+        };
+        if !is_idle(session, timeout) {
+            return;
+        }
+        let reason = format!(
+            "it was idle for {} s (--session-idle-timeout)",
+            timeout.as_secs_f64()
+        );
+        session.set_closing(&reason);
+        drop(taken);
+        tracing::info!(session_id = %session.id, reason, "closing a session");
     }
-    let reason = format!(
-        "it was idle for {} s (--session-idle-timeout)",
-        timeout.as_secs_f64()
-    );
-    session.set_closing(&reason);
-    drop(taken);
-    tracing::info!(session_id = %session.id, reason, "closing a session");
     match control.close_session(session.id).await {
         Ok(_) | Err(Error::SessionNotFound { .. }) => {}
         Err(error) => {

@@ -18,7 +18,10 @@ const RECENT_EVENTS: usize = 2048;
 const RECENT_BYTES: usize = 1024 * 1024;
 
 /// How many bytes of an execution that is over.
-const LEFT_BYTES: usize = 64 * 1024;
+const LEFT_BYTES: usize = 32 * 1024;
+
+/// How many bytes a record may have to be kept. Followers read a larger one from the store.
+const RECORD_BYTES: usize = 16 * 1024;
 
 /// How long a follower waits, at least, before it looks at what has just happened.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
@@ -191,19 +194,36 @@ impl LiveGuard {
 
     /// Notes the record that the execution begins with.
     pub(crate) fn begin(&self, execution: &Execution) {
-        // It begins once.
-        let _ = self.execution.begun.set(execution.clone());
+        note(&self.execution.begun, execution);
     }
 
     /// Notes the record that is stored at its end.
     pub(crate) fn end(&self, execution: &Execution) {
-        let _ = self.execution.ended.set(execution.clone());
+        note(&self.execution.ended, execution);
     }
 
     /// Hands an event to the followers.
     pub(crate) fn publish(&self, event: &Event) {
         self.execution.recent().push(event);
         self.execution.is_over.send_modify(|_| {});
+    }
+}
+
+/// Notes a record, unless it is too large.
+fn note(place: &OnceLock<Execution>, execution: &Execution) {
+    let texts = [&execution.input, &execution.path];
+    let payloads = [&execution.result, &execution.error];
+    let bytes = texts.into_iter().flatten().map(String::len).sum::<usize>()
+        + payloads
+            .into_iter()
+            .flatten()
+            .map(|json| json.get().len())
+            .sum::<usize>()
+        + execution.args.get().len()
+        + execution.env.get().len();
+    if bytes <= RECORD_BYTES {
+        // An execution begins and ends once.
+        let _ = place.set(execution.clone());
     }
 }
 
@@ -216,12 +236,12 @@ impl Drop for LiveGuard {
 }
 
 impl LiveExecution {
-    /// Its record at the start, once it has begun.
+    /// Its record at the start, once it has begun; nothing if that is in the store alone.
     pub(crate) fn begun(&self) -> Option<&Execution> {
         self.begun.get()
     }
 
-    /// Its record at the end, once that is stored.
+    /// Its record at the end, once that is stored; nothing if that is in the store alone.
     pub(crate) fn ended(&self) -> Option<&Execution> {
         self.ended.get()
     }
@@ -324,6 +344,26 @@ mod tests {
             "it is too large to be kept"
         );
         assert_eq!(numbers(&execution, 7, 3), Some(vec![]));
+    }
+
+    #[test]
+    fn a_record_is_kept_unless_it_is_large() {
+        for (bytes, is_kept) in [(10, true), (RECORD_BYTES, false)] {
+            let live: Arc<LiveExecutions> = Arc::default();
+            let guard = live.begin_new();
+            let execution = crate::execution::new_execution(
+                Uuid::nil(),
+                guard.id(),
+                vmapi_types::ExecutionKind::Repl,
+            );
+            guard.begin(&execution);
+            guard.end(&Execution {
+                result: Some(payload(&".".repeat(bytes))),
+                ..execution
+            });
+            assert!(guard.execution().begun().is_some());
+            assert_eq!(guard.execution().ended().is_some(), is_kept);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::store::{self, ExecutionEnd, Pending, Store, StoreError};
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
 
 /// How long to wait before a record that could not be written is tried again.
-const RETRY_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const RETRY_EVERY: Duration = Duration::from_millis(500);
 
 /// How many events make a full batch.
 const FULL_BATCH_EVENTS: usize = 512;
@@ -169,7 +169,8 @@ impl Recorder {
         self.live.end(&self.execution);
     }
 
-    /// Ends a record that could not be written, as soon as the store takes it again: nothing stays `running`.
+    /// Ends a record that could not be written, as soon as the store takes it again: nothing stays `running`. Until then
+    /// the execution counts as live, so that the same request finds it and does not run again.
     pub(crate) fn end_later(self) {
         let Self {
             store,
@@ -185,6 +186,7 @@ impl Recorder {
         );
         execution.status = ExecutionStatus::Running;
         tokio::spawn(async move {
+            let _live = live;
             loop {
                 tokio::time::sleep(RETRY_EVERY).await;
                 let (record, error) = (execution.clone(), error.clone());

@@ -197,6 +197,8 @@ impl LiveSession {
 
     /// Takes the session for an execution.
     pub(crate) fn try_take(&self) -> Result<BusyGuard, Error> {
+        let taken = Arc::clone(&self.busy).try_lock_owned();
+        // Asked for with the session in hand: nobody closes an idle one between the two.
         let status = self.status();
         if status != SessionStatus::Ready {
             return Err(Error::SessionNotReady {
@@ -204,11 +206,9 @@ impl LiveSession {
                 status,
             });
         }
-        Arc::clone(&self.busy)
-            .try_lock_owned()
-            .map_err(|_| Error::SessionBusy {
-                session_id: self.id,
-            })
+        taken.map_err(|_| Error::SessionBusy {
+            session_id: self.id,
+        })
     }
 
     /// Waits until nothing runs in the session.

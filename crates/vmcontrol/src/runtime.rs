@@ -72,10 +72,10 @@ pub struct SessionEnd {
 /// A live session. It runs one thing at a time; its caller sees to that.
 pub trait RuntimeSession: Send + Sync {
     /// Starts to run a script, and hands on what happens as it happens.
-    fn run(&self, request: RunRequest) -> mpsc::Receiver<RunUpdate>;
+    fn run(&self, execution_id: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate>;
 
-    /// Undoes what runs now, if anything does.
-    fn cancel(&self);
+    /// Undoes that execution if it runs now, and no other.
+    fn cancel(&self, execution_id: Uuid);
 
     /// Ends the session at once, and waits until its processes are gone.
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -12,6 +12,7 @@ use vmapi_types::{
 
 use crate::execution::{MAX_SOURCE_BYTES, Run, checked, run_recorded};
 use crate::library::LoadedLibrary;
+use crate::recorder::RETRY_EVERY;
 use crate::registry::LiveSession;
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::store::{self, Page, Portion, SessionFilter, StoreError};
@@ -222,12 +223,9 @@ impl Control {
                 return;
             }
             tracing::warn!(session_id = %live.id, reason, "a session crashed");
-            let stored = control
-                .end_session(live.id, SessionStatus::Crashed, Some(reason))
+            control
+                .end_session_at_last(live.id, SessionStatus::Crashed, reason)
                 .await;
-            if let Err(error) = stored {
-                tracing::error!(session_id = %live.id, %error, "a crashed session could not be marked");
-            }
             control.inner().registry.remove(live.id);
         });
     }
@@ -306,19 +304,36 @@ impl Control {
             Some(reason) => (SessionStatus::Closed, reason.clone()),
             None => (SessionStatus::Crashed, error.to_string()),
         };
-        let stored = self.end_session(live.id, status, Some(reason)).await;
+        let stored = self
+            .end_session(live.id, status, Some(reason.clone()))
+            .await;
         self.inner().registry.remove(live.id);
+        if stored.is_err() {
+            // The caller hears of the first error meanwhile.
+            let (control, id) = (self.clone(), live.id);
+            tokio::spawn(async move { control.end_session_at_last(id, status, reason).await });
+        }
         if closing.is_some() {
             return Err(Error::SessionNotReady {
                 session_id: live.id,
                 status: SessionStatus::Closed,
             });
         }
-        if let Err(error) = stored {
-            // The caller hears of the first error; the next start settles the record.
-            tracing::error!(session_id = %live.id, %error, "a failed session could not be marked");
-        }
         Ok(())
+    }
+
+    /// Ends a session's record as soon as the store takes it.
+    async fn end_session_at_last(&self, id: Uuid, status: SessionStatus, reason: String) {
+        loop {
+            match self.end_session(id, status, Some(reason.clone())).await {
+                // If the store is closed, the next start settles it.
+                Ok(()) | Err(StoreError::Closed) => return,
+                Err(error) => {
+                    tracing::error!(session_id = %id, %error, "the end of a session could not be stored");
+                    tokio::time::sleep(RETRY_EVERY).await;
+                }
+            }
+        }
     }
 
     async fn end_session(

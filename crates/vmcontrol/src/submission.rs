@@ -185,7 +185,7 @@ impl Control {
         if begun.await.is_ok()
             && let Some(execution) = self.written(id).await?
         {
-            return Ok(Submitted::Running(execution));
+            return as_submitted(execution);
         }
         joined(running.await).map(Submitted::Ended)
     }

@@ -1,13 +1,15 @@
 //! Where a daemon listens: an address, or a socket in the file system.
 
 use std::fmt;
+use std::fs::{File, Metadata};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
@@ -50,14 +52,24 @@ impl fmt::Display for Listen {
 #[derive(Clone, Debug)]
 pub(crate) enum Address {
     Tcp(SocketAddr),
-    Unix(PathBuf),
+    Unix(PathBuf, FileId),
+}
+
+/// What tells a file from all others: the numbers of its device and its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId(u64, u64);
+
+impl From<&Metadata> for FileId {
+    fn from(metadata: &Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
 }
 
 impl Address {
     pub(crate) fn tcp(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(*address),
-            Self::Unix(_) => None,
+            Self::Unix(..) => None,
         }
     }
 
@@ -67,10 +79,13 @@ impl Address {
             .is_some_and(|address| !address.ip().is_loopback())
     }
 
-    /// Removes the socket from the file system.
+    /// Removes the socket from the file system, unless another has taken its place.
     pub(crate) fn clean_up(&self) {
-        if let Self::Unix(path) = self {
-            // Somebody else may have done it.
+        if let Self::Unix(path, own) = self
+            && let Ok(_locked) = lock_directory_of(path)
+            && std::fs::symlink_metadata(path).is_ok_and(|found| FileId::from(&found) == *own)
+        {
+            // Nobody needs it any more, and the next daemon removes what is left.
             let _ = std::fs::remove_file(path);
         }
     }
@@ -80,7 +95,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "http://{address}"),
-            Self::Unix(path) => write!(f, "{UNIX_PREFIX}{}", path.display()),
+            Self::Unix(path, _) => write!(f, "{UNIX_PREFIX}{}", path.display()),
         }
     }
 }
@@ -94,14 +109,23 @@ pub(crate) async fn take(listen: &Listen) -> io::Result<(Listener, Address)> {
             Ok((Listener::Tcp(listener), address))
         }
         Listen::Unix(path) => {
+            let _locked = lock_directory_of(path)?;
             remove_stale(path)?;
             let listener = private_socket(path)?;
             listener.set_nonblocking(true)?;
             let listener = tokio::net::UnixListener::from_std(listener)?;
+            let own = FileId::from(&std::fs::symlink_metadata(path)?);
             let path = std::path::absolute(path)?;
-            Ok((Listener::Unix(listener), Address::Unix(path)))
+            Ok((Listener::Unix(listener), Address::Unix(path, own)))
         }
     }
+}
+
+/// Keeps other daemons from making and removing sockets beside this one for as long as the lock is held.
+fn lock_directory_of(path: &Path) -> io::Result<Flock<File>> {
+    let path = std::path::absolute(path)?;
+    let directory = File::open(path.parent().unwrap_or(&path))?;
+    Flock::lock(directory, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
 }
 
 /// Removes a socket that nobody listens on any more, and nothing else.

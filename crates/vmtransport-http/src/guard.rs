@@ -128,7 +128,7 @@ fn preflight() -> Response {
     );
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, content-type, x-request-id"),
+        HeaderValue::from_static("authorization, content-type, last-event-id, x-request-id"),
     );
     response
 }
@@ -138,7 +138,7 @@ fn allow(origin: HeaderValue, mut response: Response) -> Response {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("x-request-id"),
+        HeaderValue::from_static("link, x-request-id"),
     );
     headers.append(VARY, HeaderValue::from_static("Origin"));
     response

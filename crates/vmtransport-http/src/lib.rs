@@ -7,6 +7,7 @@ mod extract;
 mod guard;
 mod list;
 mod middleware;
+mod patience;
 mod respond;
 mod router;
 mod routes;

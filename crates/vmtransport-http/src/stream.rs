@@ -15,12 +15,12 @@ use axum::response::Response;
 use http_body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 use vmcontrol::{
     Error, EventFeed, FeedItem, LiveEvent, SessionCursor, SessionFeed, SessionItem, parse_id,
 };
 
 use crate::error::ApiError;
+use crate::patience::PATIENCE;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -29,9 +29,6 @@ const WAITING_PIECES: usize = 4;
 
 /// How large a piece is that more is added to, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
-
-/// How long a client may take nothing.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often a comment is sent when nothing happens, so that whoever is between does not hang up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -52,15 +49,35 @@ pub(crate) fn bad_last_event_id(text: &str) -> ApiError {
     .into()
 }
 
+/// The place in a session's stream before its first execution.
+const START: &str = "start";
+
+/// The place in an execution after its end.
+const END: &str = "end";
+
 /// The place in a session's stream that a client names.
 pub(crate) fn session_cursor(text: &str) -> Result<SessionCursor, ApiError> {
-    let (execution, seq) = text
+    if text == START {
+        return Ok(SessionCursor::Start);
+    }
+    let (execution, place) = text
         .split_once('/')
         .ok_or_else(|| bad_last_event_id(text))?;
-    Ok(SessionCursor {
-        execution_id: parse_id("Last-Event-ID", execution)?,
-        seq: seq.parse().map_err(|_| bad_last_event_id(text))?,
-    })
+    let execution_id = parse_id("Last-Event-ID", execution)?;
+    if place == END {
+        return Ok(SessionCursor::After { execution_id });
+    }
+    let seq = place.parse().map_err(|_| bad_last_event_id(text))?;
+    Ok(SessionCursor::Within { execution_id, seq })
+}
+
+/// How a place in a session's stream is written.
+fn place(cursor: SessionCursor) -> String {
+    match cursor {
+        SessionCursor::Start => START.to_owned(),
+        SessionCursor::Within { execution_id, seq } => format!("{execution_id}/{seq}"),
+        SessionCursor::After { execution_id } => format!("{execution_id}/{END}"),
+    }
 }
 
 /// Streams an execution.
@@ -127,30 +144,30 @@ async fn send_session(mut feed: SessionFeed, mut sink: Sink) -> Result<(), Gone>
         let Ok(Some(item)) = logged(item) else {
             return Ok(());
         };
+        let place = place(feed.cursor());
         match item {
-            SessionItem::Session(session) => sink.named("session", None, &session),
+            SessionItem::Session(session) => sink.named("session", Some(&place), &session),
             SessionItem::Begin(execution) => {
-                sink.named("execution", Some(&place(execution.id, 0)), &execution);
+                sink.named("execution", Some(&place), &execution);
                 // Its first events are on their way, and take it along.
                 continue;
             }
             SessionItem::Execution(FeedItem::Events(events)) => {
                 for event in events {
-                    let place = place(event.event.execution_id, event.event.seq);
+                    let place = self::place(SessionCursor::Within {
+                        execution_id: event.event.execution_id,
+                        seq: event.event.seq,
+                    });
                     sink.event(&place, &event).await?;
                 }
             }
             SessionItem::Execution(FeedItem::End(execution)) => {
-                sink.named("end", None, &execution);
+                sink.named("end", Some(&place), &execution);
             }
         }
         sink.flush().await?;
     }
     Ok(())
-}
-
-fn place(execution: Uuid, seq: u64) -> String {
-    format!("{execution}/{seq}")
 }
 
 /// A stream that breaks off says nothing of the reason: that goes to the log.

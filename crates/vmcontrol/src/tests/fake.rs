@@ -1,10 +1,12 @@
 //! A runtime whose scripts are words: what each word does is played to the service.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 use vmapi_types::{EventType, LandlockLevel, Sandbox};
 
 use crate::recorder::payload;
@@ -18,6 +20,8 @@ use crate::runtime::{
 pub(super) struct FakeRuntime {
     /// Whether no session can be opened.
     pub(super) refuses: AtomicBool,
+    /// How many scripts were run.
+    pub(super) runs: Arc<AtomicU32>,
     /// The ends of the sessions, to be told.
     pub(super) ends: Mutex<Vec<oneshot::Sender<SessionEnd>>>,
 }
@@ -40,7 +44,10 @@ impl Runtime for FakeRuntime {
             let (end, ended) = oneshot::channel();
             self.ends.lock().unwrap().push(end);
             Ok(OpenedSession {
-                session: std::sync::Arc::new(FakeSession::default()),
+                session: Arc::new(FakeSession {
+                    runs: Arc::clone(&self.runs),
+                    hanging: Mutex::default(),
+                }),
                 ended,
             })
         })
@@ -63,26 +70,26 @@ impl Runtime for FakeRuntime {
     }
 }
 
-#[derive(Default)]
 struct FakeSession {
+    runs: Arc<AtomicU32>,
     /// Runs that never end, until the session is closed.
-    hanging: Mutex<Vec<mpsc::Sender<RunUpdate>>>,
+    hanging: Mutex<HashMap<Uuid, mpsc::Sender<RunUpdate>>>,
 }
 
 impl RuntimeSession for FakeSession {
-    fn run(&self, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
+    fn run(&self, execution_id: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
         let (updates, receiver) = mpsc::channel(1);
         if request.source.trim() == "hang" {
-            self.hanging.lock().unwrap().push(updates);
+            self.hanging.lock().unwrap().insert(execution_id, updates);
         } else {
             tokio::spawn(play(request.source, updates));
         }
         receiver
     }
 
-    fn cancel(&self) {
-        let hanging = std::mem::take(&mut *self.hanging.lock().unwrap());
-        for updates in hanging {
+    fn cancel(&self, execution_id: Uuid) {
+        if let Some(updates) = self.hanging.lock().unwrap().remove(&execution_id) {
             let _ = updates.try_send(rolled_back(FailureCode::Cancelled));
         }
     }
@@ -90,7 +97,7 @@ impl RuntimeSession for FakeSession {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             let hanging = std::mem::take(&mut *self.hanging.lock().unwrap());
-            for updates in hanging {
+            for updates in hanging.into_values() {
                 let reason = "closed".into();
                 let _ = updates
                     .send(RunUpdate::SessionLost(SessionEnd { reason }))

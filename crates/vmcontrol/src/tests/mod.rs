@@ -6,7 +6,9 @@ mod sessions;
 mod stores;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, Execution};
@@ -49,15 +51,29 @@ impl Fixture {
         listed.unwrap().items
     }
 
+    /// Keeps the store from being written until what this returns is dropped.
+    async fn lock_store(&self) -> Connection {
+        let at_once = |connection: &Connection| Ok(connection.busy_timeout(Duration::ZERO)?);
+        self.control.store().write(at_once).await.unwrap();
+        let other = Connection::open(self.dir.path().join("test.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        other
+    }
+
     /// On a directory that may hold an earlier database.
     async fn on(dir: TempDir) -> Self {
+        Self::with(dir, None).await
+    }
+
+    /// With sessions that may be idle for so long.
+    async fn with(dir: TempDir, session_idle_timeout: Option<Duration>) -> Self {
         let runtime = Arc::new(FakeRuntime::default());
         let control = Control::open(ControlOptions {
             store: Store::open(&dir.path().join("test.db")).unwrap(),
             runtime: Arc::clone(&runtime) as _,
             library_cache: dir.path().join("libraries"),
             max_sessions: 100,
-            session_idle_timeout: None,
+            session_idle_timeout,
         })
         .await
         .unwrap();

@@ -1,13 +1,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use vmapi_types::{ExecutionKind, ExecutionStatus, SessionStatus};
+use uuid::Uuid;
+use vmapi_types::{ExecutionKind, ExecutionStatus, Session, SessionStatus};
 
 use super::Fixture;
 use crate::runtime::SessionEnd;
 use crate::{Error, NewStartupFile, RunOptions, SessionFilter, Submitted};
 
-async fn add_startup_file(fixture: &Fixture, template: uuid::Uuid, path: &str, order_index: i64) {
+async fn add_startup_file(fixture: &Fixture, template: Uuid, path: &str, order_index: i64) {
     let file = NewStartupFile {
         path: path.into(),
         order_index,
@@ -18,6 +19,24 @@ async fn add_startup_file(fixture: &Fixture, template: uuid::Uuid, path: &str, o
         .add_startup_file(template, file)
         .await
         .unwrap();
+}
+
+/// The record of a session once it is not `ready` any more.
+async fn ended(fixture: &Fixture, session: Uuid) -> Session {
+    loop {
+        let record = fixture.control.get_session(session).await.unwrap();
+        if record.status != SessionStatus::Ready {
+            return record;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until no session takes executions.
+async fn none_is_ready(fixture: &Fixture) {
+    while fixture.control.summary().active_sessions > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -103,13 +122,7 @@ async fn a_session_that_dies_is_crashed_with_the_reason() {
         reason: "struck by lightning".into(),
     })
     .unwrap();
-    let record = loop {
-        let record = fixture.control.get_session(session).await.unwrap();
-        if record.status != SessionStatus::Ready {
-            break record;
-        }
-        tokio::task::yield_now().await;
-    };
+    let record = ended(&fixture, session).await;
     assert_eq!(record.status, SessionStatus::Crashed);
     assert_eq!(record.last_error.as_deref(), Some("struck by lightning"));
     let refused = fixture.run(session, "value commit").await;
@@ -180,4 +193,33 @@ async fn what_a_killed_daemon_left_is_settled_by_the_next() {
     let record = next.control.get_session(session).await.unwrap();
     assert_eq!(record.status, SessionStatus::Closed);
     assert!(record.last_error.is_some());
+}
+
+#[tokio::test]
+async fn the_end_of_a_crashed_session_is_stored_once_the_store_takes_it() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let lock = fixture.lock_store().await;
+    let end = fixture.runtime.ends.lock().unwrap().pop().unwrap();
+    let reason = "struck by lightning".into();
+    end.send(SessionEnd { reason }).unwrap();
+    none_is_ready(&fixture).await;
+    drop(lock);
+    let record = ended(&fixture, session).await;
+    assert_eq!(record.status, SessionStatus::Crashed);
+}
+
+#[tokio::test]
+async fn an_idle_session_is_closed_once_the_store_takes_it() {
+    let idle = Some(Duration::from_millis(1));
+    let fixture = Fixture::with(tempfile::tempdir().unwrap(), idle).await;
+    let session = fixture.session().await;
+    let lock = fixture.lock_store().await;
+    none_is_ready(&fixture).await;
+    drop(lock);
+    let record = ended(&fixture, session).await;
+    assert_eq!(record.status, SessionStatus::Closed);
+    while fixture.control.inner().registry.get(session).is_some() {
+        tokio::task::yield_now().await;
+    }
 }

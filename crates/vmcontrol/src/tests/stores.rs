@@ -1,9 +1,12 @@
 use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rusqlite::Connection;
+use uuid::Uuid;
 
 use super::Fixture;
-use crate::{Error, LockError, OpenError, Store};
+use crate::{Error, FeedItem, LockError, OpenError, RunOptions, Store};
 
 fn open(path: &Path) -> Result<Store, OpenError> {
     Store::open(path)
@@ -116,4 +119,39 @@ fn the_database_is_for_its_owner_alone() {
     let _store = open(&path).unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn what_could_not_be_recorded_does_not_run_again_and_ends_when_the_store_does() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let id = Uuid::new_v4();
+    let options = |wait| RunOptions {
+        execution_id: Some(id),
+        wait,
+        ..RunOptions::default()
+    };
+    let run = async |wait| {
+        let code = "x ".repeat(1000) + "value commit";
+        fixture
+            .control
+            .run_repl(session, code, &options(wait))
+            .await
+    };
+    let lock = fixture.lock_store().await;
+    assert!(matches!(run(None).await, Err(Error::Unavailable { .. })));
+    let mut feed = fixture.control.follow(id, 0).await.unwrap();
+    let again = run(Some(Duration::ZERO)).await;
+    assert!(matches!(again, Err(Error::Unavailable { .. })), "{again:?}");
+    drop(lock);
+    let settled = run(None).await.unwrap().into_execution();
+    let error = settled.error.as_ref().unwrap().get();
+    assert!(error.contains("RUNTIME_CRASHED"), "{error}");
+    assert_eq!(fixture.runtime.runs.load(Ordering::Relaxed), 1);
+    let end = loop {
+        if let FeedItem::End(end) = feed.next().await.unwrap() {
+            break end;
+        }
+    };
+    assert_eq!(end.error.unwrap().get(), error);
 }

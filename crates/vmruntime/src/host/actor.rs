@@ -7,8 +7,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 use vmcontrol::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd, Usage,
 };
@@ -105,10 +107,7 @@ impl Actor {
                     Ok(None) => Err(None),
                     Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
                 },
-                () = overdue(self.run.as_ref()) => {
-                    self.stop_run(Stopped::Overdue);
-                    Ok(())
-                }
+                () = overdue(self.run.as_ref()) => self.end_overdue(),
                 Some(news) = self.news.recv() => self.learn(news).await,
                 Some((generation, reply)) = self.host_replies.recv() => {
                     if generation == self.generation {
@@ -117,12 +116,12 @@ impl Actor {
                     Ok(())
                 }
                 command = self.commands.recv() => match command {
-                    Some(Command::Run(request, updates)) => {
-                        self.start_run(request, updates).await;
+                    Some(Command::Run(execution_id, request, updates)) => {
+                        self.start_run(execution_id, request, updates).await;
                         Ok(())
                     }
-                    Some(Command::Cancel) => {
-                        self.stop_run(Stopped::Cancelled);
+                    Some(Command::Cancel(execution_id)) => {
+                        self.cancel(execution_id);
                         Ok(())
                     }
                     Some(Command::Close) | None => Err(Some("the session was closed".into())),
@@ -202,8 +201,12 @@ impl Actor {
             }
             FromSession::Committed { commits } => {
                 self.commits = commits;
-                if self.run.as_ref().is_some_and(|run| run.has_ended) {
-                    self.settle(RunUpdate::Committed).await;
+                if let Some(run) = self.run.as_mut().filter(|run| run.has_ended) {
+                    run.is_committed = true;
+                    // If it was killed too late, that will hit this process all the same: nothing else begins before.
+                    if run.stopped.is_none() {
+                        self.settle(RunUpdate::Committed).await;
+                    }
                 }
             }
             FromSession::TookOver { commits } => {
@@ -261,8 +264,9 @@ impl Actor {
 
     async fn take_over(&mut self, commits: u64, death: &Death) -> Result<(), Option<Over>> {
         let run_is_in = self.run.as_ref().is_some_and(|run| run.has_ended);
-        if run_is_in && commits == self.commits + 1 {
-            // It died between its commit and the news of it.
+        let is_committed = self.run.as_ref().is_some_and(|run| run.is_committed);
+        if (run_is_in && commits == self.commits + 1) || (is_committed && commits == self.commits) {
+            // It died after its commit, or between that and the news of it.
             self.commits = commits;
             self.settle(RunUpdate::Committed).await;
             return Ok(());
@@ -277,8 +281,8 @@ impl Actor {
             self.tell(&ToSession::Run { run, request }).await;
         } else if let Some(run) = &self.run {
             let failure = match run.stopped {
-                Some(Stopped::Overdue) => wall_failure(death, &run.limits),
-                Some(Stopped::Cancelled) => cancelled(death),
+                Some((Stopped::Overdue, _)) => wall_failure(death, &run.limits),
+                Some((Stopped::Cancelled, _)) => cancelled(death),
                 None => failure(death, &run.limits),
             };
             self.settle(RunUpdate::RolledBack(failure)).await;
@@ -297,17 +301,37 @@ impl Actor {
         Some((run.id, run.request.clone()?))
     }
 
-    /// Has the run killed. One that has ended is left to its commit, unless that takes too long.
-    fn stop_run(&mut self, why: Stopped) {
+    /// Has that execution killed. One that has ended is left to its commit.
+    fn cancel(&mut self, execution_id: Uuid) {
         if let Some(run) = &mut self.run
-            && (why == Stopped::Overdue || !run.has_ended)
+            && run.execution_id == execution_id
+            && !run.has_ended
+            && run.stopped.is_none()
         {
-            run.stopped.get_or_insert(why);
+            run.stopped = Some((Stopped::Cancelled, Instant::now()));
             self.zygote.interrupt(self.number, self.generation);
         }
     }
 
-    async fn start_run(&mut self, request: RunRequest, updates: mpsc::Sender<RunUpdate>) {
+    /// Has the run killed that should have been dead by itself. A session that survives that is ended as a whole.
+    fn end_overdue(&mut self) -> Result<(), Option<Over>> {
+        let Some(run) = &mut self.run else {
+            return Ok(());
+        };
+        if run.stopped.is_some() {
+            return Err(Some("its process could not be stopped".into()));
+        }
+        run.stopped = Some((Stopped::Overdue, Instant::now()));
+        self.zygote.interrupt(self.number, self.generation);
+        Ok(())
+    }
+
+    async fn start_run(
+        &mut self,
+        execution_id: Uuid,
+        request: RunRequest,
+        updates: mpsc::Sender<RunUpdate>,
+    ) {
         if self.run.is_some() {
             // The caller runs one thing at a time; this is a bug of its own, and must not disturb what runs.
             let failure = Failure {
@@ -320,7 +344,7 @@ impl Actor {
         }
         let run = self.next_run;
         self.next_run += 1;
-        self.run = Some(ActiveRun::new(run, request.clone(), updates));
+        self.run = Some(ActiveRun::new(run, execution_id, request.clone(), updates));
         self.tell(&ToSession::Run { run, request }).await;
     }
 

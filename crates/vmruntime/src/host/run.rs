@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 use vmapi_types::Limits;
 use vmcontrol::runtime::{RunRequest, RunUpdate};
 
@@ -26,21 +27,27 @@ pub(super) enum Stopped {
     Cancelled,
 }
 
+/// How long a process may take to die that was killed, and its checkpoint to say that it took over.
+const DEATH_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A run that has not been settled.
 pub(super) struct ActiveRun {
     pub(super) id: u64,
+    pub(super) execution_id: Uuid,
     pub(super) updates: mpsc::Sender<RunUpdate>,
     /// Kept until the session process has begun it: one that died before can have done nothing, and the next
     /// generation takes it.
     pub(super) request: Option<RunRequest>,
     pub(super) limits: Limits,
     pub(super) has_ended: bool,
+    /// Whether the session's committed state holds it.
+    pub(super) is_committed: bool,
     /// How often the request has been sent.
     pub(super) sent: u32,
     /// When the kernel's clock should have ended it long ago.
     pub(super) overdue_at: Instant,
-    /// Why it was killed from here, if it was.
-    pub(super) stopped: Option<Stopped>,
+    /// Why it was killed from here, and when, if it was.
+    pub(super) stopped: Option<(Stopped, Instant)>,
     /// Whether the recorder knows that the run touches the world.
     pub(super) announced: bool,
     pub(super) call: Option<JoinHandle<()>>,
@@ -48,9 +55,15 @@ pub(super) struct ActiveRun {
 
 impl ActiveRun {
     /// A run that is being handed to the session process for the first time.
-    pub(super) fn new(id: u64, request: RunRequest, updates: mpsc::Sender<RunUpdate>) -> Self {
+    pub(super) fn new(
+        id: u64,
+        execution_id: Uuid,
+        request: RunRequest,
+        updates: mpsc::Sender<RunUpdate>,
+    ) -> Self {
         Self {
             id,
+            execution_id,
             updates,
             limits: request.limits,
             overdue_at: Instant::now()
@@ -58,6 +71,7 @@ impl ActiveRun {
                 + OVERDUE_AFTER,
             request: Some(request),
             has_ended: false,
+            is_committed: false,
             sent: 1,
             stopped: None,
             announced: false,
@@ -75,17 +89,15 @@ impl Drop for ActiveRun {
     }
 }
 
-/// Waits until a run should have been ended by the kernel long ago.
+/// Waits until a run should have been ended by the kernel long ago; if it was killed, until that should have ended it.
 pub(super) async fn overdue(run: Option<&ActiveRun>) {
-    match run {
-        Some(run) if run.stopped.is_none() => {
-            let commit = if run.has_ended {
-                COMMIT_TIMEOUT
-            } else {
-                Duration::ZERO
-            };
-            tokio::time::sleep_until((run.overdue_at + commit).into()).await;
-        }
-        _ => std::future::pending().await,
-    }
+    let Some(run) = run else {
+        return std::future::pending().await;
+    };
+    let at = match run.stopped {
+        Some((_, at)) => at + DEATH_TIMEOUT,
+        None if run.has_ended => run.overdue_at + COMMIT_TIMEOUT,
+        None => run.overdue_at,
+    };
+    tokio::time::sleep_until(at.into()).await;
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
 use vmcontrol::runtime::{
     BoxFuture, OpenedSession, RunRequest, RunUpdate, RuntimeSession, RuntimeUnavailable,
     SessionEnd, SessionSpec,
@@ -25,9 +26,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the owner of a session asks its actor for.
 pub(super) enum Command {
     /// Run a script and hand on what happens.
-    Run(RunRequest, mpsc::Sender<RunUpdate>),
-    /// Undo what runs.
-    Cancel,
+    Run(Uuid, RunRequest, mpsc::Sender<RunUpdate>),
+    /// Undo that execution.
+    Cancel(Uuid),
     /// End the session.
     Close,
 }
@@ -117,16 +118,18 @@ fn environment(names: &[String]) -> serde_json::Map<String, serde_json::Value> {
 }
 
 impl RuntimeSession for Session {
-    fn run(&self, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
+    fn run(&self, execution_id: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
         let (updates, receiver) = mpsc::channel(UPDATE_QUEUE);
         // If the actor is gone the sender is dropped, and the receiver says so.
-        let _ = self.commands.send(Command::Run(request, updates));
+        let _ = self
+            .commands
+            .send(Command::Run(execution_id, request, updates));
         receiver
     }
 
-    fn cancel(&self) {
+    fn cancel(&self, execution_id: Uuid) {
         // If the actor is gone, so is what ran.
-        let _ = self.commands.send(Command::Cancel);
+        let _ = self.commands.send(Command::Cancel(execution_id));
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

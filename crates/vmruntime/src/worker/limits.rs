@@ -33,8 +33,8 @@ pub(super) fn bound_memory(limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
-/// Bounds the heap for one execution, to no more than [`bound_memory`] allows.
-pub(super) fn bound_execution(limits: &Limits) {
+/// Bounds the heap from now on, to no more than [`bound_memory`] allows.
+pub(super) fn bound_heap(limits: &Limits) {
     let bytes = limits.mem_mb.saturating_mul(MIB);
     allocator::limit_to(usize::try_from(bytes).unwrap_or(usize::MAX));
 }

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -51,21 +52,43 @@ pub(super) enum Kinship {
     Sibling,
 }
 
-/// `unshare(CLONE_THREAD)` changes nothing, and is refused when there is more than one thread: the cheapest way to ask.
-fn assert_single_threaded() -> io::Result<()> {
-    // SAFETY: the call takes no pointers and has no effect in a process with one thread.
-    match unsafe { libc::unshare(libc::CLONE_THREAD) } {
-        0 => Ok(()),
-        // Some containers refuse the call itself: then the threads are counted.
-        _ if Errno::last() != Errno::EINVAL
-            && std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1) =>
-        {
+/// Whether the system refuses to say how many threads there are. Some containers refuse the call itself.
+static CANNOT_ASK: AtomicBool = AtomicBool::new(false);
+
+/// Makes sure, before the sandbox closes around this process, that it has one thread, and learns whether it can ask for
+/// that later. Where it can't, the forks rely on what they can't check: no code of a worker starts a thread, and the
+/// filter of a session process refuses to.
+///
+/// # Errors
+/// When there is more than one thread, or nothing tells how many there are.
+pub(super) fn begin_single_threaded() -> io::Result<()> {
+    match ask_for_one_thread() {
+        Err(Errno::EINVAL) => Err(more_than_one_thread()),
+        Err(_) if std::fs::read_dir("/proc/self/task")?.count() != 1 => Err(more_than_one_thread()),
+        Err(_) => {
+            CANNOT_ASK.store(true, Relaxed);
             Ok(())
         }
-        _ => Err(io::Error::other(
-            "a worker process with more than one thread must not fork",
-        )),
+        Ok(()) => Ok(()),
     }
+}
+
+fn assert_single_threaded() -> io::Result<()> {
+    if CANNOT_ASK.load(Relaxed) || ask_for_one_thread().is_ok() {
+        Ok(())
+    } else {
+        Err(more_than_one_thread())
+    }
+}
+
+/// `unshare(CLONE_THREAD)` changes nothing, and is refused when there is more than one thread: the cheapest way to ask.
+fn ask_for_one_thread() -> nix::Result<()> {
+    // SAFETY: the call takes no pointers and has no effect in a process with one thread.
+    Errno::result(unsafe { libc::unshare(libc::CLONE_THREAD) }).map(drop)
+}
+
+fn more_than_one_thread() -> io::Error {
+    io::Error::other("a worker process with more than one thread must not fork")
 }
 
 /// Asks the kernel to kill this process when its parent dies. The parent may be dead already.

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use nix::unistd::Pid;
+use vmapi_types::Limits;
 use vmcontrol::runtime::{RunRequest, Usage};
 
 use super::channel::Channel;
@@ -34,6 +35,8 @@ pub(super) struct Session {
     /// How many runs the heap holds.
     commits: u64,
     checkpoint: Option<Checkpoint>,
+    /// The session's own limits, which an execution may only lower.
+    limits: Limits,
     /// The size of the heap after the last collection, in bytes.
     live_after_collection: usize,
 }
@@ -75,6 +78,7 @@ impl Session {
             generation: 0,
             commits: 0,
             checkpoint: None,
+            limits: Limits::default(),
             live_after_collection: allocator::live_bytes(),
         };
         session.enter_next_generation();
@@ -107,6 +111,7 @@ impl Session {
     }
 
     fn set_up(&mut self, setup: &SessionSetup) {
+        self.limits = setup.limits;
         let error = self
             .engine
             .configure(setup)
@@ -125,7 +130,7 @@ impl Session {
         let cpu_before = limits::cpu_time_us();
         allocator::start_peak(page::begin_run(cpu_before, allocator::base_bytes()));
         self.link.begin(*limits);
-        limits::bound_execution(limits);
+        limits::bound_heap(limits);
         if let Err(error) = limits::start_clocks(limits) {
             exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"));
         }
@@ -136,6 +141,8 @@ impl Session {
         if let Err(error) = limits::stop_clocks() {
             exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"));
         }
+        // What comes between executions, and the next request itself, is not this execution's.
+        limits::bound_heap(&self.limits);
         let usage = Usage {
             cpu_us: limits::cpu_time_us().saturating_sub(cpu_before),
             peak_mem_bytes: allocator::peak_bytes() as u64,

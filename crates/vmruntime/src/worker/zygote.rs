@@ -62,6 +62,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     let link = Rc::new(Link::default());
     let built = engine::build(engine, Rc::clone(&link) as Rc<dyn engine::HostLink>);
     let engine = built.map_err(io::Error::other)?;
+    process::begin_single_threaded()?;
     let (confinement, sandbox) = sandbox::enter_zygote()?;
     let mut zygote = Zygote {
         control: Channel::new(control, MAX_TO_ZYGOTE_BYTES),
