@@ -43,6 +43,7 @@ mod libraries_load;
 mod libraries_registry;
 mod lifecycle;
 mod limits;
+mod looks;
 mod memory;
 mod modules;
 mod native_modules;

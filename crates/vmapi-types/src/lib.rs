@@ -6,6 +6,7 @@
 mod error;
 mod event;
 mod execution;
+mod look;
 mod metadata;
 mod runtime;
 mod session;
@@ -17,6 +18,10 @@ pub use error::{ErrorBody, ErrorCode, ErrorEnvelope};
 pub use event::{ConsoleLevel, Event, EventType};
 pub use execution::{
     Execution, ExecutionKind, ExecutionStatus, Metrics, ReplRequest, RunFileRequest,
+};
+pub use look::{
+    Candidate, CandidateKind, CompleteRequest, Completeness, CompletenessStatus, Completions,
+    InspectRequest, Inspection, IsCompleteRequest, PropertyView, ValueView,
 };
 pub use metadata::{AvailableLibrary, AvailableModule};
 pub use runtime::{Health, LandlockLevel, RuntimeSummary, Sandbox};

@@ -1,6 +1,9 @@
 use std::fmt::Display;
 
-use vmapi_types::{CreateSessionRequest, Session, SessionStatus};
+use vmapi_types::{
+    CompleteRequest, Completeness, Completions, CreateSessionRequest, InspectRequest, Inspection,
+    IsCompleteRequest, Session, SessionStatus,
+};
 
 use crate::{Call, Client};
 
@@ -24,5 +27,33 @@ impl Client {
     /// `POST /sessions/{session_id}/close`; a session that is closed already is given as it is.
     pub fn close_session(&self, session_id: impl Display) -> Call<Session> {
         self.post_nothing(&["sessions", &session_id.to_string(), "close"])
+    }
+
+    /// `POST /sessions/{session_id}/complete`: what may be typed at the end of `code`.
+    pub fn complete(&self, session_id: impl Display, code: &str) -> Call<Completions> {
+        let request = CompleteRequest {
+            code: Some(code.to_owned()),
+            cursor: None,
+        };
+        self.post(&["sessions", &session_id.to_string(), "complete"], &request)
+    }
+
+    /// `POST /sessions/{session_id}/inspect`: what an expression is. Nothing that it does is kept.
+    pub fn inspect(&self, session_id: impl Display, expression: &str) -> Call<Inspection> {
+        let request = InspectRequest {
+            expression: Some(expression.to_owned()),
+        };
+        self.post(&["sessions", &session_id.to_string(), "inspect"], &request)
+    }
+
+    /// `POST /sessions/{session_id}/is-complete`: whether code needs more lines.
+    pub fn is_complete(&self, session_id: impl Display, code: &str) -> Call<Completeness> {
+        let request = IsCompleteRequest {
+            code: Some(code.to_owned()),
+        };
+        self.post(
+            &["sessions", &session_id.to_string(), "is-complete"],
+            &request,
+        )
     }
 }

@@ -13,6 +13,7 @@ mod grants;
 mod idle;
 pub mod library;
 mod live;
+mod looks;
 mod metadata;
 mod policy;
 mod recorder;

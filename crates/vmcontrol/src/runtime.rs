@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
-use vmapi_types::{EventType, Limits, RawJson, Sandbox};
+use vmapi_types::{Candidate, Completeness, EventType, Inspection, Limits, RawJson, Sandbox};
 
 use crate::library::LoadedLibrary;
 use crate::{Policy, Worktree};
@@ -77,6 +77,13 @@ pub trait RuntimeSession: Send + Sync {
     /// Undoes that execution if it runs now, and no other.
     fn cancel(&self, execution_id: Uuid);
 
+    /// Looks at the session as it was when its last run ended, also while another goes on. What the look does to it is
+    /// seen by nobody.
+    ///
+    /// # Errors
+    /// See [`LookError`].
+    fn look(&self, look: Look) -> BoxFuture<'_, Result<Sight, LookError>>;
+
     /// Ends the session at once, and waits until its processes are gone.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
@@ -111,6 +118,46 @@ pub enum RunMode {
     Startup,
     /// A startup file that is an ES module.
     Module,
+}
+
+/// A question about a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// What may be typed at the end of this text.
+    Complete(String),
+    /// What an expression is.
+    Inspect(String),
+    /// Whether this is all of a snippet.
+    IsComplete(String),
+}
+
+/// The answer to a [`Look`] of the same name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sight {
+    /// What may be typed, in place of so many bytes at the end of the text.
+    Completions {
+        /// What may stand there.
+        candidates: Vec<Candidate>,
+        /// How many bytes it replaces.
+        replaces: usize,
+    },
+    /// What the expression is.
+    Inspection(Box<Inspection>),
+    /// Whether it is.
+    Completeness(Completeness),
+}
+
+/// Why a look shows nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookError {
+    /// It took too long, or too much memory.
+    #[error("it took too long or too much memory")]
+    Exceeded,
+    /// The session is gone.
+    #[error("the session is gone")]
+    Gone,
 }
 
 /// What happens while a script runs. The last update is [`Committed`](Self::Committed),

@@ -172,3 +172,8 @@ pub(crate) fn required(name: &str, text: Option<String>) -> Result<String, ApiEr
     text.filter(|text| !text.is_empty())
         .ok_or_else(|| Error::validation(format!("{name} is required")).into())
 }
+
+/// A text that has to be there, and may be empty.
+pub(crate) fn present(name: &str, text: Option<String>) -> Result<String, ApiError> {
+    text.ok_or_else(|| Error::validation(format!("{name} is required")).into())
+}

@@ -114,6 +114,12 @@ fn sessions() -> Router<Control> {
         )
         .route("/sessions/{session_id}/close", post(session::close))
         .route("/sessions/{session_id}/events/stream", get(session::stream))
+        .route("/sessions/{session_id}/complete", post(session::complete))
+        .route("/sessions/{session_id}/inspect", post(session::inspect))
+        .route(
+            "/sessions/{session_id}/is-complete",
+            post(session::is_complete),
+        )
 }
 
 fn executions() -> Router<Control> {

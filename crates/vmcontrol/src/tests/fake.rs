@@ -11,9 +11,9 @@ use vmapi_types::{EventType, LandlockLevel, Sandbox};
 
 use crate::recorder::payload;
 use crate::runtime::{
-    BoxFuture, Failure, FailureCode, OpenSessionError, OpenedSession, Outcome, RunEnd, RunRequest,
-    RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
-    Usage,
+    BoxFuture, Failure, FailureCode, Look, LookError, OpenSessionError, OpenedSession, Outcome,
+    RunEnd, RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable,
+    SessionEnd, SessionSpec, Sight, Usage,
 };
 
 #[derive(Default)]
@@ -92,6 +92,15 @@ impl RuntimeSession for FakeSession {
         if let Some(updates) = self.hanging.lock().unwrap().remove(&execution_id) {
             let _ = updates.try_send(rolled_back(FailureCode::Cancelled));
         }
+    }
+
+    fn look(&self, look: Look) -> BoxFuture<'_, Result<Sight, LookError>> {
+        Box::pin(async move {
+            match look {
+                Look::Complete(_) | Look::Inspect(_) => Err(LookError::Exceeded),
+                Look::IsComplete(_) => Err(LookError::Gone),
+            }
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -6,7 +6,7 @@ mod source;
 use std::rc::Rc;
 
 use vmapi_types::{EventType, RawJson};
-use vmcontrol::runtime::RunRequest;
+use vmcontrol::runtime::{Look, RunRequest, Sight};
 
 use crate::protocol::{HostReply, SessionSetup};
 
@@ -25,6 +25,10 @@ pub(crate) trait Engine {
     /// [`HostLink`]. It may never return: limits are kept by whoever owns the process. After a [`Deadlock`] the engine
     /// must not be used any more.
     fn evaluate(&mut self, request: &RunRequest) -> Result<Evaluation, Deadlock>;
+
+    /// Answers a question about the scope, in a process that ends with the answer: what it does to the engine does not
+    /// matter. Scripts that it runs reach no host module.
+    fn look(&mut self, look: &Look) -> Sight;
 
     /// Frees what is not reachable, while nobody waits.
     fn collect(&mut self);

@@ -6,6 +6,7 @@
 //! zygote, on another socket; a take-over is judged once both are there.
 
 use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,6 +38,8 @@ pub(super) struct ActorParts {
     pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) ready: oneshot::Sender<Result<(), String>>,
+    /// For the session process: over this its checkpoints are asked.
+    pub(super) asked_over: OwnedFd,
 }
 
 /// A checkpoint that became the session process.
@@ -66,6 +69,8 @@ pub(super) struct Actor {
     /// Whether a checkpoint died while something ran.
     checkpoint_lost: bool,
     ready: Option<oneshot::Sender<Result<(), String>>>,
+    /// Until the session process has it.
+    asked_over: Option<OwnedFd>,
 }
 
 /// What ends a session.
@@ -94,12 +99,14 @@ impl Actor {
             take_overs: VecDeque::new(),
             checkpoint_lost: false,
             ready: Some(parts.ready),
+            asked_over: Some(parts.asked_over),
         }
     }
 
     /// Serves until every process of the session is gone; returns why.
     pub(super) async fn serve(mut self, setup: SessionSetup) -> Over {
-        self.tell(&ToSession::Setup(setup)).await;
+        let along = self.asked_over.take();
+        self.tell_with(&ToSession::Setup(setup), along).await;
         let reason = loop {
             let step = tokio::select! {
                 received = self.receiver.receive::<FromSession>() => match received {
@@ -409,7 +416,12 @@ impl Actor {
 
     /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so.
     async fn tell(&self, message: &ToSession) {
-        if let Err(error) = self.sender.send(self.generation, message, None).await {
+        self.tell_with(message, None).await;
+    }
+
+    async fn tell_with(&self, message: &ToSession, along: Option<OwnedFd>) {
+        let along = along.as_ref().map(AsRawFd::as_raw_fd);
+        if let Err(error) = self.sender.send(self.generation, message, along).await {
             tracing::debug!(session = self.number, %error, "a session process can't be told");
         }
     }

@@ -3,6 +3,7 @@
 mod actor;
 mod death;
 mod launch;
+mod look;
 mod pool;
 mod run;
 mod session;

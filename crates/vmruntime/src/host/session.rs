@@ -6,12 +6,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 use vmcontrol::runtime::{
-    BoxFuture, OpenedSession, RunRequest, RunUpdate, RuntimeSession, RuntimeUnavailable,
-    SessionEnd, SessionSpec,
+    BoxFuture, Look, LookError, OpenedSession, RunRequest, RunUpdate, RuntimeSession,
+    RuntimeUnavailable, SessionEnd, SessionSpec, Sight,
 };
 
 use super::WorkerCommand;
 use super::actor::{Actor, ActorParts};
+use super::look::Looks;
 use super::socket;
 use super::zygote::Zygote;
 use crate::broker::Broker;
@@ -39,6 +40,7 @@ struct Session {
     zygote: Arc<Zygote>,
     number: u64,
     gone: watch::Receiver<bool>,
+    looks: Looks,
 }
 
 /// Forks a session process and prepares it.
@@ -50,6 +52,7 @@ pub(super) async fn open(
     let unavailable = |reason: String| RuntimeUnavailable { reason };
     let (sender, receiver, theirs) =
         socket::pair(MAX_FROM_SESSION_BYTES).map_err(|error| unavailable(error.to_string()))?;
+    let (looks, asked_over) = Looks::pair().map_err(|error| unavailable(error.to_string()))?;
     let tag: String = spec.id.simple().to_string().chars().take(8).collect();
     let (number, news) = zygote.open(tag, theirs);
     let setup = SessionSetup {
@@ -71,6 +74,7 @@ pub(super) async fn open(
         zygote: Arc::clone(&zygote),
         number,
         gone,
+        looks,
     };
     let parts = ActorParts {
         sender,
@@ -80,6 +84,7 @@ pub(super) async fn open(
         news,
         commands: received_commands,
         ready: say_ready,
+        asked_over,
     };
     let broker = Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree), worker);
     let actor = Actor::new(parts, broker);
@@ -130,6 +135,16 @@ impl RuntimeSession for Session {
     fn cancel(&self, execution_id: Uuid) {
         // If the actor is gone, so is what ran.
         let _ = self.commands.send(Command::Cancel(execution_id));
+    }
+
+    fn look(&self, look: Look) -> BoxFuture<'_, Result<Sight, LookError>> {
+        Box::pin(async move {
+            let mut gone = self.gone.clone();
+            tokio::select! {
+                sight = self.looks.ask(&look) => sight,
+                _ = gone.wait_for(|gone| *gone) => Err(LookError::Gone),
+            }
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings, Sandbox};
-use vmcontrol::runtime::{RunRequest, Usage};
+use vmcontrol::runtime::{RunRequest, Sight, Usage};
 
 /// From the daemon to the zygote. Sessions have numbers here: their ids are the daemon's affair.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ pub(crate) enum DeathCause {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ToSession {
-    /// Prepare the session. The first message.
+    /// Prepare the session. The first message; the socket over which checkpoints are asked comes along as a descriptor.
     Setup(SessionSetup),
     /// Run a script. Only the generation that the datagram names takes it.
     Run {
@@ -181,6 +181,16 @@ pub(crate) enum FromSession {
         /// How many runs its state holds.
         commits: u64,
     },
+}
+
+/// From a process that answers one question about a session.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FromLook {
+    /// It has the question. If it dies from here on, that is the answer.
+    Began,
+    /// The answer.
+    Seen(Sight),
 }
 
 /// A call to a host module.

@@ -81,7 +81,9 @@ impl Channel {
         let mut buffer = self.buffer.borrow_mut();
         let mut came_along = None;
         loop {
-            let Some((length, fd)) = self.receive_datagram(&mut buffer)? else {
+            let Some((length, fd)) =
+                receive_datagram(&self.socket, &mut buffer, MsgFlags::empty())?
+            else {
                 return Ok(None);
             };
             came_along = fd.or(came_along);
@@ -95,30 +97,38 @@ impl Channel {
             }
         }
     }
+}
 
-    fn receive_datagram(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Option<OwnedFd>)>> {
-        let mut space = nix::cmsg_space!(std::os::fd::RawFd);
-        let mut parts = [IoSliceMut::new(buffer)];
-        let received = loop {
-            let received = recvmsg::<()>(
-                self.socket.as_raw_fd(),
-                &mut parts,
-                Some(&mut space),
-                MsgFlags::MSG_CMSG_CLOEXEC,
-            );
-            match received {
-                Err(Errno::EINTR) => {}
-                other => break other?,
-            }
-        };
-        let fd = received.cmsgs()?.find_map(|message| match message {
-            ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
-            _ => None,
-        });
-        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-        let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-        let length = received.bytes;
-        // Every datagram has a header, so that an empty one is the end of the stream.
-        Ok((length > 0).then_some((length, fd)))
-    }
+/// Takes a datagram: its length, and a descriptor that came along; nothing when the peer is gone.
+///
+/// # Errors
+/// When the system refuses; with `MSG_DONTWAIT` also when there is none.
+pub(super) fn receive_datagram(
+    socket: &OwnedFd,
+    buffer: &mut [u8],
+    flags: MsgFlags,
+) -> io::Result<Option<(usize, Option<OwnedFd>)>> {
+    let mut space = nix::cmsg_space!(std::os::fd::RawFd);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let received = loop {
+        let received = recvmsg::<()>(
+            socket.as_raw_fd(),
+            &mut parts,
+            Some(&mut space),
+            MsgFlags::MSG_CMSG_CLOEXEC | flags,
+        );
+        match received {
+            Err(Errno::EINTR) => {}
+            other => break other?,
+        }
+    };
+    let fd = received.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+        _ => None,
+    });
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let length = received.bytes;
+    // Every datagram has a header, so that an empty one is the end of the stream.
+    Ok((length > 0).then_some((length, fd)))
 }

@@ -3,25 +3,35 @@
 //! A checkpoint waits on a pipe whose other end the session process holds. A byte means that it is dismissed; the end of
 //! the stream means that the session process is dead, and that the checkpoint is the session process from now on.
 //!
+//! Meanwhile it answers questions about the session, while the session process runs: for each it forks a process that is
+//! thrown away with the answer, and does nothing itself.
+//!
 //! A new checkpoint is made before the old one is dismissed, so that there is one at every moment. The new one and the
 //! session process both dismiss the old one: whichever of the two dies in between, the other does it, and never do two
 //! processes believe to be the session process.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::MsgFlags;
 use nix::unistd::{Pid, pipe};
 
-use super::exit;
+use super::channel::receive_datagram;
 use super::process::{self, Kinship, Side};
+use super::{allocator, exit, page};
 
 /// How often a fork that was refused is tried again.
 const ATTEMPTS: u32 = 100;
 
 /// How long to wait before it is.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
+
+/// The most that is read of a message that brings a socket: what it says does not matter.
+const QUESTION_BYTES: usize = 64;
 
 /// The session process's hold on its checkpoint.
 #[derive(Debug)]
@@ -36,14 +46,24 @@ pub(super) enum Made {
     Session(Checkpoint),
     /// The checkpoint, woken up: the session process is dead.
     Woken,
+    /// A fork of the checkpoint, to answer a question that is asked over this socket, and to end.
+    Look(OwnedFd),
+}
+
+/// Why a checkpoint does not sleep.
+enum Roused {
+    /// The session process is dead.
+    Died,
+    /// It is asked something over this socket.
+    Asked(OwnedFd),
 }
 
 /// Forks a checkpoint and dismisses the one before. `zygote` is the parent of all processes of the session, `name` what
-/// the checkpoint is called.
+/// the checkpoint is called; over `looks` it is asked.
 ///
 /// When the system has no process or memory left, it is asked again for some seconds; then this process ends, and the
 /// checkpoint before, which is asleep still, takes over.
-pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str) -> Made {
+pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str, looks: &OwnedFd) -> Made {
     match attempt() {
         Ok((Side::Parent(_), _, hold)) => {
             if let Some(previous) = previous {
@@ -58,12 +78,14 @@ pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str) -> Mad
             if process::die_with_parent(zygote).is_err() {
                 exit::now(exit::DONE);
             }
+            // What it notes from here on would be taken for the session process's.
+            page::leave();
+            allocator::start_peak(None);
             process::set_name(name);
             if let Some(previous) = previous {
                 previous.dismiss();
             }
-            sleep(wake);
-            Made::Woken
+            wait(wake, looks, zygote)
         }
         // The hold on the one before is still in scope: it wakes up when this process is dead, and not earlier.
         Err(error) => exit::noting(exit::CHECKPOINT, &error.to_string()),
@@ -94,15 +116,63 @@ impl Checkpoint {
     }
 }
 
-/// Returns when the session process is dead; does not return when this checkpoint is dismissed.
-fn sleep(wake: OwnedFd) {
+/// Returns when the session process is dead, and in forks that answer a question; does not return when this checkpoint is
+/// dismissed.
+fn wait(wake: OwnedFd, looks: &OwnedFd, zygote: Pid) -> Made {
     let mut wake = File::from(wake);
+    let mut looks = Some(looks);
     loop {
-        match wake.read(&mut [0]) {
-            Ok(0) => return,
-            Ok(_) => exit::now(exit::DONE),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => exit::now(exit::CHECKPOINT),
+        let Ok(roused) = sleep(&mut wake, &mut looks) else {
+            exit::now(exit::CHECKPOINT)
+        };
+        match roused {
+            Roused::Died => return Made::Woken,
+            Roused::Asked(socket) => match process::fork(Kinship::Sibling) {
+                Ok(Side::Child) => {
+                    exit::be_thrown_away();
+                    if process::die_with_parent(zygote).is_err() {
+                        exit::now(exit::DONE);
+                    }
+                    return Made::Look(socket);
+                }
+                // Without a process to answer, the socket is closed, and whoever asks tries again.
+                Ok(Side::Parent(_)) | Err(_) => {}
+            },
+        }
+    }
+}
+
+/// Sleeps until the session process is dead or somebody asks something. Looks are not waited for any more once nobody can
+/// ask.
+fn sleep(wake: &mut File, looks: &mut Option<&OwnedFd>) -> io::Result<Roused> {
+    loop {
+        let mut waited_for = vec![PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
+        waited_for.extend(looks.map(|looks| PollFd::new(looks.as_fd(), PollFlags::POLLIN)));
+        match ppoll(&mut waited_for, None, None) {
+            Err(Errno::EINTR) => continue,
+            other => other?,
+        };
+        let is_ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        let (woken, asked) = (
+            is_ready(&waited_for[0]),
+            waited_for.get(1).is_some_and(is_ready),
+        );
+        if woken {
+            match wake.read(&mut [0]) {
+                Ok(0) => return Ok(Roused::Died),
+                Ok(_) => exit::now(exit::DONE),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(socket) = looks.filter(|_| asked) {
+            // For a moment there are two checkpoints, and the other one may have been quicker.
+            match receive_datagram(socket, &mut [0; QUESTION_BYTES], MsgFlags::MSG_DONTWAIT) {
+                Ok(Some((_, Some(socket)))) => return Ok(Roused::Asked(socket)),
+                Ok(Some((_, None))) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(None) | Err(_) => *looks = None,
+            }
         }
     }
 }

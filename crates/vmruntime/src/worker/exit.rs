@@ -1,5 +1,7 @@
 //! How a worker process ends on purpose. Children end with `_exit`: no destructors run and no doubled buffer is flushed.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use super::page;
 
 /// A dismissed checkpoint, a closed session, a zygote whose daemon is gone.
@@ -22,8 +24,21 @@ pub(crate) const FAULT: i32 = 76;
 /// The script waited for something that could not happen any more.
 pub(crate) const DEADLOCK: i32 = 77;
 
+/// Whether nobody asks why this process ended.
+static THROWN_AWAY: AtomicBool = AtomicBool::new(false);
+
+/// Makes this a process that answers one question: however it ends, it is done.
+pub(crate) fn be_thrown_away() {
+    THROWN_AWAY.store(true, Relaxed);
+}
+
 /// Ends this process at once.
 pub(crate) fn now(code: i32) -> ! {
+    let code = if THROWN_AWAY.load(Relaxed) {
+        DONE
+    } else {
+        code
+    };
     // SAFETY: `_exit` takes any code, touches no memory of ours and does not return.
     unsafe { libc::_exit(code) }
 }

@@ -27,6 +27,11 @@ impl Link {
         self.channel.replace(Some(channel));
     }
 
+    /// Cuts the scripts off: their events go nowhere, and their calls fail.
+    pub(super) fn detach(&self) {
+        self.channel.replace(None);
+    }
+
     /// Starts to count anew, for one execution.
     pub(super) fn begin(&self, limits: Limits) {
         self.limits.set(limits);

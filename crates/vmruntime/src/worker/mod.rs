@@ -23,6 +23,7 @@ pub(crate) mod exit;
 mod faults;
 mod limits;
 mod link;
+mod look;
 mod page;
 mod process;
 mod sandbox;

@@ -190,6 +190,11 @@ pub(crate) fn host_calls() -> u64 {
     own_slot().map_or(0, |slot| slot.host_calls.load(Ordering::Relaxed))
 }
 
+/// Makes this a process that the page knows nothing of.
+pub(crate) fn leave() {
+    OWN_SLOT.store(std::ptr::null_mut(), Ordering::Relaxed);
+}
+
 fn own_slot() -> Option<&'static Slot> {
     // SAFETY: the pointer is null or was set by `enter` to a slot of a page that this process never unmaps.
     unsafe { OWN_SLOT.load(Ordering::Relaxed).as_ref() }

@@ -12,7 +12,7 @@ use super::checkpoint::{self, Checkpoint, Made};
 use super::link::Link;
 use super::page::{self, SharedPage};
 use super::sandbox::Confinement;
-use super::{allocator, exit, limits, process};
+use super::{allocator, exit, limits, look, process};
 use crate::engine::{Engine, Evaluation};
 use crate::protocol::{FromSession, MAX_TO_SESSION_BYTES, SessionSetup, ToSession};
 
@@ -35,6 +35,8 @@ pub(super) struct Session {
     /// How many runs the heap holds.
     commits: u64,
     checkpoint: Option<Checkpoint>,
+    /// Over which its checkpoints are asked.
+    looks: Option<OwnedFd>,
     /// The session's own limits, which an execution may only lower.
     limits: Limits,
     /// The size of the heap after the last collection, in bytes.
@@ -78,6 +80,7 @@ impl Session {
             generation: 0,
             commits: 0,
             checkpoint: None,
+            looks: None,
             limits: Limits::default(),
             live_after_collection: allocator::live_bytes(),
         };
@@ -98,7 +101,10 @@ impl Session {
                 continue;
             }
             match received.message {
-                ToSession::Setup(setup) => self.set_up(&setup),
+                ToSession::Setup(setup) => {
+                    self.looks = received.fd;
+                    self.set_up(&setup);
+                }
                 ToSession::Run { run, request } => self.run(run, &request),
                 ToSession::RenewCheckpoint => {
                     let commits = self.commits;
@@ -174,12 +180,19 @@ impl Session {
     /// Makes a checkpoint of this state, then says so. Returns in the session process; and, perhaps much later, in the
     /// checkpoint that has become the session process, which makes one of its own and says that it took over.
     fn commit(&mut self, mut news: FromSession) {
+        let Some(looks) = self.looks.take() else {
+            exit::noting(exit::CHANNEL, "the socket for questions did not come along")
+        };
         loop {
             let name = format!("vms-c-{}", self.tag);
-            match checkpoint::make(self.checkpoint.take(), self.zygote, &name) {
+            match checkpoint::make(self.checkpoint.take(), self.zygote, &name, &looks) {
                 Made::Session(checkpoint) => {
                     self.checkpoint = Some(checkpoint);
                     break;
+                }
+                Made::Look(socket) => {
+                    let name = format!("vms-l-{}", self.tag);
+                    look::answer(&mut *self.engine, &self.link, socket, &name)
                 }
                 Made::Woken => {
                     self.enter_next_generation();
@@ -189,6 +202,7 @@ impl Session {
                 }
             }
         }
+        self.looks = Some(looks);
         self.send(&news);
     }
 

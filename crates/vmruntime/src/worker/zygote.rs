@@ -241,7 +241,12 @@ impl Zygote {
         };
         let session = family.session;
         let remains = family.page.remains_of(pid.as_raw().unsigned_abs());
-        let dismissed = remains.is_none() && cause == DeathCause::Exited(exit::DONE);
+        // Neither a session process nor a checkpoint that runs has clocks: those are of one that answered a question.
+        let is_over = matches!(
+            cause,
+            DeathCause::Exited(exit::DONE) | DeathCause::Signaled(libc::SIGALRM | libc::SIGPROF)
+        );
+        let dismissed = remains.is_none() && is_over;
         if !dismissed {
             let run = remains.as_ref().and_then(|remains| remains.run);
             let death = Death {

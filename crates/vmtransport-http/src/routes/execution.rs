@@ -9,7 +9,7 @@ use vmapi_types::{
 use vmcontrol::{Control, Error, ExecutionFilter, FileRun, RunOptions, Submitted, parse_id};
 
 use crate::error::ApiError;
-use crate::extract::{Json, PathParams, QueryParams, required, required_id};
+use crate::extract::{Json, PathParams, QueryParams, present, required, required_id};
 use crate::list::Listed;
 use crate::respond::{Body, Created};
 use crate::stream::{self, bad_last_event_id, last_event_id};
@@ -41,9 +41,7 @@ pub(crate) async fn repl(
 ) -> Result<Ran, ApiError> {
     let session_id = required_id("session_id", request.session_id.as_deref())?;
     // An empty snippet is a snippet; only a missing one is refused.
-    let input = request
-        .input
-        .ok_or_else(|| Error::validation("input is required"))?;
+    let input = present("input", request.input)?;
     let options = options(
         request.limits,
         request.execution_id.as_deref(),

@@ -1,11 +1,14 @@
 use axum::extract::{OriginalUri, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use vmapi_types::{CreateSessionRequest, Session, SessionStatus};
+use vmapi_types::{
+    CompleteRequest, Completeness, Completions, CreateSessionRequest, InspectRequest, Inspection,
+    IsCompleteRequest, Session, SessionStatus,
+};
 use vmcontrol::{Control, SessionFilter, parse_id};
 
 use crate::error::ApiError;
-use crate::extract::{Json, PathParams, QueryParams};
+use crate::extract::{Json, PathParams, QueryParams, present, required};
 use crate::list::Listed;
 use crate::respond::{Body, Created};
 use crate::stream::{self, last_event_id, session_cursor};
@@ -62,4 +65,37 @@ pub(crate) async fn stream(
     let after = last_event_id(&headers).map(session_cursor).transpose()?;
     let feed = control.follow_session(id, after).await?;
     Ok(stream::respond_session(feed))
+}
+
+/// What may be typed at a cursor.
+pub(crate) async fn complete(
+    State(control): State<Control>,
+    path: PathParams,
+    Json(request): Json<CompleteRequest>,
+) -> Result<Body<Completions>, ApiError> {
+    let id = path.id("session_id")?;
+    let code = present("code", request.code)?;
+    Ok(Body(control.complete(id, &code, request.cursor).await?))
+}
+
+/// What an expression is.
+pub(crate) async fn inspect(
+    State(control): State<Control>,
+    path: PathParams,
+    Json(request): Json<InspectRequest>,
+) -> Result<Body<Inspection>, ApiError> {
+    let id = path.id("session_id")?;
+    let expression = required("expression", request.expression)?;
+    Ok(Body(control.inspect(id, &expression).await?))
+}
+
+/// Whether code is all there.
+pub(crate) async fn is_complete(
+    State(control): State<Control>,
+    path: PathParams,
+    Json(request): Json<IsCompleteRequest>,
+) -> Result<Body<Completeness>, ApiError> {
+    let id = path.id("session_id")?;
+    let code = present("code", request.code)?;
+    Ok(Body(control.is_complete(id, &code).await?))
 }

@@ -5,6 +5,7 @@ mod globals;
 mod host;
 mod inspect;
 mod jobs;
+mod look;
 mod modules;
 mod prelude;
 mod report;
@@ -25,7 +26,7 @@ use boa_engine::{
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use vmapi_types::{ConsoleLevel, EventType, Limits, RawJson};
-use vmcontrol::runtime::{RunMode, RunRequest};
+use vmcontrol::runtime::{Look, RunMode, RunRequest, Sight};
 
 use self::console::ConsoleSink;
 use self::globals::{GlobalScope, Last};
@@ -66,6 +67,10 @@ pub(super) struct Boa {
     modules: Rc<Modules>,
     /// Names whose last declaration was a `const`.
     constants: HashSet<String>,
+    /// Names that scripts have declared otherwise.
+    variables: HashSet<String>,
+    /// The native modules that `require` finds.
+    native_modules: Vec<String>,
     /// Whether the globals of a file that was run are there.
     has_main: bool,
     last: Option<Last>,
@@ -132,6 +137,8 @@ impl Boa {
                 rejections,
                 modules,
                 constants: HashSet::new(),
+                variables: HashSet::new(),
+                native_modules: Vec::new(),
                 has_main: false,
                 last: None,
             };
@@ -194,6 +201,7 @@ impl Boa {
             self.constants.remove(name);
         }
         self.constants.extend(script.constants);
+        self.variables.extend(script.variables);
         let value = parsed.evaluate(&mut self.context)?;
         self.context.run_jobs()?;
         match value.as_object() {
@@ -325,6 +333,7 @@ impl Engine for Boa {
             let context = &mut self.context;
             context.strict(setup.runtime.strict);
             self.modules.set_enabled(setup.runtime.esm);
+            self.native_modules.clone_from(&setup.modules);
             if let Some(host) = context.host_defined_mut().get_mut::<Host>() {
                 host.set_up(setup);
             }
@@ -371,6 +380,14 @@ impl Engine for Boa {
         };
         self.finish(evaluation.threw);
         Ok(evaluation)
+    }
+
+    fn look(&mut self, look: &Look) -> Sight {
+        match look {
+            Look::Complete(text) => self.complete(text),
+            Look::Inspect(expression) => Sight::Inspection(Box::new(self.inspect(expression))),
+            Look::IsComplete(code) => Sight::Completeness(source::completeness(code)),
+        }
     }
 
     fn collect(&mut self) {

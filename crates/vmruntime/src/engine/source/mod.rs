@@ -7,12 +7,15 @@
 //! runs. Positions are kept: most edits are as long as what they replace, and the rest is written into the path that the
 //! engine sees ([`position`]).
 
+mod completeness;
+mod cursor;
 mod edits;
 mod exports;
 mod position;
 mod script;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod walk;
 
 use oxc_allocator::Allocator;
@@ -20,6 +23,8 @@ use oxc_parser::Parser;
 use oxc_semantic::SemanticBuilder;
 use oxc_span::SourceType;
 
+pub(crate) use completeness::completeness;
+pub(crate) use cursor::{Typed, typed};
 pub(crate) use exports::common_js_exports;
 pub(crate) use position::{line_and_column, original_of, untagged, with_prefix};
 pub(crate) use script::{BINDINGS, Globals, Slot, prepare};

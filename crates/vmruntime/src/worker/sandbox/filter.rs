@@ -93,6 +93,7 @@ pub(super) const ALLOWED: &[Allowed] = &[
     call("mremap", libc::SYS_mremap),
     call("munmap", libc::SYS_munmap),
     call("pipe2", libc::SYS_pipe2),
+    call("ppoll", libc::SYS_ppoll),
     only("prctl", libc::SYS_prctl, NAME_OR_DEATH),
     call("read", libc::SYS_read),
     call("recvmsg", libc::SYS_recvmsg),

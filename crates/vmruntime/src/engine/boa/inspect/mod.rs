@@ -29,7 +29,12 @@ use formatter::Formatter;
 use intrinsics::Intrinsics;
 use kind::Kind;
 
-pub(crate) use self::{errors::Thrown, json::Json, stack::Frame};
+pub(crate) use self::{
+    errors::Thrown,
+    json::Json,
+    properties::{OwnProperty, listed_keys, own_property, parent},
+    stack::Frame,
+};
 
 /// How a value is inspected.
 #[derive(Clone, Debug)]
@@ -88,6 +93,17 @@ impl Inspector {
         context: &mut Context,
     ) -> String {
         Formatter::new(self, options, context).value(value, 0)
+    }
+
+    /// The same, at most `max_bytes` long; tells whether anything was cut off.
+    pub(crate) fn inspect_within(
+        &self,
+        value: &JsValue,
+        options: &InspectOptions,
+        max_bytes: usize,
+        context: &mut Context,
+    ) -> (String, bool) {
+        text::cut(self.inspect_with(value, options, context), max_bytes)
     }
 
     /// What `util.format(...args)` gives. The specifiers `%s`, `%d`, `%i`, `%f` and `%j` convert

@@ -165,7 +165,7 @@ pub(super) fn inherits(object: &JsObject, target: &JsObject) -> bool {
 }
 
 /// The prototype, unless a trap would have to be asked for it.
-pub(super) fn parent(object: &JsObject) -> Option<JsObject> {
+pub(crate) fn parent(object: &JsObject) -> Option<JsObject> {
     if is_proxy(object) {
         None
     } else {
@@ -253,4 +253,47 @@ pub(super) fn own_keys(object: &JsObject, wanted: Wanted) -> Keys {
         symbols.into_iter().filter(listed).for_each(&mut add);
     }
     keys
+}
+
+/// An own property as others than the formatter need it.
+pub(crate) enum OwnProperty {
+    /// It holds a value.
+    Value(JsValue),
+    /// It is computed: `get`, `set` or `get set`.
+    Accessor(&'static str),
+}
+
+impl From<Slot> for OwnProperty {
+    fn from(slot: Slot) -> Self {
+        match slot {
+            Slot::Value(value) => Self::Value(value),
+            Slot::Getter => Self::Accessor("get"),
+            Slot::Setter => Self::Accessor("set"),
+            Slot::GetterSetter => Self::Accessor("get set"),
+        }
+    }
+}
+
+/// The keys of an object, hidden ones and symbols among them, at most [`MAX_KEYS`]. A proxy has none.
+pub(crate) fn listed_keys(object: &JsObject) -> Vec<PropertyKey> {
+    if is_proxy(object) {
+        return Vec::new();
+    }
+    let wanted = Wanted {
+        indices: true,
+        hidden: true,
+        symbols: true,
+        limit: MAX_KEYS,
+    };
+    own_keys(object, wanted).list
+}
+
+/// An own property and whether it is enumerable.
+pub(crate) fn own_property(
+    object: &JsObject,
+    key: &PropertyKey,
+    context: &mut Context,
+) -> Option<(OwnProperty, bool)> {
+    let property = own(object, key, context)?;
+    Some((property.slot.into(), property.enumerable))
 }

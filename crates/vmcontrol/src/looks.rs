@@ -1,0 +1,149 @@
+//! Looking at sessions: what may be typed, what an expression is, whether code is all there.
+
+use serde_json::json;
+use uuid::Uuid;
+use vmapi_types::{Completeness, Completions, Inspection, SessionStatus};
+
+use crate::recorder::payload;
+use crate::runtime::{Look, LookError, Sight};
+use crate::{Control, Error, Result};
+
+/// The longest text that is asked about, in bytes.
+const MAX_TEXT_BYTES: usize = 1024 * 1024;
+
+impl Control {
+    /// What may be typed at a cursor: at so many UTF-16 code units, or at the end. Sees the session as it was when its last
+    /// execution ended, also while another runs, and changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a cursor behind the end, [`Error::SessionNotFound`], [`Error::SessionNotReady`].
+    pub async fn complete(
+        &self,
+        session_id: Uuid,
+        code: &str,
+        cursor: Option<usize>,
+    ) -> Result<Completions> {
+        let before = match cursor {
+            None => code,
+            Some(cursor) => before_cursor(code, cursor)
+                .ok_or_else(|| Error::validation("cursor must be a place in the code"))?,
+        };
+        let end = before.encode_utf16().count();
+        let nothing = Completions {
+            candidates: Vec::new(),
+            start: end,
+            end,
+        };
+        match self.look(session_id, before, Look::Complete).await? {
+            Ok(Sight::Completions {
+                candidates,
+                replaces,
+            }) => {
+                let replaced = before.len().checked_sub(replaces);
+                let replaced = replaced.and_then(|start| before.get(start..));
+                let replaced = replaced.unwrap_or_default().encode_utf16().count();
+                Ok(Completions {
+                    candidates,
+                    start: end - replaced,
+                    end,
+                })
+            }
+            // Nothing that can be completed in a reasonable time.
+            Err(LookError::Exceeded) => Ok(nothing),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What an expression is, as of the end of the session's last execution. Nothing that it does is kept, and it reaches no
+    /// host module.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`].
+    pub async fn inspect(&self, session_id: Uuid, expression: &str) -> Result<Inspection> {
+        match self.look(session_id, expression, Look::Inspect).await? {
+            Ok(Sight::Inspection(inspection)) => Ok(*inspection),
+            Err(error @ LookError::Exceeded) => Ok(Inspection {
+                error: Some(payload(&json!({
+                    "message": format!("the expression has no value here: {error}"),
+                    "code": "LOOK_LIMIT",
+                }))),
+                ..Inspection::default()
+            }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Whether code can be run as it is, needs more lines, or is wrong.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`]; [`Error::Unavailable`] for code that takes too long to parse.
+    pub async fn is_complete(&self, session_id: Uuid, code: &str) -> Result<Completeness> {
+        match self.look(session_id, code, Look::IsComplete).await? {
+            Ok(Sight::Completeness(completeness)) => Ok(completeness),
+            Err(error @ LookError::Exceeded) => Err(Error::Unavailable {
+                message: format!("the code can't be looked at: {error}"),
+            }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Asks a session that is ready, while it lives.
+    async fn look(
+        &self,
+        session_id: Uuid,
+        text: &str,
+        about: fn(String) -> Look,
+    ) -> Result<std::result::Result<Sight, LookError>> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(Error::validation(format!(
+                "the text may be at most {MAX_TEXT_BYTES} bytes long"
+            )));
+        }
+        let live = self.inner().registry.get(session_id);
+        if let Some(live) = live
+            && live.status() == SessionStatus::Ready
+            && let Some(runtime) = live.runtime()
+        {
+            match runtime.look(about(text.to_owned())).await {
+                Err(LookError::Gone) => {}
+                seen => return Ok(seen),
+            }
+        }
+        let session = self.get_session(session_id).await?;
+        Err(Error::SessionNotReady {
+            session_id,
+            status: session.status,
+        })
+    }
+}
+
+/// The text before a place that is given in UTF-16 code units; nothing if there is none.
+fn before_cursor(code: &str, cursor: usize) -> Option<&str> {
+    let mut units = 0;
+    for (at, c) in code.char_indices() {
+        if units == cursor {
+            return code.get(..at);
+        }
+        units += c.len_utf16();
+    }
+    (units == cursor).then_some(code)
+}
+
+fn unexpected(seen: &std::result::Result<Sight, LookError>) -> Error {
+    Error::internal(format!("a look shows something else: {seen:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::before_cursor;
+
+    #[test]
+    fn cursors_count_as_javascript_does() {
+        assert_eq!(before_cursor("aü😀b", 0), Some(""));
+        assert_eq!(before_cursor("aü😀b", 2), Some("aü"));
+        assert_eq!(before_cursor("aü😀b", 3), None, "it splits a character");
+        assert_eq!(before_cursor("aü😀b", 4), Some("aü😀"));
+        assert_eq!(before_cursor("aü😀b", 5), Some("aü😀b"));
+        assert_eq!(before_cursor("aü😀b", 6), None);
+    }
+}

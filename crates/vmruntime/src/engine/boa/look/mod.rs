@@ -1,0 +1,27 @@
+//! Questions about the scope, asked in a process that is thrown away.
+
+mod complete;
+mod inspect;
+#[cfg(test)]
+mod tests;
+
+use boa_engine::JsValue;
+use vmapi_types::Limits;
+use vmcontrol::runtime::{RunMode, RunRequest};
+
+use super::{Boa, Halt, REPL};
+
+impl Boa {
+    /// Runs an expression as a snippet.
+    fn value_of(&mut self, expression: &str) -> (RunRequest, Result<JsValue, Halt>) {
+        let request = RunRequest {
+            source: expression.to_owned(),
+            name: REPL.to_owned(),
+            mode: RunMode::Repl,
+            limits: Limits::default(),
+        };
+        self.modules.begin(&request.name, &request.source);
+        let value = self.run(&request);
+        (request, value)
+    }
+}

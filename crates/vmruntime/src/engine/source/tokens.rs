@@ -1,0 +1,239 @@
+//! The tokens of a text that may end anywhere, as somebody types it. A parser gives nothing for most of such texts.
+
+/// A token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: TokenKind,
+    /// Where it starts, in bytes.
+    pub(super) start: usize,
+    /// Where it ends, in bytes.
+    pub(super) end: usize,
+}
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    /// An identifier or a keyword.
+    Name,
+    Number,
+    /// A string, a regular expression, or a template with all that stands in it.
+    Literal,
+    /// One character of an operator or a bracket.
+    Sign(char),
+}
+
+/// What a text ends in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Code.
+    Code,
+    /// A comment.
+    Comment,
+    /// A string that starts here, with its quote.
+    String(usize),
+    /// The text of a template.
+    Template,
+}
+
+/// A text in tokens.
+pub(super) struct Tokens<'a> {
+    source: &'a str,
+    pub(super) list: Vec<Token>,
+    /// For each template that the text is in: how many tokens there were before it, where it starts, and how many braces are
+    /// open in its expression.
+    templates: Vec<OpenTemplate>,
+    at: usize,
+}
+
+struct OpenTemplate {
+    start: usize,
+    tokens: usize,
+    braces: usize,
+}
+
+/// The tokens of a text, and what it ends in.
+pub(super) fn tokens(source: &str) -> (Vec<Token>, End) {
+    let mut tokens = Tokens {
+        source,
+        list: Vec::new(),
+        templates: Vec::new(),
+        at: 0,
+    };
+    let end = tokens.read();
+    (tokens.list, end)
+}
+
+impl Tokens<'_> {
+    fn read(&mut self) -> End {
+        while let Some(next) = self.peek() {
+            let start = self.at;
+            match next {
+                _ if next.is_whitespace() => self.at += next.len_utf8(),
+                '/' if self.rest().starts_with("//") => match self.rest().find('\n') {
+                    Some(length) => self.at += length,
+                    None => return End::Comment,
+                },
+                '/' if self.rest().starts_with("/*") => match self.rest()[2..].find("*/") {
+                    Some(length) => self.at += length + 4,
+                    None => return End::Comment,
+                },
+                '/' if self.may_be_regex() => {
+                    self.regex();
+                    self.push(TokenKind::Literal, start);
+                }
+                '\'' | '"' => {
+                    if !self.string(next) {
+                        return End::String(start);
+                    }
+                    self.push(TokenKind::Literal, start);
+                }
+                '`' => {
+                    self.at += 1;
+                    self.templates.push(OpenTemplate {
+                        start,
+                        tokens: self.list.len(),
+                        braces: 0,
+                    });
+                    if !self.template_text() {
+                        return End::Template;
+                    }
+                }
+                '}' if self.templates.last().is_some_and(|open| open.braces == 0) => {
+                    self.at += 1;
+                    if !self.template_text() {
+                        return End::Template;
+                    }
+                }
+                _ if is_name_start(next) => {
+                    self.skip_while(is_name_part);
+                    self.push(TokenKind::Name, start);
+                }
+                '0'..='9' => {
+                    // A point belongs to a number unless a name follows: `1.5`, but `1..toFixed`.
+                    self.skip_while(|c| is_name_part(c) || c == '.');
+                    self.push(TokenKind::Number, start);
+                }
+                sign => {
+                    if let Some(open) = self.templates.last_mut() {
+                        match sign {
+                            '{' => open.braces += 1,
+                            '}' => open.braces -= 1,
+                            _ => {}
+                        }
+                    }
+                    self.at += sign.len_utf8();
+                    self.push(TokenKind::Sign(sign), start);
+                }
+            }
+        }
+        End::Code
+    }
+
+    fn rest(&self) -> &str {
+        &self.source[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn skip_while(&mut self, belongs: impl Fn(char) -> bool) {
+        let rest = self.rest();
+        let length = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
+        self.at += length;
+    }
+
+    fn push(&mut self, kind: TokenKind, start: usize) {
+        self.list.push(Token {
+            kind,
+            start,
+            end: self.at,
+        });
+    }
+
+    /// After a value a slash divides; elsewhere it begins a regular expression.
+    fn may_be_regex(&self) -> bool {
+        const BEFORE_VALUES: [&str; 10] = [
+            "return", "typeof", "case", "do", "else", "in", "of", "void", "delete", "await",
+        ];
+        match self.list.last() {
+            None => true,
+            Some(token) => match token.kind {
+                TokenKind::Name => BEFORE_VALUES.contains(&&self.source[token.start..token.end]),
+                TokenKind::Number | TokenKind::Literal => false,
+                TokenKind::Sign(sign) => !matches!(sign, ')' | ']' | '}'),
+            },
+        }
+    }
+
+    /// Goes behind a regular expression, or to the end of the line if it has no end there.
+    fn regex(&mut self) {
+        let (mut escaped, mut in_class) = (false, false);
+        let rest = self.rest();
+        let end = rest.char_indices().skip(1).find_map(|(at, c)| {
+            let is_end = (c == '/' && !escaped && !in_class) || c == '\n';
+            if !escaped {
+                match c {
+                    '[' => in_class = true,
+                    ']' => in_class = false,
+                    _ => {}
+                }
+            }
+            escaped = c == '\\' && !escaped;
+            is_end.then_some(at + 1)
+        });
+        self.at += end.unwrap_or(rest.len());
+        self.skip_while(is_name_part);
+    }
+
+    /// Goes behind a string; false if it has no end.
+    fn string(&mut self, quote: char) -> bool {
+        let mut escaped = false;
+        let end = self.rest().char_indices().skip(1).find_map(|(at, c)| {
+            let is_end = c == quote && !escaped;
+            escaped = c == '\\' && !escaped;
+            is_end.then_some(at + 1)
+        });
+        if let Some(length) = end {
+            self.at += length;
+        }
+        end.is_some()
+    }
+
+    /// Goes behind the text of a template: into an expression, or behind the whole template, which is one token then.
+    /// False if it has no end.
+    fn template_text(&mut self) -> bool {
+        let mut escaped = false;
+        let mut previous = ' ';
+        let end = self.rest().char_indices().find_map(|(at, c)| {
+            let is_end = !escaped && (c == '`' || (c == '{' && previous == '$'));
+            escaped = c == '\\' && !escaped;
+            previous = c;
+            is_end.then_some((at, c))
+        });
+        let Some((length, last)) = end else {
+            return false;
+        };
+        self.at += length + 1;
+        if last == '`'
+            && let Some(open) = self.templates.pop()
+        {
+            self.list.truncate(open.tokens);
+            self.push(TokenKind::Literal, open.start);
+        } else {
+            // Nothing before the expression belongs to it.
+            self.push(TokenKind::Sign('{'), self.at - 1);
+        }
+        true
+    }
+}
+
+/// Whether a name can start with this.
+pub(super) fn is_name_start(c: char) -> bool {
+    c.is_alphabetic() || c == '_' || c == '$'
+}
+
+/// Whether a name can have this in it.
+pub(super) fn is_name_part(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '$'
+}

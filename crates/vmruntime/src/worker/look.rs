@@ -1,0 +1,45 @@
+//! A process that answers one question about a session and ends.
+
+use std::os::fd::OwnedFd;
+
+use vmapi_types::Limits;
+use vmcontrol::runtime::Look;
+
+use super::channel::Channel;
+use super::link::Link;
+use super::{exit, limits, process};
+use crate::engine::Engine;
+use crate::protocol::{FromLook, MAX_TO_SESSION_BYTES};
+
+/// How long an answer may take, in milliseconds.
+const WALL_MS: u64 = 2_000;
+
+/// How much CPU time it may take, in milliseconds.
+const CPU_MS: u64 = 1_000;
+
+/// Takes the question from the socket, answers it there, and ends. What scripts print meanwhile is not heard, and they
+/// reach no host module. The heap is bounded as the session's is.
+pub(super) fn answer(engine: &mut dyn Engine, link: &Link, socket: OwnedFd, name: &str) -> ! {
+    process::set_name(name);
+    link.detach();
+    engine.reseed();
+    let bounds = Limits {
+        wall_ms: WALL_MS,
+        cpu_ms: CPU_MS,
+        max_events: u64::MAX,
+        max_output_kb: u64::MAX,
+        ..Limits::default()
+    };
+    link.begin(bounds);
+    let channel = Channel::new(socket, MAX_TO_SESSION_BYTES);
+    // Without clocks nothing is run; the daemon tries again when it hears nothing.
+    if limits::start_clocks(&bounds).is_ok()
+        && let Ok(Some(asked)) = channel.receive::<Look>()
+        && channel.send(&FromLook::Began).is_ok()
+    {
+        let sight = engine.look(&asked.message);
+        // Whoever asked may have gone.
+        let _ = channel.send(&FromLook::Seen(sight));
+    }
+    exit::now(exit::DONE)
+}

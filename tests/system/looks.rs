@@ -1,0 +1,181 @@
+//! Questions about a session: completion, inspection, whether code is complete.
+
+use serde_json::{Value, json};
+use vm_system_tests::{Answer, Daemon, Process, Session, wait_for};
+
+/// Asks one of the three questions.
+fn ask(daemon: &Daemon, session: &Session, question: &str, body: &Value) -> Answer {
+    let path = format!("/sessions/{}/{question}", session.id);
+    daemon.api.post(&path, body)
+}
+
+fn completed(daemon: &Daemon, session: &Session, code: &str) -> Vec<String> {
+    let found = ask(daemon, session, "complete", &json!({"code": code})).expect(200);
+    let candidates = found["candidates"].as_array().unwrap().iter();
+    let texts = candidates.map(|candidate| candidate["text"].as_str().unwrap().to_owned());
+    texts.collect()
+}
+
+fn inspected(daemon: &Daemon, session: &Session, expression: &str) -> Value {
+    ask(
+        daemon,
+        session,
+        "inspect",
+        &json!({"expression": expression}),
+    )
+    .expect(200)
+}
+
+#[test]
+fn a_session_that_runs_is_asked_about_what_it_was_before() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("const settings = {alpha: 1, beta: {gamma: 2}}; 1");
+    let body = json!({
+        "session_id": session.id, "wait_ms": 0, "input": "settings.late = 1; while (true);"
+    });
+    let running = daemon.api.post("/executions/repl", &body).expect(202);
+    let found = completed(&daemon, &session, "settings.");
+    assert_eq!(found[..2], ["alpha", "beta"]);
+    assert!(!found.contains(&"late".to_owned()));
+    assert_eq!(completed(&daemon, &session, "settings.beta.g"), ["gamma"]);
+    let seen = inspected(&daemon, &session, "settings");
+    assert_eq!(seen["text"], "{ alpha: 1, beta: { gamma: 2 } }");
+    assert_eq!(seen["value"]["properties"][0]["value"]["preview"], "1");
+    let id = running["id"].as_str().unwrap();
+    assert_eq!(
+        daemon.api.get(&format!("/executions/{id}")).expect(200)["status"],
+        "running"
+    );
+    daemon
+        .api
+        .post(&format!("/executions/{id}/cancel"), &json!({}))
+        .expect(200);
+    assert_eq!(session.eval("settings.alpha"), "1");
+}
+
+#[test]
+fn the_range_that_a_completion_replaces_counts_as_javascript_does() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("const letters = 'abc'");
+    let ask = |body: Value| ask(&daemon, &session, "complete", &body);
+    let found = ask(json!({"code": "'😀' + lett + 1", "cursor": 11})).expect(200);
+    assert_eq!(
+        found["candidates"],
+        json!([{"text": "letters", "kind": "variable"}])
+    );
+    assert_eq!((&found["start"], &found["end"]), (&json!(7), &json!(11)));
+    let refused = ask(json!({"code": "a", "cursor": 2})).expect_error(400, "VALIDATION_ERROR");
+    assert!(refused.message().contains("cursor"));
+    ask(json!({"cursor": 2})).expect_error(400, "VALIDATION_ERROR");
+    ask(json!({"code": "a", "line": 2})).expect_error(400, "INVALID_REQUEST");
+}
+
+#[test]
+fn nothing_that_a_question_does_is_kept() {
+    let daemon = Daemon::start();
+    let template = daemon.template_with(&["fs"]);
+    let session = daemon.session_of(&template);
+    session.eval("var x = 1, fs = require('fs')");
+    assert_eq!(
+        inspected(&daemon, &session, "x = 2")["value"]["preview"],
+        "2"
+    );
+    let events = session.executions().len();
+    let seen = inspected(
+        &daemon,
+        &session,
+        "console.log('hidden'), fs.writeFileSync('a', 'b')",
+    );
+    let message = seen["error"]["message"].as_str().unwrap();
+    assert!(message.contains("no host"), "{seen}");
+    assert!(!daemon.worktree().join("a").exists());
+    assert_eq!(session.executions().len(), events, "it is no execution");
+    assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn a_question_that_has_no_end_is_given_up_and_harms_nothing() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("var x = 1");
+    for expression in [
+        "while (true);",
+        "const all = []; while (true) all.push(new ArrayBuffer(1e6))",
+        "(function f() { return [1].map(f) })()",
+    ] {
+        let seen = inspected(&daemon, &session, expression);
+        assert!(seen["error"]["message"].is_string(), "{expression}: {seen}");
+        assert!(seen.get("value").is_none());
+    }
+    assert_eq!(
+        completed(&daemon, &session, "(() => { while (true); })()."),
+        [""; 0]
+    );
+    assert_eq!(session.eval("x"), "1");
+    assert_eq!(inspected(&daemon, &session, "x")["text"], "1");
+    wait_for("nothing to be left of the questions", || {
+        let names = Process::below(daemon.pid())
+            .into_iter()
+            .map(|process| process.name);
+        (!names.into_iter().any(|name| name.starts_with("vms-l-"))).then_some(())
+    });
+}
+
+#[test]
+fn many_ask_at_once_while_checkpoints_come_and_go() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("var count = 0");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    let seen = inspected(&daemon, &session, "typeof count");
+                    assert_eq!(seen["text"], "'number'", "{seen}");
+                }
+            });
+        }
+        for number in 1..=50 {
+            assert_eq!(session.eval("++count"), number.to_string());
+        }
+    });
+}
+
+#[test]
+fn code_is_complete_or_lacks_something_or_is_wrong() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for (code, status) in [
+        ("1 + 1", "complete"),
+        ("{ a: 1 }", "complete"),
+        ("", "complete"),
+        ("function f() {", "incomplete"),
+        ("`text", "incomplete"),
+        ("a b", "invalid"),
+    ] {
+        let found = ask(&daemon, &session, "is-complete", &json!({"code": code})).expect(200);
+        assert_eq!(found["status"], status, "{code}");
+        assert_eq!(found["message"].is_string(), status == "invalid");
+    }
+}
+
+#[test]
+fn a_session_that_is_closed_or_unknown_is_not_asked() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.close();
+    for (question, body) in [
+        ("complete", json!({"code": ""})),
+        ("inspect", json!({"expression": "1"})),
+        ("is-complete", json!({"code": ""})),
+    ] {
+        ask(&daemon, &session, question, &body).expect_error(409, "SESSION_NOT_READY");
+        let path = format!("/sessions/{}/{question}", uuid::Uuid::new_v4());
+        daemon
+            .api
+            .post(&path, &body)
+            .expect_error(404, "SESSION_NOT_FOUND");
+    }
+}
