@@ -7,10 +7,12 @@ mod api;
 mod binary;
 mod daemon;
 mod processes;
+mod terminal;
 mod wait;
 
 pub use api::{Answer, Api};
 pub use binary::{binary, command};
 pub use daemon::{ANY_PORT, Daemon, DaemonOptions, Session};
 pub use processes::{Process, Role};
+pub use terminal::Terminal;
 pub use wait::wait_for;

@@ -58,5 +58,6 @@ mod servers;
 mod shell;
 mod soak;
 mod streams;
+mod terminal;
 mod values;
 mod web;

@@ -6,6 +6,7 @@
 mod commit;
 mod executions;
 mod figures;
+mod looks;
 mod sessions;
 
 use figures::Table;
@@ -17,6 +18,7 @@ fn main() {
     let mut table = Table::new(commit.p50());
     table.add("one SQLite commit with a sync", &commit);
     executions::measure(&daemon, &mut table);
+    looks::measure(&daemon, &mut table);
     sessions::measure(&daemon, &mut table);
     println!("{table}");
 }

@@ -7,17 +7,21 @@ use tokio::runtime::Runtime;
 use vmclient::Client;
 
 use crate::cli::{Cli, Command, LogFormat};
-use crate::commands::{exec, libs, ops, run, serve, session, template};
+use crate::commands::{exec, guide, libs, ops, repl, run, serve, session, template};
 use crate::failure::Failure;
+use crate::ids;
 use crate::logging;
 use crate::output::Output;
 
 /// Runs the command and waits for its end.
 pub fn run(cli: Cli) -> Result<(), Failure> {
-    let Cli { global, command } = cli;
+    let Cli {
+        global,
+        mut command,
+    } = cli;
     let logs = match &command {
         Command::Serve(_) => Some("info"),
-        Command::Run(_) => None,
+        Command::Run(_) | Command::Repl(_) => None,
         _ => Some("warn"),
     };
     let log_format = match &command {
@@ -29,6 +33,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     }
     let mut output = Output::stdout(global.output);
     let connect = || connect(&global.server_url, global.token_file.as_deref());
+    if !command.ids().is_empty() {
+        let client = connect()?;
+        block_on(ids::complete(&client, command.ids()))?;
+    }
     match command {
         Command::Serve(args) => block_on(serve::run(args, global.db, global.token_file.clone())),
         Command::Run(args) => block_on(run::run(args, &mut output)),
@@ -37,6 +45,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Exec(command) => block_on(exec::run(command, &connect()?, &mut output)),
         Command::Ops(command) => block_on(ops::run(command, &connect()?, &mut output)),
         Command::Libs(args) => block_on(libs::run(args, &mut output)),
+        Command::Repl(args) => block_on(repl::run(args, connect()?, &mut output)),
+        Command::Completions { shell } => guide::completions(shell, &mut output),
+        Command::Man { directory } => guide::man(&directory, &mut output),
+        Command::Help { topic } => guide::help(&topic, &mut output),
     }?;
     output.finish()
 }

@@ -1,10 +1,12 @@
 //! The command line as types. What the help says stands here as doc comments.
 
 mod exec;
+mod ids;
 mod libs;
 mod limits;
 mod ops;
 mod parse;
+mod repl;
 mod run;
 mod serve;
 mod session;
@@ -13,11 +15,14 @@ mod template;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 pub use exec::ExecCommand;
+pub use ids::Ids;
 pub use libs::{DownloadArgs, LibsArgs, LibsCommand};
 pub use limits::LimitArgs;
 pub use ops::OpsCommand;
+pub use repl::ReplArgs;
 pub use run::RunArgs;
 pub use serve::{LogFormat, ServeArgs};
 pub use session::SessionCommand;
@@ -28,6 +33,7 @@ pub use template::{PartCommand, TemplateCommand};
 #[command(
     name = "vm-system",
     version,
+    disable_help_subcommand = true,
     after_help = "Example:\n  vm-system run script.js\n  vm-system serve --db vm-system.db --listen 127.0.0.1:3210"
 )]
 pub struct Cli {
@@ -69,7 +75,7 @@ pub struct Global {
     )]
     pub db: PathBuf,
     /// What to log on standard error: off, error, warn, info, debug, trace or directives like warn,vmcontrol=debug
-    /// [default: info for serve, off for run, else warn]
+    /// [default: info for serve, off for run and repl, else warn]
     #[arg(long, global = true, env = "VM_SYSTEM_LOG", value_name = "LEVEL", value_parser = crate::logging::parse_filter)]
     pub log_level: Option<String>,
     /// How to print what the daemon answers: for people, or as the API's JSON
@@ -98,6 +104,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Run one file without a daemon, and print its value
     Run(RunArgs),
+    /// Type JavaScript at a session
+    Repl(ReplArgs),
     /// Templates: what a session may do
     #[command(subcommand)]
     Template(TemplateCommand),
@@ -112,6 +120,30 @@ pub enum Command {
     Ops(OpsCommand),
     /// JavaScript libraries that templates can name
     Libs(LibsArgs),
+    /// Print a script that completes this program's arguments in a shell
+    #[command(
+        after_help = "Example:\n  vm-system completions bash > ~/.local/share/bash-completion/completions/vm-system"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages of all commands
+    #[command(after_help = "Example:\n  vm-system man ~/.local/share/man/man1")]
+    Man {
+        /// The directory that they are written into
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Explain a command or a topic
+    #[command(
+        after_help = "Example:\n  vm-system help getting-started\n  vm-system help exec repl"
+    )]
+    Help {
+        /// A topic, or the name of a command; all of them are listed when it is left out
+        #[arg(value_name = "TOPIC")]
+        topic: Vec<String>,
+    },
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! One file per group of commands: what it asks the daemon for, and how it prints the answer.
 
+mod console;
 pub mod exec;
+pub mod guide;
 pub mod libs;
 pub mod ops;
+mod private_daemon;
+pub mod repl;
 pub mod run;
 pub mod serve;
 pub mod session;

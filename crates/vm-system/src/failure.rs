@@ -17,6 +17,8 @@ pub enum Failure {
     Usage(String),
     /// The daemon refused, or is not there.
     Client(vmclient::Error),
+    /// Nothing is meant by an argument, or more than one thing.
+    NotFound(String),
     /// Something of this process's own.
     Other(anyhow::Error),
     /// The command did its part and printed it, but what it ran failed.
@@ -64,6 +66,10 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
         Failure::Usage(message) => {
             say_error(&message);
             ExitCode::from(USAGE)
+        }
+        Failure::NotFound(message) => {
+            say_error(&message);
+            ExitCode::from(FAILED)
         }
         Failure::Client(error) => {
             say_error(&error.to_string());

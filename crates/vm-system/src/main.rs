@@ -4,6 +4,7 @@ mod app;
 mod cli;
 mod commands;
 mod failure;
+mod ids;
 mod logging;
 mod output;
 

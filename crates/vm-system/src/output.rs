@@ -31,13 +31,18 @@ impl Output {
         Self {
             out: Box::new(BufWriter::new(stdout)),
             format,
-            paint: Paint::new(colours),
+            paint: Paint::new(colours).with_width(terminal_width()),
         }
     }
 
     /// The format that was asked for.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether somebody watches a terminal, and not a program reads.
+    pub fn is_watched(&self) -> bool {
+        self.format == Format::Text && io::stdout().is_terminal()
     }
 
     /// The colours to print with.
@@ -90,6 +95,12 @@ impl Output {
     pub fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
     }
+}
+
+/// The width of the terminal that standard output is, if it is one.
+fn terminal_width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(width.0.into())
 }
 
 /// One line of at most `max_chars` characters, with control characters escaped.

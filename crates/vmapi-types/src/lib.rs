@@ -6,6 +6,7 @@
 mod error;
 mod event;
 mod execution;
+mod id;
 mod look;
 mod metadata;
 mod runtime;
@@ -19,6 +20,7 @@ pub use event::{ConsoleLevel, Event, EventType};
 pub use execution::{
     Execution, ExecutionKind, ExecutionStatus, Metrics, ReplRequest, RunFileRequest,
 };
+pub use id::{IdKind, Identified};
 pub use look::{
     Candidate, CandidateKind, CompleteRequest, Completeness, CompletenessStatus, Completions,
     InspectRequest, Inspection, IsCompleteRequest, PropertyView, ValueView,

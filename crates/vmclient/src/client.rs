@@ -115,12 +115,8 @@ impl Client {
     }
 
     /// A `GET` whose answer is not read by a [`Call`], and the daemon's URL as errors show it.
-    pub(crate) fn request_with(
-        &self,
-        path: &[&str],
-        query: &[(&str, String)],
-    ) -> Result<(RequestBuilder, Arc<str>), Error> {
-        let request = self.request(Method::GET, path)?.query(query);
+    pub(crate) fn open(&self, path: &[&str]) -> Result<(RequestBuilder, Arc<str>), Error> {
+        let request = self.request(Method::GET, path)?;
         Ok((request, Arc::clone(&self.shown)))
     }
 

@@ -1,5 +1,6 @@
 use std::fmt::Display;
 
+use uuid::Uuid;
 use vmapi_types::{Event, Execution, ReplRequest, RunFileRequest};
 
 use crate::{Call, Client};
@@ -9,6 +10,21 @@ impl Client {
     pub fn executions(&self, session_id: impl Display, limit: Option<u32>) -> Call<Vec<Execution>> {
         let mut query = vec![("session_id", session_id.to_string())];
         query.extend(limit.map(|limit| ("limit", limit.to_string())));
+        self.get_with(&["executions"], &query)
+    }
+
+    /// `GET /executions`: executions of a session, newest first and older than that one; at most `limit`.
+    pub fn executions_before(
+        &self,
+        session_id: impl Display,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Call<Vec<Execution>> {
+        let mut query = vec![
+            ("session_id", session_id.to_string()),
+            ("limit", limit.to_string()),
+        ];
+        query.extend(before.map(|id| ("before", id.to_string())));
         self.get_with(&["executions"], &query)
     }
 

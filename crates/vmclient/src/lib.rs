@@ -27,4 +27,4 @@ mod template;
 pub use call::Call;
 pub use client::Client;
 pub use error::Error;
-pub use stream::{EventStream, StreamItem};
+pub use stream::{EventStream, SessionItem, SessionStream, StreamItem};

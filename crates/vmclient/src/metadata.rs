@@ -1,4 +1,4 @@
-use vmapi_types::{AvailableLibrary, AvailableModule};
+use vmapi_types::{AvailableLibrary, AvailableModule, Identified};
 
 use crate::{Call, Client};
 
@@ -11,5 +11,10 @@ impl Client {
     /// `GET /metadata/libraries`: the libraries of the catalogue, then the others in the daemon's cache.
     pub fn available_libraries(&self) -> Call<Vec<AvailableLibrary>> {
         self.get(&["metadata", "libraries"])
+    }
+
+    /// `GET /ids/{prefix}`: what has an id that begins so, some of each kind.
+    pub fn ids(&self, prefix: &str) -> Call<Vec<Identified>> {
+        self.get(&["ids", prefix])
     }
 }

@@ -1,11 +1,12 @@
-//! Following an execution.
+//! Following executions and sessions.
 
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response};
-use vmapi_types::{Event, Execution};
+use serde::de::DeserializeOwned;
+use vmapi_types::{Event, Execution, Session};
 
 use crate::call::refusal;
 use crate::{Client, Error};
@@ -19,6 +20,12 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 /// The longest line of a stream, in bytes: far more than an event can have.
 const MAX_LINE_BYTES: usize = 1 << 30;
 
+/// The header that says where to go on.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// The place before the first execution of a session.
+const FIRST_PLACE: &str = "start";
+
 /// What happens in an execution.
 #[derive(Debug)]
 pub enum StreamItem {
@@ -28,25 +35,48 @@ pub enum StreamItem {
     End(Box<Execution>),
 }
 
+/// What happens in a session.
+#[derive(Debug)]
+pub enum SessionItem {
+    /// The session: at first, and whenever its status has changed.
+    Session(Box<Session>),
+    /// An execution begins.
+    Begin(Box<Execution>),
+    /// An event of the execution that began last.
+    Event(Event),
+    /// That execution has ended.
+    End(Box<Execution>),
+}
+
 /// An execution that is followed. A connection that breaks off is resumed where it ended.
 pub struct EventStream {
-    client: Client,
-    execution: String,
-    after_seq: u64,
-    connection: Option<Connection>,
-    attempts: u32,
+    stream: Stream,
+    is_over: bool,
+}
+
+/// A session that is followed. A connection that breaks off is resumed where it ended.
+pub struct SessionStream {
+    stream: Stream,
     is_over: bool,
 }
 
 impl Client {
     /// `GET /executions/{execution_id}/events/stream`: the events after number `after_seq` as they come, and the end.
     pub fn follow(&self, execution_id: impl Display, after_seq: u64) -> EventStream {
+        let id = execution_id.to_string();
         EventStream {
-            client: self.clone(),
-            execution: execution_id.to_string(),
-            after_seq,
-            connection: None,
-            attempts: 0,
+            stream: Stream::new(self, ["executions", &id], Some(after_seq.to_string())),
+            is_over: false,
+        }
+    }
+
+    /// `GET /sessions/{session_id}/events/stream`: the session with its executions as they come, from what runs now or,
+    /// with `from_start`, from its first.
+    pub fn follow_session(&self, session_id: impl Display, from_start: bool) -> SessionStream {
+        let id = session_id.to_string();
+        let place = from_start.then(|| FIRST_PLACE.to_owned());
+        SessionStream {
+            stream: Stream::new(self, ["sessions", &id], place),
             is_over: false,
         }
     }
@@ -58,15 +88,77 @@ impl EventStream {
     /// # Errors
     /// [`Error::Api`] if the daemon says no; another one if it is gone and does not come back.
     pub async fn next(&mut self) -> Result<Option<StreamItem>, Error> {
-        while !self.is_over {
+        if self.is_over {
+            return Ok(None);
+        }
+        let message = self.stream.next().await?;
+        let item = if message.name == "end" {
+            self.is_over = true;
+            StreamItem::End(self.stream.decode(&message)?)
+        } else {
+            StreamItem::Event(self.stream.decode(&message)?)
+        };
+        Ok(Some(item))
+    }
+}
+
+impl SessionStream {
+    /// Waits for the next item; nothing after the end of the session.
+    ///
+    /// # Errors
+    /// [`Error::Api`] if the daemon says no; another one if it is gone and does not come back.
+    pub async fn next(&mut self) -> Result<Option<SessionItem>, Error> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let message = self.stream.next().await?;
+        Ok(Some(match message.name.as_str() {
+            "session" => {
+                let session: Box<Session> = self.stream.decode(&message)?;
+                self.is_over = session.closed_at.is_some();
+                SessionItem::Session(session)
+            }
+            "execution" => SessionItem::Begin(self.stream.decode(&message)?),
+            "end" => SessionItem::End(self.stream.decode(&message)?),
+            _ => SessionItem::Event(self.stream.decode(&message)?),
+        }))
+    }
+}
+
+/// A stream of messages over as many connections as it takes.
+struct Stream {
+    client: Client,
+    path: [String; 2],
+    /// Where to go on, as the daemon names it.
+    place: Option<String>,
+    connection: Option<Connection>,
+    attempts: u32,
+}
+
+/// A message of a stream.
+struct Message {
+    name: String,
+    data: String,
+}
+
+impl Stream {
+    fn new(client: &Client, path: [&str; 2], place: Option<String>) -> Self {
+        Self {
+            client: client.clone(),
+            path: path.map(str::to_owned),
+            place,
+            connection: None,
+            attempts: 0,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Message, Error> {
+        loop {
             match self.attempt().await {
-                Ok(item) => {
+                Ok((id, message)) => {
                     self.attempts = 0;
-                    match &item {
-                        StreamItem::Event(event) => self.after_seq = event.seq,
-                        StreamItem::End(_) => self.is_over = true,
-                    }
-                    return Ok(Some(item));
+                    self.place = id.or(self.place.take());
+                    return Ok(message);
                 }
                 Err(error) => {
                     self.connection = None;
@@ -82,18 +174,27 @@ impl EventStream {
                 }
             }
         }
-        Ok(None)
     }
 
-    async fn attempt(&mut self) -> Result<StreamItem, Error> {
+    async fn attempt(&mut self) -> Result<(Option<String>, Message), Error> {
         if let Some(connection) = &mut self.connection {
             return connection.next().await;
         }
-        let path = ["executions", &self.execution, "events", "stream"];
-        let query = [("after_seq", self.after_seq.to_string())];
-        let (request, daemon) = self.client.request_with(&path, &query)?;
+        let [kind, id] = &self.path;
+        let path = [kind, id, "events", "stream"];
+        let (mut request, daemon) = self.client.open(&path)?;
+        if let Some(place) = &self.place {
+            request = request.header(LAST_EVENT_ID, place);
+        }
         let connection = Connection::open(request, daemon).await?;
         self.connection.insert(connection).next().await
+    }
+
+    fn decode<T: DeserializeOwned>(&self, message: &Message) -> Result<T, Error> {
+        serde_json::from_str(&message.data).map_err(|error| Error::Protocol {
+            url: self.client.base_url().to_owned(),
+            reason: format!("{error} in a stream"),
+        })
     }
 }
 
@@ -103,6 +204,7 @@ struct Connection {
     daemon: Arc<str>,
     /// What has come and is not a whole line yet.
     buffer: Vec<u8>,
+    id: Option<String>,
     name: String,
     data: String,
 }
@@ -120,40 +222,37 @@ impl Connection {
             response,
             daemon,
             buffer: Vec::new(),
+            id: None,
             name: String::new(),
             data: String::new(),
         })
     }
 
-    async fn next(&mut self) -> Result<StreamItem, Error> {
+    /// The next message, and its id if it has one.
+    async fn next(&mut self) -> Result<(Option<String>, Message), Error> {
         loop {
             let line = self.line().await?;
             if line.is_empty() {
-                let (name, data) = (
-                    std::mem::take(&mut self.name),
-                    std::mem::take(&mut self.data),
+                let (id, message) = (
+                    self.id.take(),
+                    Message {
+                        name: std::mem::take(&mut self.name),
+                        data: std::mem::take(&mut self.data),
+                    },
                 );
-                if data.is_empty() {
+                if message.data.is_empty() {
                     continue;
                 }
-                return self.item(&name, &data);
+                return Ok((id, message));
             }
             match line.split_once(": ") {
+                Some(("id", id)) => self.id = Some(id.to_owned()),
                 Some(("event", name)) => name.clone_into(&mut self.name),
                 Some(("data", data)) => data.clone_into(&mut self.data),
-                // A comment, an id that stands in the event too, or a field of a later version.
+                // A comment, or a field of a later version.
                 _ => {}
             }
         }
-    }
-
-    fn item(&self, name: &str, data: &str) -> Result<StreamItem, Error> {
-        let item = if name == "end" {
-            serde_json::from_str(data).map(StreamItem::End)
-        } else {
-            serde_json::from_str(data).map(StreamItem::Event)
-        };
-        item.map_err(|error| self.nonsense(&error))
     }
 
     /// The next line, without its end.

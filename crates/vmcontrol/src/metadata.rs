@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use vmapi_types::{AvailableLibrary, AvailableModule};
+use vmapi_types::{AvailableLibrary, AvailableModule, Identified};
 
 use crate::catalog::{LIBRARIES, Library, NATIVE_MODULES, is_library_name};
 use crate::library::{CachedFile, LibraryCache, LibraryError, LockFile};
 use crate::session::blocking;
-use crate::{Control, Error, Result};
+use crate::{Control, Error, Result, store};
+
+/// How many ids of a kind are given: enough to show that a start is that of several.
+const MAX_IDS: usize = 10;
 
 impl Control {
     /// The native modules, by name.
@@ -19,6 +22,27 @@ impl Control {
                 summary: module.summary.to_owned(),
             })
             .collect()
+    }
+
+    /// What has an id that begins with this text: at most some of each kind.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a text that no id begins with.
+    pub async fn ids_like(&self, prefix: &str) -> Result<Vec<Identified>> {
+        let is_start = !prefix.is_empty()
+            && prefix
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+        if !is_start {
+            return Err(Error::validation(format!(
+                "{prefix:?} is not the start of an id: those have the digits 0 to 9 and a to f, and hyphens"
+            )));
+        }
+        let prefix = prefix.to_owned();
+        Ok(self
+            .store()
+            .read(move |connection| store::id::like(connection, &prefix, MAX_IDS))
+            .await?)
     }
 
     /// The libraries of the catalogue, and then the others in the cache, by name.

@@ -9,6 +9,7 @@ mod database;
 mod engine;
 mod host;
 mod protocol;
+pub mod syntax;
 pub mod worker;
 
 pub use host::{WorkerCommand, WorkerRuntime};

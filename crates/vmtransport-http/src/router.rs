@@ -45,6 +45,7 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .route("/runtime/sandbox", get(runtime::sandbox))
         .route("/metadata/modules", get(metadata::modules))
         .route("/metadata/libraries", get(metadata::libraries))
+        .route("/ids/{prefix}", get(metadata::ids))
         .merge(templates())
         .merge(sessions())
         .merge(executions());

@@ -39,6 +39,15 @@ pub enum SessionCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Show what happened in a session: the events of all its executions
+    #[command(after_help = "Example:\n  vm-system session logs 0b9d3c52 --follow")]
+    Logs {
+        /// The session
+        session: String,
+        /// Go on with what happens, until the session is closed
+        #[arg(long)]
+        follow: bool,
+    },
     /// Close a session: its process ends, its history stays
     #[command(
         after_help = "Example:\n  vm-system session close 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10"

@@ -1,12 +1,13 @@
 //! `vm-system exec`.
 
-mod interrupt;
+pub mod interrupt;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::value::to_raw_value;
+use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, RawJson, ReplRequest, RunFileRequest};
 use vmclient::{Call, Client, EventStream, StreamItem};
 
@@ -14,6 +15,9 @@ use self::interrupt::Awaited;
 use crate::cli::{ExecCommand, Format};
 use crate::failure::Failure;
 use crate::output::{Output, Paint, Table, moment, one_line};
+
+/// How much of an id is enough for people, in characters.
+const SHORT_ID_CHARS: usize = 8;
 
 /// How much of a snippet or a path is shown in a list, in characters.
 const SOURCE_CHARS: usize = 48;
@@ -36,17 +40,13 @@ pub async fn run(
             limits,
             check,
         } => {
-            let call = client.repl(&ReplRequest {
-                session_id: Some(session.clone()),
+            let code = Code::Snippet(ReplRequest {
+                session_id: Some(session),
                 input: Some(read_code(code, file)?),
                 limits: limits.patch(),
-                wait_ms: no_wait.then_some(0),
                 ..ReplRequest::default()
             });
-            if no_wait {
-                return show_id(call, output).await;
-            }
-            run_and_show(call, &session, check, client, output).await
+            run_code(code, no_wait, check, client, output).await
         }
         ExecCommand::RunFile {
             session,
@@ -57,19 +57,15 @@ pub async fn run(
             limits,
             check,
         } => {
-            let call = client.run_file(&RunFileRequest {
-                session_id: Some(session.clone()),
+            let code = Code::File(RunFileRequest {
+                session_id: Some(session),
                 path: Some(path),
                 args,
                 env,
                 limits: limits.patch(),
-                wait_ms: no_wait.then_some(0),
                 ..RunFileRequest::default()
             });
-            if no_wait {
-                return show_id(call, output).await;
-            }
-            run_and_show(call, &session, check, client, output).await
+            run_code(code, no_wait, check, client, output).await
         }
         ExecCommand::Wait { execution, check } => {
             let mut stream = client.follow(&execution, NO_EVENTS);
@@ -149,21 +145,100 @@ async fn follow(mut stream: EventStream, output: &mut Output) -> Result<(), Fail
     Ok(())
 }
 
-/// Runs something in a session and prints how it ended. Ctrl-C cancels it.
-async fn run_and_show(
-    call: Call<Execution>,
-    session: &str,
+/// Something to run.
+enum Code {
+    Snippet(ReplRequest),
+    File(RunFileRequest),
+}
+
+impl Code {
+    /// The request to run it under that id, which is never run twice; answered when it ends, or after `wait_ms`.
+    fn call(&mut self, id: Uuid, wait_ms: Option<u64>, client: &Client) -> Call<Execution> {
+        match self {
+            Self::Snippet(request) => {
+                request.execution_id = Some(id.to_string());
+                request.wait_ms = wait_ms;
+                client.repl(request)
+            }
+            Self::File(request) => {
+                request.execution_id = Some(id.to_string());
+                request.wait_ms = wait_ms;
+                client.run_file(request)
+            }
+        }
+    }
+}
+
+/// Runs something and prints how it ended; on a terminal events are printed as they come. Ctrl-C cancels it.
+async fn run_code(
+    mut code: Code,
+    no_wait: bool,
     check: bool,
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let Awaited { json, interrupted } = interrupt::wait(call, session, client).await?;
-    let shown = show(&json, check, client, output).await;
+    let id = Uuid::new_v4();
+    if no_wait {
+        return show_id(code.call(id, Some(0), client), output).await;
+    }
+    if output.is_watched() {
+        let started = code.call(id, Some(0), client);
+        let watching = watch(started, client, output);
+        let interrupted = interrupt::wait(watching, id, client).await?.interrupted;
+        // The same request again: its answer is the end.
+        let ended = code.call(id, None, client).await;
+        return conclude(&ended?, check, interrupted, output);
+    }
+    let ended = code.call(id, None, client).raw();
+    let ended = async { Ok(ended.await?) };
+    let Awaited {
+        outcome,
+        interrupted,
+    } = interrupt::wait(ended, id, client).await?;
+    let shown = show(&outcome, check, client, output).await;
     if interrupted {
         output.finish()?;
         return Err(Failure::Interrupted);
     }
     shown
+}
+
+/// Prints the events of what has just been started, as they come.
+async fn watch(
+    started: Call<Execution>,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let execution = started.await?;
+    let paint = output.paint();
+    output.text(|out| {
+        writeln!(out, "Execution ID: {}", execution.id)?;
+        writeln!(out, "\n{}", paint.heading("Events:"))
+    })?;
+    output.finish()?;
+    follow(client.follow(execution.id, 0), output).await
+}
+
+/// Prints how an execution ended whose events were printed.
+fn conclude(
+    execution: &Execution,
+    check: bool,
+    interrupted: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let paint = output.paint();
+    output.text(|out| {
+        writeln!(out)?;
+        outcome(out, paint, execution)
+    })?;
+    output.finish()?;
+    if interrupted {
+        Err(Failure::Interrupted)
+    } else if check && has_failed(execution.status) {
+        Err(Failure::Unsuccessful)
+    } else {
+        Ok(())
+    }
 }
 
 /// Prints an execution with its events; as JSON the execution alone, as the API gives it.
@@ -208,12 +283,30 @@ pub fn has_failed(status: ExecutionStatus) -> bool {
 
 fn summary(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Result<()> {
     writeln!(out, "Execution ID: {}", execution.id)?;
+    outcome(out, paint, execution)
+}
+
+fn outcome(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Result<()> {
     writeln!(out, "Status: {}", paint.status(execution.status.as_str()))?;
     if let Some(result) = &execution.result {
         writeln!(out, "Result: {result}")?;
     }
     if let Some(error) = &execution.error {
         writeln!(out, "Error: {error}")?;
+    }
+    Ok(())
+}
+
+/// Prints the events of executions of a session, each with the start of its execution's id.
+pub fn log_lines(out: &mut dyn Write, events: &[Event]) -> io::Result<()> {
+    for event in events {
+        let execution = event.execution_id.to_string();
+        let (short, at) = (&execution[..SHORT_ID_CHARS], moment(event.ts));
+        writeln!(
+            out,
+            "{at} {short} [{}] {}: {}",
+            event.seq, event.kind, event.payload
+        )?;
     }
     Ok(())
 }

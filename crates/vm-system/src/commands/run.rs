@@ -1,59 +1,33 @@
 //! `vm-system run`: a daemon of its own for one file.
 
-mod console;
-
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::io;
+use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use vmapi_types::{
     CreateSessionRequest, CreateTemplateRequest, Execution, RawJson, RunFileRequest,
 };
 use vmclient::{Client, StreamItem};
-use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
-use vmdaemon::{DEFAULT_MAX_BODY_BYTES, Listen};
 
+use super::console::{self, Exception, Value};
 use super::exec::has_failed;
-use super::worker;
+use super::private_daemon::PrivateDaemon;
 use crate::cli::{Format, RunArgs};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, Paint};
 
 /// The name of the template and the workspace that the file runs in.
 const NAME: &str = "run";
-
-/// The name of the socket that the daemon listens on, in a directory that nobody else can enter.
-const SOCKET: &str = "socket";
 
 /// Runs the file, prints its console output as it comes and its value at the end.
 pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     let script = Script::find(&args.file)?;
     let interrupted = interruption()?;
-    let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
-    let daemon = vmdaemon::start(vmdaemon::Options {
-        db: directory.path().join("vm-system.db"),
-        listen: Listen::Unix(directory.path().join(SOCKET)),
-        token_file: None,
-        max_body_bytes: DEFAULT_MAX_BODY_BYTES,
-        max_sessions: 1,
-        session_idle_timeout: None,
-        allowed_hosts: Vec::new(),
-        allowed_origins: Vec::new(),
-        // Nothing is left running but what an interruption leaves, and that is to end.
-        shutdown_timeout: Duration::ZERO,
-        library_cache: PathBuf::from(DEFAULT_LIBRARY_CACHE),
-        require_sandbox: false,
-        worker: worker::command()?,
-    })
-    .await
-    .context("cannot start a daemon")?;
-    let url = daemon.url();
+    let daemon = PrivateDaemon::start().await?;
     let outcome = tokio::select! {
-        outcome = execute(&url, script, args, output.format()) => Some(outcome),
+        outcome = execute(&daemon.client, script, args, output.format()) => Some(outcome),
         () = interrupted => None,
     };
     daemon.stop().await;
@@ -102,12 +76,11 @@ fn interruption() -> Result<impl Future<Output = ()>, Failure> {
 
 /// Runs the file and prints what it says as it says it; gives the execution when it has ended.
 async fn execute(
-    url: &str,
+    client: &Client,
     script: Script,
     args: RunArgs,
     format: Format,
 ) -> Result<RawJson, Failure> {
-    let client = Client::new(url)?;
     let template = client
         .create_template(&CreateTemplateRequest {
             name: Some(NAME.into()),
@@ -134,24 +107,9 @@ async fn execute(
         .await?;
     let mut stream = client.follow(started.id, 0);
     while let Some(StreamItem::Event(event)) = stream.next().await? {
-        console::print(&event, format);
+        console::print(&event, format, Paint::new(false));
     }
     Ok(client.execution(started.id).raw().await?)
-}
-
-/// What is printed of an execution's result.
-#[derive(Deserialize)]
-struct Value {
-    #[serde(rename = "type")]
-    kind: String,
-    preview: String,
-}
-
-/// What is printed of an execution's error.
-#[derive(Deserialize)]
-struct Exception {
-    message: String,
-    stack: Option<String>,
 }
 
 fn report(json: &RawJson, output: &mut Output) -> Result<(), Failure> {
@@ -161,13 +119,15 @@ fn report(json: &RawJson, output: &mut Output) -> Result<(), Failure> {
         output.raw(json)?;
     } else if let Some(result) = &execution.result {
         let value: Value = serde_json::from_str(result.get()).context(unknown)?;
-        output.text(|out| print_value(out, &value))?;
+        if !value.is_undefined() {
+            output.text(|out| writeln!(out, "{}", value.preview))?;
+        }
     }
     output.finish()?;
     if let Some(error) = &execution.error {
         let exception: Exception = serde_json::from_str(error.get()).context(unknown)?;
         // There is nobody to tell when standard error is gone.
-        let _ = print_exception(&mut io::stderr().lock(), &exception);
+        let _ = exception.print(&mut io::stderr().lock(), Paint::new(false));
     }
     if has_failed(execution.status) {
         return Err(Failure::Unsuccessful);
@@ -175,27 +135,33 @@ fn report(json: &RawJson, output: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_value(out: &mut dyn Write, value: &Value) -> io::Result<()> {
-    if value.kind == "undefined" {
-        return Ok(());
-    }
-    writeln!(out, "{}", value.preview)
-}
-
-/// Prints the message and then where it came from. Engines differ in whether the stack begins with the message.
-fn print_exception(out: &mut dyn Write, exception: &Exception) -> io::Result<()> {
-    writeln!(out, "{}", exception.message)?;
-    let stack = exception.stack.as_deref().unwrap_or_default();
-    let frames = match stack.split_once('\n') {
-        Some((first, frames)) if exception.message.starts_with(first) => frames,
-        None if exception.message.starts_with(stack) => "",
-        _ => stack,
-    };
-    if frames.trim().is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "{}", frames.trim_end())
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_its_directory_and_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.js");
+        fs::write(&file, "").unwrap();
+        let script = Script::find(&file).unwrap();
+        let canonical = directory.path().canonicalize().unwrap();
+        assert_eq!(script.worktree, canonical.to_str().unwrap());
+        assert_eq!(script.name, "a.js");
+    }
+
+    #[test]
+    fn what_is_no_file_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        for file in [
+            directory.path().join("missing.js"),
+            directory.path().to_owned(),
+        ] {
+            let Err(Failure::Other(error)) = Script::find(&file) else {
+                panic!("{} is no script", file.display());
+            };
+            let expected = format!("cannot run {}: ", file.display());
+            assert!(format!("{error:#}").starts_with(&expected), "{error:#}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! `vm-system session`.
 
+mod logs;
+
 use std::io::{self, Write};
 use std::path;
 
@@ -50,6 +52,13 @@ pub async fn run(
             output
                 .answer(call, |out, session| details(out, paint, session))
                 .await
+        }
+        SessionCommand::Logs { session, follow } => {
+            if follow {
+                logs::follow(&session, client, output).await
+            } else {
+                logs::show(&session, client, output).await
+            }
         }
         SessionCommand::Close { id } => {
             let call = client.close_session(id);

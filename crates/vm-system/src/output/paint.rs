@@ -6,17 +6,59 @@ const DIM: &str = "2";
 const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
+const CYAN: &str = "36";
 
-/// Colours text, or leaves it alone.
+/// What the reader can see: colours, and so many characters in a line.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     on: bool,
+    width: Option<usize>,
 }
 
 impl Paint {
     /// With colours, or without.
     pub fn new(on: bool) -> Self {
-        Self { on }
+        Self { on, width: None }
+    }
+
+    /// With so many characters in a line, or as many as it takes.
+    pub fn with_width(self, width: Option<usize>) -> Self {
+        Self { width, ..self }
+    }
+
+    /// How many characters a line may have, if there is a bound.
+    pub fn width(self) -> Option<usize> {
+        self.width
+    }
+
+    /// What is no part of the message itself.
+    pub fn aside(self, text: &str) -> Cow<'_, str> {
+        self.with(DIM, text)
+    }
+
+    /// What went wrong.
+    pub fn error(self, text: &str) -> Cow<'_, str> {
+        self.with(RED, text)
+    }
+
+    /// What may go wrong.
+    pub fn warning(self, text: &str) -> Cow<'_, str> {
+        self.with(YELLOW, text)
+    }
+
+    /// A text of the language: a string.
+    pub fn literal(self, text: &str) -> Cow<'_, str> {
+        self.with(GREEN, text)
+    }
+
+    /// A number of the language, and what else is neither text nor structure.
+    pub fn number(self, text: &str) -> Cow<'_, str> {
+        self.with(YELLOW, text)
+    }
+
+    /// A word of the language.
+    pub fn keyword(self, text: &str) -> Cow<'_, str> {
+        self.with(CYAN, text)
     }
 
     /// The heading of a table or a paragraph.

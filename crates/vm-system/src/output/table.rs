@@ -1,11 +1,17 @@
 use std::io::{self, Write};
 
-use super::Paint;
+use super::{Paint, one_line};
 
 /// The heading of the column whose cells are coloured by what they mean.
 const STATUS: &str = "STATUS";
 
-/// A table with as many columns as headings, each as wide as its widest cell.
+/// The narrowest that a column is made, in characters: an id is still one then, since its start is enough.
+const NARROWEST: usize = 8;
+
+/// How many characters stand between two columns.
+const GAP: usize = 2;
+
+/// A table with as many columns as headings, each as wide as its widest cell if the reader has room for that.
 pub struct Table<const N: usize> {
     headings: [&'static str; N],
     rows: Vec<[String; N]>,
@@ -25,15 +31,15 @@ impl<const N: usize> Table<N> {
         if self.rows.is_empty() {
             return writeln!(out, "{when_empty}");
         }
-        let widths = self.widths();
+        let widths = self.fitting(paint.width());
         for (column, heading) in self.headings.into_iter().enumerate() {
-            let cell = pad(heading, widths[column], column + 1 == N);
+            let cell = cell(heading, widths[column], column + 1 == N);
             write!(out, "{}", paint.heading(&cell))?;
         }
         writeln!(out)?;
         for row in &self.rows {
             for (column, text) in row.iter().enumerate() {
-                let cell = pad(text, widths[column], column + 1 == N);
+                let cell = cell(text, widths[column], column + 1 == N);
                 if self.headings[column] == STATUS {
                     write!(out, "{}", paint.status(&cell))?;
                 } else {
@@ -43,6 +49,30 @@ impl<const N: usize> Table<N> {
             writeln!(out)?;
         }
         Ok(())
+    }
+
+    /// The widths that fit: ids give way first, and then whatever is widest.
+    fn fitting(&self, room: Option<usize>) -> [usize; N] {
+        let mut widths = self.widths();
+        let Some(room) = room else {
+            return widths;
+        };
+        let gaps = GAP * (N - 1);
+        let is_over = |widths: &[usize; N]| widths.iter().sum::<usize>() + gaps > room;
+        for (column, width) in widths.iter_mut().enumerate() {
+            let has_ids = self.rows.iter().any(|row| is_id(&row[column]));
+            if has_ids && is_over(&self.widths()) {
+                *width = NARROWEST.max(self.headings[column].len());
+            }
+        }
+        while is_over(&widths) {
+            match widths.iter_mut().max() {
+                Some(widest) if *widest > NARROWEST => *widest -= 1,
+                // No terminal is that narrow.
+                _ => break,
+            }
+        }
+        widths
     }
 
     fn widths(&self) -> [usize; N] {
@@ -56,13 +86,23 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// The last column is not padded: no line ends with spaces.
-fn pad(text: &str, width: usize, last: bool) -> String {
-    if last {
-        text.to_owned()
+/// A text in its column. The last column is not padded: no line ends with spaces.
+fn cell(text: &str, width: usize, is_last: bool) -> String {
+    let text = if is_id(text) {
+        text.chars().take(width).collect()
+    } else {
+        one_line(text, width)
+    };
+    if is_last {
+        text
     } else {
         format!("{text:width$}  ")
     }
+}
+
+/// Whether a text is an id: its start means the same, and is shown without a mark.
+fn is_id(text: &str) -> bool {
+    uuid::Uuid::try_parse(text).is_ok()
 }
 
 #[cfg(test)]
@@ -85,6 +125,29 @@ mod tests {
             text,
             "ID       STATUS   NAME\n1        ok       ünï\nlong-id  timeout  b\n"
         );
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_the_terminal_and_no_wider() {
+        let id = "0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10";
+        let table = Table::new(
+            ["ID", "STATUS", "NAME"],
+            [[id, "ok", "a name that goes on for a while"].map(String::from)],
+        );
+        let lines = |width| {
+            let paint = Paint::new(false).with_width(Some(width));
+            printed(|out| table.write_or(out, paint, ""))
+        };
+        assert!(lines(90).contains(id));
+        assert_eq!(
+            lines(60),
+            "ID        STATUS  NAME\n0b9d3c52  ok      a name that goes on for a while\n"
+        );
+        assert_eq!(
+            lines(30),
+            "ID        STATUS  NAME\n0b9d3c52  ok      a name that …\n"
+        );
+        assert_eq!(lines(1).lines().count(), 2);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod error;
 pub(crate) mod event;
 pub(crate) mod execution;
+pub(crate) mod id;
 mod lock;
 mod open;
 mod page;

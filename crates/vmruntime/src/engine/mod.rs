@@ -1,7 +1,7 @@
 //! Engines, behind one trait. Nothing outside an engine's adapter names the crate that it adapts.
 
 mod boa;
-mod source;
+pub(crate) mod source;
 
 use std::rc::Rc;
 

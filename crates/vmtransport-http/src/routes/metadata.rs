@@ -1,8 +1,9 @@
 use axum::extract::State;
-use vmapi_types::{AvailableLibrary, AvailableModule};
+use vmapi_types::{AvailableLibrary, AvailableModule, Identified};
 use vmcontrol::Control;
 
 use crate::error::ApiError;
+use crate::extract::PathParams;
 use crate::respond::Body;
 
 pub(crate) async fn modules(State(control): State<Control>) -> Body<Vec<AvailableModule>> {
@@ -13,4 +14,12 @@ pub(crate) async fn libraries(
     State(control): State<Control>,
 ) -> Result<Body<Vec<AvailableLibrary>>, ApiError> {
     Ok(Body(control.available_libraries().await?))
+}
+
+/// What has an id that begins so.
+pub(crate) async fn ids(
+    State(control): State<Control>,
+    path: PathParams,
+) -> Result<Body<Vec<Identified>>, ApiError> {
+    Ok(Body(control.ids_like(&path.text("prefix")).await?))
 }

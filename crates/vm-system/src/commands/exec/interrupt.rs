@@ -1,56 +1,76 @@
 //! Ctrl-C while an execution is waited for.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
-use vmapi_types::{Execution, ExecutionStatus, RawJson};
-use vmclient::{Call, Client};
+use uuid::Uuid;
+use vmclient::{Client, Error};
 
 use crate::failure::Failure;
 
-/// How a call ended that was waited for.
-pub(super) struct Awaited {
-    /// The answer, as the daemon wrote it.
-    pub(super) json: RawJson,
-    /// Whether somebody asked for it to end.
-    pub(super) interrupted: bool,
+/// How long to wait before an execution is cancelled again that has not begun yet.
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// What was waited for, and whether somebody asked for it to end.
+pub struct Awaited<T> {
+    /// The outcome.
+    pub outcome: T,
+    /// Whether Ctrl-C was pressed.
+    pub interrupted: bool,
 }
 
-/// Waits for the end of an execution in a session. The first Ctrl-C cancels it, and its end is still waited for; the second
-/// ends the waiting.
+/// Waits for something that the end of an execution brings about. The first Ctrl-C cancels the execution, and its end is
+/// still waited for; the second ends the waiting.
 ///
 /// # Errors
-/// When the daemon refuses, and [`Failure::Interrupted`].
-pub(super) async fn wait(
-    call: Call<Execution>,
-    session: &str,
+/// Those of `work`, those of cancelling, and [`Failure::Interrupted`].
+pub async fn wait<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+    execution: Uuid,
     client: &Client,
-) -> Result<Awaited, Failure> {
+) -> Result<Awaited<T>, Failure> {
     let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut answer = pin!(call.raw().send());
+    let mut work = pin!(work);
     let mut interrupted = false;
+    let mut cancelling: Option<Pin<Box<dyn Future<Output = Result<(), Error>> + '_>>> = None;
     loop {
         tokio::select! {
-            json = &mut answer => return Ok(Awaited { json: json?, interrupted }),
+            outcome = &mut work => {
+                return Ok(Awaited { outcome: outcome?, interrupted });
+            }
             _ = interrupts.recv() => {
                 if std::mem::replace(&mut interrupted, true) {
+                    eprintln!("It goes on. To follow it: vm-system exec events {execution} --follow");
                     return Err(Failure::Interrupted);
                 }
-                eprintln!("Cancelling the execution; Ctrl-C again stops waiting for it");
-                cancel_running(session, client).await?;
+                eprintln!("Cancelling the execution; Ctrl-C again leaves it to itself");
+                cancelling = Some(Box::pin(cancel(execution, client)));
+            }
+            cancelled = done(&mut cancelling) => {
+                cancelling = None;
+                cancelled?;
             }
         }
     }
 }
 
-/// Cancels what runs in the session: it runs one thing at a time, and whatever that is, it is what was waited for.
-async fn cancel_running(session: &str, client: &Client) -> Result<(), Failure> {
-    let newest = client.executions(session, Some(1)).await?;
-    for execution in newest {
-        if execution.status == ExecutionStatus::Running {
-            client.cancel(execution.id).await?;
+/// Waits for something that may not be there.
+async fn done<T>(work: &mut Option<Pin<Box<dyn Future<Output = T> + '_>>>) -> T {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Cancels an execution, also one whose request is still on its way.
+async fn cancel(execution: Uuid, client: &Client) -> Result<(), Error> {
+    loop {
+        match client.cancel(execution).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Api { status: 404, .. }) => tokio::time::sleep(AGAIN_AFTER).await,
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use oxc_parser::Parser;
 use oxc_span::SourceType;
 use vmapi_types::{Completeness, CompletenessStatus};
 
-use super::tokens::{End, tokens};
+use super::tokens::{End, scan};
 
 /// Whether a snippet can be run, needs more lines, or is wrong whatever comes.
 pub(crate) fn completeness(source: &str) -> Completeness {
@@ -22,8 +22,11 @@ pub(crate) fn completeness(source: &str) -> Completeness {
         return status(CompletenessStatus::Complete);
     };
     // What is wrong is that something is missing where the text ends.
-    let is_open = matches!(tokens(source).1, End::Template)
-        || (matches!(tokens(source).1, End::Comment) && error.end >= trimmed.len());
+    let is_open = match scan(source).end {
+        End::Template(_) => true,
+        End::Comment => error.end >= trimmed.len(),
+        End::Code | End::String(_) => false,
+    };
     if is_open || error.start >= source.trim_end().len() {
         return status(CompletenessStatus::Incomplete);
     }

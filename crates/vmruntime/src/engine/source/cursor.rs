@@ -1,6 +1,6 @@
 //! What is being typed at the end of a text.
 
-use super::tokens::{End, Token, TokenKind, tokens};
+use super::tokens::{End, Scanned, Token, TokenKind, scan};
 
 /// What stands before a cursor.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub(crate) enum Typed<'a> {
 
 /// What is being typed where the text ends, if it is something that has a name.
 pub(crate) fn typed(source: &str) -> Option<Typed<'_>> {
-    let (tokens, end) = tokens(source);
+    let Scanned { tokens, end, .. } = scan(source);
     match end {
-        End::Comment | End::Template => return None,
+        End::Comment | End::Template(_) => return None,
         End::String(start) => {
             return asks_for_module(source, &tokens).then(|| Typed::Module(&source[start + 1..]));
         }

@@ -2,17 +2,17 @@
 
 /// A token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
     /// Where it starts, in bytes.
-    pub(super) start: usize,
+    pub(crate) start: usize,
     /// Where it ends, in bytes.
-    pub(super) end: usize,
+    pub(crate) end: usize,
 }
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub(crate) enum TokenKind {
     /// An identifier or a keyword.
     Name,
     Number,
@@ -24,21 +24,31 @@ pub(super) enum TokenKind {
 
 /// What a text ends in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// Code.
     Code,
     /// A comment.
     Comment,
     /// A string that starts here, with its quote.
     String(usize),
-    /// The text of a template.
-    Template,
+    /// The text of a template that starts here.
+    Template(usize),
 }
 
-/// A text in tokens.
-pub(super) struct Tokens<'a> {
+/// A text in pieces.
+pub(crate) struct Scanned {
+    /// What it ends in. Of an open string or template there is no token.
+    pub(crate) end: End,
+    pub(crate) tokens: Vec<Token>,
+    /// Where comments start and end, in bytes.
+    pub(crate) comments: Vec<(usize, usize)>,
+}
+
+/// A text that is being read.
+struct Tokens<'a> {
     source: &'a str,
-    pub(super) list: Vec<Token>,
+    list: Vec<Token>,
+    comments: Vec<(usize, usize)>,
     /// For each template that the text is in: how many tokens there were before it, where it starts, and how many braces are
     /// open in its expression.
     templates: Vec<OpenTemplate>,
@@ -51,16 +61,21 @@ struct OpenTemplate {
     braces: usize,
 }
 
-/// The tokens of a text, and what it ends in.
-pub(super) fn tokens(source: &str) -> (Vec<Token>, End) {
+/// Takes a text apart.
+pub(crate) fn scan(source: &str) -> Scanned {
     let mut tokens = Tokens {
         source,
         list: Vec::new(),
+        comments: Vec::new(),
         templates: Vec::new(),
         at: 0,
     };
     let end = tokens.read();
-    (tokens.list, end)
+    Scanned {
+        end,
+        tokens: tokens.list,
+        comments: tokens.comments,
+    }
 }
 
 impl Tokens<'_> {
@@ -69,14 +84,18 @@ impl Tokens<'_> {
             let start = self.at;
             match next {
                 _ if next.is_whitespace() => self.at += next.len_utf8(),
-                '/' if self.rest().starts_with("//") => match self.rest().find('\n') {
-                    Some(length) => self.at += length,
-                    None => return End::Comment,
-                },
-                '/' if self.rest().starts_with("/*") => match self.rest()[2..].find("*/") {
-                    Some(length) => self.at += length + 4,
-                    None => return End::Comment,
-                },
+                '/' if self.rest().starts_with("//") => {
+                    let length = self.rest().find('\n');
+                    if !self.comment(length) {
+                        return End::Comment;
+                    }
+                }
+                '/' if self.rest().starts_with("/*") => {
+                    let length = self.rest()[2..].find("*/").map(|length| length + 4);
+                    if !self.comment(length) {
+                        return End::Comment;
+                    }
+                }
                 '/' if self.may_be_regex() => {
                     self.regex();
                     self.push(TokenKind::Literal, start);
@@ -95,13 +114,14 @@ impl Tokens<'_> {
                         braces: 0,
                     });
                     if !self.template_text() {
-                        return End::Template;
+                        return End::Template(start);
                     }
                 }
                 '}' if self.templates.last().is_some_and(|open| open.braces == 0) => {
                     self.at += 1;
                     if !self.template_text() {
-                        return End::Template;
+                        let open = self.templates.last().map_or(start, |open| open.start);
+                        return End::Template(open);
                     }
                 }
                 _ if is_name_start(next) => {
@@ -127,6 +147,14 @@ impl Tokens<'_> {
             }
         }
         End::Code
+    }
+
+    /// Goes behind a comment of that length; false if it has no end.
+    fn comment(&mut self, length: Option<usize>) -> bool {
+        let end = length.map_or(self.source.len(), |length| self.at + length);
+        self.comments.push((self.at, end));
+        self.at = end;
+        length.is_some()
     }
 
     fn rest(&self) -> &str {

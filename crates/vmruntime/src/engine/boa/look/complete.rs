@@ -10,6 +10,7 @@ use vmcontrol::runtime::Sight;
 use super::super::inspect::{OwnProperty, listed_keys, own_property, parent};
 use super::Boa;
 use crate::engine::source::{Typed, typed};
+use crate::syntax::KEYWORDS;
 
 /// The most candidates: more than anybody looks through.
 const MAX_CANDIDATES: usize = 1000;
@@ -19,47 +20,6 @@ const MAX_CHAIN: usize = 20;
 
 /// What the names start with that are the service's own.
 const OWN_NAMES: &str = "__vm";
-
-/// The words of the language that somebody may type.
-const KEYWORDS: [&str; 37] = [
-    "async",
-    "await",
-    "break",
-    "case",
-    "catch",
-    "class",
-    "const",
-    "continue",
-    "debugger",
-    "default",
-    "delete",
-    "do",
-    "else",
-    "export",
-    "extends",
-    "false",
-    "finally",
-    "for",
-    "function",
-    "if",
-    "import",
-    "in",
-    "instanceof",
-    "let",
-    "new",
-    "null",
-    "return",
-    "super",
-    "switch",
-    "this",
-    "throw",
-    "true",
-    "try",
-    "typeof",
-    "var",
-    "void",
-    "while",
-];
 
 /// Candidates without repetitions.
 struct Candidates<'a> {

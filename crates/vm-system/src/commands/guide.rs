@@ -1,0 +1,186 @@
+//! What the program says of itself: guides, help, manual pages, completions for shells.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// The name that the program is called by.
+const PROGRAM: &str = "vm-system";
+
+/// The topic that is made from the command line's own description.
+const CLI_REFERENCE: &str = "cli-reference";
+
+/// The guides: the name of the topic, what it is about, and the text.
+const GUIDES: [(&str, &str, &str); 9] = [
+    (
+        "getting-started",
+        "from the first session to contributing",
+        include_str!("../../../../docs/getting-started-from-first-vm-to-contributor-guide.md"),
+    ),
+    (
+        "templates-and-sessions",
+        "what templates, sessions and executions are",
+        include_str!("../../../../docs/templates-and-sessions.md"),
+    ),
+    (
+        "examples",
+        "what people do with it",
+        include_str!("../../../../docs/examples.md"),
+    ),
+    (
+        "api-reference",
+        "the HTTP API",
+        include_str!("../../../../docs/api-reference.md"),
+    ),
+    (
+        "capabilities",
+        "what templates can give and take away",
+        include_str!("../../../../docs/capabilities.md"),
+    ),
+    (
+        "isolation",
+        "what sessions are kept from, and how",
+        include_str!("../../../../docs/isolation.md"),
+    ),
+    (
+        "durability",
+        "what is on disk when, and how to keep it",
+        include_str!("../../../../docs/durability.md"),
+    ),
+    (
+        "architecture",
+        "how it works inside",
+        include_str!("../../../../ARCHITECTURE.md"),
+    ),
+    (
+        "contributing",
+        "how to change it",
+        include_str!("../../../../CONTRIBUTING.md"),
+    ),
+];
+
+/// `vm-system help`: explains a topic or a command, or lists what can be explained.
+///
+/// # Errors
+/// When there is no such topic.
+pub fn help(topic: &[String], output: &mut Output) -> Result<(), Failure> {
+    let text = match topic {
+        [] => overview(),
+        [name] if name == CLI_REFERENCE => cli_reference(),
+        [name] => match GUIDES.iter().find(|(guide, ..)| guide == name) {
+            Some((_, _, text)) => (*text).to_owned(),
+            None => of_command(topic)?,
+        },
+        _ => of_command(topic)?,
+    };
+    output.text(|out| write!(out, "{text}"))
+}
+
+fn overview() -> String {
+    let mut text = program().render_help().to_string();
+    text.push_str("\nTopics (vm-system help TOPIC):\n");
+    let reference = (CLI_REFERENCE, "all commands with their options");
+    for (name, about) in GUIDES
+        .iter()
+        .map(|(name, about, _)| (*name, *about))
+        .chain([reference])
+    {
+        text.push_str(&format!("  {name:24} {about}\n"));
+    }
+    text
+}
+
+fn of_command(path: &[String]) -> Result<String, Failure> {
+    let mut command = program();
+    for name in path {
+        let inner = command.find_subcommand(name).cloned();
+        command = inner.ok_or_else(|| {
+            Failure::Usage(format!(
+                "there is no topic and no command {:?}: vm-system help lists them",
+                path.join(" ")
+            ))
+        })?;
+    }
+    Ok(command.render_long_help().to_string())
+}
+
+/// The help of every command, one after the other.
+fn cli_reference() -> String {
+    fn add(command: &Command, text: &mut String) {
+        let name = command.get_bin_name().unwrap_or(PROGRAM).to_owned();
+        text.push_str(&format!("## {name}\n\n"));
+        text.push_str(&command.clone().render_long_help().to_string());
+        text.push('\n');
+        for inner in command.get_subcommands() {
+            add(inner, text);
+        }
+    }
+    let mut text = String::from("# Command line reference\n\n");
+    add(&program(), &mut text);
+    text
+}
+
+/// The command line's description, with the whole name at each command. What the environment holds is not shown.
+fn program() -> Command {
+    let mut command = Cli::command()
+        .mut_arg("server_url", |flag| flag.hide_env_values(true))
+        .mut_arg("log_level", |flag| flag.hide_env_values(true));
+    command.build();
+    command
+}
+
+/// `vm-system completions`: the script for a shell.
+///
+/// # Errors
+/// Those of writing.
+pub fn completions(shell: Shell, output: &mut Output) -> Result<(), Failure> {
+    output.text(|out| {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut program(), PROGRAM, &mut script);
+        out.write_all(&script)
+    })
+}
+
+/// `vm-system man`: writes a page for each command.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn man(directory: &Path, output: &mut Output) -> Result<(), Failure> {
+    let writing = || format!("cannot write manual pages to {}", directory.display());
+    fs::create_dir_all(directory).with_context(writing)?;
+    clap_mangen::generate_to(Cli::command(), directory).with_context(writing)?;
+    let shown = directory.display();
+    output.text(|out| writeln!(out, "Wrote the manual pages to {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_has_a_text_and_no_command_has_its_name() {
+        for (name, _, text) in GUIDES {
+            assert!(text.starts_with("# "), "{name}");
+            assert!(program().find_subcommand(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_reference_has_every_command() {
+        let text = cli_reference();
+        for name in [
+            "vm-system exec repl",
+            "vm-system template set",
+            "vm-system serve",
+        ] {
+            assert!(text.contains(&format!("## {name}\n")), "{name}");
+        }
+    }
+}

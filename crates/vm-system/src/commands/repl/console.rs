@@ -1,0 +1,249 @@
+//! Read, run, print, and again.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use anyhow::Context;
+use uuid::Uuid;
+use vmapi_types::{Execution, ExecutionStatus, RawJson, ReplRequest};
+use vmclient::{Client, StreamItem};
+
+use super::editor::{Lines, Typed};
+use super::instruction::{self, Instruction};
+use super::target::Target;
+use super::words::shown;
+use crate::cli::Format;
+use crate::commands::console::{self, Exception, Value};
+use crate::commands::exec::interrupt::{self, Awaited};
+use crate::failure::{Failure, say_error};
+use crate::output::{Output, Paint};
+
+/// A console at a session.
+pub struct Console<'a> {
+    client: &'a Client,
+    session: Uuid,
+    output: &'a mut Output,
+    paint: Paint,
+    /// What has run and did not fail, for `.save`.
+    done: Vec<String>,
+    timing: bool,
+}
+
+/// Whether to go on.
+#[derive(PartialEq, Eq)]
+enum Then {
+    Next,
+    Leave,
+}
+
+impl<'a> Console<'a> {
+    /// At a session.
+    pub fn new(target: &'a Target, output: &'a mut Output) -> Self {
+        Self {
+            client: &target.client,
+            session: target.session,
+            paint: output.paint(),
+            output,
+            done: Vec::new(),
+            timing: false,
+        }
+    }
+
+    /// Until the input ends, or somebody wants to leave.
+    ///
+    /// # Errors
+    /// When the terminal fails, and when the session is gone.
+    pub async fn run(mut self) -> Result<(), Failure> {
+        let is_typed = io::stdin().is_terminal();
+        if is_typed {
+            let text = format!("Session {}. .help explains, Ctrl-D leaves.", self.session);
+            let text = self.paint.aside(&text).into_owned();
+            self.say(&text)?;
+        }
+        let mut lines = Lines::new(self.client.clone(), self.session, self.paint)?;
+        let mut wants_to_leave = false;
+        loop {
+            let typed = lines.next().await?;
+            match typed {
+                Typed::End => return Ok(()),
+                // The second in a row leaves, as in other consoles.
+                Typed::Interrupt if std::mem::replace(&mut wants_to_leave, true) => return Ok(()),
+                Typed::Interrupt => {
+                    self.say("(To leave, press Ctrl-C again or Ctrl-D, or type .exit)")?;
+                }
+                Typed::Text(text) => {
+                    wants_to_leave = false;
+                    if self.take(&text).await? == Then::Leave {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what a text says. What is refused is said, and the console goes on, unless the session is gone.
+    async fn take(&mut self, text: &str) -> Result<Then, Failure> {
+        let outcome = match instruction::parse(text) {
+            _ if text.trim().is_empty() => Ok(Then::Next),
+            Some(instruction) => self.obey(instruction).await,
+            None => self.evaluate(text).await.map(|()| Then::Next),
+        };
+        match outcome {
+            Err(Failure::Client(error @ vmclient::Error::Api { .. })) if !is_gone(&error) => {
+                say_error(&error.to_string());
+                Ok(Then::Next)
+            }
+            // It was said already that it goes on.
+            Err(Failure::Interrupted) => Ok(Then::Next),
+            other => other,
+        }
+    }
+
+    async fn obey(&mut self, instruction: Instruction<'_>) -> Result<Then, Failure> {
+        match instruction {
+            Instruction::Exit => return Ok(Then::Leave),
+            Instruction::Help => self.help()?,
+            Instruction::Timing => {
+                self.timing = !self.timing;
+                let state = if self.timing { "on" } else { "off" };
+                self.say(&format!("timing is {state}"))?;
+            }
+            Instruction::Cancel => self.cancel().await?,
+            Instruction::Load(file) => match std::fs::read_to_string(file) {
+                Ok(code) => self.evaluate(&code).await?,
+                Err(error) => say_error(&format!("cannot read {file}: {error}")),
+            },
+            Instruction::Save(file) => self.save(Path::new(file))?,
+            Instruction::Inspect(expression) => {
+                let seen = self.client.inspect(self.session, expression).await?;
+                match (seen.text, seen.error) {
+                    (Some(text), _) => self.say(&text)?,
+                    (None, Some(error)) => self.print_exception(&error)?,
+                    (None, None) => {}
+                }
+            }
+            Instruction::Type(expression) => {
+                let seen = self.client.inspect(self.session, expression).await?;
+                match (seen.value, seen.error) {
+                    (Some(value), _) => self.say(&value.r#type)?,
+                    (None, Some(error)) => self.print_exception(&error)?,
+                    (None, None) => {}
+                }
+            }
+            Instruction::Unknown(word) => say_error(&instruction::correction(word)),
+        }
+        Ok(Then::Next)
+    }
+
+    /// Runs code and prints what it says as it says it, and its value.
+    async fn evaluate(&mut self, code: &str) -> Result<(), Failure> {
+        let id = Uuid::new_v4();
+        let request = ReplRequest {
+            session_id: Some(self.session.to_string()),
+            input: Some(code.to_owned()),
+            execution_id: Some(id.to_string()),
+            wait_ms: Some(0),
+            ..ReplRequest::default()
+        };
+        let (client, paint) = (self.client, self.paint);
+        let watching = async {
+            client.repl(&request).await?;
+            let mut stream = client.follow(id, 0);
+            while let Some(item) = stream.next().await? {
+                match item {
+                    StreamItem::Event(event) => console::print(&event, Format::Text, paint),
+                    StreamItem::End(execution) => return Ok(Some(execution)),
+                }
+            }
+            Ok(None)
+        };
+        let Awaited { outcome, .. } = interrupt::wait(watching, id, client).await?;
+        let Some(execution) = outcome else {
+            return Ok(());
+        };
+        if execution.status == ExecutionStatus::Ok {
+            self.done.push(code.to_owned());
+        }
+        self.report(&execution)
+    }
+
+    fn report(&mut self, execution: &Execution) -> Result<(), Failure> {
+        if let Some(result) = &execution.result {
+            let value: Value = serde_json::from_str(result.get()).context("a value is unknown")?;
+            let text = shown(&value, self.paint);
+            self.say(&text)?;
+        }
+        if let Some(error) = &execution.error {
+            self.print_exception(error)?;
+        }
+        if self.timing {
+            let metrics = execution.metrics;
+            let times = [(metrics.wall_ms, "ms"), (metrics.cpu_ms, "ms of CPU time")];
+            let times: Vec<_> = times
+                .into_iter()
+                .filter_map(|(time, unit)| Some(format!("{:.1} {unit}", time?)))
+                .collect();
+            let text = self.paint.aside(&times.join(", ")).into_owned();
+            self.say(&text)?;
+        }
+        Ok(())
+    }
+
+    fn print_exception(&mut self, error: &RawJson) -> Result<(), Failure> {
+        let exception: Exception =
+            serde_json::from_str(error.get()).context("an exception is unknown")?;
+        let paint = self.paint;
+        self.output.text(|out| exception.print(out, paint))?;
+        self.output.finish()
+    }
+
+    fn help(&mut self) -> Result<(), Failure> {
+        self.output.text(|out| {
+            for (name, argument, meaning) in instruction::ALL {
+                let usage = format!("{name} {argument}");
+                writeln!(out, "{usage:22} {meaning}")?;
+            }
+            writeln!(
+                out,
+                "\nTab completes. Ctrl-C cancels what runs; what is cancelled, fails a limit or crashes leaves no trace in\n\
+                 the session. _ is the last value, _error the last exception."
+            )
+        })?;
+        self.output.finish()
+    }
+
+    async fn cancel(&mut self) -> Result<(), Failure> {
+        let newest = self.client.executions(self.session, Some(1)).await?;
+        let is_running = |execution: &&Execution| execution.status == ExecutionStatus::Running;
+        match newest.iter().find(is_running) {
+            Some(execution) => {
+                self.client.cancel(execution.id).await?;
+                self.say(&format!("cancelled execution {}", execution.id))
+            }
+            None => self.say("nothing runs"),
+        }
+    }
+
+    fn save(&mut self, file: &Path) -> Result<(), Failure> {
+        let mut text = self.done.join("\n");
+        text.push('\n');
+        match std::fs::write(file, text) {
+            Ok(()) => self.say(&format!("wrote {} snippets", self.done.len())),
+            Err(error) => {
+                say_error(&format!("cannot write {}: {error}", file.display()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Prints a line at once.
+    fn say(&mut self, text: &str) -> Result<(), Failure> {
+        self.output.text(|out| writeln!(out, "{text}"))?;
+        self.output.finish()
+    }
+}
+
+/// Whether the session takes nothing any more.
+fn is_gone(error: &vmclient::Error) -> bool {
+    matches!(error, vmclient::Error::Api { code, .. } if code == "SESSION_NOT_READY" || code == "SESSION_NOT_FOUND")
+}

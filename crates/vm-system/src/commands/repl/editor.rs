@@ -1,0 +1,233 @@
+//! Lines as they are typed: history, completion, colours, more lines where code is not complete.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use anyhow::Context as _;
+use rustyline::completion::{Completer, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{ColorMode, CompletionType, Config, Context, Editor, Helper};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+use vmapi_types::CompletenessStatus;
+use vmclient::Client;
+
+use super::{instruction, words};
+use crate::failure::Failure;
+use crate::output::Paint;
+
+/// The variable that names the file of the history.
+const HISTORY_VARIABLE: &str = "VM_SYSTEM_HISTORY";
+
+/// How many entries the history keeps.
+const HISTORY_ENTRIES: usize = 10_000;
+
+/// What somebody typed.
+pub enum Typed {
+    /// Code or an instruction.
+    Text(String),
+    /// Ctrl-C.
+    Interrupt,
+    /// Ctrl-D, or the end of a file.
+    End,
+}
+
+/// Reads what is typed.
+pub struct Lines {
+    /// Away while it reads.
+    editor: Option<Editor<Aide, DefaultHistory>>,
+    history: Option<PathBuf>,
+}
+
+impl Lines {
+    /// For a session.
+    ///
+    /// # Errors
+    /// When the terminal can't be used.
+    pub fn new(client: Client, session: Uuid, paint: Paint) -> Result<Self, Failure> {
+        let config = Config::builder()
+            .max_history_size(HISTORY_ENTRIES)
+            .and_then(|config| config.history_ignore_dups(true))
+            .context("the history can't be set up")?
+            .completion_type(CompletionType::List)
+            .color_mode(ColorMode::Enabled)
+            .build();
+        let mut editor = Editor::with_config(config).context("the terminal can't be used")?;
+        editor.set_helper(Some(Aide {
+            client,
+            session,
+            paint,
+            handle: Handle::current(),
+        }));
+        let history = history_file();
+        if let Some(path) = &history {
+            // There is none at first.
+            let _ = editor.load_history(path);
+        }
+        Ok(Self {
+            editor: Some(editor),
+            history,
+        })
+    }
+
+    /// Waits for the next.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub async fn next(&mut self) -> Result<Typed, Failure> {
+        let mut editor = self
+            .editor
+            .take()
+            .context("the terminal is not there any more")?;
+        let history = self.history.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = editor.readline("> ");
+            if let (Ok(text), Some(path)) = (&read, &history)
+                && !text.trim().is_empty()
+                && editor.add_history_entry(text.as_str()).unwrap_or(false)
+            {
+                // At once, so that nothing is lost however this ends. Without it all else works.
+                let _ = editor.append_history(path);
+            }
+            (editor, read)
+        });
+        let (editor, read) = reading.await.context("the terminal failed")?;
+        self.editor = Some(editor);
+        match read {
+            Ok(text) => Ok(Typed::Text(text)),
+            Err(ReadlineError::Interrupted) => Ok(Typed::Interrupt),
+            Err(ReadlineError::Eof) => Ok(Typed::End),
+            Err(error) => Err(anyhow::Error::new(error)
+                .context("cannot read from the terminal")
+                .into()),
+        }
+    }
+}
+
+/// Where the history is kept; nowhere if the variable is empty or the directory can't be made.
+fn history_file() -> Option<PathBuf> {
+    if let Some(path) = env::var_os(HISTORY_VARIABLE) {
+        return (!path.is_empty()).then(|| path.into());
+    }
+    let state = match env::var_os("XDG_STATE_HOME") {
+        Some(state) if !state.is_empty() => PathBuf::from(state),
+        _ => PathBuf::from(env::var_os("HOME")?).join(".local/state"),
+    };
+    let directory = state.join("vm-system");
+    fs::create_dir_all(&directory).ok()?;
+    Some(directory.join("history"))
+}
+
+/// Helps whoever types, by asking the session.
+struct Aide {
+    client: Client,
+    session: Uuid,
+    paint: Paint,
+    handle: Handle,
+}
+
+impl Helper for Aide {}
+
+impl Hinter for Aide {
+    type Hint = String;
+}
+
+impl Completer for Aide {
+    type Candidate = Pair;
+
+    fn complete(
+        &self,
+        line: &str,
+        at: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let before = &line[..at];
+        if before.starts_with('.') && !before.contains(char::is_whitespace) {
+            let names = instruction::ALL.iter().map(|(name, ..)| *name);
+            let names = names.filter(|name| name.starts_with(before));
+            let pairs = names.map(|name| Pair {
+                display: name.to_owned(),
+                replacement: name.to_owned(),
+            });
+            return Ok((0, pairs.collect()));
+        }
+        // What is inspected is code, too.
+        let code_at = match instruction::parse(before) {
+            Some(_) => before
+                .find(char::is_whitespace)
+                .map_or(at, |space| space + 1),
+            None => 0,
+        };
+        let call = self.client.complete(self.session, &before[code_at..]);
+        // Without an answer nothing is completed.
+        let Ok(found) = self.handle.block_on(call.send()) else {
+            return Ok((at, Vec::new()));
+        };
+        let start = code_at + byte_of(&before[code_at..], found.start);
+        let pairs = found.candidates.into_iter().map(|candidate| Pair {
+            display: candidate.text.clone(),
+            replacement: candidate.text,
+        });
+        Ok((start, pairs.collect()))
+    }
+}
+
+/// Where so many UTF-16 code units end, in bytes.
+fn byte_of(text: &str, units: usize) -> usize {
+    let mut left = units;
+    for (at, c) in text.char_indices() {
+        if left == 0 {
+            return at;
+        }
+        left = left.saturating_sub(c.len_utf16());
+    }
+    text.len()
+}
+
+impl Validator for Aide {
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        let input = context.input();
+        if input.trim().is_empty() || instruction::parse(input).is_some() {
+            return Ok(ValidationResult::Valid(None));
+        }
+        let call = self.client.is_complete(self.session, input);
+        // Without an answer it is run, which says what is wrong.
+        Ok(match self.handle.block_on(call.send()) {
+            Ok(found) if found.status == CompletenessStatus::Incomplete => {
+                ValidationResult::Incomplete
+            }
+            Ok(_) | Err(_) => ValidationResult::Valid(None),
+        })
+    }
+}
+
+impl Highlighter for Aide {
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        if instruction::parse(line).is_some() {
+            return line.into();
+        }
+        words::coloured(line, self.paint).into()
+    }
+
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        kind != CmdKind::MoveCursor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::byte_of;
+
+    #[test]
+    fn places_of_the_api_become_bytes() {
+        assert_eq!(byte_of("aü😀b", 0), 0);
+        assert_eq!(byte_of("aü😀b", 2), 3);
+        assert_eq!(byte_of("aü😀b", 4), 7);
+        assert_eq!(byte_of("aü😀b", 9), 8);
+    }
+}

@@ -1,0 +1,136 @@
+//! The session that is typed at, and the daemon that it lives in.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use uuid::Uuid;
+use vmapi_types::{CreateSessionRequest, CreateTemplateRequest, Template};
+use vmclient::{Client, Error};
+
+use crate::cli::ReplArgs;
+use crate::commands::private_daemon::PrivateDaemon;
+use crate::failure::Failure;
+
+/// The name of the template that sessions are made from when none is named, and of their workspace.
+const NAME: &str = "repl";
+
+/// A session, and what of it is only here for this command.
+pub struct Target {
+    /// The client of its daemon.
+    pub client: Client,
+    /// Its id.
+    pub session: Uuid,
+    /// Whether it was made for this command.
+    is_own: bool,
+    /// The daemon, if it was started for this command.
+    daemon: Option<PrivateDaemon>,
+}
+
+impl Target {
+    /// Finds the session, or makes one; in a daemon of its own if none is there.
+    ///
+    /// # Errors
+    /// When the session or the template that is named is not there, and when none can be made.
+    pub async fn find(args: ReplArgs, client: Client) -> Result<Self, Failure> {
+        if let Some(id) = args.session {
+            let session = client.session(&id).await?.id;
+            return Ok(Self {
+                client,
+                session,
+                is_own: false,
+                daemon: None,
+            });
+        }
+        let daemon = match client.health().await {
+            Ok(_) => None,
+            Err(Error::Unreachable { url, .. }) => {
+                eprintln!("There is no daemon at {url}: this console has one of its own.");
+                Some(PrivateDaemon::start().await?)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let client = match &daemon {
+            Some(daemon) => daemon.client.clone(),
+            None => client,
+        };
+        match make_session(&client, args.template, args.worktree).await {
+            Ok(session) => Ok(Self {
+                client,
+                session,
+                is_own: true,
+                daemon,
+            }),
+            Err(failure) => {
+                if let Some(daemon) = daemon {
+                    daemon.stop().await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Closes what was made for this command.
+    ///
+    /// # Errors
+    /// When the session can't be closed.
+    pub async fn close(self) -> Result<(), Failure> {
+        let closed = if self.is_own {
+            self.client.close_session(self.session).await.map(drop)
+        } else {
+            Ok(())
+        };
+        if let Some(daemon) = self.daemon {
+            daemon.stop().await;
+        }
+        Ok(closed?)
+    }
+}
+
+async fn make_session(
+    client: &Client,
+    template: Option<String>,
+    worktree: PathBuf,
+) -> Result<Uuid, Failure> {
+    let template = template_of(client, template.as_deref()).await?;
+    let worktree = std::path::absolute(&worktree)
+        .ok()
+        .and_then(|path| path.into_os_string().into_string().ok())
+        .with_context(|| format!("{}: it is no path", worktree.display()))?;
+    let session = client
+        .create_session(&CreateSessionRequest {
+            template_id: Some(template.to_string()),
+            workspace_id: Some(NAME.into()),
+            base_commit_oid: Some(NAME.into()),
+            worktree_path: Some(worktree),
+        })
+        .await?;
+    Ok(session.id)
+}
+
+/// The id of a template that is named, by its name or the start of its id; of the default one if none is.
+async fn template_of(client: &Client, named: Option<&str>) -> Result<Uuid, Failure> {
+    let templates = client.templates().await?;
+    let name = named.unwrap_or(NAME);
+    let with_name = templates.iter().find(|template| template.name == name);
+    if let Some(template) = with_name {
+        return Ok(template.id);
+    }
+    let Some(named) = named else {
+        let request = CreateTemplateRequest {
+            name: Some(NAME.into()),
+            engine: None,
+        };
+        return Ok(client.create_template(&request).await?.id);
+    };
+    let begins_so = |template: &&Template| template.id.to_string().starts_with(named);
+    let mut found = templates.iter().filter(begins_so);
+    match (found.next(), found.next()) {
+        (Some(template), None) => Ok(template.id),
+        (Some(_), Some(_)) => Err(Failure::NotFound(format!(
+            "several templates have an id that begins with {named}"
+        ))),
+        (None, _) => Err(Failure::NotFound(format!(
+            "there is no template whose name is {named} or whose id begins so: see vm-system template list"
+        ))),
+    }
+}

@@ -1,0 +1,140 @@
+//! JavaScript for the eye: which part of a text is what, also of one that is not complete.
+
+use crate::engine::source::{End, TokenKind, scan};
+
+/// A part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Where it starts, in bytes.
+    pub start: usize,
+    /// Where it ends, in bytes.
+    pub end: usize,
+    /// What it is.
+    pub kind: SpanKind,
+}
+
+/// What a part of a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanKind {
+    /// A word of the language.
+    Keyword,
+    /// A string, a template or a regular expression.
+    Literal,
+    /// A number.
+    Number,
+    /// A comment.
+    Comment,
+}
+
+/// The words of the language.
+pub(crate) const KEYWORDS: [&str; 37] = [
+    "async",
+    "await",
+    "break",
+    "case",
+    "catch",
+    "class",
+    "const",
+    "continue",
+    "debugger",
+    "default",
+    "delete",
+    "do",
+    "else",
+    "export",
+    "extends",
+    "false",
+    "finally",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "instanceof",
+    "let",
+    "new",
+    "null",
+    "return",
+    "super",
+    "switch",
+    "this",
+    "throw",
+    "true",
+    "try",
+    "typeof",
+    "var",
+    "void",
+    "while",
+];
+
+/// The parts of a text that are more than names and signs, in their order.
+pub fn spans(source: &str) -> Vec<Span> {
+    let scanned = scan(source);
+    let comments = scanned.comments.into_iter().map(|(start, end)| Span {
+        start,
+        end,
+        kind: SpanKind::Comment,
+    });
+    let tokens = scanned.tokens.into_iter().filter_map(|token| {
+        let kind = match token.kind {
+            TokenKind::Name if KEYWORDS.contains(&&source[token.start..token.end]) => {
+                SpanKind::Keyword
+            }
+            TokenKind::Literal => SpanKind::Literal,
+            TokenKind::Number => SpanKind::Number,
+            TokenKind::Name | TokenKind::Sign(_) => return None,
+        };
+        Some(Span {
+            start: token.start,
+            end: token.end,
+            kind,
+        })
+    });
+    let open = match scanned.end {
+        End::String(start) | End::Template(start) => Some(Span {
+            start,
+            end: source.len(),
+            kind: SpanKind::Literal,
+        }),
+        End::Code | End::Comment => None,
+    };
+    let mut spans: Vec<_> = comments.chain(tokens).chain(open).collect();
+    spans.sort_unstable_by_key(|span| span.start);
+    // A comment in an expression of a template is a part of the template.
+    let mut end = 0;
+    spans.retain(|span| {
+        let is_next = span.start >= end;
+        if is_next {
+            end = span.end;
+        }
+        is_next
+    });
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_found_also_in_what_is_not_complete() {
+        let source = "let a = 'b' /* c */ + 1.5 // `d`\nreturn `e${ /* f */ g }` + `open";
+        let found: Vec<_> = spans(source)
+            .into_iter()
+            .map(|span| (&source[span.start..span.end], span.kind))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("let", SpanKind::Keyword),
+                ("'b'", SpanKind::Literal),
+                ("/* c */", SpanKind::Comment),
+                ("1.5", SpanKind::Number),
+                ("// `d`", SpanKind::Comment),
+                ("return", SpanKind::Keyword),
+                ("`e${ /* f */ g }`", SpanKind::Literal),
+                ("`open", SpanKind::Literal),
+            ]
+        );
+    }
+}

@@ -1,0 +1,138 @@
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Arc, Mutex};
+
+use nix::pty::{Winsize, openpty};
+
+use crate::wait_for;
+
+/// A program at a terminal of its own.
+pub struct Terminal {
+    child: Child,
+    keyboard: File,
+    screen: Arc<Mutex<String>>,
+    /// How much of the screen has been looked at, in bytes.
+    seen: usize,
+}
+
+impl Terminal {
+    /// Starts a program at a terminal of that many columns.
+    ///
+    /// # Panics
+    /// When the system has no terminal left.
+    pub fn start(mut command: Command, columns: u16) -> Self {
+        let pair = openpty(&size(columns), None).expect("a terminal can be made");
+        let stream = || pair.slave.try_clone().expect("a descriptor can be copied");
+        command
+            .env("TERM", "xterm")
+            .stdin(stream())
+            .stdout(stream())
+            .stderr(stream());
+        // SAFETY: both calls may be made between a fork and an exec, and touch nothing of this process.
+        unsafe {
+            command.pre_exec(|| {
+                nix::unistd::setsid()?;
+                match nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            });
+        }
+        let child = command.spawn().expect("the program can be started");
+        drop((command, pair.slave));
+        let keyboard = File::from(pair.master);
+        let mut output = keyboard.try_clone().expect("a descriptor can be copied");
+        let screen: Arc<Mutex<String>> = Arc::default();
+        let shown = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // The terminal is gone with its last program.
+            while let Ok(length @ 1..) = output.read(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                shown.lock().expect("no test panics here").push_str(&text);
+            }
+        });
+        Self {
+            child,
+            keyboard,
+            screen,
+            seen: 0,
+        }
+    }
+
+    /// Types.
+    ///
+    /// # Panics
+    /// When the program is gone.
+    pub fn types(&mut self, keys: &str) {
+        self.keyboard
+            .write_all(keys.as_bytes())
+            .expect("the program is there");
+    }
+
+    /// Waits until a text is shown, behind those that were waited for before.
+    pub fn shows(&mut self, text: &str) {
+        let (screen, seen) = (Arc::clone(&self.screen), self.seen);
+        let what = format!("{text:?} on the screen");
+        self.seen = wait_for(&what, || {
+            let screen = screen.lock().expect("no test panics here");
+            Some(seen + screen[seen..].find(text)? + text.len())
+        });
+    }
+
+    /// All that was shown.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn screen(&self) -> String {
+        self.screen.lock().expect("no test panics here").clone()
+    }
+
+    /// Makes it wider or narrower.
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    pub fn resize(&self, columns: u16) {
+        let size = size(columns);
+        // SAFETY: the call reads a structure that lives until it returns.
+        let set = unsafe {
+            nix::libc::ioctl(
+                self.keyboard.as_raw_fd(),
+                nix::libc::TIOCSWINSZ,
+                &raw const size,
+            )
+        };
+        assert_eq!(set, 0, "the terminal is there");
+    }
+
+    /// Waits until the program ends.
+    pub fn ends(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        wait_for("the program to end", || {
+            child.try_wait().expect("it is a child")
+        })
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the screen: {:?}", self.screen.lock());
+        }
+    }
+}
+
+fn size(columns: u16) -> Winsize {
+    Winsize {
+        ws_row: 24,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    }
+}

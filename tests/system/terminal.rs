@@ -1,0 +1,293 @@
+//! What people see who type at a terminal.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+use vm_system_tests::{Daemon, Session, Terminal, command, wait_for};
+
+/// Keys.
+const CTRL_C: &str = "\u{3}";
+const CTRL_D: &str = "\u{4}";
+const TAB: &str = "\t";
+const UP: &str = "\u{1b}[A";
+const LEFT: &str = "\u{1b}[D";
+
+/// `vm-system repl` in a home of its own.
+fn repl(home: &Path, args: &[&str]) -> Command {
+    let mut repl = command();
+    repl.arg("repl")
+        .args(args)
+        .env("HOME", home)
+        .env_remove("XDG_STATE_HOME")
+        .env("NO_COLOR", "1")
+        .current_dir(home);
+    repl
+}
+
+/// The same, at a session of a daemon.
+fn repl_at(daemon: &Daemon, session: &Session) -> Terminal {
+    let args = ["--server-url", daemon.server(), &session.id];
+    let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
+    terminal.shows("> ");
+    terminal
+}
+
+/// Another command, at a terminal of that many columns.
+fn cli(daemon: &Daemon, args: &[&str], columns: u16) -> Terminal {
+    let mut cli = daemon.cli(args);
+    cli.env("NO_COLOR", "1");
+    Terminal::start(cli, columns)
+}
+
+#[test]
+fn a_console_without_a_daemon_has_one_of_its_own() {
+    let home = tempfile::tempdir().unwrap();
+    let args = ["--server-url", "http://127.0.0.1:1"];
+    let mut terminal = Terminal::start(repl(home.path(), &args), 80);
+    terminal.shows("There is no daemon at http://127.0.0.1:1: this console has one of its own.");
+    terminal.shows("> ");
+    terminal.types("6 * 7\r");
+    terminal.shows("\n42\r\n");
+    terminal.types(CTRL_D);
+    assert!(terminal.ends().success());
+}
+
+#[test]
+fn code_of_several_lines_is_run_when_it_is_complete() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut terminal = repl_at(&daemon, &session);
+    terminal.types("function f(n) {\r");
+    terminal.types("return n * 2\r");
+    terminal.types("}\r");
+    terminal.shows("\nundefined\r\n");
+    terminal.types("f(21)\r");
+    terminal.shows("\n42\r\n");
+    terminal.types("'it' + LEFT\r");
+    terminal.shows("ReferenceError: LEFT is not defined");
+    terminal.types(".exit\r");
+    assert!(terminal.ends().success());
+    assert_eq!(
+        session.eval("f(4)"),
+        "8",
+        "the session was not made for the console"
+    );
+}
+
+#[test]
+fn console_output_comes_before_the_end_and_ctrl_c_cancels() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("kept = 1");
+    let mut terminal = repl_at(&daemon, &session);
+    terminal.types("kept = 2; console.log('be' + 'gun'); while (true);\r");
+    terminal.shows("begun");
+    terminal.types(CTRL_C);
+    terminal.shows("Cancelling");
+    terminal.shows("cancelled");
+    terminal.shows("> ");
+    terminal.types("kept\r");
+    terminal.shows("\n1\r\n");
+    // At the prompt it drops what was typed, and leaves when it comes twice.
+    terminal.types("dropped");
+    terminal.shows("dropped");
+    terminal.types(CTRL_C);
+    terminal.shows("To leave");
+    terminal.types("'go' + 'es on'\r");
+    terminal.shows("\n'goes on'\r\n");
+    terminal.types(CTRL_C);
+    terminal.shows("To leave");
+    terminal.types(CTRL_C);
+    assert!(terminal.ends().success());
+}
+
+#[test]
+fn tab_completes_from_the_session() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("const settings = {alphabet: 'abc', alphanumeric: 2}; 1");
+    let mut terminal = repl_at(&daemon, &session);
+    terminal.types("setti");
+    terminal.types(TAB);
+    terminal.shows("settings");
+    terminal.types(".al");
+    terminal.types(TAB);
+    terminal.shows("alpha");
+    terminal.types("b");
+    terminal.types(TAB);
+    terminal.shows("alphabet");
+    terminal.types(".length\r");
+    terminal.shows("\n3\r\n");
+    terminal.types(".he");
+    terminal.types(TAB);
+    terminal.types("\r");
+    terminal.shows("show this");
+}
+
+#[test]
+fn the_history_is_there_after_a_restart() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut terminal = repl_at(&daemon, &session);
+    terminal.types("40 + 2\r");
+    terminal.shows("\n42\r\n");
+    terminal.types("'the ' + 'last'\r");
+    terminal.shows("\n'the last'\r\n");
+    // Whatever happens to the terminal.
+    drop(terminal);
+    let mut terminal = repl_at(&daemon, &session);
+    terminal.types(UP);
+    terminal.shows("'the ' + 'last'");
+    terminal.types(UP);
+    terminal.shows("40 + 2");
+    terminal.types(LEFT);
+    terminal.types("1\r");
+    terminal.shows("\n52\r\n");
+}
+
+#[test]
+fn a_line_that_is_being_typed_survives_another_width() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut terminal = repl_at(&daemon, &session);
+    terminal.types("'a line of some length'");
+    terminal.shows("length'");
+    terminal.resize(10);
+    terminal.types(".length + ");
+    terminal.resize(120);
+    terminal.types("100\r");
+    terminal.shows("\n121\r\n");
+}
+
+#[test]
+fn a_console_says_that_its_session_is_gone() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut terminal = repl_at(&daemon, &session);
+    session.close();
+    terminal.types("1\r");
+    terminal.shows("SESSION_NOT_READY");
+    assert_eq!(terminal.ends().code(), Some(1));
+}
+
+#[test]
+fn a_session_that_was_made_for_the_console_is_closed_with_it() {
+    let daemon = Daemon::start();
+    let args = ["--server-url", daemon.server()];
+    let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
+    terminal.shows("> ");
+    terminal.types("require.name\r");
+    terminal.shows("'");
+    terminal.types(CTRL_D);
+    assert!(terminal.ends().success());
+    let sessions = daemon.api.get("/sessions").expect(200);
+    assert_eq!(sessions[0]["status"], "closed");
+    assert_eq!(sessions[0]["workspace_id"], "repl");
+    // The next one uses the template that is there.
+    let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
+    terminal.shows("> ");
+    terminal.types(CTRL_D);
+    assert!(terminal.ends().success());
+    assert_eq!(
+        daemon
+            .api
+            .get("/templates")
+            .expect(200)
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn values_and_code_are_coloured_where_colours_are_welcome() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let args = ["--server-url", daemon.server(), &session.id];
+    let mut command = repl(daemon.home(), &args);
+    command.env_remove("NO_COLOR");
+    let mut terminal = Terminal::start(command, 80);
+    terminal.shows("> ");
+    terminal.types("let a = 'b' + 1\r");
+    terminal.shows("\u{1b}[36mlet\u{1b}[0m a = \u{1b}[32m'b'\u{1b}[0m + \u{1b}[33m1\u{1b}[0m");
+    terminal.shows("undefined");
+    terminal.types("a\r");
+    terminal.shows("\u{1b}[32m'b1'\u{1b}[0m");
+}
+
+#[test]
+fn exec_prints_events_as_they_come_on_a_terminal() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let code = "console.log('early'); await new Promise(done => setTimeout(done, 300)); 7";
+    let mut terminal = cli(&daemon, &["exec", "repl", &session.id, code], 80);
+    terminal.shows("[2] console: {\"level\":\"log\",\"text\":\"early\"}");
+    assert!(
+        !terminal.screen().contains("Status:"),
+        "it is told before the end"
+    );
+    terminal.shows("Status: ok");
+    terminal.shows("Result: {\"type\":\"number\",\"preview\":\"7\"");
+    assert!(terminal.ends().success());
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_the_execution_and_says_how_to_follow_it() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut terminal = cli(&daemon, &["exec", "repl", &session.id, "while (true);"], 80);
+    terminal.shows("[1] input_echo");
+    // A daemon that does not answer leaves both to be heard.
+    daemon.signal(nix::sys::signal::Signal::SIGSTOP);
+    terminal.types(CTRL_C);
+    terminal.shows("Cancelling the execution");
+    terminal.types(CTRL_C);
+    terminal.shows("vm-system exec events ");
+    assert_eq!(terminal.ends().code(), Some(130));
+    daemon.signal(nix::sys::signal::Signal::SIGCONT);
+}
+
+#[test]
+fn ctrl_c_cancels_its_own_execution_and_no_other() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut terminal = cli(
+        &daemon,
+        &["exec", "repl", &session.id, "1; while (true);"],
+        80,
+    );
+    terminal.shows("[1] input_echo");
+    let other = daemon.session();
+    let running = json!({"session_id": other.id, "input": "2; while (true);", "wait_ms": 0});
+    let running = daemon.api.post("/executions/repl", &running).expect(202);
+    terminal.types(CTRL_C);
+    terminal.shows("Status: cancelled");
+    assert_eq!(terminal.ends().code(), Some(130));
+    let path = format!("/executions/{}", running["id"].as_str().unwrap());
+    assert_eq!(daemon.api.get(&path).expect(200)["status"], "running");
+}
+
+#[test]
+fn tables_fit_the_terminal_and_short_ids_are_understood() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    let session = daemon.session_of(&template);
+    let mut terminal = cli(&daemon, &["session", "list"], 60);
+    let short = &session.id[..8];
+    terminal.shows(&format!("{short}  "));
+    assert!(terminal.ends().success());
+    let screen = terminal.screen();
+    assert!(
+        screen
+            .lines()
+            .all(|line| line.trim_end().chars().count() <= 60),
+        "{screen}"
+    );
+    let mut terminal = cli(&daemon, &["session", "get", short], 80);
+    terminal.shows(&format!("Session: {}", session.id));
+    wait_for("the command to end", || {
+        terminal.ends().success().then_some(())
+    });
+}
