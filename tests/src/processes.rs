@@ -53,6 +53,13 @@ impl Process {
         })
     }
 
+    /// The processes of the sessions of a zygote; one that waits for the next session is none of them.
+    pub fn of_sessions(zygote: i32) -> Vec<Self> {
+        let mut all = Self::below(zygote);
+        all.retain(|process| process.name != "vms-waiting");
+        all
+    }
+
     /// The processes below `pid`, of any depth.
     pub fn below(pid: i32) -> Vec<Self> {
         let all = Self::all();

@@ -63,6 +63,14 @@ impl Terminal {
         }
     }
 
+    /// The program's process id.
+    ///
+    /// # Panics
+    /// Never: process ids are small.
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("process ids are small")
+    }
+
     /// Types.
     ///
     /// # Panics

@@ -433,3 +433,13 @@ fn a_daemon_that_stops_leaves_the_socket_of_another_alone() {
     second.stop();
     assert!(!socket.exists());
 }
+
+#[test]
+fn a_directory_that_somebody_has_locked_keeps_a_daemon_from_starting_but_not_for_ever() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = fs::File::open(home.path()).unwrap();
+    directory.lock().unwrap();
+    let listen = format!("unix:{}", home.path().join("socket").display());
+    let said = refused_start(&["--listen", &listen]);
+    assert!(said.contains("locked the directory"), "{said}");
+}

@@ -183,6 +183,6 @@ fn no_zombie_and_no_descriptor_stays_behind() {
     });
     let zygote = daemon.zygote();
     wait_for("all processes of the sessions to be gone", || {
-        Process::below(zygote).is_empty().then_some(())
+        Process::of_sessions(zygote).is_empty().then_some(())
     });
 }

@@ -229,7 +229,7 @@ fn run_all(
     );
     assert_eq!(daemon.zygote(), zygote);
     wait_for("the processes of closed sessions to be reaped", || {
-        let left = vm_system_tests::Process::below(zygote);
+        let left = vm_system_tests::Process::of_sessions(zygote);
         (left.len() <= 2).then_some(())
     });
     assert_eq!(beside.eval("1 + 1"), "2");

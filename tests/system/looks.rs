@@ -1,7 +1,12 @@
 //! Questions about a session: completion, inspection, whether code is complete.
 
+use std::io::Write;
+use std::net::TcpStream;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
-use vm_system_tests::{Answer, Daemon, Process, Session, wait_for};
+use vm_system_tests::{Answer, Daemon, Process, Role, Session, wait_for};
 
 /// Asks one of the three questions.
 fn ask(daemon: &Daemon, session: &Session, question: &str, body: &Value) -> Answer {
@@ -116,10 +121,7 @@ fn a_question_that_has_no_end_is_given_up_and_harms_nothing() {
     assert_eq!(session.eval("x"), "1");
     assert_eq!(inspected(&daemon, &session, "x")["text"], "1");
     wait_for("nothing to be left of the questions", || {
-        let names = Process::below(daemon.pid())
-            .into_iter()
-            .map(|process| process.name);
-        (!names.into_iter().any(|name| name.starts_with("vms-l-"))).then_some(())
+        (answering(&daemon) == 0).then_some(())
     });
 }
 
@@ -178,4 +180,89 @@ fn a_session_that_is_closed_or_unknown_is_not_asked() {
             .post(&path, &body)
             .expect_error(404, "SESSION_NOT_FOUND");
     }
+}
+
+/// How many processes answer questions now.
+fn answering(daemon: &Daemon) -> usize {
+    let processes = Process::below(daemon.pid());
+    let is_look = |process: &&Process| process.name.starts_with("vms-l-");
+    processes.iter().filter(is_look).count()
+}
+
+#[test]
+fn a_question_that_nobody_waits_for_is_not_answered() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("var x = 1");
+    let address = daemon.server().trim_start_matches("http://");
+    let body = r#"{"expression": "while (true);"}"#;
+    for _ in 0..30 {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "POST /api/v1/sessions/{}/inspect HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            session.id,
+            body.len()
+        )
+        .unwrap();
+        assert!(answering(&daemon) <= 4, "no more than have a place");
+    }
+    wait_for("the abandoned ones to be gone", || {
+        (answering(&daemon) == 0).then_some(())
+    });
+    assert_eq!(inspected(&daemon, &session, "x")["text"], "1");
+}
+
+#[test]
+fn a_checkpoint_that_a_clock_killed_is_replaced() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("var x = 1");
+    let checkpoint = daemon.process_of(&session, Role::Checkpoint);
+    kill(Pid::from_raw(checkpoint), Signal::SIGALRM).unwrap();
+    wait_for("another checkpoint", || {
+        let found = daemon.find(&session, Role::Checkpoint)?;
+        (found != checkpoint).then_some(())
+    });
+    assert_eq!(session.run("x = 2; while (true);")["status"], "timeout");
+    assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn a_session_that_is_closed_meanwhile_is_said_to_be() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            let body = json!({"expression": "while (true);"});
+            ask(&daemon, &session, "inspect", &body)
+        });
+        wait_for("the question to be answered", || {
+            (answering(&daemon) > 0).then_some(())
+        });
+        session.close();
+        let answer = asked.join().unwrap();
+        answer.expect_error(409, "SESSION_NOT_READY");
+    });
+}
+
+#[test]
+fn code_that_no_parser_takes_is_invalid() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let body = json!({"code": "(".repeat(200_000)});
+    let found = ask(&daemon, &session, "is-complete", &body).expect(200);
+    assert_eq!(found["status"], "invalid", "{found}");
+}
+
+#[test]
+fn names_that_nobody_reads_are_cut() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("var it = {['x'.repeat(1e6)]: 1, short: 2}; 1");
+    assert_eq!(completed(&daemon, &session, "it.")[0], "short");
+    let seen = inspected(&daemon, &session, "it");
+    let name = seen["value"]["properties"][0]["name"].as_str().unwrap();
+    assert!(name.len() < 300, "{}", name.len());
 }

@@ -318,7 +318,7 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
     assert!(left.is_empty(), "{left:?}");
     close_all(&daemon);
     wait_for("every process of a session to be reaped", || {
-        Process::below(zygote).is_empty().then_some(())
+        Process::of_sessions(zygote).is_empty().then_some(())
     });
     // Connections that clients keep open are closed by and by.
     let at_last = measured();

@@ -1,8 +1,11 @@
 //! What people see who type at a terminal.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 use vm_system_tests::{Daemon, Session, Terminal, command, wait_for};
 
@@ -240,13 +243,13 @@ fn a_second_ctrl_c_leaves_the_execution_and_says_how_to_follow_it() {
     let mut terminal = cli(&daemon, &["exec", "repl", &session.id, "while (true);"], 80);
     terminal.shows("[1] input_echo");
     // A daemon that does not answer leaves both to be heard.
-    daemon.signal(nix::sys::signal::Signal::SIGSTOP);
+    daemon.signal(Signal::SIGSTOP);
     terminal.types(CTRL_C);
     terminal.shows("Cancelling the execution");
     terminal.types(CTRL_C);
     terminal.shows("vm-system exec events ");
     assert_eq!(terminal.ends().code(), Some(130));
-    daemon.signal(nix::sys::signal::Signal::SIGCONT);
+    daemon.signal(Signal::SIGCONT);
 }
 
 #[test]
@@ -290,4 +293,87 @@ fn tables_fit_the_terminal_and_short_ids_are_understood() {
     wait_for("the command to end", || {
         terminal.ends().success().then_some(())
     });
+}
+
+#[test]
+fn a_console_that_is_told_to_end_closes_what_was_made_for_it() {
+    let daemon = Daemon::start();
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let args = ["--server-url", daemon.server()];
+        let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
+        terminal.shows("> ");
+        kill(Pid::from_raw(terminal.pid()), signal).unwrap();
+        assert!(!terminal.ends().success());
+        let sessions = daemon.api.get("/sessions").expect(200);
+        assert_eq!(sessions[0]["status"], "closed", "{signal}");
+    }
+}
+
+/// Pipes a text into a console; what it prints, what it says, and its status.
+fn piped(daemon: &Daemon, session: &Session, text: &str) -> (String, String, Option<i32>) {
+    let mut console = repl(
+        daemon.home(),
+        &["--server-url", daemon.server(), &session.id],
+    )
+    .stdin(Stdio::piped())
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    console
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    let output = console.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        text(output.stdout),
+        text(output.stderr),
+        output.status.code(),
+    )
+}
+
+#[test]
+fn what_is_piped_is_run_to_the_last_line() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let code = "function f() {\n  return 7\n}\nf()\nconsole.warn('careful')\n";
+    let (out, err, status) = piped(&daemon, &session, code);
+    assert_eq!(out, "undefined\n7\nundefined\n");
+    assert_eq!(err, "careful\n");
+    assert_eq!(status, Some(0));
+    let (out, _, status) = piped(&daemon, &session, "1\nfunction g() {\n");
+    assert!(out.starts_with("1\nSyntaxError"), "{out}");
+    assert_eq!(status, Some(1));
+    let (out, _, status) = piped(&daemon, &session, "throw new Error('no')\n2\n");
+    assert!(
+        out.starts_with("Error: no") && out.ends_with("2\n"),
+        "{out}"
+    );
+    assert_eq!(status, Some(1));
+}
+
+#[test]
+fn ctrl_c_ends_a_console_that_is_piped_into() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut console = repl(
+        daemon.home(),
+        &["--server-url", daemon.server(), &session.id],
+    )
+    .stdin(Stdio::piped())
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut input = console.stdin.take().unwrap();
+    input.write_all(b"1 + 1\n").unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(console.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "2\n");
+    kill(Pid::from_raw(console.id().cast_signed()), Signal::SIGINT).unwrap();
+    let status = wait_for("the console to end", || console.try_wait().unwrap());
+    assert_eq!(status.code(), Some(130));
 }

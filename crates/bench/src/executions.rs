@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Session, wait_for};
 
 use crate::figures::{Table, Times};
+use crate::raw::Connection;
 
 const LINES: u32 = 2000;
 
@@ -46,6 +47,65 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
         "watched by {STREAMS} streams an execution takes {:.2} times as long as alone (p50)",
         watched.p50().as_secs_f64() / alone.p50().as_secs_f64()
     ));
+}
+
+/// Times chatty executions, what their script takes of that, and reading their events again.
+pub(crate) fn measure_events(daemon: &Daemon, table: &mut Table) {
+    let limits = json!({
+        "max_output_kb": 1_000_000, "max_events": 1_000_000, "wall_ms": 60_000, "cpu_ms": 60_000
+    });
+    let session = daemon.session_of(&daemon.template_with_limits(&limits));
+    let mut scripts = Vec::new();
+    let mut newest = String::new();
+    let chatty = Times::measured(5, || {
+        let start = Instant::now();
+        let ended = session.run("for (let i = 0; i < 50000; i++) console.log('line', i)");
+        let took = start.elapsed();
+        assert_eq!(ended["status"], "ok", "{ended}");
+        let cpu_ms = ended["metrics"]["cpu_ms"].as_f64().unwrap_or_default();
+        scripts.push(cpu_ms);
+        ended["id"]
+            .as_str()
+            .unwrap_or_default()
+            .clone_into(&mut newest);
+        took
+    });
+    table.add("50,000 console lines", &chatty);
+    scripts.sort_unstable_by(f64::total_cmp);
+    table.say(format!(
+        "of 50,000 console lines the script itself takes {:.0} ms of CPU time (p50)",
+        scripts[scripts.len() / 2]
+    ));
+    let mut connection = Connection::open(daemon.server());
+    let path = format!("/executions/{newest}/events");
+    let fetched = Times::of(10, || {
+        let (status, body) = connection.send("GET", &path, "");
+        assert_eq!((status, body.is_empty()), (200, false));
+    });
+    table.add("fetching 50,000 events", &fetched);
+    session.close();
+}
+
+/// Times small executions in a session with a heap of 64 MB.
+pub(crate) fn measure_large_heap(daemon: &Daemon, table: &mut Table) {
+    let limits = json!({"mem_mb": 256, "wall_ms": 60_000, "cpu_ms": 60_000});
+    let session = daemon.session_of(&daemon.template_with_limits(&limits));
+    session.eval(
+        "var kept = []; for (let i = 0; i < 400000; i++) kept.push({i, text: 'number ' + i}); 1",
+    );
+    let ended = session.run("1");
+    let heap = ended["metrics"]["peak_mem_bytes"]
+        .as_f64()
+        .unwrap_or_default()
+        / 1e6;
+    let times = Times::of(200, || {
+        session.eval("kept[7].i++; 1");
+    });
+    table.add(
+        &format!("repl in a session with a heap of {heap:.0} MB"),
+        &times,
+    );
+    session.close();
 }
 
 /// From the request to cancel until it is answered, which is when the execution has ended and is stored.

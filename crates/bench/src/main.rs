@@ -1,24 +1,40 @@
 //! Measures the real daemon, in one run beside the cost of one SQLite commit with a sync on the same disk: figures of
 //! different machines compare as multiples of that.
 //!
-//! `cargo run --release -p bench`
+//! `cargo run --release -p bench`, or only some parts: `cargo run --release -p bench -- load memory`.
 
 mod commit;
 mod executions;
 mod figures;
+mod load;
 mod looks;
+mod raw;
 mod sessions;
 
 use figures::Table;
 use vm_system_tests::Daemon;
 
+/// What can be measured, by the names that the command line takes.
+const PARTS: [(&str, fn(&Daemon, &mut Table)); 7] = [
+    ("executions", executions::measure),
+    ("looks", looks::measure),
+    ("sessions", sessions::measure),
+    ("events", executions::measure_events),
+    ("heap", executions::measure_large_heap),
+    ("load", load::measure),
+    ("memory", load::measure_memory),
+];
+
 fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
     let daemon = Daemon::start();
     let commit = commit::measure(daemon.home());
     let mut table = Table::new(commit.p50());
     table.add("one SQLite commit with a sync", &commit);
-    executions::measure(&daemon, &mut table);
-    looks::measure(&daemon, &mut table);
-    sessions::measure(&daemon, &mut table);
+    for (name, measure) in PARTS {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            measure(&daemon, &mut table);
+        }
+    }
     println!("{table}");
 }

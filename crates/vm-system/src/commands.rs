@@ -1,6 +1,7 @@
 //! One file per group of commands: what it asks the daemon for, and how it prints the answer.
 
 mod console;
+mod ending;
 pub mod exec;
 pub mod guide;
 pub mod libs;

@@ -24,6 +24,9 @@ use crate::{Control, Error, Result};
 /// The largest script, in bytes.
 pub const MAX_SOURCE_BYTES: u64 = 16 * 1024 * 1024;
 
+/// How long the end of a cancelled execution is waited for.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The largest number of executions that one listing gives.
 const MAX_LIMIT: u32 = 10_000;
 
@@ -131,13 +134,17 @@ impl Control {
     /// [`Error::ExecutionNotFound`].
     pub async fn cancel_execution(&self, id: Uuid) -> Result<Execution> {
         let execution = self.get_execution(id).await?;
-        let live = self.inner().registry.get(execution.session_id);
-        if let Some(live) = live.filter(|live| live.running() == Some(id)) {
-            if let Some(runtime) = live.runtime() {
+        if let Some(running) = self.inner().live.get(id) {
+            // Whoever runs it looks at this once it can be cancelled; if it can be already, that is done here.
+            running.cancel();
+            let live = self.inner().registry.get(execution.session_id);
+            if let Some(live) = live.filter(|live| live.running() == Some(id))
+                && let Some(runtime) = live.runtime()
+            {
                 runtime.cancel(id);
             }
-            // The session is free once the execution's end is stored.
-            drop(live.take().await);
+            // If the store takes no end for now, its record is answered as it stands.
+            let _ = tokio::time::timeout(END_TIMEOUT, running.over()).await;
         }
         self.get_execution(id).await
     }
@@ -253,8 +260,12 @@ pub(crate) async fn run_recorded(
     // Nobody may have to know.
     let _ = begun.send(());
     recorder.record(EventType::InputEcho, payload(&json!({"text": run.echo})));
-    live.begin_running(recorder.execution().id, running);
-    let mut updates = runtime.run(recorder.execution().id, run.request);
+    let id = recorder.execution().id;
+    let mut updates = runtime.run(id, run.request);
+    live.begin_running(id, Arc::clone(&running));
+    if running.is_cancelled() {
+        runtime.cancel(id);
+    }
     let followed = follow(&mut recorder, &mut updates, live).await;
     live.end_running();
     let end = match followed {

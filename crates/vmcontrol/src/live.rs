@@ -1,7 +1,7 @@
 //! The executions that run now, for whoever follows them or asks for them again.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +14,11 @@ use vmapi_types::{Event, Execution};
 /// they are after a tenth of a second.
 const RECENT_EVENTS: usize = 2048;
 
-/// How many bytes of their payloads.
+/// How many bytes they may take.
 const RECENT_BYTES: usize = 1024 * 1024;
+
+/// What an event takes beside its payload, in bytes: its record, and twice the allocator's own.
+const EVENT_BYTES: usize = 200;
 
 /// How many bytes of an execution that is over.
 const LEFT_BYTES: usize = 32 * 1024;
@@ -74,6 +77,8 @@ pub(crate) struct LiveExecution {
     /// Changes with every event. Whether nothing more comes, because all is stored or was given up.
     is_over: watch::Sender<bool>,
     followers: AtomicU32,
+    /// Whether somebody wants it to end.
+    is_cancelled: AtomicBool,
 }
 
 /// Counts a follower for as long as it lives.
@@ -157,6 +162,7 @@ impl LiveExecutions {
             recent: Mutex::default(),
             is_over: watch::Sender::new(false),
             followers: AtomicU32::new(0),
+            is_cancelled: AtomicBool::new(false),
         });
         all.insert(id, Arc::clone(&execution));
         LiveGuard {
@@ -230,7 +236,7 @@ fn note(place: &OnceLock<Execution>, execution: &Execution) {
 impl Drop for LiveGuard {
     fn drop(&mut self) {
         self.live.lock().remove(&self.id);
-        self.execution.recent().keep(LEFT_BYTES);
+        self.execution.recent().put_away();
         self.execution.is_over.send_replace(true);
     }
 }
@@ -244,6 +250,16 @@ impl LiveExecution {
     /// Its record at the end, once that is stored; nothing if that is in the store alone.
     pub(crate) fn ended(&self) -> Option<&Execution> {
         self.ended.get()
+    }
+
+    /// Notes that it is to end, also if it has not begun yet.
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether somebody wants it to end.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::SeqCst)
     }
 
     /// Hears of every event, and whether it is over.
@@ -279,10 +295,19 @@ impl LiveExecution {
 
 impl Recent {
     fn push(&mut self, event: &Event) {
-        self.bytes += event.payload.get().len();
+        self.bytes += bytes_of(event);
         self.events
             .push_back(Arc::new(LiveEvent::new(event.clone())));
         self.keep(RECENT_BYTES);
+    }
+
+    /// Keeps no more than what a follower may be behind with at the end, and not as JSON.
+    fn put_away(&mut self) {
+        self.keep(LEFT_BYTES);
+        for event in &mut self.events {
+            *event = Arc::new(LiveEvent::new(event.event.clone()));
+        }
+        self.events.shrink_to_fit();
     }
 
     /// Lets the oldest go until there are no more bytes than that.
@@ -290,13 +315,18 @@ impl Recent {
         while self.events.len() > RECENT_EVENTS || self.bytes > bytes {
             match self.events.pop_front() {
                 Some(old) => {
-                    self.bytes -= old.event.payload.get().len();
+                    self.bytes -= bytes_of(&old.event);
                     self.gone_seq = old.event.seq;
                 }
                 None => return,
             }
         }
     }
+}
+
+/// What an event takes in memory, about.
+fn bytes_of(event: &Event) -> usize {
+    EVENT_BYTES + event.payload.get().len()
 }
 
 #[cfg(test)]
@@ -334,7 +364,7 @@ mod tests {
         assert_eq!(numbers(&execution, 3, 3), Some(vec![4, 5]));
         assert_eq!(numbers(&execution, 5, 3), Some(vec![]));
         // With its quotation marks it takes all the room there is.
-        guard.publish(&event(6, RECENT_BYTES - 2));
+        guard.publish(&event(6, RECENT_BYTES - EVENT_BYTES - 2));
         assert_eq!(numbers(&execution, 4, 3), None);
         assert_eq!(numbers(&execution, 5, 3), Some(vec![6]));
         guard.publish(&event(7, RECENT_BYTES));

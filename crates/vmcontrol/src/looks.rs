@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use uuid::Uuid;
-use vmapi_types::{Completeness, Completions, Inspection, SessionStatus};
+use vmapi_types::{Completeness, CompletenessStatus, Completions, Inspection, SessionStatus};
 
 use crate::recorder::payload;
 use crate::runtime::{Look, LookError, Sight};
@@ -76,12 +76,13 @@ impl Control {
     /// Whether code can be run as it is, needs more lines, or is wrong.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`]; [`Error::Unavailable`] for code that takes too long to parse.
+    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`].
     pub async fn is_complete(&self, session_id: Uuid, code: &str) -> Result<Completeness> {
         match self.look(session_id, code, Look::IsComplete).await? {
             Ok(Sight::Completeness(completeness)) => Ok(completeness),
-            Err(error @ LookError::Exceeded) => Err(Error::Unavailable {
-                message: format!("the code can't be looked at: {error}"),
+            Err(error @ LookError::Exceeded) => Ok(Completeness {
+                status: CompletenessStatus::Invalid,
+                message: Some(format!("the code can't be parsed: {error}")),
             }),
             other => Err(unexpected(&other)),
         }
@@ -100,12 +101,19 @@ impl Control {
             )));
         }
         let live = self.inner().registry.get(session_id);
-        if let Some(live) = live
+        if let Some(live) = &live
             && live.status() == SessionStatus::Ready
             && let Some(runtime) = live.runtime()
         {
             match runtime.look(about(text.to_owned())).await {
                 Err(LookError::Gone) => {}
+                Err(error @ LookError::Busy) => {
+                    return Err(Error::Unavailable {
+                        message: format!("{error}: try again"),
+                    });
+                }
+                // A session that ends takes its answers along.
+                Err(LookError::Exceeded) if live.status() != SessionStatus::Ready => {}
                 seen => return Ok(seen),
             }
         }
@@ -130,7 +138,10 @@ fn before_cursor(code: &str, cursor: usize) -> Option<&str> {
 }
 
 fn unexpected(seen: &std::result::Result<Sight, LookError>) -> Error {
-    Error::internal(format!("a look shows something else: {seen:?}"))
+    Error::internal(match seen {
+        Ok(_) => "a look shows something else".to_owned(),
+        Err(error) => format!("a look shows nothing: {error}"),
+    })
 }
 
 #[cfg(test)]

@@ -153,8 +153,11 @@ pub enum Sight {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LookError {
     /// It took too long, or too much memory.
-    #[error("it took too long or too much memory")]
+    #[error("it takes too long or too much memory")]
     Exceeded,
+    /// There are too many.
+    #[error("too many questions about sessions are being answered")]
+    Busy,
     /// The session is gone.
     #[error("the session is gone")]
     Gone,

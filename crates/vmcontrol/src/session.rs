@@ -50,10 +50,25 @@ impl Control {
     /// # Errors
     /// [`Error::SessionNotFound`].
     pub async fn get_session(&self, id: Uuid) -> Result<Session> {
-        self.store()
+        let session = self
+            .store()
             .read(move |connection| store::session::get(connection, id))
             .await?
-            .ok_or(Error::SessionNotFound { session_id: id })
+            .ok_or(Error::SessionNotFound { session_id: id })?;
+        Ok(self.as_it_is(session))
+    }
+
+    /// A record whose session may not be as far as the record.
+    fn as_it_is(&self, session: Session) -> Session {
+        let live = self.inner().registry.get(session.id);
+        let is_starting = live.is_some_and(|live| live.status() == SessionStatus::Starting);
+        if session.status == SessionStatus::Ready && is_starting {
+            return Session {
+                status: SessionStatus::Starting,
+                ..session
+            };
+        }
+        session
     }
 
     /// Sessions, newest first.
@@ -66,10 +81,16 @@ impl Control {
         page: Page,
     ) -> Result<Portion<Session>> {
         let page = checked(page)?;
-        self.store()
+        let portion = self
+            .store()
             .read(move |connection| store::session::list(connection, &filter, page))
             .await?
-            .ok_or_else(|| Error::validation("before and after must be the id of a session"))
+            .ok_or_else(|| Error::validation("before and after must be the id of a session"))?;
+        let items = portion.items.into_iter();
+        Ok(Portion {
+            items: items.map(|session| self.as_it_is(session)).collect(),
+            ..portion
+        })
     }
 
     /// Closes a session. What runs in it ends as `cancelled`. Closing a closed one changes nothing.
@@ -153,18 +174,28 @@ impl Control {
         session: Session,
         engine: String,
     ) -> Result<()> {
+        let has_startup_files = !live.policy.startup_files.is_empty();
+        let record = Session {
+            // The disk is busy with it while the process is made. Until that is done nobody sees the session as ready, and
+            // if it fails, the record says so before the caller hears of it.
+            status: if has_startup_files {
+                SessionStatus::Starting
+            } else {
+                SessionStatus::Ready
+            },
+            ..session
+        };
         let inserted = self
             .store()
-            .write_soon(move |connection| store::session::insert(connection, &session))
-            .await?;
-        let libraries = self.load_libraries(live).await?;
-        self.open_live(live, engine, libraries).await?;
-        if live.policy.startup_files.is_empty() {
-            // One sync is enough for both records.
-            self.store_ready(live.id).await?;
-            inserted.wait().await?;
-        } else {
-            inserted.wait().await?;
+            .write(move |connection| store::session::insert(connection, &record));
+        let opened = async {
+            let libraries = self.load_libraries(live).await?;
+            self.open_live(live, engine, libraries).await
+        };
+        let (inserted, opened) = tokio::join!(inserted, opened);
+        inserted?;
+        opened?;
+        if has_startup_files {
             for file in &live.policy.startup_files {
                 self.run_startup_file(live, file).await?;
             }

@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
@@ -16,6 +17,12 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, fchmod};
 use tokio::net::TcpListener;
 use vmtransport_http::Listener;
+
+/// How long to wait while another daemon makes or removes its socket.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often to look whether it is done.
+const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// What the name of a socket in the file system begins with.
 const UNIX_PREFIX: &str = "unix:";
@@ -82,7 +89,7 @@ impl Address {
     /// Removes the socket from the file system, unless another has taken its place.
     pub(crate) fn clean_up(&self) {
         if let Self::Unix(path, own) = self
-            && let Ok(_locked) = lock_directory_of(path)
+            && let Ok(_locked) = try_lock_directory_of(path)
             && std::fs::symlink_metadata(path).is_ok_and(|found| FileId::from(&found) == *own)
         {
             // Nobody needs it any more, and the next daemon removes what is left.
@@ -109,7 +116,7 @@ pub(crate) async fn take(listen: &Listen) -> io::Result<(Listener, Address)> {
             Ok((Listener::Tcp(listener), address))
         }
         Listen::Unix(path) => {
-            let _locked = lock_directory_of(path)?;
+            let _locked = lock_directory_of(path).await?;
             remove_stale(path)?;
             let listener = private_socket(path)?;
             listener.set_nonblocking(true)?;
@@ -121,11 +128,28 @@ pub(crate) async fn take(listen: &Listen) -> io::Result<(Listener, Address)> {
     }
 }
 
-/// Keeps other daemons from making and removing sockets beside this one for as long as the lock is held.
-fn lock_directory_of(path: &Path) -> io::Result<Flock<File>> {
+/// Keeps other daemons from making and removing sockets beside this one for as long as the lock is held. Waits for a while
+/// if one of them does that now.
+async fn lock_directory_of(path: &Path) -> io::Result<Flock<File>> {
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match try_lock_directory_of(path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if Instant::now() >= deadline {
+                    return Err(io::Error::other("another program has locked the directory"));
+                }
+                tokio::time::sleep(LOCK_AGAIN_AFTER).await;
+            }
+            locked => return locked,
+        }
+    }
+}
+
+fn try_lock_directory_of(path: &Path) -> io::Result<Flock<File>> {
     let path = std::path::absolute(path)?;
     let directory = File::open(path.parent().unwrap_or(&path))?;
-    Flock::lock(directory, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
+    let locked = Flock::lock(directory, FlockArg::LockExclusiveNonblock);
+    locked.map_err(|(_, error)| error.into())
 }
 
 /// Removes a socket that nobody listens on any more, and nothing else.

@@ -5,13 +5,14 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use vmapi_types::{
     CreateSessionRequest, CreateTemplateRequest, Execution, RawJson, RunFileRequest,
 };
 use vmclient::{Client, StreamItem};
 
 use super::console::{self, Exception, Value};
+use super::ending;
 use super::exec::has_failed;
 use super::private_daemon::PrivateDaemon;
 use crate::cli::{Format, RunArgs};
@@ -24,7 +25,11 @@ const NAME: &str = "run";
 /// Runs the file, prints its console output as it comes and its value at the end.
 pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     let script = Script::find(&args.file)?;
-    let interrupted = interruption()?;
+    let interrupted = ending::asked_for(&[
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ])?;
     let daemon = PrivateDaemon::start().await?;
     let outcome = tokio::select! {
         outcome = execute(&daemon.client, script, args, output.format()) => Some(outcome),
@@ -60,18 +65,6 @@ impl Script {
             _ => Err(anyhow!("{}: its path is not UTF-8", running()).into()),
         }
     }
-}
-
-/// Ends at SIGINT or SIGTERM, which no longer end the process from here on.
-fn interruption() -> Result<impl Future<Output = ()>, Failure> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 /// Runs the file and prints what it says as it says it; gives the execution when it has ended.

@@ -13,13 +13,15 @@ use vmcontrol::runtime::{
 use super::WorkerCommand;
 use super::actor::{Actor, ActorParts};
 use super::look::Looks;
-use super::socket;
-use super::zygote::Zygote;
+use super::zygote::{Forked, Zygote};
 use crate::broker::Broker;
-use crate::protocol::{MAX_FROM_SESSION_BYTES, SessionSetup};
+use crate::protocol::SessionSetup;
 
 /// How many updates of a run may wait for the recorder, before the session process has to wait.
 const UPDATE_QUEUE: usize = 256;
+
+/// How much of a session's id its processes show.
+const TAG_CHARS: usize = 8;
 
 /// How long a session process may take to be forked and prepared.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,22 +42,52 @@ struct Session {
     zygote: Arc<Zygote>,
     number: u64,
     gone: watch::Receiver<bool>,
-    looks: Looks,
+    looks: Arc<Looks>,
 }
 
-/// Forks a session process and prepares it.
+/// Makes a session out of the process that waits for it, or of a new one.
 pub(super) async fn open(
     zygote: Arc<Zygote>,
     spec: SessionSpec,
     worker: WorkerCommand,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
+    if let Some(waiting) = zygote.take_waiting() {
+        let opened = prepare(waiting, &zygote, spec.clone(), worker.clone()).await;
+        // It may have died while it waited: that is nothing to the caller.
+        if opened.is_ok() || !zygote.is_alive() {
+            return opened;
+        }
+    }
+    let forked = zygote.fork_session().map_err(|error| RuntimeUnavailable {
+        reason: error.to_string(),
+    })?;
+    prepare(forked, &zygote, spec, worker).await
+}
+
+/// Prepares a process for a session.
+async fn prepare(
+    forked: Forked,
+    zygote: &Arc<Zygote>,
+    spec: SessionSpec,
+    worker: WorkerCommand,
+) -> Result<OpenedSession, RuntimeUnavailable> {
     let unavailable = |reason: String| RuntimeUnavailable { reason };
-    let (sender, receiver, theirs) =
-        socket::pair(MAX_FROM_SESSION_BYTES).map_err(|error| unavailable(error.to_string()))?;
-    let (looks, asked_over) = Looks::pair().map_err(|error| unavailable(error.to_string()))?;
-    let tag: String = spec.id.simple().to_string().chars().take(8).collect();
-    let (number, news) = zygote.open(tag, theirs);
+    let Forked {
+        sender,
+        receiver,
+        number,
+        news,
+    } = forked;
+    let (looks, asked_over) =
+        Looks::pair(Arc::clone(zygote), number).map_err(|error| unavailable(error.to_string()))?;
     let setup = SessionSetup {
+        tag: spec
+            .id
+            .simple()
+            .to_string()
+            .chars()
+            .take(TAG_CHARS)
+            .collect(),
         limits: spec.policy.limits,
         runtime: spec.policy.runtime,
         modules: spec.policy.modules.clone(),
@@ -71,7 +103,7 @@ pub(super) async fn open(
     let (set_gone, gone) = watch::channel(false);
     let session = Session {
         commands,
-        zygote: Arc::clone(&zygote),
+        zygote: Arc::clone(zygote),
         number,
         gone,
         looks,
@@ -79,7 +111,7 @@ pub(super) async fn open(
     let parts = ActorParts {
         sender,
         receiver,
-        zygote,
+        zygote: Arc::clone(zygote),
         number,
         news,
         commands: received_commands,
@@ -95,10 +127,13 @@ pub(super) async fn open(
         let _ = say_ended.send(SessionEnd { reason });
     });
     match tokio::time::timeout(OPEN_TIMEOUT, ready).await {
-        Ok(Ok(Ok(()))) => Ok(OpenedSession {
-            session: Arc::new(session),
-            ended,
-        }),
+        Ok(Ok(Ok(()))) => {
+            zygote.fork_ahead();
+            Ok(OpenedSession {
+                session: Arc::new(session),
+                ended,
+            })
+        }
         Ok(Ok(Err(reason))) => Err(unavailable(reason)),
         Ok(Err(_)) => Err(unavailable(match ended.await {
             Ok(end) => end.reason,
@@ -141,7 +176,7 @@ impl RuntimeSession for Session {
         Box::pin(async move {
             let mut gone = self.gone.clone();
             tokio::select! {
-                sight = self.looks.ask(&look) => sight,
+                sight = self.looks.ask(look) => sight,
                 _ = gone.wait_for(|gone| *gone) => Err(LookError::Gone),
             }
         })

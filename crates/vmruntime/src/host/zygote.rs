@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
@@ -18,7 +18,7 @@ use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
 use super::death::exit_text;
 use super::socket::{self, Receiver, Sender};
 use super::{WorkerCommand, prepare_worker};
-use crate::protocol::{Death, FromZygote, MAX_FROM_ZYGOTE_BYTES, ToZygote};
+use crate::protocol::{Death, FromZygote, MAX_FROM_SESSION_BYTES, MAX_FROM_ZYGOTE_BYTES, ToZygote};
 
 /// How long a zygote may take to warm up, to load a library, or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,6 +50,17 @@ pub(super) struct Zygote {
     stop: Arc<Notify>,
     gone: watch::Receiver<bool>,
     sandbox: Sandbox,
+    /// The session process that waits for the next session.
+    waiting: Mutex<Option<Forked>>,
+}
+
+/// A session process that is being forked, and knows nothing of its session yet.
+#[derive(Debug)]
+pub(super) struct Forked {
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
+    pub(super) number: u64,
+    pub(super) news: mpsc::UnboundedReceiver<News>,
 }
 
 impl Zygote {
@@ -105,6 +116,7 @@ impl Zygote {
             stop,
             gone,
             sandbox,
+            waiting: Mutex::default(),
         })
     }
 
@@ -117,17 +129,41 @@ impl Zygote {
         !*self.gone.borrow() && !self.orders.is_closed()
     }
 
-    /// Asks for a session process that holds `socket`. `tag` is shown in its name. What becomes of it is heard from the
-    /// returned channel.
-    pub(super) fn open(
-        &self,
-        tag: String,
-        socket: OwnedFd,
-    ) -> (u64, mpsc::UnboundedReceiver<News>) {
+    /// Asks for a session process.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub(super) fn fork_session(&self) -> io::Result<Forked> {
+        let (sender, receiver, theirs) = socket::pair(MAX_FROM_SESSION_BYTES)?;
+        let (number, news) = self.open(theirs);
+        Ok(Forked {
+            sender,
+            receiver,
+            number,
+            news,
+        })
+    }
+
+    /// The session process that was forked ahead of time, if there is one.
+    pub(super) fn take_waiting(&self) -> Option<Forked> {
+        lock(&self.waiting).take()
+    }
+
+    /// Forks a session process for the next session, so that it need not wait for that.
+    pub(super) fn fork_ahead(&self) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.is_none() {
+            // If it can't be now, the next session asks for itself.
+            *waiting = self.fork_session().ok();
+        }
+    }
+
+    /// Asks for a session process that holds `socket`. What becomes of it is heard from the returned channel.
+    fn open(&self, socket: OwnedFd) -> (u64, mpsc::UnboundedReceiver<News>) {
         let session = self.next_session.fetch_add(1, Ordering::Relaxed);
         let (sender, news) = mpsc::unbounded_channel();
         lock(&self.families).insert(session, sender.clone());
-        let order = (ToZygote::Open { session, tag }, Some(socket));
+        let order = (ToZygote::Open { session }, Some(socket));
         if self.orders.send(order).is_err() {
             let _ = sender.send(News::ZygoteGone("it ended just now".into()));
         }
@@ -149,6 +185,11 @@ impl Zygote {
         let _ = self.orders.send((order, None));
     }
 
+    /// Kills a process that answers a question about a session, if there is one of that id.
+    pub(super) fn end_look(&self, session: u64, pid: u32) {
+        let _ = self.orders.send((ToZygote::EndLook { session, pid }, None));
+    }
+
     /// Ends the zygote and all its sessions, and waits until they are gone.
     pub(super) async fn stop(&self) {
         self.stop.notify_one();
@@ -157,10 +198,8 @@ impl Zygote {
     }
 }
 
-fn lock(
-    families: &Families,
-) -> std::sync::MutexGuard<'_, HashMap<u64, mpsc::UnboundedSender<News>>> {
-    families.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn check_hello(message: FromZygote) -> io::Result<Sandbox> {

@@ -20,8 +20,6 @@ pub(crate) enum ToZygote {
     Open {
         /// The session's number.
         session: u64,
-        /// What its processes show as part of their name, at most 8 bytes.
-        tag: String,
     },
     /// Kill the session process of a generation: its checkpoint takes over.
     Interrupt {
@@ -29,6 +27,13 @@ pub(crate) enum ToZygote {
         session: u64,
         /// The generation. If it is dead already, nothing happens.
         generation: u32,
+    },
+    /// Kill a process of the session that answers a question.
+    EndLook {
+        /// The session's number.
+        session: u64,
+        /// What the process says its id is. If the session has no process of that id, nothing happens.
+        pid: u32,
     },
     /// Kill every process of the session.
     Close {
@@ -119,6 +124,8 @@ pub(crate) enum ToSession {
 /// What a session process must know before its first script.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SessionSetup {
+    /// What its processes show as part of their name, at most 8 bytes.
+    pub(crate) tag: String,
     /// What one execution may use.
     pub(crate) limits: Limits,
     /// How scripts run.
@@ -188,7 +195,10 @@ pub(crate) enum FromSession {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromLook {
     /// It has the question. If it dies from here on, that is the answer.
-    Began,
+    Began {
+        /// Its id.
+        pid: u32,
+    },
     /// The answer.
     Seen(Sight),
 }

@@ -18,7 +18,7 @@ pub(crate) use message::{
 
 /// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a
 /// daemon ran; then the zygote says so in its greeting.
-pub(crate) const VERSION: u8 = 4;
+pub(crate) const VERSION: u8 = 5;
 
 /// The file descriptor on which a zygote finds its channel to the daemon.
 pub(crate) const CONTROL_FD: i32 = 3;
@@ -29,6 +29,9 @@ pub(crate) const MAX_TO_SESSION_BYTES: u32 = 256 * 1024 * 1024;
 
 /// The largest message from a session process: a file or a result set on its way to a host module.
 pub(crate) const MAX_FROM_SESSION_BYTES: u32 = 64 * 1024 * 1024;
+
+/// The largest answer to a question about a session: a text, a tree of values or a list of names, all of them bounded.
+pub(crate) const MAX_FROM_LOOK_BYTES: u32 = 4 * 1024 * 1024;
 
 /// The largest message to a zygote: a library of 64 MiB, which can grow sixfold as JSON text.
 pub(crate) const MAX_TO_ZYGOTE_BYTES: u32 = 512 * 1024 * 1024;

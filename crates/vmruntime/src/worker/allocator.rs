@@ -8,6 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 use super::exit;
 
+/// The largest hole that is looked for, in bytes: below what the system's allocator maps by itself.
+const LARGEST_HOLE: usize = 96 * 1024;
+
+/// Below this holes of every size are looked for, in bytes.
+const LARGE_HOLE: usize = 2048;
+
+/// The smallest hole, and the step between sizes, in bytes.
+const SMALLEST_HOLE: usize = 16;
+
 static COUNTING: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 /// Where the highest number of live bytes is kept: a page that outlives the process, once there is one.
@@ -44,6 +53,12 @@ pub(super) fn limit_to(bytes: usize) {
     LIMIT.store(BASE.load(Relaxed).saturating_add(bytes), Relaxed);
 }
 
+/// Lets the heap grow by at most this many bytes from what it is now, and to no more than it may already.
+pub(super) fn limit_further(bytes: usize) {
+    let limit = LIVE.load(Relaxed).saturating_add(bytes);
+    LIMIT.store(limit.min(LIMIT.load(Relaxed)), Relaxed);
+}
+
 /// Lets the heap grow again as it likes.
 pub(super) fn lift_limit() {
     LIMIT.store(usize::MAX, Relaxed);
@@ -74,6 +89,35 @@ pub(super) fn peak_bytes() -> usize {
 fn peak() -> &'static AtomicUsize {
     // SAFETY: the pointer is to a static, or was set from a reference that lives as long as the process.
     unsafe { &*PEAK.load(Relaxed) }
+}
+
+/// Takes the holes that are left in the heap, for good, so that later allocations stand side by side behind it. After a
+/// fork each page that is written to is copied: allocations in holes all over the heap would make that many.
+pub(super) fn take_holes() {
+    // SAFETY: the pointer is given back at once, unused.
+    let end = unsafe {
+        let probe = libc::malloc(LARGEST_HOLE);
+        libc::free(probe);
+        probe.addr()
+    };
+    let mut bytes = LARGEST_HOLE;
+    while bytes >= SMALLEST_HOLE {
+        // SAFETY: nobody uses these; one that lies behind the heap is given back.
+        unsafe {
+            loop {
+                let hole = libc::malloc(bytes);
+                if hole.is_null() || hole.addr() >= end {
+                    libc::free(hole);
+                    break;
+                }
+            }
+        }
+        bytes -= if bytes > LARGE_HOLE {
+            LARGE_HOLE
+        } else {
+            SMALLEST_HOLE
+        };
+    }
 }
 
 fn grow(bytes: usize) {

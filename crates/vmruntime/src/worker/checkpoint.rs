@@ -142,6 +142,16 @@ fn wait(wake: OwnedFd, looks: &OwnedFd, zygote: Pid) -> Made {
     }
 }
 
+/// Whether the session process is dead, or this checkpoint is dismissed.
+fn is_woken(wake: &File) -> io::Result<bool> {
+    let mut waited_for = [PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
+    let at_once = nix::sys::time::TimeSpec::new(0, 0);
+    match ppoll(&mut waited_for, Some(at_once), None) {
+        Err(Errno::EINTR) => Ok(false),
+        other => Ok(other? > 0),
+    }
+}
+
 /// Sleeps until the session process is dead or somebody asks something. Looks are not waited for any more once nobody can
 /// ask.
 fn sleep(wake: &mut File, looks: &mut Option<&OwnedFd>) -> io::Result<Roused> {
@@ -168,7 +178,12 @@ fn sleep(wake: &mut File, looks: &mut Option<&OwnedFd>) -> io::Result<Roused> {
         if let Some(socket) = looks.filter(|_| asked) {
             // For a moment there are two checkpoints, and the other one may have been quicker.
             match receive_datagram(socket, &mut [0; QUESTION_BYTES], MsgFlags::MSG_DONTWAIT) {
-                Ok(Some((_, Some(socket)))) => return Ok(Roused::Asked(socket)),
+                Ok(Some((_, Some(socket)))) => {
+                    // One that was dismissed meanwhile knows less than what has been answered since.
+                    if !is_woken(wake)? {
+                        return Ok(Roused::Asked(socket));
+                    }
+                }
                 Ok(Some((_, None))) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(None) | Err(_) => *looks = None,

@@ -7,7 +7,7 @@ use vmcontrol::runtime::Look;
 
 use super::channel::Channel;
 use super::link::Link;
-use super::{exit, limits, process};
+use super::{allocator, exit, limits, process};
 use crate::engine::Engine;
 use crate::protocol::{FromLook, MAX_TO_SESSION_BYTES};
 
@@ -17,8 +17,11 @@ const WALL_MS: u64 = 2_000;
 /// How much CPU time it may take, in milliseconds.
 const CPU_MS: u64 = 1_000;
 
+/// By how much the heap may grow for an answer, in bytes; within the session's own limit.
+const MAX_GROWTH_BYTES: usize = 32 * 1024 * 1024;
+
 /// Takes the question from the socket, answers it there, and ends. What scripts print meanwhile is not heard, and they
-/// reach no host module. The heap is bounded as the session's is.
+/// reach no host module.
 pub(super) fn answer(engine: &mut dyn Engine, link: &Link, socket: OwnedFd, name: &str) -> ! {
     process::set_name(name);
     link.detach();
@@ -31,11 +34,16 @@ pub(super) fn answer(engine: &mut dyn Engine, link: &Link, socket: OwnedFd, name
         ..Limits::default()
     };
     link.begin(bounds);
+    allocator::limit_further(MAX_GROWTH_BYTES);
     let channel = Channel::new(socket, MAX_TO_SESSION_BYTES);
     // Without clocks nothing is run; the daemon tries again when it hears nothing.
     if limits::start_clocks(&bounds).is_ok()
         && let Ok(Some(asked)) = channel.receive::<Look>()
-        && channel.send(&FromLook::Began).is_ok()
+        && channel
+            .send(&FromLook::Began {
+                pid: process::own_pid(),
+            })
+            .is_ok()
     {
         let sight = engine.look(&asked.message);
         // Whoever asked may have gone.

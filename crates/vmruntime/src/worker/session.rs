@@ -30,6 +30,7 @@ pub(super) struct Session {
     page: SharedPage,
     zygote: Pid,
     confinement: Rc<Confinement>,
+    /// What its processes show as part of their names; nothing before it is set up.
     tag: String,
     generation: u32,
     /// How many runs the heap holds.
@@ -51,8 +52,6 @@ pub(super) struct Parts {
     pub(super) page: SharedPage,
     pub(super) zygote: Pid,
     pub(super) confinement: Rc<Confinement>,
-    /// What its processes show as part of their names.
-    pub(super) tag: String,
 }
 
 impl Session {
@@ -65,7 +64,6 @@ impl Session {
             page,
             zygote,
             confinement,
-            tag,
         } = parts;
         let channel = Rc::new(Channel::new(socket, MAX_TO_SESSION_BYTES));
         link.attach(Rc::clone(&channel));
@@ -76,7 +74,7 @@ impl Session {
             page,
             zygote,
             confinement,
-            tag,
+            tag: String::new(),
             generation: 0,
             commits: 0,
             checkpoint: None,
@@ -117,6 +115,8 @@ impl Session {
     }
 
     fn set_up(&mut self, setup: &SessionSetup) {
+        self.tag.clone_from(&setup.tag);
+        self.set_name();
         self.limits = setup.limits;
         let error = self
             .engine
@@ -210,8 +210,16 @@ impl Session {
         self.generation += 1;
         self.page.enter(self.generation, process::own_pid());
         self.channel.set_generation(self.generation);
-        process::set_name(&format!("vms-s-{}", self.tag));
+        self.set_name();
         self.engine.reseed();
+    }
+
+    fn set_name(&self) {
+        if self.tag.is_empty() {
+            process::set_name("vms-waiting");
+        } else {
+            process::set_name(&format!("vms-s-{}", self.tag));
+        }
     }
 
     fn send(&self, message: &FromSession) {

@@ -20,7 +20,7 @@ use super::page::SharedPage;
 use super::process::{self, Kinship, Side};
 use super::sandbox::{self, Confinement};
 use super::session::{Parts, Session};
-use super::{allocator, exit, faults};
+use super::{allocator, exit, faults, image};
 use crate::engine::{self, Engine};
 use crate::protocol::{CONTROL_FD, Death, DeathCause, FromZygote, MAX_TO_ZYGOTE_BYTES, ToZygote};
 
@@ -62,6 +62,11 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     let link = Rc::new(Link::default());
     let built = engine::build(engine, Rc::clone(&link) as Rc<dyn engine::HostLink>);
     let engine = built.map_err(io::Error::other)?;
+    if let Err(error) = image::share_read_only_data() {
+        // Forks take a little longer without.
+        eprintln!("the program's read-only data could not be shared: {error}");
+    }
+    allocator::take_holes();
     process::begin_single_threaded()?;
     let (confinement, sandbox) = sandbox::enter_zygote()?;
     let mut zygote = Zygote {
@@ -116,15 +121,15 @@ impl Zygote {
                 let error = self.load(&name, &source).err();
                 self.tell(&FromZygote::Loaded { error })?;
             }
-            (ToZygote::Open { session, tag }, Some(socket)) => {
-                if let Err(error) = self.open(session, &tag, socket) {
+            (ToZygote::Open { session }, Some(socket)) => {
+                if let Err(error) = self.open(session, socket) {
                     self.tell(&FromZygote::OpenFailed {
                         session,
                         reason: error.to_string(),
                     })?;
                 }
             }
-            (ToZygote::Open { session, .. }, None) => self.tell(&FromZygote::OpenFailed {
+            (ToZygote::Open { session }, None) => self.tell(&FromZygote::OpenFailed {
                 session,
                 reason: "its socket did not come along".into(),
             })?,
@@ -135,6 +140,11 @@ impl Zygote {
                 },
                 _,
             ) => self.interrupt(session, generation),
+            (ToZygote::EndLook { session, pid }, _) => {
+                if let Some((first, _)) = self.family(session) {
+                    kill_member(first, pid);
+                }
+            }
             (ToZygote::Close { session }, _) => {
                 if let Some((first, _)) = self.family(session) {
                     kill_family(first);
@@ -152,10 +162,11 @@ impl Zygote {
         let loaded = engine.load(name, source);
         engine.collect();
         allocator::lift_limit();
+        allocator::take_holes();
         loaded
     }
 
-    fn open(&mut self, session: u64, tag: &str, socket: OwnedFd) -> io::Result<()> {
+    fn open(&mut self, session: u64, socket: OwnedFd) -> io::Result<()> {
         let page = SharedPage::new()?;
         let zygote = getpid();
         match process::fork(Kinship::Child)? {
@@ -180,7 +191,6 @@ impl Zygote {
                             page,
                             zygote,
                             confinement,
-                            tag: tag.to_owned(),
                         };
                         Session::start(parts).serve()
                     }
@@ -204,12 +214,7 @@ impl Zygote {
         let Some(pid) = family.page.pid_of(generation) else {
             return;
         };
-        let pid = Pid::from_raw(pid.cast_signed());
-        // The number comes from the session: it is believed only if the kernel says that it is one of its processes,
-        // and nobody is reaped between this question and the kill.
-        if getpgid(Some(pid)) == Ok(first) {
-            let _ = kill(pid, Signal::SIGKILL);
-        }
+        kill_member(first, pid);
     }
 
     /// Reaps what has died and reports it.
@@ -241,12 +246,9 @@ impl Zygote {
         };
         let session = family.session;
         let remains = family.page.remains_of(pid.as_raw().unsigned_abs());
-        // Neither a session process nor a checkpoint that runs has clocks: those are of one that answered a question.
-        let is_over = matches!(
-            cause,
-            DeathCause::Exited(exit::DONE) | DeathCause::Signaled(libc::SIGALRM | libc::SIGPROF)
-        );
-        let dismissed = remains.is_none() && is_over;
+        // A process that answered a question and was killed is taken for a checkpoint: the session makes a new one, which
+        // does no harm.
+        let dismissed = remains.is_none() && cause == DeathCause::Exited(exit::DONE);
         if !dismissed {
             let run = remains.as_ref().and_then(|remains| remains.run);
             let death = Death {
@@ -286,6 +288,15 @@ impl Zygote {
 
 fn is_ready(fd: &PollFd<'_>) -> bool {
     fd.revents().is_some_and(|events| !events.is_empty())
+}
+
+/// Kills a process of a session. The number comes from the session: it is believed only if the kernel says that it is one
+/// of its processes, and nobody is reaped between this question and the kill.
+fn kill_member(first: Pid, pid: u32) {
+    let pid = Pid::from_raw(pid.cast_signed());
+    if getpgid(Some(pid)) == Ok(first) {
+        let _ = kill(pid, Signal::SIGKILL);
+    }
 }
 
 /// Kills the group of a session; before the first process has made the group, that process alone. Neither id can belong

@@ -4,12 +4,13 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 use vmapi_types::{Execution, ExecutionStatus, RawJson, ReplRequest};
 use vmclient::{Client, StreamItem};
 
-use super::editor::{Lines, Typed};
 use super::instruction::{self, Instruction};
+use super::lines::{Lines, Piece};
 use super::target::Target;
 use super::words::shown;
 use crate::cli::Format;
@@ -26,6 +27,7 @@ pub struct Console<'a> {
     paint: Paint,
     /// What has run and did not fail, for `.save`.
     done: Vec<String>,
+    has_failed: bool,
     timing: bool,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Console<'a> {
             paint: output.paint(),
             output,
             done: Vec::new(),
+            has_failed: false,
             timing: false,
         }
     }
@@ -52,26 +55,32 @@ impl<'a> Console<'a> {
     /// Until the input ends, or somebody wants to leave.
     ///
     /// # Errors
-    /// When the terminal fails, and when the session is gone.
+    /// When the terminal fails, when the session is gone, and when something failed that was piped.
     pub async fn run(mut self) -> Result<(), Failure> {
-        let is_typed = io::stdin().is_terminal();
+        let mut lines = Lines::new(self.client.clone(), self.session, self.paint)?;
+        let is_typed = matches!(lines, Lines::Typed(_));
         if is_typed {
             let text = format!("Session {}. .help explains, Ctrl-D leaves.", self.session);
             let text = self.paint.aside(&text).into_owned();
             self.say(&text)?;
         }
-        let mut lines = Lines::new(self.client.clone(), self.session, self.paint)?;
+        let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let mut wants_to_leave = false;
         loop {
-            let typed = lines.next().await?;
-            match typed {
-                Typed::End => return Ok(()),
+            let piece = tokio::select! {
+                piece = lines.next() => piece?,
+                // At a terminal Ctrl-C is a key, as long as somebody can type.
+                _ = interrupts.recv(), if !is_typed => return Err(Failure::Interrupted),
+            };
+            match piece {
+                Piece::End if self.has_failed && !is_typed => return Err(Failure::Unsuccessful),
+                Piece::End => return Ok(()),
                 // The second in a row leaves, as in other consoles.
-                Typed::Interrupt if std::mem::replace(&mut wants_to_leave, true) => return Ok(()),
-                Typed::Interrupt => {
+                Piece::Interrupt if std::mem::replace(&mut wants_to_leave, true) => return Ok(()),
+                Piece::Interrupt => {
                     self.say("(To leave, press Ctrl-C again or Ctrl-D, or type .exit)")?;
                 }
-                Typed::Text(text) => {
+                Piece::Text(text) => {
                     wants_to_leave = false;
                     if self.take(&text).await? == Then::Leave {
                         return Ok(());
@@ -90,11 +99,12 @@ impl<'a> Console<'a> {
         };
         match outcome {
             Err(Failure::Client(error @ vmclient::Error::Api { .. })) if !is_gone(&error) => {
+                self.has_failed = true;
                 say_error(&error.to_string());
                 Ok(Then::Next)
             }
             // It was said already that it goes on.
-            Err(Failure::Interrupted) => Ok(Then::Next),
+            Err(Failure::Interrupted) if io::stdin().is_terminal() => Ok(Then::Next),
             other => other,
         }
     }
@@ -157,14 +167,24 @@ impl<'a> Console<'a> {
             }
             Ok(None)
         };
-        let Awaited { outcome, .. } = interrupt::wait(watching, id, client).await?;
+        let Awaited {
+            outcome,
+            interrupted,
+        } = interrupt::wait(watching, id, client).await?;
         let Some(execution) = outcome else {
             return Ok(());
         };
         if execution.status == ExecutionStatus::Ok {
             self.done.push(code.to_owned());
+        } else {
+            self.has_failed = true;
         }
-        self.report(&execution)
+        self.report(&execution)?;
+        // Whoever presses Ctrl-C while a program writes wants all of it to end.
+        if interrupted && !io::stdin().is_terminal() {
+            return Err(Failure::Interrupted);
+        }
+        Ok(())
     }
 
     fn report(&mut self, execution: &Execution) -> Result<(), Failure> {

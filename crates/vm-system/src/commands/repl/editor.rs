@@ -11,12 +11,12 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{ColorMode, CompletionType, Config, Context, Editor, Helper};
+use rustyline::{ColorMode, CompletionType, Config, Context, Helper};
 use tokio::runtime::Handle;
 use uuid::Uuid;
-use vmapi_types::CompletenessStatus;
 use vmclient::Client;
 
+use super::lines::{Piece, lacks_something};
 use super::{instruction, words};
 use crate::failure::Failure;
 use crate::output::Paint;
@@ -27,24 +27,14 @@ const HISTORY_VARIABLE: &str = "VM_SYSTEM_HISTORY";
 /// How many entries the history keeps.
 const HISTORY_ENTRIES: usize = 10_000;
 
-/// What somebody typed.
-pub enum Typed {
-    /// Code or an instruction.
-    Text(String),
-    /// Ctrl-C.
-    Interrupt,
-    /// Ctrl-D, or the end of a file.
-    End,
-}
-
 /// Reads what is typed.
-pub struct Lines {
+pub struct Editor {
     /// Away while it reads.
-    editor: Option<Editor<Aide, DefaultHistory>>,
+    editor: Option<rustyline::Editor<Aide, DefaultHistory>>,
     history: Option<PathBuf>,
 }
 
-impl Lines {
+impl Editor {
     /// For a session.
     ///
     /// # Errors
@@ -57,7 +47,8 @@ impl Lines {
             .completion_type(CompletionType::List)
             .color_mode(ColorMode::Enabled)
             .build();
-        let mut editor = Editor::with_config(config).context("the terminal can't be used")?;
+        let mut editor =
+            rustyline::Editor::with_config(config).context("the terminal can't be used")?;
         editor.set_helper(Some(Aide {
             client,
             session,
@@ -79,7 +70,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the terminal fails.
-    pub async fn next(&mut self) -> Result<Typed, Failure> {
+    pub async fn next(&mut self) -> Result<Piece, Failure> {
         let mut editor = self
             .editor
             .take()
@@ -99,9 +90,9 @@ impl Lines {
         let (editor, read) = reading.await.context("the terminal failed")?;
         self.editor = Some(editor);
         match read {
-            Ok(text) => Ok(Typed::Text(text)),
-            Err(ReadlineError::Interrupted) => Ok(Typed::Interrupt),
-            Err(ReadlineError::Eof) => Ok(Typed::End),
+            Ok(text) => Ok(Piece::Text(text)),
+            Err(ReadlineError::Interrupted) => Ok(Piece::Interrupt),
+            Err(ReadlineError::Eof) => Ok(Piece::End),
             Err(error) => Err(anyhow::Error::new(error)
                 .context("cannot read from the terminal")
                 .into()),
@@ -195,13 +186,11 @@ impl Validator for Aide {
         if input.trim().is_empty() || instruction::parse(input).is_some() {
             return Ok(ValidationResult::Valid(None));
         }
-        let call = self.client.is_complete(self.session, input);
-        // Without an answer it is run, which says what is wrong.
-        Ok(match self.handle.block_on(call.send()) {
-            Ok(found) if found.status == CompletenessStatus::Incomplete => {
-                ValidationResult::Incomplete
-            }
-            Ok(_) | Err(_) => ValidationResult::Valid(None),
+        let asking = lacks_something(&self.client, self.session, input);
+        Ok(if self.handle.block_on(asking) {
+            ValidationResult::Incomplete
+        } else {
+            ValidationResult::Valid(None)
         })
     }
 }

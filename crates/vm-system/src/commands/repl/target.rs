@@ -120,7 +120,17 @@ async fn template_of(client: &Client, named: Option<&str>) -> Result<Uuid, Failu
             name: Some(NAME.into()),
             engine: None,
         };
-        return Ok(client.create_template(&request).await?.id);
+        return match client.create_template(&request).await {
+            Ok(template) => Ok(template.id),
+            // Somebody else makes it now.
+            Err(Error::Api { code, .. }) if code == "TEMPLATE_EXISTS" => {
+                let templates = client.templates().await?;
+                let found = templates.iter().find(|template| template.name == name);
+                let gone = || Failure::NotFound(format!("the template {name} comes and goes"));
+                found.map(|template| template.id).ok_or_else(gone)
+            }
+            Err(error) => Err(error.into()),
+        };
     };
     let begins_so = |template: &&Template| template.id.to_string().starts_with(named);
     let mut found = templates.iter().filter(begins_so);

@@ -15,6 +15,9 @@ use crate::syntax::KEYWORDS;
 /// The most candidates: more than anybody looks through.
 const MAX_CANDIDATES: usize = 1000;
 
+/// The longest name that is offered, in bytes.
+const MAX_NAME_BYTES: usize = 256;
+
 /// How many objects of a prototype chain are looked at.
 const MAX_CHAIN: usize = 20;
 
@@ -119,6 +122,7 @@ impl<'a> Candidates<'a> {
     /// Adds a text that begins as it should; its kind is asked for then only.
     fn add(&mut self, text: &str, kind: impl FnOnce() -> CandidateKind) {
         let is_wanted = text.starts_with(self.prefix)
+            && text.len() <= MAX_NAME_BYTES
             && !text.starts_with(OWN_NAMES)
             && self.list.len() < MAX_CANDIDATES;
         if is_wanted && self.seen.insert(text.to_owned()) {

@@ -24,6 +24,9 @@ const MAX_PROPERTIES: usize = 200;
 /// The longest text, in bytes.
 const MAX_TEXT_BYTES: usize = 256 * 1024;
 
+/// The longest name in the tree, in characters.
+const MAX_NAME_CHARS: usize = 200;
+
 /// The longest preview in the tree, in bytes.
 const MAX_PREVIEW_BYTES: usize = 200;
 
@@ -108,8 +111,9 @@ impl Boa {
     }
 }
 
+/// The name of a property, cut where it is longer than anybody reads.
 fn name_of(key: &PropertyKey) -> String {
-    match key {
+    let name = match key {
         PropertyKey::String(name) => name.to_std_string_lossy(),
         PropertyKey::Index(index) => index.get().to_string(),
         PropertyKey::Symbol(symbol) => {
@@ -118,5 +122,9 @@ fn name_of(key: &PropertyKey) -> String {
                 description.map_or_else(String::new, |text| text.to_std_string_lossy());
             format!("Symbol({description})")
         }
+    };
+    match name.char_indices().nth(MAX_NAME_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
     }
 }

@@ -23,6 +23,7 @@ impl HostLink for Nobody {
 fn engine(snippets: &[&str]) -> Boa {
     let mut engine = Boa::new(Rc::new(Nobody)).unwrap();
     let setup = SessionSetup {
+        tag: String::new(),
         limits: Limits::default(),
         runtime: vmapi_types::RuntimeSettings::default(),
         modules: vec!["fs".into(), "exec".into()],

@@ -1,0 +1,89 @@
+//! Many sessions at once.
+
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use vm_system_tests::{Daemon, DaemonOptions, Session};
+
+use crate::figures::Table;
+use crate::raw::Connection;
+
+/// How long each load lasts.
+const LASTING: Duration = Duration::from_secs(3);
+
+/// How many sessions are open at once, to see what one takes.
+const OPEN: usize = 1000;
+
+/// Measures how many executions end in a second with some numbers of sessions.
+pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
+    for count in [1, 4, 16, 64] {
+        let sessions: Vec<_> = (0..count).map(|_| daemon.session()).collect();
+        let ended = run(daemon, &sessions);
+        table.say(format!(
+            "{count} sessions at once: {:.0} executions/s",
+            f64::from(ended) / LASTING.as_secs_f64()
+        ));
+        for session in sessions {
+            session.close();
+        }
+    }
+}
+
+/// How many executions end in the time, with one client for each session.
+fn run(daemon: &Daemon, sessions: &[Session]) -> u32 {
+    let barrier = Barrier::new(sessions.len());
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = sessions
+            .iter()
+            .map(|session| {
+                scope.spawn(|| {
+                    let mut connection = Connection::open(daemon.server());
+                    let body = json!({"session_id": session.id, "input": "1 + 1"}).to_string();
+                    barrier.wait();
+                    let start = Instant::now();
+                    let mut ended = 0;
+                    while start.elapsed() < LASTING {
+                        let (status, answer) = connection.send("POST", "/executions/repl", &body);
+                        assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
+                        ended += 1;
+                    }
+                    ended
+                })
+            })
+            .collect();
+        clients
+            .into_iter()
+            .map(|client| client.join().expect("a client"))
+            .sum()
+    })
+}
+
+/// Measures what an idle session takes of the system's memory.
+pub(crate) fn measure_memory(_: &Daemon, table: &mut Table) {
+    let daemon = Daemon::start_with(DaemonOptions {
+        args: vec!["--max-sessions".into(), (OPEN + 1).to_string()],
+        ..DaemonOptions::default()
+    });
+    let template = daemon.template();
+    daemon.session_of(&template).close();
+    let before = available_kib();
+    for _ in 0..OPEN {
+        daemon.session_of(&template);
+    }
+    let taken = before.saturating_sub(available_kib());
+    table.say(format!(
+        "{OPEN} sessions open at once take {:.2} MB each",
+        taken as f64 / OPEN as f64 / 1e3 * 1.024
+    ));
+}
+
+/// What the system could give to processes, in KiB.
+fn available_kib() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").expect("Linux has it");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.expect("it is a number")
+}
