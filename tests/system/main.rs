@@ -29,6 +29,7 @@ mod checks;
 mod cli;
 mod cli_basics;
 mod cli_exec;
+mod crashes;
 mod curl;
 mod databases;
 mod deaths;

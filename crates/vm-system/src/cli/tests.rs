@@ -51,14 +51,17 @@ fn the_help_of_the_top_level_names_every_group() {
     Usage: vm-system [OPTIONS] <COMMAND>
 
     Commands:
-      serve     Run the daemon until SIGINT or SIGTERM
-      run       Run one file without a daemon, and print its value
-      template  Templates: what a session may do
-      session   Sessions: live runtimes
-      exec      Executions: code that runs in a session, and its events
-      ops       How the daemon is doing
-      libs      JavaScript libraries that templates can name
-      help      Print this message or the help of the given subcommand(s)
+      serve        Run the daemon until SIGINT or SIGTERM
+      run          Run one file without a daemon, and print its value
+      repl         Type JavaScript at a session
+      template     Templates: what a session may do
+      session      Sessions: live runtimes
+      exec         Executions: code that runs in a session, and its events
+      ops          How the daemon is doing
+      libs         JavaScript libraries that templates can name
+      completions  Print a script that completes this program's arguments in a shell
+      man          Write the manual pages of all commands
+      help         Explain a command or a topic
 
     Options:
       -h, --help     Print help
@@ -73,7 +76,7 @@ fn the_help_of_the_top_level_names_every_group() {
                                [default: vm-system.db]
           --log-level <LEVEL>  What to log on standard error: off, error, warn, info, debug, trace or
                                directives like warn,vmcontrol=debug [default: info for serve, off for
-                               run, else warn] [env: VM_SYSTEM_LOG]
+                               run and repl, else warn] [env: VM_SYSTEM_LOG]
           --output <FORMAT>    How to print what the daemon answers: for people, or as the API's JSON
                                [default: text] [possible values: text, json]
 

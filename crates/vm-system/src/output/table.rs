@@ -145,7 +145,7 @@ mod tests {
         );
         assert_eq!(
             lines(30),
-            "ID        STATUS  NAME\n0b9d3c52  ok      a name that …\n"
+            "ID        STATUS  NAME\n0b9d3c52  ok      a name that…\n"
         );
         assert_eq!(lines(1).lines().count(), 2);
     }

@@ -6,9 +6,12 @@
 //! events) may wait a moment for company, see [`writer::LAZY_DELAY`]. A few read-only connections serve queries on the
 //! blocking pool. Times are stored as whole microseconds since the Unix epoch, ids as text.
 
+mod checkpointer;
 mod error;
 pub(crate) mod event;
 pub(crate) mod execution;
+mod failpoint;
+mod files;
 pub(crate) mod id;
 mod lock;
 mod open;
@@ -32,6 +35,8 @@ pub use page::{Page, Portion};
 pub use session::SessionFilter;
 pub(crate) use writer::Pending;
 
+use checkpointer::Checkpointer;
+use files::Files;
 use reader::Readers;
 use writer::Writer;
 
@@ -56,13 +61,15 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]; the file is left as it was.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        failpoint::arm();
         let lock = lock::DatabaseLock::acquire(path)?;
         let connection = open::writer(path, &lock)?;
         let readers = Readers::open(path)?;
+        let checkpointer = Checkpointer::start(open::checkpointer(path)?, files::log_of(path));
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
-                writer: Writer::start(connection),
+                writer: Writer::start(connection, checkpointer, Files::of(path)),
                 readers,
                 lock: Mutex::new(Some(lock)),
             }),

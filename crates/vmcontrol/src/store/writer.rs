@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::checkpointer::Checkpointer;
 use super::error::StoreError;
+use super::failpoint::{self, Step};
+use super::files::Files;
 
 /// How long a job that nobody waits for yet may wait for company. Short enough that a query by somebody else sees a
 /// running execution at once, long enough that a short execution needs one sync and not two.
@@ -49,11 +52,18 @@ impl<T> Pending<T> {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Self {
+    pub(super) fn start(connection: Connection, checkpointer: Checkpointer, files: Files) -> Self {
         let (queue, jobs) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || serve(connection, &jobs))
+            .spawn(move || {
+                let thread = Thread {
+                    connection,
+                    checkpointer,
+                    files,
+                };
+                thread.serve(&jobs);
+            })
             .expect("a thread can be started at start-up");
         Self {
             queue: Mutex::new(Some(queue)),
@@ -142,12 +152,72 @@ fn in_savepoint<T>(
     outcome
 }
 
-fn serve(connection: Connection, jobs: &Receiver<Job>) {
-    while let Some(batch) = next_batch(jobs) {
-        commit(&connection, batch);
+/// What the thread works with.
+struct Thread {
+    connection: Connection,
+    checkpointer: Checkpointer,
+    files: Files,
+}
+
+impl Thread {
+    fn serve(mut self, jobs: &Receiver<Job>) {
+        while let Some(batch) = next_batch(jobs) {
+            self.commit(batch);
+        }
+        // The last connection to go takes the log along.
+        drop(self.checkpointer);
+        if let Err((_, error)) = self.connection.close() {
+            tracing::error!(%error, "the database was not closed cleanly");
+        }
     }
-    if let Err((_, error)) = connection.close() {
-        tracing::error!(%error, "the database was not closed cleanly");
+
+    /// Runs a batch in one transaction and answers all of it.
+    fn commit(&mut self, batch: Vec<Job>) {
+        let connection = &self.connection;
+        let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
+        let begun = failpoint::pass(Step::Begin)
+            .and_then(|()| self.files.check())
+            .and_then(|()| Ok(run("BEGIN IMMEDIATE")?));
+        let mut places = Vec::with_capacity(batch.len());
+        let mut completions: Vec<Completion> = Vec::with_capacity(batch.len());
+        let mut broken = None;
+        for Job { work, place, .. } in batch {
+            // After some errors (a full disk) SQLite has rolled the transaction back by itself: what comes after it must
+            // not run outside one.
+            let open = begun.is_ok() && !connection.is_autocommit();
+            places.push(place);
+            let (completion, failure) = work(open.then_some(connection));
+            completions.push(completion);
+            if open && connection.is_autocommit() {
+                broken = failure;
+            }
+        }
+        let committed = match begun {
+            Ok(()) if connection.is_autocommit() => Err(broken.unwrap_or_else(|| {
+                StoreError::Unreachable("a write failed and took its transaction with it".into())
+            })),
+            Ok(()) => failpoint::pass(Step::Commit)
+                .and_then(|()| Ok(run("COMMIT")?))
+                .and_then(|()| failpoint::pass(Step::Answer))
+                // What went into a file that is gone by now is on no disk.
+                .and_then(|()| self.files.check()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &committed {
+            tracing::error!(%error, "a transaction of the store failed");
+            if !connection.is_autocommit()
+                && let Err(error) = run("ROLLBACK")
+            {
+                tracing::error!(%error, "a failed transaction could not be rolled back");
+            }
+        }
+        for completion in completions {
+            completion(match &committed {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error.shared()),
+            });
+        }
+        self.checkpointer.after_commit(connection);
     }
 }
 
@@ -172,45 +242,4 @@ fn next_batch(jobs: &Receiver<Job>) -> Option<Vec<Job>> {
         }
     }
     Some(batch)
-}
-
-/// Runs a batch in one transaction and answers all of it.
-fn commit(connection: &Connection, batch: Vec<Job>) {
-    let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
-    let begun = run("BEGIN IMMEDIATE");
-    let mut places = Vec::with_capacity(batch.len());
-    let mut completions: Vec<Completion> = Vec::with_capacity(batch.len());
-    let mut broken = None;
-    for Job { work, place, .. } in batch {
-        // After some errors (a full disk) SQLite has rolled the transaction back by itself: what comes after it must
-        // not run outside one.
-        let open = begun.is_ok() && !connection.is_autocommit();
-        places.push(place);
-        let (completion, failure) = work(open.then_some(connection));
-        completions.push(completion);
-        if open && connection.is_autocommit() {
-            broken = failure;
-        }
-    }
-    let committed = match begun {
-        Ok(()) if connection.is_autocommit() => Err(broken.unwrap_or_else(|| {
-            StoreError::Unreachable("a write failed and took its transaction with it".into())
-        })),
-        Ok(()) => run("COMMIT").map_err(StoreError::from),
-        Err(error) => Err(error.into()),
-    };
-    if let Err(error) = &committed {
-        tracing::error!(%error, "a transaction of the store failed");
-        if !connection.is_autocommit()
-            && let Err(error) = run("ROLLBACK")
-        {
-            tracing::error!(%error, "a failed transaction could not be rolled back");
-        }
-    }
-    for completion in completions {
-        completion(match &committed {
-            Ok(()) => Ok(()),
-            Err(error) => Err(error.shared()),
-        });
-    }
 }

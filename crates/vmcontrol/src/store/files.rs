@@ -1,0 +1,62 @@
+//! Whether the files that are written to are those that the next start will find.
+//!
+//! A file that is removed or replaced while it is open takes everything that is written to it along, without an error. So
+//! before something is answered, the names are looked up: they must still be those of the files that were opened.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+
+/// What tells a file from all others: the numbers of its device and its inode.
+type FileId = (u64, u64);
+
+/// The database and its log, as they were opened.
+pub(super) struct Files {
+    /// Each with its id, once it is there: the log is made by the first write.
+    all: [(PathBuf, Option<FileId>); 2],
+}
+
+impl Files {
+    /// Those of a database that is open.
+    pub(super) fn of(database: &Path) -> Self {
+        let all = [database.to_owned(), log_of(database)].map(|path| {
+            let id = id_of(&path);
+            (path, id)
+        });
+        Self { all }
+    }
+
+    /// Makes sure that all are in their place.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`], naming the file that is not.
+    pub(super) fn check(&mut self) -> Result<(), StoreError> {
+        for (path, known) in &mut self.all {
+            let found = id_of(path);
+            match (&known, found) {
+                (None, Some(_)) => *known = found,
+                (known, found) if **known == found => {}
+                _ => {
+                    return Err(StoreError::Unreachable(format!(
+                        "{} is not the file any more that this daemon has opened: put it back, or restart the daemon",
+                        path.display()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn id_of(path: &Path) -> Option<FileId> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+/// The path of a database's log.
+pub(super) fn log_of(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-wal");
+    path.into()
+}
