@@ -60,5 +60,6 @@ mod shell;
 mod soak;
 mod streams;
 mod terminal;
+mod upkeep;
 mod values;
 mod web;

@@ -1,6 +1,7 @@
 //! What commands print: text for people, the API's JSON for programs, colours where they are welcome.
 
 mod paint;
+mod progress;
 mod table;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -14,6 +15,7 @@ use crate::cli::Format;
 use crate::failure::Failure;
 
 pub use paint::{Paint, colours_are_welcome};
+pub use progress::{Bar, Progress};
 pub use table::Table;
 
 /// Standard output, in the format and the colours that were asked for.

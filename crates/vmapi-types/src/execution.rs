@@ -50,7 +50,7 @@ pub enum ExecutionKind {
     Repl,
     /// A file of the worktree.
     RunFile,
-    /// A startup file or library, run as the session started.
+    /// A startup file, run as the session started.
     Startup,
 }
 
@@ -138,12 +138,12 @@ pub struct Metrics {
     /// CPU time of the session process, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_ms: Option<f64>,
-    /// The highest size of the session's heap so far, in bytes.
+    /// The highest size of the session's heap while it ran, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_mem_bytes: Option<u64>,
     /// The number of events.
     pub events: u64,
-    /// The sum of the events' payloads, in bytes.
+    /// The sum of the payloads of its console, `stdout` and `stderr` events, in bytes.
     pub output_bytes: u64,
     /// The number of calls to host modules.
     pub host_calls: u64,

@@ -14,6 +14,7 @@ mod session;
 mod settings;
 mod template;
 mod timestamp;
+mod upkeep;
 
 pub use error::{ErrorBody, ErrorCode, ErrorEnvelope};
 pub use event::{ConsoleLevel, Event, EventType};
@@ -37,6 +38,7 @@ pub use template::{
     UpdateTemplateRequest,
 };
 pub use timestamp::Timestamp;
+pub use upkeep::{CheckReport, PruneRequest, Pruned, Vacuumed};
 
 /// JSON text that is passed on as it was made, without being parsed into a tree.
 pub type RawJson = Box<serde_json::value::RawValue>;

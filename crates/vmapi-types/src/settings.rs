@@ -25,7 +25,7 @@ pub struct Limits {
     pub mem_mb: u64,
     /// The number of events.
     pub max_events: u64,
-    /// The sum of the events' payloads, in KiB.
+    /// The sum of the payloads of console, `stdout` and `stderr` events, in KiB.
     pub max_output_kb: u64,
 }
 
@@ -99,7 +99,7 @@ pub struct LimitsPatch {
     /// The number of events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_events: Option<u64>,
-    /// The sum of the events' payloads, in KiB.
+    /// The sum of the payloads of console, `stdout` and `stderr` events, in KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_kb: Option<u64>,
 }

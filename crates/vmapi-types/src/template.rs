@@ -66,7 +66,7 @@ pub struct StartupFile {
     pub path: String,
     /// Files run in ascending order; equal ones in the order they were added.
     pub order_index: i64,
-    /// How it runs: `eval`.
+    /// How it runs: `eval` or `import`.
     pub mode: String,
 }
 

@@ -23,8 +23,10 @@ mod runtime;
 mod session;
 mod stream;
 mod template;
+mod upkeep;
 
 pub use call::Call;
 pub use client::Client;
 pub use error::Error;
 pub use stream::{EventStream, SessionItem, SessionStream, StreamItem};
+pub use upkeep::Backup;

@@ -15,6 +15,7 @@ use crate::recorder::failure_payload;
 use crate::registry::Registry;
 use crate::runtime::{FailureCode, Runtime};
 use crate::store::{self, Store};
+use crate::upkeep::{self, Retention};
 use crate::{Error, Result};
 
 /// More than can run at once; taking all of them waits for everything.
@@ -35,6 +36,8 @@ pub struct ControlOptions {
     pub max_sessions: usize,
     /// How long a session may be idle before it is closed; for ever when there is no such time.
     pub session_idle_timeout: Option<Duration>,
+    /// What is kept of the past.
+    pub retention: Retention,
 }
 
 /// Templates, sessions and executions. Clones share it.
@@ -79,6 +82,7 @@ impl Control {
         if let Some(timeout) = options.session_idle_timeout {
             idle::close_idle_sessions(&control, timeout);
         }
+        upkeep::keep_pruning(&control, options.retention);
         Ok(control)
     }
 

@@ -26,6 +26,7 @@ mod submission;
 mod template;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod worktree;
 
 pub use control::{Control, ControlOptions};
@@ -41,6 +42,7 @@ pub use store::{
 };
 pub use submission::{FileRun, RunOptions, Submitted};
 pub use template::{NameList, NewCapability, NewStartupFile};
+pub use upkeep::Retention;
 pub use worktree::{FileAccess, FileError, FileKind, FileStat, Scoped, Worktree, WriteMode};
 
 /// The result of an operation of this crate.

@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vmcontrol::runtime::Runtime;
-use vmcontrol::{Control, ControlOptions, Store};
+use vmcontrol::{Control, ControlOptions, Retention, Store};
 use vmruntime::{WorkerCommand, WorkerRuntime};
 use vmtransport_http::ApiOptions;
 
@@ -35,6 +35,8 @@ pub struct Options {
     pub max_sessions: usize,
     /// How long a session may be idle before it is closed; for ever when there is no such time.
     pub session_idle_timeout: Option<Duration>,
+    /// What is kept of the past.
+    pub retention: Retention,
     /// Values of `Host` that are served beside the usual ones, as `host:port`.
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may call, as `https://host`.
@@ -104,6 +106,7 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         library_cache: options.library_cache,
         max_sessions: options.max_sessions,
         session_idle_timeout: options.session_idle_timeout,
+        retention: options.retention,
     })
     .await
     .map_err(|source| StartError::Recover {

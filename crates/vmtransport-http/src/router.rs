@@ -11,7 +11,7 @@ use vmcontrol::{Control, NameList};
 use crate::error::ApiError;
 use crate::guard::{self, Guard};
 use crate::middleware::request_context;
-use crate::routes::{execution, metadata, runtime, session, template};
+use crate::routes::{execution, metadata, runtime, session, template, upkeep};
 use crate::token::{self, Token};
 
 /// How large a request's body may be unless told otherwise, in bytes.
@@ -43,6 +43,10 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .route("/health", get(runtime::health))
         .route("/runtime/summary", get(runtime::summary))
         .route("/runtime/sandbox", get(runtime::sandbox))
+        .route("/runtime/prune", post(upkeep::prune))
+        .route("/runtime/backup", get(upkeep::backup))
+        .route("/runtime/check", get(upkeep::check))
+        .route("/runtime/vacuum", post(upkeep::vacuum))
         .route("/metadata/modules", get(metadata::modules))
         .route("/metadata/libraries", get(metadata::libraries))
         .route("/ids/{prefix}", get(metadata::ids))

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use vmcontrol::Retention;
 use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
 use vmdaemon::DEFAULT_MAX_BODY_BYTES;
 
@@ -29,6 +30,12 @@ pub struct ServeArgs {
     /// Close sessions that have been idle for that long, like 30m or 12h [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub session_idle_timeout: Option<Duration>,
+    /// How long executions are kept after their end, with their events, like 30d [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub retain_executions: Option<Duration>,
+    /// How long sessions are kept after their end, with all of their executions [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub retain_sessions: Option<Duration>,
     /// How long running executions may take to end after a signal, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub shutdown_timeout: u64,
@@ -41,6 +48,16 @@ pub struct ServeArgs {
     /// How to write the log [default: human on a terminal, else json]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
+}
+
+impl ServeArgs {
+    /// What is kept of the past.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            executions: self.retain_executions,
+            sessions: self.retain_sessions,
+        }
+    }
 }
 
 /// How log lines are written: for people, or as one JSON object each.

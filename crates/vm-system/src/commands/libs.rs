@@ -11,7 +11,6 @@ mod npm;
 mod offline;
 mod origin;
 mod part;
-mod progress;
 mod registry;
 mod source;
 mod verify;

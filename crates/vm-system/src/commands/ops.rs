@@ -1,5 +1,11 @@
 //! `vm-system ops`.
 
+mod backup;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use vmapi_types::{CheckReport, PruneRequest};
 use vmclient::Client;
 
 use crate::cli::OpsCommand;
@@ -12,6 +18,33 @@ pub async fn run(command: OpsCommand, client: &Client, output: &mut Output) -> R
         OpsCommand::Health => client.health().raw().await?,
         OpsCommand::Sandbox => client.sandbox().raw().await?,
         OpsCommand::RuntimeSummary => client.runtime_summary().raw().await?,
+        OpsCommand::Prune {
+            retain_executions,
+            retain_sessions,
+            dry_run,
+        } => {
+            let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+            let request = PruneRequest {
+                retain_executions_s: seconds(retain_executions),
+                retain_sessions_s: seconds(retain_sessions),
+                dry_run,
+            };
+            client.prune(&request).raw().await?
+        }
+        OpsCommand::Backup { file } => return backup::run(&file, client, output).await,
+        OpsCommand::Check => {
+            let json = client.check().raw().await?;
+            let report: CheckReport =
+                serde_json::from_str(json.get()).context("the report is of another kind")?;
+            output.raw(&json)?;
+            output.finish()?;
+            return if report.ok {
+                Ok(())
+            } else {
+                Err(Failure::Unsuccessful)
+            };
+        }
+        OpsCommand::Vacuum => client.vacuum().raw().await?,
     };
     output.raw(&json)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tempfile::TempDir;
 use vmclient::Client;
+use vmcontrol::Retention;
 use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
 use vmdaemon::{DEFAULT_MAX_BODY_BYTES, Daemon, Listen};
 
@@ -41,6 +42,7 @@ impl PrivateDaemon {
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             max_sessions: MAX_SESSIONS,
             session_idle_timeout: None,
+            retention: Retention::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             // Nothing is left running but what an interruption leaves, and that is to end.

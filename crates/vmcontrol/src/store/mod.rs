@@ -20,6 +20,7 @@ mod reader;
 mod schema;
 pub(crate) mod session;
 pub(crate) mod template;
+pub(crate) mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -121,6 +122,15 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         self.inner.writer.submit(job, true).await
+    }
+
+    /// Runs something that can't be part of a transaction, between two of them.
+    pub(crate) async fn between_transactions<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.writer.alone(work).await?.wait().await
     }
 
     /// Runs `query` on a read-only connection.

@@ -28,10 +28,20 @@ type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// the job is not run.
 type Work = Box<dyn FnOnce(Option<&Connection>) -> (Completion, Option<StoreError>) + Send>;
 
+/// What is run with the connection and no transaction; it answers by itself.
+type Alone = Box<dyn FnOnce(&Connection) + Send>;
+
 struct Job {
-    work: Work,
+    work: Kind,
     lazy: bool,
     place: OwnedSemaphorePermit,
+}
+
+enum Kind {
+    /// Part of a transaction.
+    Work(Work),
+    /// Something of its own.
+    Alone(Alone),
 }
 
 /// The handle of the writer thread.
@@ -77,10 +87,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let place = Arc::clone(&self.places)
-            .acquire_owned()
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        let place = self.place().await?;
         let (answer, pending) = oneshot::channel();
         let work: Work = Box::new(move |transaction| {
             let outcome = transaction.map(|connection| in_savepoint(connection, job));
@@ -96,15 +103,43 @@ impl Writer {
             });
             (completion, failure)
         });
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue
-            .as_ref()
-            .and_then(|queue| {
-                let job = Job { work, lazy, place };
-                queue.send(job).ok()
-            })
-            .ok_or(StoreError::Closed)?;
+        self.send(Job {
+            work: Kind::Work(work),
+            lazy,
+            place,
+        })?;
         Ok(Pending(pending))
+    }
+
+    /// Runs something outside every transaction.
+    pub(super) async fn alone<T, F>(&self, job: F) -> Result<Pending<T>, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = self.place().await?;
+        let (answer, pending) = oneshot::channel();
+        let work: Alone = Box::new(move |connection| {
+            // Nobody may wait any more.
+            let _ = answer.send(job(connection));
+        });
+        self.send(Job {
+            work: Kind::Alone(work),
+            lazy: false,
+            place,
+        })?;
+        Ok(Pending(pending))
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let places = Arc::clone(&self.places);
+        places.acquire_owned().await.map_err(|_| StoreError::Closed)
+    }
+
+    fn send(&self, job: Job) -> Result<(), StoreError> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = queue.as_ref().and_then(|queue| queue.send(job).ok());
+        sent.ok_or(StoreError::Closed)
     }
 
     /// Commits what is queued and ends the thread.
@@ -162,7 +197,19 @@ struct Thread {
 impl Thread {
     fn serve(mut self, jobs: &Receiver<Job>) {
         while let Some(batch) = next_batch(jobs) {
-            self.commit(batch);
+            let mut together = Vec::with_capacity(batch.len());
+            for Job { work, place, .. } in batch {
+                match work {
+                    Kind::Work(work) => together.push((work, place)),
+                    Kind::Alone(work) => {
+                        // What was asked for before it is done before it.
+                        self.commit(std::mem::take(&mut together));
+                        work(&self.connection);
+                        drop(place);
+                    }
+                }
+            }
+            self.commit(together);
         }
         // The last connection to go takes the log along.
         drop(self.checkpointer);
@@ -172,7 +219,10 @@ impl Thread {
     }
 
     /// Runs a batch in one transaction and answers all of it.
-    fn commit(&mut self, batch: Vec<Job>) {
+    fn commit(&mut self, batch: Vec<(Work, OwnedSemaphorePermit)>) {
+        if batch.is_empty() {
+            return;
+        }
         let connection = &self.connection;
         let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
         let begun = failpoint::pass(Step::Begin)
@@ -181,7 +231,7 @@ impl Thread {
         let mut places = Vec::with_capacity(batch.len());
         let mut completions: Vec<Completion> = Vec::with_capacity(batch.len());
         let mut broken = None;
-        for Job { work, place, .. } in batch {
+        for (work, place) in batch {
             // After some errors (a full disk) SQLite has rolled the transaction back by itself: what comes after it must
             // not run outside one.
             let open = begun.is_ok() && !connection.is_autocommit();

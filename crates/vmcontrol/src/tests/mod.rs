@@ -13,7 +13,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, Execution};
 
-use crate::{Control, ControlOptions, ExecutionFilter, Page, Result, RunOptions, Store, Submitted};
+use crate::{
+    Control, ControlOptions, ExecutionFilter, Page, Result, Retention, RunOptions, Store, Submitted,
+};
 use fake::FakeRuntime;
 
 /// The start of a list.
@@ -74,6 +76,7 @@ impl Fixture {
             library_cache: dir.path().join("libraries"),
             max_sessions: 100,
             session_idle_timeout,
+            retention: Retention::default(),
         })
         .await
         .unwrap();

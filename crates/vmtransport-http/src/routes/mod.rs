@@ -5,3 +5,4 @@ pub(crate) mod metadata;
 pub(crate) mod runtime;
 pub(crate) mod session;
 pub(crate) mod template;
+pub(crate) mod upkeep;

@@ -10,10 +10,10 @@ use vmcontrol::library::LibraryCache;
 use super::fetch::{Fetched, Fetcher, present};
 use super::http::Http;
 use super::origin::Origin;
-use super::progress::Progress;
 use super::wanted::{self, Wanted};
 use crate::cli::{DownloadArgs, Format};
 use crate::failure::{Failure, say_error, with_causes};
+use crate::output::Progress;
 use crate::output::{Output, size};
 
 /// How many libraries are downloaded at once.

@@ -11,9 +11,9 @@ use super::checksum::Checksum;
 use super::http::Http;
 use super::origin::{Content, Origin, Release};
 use super::part::Part;
-use super::progress::{Bar, Progress};
 use super::wanted::{Wanted, cached_name};
 use super::{archive, choice};
+use crate::output::{Bar, Progress};
 
 /// How many files of a package are shown to somebody who has to choose one.
 const SHOWN_FILES: usize = 10;

@@ -1,0 +1,228 @@
+//! Keeping the database small and sound, with the daemon at work.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use vm_system_tests::{Daemon, DaemonOptions, wait_for};
+
+use crate::shell::ran;
+
+fn ops(daemon: &Daemon, args: &[&str]) -> Value {
+    let printed = ran(&mut daemon.cli(&[&["ops"], args].concat())).ok();
+    serde_json::from_str(&printed).unwrap()
+}
+
+/// Makes what is stored older than it is.
+fn age(daemon: &Daemon, table: &str, columns: &[&str], id: &str, by: Duration) {
+    let connection = Connection::open(daemon.home().join("test.db")).unwrap();
+    connection.busy_timeout(Duration::from_secs(30)).unwrap();
+    for column in columns {
+        let changed = connection
+            .execute(
+                &format!("UPDATE {table} SET {column} = {column} - ? WHERE id = ?"),
+                (i64::try_from(by.as_micros()).unwrap(), id),
+            )
+            .unwrap();
+        assert_eq!(changed, 1);
+    }
+}
+
+const DAYS_40: Duration = Duration::from_secs(40 * 86_400);
+
+#[test]
+fn what_ended_long_ago_is_removed_and_the_rest_stays() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let old = session.run("console.log('old')");
+    let new = session.run("console.log('new')");
+    let id = old["id"].as_str().unwrap();
+    age(
+        &daemon,
+        "execution",
+        &["started_at", "ended_at"],
+        id,
+        DAYS_40,
+    );
+    let ended = daemon.session();
+    ended.run("1");
+    ended.close();
+    age(
+        &daemon,
+        "session",
+        &["created_at", "closed_at"],
+        &ended.id,
+        DAYS_40,
+    );
+    let both = [
+        "prune",
+        "--retain-executions",
+        "30d",
+        "--retain-sessions",
+        "30d",
+    ];
+    let would_go = json!({"sessions": 1, "executions": 2, "events": 5, "dry_run": true});
+    assert_eq!(
+        ops(&daemon, &[&both[..], &["--dry-run"]].concat()),
+        would_go
+    );
+    daemon.api.get(&format!("/executions/{id}")).expect(200);
+    let went = json!({"sessions": 1, "executions": 2, "events": 5, "dry_run": false});
+    assert_eq!(ops(&daemon, &both), went);
+    daemon
+        .api
+        .get(&format!("/executions/{id}"))
+        .expect_error(404, "EXECUTION_NOT_FOUND");
+    daemon
+        .api
+        .get(&format!("/sessions/{}", ended.id))
+        .expect_error(404, "SESSION_NOT_FOUND");
+    assert_eq!(session.executions().len(), 1);
+    assert_eq!(session.events(&new).len(), 3);
+    assert_eq!(ops(&daemon, &["check"])["ok"], true);
+    let nothing = json!({"sessions": 0, "executions": 0, "events": 0, "dry_run": false});
+    assert_eq!(ops(&daemon, &both), nothing);
+    daemon
+        .api
+        .post("/runtime/prune", &json!({}))
+        .expect_error(400, "VALIDATION_ERROR");
+    daemon
+        .api
+        .post("/runtime/prune", &json!({"retain": 1}))
+        .expect_error(400, "INVALID_REQUEST");
+}
+
+#[test]
+fn a_daemon_removes_by_itself_what_it_is_told_to_keep_for_a_while() {
+    let daemon = Daemon::start_with(DaemonOptions {
+        args: vec!["--retain-executions".into(), "1s".into()],
+        ..DaemonOptions::default()
+    });
+    let session = daemon.session();
+    session.run("1");
+    wait_for("the execution to go", || {
+        session.executions().is_empty().then_some(())
+    });
+    assert_eq!(session.eval("2"), "2");
+}
+
+#[test]
+fn a_running_execution_is_never_removed() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let body = json!({"session_id": session.id, "input": "while (true);", "wait_ms": 0});
+    let running = daemon.api.post("/executions/repl", &body).expect(202);
+    let id = running["id"].as_str().unwrap();
+    age(&daemon, "execution", &["started_at"], id, DAYS_40);
+    let nothing = json!({"sessions": 0, "executions": 0, "events": 0, "dry_run": false});
+    assert_eq!(
+        ops(&daemon, &["prune", "--retain-executions", "1d"]),
+        nothing
+    );
+    daemon
+        .api
+        .post(&format!("/executions/{id}/cancel"), &json!({}))
+        .expect(200);
+}
+
+#[test]
+fn a_copy_is_made_while_the_daemon_writes() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let first = session.run("for (let i = 0; i < 1000; i++) console.log('before', i)");
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for _ in 0..30 {
+                session.run("console.log('meanwhile')");
+            }
+        });
+        let copy = daemon.home().join("copy.db");
+        let said = ran(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()])).ok();
+        assert!(said.starts_with("Wrote "), "{said}");
+        writing.join().unwrap();
+    });
+    // It is a database like any other.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::copy(daemon.home().join("copy.db"), home.path().join("test.db")).unwrap();
+    let other = Daemon::start_with(DaemonOptions {
+        home: Some(home),
+        ..DaemonOptions::default()
+    });
+    let id = first["id"].as_str().unwrap();
+    let events = other
+        .api
+        .get(&format!("/executions/{id}/events"))
+        .expect(200);
+    assert_eq!(events.as_array().unwrap().len(), 1002);
+    assert_eq!(ops(&other, &["check"])["ok"], true);
+    // What is there already is not overwritten, and nothing else is left beside the database.
+    let copy = daemon.home().join("copy.db");
+    let refused = ran(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()]));
+    assert!(
+        refused.stderr.contains("there already"),
+        "{}",
+        refused.stderr
+    );
+    let mut names: Vec<_> = std::fs::read_dir(daemon.home())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "copy.db",
+            "daemon.log",
+            "test.db",
+            "test.db-shm",
+            "test.db-wal",
+            "worktree"
+        ]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_database_is_found() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let execution = session.run("console.log(1); console.log(2)");
+    assert_eq!(ops(&daemon, &["check"])["problems"], json!([]));
+    let connection = Connection::open(daemon.home().join("test.db")).unwrap();
+    connection
+        .execute("DELETE FROM event WHERE seq = 2", [])
+        .unwrap();
+    let checked = ran(&mut daemon.cli(&["ops", "check"]));
+    assert_eq!(checked.status, 1, "{}", checked.stderr);
+    let report: Value = serde_json::from_str(&checked.stdout).unwrap();
+    let problems = report["problems"].to_string();
+    assert!(
+        problems.contains(execution["id"].as_str().unwrap()),
+        "{problems}"
+    );
+    assert!(problems.contains("without a gap"), "{problems}");
+}
+
+#[test]
+fn the_room_of_what_was_removed_is_given_back() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for _ in 0..5 {
+        session.run("for (let i = 0; i < 2000; i++) console.log('a line of some length', i)");
+    }
+    session.close();
+    age(
+        &daemon,
+        "session",
+        &["created_at", "closed_at"],
+        &session.id,
+        DAYS_40,
+    );
+    ops(&daemon, &["prune", "--retain-sessions", "1d"]);
+    let vacuumed = ops(&daemon, &["vacuum"]);
+    let number = |name: &str| vacuumed[name].as_u64().unwrap();
+    assert!(
+        number("bytes_after") * 2 < number("bytes_before"),
+        "{vacuumed}"
+    );
+    assert_eq!(daemon.session().eval("1 + 1"), "2");
+}
