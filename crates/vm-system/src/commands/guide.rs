@@ -18,7 +18,7 @@ const PROGRAM: &str = "vm-system";
 const CLI_REFERENCE: &str = "cli-reference";
 
 /// The guides: the name of the topic, what it is about, and the text.
-const GUIDES: [(&str, &str, &str); 9] = [
+const GUIDES: [(&str, &str, &str); 10] = [
     (
         "getting-started",
         "from the first session to contributing",
@@ -53,6 +53,11 @@ const GUIDES: [(&str, &str, &str); 9] = [
         "durability",
         "what is on disk when, and how to keep it",
         include_str!("../../../../docs/durability.md"),
+    ),
+    (
+        "performance",
+        "what things take, and where the time goes",
+        include_str!("../../../../docs/performance.md"),
     ),
     (
         "architecture",
