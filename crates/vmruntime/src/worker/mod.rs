@@ -21,6 +21,7 @@ pub(crate) mod channel;
 mod checkpoint;
 pub(crate) mod exit;
 mod faults;
+mod heap;
 mod image;
 mod limits;
 mod link;

@@ -15,6 +15,7 @@ use vmapi_types::Limits;
 use vmcontrol::runtime::Usage;
 
 use super::channel::Channel;
+use super::heap::LargePages;
 use super::link::Link;
 use super::page::SharedPage;
 use super::process::{self, Kinship, Side};
@@ -45,6 +46,7 @@ struct Zygote {
     /// Taken by the fork that becomes a session.
     engine: Option<Box<dyn Engine>>,
     confinement: Rc<Confinement>,
+    large_pages: LargePages,
     /// By the id of the first process, which is the id of the process group too.
     families: HashMap<Pid, Family>,
 }
@@ -59,6 +61,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
     // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
     let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
+    let large_pages = LargePages::begin()?;
     let link = Rc::new(Link::default());
     let built = engine::build(engine, Rc::clone(&link) as Rc<dyn engine::HostLink>);
     let engine = built.map_err(io::Error::other)?;
@@ -67,6 +70,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
         eprintln!("the program's read-only data could not be shared: {error}");
     }
     allocator::take_holes();
+    large_pages.collapse();
     process::begin_single_threaded()?;
     let (confinement, sandbox) = sandbox::enter_zygote()?;
     let mut zygote = Zygote {
@@ -74,6 +78,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
         link,
         engine: Some(engine),
         confinement: Rc::new(confinement),
+        large_pages,
         families: HashMap::new(),
     };
     zygote.tell(&FromZygote::Hello {
@@ -163,6 +168,7 @@ impl Zygote {
         engine.collect();
         allocator::lift_limit();
         allocator::take_holes();
+        self.large_pages.collapse();
         loaded
     }
 

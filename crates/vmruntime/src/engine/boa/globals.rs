@@ -148,7 +148,7 @@ pub(super) struct Last {
 }
 
 impl Last {
-    /// Defines both, where the session has no such name yet.
+    /// Defines both. A library or a script that has such a name takes it.
     pub(super) fn define(context: &mut Context) -> JsResult<Self> {
         let last = Self {
             holder: JsObject::with_null_proto(),
@@ -156,9 +156,6 @@ impl Last {
         let global = context.global_object();
         for name in ["_", "_error"] {
             let key = JsString::from(name);
-            if global.has_own_property(key.clone(), context)? {
-                continue;
-            }
             let captures = (last.holder.clone(), key.clone());
             let getter = NativeFunction::from_copy_closure_with_captures(
                 |_, _, (holder, key): &(JsObject, JsString), context| {

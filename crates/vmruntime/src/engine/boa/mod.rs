@@ -73,7 +73,7 @@ pub(super) struct Boa {
     native_modules: Vec<String>,
     /// Whether the globals of a file that was run are there.
     has_main: bool,
-    last: Option<Last>,
+    last: Last,
 }
 
 /// Hands the text of console methods on as events.
@@ -130,6 +130,7 @@ impl Boa {
             globals::define_bindings(&mut context)?;
             modules::define_require(&modules, &mut context)?;
             define_stack(&inspector, &mut context)?;
+            let last = Last::define(&mut context)?;
             let mut boa = Self {
                 context,
                 inspector,
@@ -140,7 +141,7 @@ impl Boa {
                 variables: HashSet::new(),
                 native_modules: Vec::new(),
                 has_main: false,
-                last: None,
+                last,
             };
             boa.warm_up()?;
             Ok(boa)
@@ -337,8 +338,10 @@ impl Engine for Boa {
             if let Some(host) = context.host_defined_mut().get_mut::<Host>() {
                 host.set_up(setup);
             }
-            globals::set_environment(&setup.env, context)?;
-            self.last = Some(Last::define(context)?);
+            // Whatever is written to here is copied for each session: most have nothing of all this.
+            if !setup.env.is_empty() {
+                globals::set_environment(&setup.env, context)?;
+            }
             globals::define_values(&setup.globals, context)?;
             if !setup.runtime.console {
                 globals::remove("console", context)?;
@@ -358,8 +361,8 @@ impl Engine for Boa {
         let evaluation = match outcome {
             Ok(value) => {
                 let payload = self.value_payload(&value);
-                if let Some(last) = self.last.as_ref().filter(|_| is_repl) {
-                    last.set_value(value, &mut self.context);
+                if is_repl {
+                    self.last.set_value(value, &mut self.context);
                 }
                 Evaluation {
                     threw: false,
@@ -368,8 +371,8 @@ impl Engine for Boa {
             }
             Err(Halt::Threw(error)) => {
                 let thrown = error.clone().into_opaque(&mut self.context);
-                if let (Some(last), Ok(thrown)) = (self.last.as_ref().filter(|_| is_repl), thrown) {
-                    last.set_error(thrown, &mut self.context);
+                if is_repl && let Ok(thrown) = thrown {
+                    self.last.set_error(thrown, &mut self.context);
                 }
                 Evaluation {
                     threw: true,
