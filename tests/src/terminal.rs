@@ -82,6 +82,9 @@ impl Terminal {
     }
 
     /// Waits until a text is shown, behind those that were waited for before.
+    ///
+    /// # Panics
+    /// When it is not shown for long.
     pub fn shows(&mut self, text: &str) {
         let (screen, seen) = (Arc::clone(&self.screen), self.seen);
         let what = format!("{text:?} on the screen");
@@ -117,6 +120,9 @@ impl Terminal {
     }
 
     /// Waits until the program ends.
+    ///
+    /// # Panics
+    /// When it does not.
     pub fn ends(&mut self) -> ExitStatus {
         let child = &mut self.child;
         wait_for("the program to end", || {

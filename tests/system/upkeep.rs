@@ -28,7 +28,7 @@ fn age(daemon: &Daemon, table: &str, columns: &[&str], id: &str, by: Duration) {
     }
 }
 
-const DAYS_40: Duration = Duration::from_secs(40 * 86_400);
+const DAYS_40: Duration = Duration::from_hours(40 * 24);
 
 #[test]
 fn what_ended_long_ago_is_removed_and_the_rest_stays() {

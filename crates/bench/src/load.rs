@@ -13,7 +13,7 @@ use crate::raw::Connection;
 const LASTING: Duration = Duration::from_secs(3);
 
 /// How many sessions are open at once, to see what one takes.
-const OPEN: usize = 1000;
+const OPEN: u32 = 1000;
 
 /// Measures how many executions end in a second with some numbers of sessions.
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
@@ -69,15 +69,34 @@ pub(crate) fn measure_memory(_: &Daemon, table: &mut Table) {
     });
     let template = daemon.template();
     daemon.session_of(&template).close();
-    let before = available_kib();
+    let before = taken_kib();
     for _ in 0..OPEN {
         daemon.session_of(&template);
     }
-    let taken = before.saturating_sub(available_kib());
     table.say(format!(
         "{OPEN} sessions open at once take {:.2} MB each",
-        taken as f64 / OPEN as f64 / 1e3 * 1.024
+        (taken_kib() - before) / f64::from(OPEN) * 1.024 / 1e3
     ));
+}
+
+/// The memory that processes have for themselves, and the kernel for them, in KiB.
+fn taken_kib() -> f64 {
+    let text = std::fs::read_to_string("/proc/meminfo").expect("Linux has it");
+    let kinds = [
+        "AnonPages:",
+        "Shmem:",
+        "PageTables:",
+        "KernelStack:",
+        "SUnreclaim:",
+    ];
+    text.lines()
+        .filter(|line| kinds.iter().any(|kind| line.starts_with(kind)))
+        .map(|line| {
+            let number = line.split_whitespace().nth(1);
+            let number = number.expect("a line has a number");
+            number.parse::<f64>().expect("it is one")
+        })
+        .sum()
 }
 
 /// How long all processors together have been busy, in milliseconds. Unlike the wall clock it does not count what a host
@@ -95,14 +114,4 @@ fn busy_ms() -> f64 {
         .map(|index| ticks[*index])
         .sum::<f64>()
         * 10.0
-}
-
-/// What the system could give to processes, in KiB.
-fn available_kib() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").expect("Linux has it");
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.expect("it is a number")
 }

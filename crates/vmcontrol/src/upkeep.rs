@@ -14,7 +14,7 @@ use crate::{Control, Error, Result};
 const PORTION: u32 = 200;
 
 /// How often what is old is looked for.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+const PRUNE_EVERY: Duration = Duration::from_mins(10);
 
 /// What is kept: what ended longer ago goes. Where there is no such time it stays for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

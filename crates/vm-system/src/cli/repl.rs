@@ -5,13 +5,20 @@ use clap::Args;
 /// Type JavaScript at a session
 ///
 /// Without a session it makes one and closes it at the end; without a daemon at --server-url it starts one for itself.
-/// What was typed is kept for the next time in $XDG_STATE_HOME/vm-system/history, or in the file that VM_SYSTEM_HISTORY
-/// names.
+/// What was typed is kept for the next time.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  vm-system repl\n  vm-system repl --template scripts --worktree ."
 )]
 pub struct ReplArgs {
+    /// Where what was typed is kept.
+    #[arg(
+        long,
+        env = "VM_SYSTEM_HISTORY",
+        value_name = "FILE",
+        help = "Where what was typed is kept; nowhere if it is empty [default: vm-system/history below $XDG_STATE_HOME or ~/.local/state]"
+    )]
+    pub history: Option<PathBuf>,
     /// The session [default: a new one]
     pub session: Option<String>,
     /// The template of the new session: its id or its name [default: one called repl, made if it is not there]

@@ -1,5 +1,6 @@
 //! What the program says of itself: guides, help, manual pages, completions for shells.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -97,7 +98,8 @@ fn overview() -> String {
         .map(|(name, about, _)| (*name, *about))
         .chain([reference])
     {
-        text.push_str(&format!("  {name:24} {about}\n"));
+        // A string takes all.
+        let _ = writeln!(text, "  {name:24} {about}");
     }
     text
 }
@@ -120,7 +122,7 @@ fn of_command(path: &[String]) -> Result<String, Failure> {
 fn cli_reference() -> String {
     fn add(command: &Command, text: &mut String) {
         let name = command.get_bin_name().unwrap_or(PROGRAM).to_owned();
-        text.push_str(&format!("## {name}\n\n"));
+        let _ = writeln!(text, "## {name}\n");
         text.push_str(&command.clone().render_long_help().to_string());
         text.push('\n');
         for inner in command.get_subcommands() {

@@ -25,9 +25,10 @@ pub async fn run(args: ReplArgs, client: Client, output: &mut Output) -> Result<
     let ended = ending::asked_for(&[SignalKind::terminate(), SignalKind::hangup()])?;
     // A line may be half typed when a signal comes.
     let terminal = tcgetattr(io::stdin()).ok();
+    let history = args.history.clone();
     let target = Target::find(args, client).await?;
     let outcome = tokio::select! {
-        outcome = Console::new(&target, output).run() => outcome,
+        outcome = Console::new(&target, output).run(history) => outcome,
         () = ended => Err(Failure::Interrupted),
     };
     if let Some(terminal) = terminal {

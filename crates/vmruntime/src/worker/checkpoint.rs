@@ -156,17 +156,16 @@ fn is_woken(wake: &File) -> io::Result<bool> {
 /// ask.
 fn sleep(wake: &mut File, looks: &mut Option<&OwnedFd>) -> io::Result<Roused> {
     loop {
-        let mut waited_for = vec![PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
-        waited_for.extend(looks.map(|looks| PollFd::new(looks.as_fd(), PollFlags::POLLIN)));
-        match ppoll(&mut waited_for, None, None) {
+        // Nothing is allocated here: each page that a checkpoint writes to is copied for it.
+        let second = looks.map_or_else(|| wake.as_fd(), AsFd::as_fd);
+        let mut waited_for = [wake.as_fd(), second].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let count = if looks.is_some() { 2 } else { 1 };
+        match ppoll(&mut waited_for[..count], None, None) {
             Err(Errno::EINTR) => continue,
             other => other?,
         };
-        let is_ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
-        let (woken, asked) = (
-            is_ready(&waited_for[0]),
-            waited_for.get(1).is_some_and(is_ready),
-        );
+        let [woken, asked] =
+            waited_for.map(|fd| fd.revents().is_some_and(|events| !events.is_empty()));
         if woken {
             match wake.read(&mut [0]) {
                 Ok(0) => return Ok(Roused::Died),

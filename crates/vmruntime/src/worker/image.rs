@@ -55,16 +55,18 @@ pub(super) fn share_read_only_data() -> io::Result<()> {
 
 /// The pages of the program itself that are read-only after its relocation (`PT_GNU_RELRO`), if it has any.
 fn relocated_read_only() -> Option<Range> {
-    let mut found: Option<(usize, usize)> = None;
+    let mut found: Option<(u64, u64)> = None;
     // SAFETY: the callback is called while this function runs, with what it is given here.
     unsafe {
         libc::dl_iterate_phdr(Some(find), (&raw mut found).cast());
     }
+    let (start, bytes) = found?;
+    let (start, bytes) = (usize::try_from(start).ok()?, usize::try_from(bytes).ok()?);
     // SAFETY: the call takes a number alone.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
-    // As the dynamic linker rounds: a page that is not wholly read-only stays as it is.
-    let (start, end) =
-        found.map(|(start, end)| (start.next_multiple_of(page), end / page * page))?;
+    // A page that is not wholly read-only stays as it is.
+    let end = start.checked_add(bytes)? / page * page;
+    let start = start.next_multiple_of(page);
     let bytes = NonZeroUsize::new(end.checked_sub(start)?)?;
     Some(Range { start, bytes })
 }
@@ -81,13 +83,10 @@ unsafe extern "C" fn find(
     // SAFETY: the linker hands over a valid description, and the caller of the iteration its own variable.
     unsafe {
         let headers = std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum.into());
-        *data.cast::<Option<(usize, usize)>>() = headers
+        *data.cast::<Option<(u64, u64)>>() = headers
             .iter()
             .find(|header| header.p_type == libc::PT_GNU_RELRO)
-            .map(|header| {
-                let start = ((*info).dlpi_addr + header.p_vaddr) as usize;
-                (start, start + header.p_memsz as usize)
-            });
+            .map(|header| ((*info).dlpi_addr + header.p_vaddr, header.p_memsz));
     }
     1
 }

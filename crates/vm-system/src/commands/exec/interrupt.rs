@@ -13,6 +13,9 @@ use crate::failure::Failure;
 /// How long to wait before an execution is cancelled again that has not begun yet.
 const AGAIN_AFTER: Duration = Duration::from_millis(20);
 
+/// Something under way.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 /// What was waited for, and whether somebody asked for it to end.
 pub struct Awaited<T> {
     /// The outcome.
@@ -34,7 +37,7 @@ pub async fn wait<T>(
     let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut work = pin!(work);
     let mut interrupted = false;
-    let mut cancelling: Option<Pin<Box<dyn Future<Output = Result<(), Error>> + '_>>> = None;
+    let mut cancelling: Option<Boxed<'_, Result<(), Error>>> = None;
     loop {
         tokio::select! {
             outcome = &mut work => {
@@ -57,7 +60,7 @@ pub async fn wait<T>(
 }
 
 /// Waits for something that may not be there.
-async fn done<T>(work: &mut Option<Pin<Box<dyn Future<Output = T> + '_>>>) -> T {
+async fn done<T>(work: &mut Option<Boxed<'_, T>>) -> T {
     match work {
         Some(work) => work.await,
         None => std::future::pending().await,

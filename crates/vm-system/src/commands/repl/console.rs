@@ -1,7 +1,7 @@
 //! Read, run, print, and again.
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,12 +52,12 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Until the input ends, or somebody wants to leave.
+    /// Until the input ends, or somebody wants to leave. At a terminal what is typed is kept in that file.
     ///
     /// # Errors
     /// When the terminal fails, when the session is gone, and when something failed that was piped.
-    pub async fn run(mut self) -> Result<(), Failure> {
-        let mut lines = Lines::new(self.client.clone(), self.session, self.paint)?;
+    pub async fn run(mut self, history: Option<PathBuf>) -> Result<(), Failure> {
+        let mut lines = Lines::new(self.client.clone(), self.session, self.paint, history)?;
         let is_typed = matches!(lines, Lines::Typed(_));
         if is_typed {
             let text = format!("Session {}. .help explains, Ctrl-D leaves.", self.session);

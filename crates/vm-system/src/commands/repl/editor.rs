@@ -21,9 +21,6 @@ use super::{instruction, words};
 use crate::failure::Failure;
 use crate::output::Paint;
 
-/// The variable that names the file of the history.
-const HISTORY_VARIABLE: &str = "VM_SYSTEM_HISTORY";
-
 /// How many entries the history keeps.
 const HISTORY_ENTRIES: usize = 10_000;
 
@@ -39,7 +36,12 @@ impl Editor {
     ///
     /// # Errors
     /// When the terminal can't be used.
-    pub fn new(client: Client, session: Uuid, paint: Paint) -> Result<Self, Failure> {
+    pub fn new(
+        client: Client,
+        session: Uuid,
+        paint: Paint,
+        history: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
         let config = Config::builder()
             .max_history_size(HISTORY_ENTRIES)
             .and_then(|config| config.history_ignore_dups(true))
@@ -55,7 +57,10 @@ impl Editor {
             paint,
             handle: Handle::current(),
         }));
-        let history = history_file();
+        let history = match history {
+            Some(path) => Some(path).filter(|path| !path.as_os_str().is_empty()),
+            None => default_history(),
+        };
         if let Some(path) = &history {
             // There is none at first.
             let _ = editor.load_history(path);
@@ -100,11 +105,8 @@ impl Editor {
     }
 }
 
-/// Where the history is kept; nowhere if the variable is empty or the directory can't be made.
-fn history_file() -> Option<PathBuf> {
-    if let Some(path) = env::var_os(HISTORY_VARIABLE) {
-        return (!path.is_empty()).then(|| path.into());
-    }
+/// Where the history is kept if nobody says otherwise; nowhere if the directory can't be made.
+fn default_history() -> Option<PathBuf> {
     let state = match env::var_os("XDG_STATE_HOME") {
         Some(state) if !state.is_empty() => PathBuf::from(state),
         _ => PathBuf::from(env::var_os("HOME")?).join(".local/state"),

@@ -1,6 +1,7 @@
 //! What is typed or piped, one piece of code or instruction after the other.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines as AsyncLines, Stdin};
@@ -26,26 +27,32 @@ pub enum Piece {
 /// Where it comes from.
 pub enum Lines {
     /// Somebody types.
-    Typed(Editor),
+    Typed(Box<Editor>),
     /// A program writes.
     Piped {
-        lines: AsyncLines<BufReader<Stdin>>,
+        lines: Box<AsyncLines<BufReader<Stdin>>>,
         client: Client,
         session: Uuid,
     },
 }
 
 impl Lines {
-    /// For a session.
+    /// For a session. At a terminal what is typed is kept in that file.
     ///
     /// # Errors
     /// When the terminal can't be used.
-    pub fn new(client: Client, session: Uuid, paint: Paint) -> Result<Self, Failure> {
+    pub fn new(
+        client: Client,
+        session: Uuid,
+        paint: Paint,
+        history: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
         if io::stdin().is_terminal() {
-            return Ok(Self::Typed(Editor::new(client, session, paint)?));
+            let editor = Editor::new(client, session, paint, history)?;
+            return Ok(Self::Typed(Box::new(editor)));
         }
         Ok(Self::Piped {
-            lines: BufReader::new(tokio::io::stdin()).lines(),
+            lines: Box::new(BufReader::new(tokio::io::stdin()).lines()),
             client,
             session,
         })

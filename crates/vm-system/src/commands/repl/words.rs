@@ -1,5 +1,7 @@
 //! The colours of JavaScript as it is typed and of values.
 
+use std::fmt::Write;
+
 use vmruntime::syntax::{SpanKind, spans};
 
 use crate::commands::console::Value;
@@ -52,7 +54,10 @@ fn quoted(text: &str) -> String {
             '\t' => code.push_str("\\t"),
             '\\' => code.push_str("\\\\"),
             c if c == quote => code.extend(['\\', c]),
-            c if c.is_control() => code.push_str(&format!("\\x{:02X}", u32::from(c))),
+            c if c.is_control() => {
+                // A string takes all.
+                let _ = write!(code, "\\x{:02X}", u32::from(c));
+            }
             c => code.push(c),
         }
     }
