@@ -226,3 +226,82 @@ fn the_room_of_what_was_removed_is_given_back() {
     );
     assert_eq!(daemon.session().eval("1 + 1"), "2");
 }
+
+#[test]
+fn the_log_is_carried_over_also_when_the_database_is_named_by_a_link() {
+    let home = tempfile::tempdir().unwrap();
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("real.db"), "").unwrap();
+    std::os::unix::fs::symlink(elsewhere.join("real.db"), home.path().join("test.db")).unwrap();
+    let daemon = Daemon::start_with(DaemonOptions {
+        home: Some(home),
+        ..DaemonOptions::default()
+    });
+    let limits = json!({"max_output_kb": 100_000, "wall_ms": 60_000, "cpu_ms": 60_000});
+    let session = daemon.session_of(&daemon.template_with_limits(&limits));
+    let elsewhere = daemon.home().join("elsewhere");
+    let bytes = |name: &str| std::fs::metadata(elsewhere.join(name)).unwrap().len();
+    wait_for("the log to be carried over", || {
+        session.run("for (let i = 0; i < 20000; i++) console.log('a line of some length', i)");
+        (bytes("real.db") > 4_000_000).then_some(())
+    });
+    assert!(
+        bytes("real.db-wal") < 64_000_000,
+        "{}",
+        bytes("real.db-wal")
+    );
+    std::fs::rename(elsewhere.join("real.db-wal"), elsewhere.join("away")).unwrap();
+    session.try_run("1").expect_error(503, "UNAVAILABLE");
+}
+
+#[test]
+fn a_copy_that_a_killed_daemon_left_is_removed() {
+    let home = Daemon::start().stop();
+    std::fs::write(home.path().join("test.db-backup-abc"), "half").unwrap();
+    let daemon = Daemon::start_with(DaemonOptions {
+        home: Some(home),
+        ..DaemonOptions::default()
+    });
+    assert!(!daemon.home().join("test.db-backup-abc").exists());
+}
+
+#[test]
+fn a_session_that_can_not_start_is_never_seen_as_ready() {
+    let daemon = Daemon::start();
+    let template = daemon.template_with_libraries(&["not-there-1.0.0"]);
+    std::thread::scope(|scope| {
+        let failing = scope.spawn(|| {
+            for _ in 0..20 {
+                daemon
+                    .try_session_of(&template)
+                    .expect_error(422, "LIBRARY_UNAVAILABLE");
+            }
+        });
+        while !failing.is_finished() {
+            for query in ["", "?status=ready"] {
+                let listed = daemon.api.get(&format!("/sessions{query}")).expect(200);
+                let ready = |session: &Value| session["status"] == "ready";
+                assert!(!listed.as_array().unwrap().iter().any(ready), "{listed}");
+            }
+        }
+    });
+}
+
+#[test]
+fn looking_for_damage_keeps_nobody_waiting() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.run("for (let i = 0; i < 2000; i++) console.log('a line', i)");
+    std::thread::scope(|scope| {
+        let checks: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| daemon.api.get("/runtime/check").expect(200)))
+            .collect();
+        for _ in 0..20 {
+            session.record();
+        }
+        for check in checks {
+            assert_eq!(check.join().unwrap()["ok"], true);
+        }
+    });
+}

@@ -39,6 +39,9 @@ pub(crate) fn daemon() -> Daemon {
         ))
         .expect("rows");
     drop(connection);
+    // Or the disk is busy with it while things are measured.
+    let file = std::fs::File::open(home.path().join("test.db")).expect("a database");
+    file.sync_all().expect("a disk");
     Daemon::start_with(DaemonOptions {
         home: Some(home),
         ..DaemonOptions::default()

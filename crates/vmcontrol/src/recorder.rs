@@ -204,8 +204,14 @@ impl Recorder {
                         )
                     })
                     .await;
-                if matches!(ended, Ok(()) | Err(StoreError::Closed)) {
-                    return;
+                match ended {
+                    Err(error) if error.is_transient() && !matches!(error, StoreError::Closed) => {}
+                    Ok(()) | Err(StoreError::Closed) => return,
+                    Err(error) => {
+                        // Its session may have been removed meanwhile.
+                        tracing::error!(execution_id = %execution.id, %error, "an execution can't be ended");
+                        return;
+                    }
                 }
             }
         });

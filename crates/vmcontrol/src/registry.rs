@@ -165,6 +165,11 @@ impl LiveSession {
         state.idle_since.filter(|_| state.ready)
     }
 
+    /// Whether it has ever taken executions.
+    pub(crate) fn has_been_ready(&self) -> bool {
+        self.lock().ready
+    }
+
     /// Where the session is in its life, as its record says or soon will.
     pub(crate) fn status(&self) -> SessionStatus {
         match &*self.lock() {
@@ -255,6 +260,13 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&id)
             .cloned()
+    }
+
+    /// Those that have not taken executions yet.
+    pub(crate) fn starting(&self) -> Vec<Uuid> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let starting = live.values().filter(|session| !session.has_been_ready());
+        starting.map(|session| session.id).collect()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<LiveSession>> {

@@ -50,19 +50,27 @@ impl Control {
     /// # Errors
     /// [`Error::SessionNotFound`].
     pub async fn get_session(&self, id: Uuid) -> Result<Session> {
+        let starting = self.inner().registry.starting();
         let session = self
             .store()
             .read(move |connection| store::session::get(connection, id))
             .await?
             .ok_or(Error::SessionNotFound { session_id: id })?;
-        Ok(self.as_it_is(session))
+        Ok(self.as_it_is(session, &starting))
     }
 
-    /// A record whose session may not be as far as the record.
-    fn as_it_is(&self, session: Session) -> Session {
+    /// A record whose session may not be as far as the record: those that were starting before it was read are known, and
+    /// those that are now.
+    fn as_it_is(&self, session: Session, starting: &[Uuid]) -> Session {
+        if session.status != SessionStatus::Ready {
+            return session;
+        }
         let live = self.inner().registry.get(session.id);
-        let is_starting = live.is_some_and(|live| live.status() == SessionStatus::Starting);
-        if session.status == SessionStatus::Ready && is_starting {
+        let is_starting = match live {
+            Some(live) => !live.has_been_ready(),
+            None => starting.contains(&session.id),
+        };
+        if is_starting {
             return Session {
                 status: SessionStatus::Starting,
                 ..session
@@ -81,6 +89,8 @@ impl Control {
         page: Page,
     ) -> Result<Portion<Session>> {
         let page = checked(page)?;
+        let status = filter.status;
+        let starting = self.inner().registry.starting();
         let portion = self
             .store()
             .read(move |connection| store::session::list(connection, &filter, page))
@@ -88,7 +98,10 @@ impl Control {
             .ok_or_else(|| Error::validation("before and after must be the id of a session"))?;
         let items = portion.items.into_iter();
         Ok(Portion {
-            items: items.map(|session| self.as_it_is(session)).collect(),
+            items: items
+                .map(|session| self.as_it_is(session, &starting))
+                .filter(|session| status.is_none_or(|status| session.status == status))
+                .collect(),
             ..portion
         })
     }
@@ -174,14 +187,15 @@ impl Control {
         session: Session,
         engine: String,
     ) -> Result<()> {
-        let has_startup_files = !live.policy.startup_files.is_empty();
+        // What can fail for reasons of the user's, or takes time, is not written down beforehand.
+        let is_simple = live.policy.startup_files.is_empty() && live.policy.libraries.is_empty();
         let record = Session {
             // The disk is busy with it while the process is made. Until that is done nobody sees the session as ready, and
             // if it fails, the record says so before the caller hears of it.
-            status: if has_startup_files {
-                SessionStatus::Starting
-            } else {
+            status: if is_simple {
                 SessionStatus::Ready
+            } else {
+                SessionStatus::Starting
             },
             ..session
         };
@@ -195,7 +209,7 @@ impl Control {
         let (inserted, opened) = tokio::join!(inserted, opened);
         inserted?;
         opened?;
-        if has_startup_files {
+        if !is_simple {
             for file in &live.policy.startup_files {
                 self.run_startup_file(live, file).await?;
             }
@@ -338,11 +352,15 @@ impl Control {
         let stored = self
             .end_session(live.id, status, Some(reason.clone()))
             .await;
-        self.inner().registry.remove(live.id);
-        if stored.is_err() {
+        if stored.is_ok() {
+            self.inner().registry.remove(live.id);
+        } else {
             // The caller hears of the first error meanwhile.
             let (control, id) = (self.clone(), live.id);
-            tokio::spawn(async move { control.end_session_at_last(id, status, reason).await });
+            tokio::spawn(async move {
+                control.end_session_at_last(id, status, reason).await;
+                control.inner().registry.remove(id);
+            });
         }
         if closing.is_some() {
             return Err(Error::SessionNotReady {

@@ -7,11 +7,14 @@ use std::time::Duration;
 use vmapi_types::{CheckReport, Pruned, Timestamp, Vacuumed};
 
 use crate::control::Inner;
-use crate::store::{self, StoreError};
+use crate::store;
 use crate::{Control, Error, Result};
 
-/// How many executions go in one transaction: answers wait no longer than for any other.
-const PORTION: u32 = 200;
+/// How many executions are looked for at once.
+const PORTION: u32 = 500;
+
+/// How many events go in one transaction, about: answers wait until it is over.
+const PORTION_EVENTS: u64 = 5000;
 
 /// How often what is old is looked for.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
@@ -64,70 +67,89 @@ impl Control {
         sessions_before: Option<Timestamp>,
         pruned: &mut Pruned,
     ) -> Result<()> {
-        let dry_run = pruned.dry_run;
+        // Those of sessions have gone with them, unless they are only counted.
+        let sessions_before = sessions_before.filter(|_| pruned.dry_run);
         let mut after = Some(0);
         while let Some(number) = after {
-            let portion = self
-                .change_or_look(dry_run, move |connection| {
-                    store::upkeep::prune_executions(
+            let old = self
+                .store()
+                .read(move |connection| {
+                    store::upkeep::old_executions(
                         connection,
                         before,
                         sessions_before,
                         number,
                         PORTION,
-                        dry_run,
                     )
                 })
                 .await?;
-            pruned.executions += portion.rows;
-            pruned.events += portion.events;
-            after = portion.next;
+            self.remove_executions(old.numbers, pruned).await?;
+            after = old.next;
         }
         Ok(())
     }
 
     async fn prune_sessions(&self, before: Timestamp, pruned: &mut Pruned) -> Result<()> {
-        let dry_run = pruned.dry_run;
         let mut after = 0;
         loop {
-            let ended = self
+            let old = self
                 .store()
                 .read(move |connection| {
-                    store::upkeep::ended_sessions(connection, before, after, PORTION)
+                    store::upkeep::old_sessions(connection, before, after, PORTION)
                 })
                 .await?;
-            let Some(last) = ended.last() else {
+            let Some(last) = old.last() else {
                 return Ok(());
             };
             after = *last;
-            for session in ended {
-                let mut left = Some(session);
-                while left.is_some() {
-                    let portion = self
-                        .change_or_look(dry_run, move |connection| {
-                            store::upkeep::prune_session(connection, session, PORTION, dry_run)
-                        })
-                        .await?;
-                    pruned.executions += portion.rows;
-                    pruned.events += portion.events;
-                    left = portion.next;
-                }
-                pruned.sessions += 1;
+            for session in old {
+                self.prune_session(session, pruned).await?;
             }
         }
     }
 
-    /// Writes, or reads where nothing is to change.
-    async fn change_or_look<T, F>(&self, look: bool, job: F) -> std::result::Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&rusqlite::Connection) -> std::result::Result<T, StoreError> + Send + 'static,
-    {
-        if look {
-            self.store().read(job).await
-        } else {
-            self.store().write(job).await
+    async fn prune_session(&self, session: i64, pruned: &mut Pruned) -> Result<()> {
+        let mut after = Some(0);
+        while let Some(number) = after {
+            let of_session = self
+                .store()
+                .read(move |connection| {
+                    store::upkeep::executions_of(connection, session, number, PORTION)
+                })
+                .await?;
+            self.remove_executions(of_session.numbers, pruned).await?;
+            after = of_session.next;
         }
+        let is_gone = pruned.dry_run
+            || self
+                .store()
+                .write(move |connection| store::upkeep::remove_session(connection, session))
+                .await?;
+        pruned.sessions += u64::from(is_gone);
+        Ok(())
+    }
+
+    /// Removes executions, a few in each transaction; or counts them.
+    async fn remove_executions(&self, mut numbers: Vec<i64>, pruned: &mut Pruned) -> Result<()> {
+        if pruned.dry_run {
+            pruned.executions += numbers.len() as u64;
+            let count = move |connection: &_| store::upkeep::count_events(connection, &numbers);
+            pruned.events += self.store().read(count).await?;
+            return Ok(());
+        }
+        while !numbers.is_empty() {
+            let some = numbers.clone();
+            let gone = self
+                .store()
+                .write(move |connection| {
+                    store::upkeep::remove_executions(connection, &some, PORTION_EVENTS)
+                })
+                .await?;
+            numbers.drain(..gone.dealt_with);
+            pruned.executions += gone.executions;
+            pruned.events += gone.events;
+        }
+        Ok(())
     }
 
     /// A copy of the database as it is now, in a file that goes away when it is closed.
@@ -136,18 +158,8 @@ impl Control {
     /// [`Error::Unavailable`] when the disk has no room for it.
     pub async fn back_up(&self) -> Result<File> {
         let database = self.store().path().to_owned();
-        let copied = self.store().read(move |connection| {
-            let failed = |error: std::io::Error| {
-                StoreError::Unreachable(format!("no copy can be made beside the database: {error}"))
-            };
-            // Beside the database, since that is where there is room for one.
-            let directory = database
-                .parent()
-                .filter(|path| !path.as_os_str().is_empty());
-            let directory = directory.unwrap_or_else(|| std::path::Path::new("."));
-            let file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
-            store::upkeep::back_up(connection, file.path())?;
-            file.reopen().map_err(failed)
+        let copied = self.store().read_long(move |connection, is_wanted| {
+            store::upkeep::back_up(connection, &database, is_wanted)
         });
         Ok(copied.await?)
     }
@@ -157,7 +169,10 @@ impl Control {
     /// # Errors
     /// [`Error::Unavailable`] when it can't be read.
     pub async fn check(&self) -> Result<CheckReport> {
-        Ok(self.store().read(store::upkeep::check).await?)
+        let checked = self
+            .store()
+            .read_long(|connection, _| store::upkeep::check(connection));
+        Ok(checked.await?)
     }
 
     /// Gives the room of what was removed back to the disk. Answers wait until that is done.

@@ -7,18 +7,26 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-/// How long the log may be before it is carried over, in bytes.
-const LONG_BYTES: u64 = 4 * 1024 * 1024;
+use super::open::BUSY_TIMEOUT;
+
+/// How long the log may be before it is carried over, in bytes. A longer one is cut to that when it starts anew, so that its
+/// length says whether there is anything to do.
+pub(super) const LONG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How long it may be before commits wait for that, in bytes: they are quicker than the disk then.
 const TOO_LONG_BYTES: u64 = 128 * 1024 * 1024;
 
+/// How long to wait after an attempt: somebody who reads for long keeps the log from being carried over.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
 /// The handle of the thread.
 pub(super) struct Checkpointer {
     log: PathBuf,
+    not_before: Instant,
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -33,21 +41,29 @@ impl Checkpointer {
             .expect("a thread can be started at start-up");
         Self {
             log,
+            not_before: Instant::now(),
             wake: Some(wake),
             thread: Some(thread),
         }
     }
 
     /// Has the log carried over if it is long. `writer` does it at once when it is too long.
-    pub(super) fn after_commit(&self, writer: &Connection) {
+    pub(super) fn after_commit(&mut self, writer: &Connection) {
         let Ok(bytes) = std::fs::metadata(&self.log).map(|log| log.len()) else {
             return;
         };
-        if bytes < LONG_BYTES {
+        let now = Instant::now();
+        if bytes <= LONG_BYTES || now < self.not_before {
             return;
         }
+        self.not_before = now + AGAIN_AFTER;
         if bytes >= TOO_LONG_BYTES {
+            // Nobody who reads is waited for.
+            let waits = writer.busy_timeout(Duration::ZERO);
             carry_over(writer, "RESTART");
+            if let Err(error) = waits.and_then(|()| writer.busy_timeout(BUSY_TIMEOUT)) {
+                tracing::warn!(%error, "the database's patience could not be set");
+            }
         } else if let Some(wake) = &self.wake
             && let Err(TrySendError::Disconnected(())) = wake.try_send(())
         {

@@ -68,6 +68,7 @@ impl From<rusqlite::Error> for StoreError {
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::CannotOpen
                 | ErrorCode::ReadOnly
+                | ErrorCode::OperationInterrupted
                 | ErrorCode::OutOfMemory,
             ) => Self::Unreachable(error.to_string()),
             _ => Self::Sql(error),

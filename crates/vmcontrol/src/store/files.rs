@@ -27,16 +27,17 @@ impl Files {
         Self { all }
     }
 
-    /// Makes sure that all are in their place.
+    /// Makes sure that all are in their place; the log, once something has been committed.
     ///
     /// # Errors
     /// [`StoreError::Unreachable`], naming the file that is not.
-    pub(super) fn check(&mut self) -> Result<(), StoreError> {
+    pub(super) fn check(&mut self, has_committed: bool) -> Result<(), StoreError> {
         for (path, known) in &mut self.all {
             let found = id_of(path);
             match (&known, found) {
                 (None, Some(_)) => *known = found,
-                (known, found) if **known == found => {}
+                (None, None) if !has_committed => {}
+                (Some(known), Some(found)) if *known == found => {}
                 _ => {
                     return Err(StoreError::Unreachable(format!(
                         "{} is not the file any more that this daemon has opened: put it back, or restart the daemon",

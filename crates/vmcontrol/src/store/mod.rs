@@ -38,7 +38,7 @@ pub(crate) use writer::Pending;
 
 use checkpointer::Checkpointer;
 use files::Files;
-use reader::Readers;
+use reader::{LongReader, Readers};
 use writer::Writer;
 
 /// An open store. Clones share it; it is closed when [`close`](Self::close) has been called, or the last clone is gone.
@@ -51,6 +51,7 @@ struct Inner {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    long_reader: LongReader,
     /// Given back once the connections are closed.
     lock: Mutex<Option<lock::DatabaseLock>>,
 }
@@ -64,6 +65,12 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         failpoint::arm();
         let lock = lock::DatabaseLock::acquire(path)?;
+        // As SQLite does: what stands beside a database stands beside the file itself.
+        let path = &path.canonicalize().map_err(|source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        upkeep::remove_left_copies(path);
         let connection = open::writer(path, &lock)?;
         let readers = Readers::open(path)?;
         let checkpointer = Checkpointer::start(open::checkpointer(path)?, files::log_of(path));
@@ -72,6 +79,7 @@ impl Store {
                 path: path.to_owned(),
                 writer: Writer::start(connection, checkpointer, Files::of(path)),
                 readers,
+                long_reader: LongReader::new(path),
                 lock: Mutex::new(Some(lock)),
             }),
         })
@@ -95,6 +103,7 @@ impl Store {
 
     /// Commits what is queued and closes the connections; later operations fail.
     pub async fn close(&self) {
+        self.inner.long_reader.close().await;
         self.inner.readers.close().await;
         self.inner.writer.close().await;
         drop(
@@ -131,6 +140,16 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         self.inner.writer.alone(work).await?.wait().await
+    }
+
+    /// Runs a query that takes long on a read-only connection of its own; one such query at a time. It hears whether anybody
+    /// still wants it, and is interrupted when nobody does, or when the store is closed.
+    pub(crate) async fn read_long<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &dyn Fn() -> bool) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.long_reader.run(query).await
     }
 
     /// Runs `query` on a read-only connection.

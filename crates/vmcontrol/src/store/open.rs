@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::checkpointer::LONG_BYTES;
 use super::error::OpenError;
 use super::lock::DatabaseLock;
 use super::schema;
@@ -17,7 +18,7 @@ const APPLICATION_ID: i64 = 0x766d_5379;
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// How long a statement waits for a lock, which only a backup tool or `sqlite3` by hand can hold.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the connection that writes, on a database that is ours or empty.
 pub(super) fn writer(path: &Path, lock: &DatabaseLock) -> Result<Connection, OpenError> {
@@ -122,6 +123,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     // See `checkpointer`.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", LONG_BYTES)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())

@@ -1,9 +1,10 @@
 //! What keeps a database small and sound.
 
+use std::fs::File;
 use std::path::Path;
 
-use rusqlite::Connection;
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OptionalExtension};
 use vmapi_types::{CheckReport, Timestamp, Vacuumed};
 
 use super::StoreError;
@@ -11,127 +12,221 @@ use super::StoreError;
 /// How many problems of a kind are told.
 const MAX_PROBLEMS: usize = 100;
 
-/// Some of what is to go.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Portion {
-    /// How many rows went, or would go.
-    pub(crate) rows: u64,
-    /// How many events with them.
-    pub(crate) events: u64,
-    /// Where to go on; nothing when that was all.
+/// What the copies of a database are called before they are handed out: its name and this.
+const COPY_MARK: &str = "-backup-";
+
+/// How many pages are copied before somebody may say that it is enough.
+const COPY_PAGES: std::ffi::c_int = 2000;
+
+/// Executions that are to go, and where to look on.
+#[derive(Debug, Default)]
+pub(crate) struct Old {
+    /// Their numbers.
+    pub(crate) numbers: Vec<i64>,
+    /// The number after which there may be more.
     pub(crate) next: Option<i64>,
 }
 
-/// Looks at the next `limit` executions after number `after` that began before a moment, and removes those that ended before
-/// it; with `dry_run` counts them, but for those of sessions that ended before `sessions_before`, which would go with those.
-/// The numbers ascend with the time, so that the rest need not be looked at.
-pub(crate) fn prune_executions(
+/// What went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gone {
+    /// How many executions were dealt with, whether they went or not.
+    pub(crate) dealt_with: usize,
+    pub(crate) executions: u64,
+    pub(crate) events: u64,
+}
+
+/// Which of the next `limit` executions after number `after` ended before a moment; those of sessions that ended before
+/// `sessions_before` are left out. Executions begin in the order of their numbers, and end after they began: at the first that
+/// began later the search is over.
+pub(crate) fn old_executions(
     connection: &Connection,
     before: Timestamp,
     sessions_before: Option<Timestamp>,
     after: i64,
     limit: u32,
-    dry_run: bool,
-) -> Result<Portion, StoreError> {
+) -> Result<Old, StoreError> {
     let mut find = connection.prepare_cached(
-        "SELECT n, ended_at < ?1 AND status <> 'running' AND NOT EXISTS (
+        "SELECT n, started_at, coalesce(ended_at < ?1, false) AND status <> 'running' AND NOT EXISTS (
              SELECT 1 FROM session WHERE session.id = session_id AND closed_at < ?4
              AND session.status IN ('closed', 'crashed')
-         ) FROM execution WHERE n > ?2 AND started_at < ?1 ORDER BY n LIMIT ?3",
+         ) FROM execution WHERE n > ?2 ORDER BY n LIMIT ?3",
     )?;
+    let before = before.as_micros();
     let ended = sessions_before.map_or(i64::MIN, Timestamp::as_micros);
-    let found = find.query_map((before.as_micros(), after, limit, ended), |row| {
-        Ok((row.get(0)?, row.get::<_, Option<bool>>(1)?))
-    })?;
-    let found = found.collect::<Result<Vec<(i64, Option<bool>)>, _>>()?;
-    let is_last = found.len() < limit as usize;
-    let mut portion = Portion {
-        next: found.last().map(|(number, _)| *number).filter(|_| !is_last),
-        ..Portion::default()
-    };
-    for (number, is_over) in found {
-        if is_over == Some(true) {
-            portion.rows += 1;
-            portion.events += remove_execution(connection, number, dry_run)?;
+    let mut old = Old::default();
+    let mut looked_at = 0;
+    let mut rows = find.query((before, after, limit, ended))?;
+    while let Some(row) = rows.next()? {
+        let (number, started): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if started >= before {
+            return Ok(Old { next: None, ..old });
         }
+        if row.get(2)? {
+            old.numbers.push(number);
+        }
+        looked_at += 1;
+        old.next = Some(number);
     }
-    Ok(portion)
+    if looked_at < limit {
+        old.next = None;
+    }
+    Ok(old)
 }
 
-/// The numbers of the next `limit` sessions after number `after` that ended before a moment.
-pub(crate) fn ended_sessions(
+/// The numbers of the next `limit` sessions after number `after` that ended before a moment, with nothing left to end in them.
+pub(crate) fn old_sessions(
     connection: &Connection,
     before: Timestamp,
     after: i64,
     limit: u32,
 ) -> Result<Vec<i64>, StoreError> {
     let mut find = connection.prepare_cached(
-        "SELECT n FROM session WHERE n > ? AND closed_at < ? AND status IN ('closed', 'crashed')
-         ORDER BY n LIMIT ?",
+        "SELECT n FROM session WHERE n > ? AND closed_at < ? AND status IN ('closed', 'crashed') AND NOT EXISTS (
+             SELECT 1 FROM execution WHERE session_id = session.id AND execution.status = 'running'
+         ) ORDER BY n LIMIT ?",
     )?;
     let found = find.query_map((after, before.as_micros(), limit), |row| row.get(0))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Removes some executions of a session, and the session itself with the last of them; with `dry_run` counts them all.
-pub(crate) fn prune_session(
+/// The numbers of the executions of a session after number `after`, at most `limit`.
+pub(crate) fn executions_of(
     connection: &Connection,
     session: i64,
+    after: i64,
     limit: u32,
-    dry_run: bool,
-) -> Result<Portion, StoreError> {
+) -> Result<Old, StoreError> {
     let mut find = connection.prepare_cached(
         "SELECT execution.n FROM execution JOIN session ON session.id = session_id
-         WHERE session.n = ? ORDER BY execution.n LIMIT ?",
+         WHERE session.n = ? AND execution.n > ? ORDER BY execution.n LIMIT ?",
     )?;
-    let limit = if dry_run { u32::MAX } else { limit };
-    let found = find.query_map((session, limit), |row| row.get(0))?;
-    let found = found.collect::<Result<Vec<i64>, _>>()?;
-    let mut portion = Portion {
-        rows: found.len() as u64,
-        ..Portion::default()
-    };
-    for number in &found {
-        portion.events += remove_execution(connection, *number, dry_run)?;
-    }
-    if found.len() == limit as usize {
-        portion.next = Some(session);
-    } else if !dry_run {
-        connection
-            .prepare_cached("DELETE FROM session WHERE n = ?")?
-            .execute([session])?;
-    }
-    Ok(portion)
+    let found = find.query_map((session, after, limit), |row| row.get(0))?;
+    let numbers = found.collect::<Result<Vec<i64>, _>>()?;
+    let is_last = numbers.len() < limit as usize;
+    Ok(Old {
+        next: numbers.last().copied().filter(|_| !is_last),
+        numbers,
+    })
 }
 
-/// Removes an execution; gives the number of its events.
-fn remove_execution(
+/// How many events executions have.
+pub(crate) fn count_events(connection: &Connection, numbers: &[i64]) -> Result<u64, StoreError> {
+    let mut count =
+        connection.prepare_cached("SELECT count(*) FROM event WHERE execution_n = ?")?;
+    let mut events = 0;
+    for number in numbers {
+        events += count.query_row([number], |row| row.get::<_, u64>(0))?;
+    }
+    Ok(events)
+}
+
+/// Removes executions with their events, until so many events have gone; what runs stays.
+pub(crate) fn remove_executions(
     connection: &Connection,
-    number: i64,
-    dry_run: bool,
-) -> Result<u64, StoreError> {
-    if dry_run {
-        let count = connection
-            .prepare_cached("SELECT count(*) FROM event WHERE execution_n = ?")?
-            .query_row([number], |row| row.get(0))?;
-        return Ok(count);
+    numbers: &[i64],
+    most_events: u64,
+) -> Result<Gone, StoreError> {
+    let mut gone = Gone::default();
+    for number in numbers {
+        if gone.events >= most_events {
+            break;
+        }
+        gone.dealt_with += 1;
+        let is_running: Option<bool> = connection
+            .prepare_cached("SELECT status = 'running' FROM execution WHERE n = ?")?
+            .query_row([number], |row| row.get(0))
+            .optional()?;
+        if is_running != Some(false) {
+            continue;
+        }
+        gone.events += connection
+            .prepare_cached("DELETE FROM event WHERE execution_n = ?")?
+            .execute([number])? as u64;
+        gone.executions += connection
+            .prepare_cached("DELETE FROM execution WHERE n = ?")?
+            .execute([number])? as u64;
     }
-    let events = connection
-        .prepare_cached("DELETE FROM event WHERE execution_n = ?")?
-        .execute([number])?;
-    connection
-        .prepare_cached("DELETE FROM execution WHERE n = ?")?
-        .execute([number])?;
-    Ok(events as u64)
+    Ok(gone)
 }
 
-/// Writes a copy of the database as it is at one moment, while others go on writing.
-pub(crate) fn back_up(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let mut copy = Connection::open(path)?;
-    let backup = Backup::new(connection, &mut copy)?;
-    // All pages in one step: they are of one moment, and in this mode nobody waits for it.
-    backup.step(-1)?;
-    Ok(())
+/// Removes a session of which nothing is left; says whether it did.
+pub(crate) fn remove_session(connection: &Connection, session: i64) -> Result<bool, StoreError> {
+    let removed = connection
+        .prepare_cached(
+            "DELETE FROM session WHERE n = ? AND NOT EXISTS (SELECT 1 FROM execution WHERE session_id = session.id)",
+        )?
+        .execute([session])?;
+    Ok(removed > 0)
+}
+
+/// Makes a copy of the database as it is at one moment, while others go on writing. The file is beside the database, since
+/// that is where there is room for one, and goes away when it is closed.
+pub(crate) fn back_up(
+    connection: &Connection,
+    database: &Path,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<File, StoreError> {
+    let failed = |error: std::io::Error| {
+        StoreError::Unreachable(format!("no copy can be made beside the database: {error}"))
+    };
+    let (directory, name) = place_of_copies(database);
+    let file = tempfile::Builder::new()
+        .prefix(&name)
+        .tempfile_in(directory)
+        .map_err(failed)?;
+    let mut copy = Connection::open(file.path())?;
+    // It is thrown away if it does not become whole.
+    copy.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
+    // As long as this goes on, what is read is of one moment.
+    let transaction = connection.unchecked_transaction()?;
+    transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let backup = Backup::new(&transaction, &mut copy)?;
+    loop {
+        match backup.step(COPY_PAGES)? {
+            StepResult::Done => break,
+            StepResult::More if is_wanted() => {}
+            StepResult::More => {
+                return Err(StoreError::Unreachable(
+                    "the copy is not wanted any more".into(),
+                ));
+            }
+            other => {
+                return Err(StoreError::Unreachable(format!(
+                    "the database can't be copied now: {other:?}"
+                )));
+            }
+        }
+    }
+    drop(backup);
+    copy.close().map_err(|(_, error)| error)?;
+    file.reopen().map_err(failed)
+}
+
+/// Removes the copies that a daemon left which died while it made them.
+pub(super) fn remove_left_copies(database: &Path) {
+    let (directory, name) = place_of_copies(database);
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&name) {
+            let removed = std::fs::remove_file(entry.path());
+            tracing::warn!(path = %entry.path().display(), ?removed, "removed a copy that was not finished");
+        }
+    }
+}
+
+/// The directory of a database, and what the names of its copies start with.
+fn place_of_copies(database: &Path) -> (&Path, String) {
+    let directory = database
+        .parent()
+        .filter(|path| !path.as_os_str().is_empty());
+    let name = database.file_name().unwrap_or_default().to_string_lossy();
+    (
+        directory.unwrap_or_else(|| Path::new(".")),
+        format!("{name}{COPY_MARK}"),
+    )
 }
 
 /// Looks for damage, and for what no execution can have.
@@ -198,6 +293,8 @@ pub(crate) fn size(connection: &Connection) -> Result<u64, StoreError> {
 pub(crate) fn vacuum(connection: &Connection) -> Result<Vacuumed, StoreError> {
     let bytes_before = size(connection)?;
     connection.execute_batch("VACUUM")?;
+    // All of it stands in the log now. Who reads meanwhile keeps it there; the next commits carry it over then.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(Vacuumed {
         bytes_before,
         bytes_after: size(connection)?,

@@ -226,7 +226,7 @@ impl Thread {
         let connection = &self.connection;
         let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
         let begun = failpoint::pass(Step::Begin)
-            .and_then(|()| self.files.check())
+            .and_then(|()| self.files.check(false))
             .and_then(|()| Ok(run("BEGIN IMMEDIATE")?));
         let mut places = Vec::with_capacity(batch.len());
         let mut completions: Vec<Completion> = Vec::with_capacity(batch.len());
@@ -250,7 +250,7 @@ impl Thread {
                 .and_then(|()| Ok(run("COMMIT")?))
                 .and_then(|()| failpoint::pass(Step::Answer))
                 // What went into a file that is gone by now is on no disk.
-                .and_then(|()| self.files.check()),
+                .and_then(|()| self.files.check(true)),
             Err(error) => Err(error),
         };
         if let Err(error) = &committed {

@@ -46,7 +46,7 @@ struct Zygote {
     /// Taken by the fork that becomes a session.
     engine: Option<Box<dyn Engine>>,
     confinement: Rc<Confinement>,
-    large_pages: LargePages,
+    large_pages: Option<LargePages>,
     /// By the id of the first process, which is the id of the process group too.
     families: HashMap<Pid, Family>,
 }
@@ -61,7 +61,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
     // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
     let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
-    let large_pages = LargePages::begin()?;
+    let large_pages = LargePages::begin();
     let link = Rc::new(Link::default());
     let built = engine::build(engine, Rc::clone(&link) as Rc<dyn engine::HostLink>);
     let engine = built.map_err(io::Error::other)?;
@@ -70,7 +70,9 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
         eprintln!("the program's read-only data could not be shared: {error}");
     }
     allocator::take_holes();
-    large_pages.collapse();
+    if let Some(large_pages) = large_pages {
+        large_pages.collapse();
+    }
     process::begin_single_threaded()?;
     let (confinement, sandbox) = sandbox::enter_zygote()?;
     let mut zygote = Zygote {
@@ -168,7 +170,9 @@ impl Zygote {
         engine.collect();
         allocator::lift_limit();
         allocator::take_holes();
-        self.large_pages.collapse();
+        if let Some(large_pages) = self.large_pages {
+            large_pages.collapse();
+        }
         loaded
     }
 

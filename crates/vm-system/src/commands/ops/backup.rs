@@ -7,8 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use serde_json::json;
+use tokio::signal::unix::SignalKind;
 use vmclient::Client;
 
+use crate::commands::ending;
 use crate::failure::Failure;
 use crate::output::{Output, Progress};
 
@@ -24,7 +26,15 @@ pub async fn run(file: &Path, client: &Client, output: &mut Output) -> Result<()
             io::ErrorKind::AlreadyExists => anyhow!("{}: the file is there already", writing()),
             _ => anyhow::Error::new(error).context(writing()),
         })?;
-    let written = copy(client, &mut target, output).await;
+    let ended = ending::asked_for(&[
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ])?;
+    let written = tokio::select! {
+        written = copy(client, &mut target, output) => written,
+        () = ended => Err(Failure::Interrupted),
+    };
     if written.is_err() {
         // What it holds is no database.
         let _ = std::fs::remove_file(file);

@@ -99,8 +99,7 @@ impl<'a> Console<'a> {
         };
         match outcome {
             Err(Failure::Client(error @ vmclient::Error::Api { .. })) if !is_gone(&error) => {
-                self.has_failed = true;
-                say_error(&error.to_string());
+                self.refuse(&error.to_string());
                 Ok(Then::Next)
             }
             // It was said already that it goes on.
@@ -121,7 +120,7 @@ impl<'a> Console<'a> {
             Instruction::Cancel => self.cancel().await?,
             Instruction::Load(file) => match std::fs::read_to_string(file) {
                 Ok(code) => self.evaluate(&code).await?,
-                Err(error) => say_error(&format!("cannot read {file}: {error}")),
+                Err(error) => self.refuse(&format!("cannot read {file}: {error}")),
             },
             Instruction::Save(file) => self.save(Path::new(file))?,
             Instruction::Inspect(expression) => {
@@ -140,7 +139,7 @@ impl<'a> Console<'a> {
                     (None, None) => {}
                 }
             }
-            Instruction::Unknown(word) => say_error(&instruction::correction(word)),
+            Instruction::Unknown(word) => self.refuse(&instruction::correction(word)),
         }
         Ok(Then::Next)
     }
@@ -209,7 +208,14 @@ impl<'a> Console<'a> {
         Ok(())
     }
 
+    /// Says what could not be done.
+    fn refuse(&mut self, message: &str) {
+        self.has_failed = true;
+        say_error(message);
+    }
+
     fn print_exception(&mut self, error: &RawJson) -> Result<(), Failure> {
+        self.has_failed = true;
         let exception: Exception =
             serde_json::from_str(error.get()).context("an exception is unknown")?;
         let paint = self.paint;
@@ -250,7 +256,7 @@ impl<'a> Console<'a> {
         match std::fs::write(file, text) {
             Ok(()) => self.say(&format!("wrote {} snippets", self.done.len())),
             Err(error) => {
-                say_error(&format!("cannot write {}: {error}", file.display()));
+                self.refuse(&format!("cannot write {}: {error}", file.display()));
                 Ok(())
             }
         }
