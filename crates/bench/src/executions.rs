@@ -21,12 +21,13 @@ const STREAMS: usize = 500;
 /// Times executions.
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     let session = daemon.session();
-    table.add(
-        "repl: 1 + 1",
-        &Times::of(500, || {
-            session.eval("1 + 1");
-        }),
-    );
+    let mut connection = Connection::open(daemon.server());
+    let body = json!({"session_id": session.id, "input": "1 + 1"}).to_string();
+    let times = Times::of(1000, || {
+        let (status, answer) = connection.send("POST", "/executions/repl", &body);
+        assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
+    });
+    table.add("repl: 1 + 1", &times);
     let cancelled = Times::measured(50, || cancel(daemon, &session));
     table.add("cancelling native code, to the answer", &cancelled);
     let session = roomy(daemon);

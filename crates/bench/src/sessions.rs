@@ -1,8 +1,10 @@
 //! Making sessions, with and without libraries.
 
+use serde_json::{Value, json};
 use vm_system_tests::{Daemon, command};
 
 use crate::figures::{Table, Times};
+use crate::raw::Connection;
 
 const LIBRARIES: [&str; 3] = ["lodash-4.17.21", "moment-2.29.4", "ramda-0.29.0"];
 
@@ -23,10 +25,22 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
 }
 
 fn sessions_of(daemon: &Daemon, template: &str) -> Times {
+    let mut connection = Connection::open(daemon.server());
+    let body = json!({
+        "template_id": template, "workspace_id": "workspace", "base_commit_oid": "commit",
+        "worktree_path": daemon.worktree(),
+    });
+    let body = body.to_string();
     let mut open = Vec::new();
-    let times = Times::of(200, || open.push(daemon.session_of(template)));
+    let times = Times::of(200, || {
+        let (status, answer) = connection.send("POST", "/sessions", &body);
+        assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
+        open.push(answer.to_vec());
+    });
     for session in open {
-        session.close();
+        let session: Value = serde_json::from_slice(&session).expect("an answer is JSON");
+        let id = session["id"].as_str().expect("a session has an id");
+        daemon.session_with_id(id).close();
     }
     times
 }

@@ -133,7 +133,12 @@ impl Control {
     }
 
     async fn create(&self, new: NewSession) -> Result<Session> {
-        let details = self.get_template(new.template_id).await?;
+        let (path, guarded) = (new.worktree_path.clone(), self.store().files());
+        let (details, worktree) = tokio::join!(
+            self.get_template(new.template_id),
+            blocking(move || Worktree::open(&path, guarded)),
+        );
+        let details = details?;
         if !details.template.is_active {
             return Err(Error::validation(format!(
                 "template {} is not active: set is_active to make sessions from it",
@@ -142,8 +147,7 @@ impl Control {
         }
         let policy = Arc::new(Policy::of_template(details));
         let engine = self.resolve_engine(&policy.engine)?;
-        let (path, guarded) = (new.worktree_path.clone(), self.store().files());
-        let worktree = Arc::new(blocking(move || Worktree::open(&path, guarded)).await?);
+        let worktree = Arc::new(worktree?);
         let session = Session {
             id: Uuid::new_v4(),
             vm_id: new.template_id,
