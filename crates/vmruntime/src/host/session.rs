@@ -51,7 +51,7 @@ pub(super) async fn open(
     spec: SessionSpec,
     worker: WorkerCommand,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
-    if let Some(waiting) = zygote.take_waiting() {
+    if let Some(waiting) = zygote.take_waiting(&spec.policy.limits) {
         let opened = prepare(waiting, &zygote, spec.clone(), worker.clone()).await;
         // It may have died while it waited: that is nothing to the caller.
         if opened.is_ok() || !zygote.is_alive() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
-use vmapi_types::Sandbox;
+use vmapi_types::{Limits, Sandbox};
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
 
@@ -134,8 +134,12 @@ impl Zygote {
     /// # Errors
     /// When the system has no descriptor left.
     pub(super) fn fork_session(&self) -> io::Result<Forked> {
+        self.fork(false)
+    }
+
+    fn fork(&self, ahead: bool) -> io::Result<Forked> {
         let (sender, receiver, theirs) = socket::pair(MAX_FROM_SESSION_BYTES)?;
-        let (number, news) = self.open(theirs);
+        let (number, news) = self.open(theirs, ahead);
         Ok(Forked {
             sender,
             receiver,
@@ -144,8 +148,11 @@ impl Zygote {
         })
     }
 
-    /// The session process that was forked ahead of time, if there is one.
-    pub(super) fn take_waiting(&self) -> Option<Forked> {
+    /// The session process that was forked ahead of time, if there is one and it may have that much memory.
+    pub(super) fn take_waiting(&self, limits: &Limits) -> Option<Forked> {
+        if limits.mem_mb > Limits::default().mem_mb {
+            return None;
+        }
         lock(&self.waiting).take()
     }
 
@@ -154,16 +161,16 @@ impl Zygote {
         let mut waiting = lock(&self.waiting);
         if waiting.is_none() {
             // If it can't be now, the next session asks for itself.
-            *waiting = self.fork_session().ok();
+            *waiting = self.fork(true).ok();
         }
     }
 
     /// Asks for a session process that holds `socket`. What becomes of it is heard from the returned channel.
-    fn open(&self, socket: OwnedFd) -> (u64, mpsc::UnboundedReceiver<News>) {
+    fn open(&self, socket: OwnedFd, ahead: bool) -> (u64, mpsc::UnboundedReceiver<News>) {
         let session = self.next_session.fetch_add(1, Ordering::Relaxed);
         let (sender, news) = mpsc::unbounded_channel();
         lock(&self.families).insert(session, sender.clone());
-        let order = (ToZygote::Open { session }, Some(socket));
+        let order = (ToZygote::Open { session, ahead }, Some(socket));
         if self.orders.send(order).is_err() {
             let _ = sender.send(News::ZygoteGone("it ended just now".into()));
         }

@@ -20,6 +20,8 @@ pub(crate) enum ToZygote {
     Open {
         /// The session's number.
         session: u64,
+        /// Whether it is forked ahead of time, for a session with no more memory than by default: it confines itself at once.
+        ahead: bool,
     },
     /// Kill the session process of a generation: its checkpoint takes over.
     Interrupt {

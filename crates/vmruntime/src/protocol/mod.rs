@@ -18,7 +18,7 @@ pub(crate) use message::{
 
 /// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a
 /// daemon ran; then the zygote says so in its greeting.
-pub(crate) const VERSION: u8 = 5;
+pub(crate) const VERSION: u8 = 6;
 
 /// The file descriptor on which a zygote finds its channel to the daemon.
 pub(crate) const CONTROL_FD: i32 = 3;

@@ -17,13 +17,17 @@ const MIB: u64 = 1024 * 1024;
 const DATA_SLACK_BYTES: u64 = 256 * MIB;
 
 /// Bounds the heap of this process, and of all that are forked from it.
+pub(super) fn bound_memory(limits: &Limits) {
+    let bytes = limits.mem_mb.saturating_mul(MIB);
+    allocator::limit_growth(usize::try_from(bytes).unwrap_or(usize::MAX));
+}
+
+/// Has the kernel bound what this process maps: it stands behind the counting allocator, for what does not come from that.
 ///
 /// # Errors
 /// When the system refuses.
-pub(super) fn bound_memory(limits: &Limits) -> io::Result<()> {
+pub(super) fn bound_mappings(limits: &Limits) -> io::Result<()> {
     let bytes = limits.mem_mb.saturating_mul(MIB);
-    allocator::limit_growth(usize::try_from(bytes).unwrap_or(usize::MAX));
-    // Behind the counting allocator stands the kernel, for what does not come from it.
     let (_, hard) = getrlimit(Resource::RLIMIT_DATA)?;
     let data = bytes
         .saturating_add(bytes / 2)

@@ -1,5 +1,6 @@
 //! A session process: runs scripts, commits each with a checkpoint, and takes over when it was one.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -40,6 +41,8 @@ pub(super) struct Session {
     looks: Option<OwnedFd>,
     /// The session's own limits, which an execution may only lower.
     limits: Limits,
+    /// Whether that was done before the session was known.
+    is_confined: bool,
     /// The size of the heap after the last collection, in bytes.
     live_after_collection: usize,
 }
@@ -80,6 +83,7 @@ impl Session {
             checkpoint: None,
             looks: None,
             limits: Limits::default(),
+            is_confined: false,
             live_after_collection: allocator::live_bytes(),
         };
         session.enter_next_generation();
@@ -122,12 +126,29 @@ impl Session {
             .engine
             .configure(setup)
             .and_then(|()| {
-                limits::bound_memory(&setup.limits)
-                    .and_then(|()| self.confinement.enter_session())
+                limits::bound_memory(&setup.limits);
+                if self.is_confined {
+                    return Ok(());
+                }
+                self.confine(&setup.limits)
                     .map_err(|error| error.to_string())
             })
             .err();
         self.commit(FromSession::Ready { error });
+    }
+
+    /// Confines this process before its session is known, so that the session need not wait for that. It is for one that may
+    /// have no more memory than by default.
+    pub(super) fn confine_ahead(&mut self) {
+        if let Err(error) = self.confine(&Limits::default()) {
+            exit::noting(exit::CHANNEL, &format!("it can't be confined: {error}"));
+        }
+        self.is_confined = true;
+    }
+
+    fn confine(&self, limits: &Limits) -> io::Result<()> {
+        limits::bound_mappings(limits)?;
+        self.confinement.enter_session()
     }
 
     fn run(&mut self, run: u64, request: &RunRequest) {

@@ -128,15 +128,15 @@ impl Zygote {
                 let error = self.load(&name, &source).err();
                 self.tell(&FromZygote::Loaded { error })?;
             }
-            (ToZygote::Open { session }, Some(socket)) => {
-                if let Err(error) = self.open(session, socket) {
+            (ToZygote::Open { session, ahead }, Some(socket)) => {
+                if let Err(error) = self.open(session, ahead, socket) {
                     self.tell(&FromZygote::OpenFailed {
                         session,
                         reason: error.to_string(),
                     })?;
                 }
             }
-            (ToZygote::Open { session }, None) => self.tell(&FromZygote::OpenFailed {
+            (ToZygote::Open { session, .. }, None) => self.tell(&FromZygote::OpenFailed {
                 session,
                 reason: "its socket did not come along".into(),
             })?,
@@ -176,7 +176,7 @@ impl Zygote {
         loaded
     }
 
-    fn open(&mut self, session: u64, socket: OwnedFd) -> io::Result<()> {
+    fn open(&mut self, session: u64, ahead: bool, socket: OwnedFd) -> io::Result<()> {
         let page = SharedPage::new()?;
         let zygote = getpid();
         match process::fork(Kinship::Child)? {
@@ -202,7 +202,11 @@ impl Zygote {
                             zygote,
                             confinement,
                         };
-                        Session::start(parts).serve()
+                        let mut session = Session::start(parts);
+                        if ahead {
+                            session.confine_ahead();
+                        }
+                        session.serve()
                     }
                     _ => exit::now(exit::CHANNEL),
                 }
