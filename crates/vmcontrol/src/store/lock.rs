@@ -88,9 +88,16 @@ fn open_error(path: &Path, source: io::Error) -> OpenError {
     }
 }
 
+/// How often the list of locks is read: it is handed over in pieces, and a lock may be missed when others come and go.
+const LOOKS: usize = 10;
+
 /// The process that holds a `flock` on the file, from `/proc/locks`.
 fn holder(file: &File) -> Option<u32> {
     let inode = file.metadata().ok()?.ino().to_string();
+    (0..LOOKS).find_map(|_| holder_of(&inode))
+}
+
+fn holder_of(inode: &str) -> Option<u32> {
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| {
         // `1: FLOCK  ADVISORY  WRITE 4711 fd:01:131 0 EOF`
@@ -98,7 +105,7 @@ fn holder(file: &File) -> Option<u32> {
         let kind = fields.next()?;
         let pid = fields.nth(2)?;
         let place = fields.next()?;
-        (kind == "FLOCK" && place.rsplit(':').next() == Some(&inode))
+        (kind == "FLOCK" && place.rsplit(':').next() == Some(inode))
             .then(|| pid.parse().ok())
             .flatten()
     })
