@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use vmapi_types::{ErrorEnvelope, RawJson};
 
@@ -41,13 +41,9 @@ impl<T: DeserializeOwned> Call<T> {
     /// # Errors
     /// [`Error::Api`] if the daemon says no, another [`Error`] if there is no daemon to say anything.
     pub async fn send(self) -> Result<T, Error> {
-        let transport = |error| Error::transport(&self.daemon, error);
-        let response = self.request?.send().await.map_err(transport)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(transport)?;
-        if !status.is_success() {
-            return Err(refusal(&self.daemon, status, &body));
-        }
+        let response = accepted(self.request?, &self.daemon).await?;
+        let body = response.bytes().await;
+        let body = body.map_err(|error| Error::transport(&self.daemon, error))?;
         serde_json::from_slice(&body).map_err(|error| Error::Protocol {
             url: self.daemon.to_string(),
             reason: format!("{error} in {}", excerpt(&body)),
@@ -64,8 +60,20 @@ impl<T: DeserializeOwned + 'static> IntoFuture for Call<T> {
     }
 }
 
+/// Sends a request; gives the answer, whose body is still to be read, if the daemon did not refuse.
+pub(crate) async fn accepted(request: RequestBuilder, daemon: &str) -> Result<Response, Error> {
+    let transport = |error| Error::transport(daemon, error);
+    let response = request.send().await.map_err(transport)?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = response.bytes().await.map_err(transport)?;
+    Err(refusal(daemon, status, &body))
+}
+
 /// The error of an answer that is not a success.
-pub(crate) fn refusal(daemon: &str, status: StatusCode, body: &[u8]) -> Error {
+fn refusal(daemon: &str, status: StatusCode, body: &[u8]) -> Error {
     match serde_json::from_slice::<ErrorEnvelope>(body) {
         Ok(ErrorEnvelope { error }) => Error::Api {
             status: status.as_u16(),

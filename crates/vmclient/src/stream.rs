@@ -8,7 +8,7 @@ use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use vmapi_types::{Event, Execution, Session};
 
-use crate::call::refusal;
+use crate::call::accepted;
 use crate::{Client, Error};
 
 /// How often a stream that broke off is resumed before anything new has come.
@@ -211,15 +211,8 @@ struct Connection {
 
 impl Connection {
     async fn open(request: RequestBuilder, daemon: Arc<str>) -> Result<Self, Error> {
-        let transport = |error| Error::transport(&daemon, error);
-        let response = request.send().await.map_err(transport)?;
-        let status = response.status();
-        if !status.is_success() {
-            let body = response.bytes().await.map_err(transport)?;
-            return Err(refusal(&daemon, status, &body));
-        }
         Ok(Self {
-            response,
+            response: accepted(request, &daemon).await?,
             daemon,
             buffer: Vec::new(),
             id: None,

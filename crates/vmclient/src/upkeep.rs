@@ -3,7 +3,7 @@ use std::sync::Arc;
 use reqwest::Response;
 use vmapi_types::{CheckReport, PruneRequest, Pruned, Vacuumed};
 
-use crate::call::refusal;
+use crate::call::accepted;
 use crate::{Call, Client, Error};
 
 /// A copy of the database on its way.
@@ -35,13 +35,7 @@ impl Client {
     /// [`Error::Api`] if the daemon says no, another [`Error`] if there is no daemon to say anything.
     pub async fn backup(&self) -> Result<Backup, Error> {
         let (request, daemon) = self.open(&["runtime", "backup"])?;
-        let transport = |error| Error::transport(&daemon, error);
-        let response = request.send().await.map_err(transport)?;
-        let status = response.status();
-        if !status.is_success() {
-            let body = response.bytes().await.map_err(transport)?;
-            return Err(refusal(&daemon, status, &body));
-        }
+        let response = accepted(request, &daemon).await?;
         Ok(Backup {
             left: response.content_length(),
             response,

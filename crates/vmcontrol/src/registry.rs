@@ -262,6 +262,12 @@ impl Registry {
             .cloned()
     }
 
+    /// Whether that session is there and has not taken executions yet.
+    pub(crate) fn is_starting(&self, id: Uuid) -> bool {
+        self.get(id)
+            .is_some_and(|session| !session.has_been_ready())
+    }
+
     /// Those that have not taken executions yet.
     pub(crate) fn starting(&self) -> Vec<Uuid> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);

@@ -50,27 +50,22 @@ impl Control {
     /// # Errors
     /// [`Error::SessionNotFound`].
     pub async fn get_session(&self, id: Uuid) -> Result<Session> {
-        let starting = self.inner().registry.starting();
+        let was_starting = self.inner().registry.is_starting(id);
         let session = self
             .store()
             .read(move |connection| store::session::get(connection, id))
             .await?
             .ok_or(Error::SessionNotFound { session_id: id })?;
-        Ok(self.as_it_is(session, &starting))
+        Ok(self.as_it_is(session, was_starting))
     }
 
-    /// A record whose session may not be as far as the record: those that were starting before it was read are known, and
-    /// those that are now.
-    fn as_it_is(&self, session: Session, starting: &[Uuid]) -> Session {
+    /// A record whose session may not be as far as the record; with whether it was starting before the record was read.
+    fn as_it_is(&self, session: Session, was_starting: bool) -> Session {
         if session.status != SessionStatus::Ready {
             return session;
         }
         let live = self.inner().registry.get(session.id);
-        let is_starting = match live {
-            Some(live) => !live.has_been_ready(),
-            None => starting.contains(&session.id),
-        };
-        if is_starting {
+        if live.map_or(was_starting, |live| !live.has_been_ready()) {
             return Session {
                 status: SessionStatus::Starting,
                 ..session
@@ -99,7 +94,10 @@ impl Control {
         let items = portion.items.into_iter();
         Ok(Portion {
             items: items
-                .map(|session| self.as_it_is(session, &starting))
+                .map(|session| {
+                    let was_starting = starting.contains(&session.id);
+                    self.as_it_is(session, was_starting)
+                })
                 .filter(|session| status.is_none_or(|status| session.status == status))
                 .collect(),
             ..portion

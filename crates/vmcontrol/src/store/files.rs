@@ -20,7 +20,7 @@ pub(super) struct Files {
 impl Files {
     /// Those of a database that is open.
     pub(super) fn of(database: &Path) -> Self {
-        let all = [database.to_owned(), log_of(database)].map(|path| {
+        let all = [database.to_owned(), beside(database, LOG)].map(|path| {
             let id = id_of(&path);
             (path, id)
         });
@@ -55,9 +55,12 @@ fn id_of(path: &Path) -> Option<FileId> {
     Some((found.dev(), found.ino()))
 }
 
-/// The path of a database's log.
-pub(super) fn log_of(database: &Path) -> PathBuf {
+/// What the name of a database's log ends with.
+pub(super) const LOG: &str = "-wal";
+
+/// The path of a file that SQLite keeps beside a database.
+pub(super) fn beside(database: &Path, end: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
-    path.push("-wal");
+    path.push(end);
     path.into()
 }

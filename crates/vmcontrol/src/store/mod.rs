@@ -73,7 +73,8 @@ impl Store {
         upkeep::remove_left_copies(path);
         let connection = open::writer(path, &lock)?;
         let readers = Readers::open(path)?;
-        let checkpointer = Checkpointer::start(open::checkpointer(path)?, files::log_of(path));
+        let checkpointer =
+            Checkpointer::start(open::checkpointer(path)?, files::beside(path, files::LOG));
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
@@ -85,20 +86,16 @@ impl Store {
         })
     }
 
-    /// The path of the database file.
+    /// The path of the database file, absolute and without links.
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
 
     /// The files that the database consists of.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let path = std::path::absolute(self.path()).unwrap_or_else(|_| self.path().to_owned());
-        let beside = ["-wal", "-shm", "-journal"].map(|end| {
-            let mut beside = path.clone().into_os_string();
-            beside.push(end);
-            PathBuf::from(beside)
-        });
-        std::iter::once(path).chain(beside).collect()
+        let path = self.path();
+        let beside = [files::LOG, "-shm", "-journal"].map(|end| files::beside(path, end));
+        std::iter::once(path.to_owned()).chain(beside).collect()
     }
 
     /// Commits what is queued and closes the connections; later operations fail.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
-use vmapi_types::{Execution, ExecutionStatus, RawJson, ReplRequest};
+use vmapi_types::{Execution, ExecutionStatus, RawJson, ReplRequest, ValueView};
 use vmclient::{Client, StreamItem};
 
 use super::instruction::{self, Instruction};
@@ -124,24 +124,28 @@ impl<'a> Console<'a> {
             },
             Instruction::Save(file) => self.save(Path::new(file))?,
             Instruction::Inspect(expression) => {
-                let seen = self.client.inspect(self.session, expression).await?;
-                match (seen.text, seen.error) {
-                    (Some(text), _) => self.say(&text)?,
-                    (None, Some(error)) => self.print_exception(&error)?,
-                    (None, None) => {}
-                }
+                self.look(expression, |_, text| text).await?;
             }
             Instruction::Type(expression) => {
-                let seen = self.client.inspect(self.session, expression).await?;
-                match (seen.value, seen.error) {
-                    (Some(value), _) => self.say(&value.r#type)?,
-                    (None, Some(error)) => self.print_exception(&error)?,
-                    (None, None) => {}
-                }
+                self.look(expression, |value, _| value.r#type).await?;
             }
             Instruction::Unknown(word) => self.refuse(&instruction::correction(word)),
         }
         Ok(Then::Next)
+    }
+
+    /// Looks at an expression and prints something of its value.
+    async fn look(
+        &mut self,
+        expression: &str,
+        of_value: fn(ValueView, String) -> String,
+    ) -> Result<(), Failure> {
+        let seen = self.client.inspect(self.session, expression).await?;
+        match (seen.value, seen.error) {
+            (Some(value), _) => self.say(&of_value(value, seen.text.unwrap_or_default())),
+            (None, Some(error)) => self.print_exception(&error),
+            (None, None) => Ok(()),
+        }
     }
 
     /// Runs code and prints what it says as it says it, and its value.

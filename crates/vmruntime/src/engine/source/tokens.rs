@@ -256,12 +256,17 @@ impl Tokens<'_> {
     }
 }
 
+/// Whether a text is a name, as it can stand behind a point.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.starts_with(is_name_start) && text.chars().all(is_name_part)
+}
+
 /// Whether a name can start with this.
-pub(super) fn is_name_start(c: char) -> bool {
+fn is_name_start(c: char) -> bool {
     c.is_alphabetic() || c == '_' || c == '$'
 }
 
 /// Whether a name can have this in it.
-pub(super) fn is_name_part(c: char) -> bool {
+fn is_name_part(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }

@@ -9,7 +9,7 @@ use vmcontrol::runtime::Sight;
 
 use super::super::inspect::{OwnProperty, listed_keys, own_property, parent};
 use super::Boa;
-use crate::engine::source::{Typed, typed};
+use crate::engine::source::{Typed, is_name, typed};
 use crate::syntax::KEYWORDS;
 
 /// The most candidates: more than anybody looks through.
@@ -140,7 +140,7 @@ impl<'a> Candidates<'a> {
                 continue;
             };
             let name = name.to_std_string_lossy();
-            if !is_identifier(&name) {
+            if !is_name(&name) {
                 continue;
             }
             self.add(&name, || match own_property(object, &key, context) {
@@ -166,9 +166,4 @@ fn kind_of(name: &str, value: &JsValue, plain: CandidateKind) -> CandidateKind {
     } else {
         CandidateKind::Function
     }
-}
-
-fn is_identifier(name: &str) -> bool {
-    let belongs = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-    name.chars().all(belongs) && name.chars().next().is_some_and(|c| !c.is_numeric())
 }
