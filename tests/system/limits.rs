@@ -1,7 +1,10 @@
 //! What one execution may use, and what is left of one that used more.
 
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
 use serde_json::{Map, Value, json};
-use vm_system_tests::{Answer, Daemon, Session};
+use vm_system_tests::{Answer, Daemon, Session, wait_for};
 
 use crate::checks::{assert_lacks, numbered_events, text, types};
 
@@ -360,5 +363,33 @@ fn a_cancel_that_comes_late_does_not_hit_the_next_execution() {
             }
         }
         drop(cancel);
+    });
+}
+
+#[test]
+fn the_time_that_the_disk_takes_for_a_record_is_not_the_scripts() {
+    let daemon = Daemon::start();
+    daemon.write("a.txt", "text");
+    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    let busy = Connection::open(daemon.home().join("test.db")).unwrap();
+    busy.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            let code = "const text = require('fs').readFileSync('a.txt', 'utf8'); text";
+            let body = json!({"session_id": session.id, "input": code, "limits": {"wall_ms": 100}});
+            daemon.api.post("/executions/repl", &body)
+        });
+        let since = Instant::now();
+        wait_for("ten times the limit to pass", || {
+            (since.elapsed() > Duration::from_secs(1)).then_some(())
+        });
+        busy.execute_batch("ROLLBACK").unwrap();
+        let execution = running.join().unwrap().expect(201);
+        assert_eq!(execution["status"], "ok", "{execution}");
+        // What comes after the record is bounded as ever.
+        let code = "require('fs').readFileSync('a.txt', 'utf8'); while (true);";
+        let body = json!({"session_id": session.id, "input": code, "limits": {"wall_ms": 100}});
+        let execution = daemon.api.post("/executions/repl", &body).expect(201);
+        assert_rolled_back(&execution, "timeout", "WALL_TIME_LIMIT");
     });
 }

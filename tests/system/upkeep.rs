@@ -256,14 +256,87 @@ fn the_log_is_carried_over_also_when_the_database_is_named_by_a_link() {
 }
 
 #[test]
-fn a_copy_that_a_killed_daemon_left_is_removed() {
+fn what_the_user_has_beside_the_database_stays() {
     let home = Daemon::start().stop();
-    std::fs::write(home.path().join("test.db-backup-abc"), "half").unwrap();
+    for name in ["test.db-backup-nightly", "test.db.old", ".vm-system-copy-1"] {
+        std::fs::write(home.path().join(name), "mine").unwrap();
+    }
     let daemon = Daemon::start_with(DaemonOptions {
         home: Some(home),
         ..DaemonOptions::default()
     });
-    assert!(!daemon.home().join("test.db-backup-abc").exists());
+    let copy = daemon.home().join("test.db-backup-weekly");
+    ran(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()])).ok();
+    let home = daemon.stop();
+    let daemon = Daemon::start_with(DaemonOptions {
+        home: Some(home),
+        ..DaemonOptions::default()
+    });
+    assert!(copy.exists());
+    for name in ["test.db-backup-nightly", "test.db.old", ".vm-system-copy-1"] {
+        let kept = std::fs::read_to_string(daemon.home().join(name)).unwrap();
+        assert_eq!(kept, "mine");
+    }
+}
+
+#[test]
+fn an_execution_with_many_events_goes_as_a_whole() {
+    let daemon = Daemon::start();
+    let limits =
+        json!({"max_events": 50_000, "max_output_kb": 10_000, "wall_ms": 60_000, "cpu_ms": 60_000});
+    let session = daemon.session_of(&daemon.template_with_limits(&limits));
+    let old = session.run("for (let i = 0; i < 12000; i++) console.log(i)");
+    let id = old["id"].as_str().unwrap();
+    let times = ["started_at", "ended_at"];
+    age(&daemon, "execution", &times, id, DAYS_40);
+    let went = json!({"sessions": 0, "executions": 1, "events": 12_002, "dry_run": false});
+    assert_eq!(ops(&daemon, &["prune", "--retain-executions", "30d"]), went);
+    let report = json!({"ok": true, "problems": [], "executions": 0, "events": 0});
+    assert_eq!(ops(&daemon, &["check"]), report);
+}
+
+#[test]
+fn a_log_whose_middle_could_not_be_written_ends_before_it() {
+    let daemon = Daemon::start();
+    let limits = json!({"wall_ms": 120_000, "cpu_ms": 120_000, "max_events": 10_000_000, "max_output_kb": 1_000_000});
+    let session = daemon.session_of(&daemon.template_with_limits(&limits));
+    session.run("globalThis.mark = 7");
+    let code = "globalThis.mark = 8; for (let i = 0; ; i++) { console.log(i); for (let j = 0; j < 20000; j++); }";
+    let running = session.start(code);
+    let is_running = || {
+        let newest = session.executions().into_iter().next()?;
+        (newest["status"] == "running").then_some(newest)
+    };
+    let execution = wait_for("the execution to begin", is_running);
+    wait_for("events to be stored", || {
+        (!session.events(&execution).is_empty()).then_some(())
+    });
+    let (here, away) = (daemon.home().join("test.db"), daemon.home().join("away.db"));
+    std::fs::rename(&here, &away).unwrap();
+    wait_for("a write to fail", || {
+        daemon
+            .log()
+            .contains("a transaction of the store failed")
+            .then_some(())
+    });
+    std::fs::rename(&away, &here).unwrap();
+    let answer = running.join().unwrap().expect_error(503, "UNAVAILABLE");
+    assert!(
+        answer.message().contains("is not the file any more")
+            && answer.message().contains("the session is as it was before"),
+        "{}",
+        answer.message()
+    );
+    assert_eq!(session.eval("mark"), "7");
+    let path = format!("/executions/{}", execution["id"].as_str().unwrap());
+    let ended = wait_for("the record to be ended", || {
+        let found = daemon.api.get(&path).expect(200);
+        (found["status"] != "running").then_some(found)
+    });
+    assert_eq!(ended["status"], "error", "{ended}");
+    assert_eq!(ended["error"]["rolled_back"], true, "{ended}");
+    let report = ops(&daemon, &["check"]);
+    assert_eq!(report["ok"], true, "{report}");
 }
 
 #[test]

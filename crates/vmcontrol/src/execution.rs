@@ -271,10 +271,11 @@ pub(crate) async fn run_recorded(
     let end = match followed {
         Ok(end) => end,
         Err(error) => {
-            // The script goes on: nobody else gets the session before it has ended.
-            run_out(&mut updates).await;
-            recorder.end_later();
-            return Err(unrecorded(error));
+            // Nothing more of it can be recorded: what has not ended is undone.
+            runtime.cancel(id);
+            let is_undone = run_out(&mut updates).await;
+            recorder.end_later(is_undone);
+            return Err(unrecorded(error, is_undone));
         }
     };
     recorder.publish_end();
@@ -293,24 +294,33 @@ pub(crate) async fn run_recorded(
     }
 }
 
-/// Waits for the end of a run that can't be recorded. It may do nothing to the world any more.
-async fn run_out(updates: &mut mpsc::Receiver<RunUpdate>) {
+/// Waits for the end of a run that can't be recorded, and says whether it was undone. It may do nothing to the world any
+/// more, and nobody else gets the session before it has ended.
+async fn run_out(updates: &mut mpsc::Receiver<RunUpdate>) -> bool {
     while let Some(update) = updates.recv().await {
         match update {
             RunUpdate::Event(_) | RunUpdate::Ended(_) => {}
             RunUpdate::BeforeHostCall(go_on) => drop(go_on),
-            RunUpdate::Committed | RunUpdate::RolledBack(_) | RunUpdate::SessionLost(_) => return,
+            RunUpdate::RolledBack(_) => return true,
+            RunUpdate::Committed | RunUpdate::SessionLost(_) => return false,
         }
     }
+    false
 }
 
-/// A retry is not what helps here: the session may hold what the script did.
-fn unrecorded(error: Error) -> Error {
+/// A retry is not always what helps here: the session may hold what the script did.
+fn unrecorded(error: Error, is_undone: bool) -> Error {
     match error {
         Error::Unavailable { message } => Error::Unavailable {
-            message: format!(
-                "the execution ran, but could not be recorded: {message}; look at the session's state before you run it again"
-            ),
+            message: if is_undone {
+                format!(
+                    "the execution was stopped, because it could not be recorded: {message}; the session is as it was before"
+                )
+            } else {
+                format!(
+                    "the execution ran, but could not be recorded: {message}; look at the session's state before you run it again"
+                )
+            },
         },
         other => other,
     }

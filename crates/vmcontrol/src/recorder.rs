@@ -1,5 +1,6 @@
 //! The event log of one execution: numbers events, hands them to followers and, in batches, to the store.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,8 @@ pub(crate) struct Recorder {
     buffer: Vec<Event>,
     buffered_bytes: usize,
     flush_at: Option<Instant>,
-    writes: Vec<Pending<()>>,
+    /// What was sent to the store and is not known to be on disk, oldest first.
+    writes: VecDeque<Pending<()>>,
 }
 
 /// An execution's end as the caller knows it.
@@ -66,7 +68,7 @@ impl Recorder {
             buffer: Vec::new(),
             buffered_bytes: 0,
             flush_at: None,
-            writes: vec![inserted],
+            writes: VecDeque::from([inserted]),
         })
     }
 
@@ -111,8 +113,13 @@ impl Recorder {
     }
 
     /// Sends the buffered events to the store without waiting until they are on disk. Waits for a place in the store's
-    /// queue, which slows an execution down that makes events faster than the disk takes them.
+    /// queue, which slows an execution down that makes events faster than the disk takes them. Fails when an earlier write
+    /// did.
     pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
+        while let Some(outcome) = self.writes.front_mut().and_then(Pending::outcome) {
+            self.writes.pop_front();
+            outcome?;
+        }
         let events = self.take_buffer();
         if events.is_empty() {
             return Ok(());
@@ -122,7 +129,7 @@ impl Recorder {
             .store
             .write_soon(move |connection| store::event::append(connection, id, &events))
             .await?;
-        self.writes.push(appended);
+        self.writes.push_back(appended);
         Ok(())
     }
 
@@ -130,10 +137,11 @@ impl Recorder {
     pub(crate) async fn sync(&mut self) -> Result<(), StoreError> {
         let id = self.execution.id;
         let events = self.take_buffer();
-        self.store
-            .write(move |connection| store::event::append(connection, id, &events))
-            .await?;
-        self.settle_writes().await
+        let written = self
+            .store
+            .write(move |connection| store::event::append(connection, id, &events));
+        let written = written.await;
+        self.settle_writes(written).await
     }
 
     /// Ends the record and waits until all of it is on disk. May be called again, when what was thought to be the end
@@ -155,13 +163,12 @@ impl Recorder {
         };
         let id = execution.id;
         let events = self.take_buffer();
-        self.store
-            .write(move |connection| {
-                store::event::append(connection, id, &events)?;
-                store::execution::end(connection, id, &end)
-            })
-            .await?;
-        self.settle_writes().await
+        let written = self.store.write(move |connection| {
+            store::event::append(connection, id, &events)?;
+            store::execution::end(connection, id, &end)
+        });
+        let written = written.await;
+        self.settle_writes(written).await
     }
 
     /// Tells the followers that what is stored is the end.
@@ -171,7 +178,7 @@ impl Recorder {
 
     /// Ends a record that could not be written, as soon as the store takes it again: nothing stays `running`. Until then
     /// the execution counts as live, so that the same request finds it and does not run again.
-    pub(crate) fn end_later(self) {
+    pub(crate) fn end_later(self, is_undone: bool) {
         let Self {
             store,
             live,
@@ -181,8 +188,12 @@ impl Recorder {
         let request = live.fingerprint().map(str::to_owned);
         let error = failure_payload(
             FailureCode::RuntimeCrashed,
-            "the execution ran, but the store failed before its end was recorded",
-            false,
+            if is_undone {
+                "the execution was stopped, because the store failed"
+            } else {
+                "the execution ran, but the store failed before its end was recorded"
+            },
+            is_undone,
         );
         execution.status = ExecutionStatus::Running;
         tokio::spawn(async move {
@@ -217,12 +228,12 @@ impl Recorder {
         });
     }
 
-    /// Every earlier write has to have succeeded, too.
-    async fn settle_writes(&mut self) -> Result<(), StoreError> {
+    /// Every earlier write has to have succeeded, too; the first that failed is why the later ones did.
+    async fn settle_writes(&mut self, last: Result<(), StoreError>) -> Result<(), StoreError> {
         for write in self.writes.drain(..) {
             write.wait().await?;
         }
-        Ok(())
+        last
     }
 
     fn take_buffer(&mut self) -> Vec<Event> {

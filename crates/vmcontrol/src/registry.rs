@@ -275,6 +275,17 @@ impl Registry {
         starting.map(|session| session.id).collect()
     }
 
+    /// Those that have not taken executions yet, and those of `were_starting` that are gone: whoever went never did.
+    pub(crate) fn never_ready(&self, were_starting: &[Uuid]) -> Vec<Uuid> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let gone = were_starting
+            .iter()
+            .copied()
+            .filter(|id| !live.contains_key(id));
+        let starting = live.values().filter(|session| !session.has_been_ready());
+        gone.chain(starting.map(|session| session.id)).collect()
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<LiveSession>> {
         self.live
             .read()

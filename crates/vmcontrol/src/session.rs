@@ -50,28 +50,17 @@ impl Control {
     /// # Errors
     /// [`Error::SessionNotFound`].
     pub async fn get_session(&self, id: Uuid) -> Result<Session> {
-        let was_starting = self.inner().registry.is_starting(id);
+        let registry = &self.inner().registry;
+        let was_starting = registry.is_starting(id);
         let session = self
             .store()
             .read(move |connection| store::session::get(connection, id))
             .await?
             .ok_or(Error::SessionNotFound { session_id: id })?;
-        Ok(self.as_it_is(session, was_starting))
-    }
-
-    /// A record whose session may not be as far as the record; with whether it was starting before the record was read.
-    fn as_it_is(&self, session: Session, was_starting: bool) -> Session {
-        if session.status != SessionStatus::Ready {
-            return session;
-        }
-        let live = self.inner().registry.get(session.id);
-        if live.map_or(was_starting, |live| !live.has_been_ready()) {
-            return Session {
-                status: SessionStatus::Starting,
-                ..session
-            };
-        }
-        session
+        let is_starting = registry
+            .get(id)
+            .map_or(was_starting, |live| !live.has_been_ready());
+        Ok(store::session::as_seen(session, is_starting))
     }
 
     /// Sessions, newest first.
@@ -84,24 +73,15 @@ impl Control {
         page: Page,
     ) -> Result<Portion<Session>> {
         let page = checked(page)?;
-        let status = filter.status;
-        let starting = self.inner().registry.starting();
-        let portion = self
-            .store()
-            .read(move |connection| store::session::list(connection, &filter, page))
+        let inner = Arc::clone(self.inner());
+        let were_starting = inner.registry.starting();
+        self.store()
+            .read(move |connection| {
+                let starting = || inner.registry.never_ready(&were_starting);
+                store::session::list(connection, &filter, page, starting)
+            })
             .await?
-            .ok_or_else(|| Error::validation("before and after must be the id of a session"))?;
-        let items = portion.items.into_iter();
-        Ok(Portion {
-            items: items
-                .map(|session| {
-                    let was_starting = starting.contains(&session.id);
-                    self.as_it_is(session, was_starting)
-                })
-                .filter(|session| status.is_none_or(|status| session.status == status))
-                .collect(),
-            ..portion
-        })
+            .ok_or_else(|| Error::validation("before and after must be the id of a session"))
     }
 
     /// Closes a session. What runs in it ends as `cancelled`. Closing a closed one changes nothing.

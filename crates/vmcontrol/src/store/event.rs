@@ -1,4 +1,4 @@
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 use vmapi_types::{Event, EventType, Timestamp};
 
@@ -6,18 +6,30 @@ use super::StoreError;
 use super::session::raw_json;
 use super::template::corrupt;
 
-/// Appends events of one execution, which must be stored already.
+/// Appends events of one execution.
+///
+/// # Errors
+/// [`StoreError::Unreachable`] when what comes before them is not there, since writing it failed: a log has no gaps.
 pub(crate) fn append(
     connection: &Connection,
     execution_id: Uuid,
     events: &[Event],
 ) -> Result<(), StoreError> {
-    if events.is_empty() {
+    let Some(first) = events.first() else {
         return Ok(());
+    };
+    let (number, last): (i64, u64) = connection
+        .prepare_cached(
+            "SELECT n, coalesce((SELECT max(seq) FROM event WHERE execution_n = n), 0) FROM execution WHERE id = ?",
+        )?
+        .query_row([execution_id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or_else(|| StoreError::Unreachable("the execution's record could not be written".into()))?;
+    if first.seq != last + 1 {
+        return Err(StoreError::Unreachable(format!(
+            "the execution's events after number {last} could not be written"
+        )));
     }
-    let number: i64 = connection
-        .prepare_cached("SELECT n FROM execution WHERE id = ?")?
-        .query_row([execution_id.to_string()], |row| row.get(0))?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO event (execution_n, seq, ts, type, payload) VALUES (?, ?, ?, ?, ?)",
     )?;

@@ -169,9 +169,9 @@ pub(crate) fn list(
         table: "execution",
         columns: COLUMNS,
         filters: vec![
-            ("session_id", Some(session_id.to_string())),
-            ("status", filter.status.map(|status| status.to_string())),
-            ("kind", filter.kind.map(|kind| kind.to_string())),
+            ("session_id = ?", Some(session_id.to_string())),
+            ("status = ?", filter.status.map(|status| status.to_string())),
+            ("kind = ?", filter.kind.map(|kind| kind.to_string())),
         ],
         page,
     };

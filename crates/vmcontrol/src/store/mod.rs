@@ -70,7 +70,6 @@ impl Store {
             path: path.to_owned(),
             source,
         })?;
-        upkeep::remove_left_copies(path);
         let connection = open::writer(path, &lock)?;
         let readers = Readers::open(path)?;
         let checkpointer =

@@ -29,7 +29,7 @@ pub struct Portion<T> {
 pub(super) struct Listing<'a> {
     pub(super) table: &'a str,
     pub(super) columns: &'a str,
-    /// Columns that must have a value, where there is one.
+    /// Conditions with one parameter, that count where there is a value for it.
     pub(super) filters: Vec<(&'a str, Option<String>)>,
     pub(super) page: Page,
 }
@@ -44,9 +44,9 @@ impl Listing<'_> {
         let (table, columns) = (self.table, self.columns);
         let mut sql = format!("SELECT {columns} FROM {table} WHERE true");
         let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-        for (column, value) in &self.filters {
+        for (condition, value) in &self.filters {
             if let Some(value) = value {
-                sql.push_str(&[" AND ", column, " = ?"].concat());
+                sql.push_str(&[" AND (", condition, ")"].concat());
                 values.push(Box::new(value.clone()));
             }
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, InterruptHandle};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::error::{OpenError, StoreError};
@@ -67,36 +67,18 @@ impl Readers {
 pub(super) struct LongReader {
     path: PathBuf,
     free: Arc<Semaphore>,
-    /// Whether what runs now is to end.
-    unwanted: Arc<Mutex<Arc<Unwanted>>>,
+    is_closing: Arc<AtomicBool>,
 }
 
-/// Says to a query that nobody wants it any more.
-#[derive(Default)]
-struct Unwanted {
-    said: AtomicBool,
-    interrupt: Mutex<Option<InterruptHandle>>,
-}
+/// How many steps of SQLite's virtual machine go by before a query asks whether it is still wanted.
+const STEPS_BETWEEN_QUESTIONS: i32 = 10_000;
 
-impl Unwanted {
-    fn say(&self) {
-        self.said.store(true, Ordering::SeqCst);
-        let interrupt = self
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(interrupt) = &*interrupt {
-            interrupt.interrupt();
-        }
-    }
-}
+/// Says that nobody waits for a query any more.
+struct SayOnDrop(Arc<AtomicBool>);
 
-/// Ends a query with whoever waits for it.
-struct EndOnDrop(Arc<Unwanted>);
-
-impl Drop for EndOnDrop {
+impl Drop for SayOnDrop {
     fn drop(&mut self) {
-        self.0.say();
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 
@@ -105,7 +87,7 @@ impl LongReader {
         Self {
             path: path.to_owned(),
             free: Arc::new(Semaphore::new(1)),
-            unwanted: Arc::default(),
+            is_closing: Arc::default(),
         }
     }
 
@@ -116,32 +98,29 @@ impl LongReader {
     {
         let free = Arc::clone(&self.free);
         let place = free.acquire_owned().await.map_err(|_| StoreError::Closed)?;
-        let unwanted = Arc::new(Unwanted::default());
-        *self.unwanted.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&unwanted);
-        let _waiting = EndOnDrop(Arc::clone(&unwanted));
-        let path = self.path.clone();
+        let is_abandoned = Arc::new(AtomicBool::new(false));
+        let _waiting = SayOnDrop(Arc::clone(&is_abandoned));
+        let (path, is_closing) = (self.path.clone(), Arc::clone(&self.is_closing));
+        let is_wanted =
+            move || !is_abandoned.load(Ordering::SeqCst) && !is_closing.load(Ordering::SeqCst);
         let work = tokio::task::spawn_blocking(move || {
             let _place = place;
+            if !is_wanted() {
+                return Err(StoreError::Closed);
+            }
             let unreachable = |error: OpenError| StoreError::Unreachable(error.to_string());
             let connection = open::reader(&path).map_err(unreachable)?;
-            *unwanted
-                .interrupt
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(connection.get_interrupt_handle());
-            query(&connection, &|| !unwanted.said.load(Ordering::SeqCst))
+            let asked = is_wanted.clone();
+            connection.progress_handler(STEPS_BETWEEN_QUESTIONS, Some(move || !asked()))?;
+            query(&connection, &is_wanted)
         });
         work.await
             .unwrap_or_else(|error| Err(StoreError::Unreachable(error.to_string())))
     }
 
-    /// Ends the query under way; later ones fail.
+    /// Ends the query under way, and those that wait for their turn; later ones fail.
     pub(super) async fn close(&self) {
-        let running = self
-            .unwanted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        running.say();
+        self.is_closing.store(true, Ordering::SeqCst);
         // It fails when somebody else has closed it.
         let _ = self.free.acquire().await;
         self.free.close();

@@ -90,23 +90,56 @@ pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Session>, 
     found.transpose()
 }
 
-/// Sessions, newest first; nothing when the page begins at one that is not there.
+/// Sessions, newest first; nothing when the page begins at one that is not there. `starting` is asked which of them count as
+/// that, though their records say `ready`; after the moment of which the records are.
 pub(crate) fn list(
     connection: &Connection,
     filter: &SessionFilter,
     page: Page,
+    starting: impl FnOnce() -> Vec<Uuid>,
 ) -> Result<Option<Portion<Session>>, StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    // What is read is of the moment of the first query.
+    transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let starting = starting();
+    let ids: Vec<_> = starting.iter().map(|id| format!("'{id}'")).collect();
+    let ids = ids.join(", ");
+    let has_status = match filter.status {
+        Some(SessionStatus::Ready) => format!("status = ? AND id NOT IN ({ids})"),
+        Some(SessionStatus::Starting) => {
+            format!("status = ? OR (status = 'ready' AND id IN ({ids}))")
+        }
+        Some(SessionStatus::Crashed | SessionStatus::Closed) | None => "status = ?".into(),
+    };
     let listing = Listing {
         table: "session",
         columns: COLUMNS,
         filters: vec![
-            ("status", filter.status.map(|status| status.to_string())),
-            ("template_id", filter.template_id.map(|id| id.to_string())),
-            ("workspace_id", filter.workspace_id.clone()),
+            (&has_status, filter.status.map(|status| status.to_string())),
+            (
+                "template_id = ?",
+                filter.template_id.map(|id| id.to_string()),
+            ),
+            ("workspace_id = ?", filter.workspace_id.clone()),
         ],
         page,
     };
-    listing.read(connection, session_of)
+    listing.read(&transaction, |row| {
+        let session = session_of(row)?;
+        let is_starting = starting.contains(&session.id);
+        Ok(as_seen(session, is_starting))
+    })
+}
+
+/// A record, which may say `ready` before its session is.
+pub(crate) fn as_seen(session: Session, is_starting: bool) -> Session {
+    match session.status {
+        SessionStatus::Ready if is_starting => Session {
+            status: SessionStatus::Starting,
+            ..session
+        },
+        _ => session,
+    }
 }
 
 fn session_of(row: &Row<'_>) -> Result<Session, StoreError> {

@@ -12,9 +12,6 @@ use super::StoreError;
 /// How many problems of a kind are told.
 const MAX_PROBLEMS: usize = 100;
 
-/// What the copies of a database are called before they are handed out: its name and this.
-const COPY_MARK: &str = "-backup-";
-
 /// How many pages are copied before somebody may say that it is enough.
 const COPY_PAGES: std::ffi::c_int = 2000;
 
@@ -37,8 +34,8 @@ pub(crate) struct Gone {
 }
 
 /// Which of the next `limit` executions after number `after` ended before a moment; those of sessions that ended before
-/// `sessions_before` are left out. Executions begin in the order of their numbers, and end after they began: at the first that
-/// began later the search is over.
+/// `sessions_before` are left out. Executions begin in the order of their numbers, and end after they began: when all of them
+/// began later the search is over. One of them says nothing, since a clock that was wrong for a while may have dated it.
 pub(crate) fn old_executions(
     connection: &Connection,
     before: Timestamp,
@@ -55,20 +52,19 @@ pub(crate) fn old_executions(
     let before = before.as_micros();
     let ended = sessions_before.map_or(i64::MIN, Timestamp::as_micros);
     let mut old = Old::default();
-    let mut looked_at = 0;
+    let (mut looked_at, mut any_began_earlier) = (0, false);
+    let now = Timestamp::now().as_micros();
     let mut rows = find.query((before, after, limit, ended))?;
     while let Some(row) = rows.next()? {
         let (number, started): (i64, i64) = (row.get(0)?, row.get(1)?);
-        if started >= before {
-            return Ok(Old { next: None, ..old });
-        }
+        any_began_earlier |= started < before || started > now;
         if row.get(2)? {
             old.numbers.push(number);
         }
         looked_at += 1;
         old.next = Some(number);
     }
-    if looked_at < limit {
+    if looked_at < limit || !any_began_earlier {
         old.next = None;
     }
     Ok(old)
@@ -121,7 +117,8 @@ pub(crate) fn count_events(connection: &Connection, numbers: &[i64]) -> Result<u
     Ok(events)
 }
 
-/// Removes executions with their events, until so many events have gone; what runs stays.
+/// Removes executions with their events, until so many events have gone; what runs stays. Of an execution with more events
+/// the last go first, and its record goes with the first of them.
 pub(crate) fn remove_executions(
     connection: &Connection,
     numbers: &[i64],
@@ -129,23 +126,38 @@ pub(crate) fn remove_executions(
 ) -> Result<Gone, StoreError> {
     let mut gone = Gone::default();
     for number in numbers {
-        if gone.events >= most_events {
-            break;
-        }
-        gone.dealt_with += 1;
         let is_running: Option<bool> = connection
             .prepare_cached("SELECT status = 'running' FROM execution WHERE n = ?")?
             .query_row([number], |row| row.get(0))
             .optional()?;
-        if is_running != Some(false) {
-            continue;
+        if is_running == Some(false) {
+            if gone.events >= most_events {
+                break;
+            }
+            let some = most_events - gone.events;
+            gone.events += connection
+                .prepare_cached(
+                    "DELETE FROM event WHERE execution_n = ?1
+                     AND seq > (SELECT max(seq) FROM event WHERE execution_n = ?1) - ?2",
+                )?
+                .execute((number, some))? as u64;
+            let left: Option<u64> = connection
+                .prepare_cached("SELECT max(seq) FROM event WHERE execution_n = ?")?
+                .query_row([number], |row| row.get(0))?;
+            if let Some(left) = left {
+                // What is left of it is as its record says, whatever happens before the next portion.
+                connection
+                    .prepare_cached(
+                        "UPDATE execution SET metrics = json_set(metrics, '$.events', ?) WHERE n = ?",
+                    )?
+                    .execute((left, number))?;
+                break;
+            }
+            gone.executions += connection
+                .prepare_cached("DELETE FROM execution WHERE n = ?")?
+                .execute([number])? as u64;
         }
-        gone.events += connection
-            .prepare_cached("DELETE FROM event WHERE execution_n = ?")?
-            .execute([number])? as u64;
-        gone.executions += connection
-            .prepare_cached("DELETE FROM execution WHERE n = ?")?
-            .execute([number])? as u64;
+        gone.dealt_with += 1;
     }
     Ok(gone)
 }
@@ -160,8 +172,8 @@ pub(crate) fn remove_session(connection: &Connection, session: i64) -> Result<bo
     Ok(removed > 0)
 }
 
-/// Makes a copy of the database as it is at one moment, while others go on writing. The file is beside the database, since
-/// that is where there is room for one, and goes away when it is closed.
+/// Makes a copy of the database as it is at one moment, while others go on writing. It stands beside the database, since that
+/// is where there is room for one, but has no name there: nobody else can open it, and it goes away with the file.
 pub(crate) fn back_up(
     connection: &Connection,
     database: &Path,
@@ -170,12 +182,14 @@ pub(crate) fn back_up(
     let failed = |error: std::io::Error| {
         StoreError::Unreachable(format!("no copy can be made beside the database: {error}"))
     };
-    let (directory, name) = place_of_copies(database);
-    let file = tempfile::Builder::new()
-        .prefix(&name)
+    let directory = database.parent().unwrap_or(database);
+    let (file, path) = tempfile::Builder::new()
+        .prefix(".vm-system-copy-")
         .tempfile_in(directory)
-        .map_err(failed)?;
-    let mut copy = Connection::open(file.path())?;
+        .map_err(failed)?
+        .into_parts();
+    let mut copy = Connection::open(&path)?;
+    path.close().map_err(failed)?;
     // It is thrown away if it does not become whole.
     copy.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
     // As long as this goes on, what is read is of one moment.
@@ -200,33 +214,7 @@ pub(crate) fn back_up(
     }
     drop(backup);
     copy.close().map_err(|(_, error)| error)?;
-    file.reopen().map_err(failed)
-}
-
-/// Removes the copies that a daemon left which died while it made them.
-pub(super) fn remove_left_copies(database: &Path) {
-    let (directory, name) = place_of_copies(database);
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(&name) {
-            let removed = std::fs::remove_file(entry.path());
-            tracing::warn!(path = %entry.path().display(), ?removed, "removed a copy that was not finished");
-        }
-    }
-}
-
-/// The directory of a database, and what the names of its copies start with.
-fn place_of_copies(database: &Path) -> (&Path, String) {
-    let directory = database
-        .parent()
-        .filter(|path| !path.as_os_str().is_empty());
-    let name = database.file_name().unwrap_or_default().to_string_lossy();
-    (
-        directory.unwrap_or_else(|| Path::new(".")),
-        format!("{name}{COPY_MARK}"),
-    )
+    Ok(file)
 }
 
 /// Looks for damage, and for what no execution can have.

@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::checkpointer::Checkpointer;
 use super::error::StoreError;
@@ -58,6 +59,15 @@ impl<T> Pending<T> {
     /// Waits until the write is on disk.
     pub(crate) async fn wait(self) -> Result<T, StoreError> {
         self.0.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// How it went, if that is known by now. To be asked until it is, and not again.
+    pub(crate) fn outcome(&mut self) -> Option<Result<T, StoreError>> {
+        match self.0.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Closed) => Some(Err(StoreError::Closed)),
+        }
     }
 }
 

@@ -3,10 +3,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 use uuid::Uuid;
+use vmapi_types::{Event, EventType, SessionStatus, Timestamp};
 
-use super::Fixture;
-use crate::{Error, FeedItem, LockError, OpenError, RunOptions, Store};
+use super::{Fixture, PAGE};
+use crate::recorder::payload;
+use crate::{Error, FeedItem, LockError, OpenError, Page, RunOptions, SessionFilter, Store, store};
 
 fn open(path: &Path) -> Result<Store, OpenError> {
     Store::open(path)
@@ -154,4 +157,155 @@ async fn what_could_not_be_recorded_does_not_run_again_and_ends_when_the_store_d
         }
     };
     assert_eq!(end.error.unwrap().get(), error);
+}
+
+#[tokio::test]
+async fn events_are_not_appended_behind_a_gap() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let execution = fixture.run(session, "a value commit").await.unwrap().id;
+    let append = async |execution_id, seq| {
+        let event = Event {
+            execution_id,
+            seq,
+            ts: Timestamp::now(),
+            kind: EventType::Console,
+            payload: payload(&"text"),
+        };
+        let store = fixture.control.store();
+        store
+            .write(move |connection| store::event::append(connection, execution_id, &[event]))
+            .await
+    };
+    for (id, seq) in [(execution, 5), (execution, 3), (Uuid::new_v4(), 1)] {
+        let refused = append(id, seq).await.unwrap_err();
+        assert!(refused.is_transient(), "{refused}");
+        assert!(
+            refused.to_string().contains("could not be written"),
+            "{refused}"
+        );
+    }
+    append(execution, 4).await.unwrap();
+}
+
+#[tokio::test]
+async fn events_are_removed_from_the_end_a_few_at_a_time() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    // Three of its own, and the two that each has.
+    for _ in 0..2 {
+        fixture.run(session, "a b c value commit").await.unwrap();
+    }
+    let remove = async || {
+        let removed = fixture.control.store().write(|connection| {
+            let gone = store::upkeep::remove_executions(connection, &[1, 2], 4)?;
+            let report = store::upkeep::check(connection)?;
+            Ok((gone.dealt_with, gone.events, report.problems))
+        });
+        removed.await.unwrap()
+    };
+    assert_eq!(remove().await, (0, 4, vec![]));
+    assert_eq!(remove().await, (1, 4, vec![]));
+    assert_eq!(remove().await, (2, 2, vec![]));
+    assert_eq!(remove().await, (2, 0, vec![]));
+}
+
+#[tokio::test]
+async fn executions_that_a_wrong_clock_dated_do_not_keep_the_others() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    for _ in 0..3 {
+        fixture.run(session, "value commit").await.unwrap();
+    }
+    let year = i64::try_from(Duration::from_hours(365 * 24).as_micros()).unwrap();
+    let dated = fixture.control.store().write(move |connection| {
+        for (number, by) in [(1, year), (2, -year), (3, -year)] {
+            connection.execute(
+                "UPDATE execution SET started_at = started_at + ?1, ended_at = ended_at + ?1 WHERE n = ?2",
+                (by, number),
+            )?;
+        }
+        Ok(())
+    });
+    dated.await.unwrap();
+    for limit in [1, 2, 3, 100] {
+        let old = fixture.control.store().read(move |connection| {
+            let (before, mut after) = (Timestamp::now(), Some(0));
+            let mut numbers = Vec::new();
+            while let Some(number) = after {
+                let old = store::upkeep::old_executions(connection, before, None, number, limit)?;
+                numbers.extend(old.numbers);
+                after = old.next;
+            }
+            Ok(numbers)
+        });
+        assert_eq!(old.await.unwrap(), [2, 3], "portions of {limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_closed_though_long_queries_run_and_wait() {
+    let fixture = Fixture::new().await;
+    let store = fixture.control.store().clone();
+    let endless =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    let (begun, has_begun) = oneshot::channel();
+    let mut begun = Some(begun);
+    let queries: Vec<_> = (0..3)
+        .map(|_| {
+            let (store, begun) = (store.clone(), begun.take());
+            tokio::spawn(async move {
+                let query = store.read_long(move |connection, _| {
+                    let _ = begun.map(|begun| begun.send(()));
+                    Ok(connection.query_row(endless, [], |row| row.get::<_, i64>(0))?)
+                });
+                query.await
+            })
+        })
+        .collect();
+    has_begun.await.unwrap();
+    store.close().await;
+    for query in queries {
+        assert!(query.await.unwrap().unwrap_err().is_transient());
+    }
+}
+
+#[tokio::test]
+async fn the_sessions_that_start_are_listed_as_that() {
+    let fixture = Fixture::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(fixture.session().await);
+    }
+    let list = async |status, starting: &[Uuid], limit| {
+        let filter = SessionFilter {
+            status,
+            ..SessionFilter::default()
+        };
+        let page = Page { limit, ..PAGE };
+        let starting = starting.to_vec();
+        let listed = fixture
+            .control
+            .store()
+            .read(move |connection| store::session::list(connection, &filter, page, || starting));
+        let portion = listed.await.unwrap().unwrap();
+        let items = portion.items.into_iter();
+        let items: Vec<_> = items.map(|session| (session.id, session.status)).collect();
+        (items, portion.has_more)
+    };
+    let (ready, starting) = (SessionStatus::Ready, SessionStatus::Starting);
+    let newest = [ids[3]];
+    assert_eq!(
+        list(Some(ready), &newest, 1).await,
+        (vec![(ids[2], ready)], true)
+    );
+    assert_eq!(
+        list(Some(starting), &newest, 1).await,
+        (vec![(ids[3], starting)], false)
+    );
+    assert_eq!(
+        list(None, &newest, 2).await,
+        (vec![(ids[3], starting), (ids[2], ready)], true)
+    );
+    assert_eq!(list(Some(starting), &[], 9).await, (vec![], false));
 }

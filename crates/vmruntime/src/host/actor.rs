@@ -48,6 +48,14 @@ struct TakeOver {
     commits: u64,
 }
 
+/// How far a host call is.
+enum HostStep {
+    /// The record of its execution is on disk: it may be carried out.
+    Recorded(HostCall),
+    /// It has been answered.
+    Done(HostReply),
+}
+
 pub(super) struct Actor {
     sender: Sender,
     receiver: Receiver,
@@ -56,8 +64,9 @@ pub(super) struct Actor {
     broker: Arc<Broker>,
     commands: mpsc::UnboundedReceiver<Command>,
     news: mpsc::UnboundedReceiver<News>,
-    replies: mpsc::UnboundedSender<(u32, HostReply)>,
-    host_replies: mpsc::UnboundedReceiver<(u32, HostReply)>,
+    /// What happens to host calls, with the generation of the process that waits for it.
+    host_steps: mpsc::UnboundedReceiver<(u32, HostStep)>,
+    step_sender: mpsc::UnboundedSender<(u32, HostStep)>,
     generation: u32,
     /// How many runs the session's committed state holds.
     commits: u64,
@@ -79,7 +88,7 @@ type Over = String;
 impl Actor {
     /// For a session whose first process is being forked.
     pub(super) fn new(parts: ActorParts, broker: Broker) -> Self {
-        let (replies, host_replies) = mpsc::unbounded_channel();
+        let (step_sender, host_steps) = mpsc::unbounded_channel();
         Self {
             sender: parts.sender,
             receiver: parts.receiver,
@@ -88,8 +97,8 @@ impl Actor {
             broker: Arc::new(broker),
             commands: parts.commands,
             news: parts.news,
-            replies,
-            host_replies,
+            host_steps,
+            step_sender,
             generation: FIRST_GENERATION,
             commits: 0,
             run: None,
@@ -116,9 +125,9 @@ impl Actor {
                 },
                 () = overdue(self.run.as_ref()) => self.end_overdue(),
                 Some(news) = self.news.recv() => self.learn(news).await,
-                Some((generation, reply)) = self.host_replies.recv() => {
+                Some((generation, step)) = self.host_steps.recv() => {
                     if generation == self.generation {
-                        self.tell(&ToSession::HostReply(reply)).await;
+                        self.go_on_with_call(step).await;
                     }
                     Ok(())
                 }
@@ -363,30 +372,54 @@ impl Actor {
         }
     }
 
+    /// Takes a host call. The first of a run waits until the run's record is on disk.
     fn start_host_call(&mut self, call: HostCall) {
         let Some(run) = &mut self.run else { return };
-        let announce = !std::mem::replace(&mut run.announced, true);
-        let updates = run.updates.clone();
-        let (broker, replies, generation) = (
-            Arc::clone(&self.broker),
-            self.replies.clone(),
+        if run.announced {
+            self.carry_out(call);
+            return;
+        }
+        run.announced = true;
+        run.pause_clock();
+        let (updates, steps, generation) = (
+            run.updates.clone(),
+            self.step_sender.clone(),
             self.generation,
         );
         run.call = Some(tokio::spawn(async move {
-            if announce {
-                let (go_on, recorded) = oneshot::channel();
-                let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
-                if recorded.await.is_err() {
-                    let reply = Err(HostError::new(
-                        "the execution can't be recorded, and so it may do nothing",
-                    ));
-                    let _ = replies.send((generation, reply));
-                    return;
-                }
-            }
-            let reply = broker.call(call).await;
-            let _ = replies.send((generation, reply));
+            let (go_on, recorded) = oneshot::channel();
+            let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
+            let step = match recorded.await {
+                Ok(()) => HostStep::Recorded(call),
+                Err(_) => HostStep::Done(Err(HostError::new(
+                    "the execution can't be recorded, and so it may do nothing",
+                ))),
+            };
+            let _ = steps.send((generation, step));
         }));
+    }
+
+    fn carry_out(&mut self, call: HostCall) {
+        let Some(run) = &mut self.run else { return };
+        let (broker, steps, generation) = (
+            Arc::clone(&self.broker),
+            self.step_sender.clone(),
+            self.generation,
+        );
+        run.call = Some(tokio::spawn(async move {
+            let reply = broker.call(call).await;
+            let _ = steps.send((generation, HostStep::Done(reply)));
+        }));
+    }
+
+    async fn go_on_with_call(&mut self, step: HostStep) {
+        if let Some(run) = &mut self.run {
+            run.resume_clock();
+        }
+        match step {
+            HostStep::Recorded(call) => self.carry_out(call),
+            HostStep::Done(reply) => self.tell(&ToSession::HostReply(reply)).await,
+        }
     }
 
     fn active(&mut self, run: u64) -> Option<&mut ActiveRun> {

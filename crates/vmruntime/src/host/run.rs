@@ -50,6 +50,8 @@ pub(super) struct ActiveRun {
     pub(super) stopped: Option<(Stopped, Instant)>,
     /// Whether the recorder knows that the run touches the world.
     pub(super) announced: bool,
+    /// Since when its clock stands still, if it does.
+    paused_at: Option<Instant>,
     pub(super) call: Option<JoinHandle<()>>,
 }
 
@@ -75,7 +77,20 @@ impl ActiveRun {
             sent: 1,
             stopped: None,
             announced: false,
+            paused_at: None,
             call: None,
+        }
+    }
+
+    /// Stops the clock, while the run waits for the disk: that is not time of its own.
+    pub(super) fn pause_clock(&mut self) {
+        self.paused_at.get_or_insert_with(Instant::now);
+    }
+
+    /// Has the clock go on, if it stands still.
+    pub(super) fn resume_clock(&mut self) {
+        if let Some(since) = self.paused_at.take() {
+            self.overdue_at += since.elapsed();
         }
     }
 }
@@ -96,6 +111,7 @@ pub(super) async fn overdue(run: Option<&ActiveRun>) {
     };
     let at = match run.stopped {
         Some((_, at)) => at + DEATH_TIMEOUT,
+        None if run.paused_at.is_some() => return std::future::pending().await,
         None if run.has_ended => run.overdue_at + COMMIT_TIMEOUT,
         None => run.overdue_at,
     };

@@ -8,7 +8,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use vmapi_types::Limits;
 
-use super::allocator;
+use super::{allocator, exit};
 
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;
@@ -49,7 +49,8 @@ pub(super) fn bound_heap(limits: &Limits) {
 /// When the system refuses.
 pub(super) fn start_clocks(limits: &Limits) -> io::Result<()> {
     set_timer(libc::ITIMER_REAL, Duration::from_millis(limits.wall_ms))?;
-    set_timer(libc::ITIMER_PROF, Duration::from_millis(limits.cpu_ms))
+    set_timer(libc::ITIMER_PROF, Duration::from_millis(limits.cpu_ms))?;
+    Ok(())
 }
 
 /// Stops the clocks.
@@ -58,7 +59,29 @@ pub(super) fn start_clocks(limits: &Limits) -> io::Result<()> {
 /// When the system refuses.
 pub(super) fn stop_clocks() -> io::Result<()> {
     set_timer(libc::ITIMER_REAL, Duration::ZERO)?;
-    set_timer(libc::ITIMER_PROF, Duration::ZERO)
+    set_timer(libc::ITIMER_PROF, Duration::ZERO)?;
+    Ok(())
+}
+
+/// Stops the clock of an execution's wall time, and says what it would still have had.
+///
+/// # Errors
+/// When the system refuses.
+pub(super) fn pause_wall_clock() -> io::Result<Duration> {
+    set_timer(libc::ITIMER_REAL, Duration::ZERO)
+}
+
+/// Has it go on; not if it did not run.
+///
+/// # Errors
+/// When the system refuses.
+pub(super) fn resume_wall_clock(left: Duration) -> io::Result<()> {
+    set_timer(libc::ITIMER_REAL, left).map(|_| ())
+}
+
+/// Ends the process, since without its clocks an execution has no bounds.
+pub(super) fn no_timer<T>(error: &io::Error) -> T {
+    exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"))
 }
 
 /// The CPU time of this process so far, in microseconds.
@@ -69,20 +92,27 @@ pub(super) fn cpu_time_us() -> u64 {
     })
 }
 
-fn set_timer(which: libc::c_int, after: Duration) -> io::Result<()> {
+/// Sets a timer to run out once, or never if there is no time; returns the time that it still had.
+fn set_timer(which: libc::c_int, after: Duration) -> io::Result<Duration> {
+    let none = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 0,
+    };
     let timer = libc::itimerval {
-        it_interval: libc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        },
+        it_interval: none,
         it_value: libc::timeval {
             tv_sec: libc::time_t::try_from(after.as_secs()).unwrap_or(libc::time_t::MAX),
             tv_usec: libc::suseconds_t::from(after.subsec_micros().cast_signed()),
         },
     };
-    // SAFETY: the value is initialised, and the old one is not asked for.
-    match unsafe { libc::setitimer(which, &raw const timer, std::ptr::null_mut()) } {
-        0 => Ok(()),
+    let mut before = libc::itimerval {
+        it_interval: none,
+        it_value: none,
+    };
+    // SAFETY: both are initialised values of this function's own.
+    match unsafe { libc::setitimer(which, &raw const timer, &raw mut before) } {
+        0 => Ok(Duration::from_secs(before.it_value.tv_sec.unsigned_abs())
+            + Duration::from_micros(before.it_value.tv_usec.unsigned_abs())),
         _ => Err(io::Error::last_os_error()),
     }
 }

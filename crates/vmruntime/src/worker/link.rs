@@ -6,7 +6,7 @@ use std::rc::Rc;
 use vmapi_types::{EventType, Limits, RawJson};
 
 use super::channel::Channel;
-use super::{exit, page};
+use super::{exit, limits, page};
 use crate::engine::HostLink;
 use crate::protocol::{FromSession, HostCall, HostError, HostReply, ToSession};
 
@@ -20,6 +20,8 @@ pub(super) struct Link {
     limits: Cell<Limits>,
     events: Cell<u64>,
     output_bytes: Cell<u64>,
+    /// Whether this execution has called the host.
+    has_called: Cell<bool>,
 }
 
 impl Link {
@@ -37,6 +39,7 @@ impl Link {
         self.limits.set(limits);
         self.events.set(0);
         self.output_bytes.set(0);
+        self.has_called.set(false);
     }
 
     fn send(&self, message: &FromSession) {
@@ -86,27 +89,42 @@ impl HostLink for Link {
                 format!("the arguments are larger than {MAX_ARGS_BYTES} bytes"),
             ));
         }
-        self.send(&FromSession::HostCall(HostCall {
-            module: module.to_owned(),
-            function: function.to_owned(),
-            args,
-        }));
         let channel = self.channel.borrow().clone();
         let Some(channel) = channel else {
             return Err(HostError::new("there is no host to call"));
         };
-        loop {
-            match channel.receive::<ToSession>() {
-                Ok(Some(received)) if received.generation == channel.generation() => {
-                    if let ToSession::HostReply(reply) = received.message {
-                        return reply;
-                    }
+        let call = FromSession::HostCall(HostCall {
+            module: module.to_owned(),
+            function: function.to_owned(),
+            args,
+        });
+        if self.has_called.replace(true) {
+            self.send(&call);
+            return await_reply(&channel);
+        }
+        // Before the first call the daemon brings the execution's record to disk. That time is not the script's; the daemon's
+        // own clock bounds the rest.
+        let left = limits::pause_wall_clock().unwrap_or_else(|error| limits::no_timer(&error));
+        self.send(&call);
+        let reply = await_reply(&channel);
+        limits::resume_wall_clock(left).unwrap_or_else(|error| limits::no_timer(&error));
+        reply
+    }
+}
+
+/// Waits for the daemon's answer to a call.
+fn await_reply(channel: &Channel) -> HostReply {
+    loop {
+        match channel.receive::<ToSession>() {
+            Ok(Some(received)) if received.generation == channel.generation() => {
+                if let ToSession::HostReply(reply) = received.message {
+                    return reply;
                 }
-                // What was meant for a process that is dead.
-                Ok(Some(_)) => {}
-                Ok(None) => exit::now(exit::DONE),
-                Err(error) => exit::noting(exit::CHANNEL, &error.to_string()),
             }
+            // What was meant for a process that is dead.
+            Ok(Some(_)) => {}
+            Ok(None) => exit::now(exit::DONE),
+            Err(error) => exit::noting(exit::CHANNEL, &error.to_string()),
         }
     }
 }

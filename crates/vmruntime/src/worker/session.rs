@@ -158,16 +158,12 @@ impl Session {
         allocator::start_peak(page::begin_run(cpu_before, allocator::base_bytes()));
         self.link.begin(*limits);
         limits::bound_heap(limits);
-        if let Err(error) = limits::start_clocks(limits) {
-            exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"));
-        }
+        limits::start_clocks(limits).unwrap_or_else(|error| limits::no_timer(&error));
         let Ok(Evaluation { threw, payload }) = self.engine.evaluate(request) else {
             // Half of an async function is no state to go on from: the checkpoint takes over.
             exit::now(exit::DEADLOCK)
         };
-        if let Err(error) = limits::stop_clocks() {
-            exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"));
-        }
+        limits::stop_clocks().unwrap_or_else(|error| limits::no_timer(&error));
         // What comes between executions, and the next request itself, is not this execution's.
         limits::bound_heap(&self.limits);
         let usage = Usage {
