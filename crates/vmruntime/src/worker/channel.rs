@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
@@ -26,17 +27,29 @@ pub(crate) struct Channel {
     socket: OwnedFd,
     generation: Cell<u32>,
     assembler: RefCell<Assembler>,
-    buffer: RefCell<Vec<u8>>,
+    /// Used while a datagram is taken.
+    buffer: Rc<RefCell<Vec<u8>>>,
 }
 
 impl Channel {
     /// Takes messages of at most `max_bytes`.
     pub(crate) fn new(socket: OwnedFd, max_bytes: u32) -> Self {
+        let buffer = Rc::new(RefCell::new(vec![0; MAX_DATAGRAM_BYTES]));
+        Self::with_buffer(socket, max_bytes, buffer)
+    }
+
+    /// Another one, in a process that was forked: of the buffer of this one it writes to what a datagram takes, and so has a
+    /// copy of no more than that.
+    pub(super) fn another(&self, socket: OwnedFd, max_bytes: u32) -> Self {
+        Self::with_buffer(socket, max_bytes, Rc::clone(&self.buffer))
+    }
+
+    fn with_buffer(socket: OwnedFd, max_bytes: u32, buffer: Rc<RefCell<Vec<u8>>>) -> Self {
         Self {
             socket,
             generation: Cell::new(0),
             assembler: RefCell::new(Assembler::new(max_bytes)),
-            buffer: RefCell::new(vec![0; MAX_DATAGRAM_BYTES]),
+            buffer,
         }
     }
 

@@ -22,7 +22,13 @@ const MAX_GROWTH_BYTES: usize = 32 * 1024 * 1024;
 
 /// Takes the question from the socket, answers it there, and ends. What scripts print meanwhile is not heard, and they
 /// reach no host module.
-pub(super) fn answer(engine: &mut dyn Engine, link: &Link, socket: OwnedFd, name: &str) -> ! {
+pub(super) fn answer(
+    engine: &mut dyn Engine,
+    link: &Link,
+    of_session: &Channel,
+    socket: OwnedFd,
+    name: &str,
+) -> ! {
     process::set_name(name);
     link.detach();
     engine.reseed();
@@ -35,7 +41,7 @@ pub(super) fn answer(engine: &mut dyn Engine, link: &Link, socket: OwnedFd, name
     };
     link.begin(bounds);
     allocator::limit_further(MAX_GROWTH_BYTES);
-    let channel = Channel::new(socket, MAX_TO_SESSION_BYTES);
+    let channel = of_session.another(socket, MAX_TO_SESSION_BYTES);
     // Without clocks nothing is run; the daemon tries again when it hears nothing.
     if limits::start_clocks(&bounds).is_ok()
         && let Ok(Some(asked)) = channel.receive::<Look>()

@@ -30,6 +30,7 @@ mod page;
 mod process;
 mod sandbox;
 mod session;
+mod stack;
 mod zygote;
 
 pub use allocator::CountingAllocator;

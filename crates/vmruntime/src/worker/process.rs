@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{Pid, getpid, getppid};
 
+use super::stack;
+
 /// Which side of a fork this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -24,6 +26,7 @@ pub(super) enum Side {
 /// When the system has no process or memory left, or this process has more than one thread.
 pub(super) fn fork(kinship: Kinship) -> io::Result<Side> {
     assert_single_threaded()?;
+    stack::share_what_is_in_use()?;
     let flags = match kinship {
         Kinship::Child => libc::SIGCHLD,
         // The new process is a child of our parent, which reaps all processes of all sessions.

@@ -15,7 +15,7 @@ use super::page::{self, SharedPage};
 use super::sandbox::Confinement;
 use super::{allocator, exit, limits, look, process};
 use crate::engine::{Engine, Evaluation};
-use crate::protocol::{FromSession, MAX_TO_SESSION_BYTES, SessionSetup, ToSession};
+use crate::protocol::{FromSession, SessionSetup, ToSession};
 
 /// By what part of itself the heap grows before garbage is collected: a quarter.
 const COLLECT_AFTER_PART: usize = 4;
@@ -51,7 +51,7 @@ pub(super) struct Session {
 pub(super) struct Parts {
     pub(super) engine: Box<dyn Engine>,
     pub(super) link: Rc<Link>,
-    pub(super) socket: OwnedFd,
+    pub(super) channel: Channel,
     pub(super) page: SharedPage,
     pub(super) zygote: Pid,
     pub(super) confinement: Rc<Confinement>,
@@ -63,12 +63,12 @@ impl Session {
         let Parts {
             engine,
             link,
-            socket,
+            channel,
             page,
             zygote,
             confinement,
         } = parts;
-        let channel = Rc::new(Channel::new(socket, MAX_TO_SESSION_BYTES));
+        let channel = Rc::new(channel);
         link.attach(Rc::clone(&channel));
         let mut session = Self {
             engine,
@@ -209,7 +209,7 @@ impl Session {
                 }
                 Made::Look(socket) => {
                     let name = format!("vms-l-{}", self.tag);
-                    look::answer(&mut *self.engine, &self.link, socket, &name)
+                    look::answer(&mut *self.engine, &self.link, &self.channel, socket, &name)
                 }
                 Made::Woken => {
                     self.enter_next_generation();

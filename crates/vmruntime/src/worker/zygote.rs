@@ -23,7 +23,9 @@ use super::sandbox::{self, Confinement};
 use super::session::{Parts, Session};
 use super::{allocator, exit, faults, image};
 use crate::engine::{self, Engine};
-use crate::protocol::{CONTROL_FD, Death, DeathCause, FromZygote, MAX_TO_ZYGOTE_BYTES, ToZygote};
+use crate::protocol::{
+    CONTROL_FD, Death, DeathCause, FromZygote, MAX_TO_SESSION_BYTES, MAX_TO_ZYGOTE_BYTES, ToZygote,
+};
 
 /// Looks at a dead child without waiting for one, and leaves it to be reaped.
 const PEEK: WaitPidFlag = WaitPidFlag::WEXITED
@@ -194,10 +196,11 @@ impl Zygote {
                     .and_then(|()| process::keep_only(socket));
                 match (prepared, engine) {
                     (Ok(socket), Some(engine)) => {
+                        let channel = self.control.another(socket, MAX_TO_SESSION_BYTES);
                         let parts = Parts {
                             engine,
                             link,
-                            socket,
+                            channel,
                             page,
                             zygote,
                             confinement,

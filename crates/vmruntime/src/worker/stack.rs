@@ -1,0 +1,52 @@
+//! The part of the stack that no fork needs.
+//!
+//! What evaluates a script goes deep and returns; what it left below is in use by nobody. A fork would still share those pages
+//! with the new process, and the next script would have each of them copied before it can write to it. So the kernel is told to
+//! give new processes empty pages there, and the old one keeps its own.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use nix::errno::Errno;
+
+/// How much of the stack below its frame a function that forks may use, in bytes.
+const IN_USE_BELOW: usize = 4096;
+
+/// How far down the stack may have reached, in bytes. The kernel keeps at least twice as much free of anything else.
+const REACH: usize = 64 * 1024 * 1024;
+
+/// From where downwards new processes get empty pages; nothing before the first fork.
+static EMPTY_BELOW: AtomicUsize = AtomicUsize::new(0);
+
+/// Has the processes that the caller forks share of its stack what is in use. Where the kernel can't do that they share all.
+///
+/// # Errors
+/// When the system refuses to have them share what they need: they must not be forked then.
+#[inline(never)]
+pub(super) fn share_what_is_in_use() -> io::Result<()> {
+    let frame = 0_u8;
+    let frame = std::hint::black_box(&raw const frame).addr();
+    // SAFETY: the call takes a number alone.
+    let page =
+        usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(io::Error::other)?;
+    let boundary = frame.saturating_sub(IN_USE_BELOW) / page * page;
+    let known = EMPTY_BELOW.load(Relaxed);
+    if known == 0 {
+        let reach = boundary.saturating_sub(REACH);
+        // That a part of the range is not there (yet) is an error, too, and changes nothing about the rest.
+        let _ = advise(reach, boundary, libc::MADV_WIPEONFORK);
+    } else if boundary < known {
+        advise(boundary, known, libc::MADV_KEEPONFORK)?;
+    } else {
+        // The last fork was from deeper down.
+        return Ok(());
+    }
+    EMPTY_BELOW.store(boundary, Relaxed);
+    Ok(())
+}
+
+fn advise(start: usize, end: usize, advice: libc::c_int) -> nix::Result<()> {
+    let (address, bytes) = (std::ptr::with_exposed_provenance_mut(start), end - start);
+    // SAFETY: the range is a part of the stack, or nothing at all. The advice is about processes that are forked later.
+    Errno::result(unsafe { libc::madvise(address, bytes, advice) }).map(drop)
+}
