@@ -13,6 +13,8 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 
+use super::process;
+
 /// Where pages start and how many bytes they take.
 struct Range {
     start: usize,
@@ -62,8 +64,7 @@ fn relocated_read_only() -> Option<Range> {
     }
     let (start, bytes) = found?;
     let (start, bytes) = (usize::try_from(start).ok()?, usize::try_from(bytes).ok()?);
-    // SAFETY: the call takes a number alone.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    let page = process::page_bytes().get();
     // A page that is not wholly read-only stays as it is.
     let end = start.checked_add(bytes)? / page * page;
     let start = start.next_multiple_of(page);

@@ -3,17 +3,28 @@
 //! A dying process can't be trusted to send a message: its heap may be used up and its stack overflown. So it notes the
 //! cause here, without allocating, and the zygote reads the note when it reaps. For a moment two generations hold the
 //! page, so each has a slot of its own. What stands here is believed only about the session that the page belongs to.
+//!
+//! The pages of all sessions of a zygote are one file in memory, which the zygote has mapped in large parts: a fork goes
+//! through all mappings of a process, also those that it leaves out. A session process maps its own page, and can't make more
+//! of it: the file is closed there, and the filter of system calls lets no small mapping grow.
 
+use std::ffi::c_void;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
 use std::sync::atomic::{
     AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
-use std::num::NonZeroUsize;
-use std::ptr::NonNull;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap};
+use nix::unistd::ftruncate;
 
-/// The size of the mapping: one page, in bytes.
-const PAGE_BYTES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+use super::process;
+
+/// How many pages are mapped at once.
+const PART: usize = 256;
 
 /// How many generations have a slot; more never wait to be reaped at once.
 const SLOTS: u32 = 8;
@@ -37,12 +48,14 @@ struct Slot {
     note: [AtomicU8; NOTE_BYTES],
 }
 
+/// What the processes of a session share with the zygote.
 #[repr(C)]
-struct Page {
+pub(super) struct Page {
     slots: [Slot; SLOTS as usize],
 }
 
-const _: () = assert!(size_of::<Page>() <= PAGE_BYTES.get());
+// No system has smaller pages.
+const _: () = assert!(size_of::<Page>() <= 4096);
 
 /// The slot that notes of this process go to.
 static OWN_SLOT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
@@ -69,41 +82,95 @@ pub(crate) struct RunRemains {
     pub(crate) host_calls: u64,
 }
 
-/// A mapping that forks share.
+/// The pages of all sessions of a zygote.
 #[derive(Debug)]
-pub(crate) struct SharedPage {
-    page: NonNull<Page>,
+pub(super) struct Pages {
+    file: OwnedFd,
+    page_bytes: NonZeroUsize,
+    parts: Vec<NonNull<c_void>>,
+    /// The numbers of those that no session has.
+    free: Vec<usize>,
 }
 
-impl SharedPage {
-    /// Makes a page of zeros.
-    pub(crate) fn new() -> nix::Result<Self> {
-        // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
-        let page = unsafe {
-            mmap_anonymous(
+impl Pages {
+    /// Has none yet.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            file: memfd_create(c"sessions", MFdFlags::MFD_CLOEXEC)?,
+            page_bytes: process::page_bytes(),
+            parts: Vec::new(),
+            free: Vec::new(),
+        })
+    }
+
+    /// The number of a page that is for a session from now on; there is nothing on it.
+    pub(super) fn take(&mut self) -> io::Result<usize> {
+        if self.free.is_empty() {
+            self.grow()?;
+        }
+        let number = self.free.pop().ok_or(io::ErrorKind::OutOfMemory)?;
+        let page: *const Page = self.get(number);
+        // SAFETY: the page consists of atomics, for which zeros are valid, and no process has it.
+        unsafe { page.cast_mut().write_bytes(0, 1) };
+        Ok(number)
+    }
+
+    /// Takes a page back of which every process of its session is gone.
+    pub(super) fn give_back(&mut self, number: usize) {
+        self.free.push(number);
+    }
+
+    /// The page as the zygote sees it.
+    pub(super) fn get(&self, number: usize) -> &Page {
+        let (part, offset) = (number / PART, number % PART * self.page_bytes.get());
+        // SAFETY: each part has as many pages and is mapped as long as this process lives, a page holds a `Page`, and that
+        // consists of atomics, for which zeros are valid and changes by other processes allowed.
+        unsafe { self.parts[part].byte_add(offset).cast().as_ref() }
+    }
+
+    /// The page as its session process sees it, which was forked from the zygote and has none of its mappings.
+    pub(super) fn map(&self, number: usize) -> io::Result<&'static Page> {
+        let page = self.mapped(number, self.page_bytes)?;
+        // SAFETY: as above; this process never unmaps it.
+        Ok(unsafe { page.cast().as_ref() })
+    }
+
+    fn grow(&mut self) -> io::Result<()> {
+        let first = self.parts.len() * PART;
+        let bytes = self
+            .page_bytes
+            .checked_mul(NonZeroUsize::new(PART).ok_or(io::ErrorKind::OutOfMemory)?)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let end = (first + PART) * self.page_bytes.get();
+        ftruncate(&self.file, end.try_into().map_err(io::Error::other)?)?;
+        let part = self.mapped(first, bytes)?;
+        // SAFETY: the range is exactly the new mapping; the advice is about what forks inherit.
+        unsafe { madvise(part, bytes.get(), MmapAdvise::MADV_DONTFORK)? };
+        self.parts.push(part);
+        self.free.extend((first..first + PART).rev());
+        Ok(())
+    }
+
+    fn mapped(&self, first: usize, bytes: NonZeroUsize) -> io::Result<NonNull<c_void>> {
+        let offset = first * self.page_bytes.get();
+        // SAFETY: a new mapping at an address of the kernel's choice aliases nothing of this process.
+        let mapped = unsafe {
+            mmap(
                 None,
-                PAGE_BYTES,
+                bytes,
                 ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
                 MapFlags::MAP_SHARED,
+                &self.file,
+                offset.try_into().map_err(io::Error::other)?,
             )?
         };
-        Ok(Self { page: page.cast() })
+        Ok(mapped)
     }
+}
 
-    /// Keeps later forks of this process from sharing the page: it is another session's.
-    pub(crate) fn keep_from_later_forks(&self) -> nix::Result<()> {
-        // SAFETY: the range is exactly the mapping that `new` made; the advice changes what forks inherit only.
-        unsafe {
-            madvise(
-                self.page.cast(),
-                PAGE_BYTES.get(),
-                MmapAdvise::MADV_DONTFORK,
-            )
-        }
-    }
-
+impl Page {
     /// Makes this process the session process of `generation`.
-    pub(crate) fn enter(&self, generation: u32, pid: u32) {
+    pub(super) fn enter(&'static self, generation: u32, pid: u32) {
         let slot = self.slot(generation);
         slot.note_length.store(0, Ordering::Relaxed);
         slot.cpu_before_us.store(0, Ordering::Relaxed);
@@ -113,16 +180,15 @@ impl SharedPage {
     }
 
     /// The process that says that it is the session process of a generation.
-    pub(crate) fn pid_of(&self, generation: u32) -> Option<u32> {
+    pub(super) fn pid_of(&self, generation: u32) -> Option<u32> {
         let slot = self.slot(generation);
         let pid = slot.pid.load(Ordering::Relaxed);
         (slot.generation.load(Ordering::Acquire) == generation && pid != 0).then_some(pid)
     }
 
     /// What a process left behind that was a session process.
-    pub(crate) fn remains_of(&self, pid: u32) -> Option<Remains> {
+    pub(super) fn remains_of(&self, pid: u32) -> Option<Remains> {
         let slot = self
-            .page()
             .slots
             .iter()
             .find(|slot| slot.pid.load(Ordering::Relaxed) == pid)?;
@@ -149,22 +215,7 @@ impl SharedPage {
     }
 
     fn slot(&self, generation: u32) -> &Slot {
-        &self.page().slots[(generation % SLOTS) as usize]
-    }
-
-    fn page(&self) -> &Page {
-        // SAFETY: the mapping is as long as a `Page`, aligned to a page, lives as long as `self`, and consists of
-        // atomics, for which zeros are valid and changes by other processes allowed.
-        unsafe { self.page.as_ref() }
-    }
-}
-
-impl Drop for SharedPage {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and no reference into it outlives `self`: only processes that never drop their
-        // page set `OWN_SLOT`.
-        let unmapped = unsafe { munmap(self.page.cast(), PAGE_BYTES.get()) };
-        debug_assert!(unmapped.is_ok());
+        &self.slots[(generation % SLOTS) as usize]
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -137,6 +138,14 @@ pub(super) fn set_name(name: &str) {
         // A process without a name works as well.
         let _ = prctl::set_name(name);
     }
+}
+
+/// The size of a page of memory, in bytes.
+pub(super) fn page_bytes() -> NonZeroUsize {
+    // SAFETY: the call takes a number alone.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let bytes = usize::try_from(bytes).ok().and_then(NonZeroUsize::new);
+    bytes.expect("a system says how large its pages are")
 }
 
 /// The id of this process.

@@ -11,7 +11,7 @@ use vmcontrol::runtime::{RunRequest, Usage};
 use super::channel::Channel;
 use super::checkpoint::{self, Checkpoint, Made};
 use super::link::Link;
-use super::page::{self, SharedPage};
+use super::page::{self, Page};
 use super::sandbox::Confinement;
 use super::{allocator, exit, limits, look, process};
 use crate::engine::{Engine, Evaluation};
@@ -28,7 +28,7 @@ pub(super) struct Session {
     engine: Box<dyn Engine>,
     link: Rc<Link>,
     channel: Rc<Channel>,
-    page: SharedPage,
+    page: &'static Page,
     zygote: Pid,
     confinement: Rc<Confinement>,
     /// What its processes show as part of their names; nothing before it is set up.
@@ -52,7 +52,7 @@ pub(super) struct Parts {
     pub(super) engine: Box<dyn Engine>,
     pub(super) link: Rc<Link>,
     pub(super) channel: Channel,
-    pub(super) page: SharedPage,
+    pub(super) page: &'static Page,
     pub(super) zygote: Pid,
     pub(super) confinement: Rc<Confinement>,
 }

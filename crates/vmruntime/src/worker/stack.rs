@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use nix::errno::Errno;
 
+use super::process;
+
 /// How much of the stack below its frame a function that forks may use, in bytes.
 const IN_USE_BELOW: usize = 4096;
 
@@ -26,9 +28,7 @@ static EMPTY_BELOW: AtomicUsize = AtomicUsize::new(0);
 pub(super) fn share_what_is_in_use() -> io::Result<()> {
     let frame = 0_u8;
     let frame = std::hint::black_box(&raw const frame).addr();
-    // SAFETY: the call takes a number alone.
-    let page =
-        usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(io::Error::other)?;
+    let page = process::page_bytes().get();
     let boundary = frame.saturating_sub(IN_USE_BELOW) / page * page;
     let known = EMPTY_BELOW.load(Relaxed);
     if known == 0 {

@@ -17,7 +17,7 @@ use vmcontrol::runtime::Usage;
 use super::channel::Channel;
 use super::heap::LargePages;
 use super::link::Link;
-use super::page::SharedPage;
+use super::page::Pages;
 use super::process::{self, Kinship, Side};
 use super::sandbox::{self, Confinement};
 use super::session::{Parts, Session};
@@ -39,7 +39,8 @@ const MAX_LIBRARY_HEAP_BYTES: usize = 512 * 1024 * 1024;
 struct Family {
     /// The daemon's number for it.
     session: u64,
-    page: SharedPage,
+    /// The number of its page.
+    page: usize,
 }
 
 struct Zygote {
@@ -49,6 +50,7 @@ struct Zygote {
     engine: Option<Box<dyn Engine>>,
     confinement: Rc<Confinement>,
     large_pages: Option<LargePages>,
+    pages: Pages,
     /// By the id of the first process, which is the id of the process group too.
     families: HashMap<Pid, Family>,
 }
@@ -83,6 +85,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
         engine: Some(engine),
         confinement: Rc::new(confinement),
         large_pages,
+        pages: Pages::new()?,
         families: HashMap::new(),
     };
     zygote.tell(&FromZygote::Hello {
@@ -179,23 +182,27 @@ impl Zygote {
     }
 
     fn open(&mut self, session: u64, ahead: bool, socket: OwnedFd) -> io::Result<()> {
-        let page = SharedPage::new()?;
+        let page = self.pages.take()?;
         let zygote = getpid();
-        match process::fork(Kinship::Child)? {
-            Side::Parent(pid) => {
-                page.keep_from_later_forks()?;
+        match process::fork(Kinship::Child) {
+            Ok(Side::Parent(pid)) => {
                 self.families.insert(pid, Family { session, page });
                 Ok(())
             }
-            Side::Child => {
+            Err(error) => {
+                self.pages.give_back(page);
+                Err(error)
+            }
+            Ok(Side::Child) => {
                 let (link, engine) = (Rc::clone(&self.link), self.engine.take());
                 let confinement = Rc::clone(&self.confinement);
                 let prepared = setsid()
                     .map_err(io::Error::from)
                     .and_then(|_| process::die_with_parent(zygote))
-                    .and_then(|()| process::keep_only(socket));
+                    .and_then(|()| self.pages.map(page))
+                    .and_then(|page| Ok((page, process::keep_only(socket)?)));
                 match (prepared, engine) {
-                    (Ok(socket), Some(engine)) => {
+                    (Ok((page, socket)), Some(engine)) => {
                         let channel = self.control.another(socket, MAX_TO_SESSION_BYTES);
                         let parts = Parts {
                             engine,
@@ -228,7 +235,7 @@ impl Zygote {
         let Some((first, family)) = self.family(session) else {
             return;
         };
-        let Some(pid) = family.page.pid_of(generation) else {
+        let Some(pid) = self.pages.get(family.page).pid_of(generation) else {
             return;
         };
         kill_member(first, pid);
@@ -261,8 +268,8 @@ impl Zygote {
         let Some(family) = self.families.get(&first) else {
             return Ok(());
         };
-        let session = family.session;
-        let remains = family.page.remains_of(pid.as_raw().unsigned_abs());
+        let (session, page) = (family.session, family.page);
+        let remains = self.pages.get(page).remains_of(pid.as_raw().unsigned_abs());
         // A process that answered a question and was killed is taken for a checkpoint: the session makes a new one, which
         // does no harm.
         let dismissed = remains.is_none() && cause == DeathCause::Exited(exit::DONE);
@@ -282,6 +289,7 @@ impl Zygote {
         }
         if waitid(Id::PGid(first), PEEK) == Err(Errno::ECHILD) {
             self.families.remove(&first);
+            self.pages.give_back(page);
             self.tell(&FromZygote::Ended { session })?;
         }
         Ok(())

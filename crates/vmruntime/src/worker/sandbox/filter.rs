@@ -21,9 +21,15 @@ pub(super) struct Allowed {
 #[derive(Clone, Copy, Debug)]
 struct Condition {
     argument: u8,
-    /// Which of its bits count.
-    mask: u64,
-    value: u64,
+    test: Test,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Test {
+    /// The bits of the mask are those of the value.
+    Bits { mask: u64, value: u64 },
+    /// It is not smaller.
+    AtLeast(u64),
 }
 
 const fn call(name: &'static str, number: libc::c_long) -> Allowed {
@@ -46,23 +52,36 @@ const fn only(
 const fn is_int(argument: u8, value: libc::c_int) -> Condition {
     Condition {
         argument,
-        mask: u32::MAX as u64,
-        value: value.cast_unsigned() as u64,
+        test: Test::Bits {
+            mask: u32::MAX as u64,
+            value: value.cast_unsigned() as u64,
+        },
     }
 }
 
 /// The third argument of `mmap` and `mprotect`: pages that can't be executed.
 const NOT_EXECUTABLE: &[&[Condition]] = &[&[Condition {
     argument: 2,
-    mask: libc::PROT_EXEC.cast_unsigned() as u64,
-    value: 0,
+    test: Test::Bits {
+        mask: libc::PROT_EXEC.cast_unsigned() as u64,
+        value: 0,
+    },
+}]];
+
+/// The second argument of `mremap`: the old size, in bytes. A libc changes the size of what it has mapped by itself, which is
+/// more. A page that is shared with the zygote must not grow into the page of another session.
+const LARGE: &[&[Condition]] = &[&[Condition {
+    argument: 1,
+    test: Test::AtLeast(64 * 1024),
 }]];
 
 /// The flags of the fork that makes a checkpoint.
 const SIBLING: &[&[Condition]] = &[&[Condition {
     argument: 0,
-    mask: u64::MAX,
-    value: (libc::SIGCHLD | libc::CLONE_PARENT).cast_unsigned() as u64,
+    test: Test::Bits {
+        mask: u64::MAX,
+        value: (libc::SIGCHLD | libc::CLONE_PARENT).cast_unsigned() as u64,
+    },
 }]];
 
 /// The question whether this process has one thread.
@@ -90,7 +109,7 @@ pub(super) const ALLOWED: &[Allowed] = &[
     call("madvise", libc::SYS_madvise),
     only("mmap", libc::SYS_mmap, NOT_EXECUTABLE),
     only("mprotect", libc::SYS_mprotect, NOT_EXECUTABLE),
-    call("mremap", libc::SYS_mremap),
+    only("mremap", libc::SYS_mremap, LARGE),
     call("munmap", libc::SYS_munmap),
     call("pipe2", libc::SYS_pipe2),
     call("ppoll", libc::SYS_ppoll),
@@ -150,12 +169,11 @@ fn rule(case: &[Condition]) -> Result<SeccompRule, BackendError> {
     let conditions: Result<Vec<_>, _> = case
         .iter()
         .map(|condition| {
-            SeccompCondition::new(
-                condition.argument,
-                SeccompCmpArgLen::Qword,
-                SeccompCmpOp::MaskedEq(condition.mask),
-                condition.value,
-            )
+            let (operator, value) = match condition.test {
+                Test::Bits { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
+                Test::AtLeast(value) => (SeccompCmpOp::Ge, value),
+            };
+            SeccompCondition::new(condition.argument, SeccompCmpArgLen::Qword, operator, value)
         })
         .collect();
     SeccompRule::new(conditions?)

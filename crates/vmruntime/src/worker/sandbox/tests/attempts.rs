@@ -160,6 +160,23 @@ fn memory_is_not_made_executable() {
 }
 
 #[test]
+fn a_page_of_a_file_does_not_grow_into_the_next() {
+    let grow = |old_bytes: usize| {
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        // SAFETY: the new mapping, at an address of the kernel's choice, is nobody else's, also when it moves.
+        let grown = unsafe {
+            let page = libc::mmap(null_mut(), old_bytes, libc::PROT_READ, flags, -1, 0);
+            libc::mremap(page, old_bytes, 2 * old_bytes, libc::MREMAP_MAYMOVE)
+        };
+        outcome(if grown == libc::MAP_FAILED { -1 } else { 0 })
+    };
+    for small in [0, 4096, 60 * 1024] {
+        assert_eq!(confined(&|| grow(small)), REFUSED);
+    }
+    assert_eq!(confined(&|| grow(128 * 1024)), Ok(()));
+}
+
+#[test]
 fn only_checkpoints_are_forked() {
     let clone = |flags: libc::c_int| {
         // SAFETY: without a stack the child goes on from here with a copy of everything; it ends at once.
