@@ -112,11 +112,13 @@ impl Control {
 
     async fn create(&self, new: NewSession) -> Result<Session> {
         let (path, guarded) = (new.worktree_path.clone(), self.store().files());
-        let (details, worktree) = tokio::join!(
-            self.get_template(new.template_id),
-            blocking(move || Worktree::open(&path, guarded)),
+        let template_id = new.template_id;
+        let read = self.store().read_and(
+            move |connection| store::template::details(connection, template_id),
+            move || Worktree::open(&path, guarded),
         );
-        let details = details?;
+        let (details, worktree) = read.await?;
+        let details = details.ok_or(Error::TemplateNotFound { template_id })?;
         if !details.template.is_active {
             return Err(Error::validation(format!(
                 "template {} is not active: set is_active to make sessions from it",
@@ -188,7 +190,8 @@ impl Control {
             let libraries = self.load_libraries(live).await?;
             self.open_live(live, engine, libraries).await
         };
-        let (inserted, opened) = tokio::join!(inserted, opened);
+        // The process is told first: what the daemon does for the disk goes on beside it.
+        let (opened, inserted) = tokio::join!(opened, inserted);
         inserted?;
         opened?;
         if !is_simple {

@@ -156,4 +156,15 @@ impl Store {
     {
         self.inner.readers.run(query).await
     }
+
+    /// Runs `query` on a read-only connection, and then something else that blocks: one thread is woken for both.
+    pub(crate) async fn read_and<T, F, U, G>(&self, query: F, then: G) -> Result<(T, U), StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        U: Send + 'static,
+        G: FnOnce() -> U + Send + 'static,
+    {
+        self.inner.readers.run_and(query, then).await
+    }
 }

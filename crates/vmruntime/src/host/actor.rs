@@ -112,10 +112,14 @@ impl Actor {
         }
     }
 
-    /// Serves until every process of the session is gone; returns why.
-    pub(super) async fn serve(mut self, setup: SessionSetup) -> Over {
+    /// Tells the session process what session it is for.
+    pub(super) async fn set_up(&mut self, setup: SessionSetup) {
         let along = self.asked_over.take();
         self.tell_with(&ToSession::Setup(setup), along).await;
+    }
+
+    /// Serves until every process of the session is gone; returns why.
+    pub(super) async fn serve(mut self) -> Over {
         let reason = loop {
             let step = tokio::select! {
                 received = self.receiver.receive::<FromSession>() => match received {

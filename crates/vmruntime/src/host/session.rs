@@ -119,9 +119,11 @@ async fn prepare(
         asked_over,
     };
     let broker = Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree), worker);
-    let actor = Actor::new(parts, broker);
+    let mut actor = Actor::new(parts, broker);
+    // A new socket takes a message at once, unless the message is large and the process stands still: then it is never ready.
+    let _ = tokio::time::timeout(OPEN_TIMEOUT, actor.set_up(setup)).await;
     tokio::spawn(async move {
-        let reason = actor.serve(setup).await;
+        let reason = actor.serve().await;
         // Whoever made the session may have given up on it.
         let _ = set_gone.send(true);
         let _ = say_ended.send(SessionEnd { reason });
