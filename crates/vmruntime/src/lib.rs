@@ -8,6 +8,8 @@ mod broker;
 mod database;
 mod engine;
 mod host;
+#[doc(hidden)]
+pub mod parts;
 mod protocol;
 pub mod syntax;
 pub mod worker;

@@ -3,7 +3,15 @@
 //! SQLite would do it in the commit that makes the log long, and every answer in the queue would wait. So it is done by a
 //! thread with a connection of its own, while commits go on. The log starts anew from its beginning once all of it has been
 //! carried over.
+//!
+//! A commit that makes the file of the log longer costs the file system a commit of its own, about half as much again. So the
+//! file is made longer ahead of the commits, a step at a time, and is not cut when the log starts anew. What stands behind the
+//! log is nothing to SQLite: each frame carries checksums and the numbers of its log.
 
+use std::cell::Cell;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -13,9 +21,15 @@ use rusqlite::Connection;
 
 use super::open::BUSY_TIMEOUT;
 
-/// How long the log may be before it is carried over, in bytes. A longer one is cut to that when it starts anew, so that its
-/// length says whether there is anything to do.
-pub(super) const LONG_BYTES: u64 = 4 * 1024 * 1024;
+/// How long the log may be before it is carried over, in bytes.
+const LONG_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How long its file may stay, in bytes: what may come while a long log is carried over fits in. A longer one is cut to that
+/// when the log starts anew.
+pub(super) const KEPT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// By how much the file is made longer at once, in bytes; when half of that is left.
+const STEP_BYTES: usize = 512 * 1024;
 
 /// How long it may be before commits wait for that, in bytes: they are quicker than the disk then.
 const TOO_LONG_BYTES: u64 = 128 * 1024 * 1024;
@@ -25,7 +39,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// The handle of the thread.
 pub(super) struct Checkpointer {
-    log: PathBuf,
+    log: Log,
     not_before: Instant,
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -40,18 +54,28 @@ impl Checkpointer {
             .spawn(move || serve(&connection, &woken))
             .expect("a thread can be started at start-up");
         Self {
-            log,
+            log: Log {
+                path: log,
+                file: None,
+            },
             not_before: Instant::now(),
             wake: Some(wake),
             thread: Some(thread),
         }
     }
 
-    /// Has the log carried over if it is long. `writer` does it at once when it is too long.
+    /// Makes room for a transaction that has begun, and so keeps everybody else from writing to the log.
+    pub(super) fn before_writes(&mut self) {
+        if let Err(error) = self.log.make_room(log_bytes()) {
+            // SQLite makes it longer itself, or says why that can't be.
+            tracing::debug!(%error, "the log of the database could not be made longer ahead");
+        }
+    }
+
+    /// Has the log carried over if it is long. `writer`, whose commits [`count_frames`] must hear of, does it at once when it
+    /// is too long.
     pub(super) fn after_commit(&mut self, writer: &Connection) {
-        let Ok(bytes) = std::fs::metadata(&self.log).map(|log| log.len()) else {
-            return;
-        };
+        let bytes = log_bytes();
         let now = Instant::now();
         if bytes <= LONG_BYTES || now < self.not_before {
             return;
@@ -69,6 +93,52 @@ impl Checkpointer {
         {
             carry_over(writer, "PASSIVE");
         }
+    }
+}
+
+thread_local! {
+    /// How many frames the log has, on the thread that writes.
+    static FRAMES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The length of a frame for a page of 4 KiB, SQLite's own choice for a new database, in bytes. With other pages the log is
+/// carried over earlier or later.
+const FRAME_BYTES: u64 = 24 + 4096;
+
+/// How long the log is after the last commit of this thread, in bytes.
+fn log_bytes() -> u64 {
+    FRAMES.get() * FRAME_BYTES
+}
+
+/// Hears of each commit of a connection how long it has made the log.
+pub(super) fn count_frames(connection: &Connection) {
+    connection.wal_hook(Some(|_, frames| {
+        FRAMES.set(u64::from(frames.unsigned_abs()));
+        Ok(())
+    }));
+}
+
+/// The file of the log.
+struct Log {
+    path: PathBuf,
+    /// Once it is there.
+    file: Option<File>,
+}
+
+impl Log {
+    /// Makes the file longer if little of it is left behind what is in use.
+    fn make_room(&mut self, used: u64) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(File::options().write(true).open(&self.path)?),
+        };
+        let length = file.metadata()?.len();
+        let wanted = (used + STEP_BYTES as u64 / 2).min(KEPT_BYTES);
+        if length < wanted {
+            // Behind the end of the file there is no frame of the log.
+            file.write_all_at(&vec![0; STEP_BYTES], length)?;
+        }
+        Ok(())
     }
 }
 

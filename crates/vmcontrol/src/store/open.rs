@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::checkpointer::LONG_BYTES;
+use super::checkpointer::{self, KEPT_BYTES};
 use super::error::OpenError;
 use super::lock::DatabaseLock;
 use super::schema;
@@ -121,9 +121,10 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // See `checkpointer`.
+    // SQLite's own hook, which would carry the log over, makes room for ours.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", LONG_BYTES)?;
+    checkpointer::count_frames(connection);
+    connection.pragma_update(None, "journal_size_limit", KEPT_BYTES)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())

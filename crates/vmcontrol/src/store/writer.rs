@@ -237,7 +237,8 @@ impl Thread {
         let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
         let begun = failpoint::pass(Step::Begin)
             .and_then(|()| self.files.check(false))
-            .and_then(|()| Ok(run("BEGIN IMMEDIATE")?));
+            .and_then(|()| Ok(run("BEGIN IMMEDIATE")?))
+            .map(|()| self.checkpointer.before_writes());
         let mut places = Vec::with_capacity(batch.len());
         let mut completions: Vec<Completion> = Vec::with_capacity(batch.len());
         let mut broken = None;

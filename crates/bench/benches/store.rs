@@ -1,0 +1,160 @@
+//! What it costs to record executions and to read their events, with sessions that only play what they are told.
+
+#![allow(missing_docs, reason = "criterion makes public functions")]
+
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::{json, value::to_raw_value};
+use tempfile::TempDir;
+use tokio::runtime::Runtime as Tokio;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+use vmapi_types::{CreateSessionRequest, EventType, RawJson, Sandbox};
+use vmcontrol::runtime::{
+    BoxFuture, Look, LookError, OpenSessionError, OpenedSession, Outcome, RunEnd, RunRequest,
+    RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
+    Sight, Usage,
+};
+use vmcontrol::{Control, ControlOptions, Retention, RunOptions, Store};
+
+/// A runtime whose scripts are numbers: so many lines are printed.
+struct Player;
+
+/// Its sessions. They never end.
+struct Played {
+    _ends: oneshot::Sender<SessionEnd>,
+}
+
+impl Runtime for Player {
+    fn engines(&self) -> &'static [&'static str] {
+        &["boa"]
+    }
+
+    fn open_session(
+        &self,
+        _: SessionSpec,
+    ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>> {
+        Box::pin(async {
+            let (ends, ended) = oneshot::channel();
+            Ok(OpenedSession {
+                session: Arc::new(Played { _ends: ends }),
+                ended,
+            })
+        })
+    }
+
+    fn sandbox(&self) -> BoxFuture<'_, Result<Sandbox, OpenSessionError>> {
+        Box::pin(async {
+            Err(OpenSessionError::Unavailable(RuntimeUnavailable {
+                reason: "there is no process".into(),
+            }))
+        })
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+impl RuntimeSession for Played {
+    fn run(&self, _: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
+        let lines: u64 = request.source.parse().expect("a number of lines");
+        let (updates, receiver) = mpsc::channel(256);
+        tokio::spawn(async move {
+            let line = raw(&json!({"level": "log", "text": "a line of some length"}));
+            for _ in 0..lines {
+                let event = RuntimeEvent {
+                    kind: EventType::Console,
+                    payload: line.clone(),
+                };
+                if updates.send(RunUpdate::Event(event)).await.is_err() {
+                    return;
+                }
+            }
+            let end = RunEnd {
+                outcome: Outcome::Value(raw(&json!({"type": "undefined", "preview": "undefined"}))),
+                usage: Usage::default(),
+            };
+            // Nobody listens to one that could not be recorded.
+            let _ = updates.send(RunUpdate::Ended(end)).await;
+            let _ = updates.send(RunUpdate::Committed).await;
+        });
+        receiver
+    }
+
+    fn cancel(&self, _: Uuid) {}
+
+    fn look(&self, _: Look) -> BoxFuture<'_, Result<Sight, LookError>> {
+        Box::pin(async { Err(LookError::Gone) })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+fn raw(value: &serde_json::Value) -> RawJson {
+    to_raw_value(value).expect("it is JSON")
+}
+
+async fn session(home: &TempDir) -> (Control, Uuid) {
+    let control = Control::open(ControlOptions {
+        store: Store::open(&home.path().join("bench.db")).expect("a database"),
+        runtime: Arc::new(Player),
+        library_cache: home.path().join("libraries"),
+        max_sessions: 1,
+        session_idle_timeout: None,
+        retention: Retention::default(),
+    })
+    .await
+    .expect("a service");
+    let template = control
+        .create_template("template".into(), None)
+        .await
+        .expect("a template");
+    let request = CreateSessionRequest {
+        template_id: Some(template.id.to_string()),
+        workspace_id: Some("workspace".into()),
+        base_commit_oid: Some("commit".into()),
+        worktree_path: home.path().to_str().map(str::to_owned),
+    };
+    let session = control.create_session(request).await.expect("a session");
+    (control, session.id)
+}
+
+fn executions(criterion: &mut Criterion) {
+    let tokio = Tokio::new().expect("threads");
+    let home = tempfile::tempdir().expect("a directory");
+    let (control, session) = tokio.block_on(session(&home));
+    let run = |lines: u64| {
+        let options = RunOptions::default();
+        let ran = tokio.block_on(control.run_repl(session, lines.to_string(), &options));
+        ran.expect("it is recorded").into_execution().id
+    };
+    let mut group = criterion.benchmark_group("recording an execution, synced");
+    for lines in [0, 100, 2_000] {
+        group.throughput(Throughput::Elements(lines + 2));
+        group.bench_function(format!("{lines} lines"), |bencher| {
+            bencher.iter(|| run(lines));
+        });
+    }
+    group.finish();
+    let long = run(10_000);
+    let mut group = criterion.benchmark_group("reading events");
+    for limit in [100, 10_000] {
+        group.throughput(Throughput::Elements(limit as u64));
+        group.bench_function(format!("{limit} of 10,000"), |bencher| {
+            bencher.iter(|| {
+                let events = tokio
+                    .block_on(control.list_events(long, 0, limit))
+                    .expect("events");
+                assert_eq!(events.len(), limit);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, executions);
+criterion_main!(benches);
