@@ -266,14 +266,19 @@ pub(crate) async fn run_recorded(
     if running.is_cancelled() {
         runtime.cancel(id);
     }
-    let followed = follow(&mut recorder, &mut updates, live).await;
+    let mut was_undone = None;
+    let followed = follow(&mut recorder, &mut updates, live, &mut was_undone).await;
     live.end_running();
     let end = match followed {
         Ok(end) => end,
         Err(error) => {
             // Nothing more of it can be recorded: what has not ended is undone.
-            runtime.cancel(id);
-            let is_undone = run_out(&mut updates).await;
+            let is_undone = if let Some(was_undone) = was_undone {
+                was_undone
+            } else {
+                runtime.cancel(id);
+                run_out(&mut updates).await
+            };
             recorder.end_later(is_undone);
             return Err(unrecorded(error, is_undone));
         }
@@ -326,11 +331,13 @@ fn unrecorded(error: Error, is_undone: bool) -> Error {
     }
 }
 
-/// Records what happens until the execution's end is on disk; returns why it was rolled back, if it was.
+/// Records what happens until the execution's end is on disk; returns why it was rolled back, if it was. `was_undone` says, also
+/// when that can't be recorded, whether it was, once that is known.
 async fn follow(
     recorder: &mut Recorder,
     updates: &mut mpsc::Receiver<RunUpdate>,
     live: &LiveSession,
+    was_undone: &mut Option<bool>,
 ) -> Result<Option<Failure>> {
     loop {
         match next_update(recorder, updates).await? {
@@ -344,10 +351,12 @@ async fn follow(
             RunUpdate::Ended(end) => record_end(recorder, end).await?,
             RunUpdate::Committed => return Ok(None),
             RunUpdate::RolledBack(failure) => {
+                *was_undone = Some(true);
                 record_failure(recorder, &failure).await?;
                 return Ok(Some(failure));
             }
             RunUpdate::SessionLost(end) => {
+                *was_undone = Some(false);
                 let failure = loss(live, &end);
                 record_failure(recorder, &failure).await?;
                 return Ok(Some(failure));

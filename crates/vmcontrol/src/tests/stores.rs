@@ -160,6 +160,24 @@ async fn what_could_not_be_recorded_does_not_run_again_and_ends_when_the_store_d
 }
 
 #[tokio::test]
+async fn what_was_undone_before_it_could_not_be_recorded_is_said_to_be() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let lock = fixture.lock_store().await;
+    for (script, said) in [
+        ("timeout", "the session is as it was before"),
+        ("hang", "the session is as it was before"),
+        ("value commit", "look at the session's state"),
+    ] {
+        let Err(Error::Unavailable { message }) = fixture.run(session, script).await else {
+            panic!("it was recorded");
+        };
+        assert!(message.contains(said), "{message}");
+    }
+    drop(lock);
+}
+
+#[tokio::test]
 async fn events_are_not_appended_behind_a_gap() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;

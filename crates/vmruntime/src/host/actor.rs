@@ -419,6 +419,10 @@ impl Actor {
     async fn go_on_with_call(&mut self, step: HostStep) {
         if let Some(run) = &mut self.run {
             run.resume_clock();
+            if run.stopped.is_some() {
+                // Its process is about to be dead, and it may do nothing more.
+                return;
+            }
         }
         match step {
             HostStep::Recorded(call) => self.carry_out(call),

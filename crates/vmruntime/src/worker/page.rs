@@ -18,7 +18,7 @@ use std::sync::atomic::{
 };
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::unistd::ftruncate;
 
 use super::process;
@@ -144,8 +144,13 @@ impl Pages {
         let end = (first + PART) * self.page_bytes.get();
         ftruncate(&self.file, end.try_into().map_err(io::Error::other)?)?;
         let part = self.mapped(first, bytes)?;
-        // SAFETY: the range is exactly the new mapping; the advice is about what forks inherit.
-        unsafe { madvise(part, bytes.get(), MmapAdvise::MADV_DONTFORK)? };
+        // SAFETY: the range is exactly the new mapping, of which nobody knows; the advice is about what forks inherit.
+        unsafe {
+            if let Err(error) = madvise(part, bytes.get(), MmapAdvise::MADV_DONTFORK) {
+                munmap(part, bytes.get())?;
+                return Err(error.into());
+            }
+        }
         self.parts.push(part);
         self.free.extend((first..first + PART).rev());
         Ok(())

@@ -14,11 +14,21 @@ use super::process;
 /// How much of the stack below its frame a function that forks may use, in bytes.
 const IN_USE_BELOW: usize = 4096;
 
-/// How far down the stack may have reached, in bytes. The kernel keeps at least twice as much free of anything else.
-const REACH: usize = 64 * 1024 * 1024;
+/// Where the stack begins, its lowest address; nothing when forks are to share all of it.
+static START: AtomicUsize = AtomicUsize::new(0);
 
 /// From where downwards new processes get empty pages; nothing before the first fork.
 static EMPTY_BELOW: AtomicUsize = AtomicUsize::new(0);
+
+/// Learns where the stack of this process is. To be called before its first fork, on its first thread, and before files are out
+/// of reach; otherwise forks share all of it.
+pub(super) fn begin() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let stack = maps.lines().find(|line| line.ends_with("[stack]"));
+    let start = stack.and_then(|line| line.split('-').next());
+    let start = start.and_then(|start| usize::from_str_radix(start, 16).ok());
+    START.store(start.unwrap_or_default(), Relaxed);
+}
 
 /// Has the processes that the caller forks share of its stack what is in use. Where the kernel can't do that they share all.
 ///
@@ -30,11 +40,15 @@ pub(super) fn share_what_is_in_use() -> io::Result<()> {
     let frame = std::hint::black_box(&raw const frame).addr();
     let page = process::page_bytes().get();
     let boundary = frame.saturating_sub(IN_USE_BELOW) / page * page;
-    let known = EMPTY_BELOW.load(Relaxed);
+    let (start, known) = (START.load(Relaxed), EMPTY_BELOW.load(Relaxed));
+    if start == 0 || boundary <= start {
+        return Ok(());
+    }
     if known == 0 {
-        let reach = boundary.saturating_sub(REACH);
-        // That a part of the range is not there (yet) is an error, too, and changes nothing about the rest.
-        let _ = advise(reach, boundary, libc::MADV_WIPEONFORK);
+        if advise(start, boundary, libc::MADV_WIPEONFORK).is_err() {
+            START.store(0, Relaxed);
+            return Ok(());
+        }
     } else if boundary < known {
         advise(boundary, known, libc::MADV_KEEPONFORK)?;
     } else {
@@ -47,6 +61,6 @@ pub(super) fn share_what_is_in_use() -> io::Result<()> {
 
 fn advise(start: usize, end: usize, advice: libc::c_int) -> nix::Result<()> {
     let (address, bytes) = (std::ptr::with_exposed_provenance_mut(start), end - start);
-    // SAFETY: the range is a part of the stack, or nothing at all. The advice is about processes that are forked later.
+    // SAFETY: the range is a part of the stack. The advice is about processes that are forked later.
     Errno::result(unsafe { libc::madvise(address, bytes, advice) }).map(drop)
 }

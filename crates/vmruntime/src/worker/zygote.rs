@@ -21,7 +21,7 @@ use super::page::Pages;
 use super::process::{self, Kinship, Side};
 use super::sandbox::{self, Confinement};
 use super::session::{Parts, Session};
-use super::{allocator, exit, faults, image};
+use super::{allocator, exit, faults, image, stack};
 use crate::engine::{self, Engine};
 use crate::protocol::{
     CONTROL_FD, Death, DeathCause, FromZygote, MAX_TO_SESSION_BYTES, MAX_TO_ZYGOTE_BYTES, ToZygote,
@@ -78,6 +78,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
         large_pages.collapse();
     }
     process::begin_single_threaded()?;
+    stack::begin();
     let (confinement, sandbox) = sandbox::enter_zygote()?;
     let mut zygote = Zygote {
         control: Channel::new(control, MAX_TO_ZYGOTE_BYTES),
