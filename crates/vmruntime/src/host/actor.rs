@@ -64,9 +64,9 @@ pub(super) struct Actor {
     broker: Arc<Broker>,
     commands: mpsc::UnboundedReceiver<Command>,
     news: mpsc::UnboundedReceiver<News>,
-    /// What happens to host calls, with the generation of the process that waits for it.
-    host_steps: mpsc::UnboundedReceiver<(u32, HostStep)>,
-    step_sender: mpsc::UnboundedSender<(u32, HostStep)>,
+    /// What happens to host calls, with the number of the run and the generation of the process that wait for it.
+    host_steps: mpsc::UnboundedReceiver<(u64, u32, HostStep)>,
+    step_sender: mpsc::UnboundedSender<(u64, u32, HostStep)>,
     generation: u32,
     /// How many runs the session's committed state holds.
     commits: u64,
@@ -129,8 +129,8 @@ impl Actor {
                 },
                 () = overdue(self.run.as_ref()) => self.end_overdue(),
                 Some(news) = self.news.recv() => self.learn(news).await,
-                Some((generation, step)) = self.host_steps.recv() => {
-                    if generation == self.generation {
+                Some((run, generation, step)) = self.host_steps.recv() => {
+                    if generation == self.generation && self.active(run).is_some() {
                         self.go_on_with_call(step).await;
                     }
                     Ok(())
@@ -385,11 +385,8 @@ impl Actor {
         }
         run.announced = true;
         run.pause_clock();
-        let (updates, steps, generation) = (
-            run.updates.clone(),
-            self.step_sender.clone(),
-            self.generation,
-        );
+        let (updates, steps) = (run.updates.clone(), self.step_sender.clone());
+        let (number, generation) = (run.id, self.generation);
         run.call = Some(tokio::spawn(async move {
             let (go_on, recorded) = oneshot::channel();
             let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
@@ -399,20 +396,17 @@ impl Actor {
                     "the execution can't be recorded, and so it may do nothing",
                 ))),
             };
-            let _ = steps.send((generation, step));
+            let _ = steps.send((number, generation, step));
         }));
     }
 
     fn carry_out(&mut self, call: HostCall) {
         let Some(run) = &mut self.run else { return };
-        let (broker, steps, generation) = (
-            Arc::clone(&self.broker),
-            self.step_sender.clone(),
-            self.generation,
-        );
+        let (broker, steps) = (Arc::clone(&self.broker), self.step_sender.clone());
+        let (number, generation) = (run.id, self.generation);
         run.call = Some(tokio::spawn(async move {
             let reply = broker.call(call).await;
-            let _ = steps.send((generation, HostStep::Done(reply)));
+            let _ = steps.send((number, generation, HostStep::Done(reply)));
         }));
     }
 
