@@ -271,8 +271,7 @@ impl Registry {
     /// Those that have not taken executions yet.
     pub(crate) fn starting(&self) -> Vec<Uuid> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        let starting = live.values().filter(|session| !session.has_been_ready());
-        starting.map(|session| session.id).collect()
+        starting_among(&live).collect()
     }
 
     /// Those that have not taken executions yet, and those of `were_starting` that are gone: whoever went never did.
@@ -282,8 +281,7 @@ impl Registry {
             .iter()
             .copied()
             .filter(|id| !live.contains_key(id));
-        let starting = live.values().filter(|session| !session.has_been_ready());
-        gone.chain(starting.map(|session| session.id)).collect()
+        gone.chain(starting_among(&live)).collect()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<LiveSession>> {
@@ -294,4 +292,9 @@ impl Registry {
             .cloned()
             .collect()
     }
+}
+
+fn starting_among(live: &HashMap<Uuid, Arc<LiveSession>>) -> impl Iterator<Item = Uuid> {
+    let starting = live.values().filter(|session| !session.has_been_ready());
+    starting.map(|session| session.id)
 }
