@@ -1,11 +1,10 @@
 //! The system calls that a session process may make. Everything else is refused with `EPERM`.
 
-use std::collections::BTreeMap;
+use std::io;
 
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch, sock_filter,
-};
+use libc::sock_filter;
+
+use super::bpf::{self, Answer, Condition, Test};
 
 /// A call that is allowed, and for which arguments.
 #[derive(Clone, Copy, Debug)]
@@ -15,21 +14,6 @@ pub(super) struct Allowed {
     pub(super) number: libc::c_long,
     /// All of one of these must hold; always allowed when there is none.
     cases: &'static [&'static [Condition]],
-}
-
-/// What an argument must be.
-#[derive(Clone, Copy, Debug)]
-struct Condition {
-    argument: u8,
-    test: Test,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Test {
-    /// The bits of the mask are those of the value.
-    Bits { mask: u64, value: u64 },
-    /// It is not smaller.
-    AtLeast(u64),
 }
 
 const fn call(name: &'static str, number: libc::c_long) -> Allowed {
@@ -144,61 +128,42 @@ pub(super) fn is_supported() -> bool {
     answer == 0
 }
 
-/// The program that the kernel runs before each call.
+/// What is answered to which calls. `clone3` gets `ENOSYS`, so that a libc which tries it first goes back to `clone`.
+pub(super) fn answers() -> Vec<(u32, Answer)> {
+    let number = |number: libc::c_long| u32::try_from(number).expect("numbers of calls are small");
+    let allowed = ALLOWED
+        .iter()
+        .map(|allowed| (number(allowed.number), Answer::Made(allowed.cases)));
+    let clone3 = (number(libc::SYS_clone3), Answer::NoSuchCall);
+    allowed.chain([clone3]).collect()
+}
+
+/// The program that the kernel runs before each call. Nothing when this kind of processor is not known.
+pub(super) fn program() -> Option<Vec<sock_filter>> {
+    bpf::program(answers())
+}
+
+/// Has the kernel run a program before each call of this process, and of all that it forks, from now on. They have no way to
+/// get new privileges, which the kernel asks for.
 ///
 /// # Errors
-/// When this processor is not one that the compiler knows.
-pub(super) fn program() -> Result<BpfProgram, BackendError> {
-    let mut rules = BTreeMap::new();
-    for allowed in ALLOWED {
-        let cases: Result<Vec<_>, _> = allowed.cases.iter().map(|case| rule(case)).collect();
-        rules.insert(allowed.number, cases?);
-    }
-    let filter = SeccompFilter::new(
-        rules,
-        SeccompAction::Errno(libc::EPERM.unsigned_abs()),
-        SeccompAction::Allow,
-        TargetArch::try_from(std::env::consts::ARCH)?,
-    )?;
-    let mut program = without_clone3();
-    program.extend(BpfProgram::try_from(filter)?);
-    Ok(program)
-}
-
-fn rule(case: &[Condition]) -> Result<SeccompRule, BackendError> {
-    let conditions: Result<Vec<_>, _> = case
-        .iter()
-        .map(|condition| {
-            let (operator, value) = match condition.test {
-                Test::Bits { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
-                Test::AtLeast(value) => (SeccompCmpOp::Ge, value),
-            };
-            SeccompCondition::new(condition.argument, SeccompCmpArgLen::Qword, operator, value)
-        })
-        .collect();
-    SeccompRule::new(conditions?)
-}
-
-/// The start of the program: `clone3` is answered with `ENOSYS`, so that a libc which tries it first goes back to `clone`.
-/// The compiler knows one answer for everything that is not allowed.
-fn without_clone3() -> BpfProgram {
-    let instruction = |code: u32, jt: u8, jf: u8, k: u32| sock_filter {
-        code: u16::try_from(code).expect("the codes of instructions are small"),
-        jt,
-        jf,
-        k,
+/// When the kernel refuses it.
+pub(super) fn install(program: &[sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: program.len().try_into().map_err(io::Error::other)?,
+        filter: program.as_ptr().cast_mut(),
     };
-    let number_offset = 0;
-    let clone3 = u32::try_from(libc::SYS_clone3).expect("numbers of calls are small");
-    let no_such_call = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
-    vec![
-        instruction(
-            libc::BPF_LD | libc::BPF_W | libc::BPF_ABS,
+    // SAFETY: the kernel reads as many instructions as are said to be there, and changes none.
+    let installed = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
             0,
-            0,
-            number_offset,
-        ),
-        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, clone3),
-        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, no_such_call),
-    ]
+            &raw const program,
+        )
+    };
+    match installed {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

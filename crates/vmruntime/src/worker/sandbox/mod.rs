@@ -4,6 +4,7 @@
 //! A session process moreover has a filter of system calls ([`filter`]), which it can't take off and hands on to its
 //! checkpoints. `docs/isolation.md` says why each call is there, and what the sandbox does not promise.
 
+mod bpf;
 mod filter;
 mod landlock;
 #[cfg(test)]
@@ -11,9 +12,9 @@ mod tests;
 
 use std::io;
 
+use libc::sock_filter;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
-use seccompiler::BpfProgram;
 use vmapi_types::Sandbox;
 
 /// How many descriptors a session process may have: the standard streams, its channel, and the pipes of the old and the
@@ -29,7 +30,7 @@ const OOM_SCORE: &str = "800";
 /// What a session process will be confined by, made before it is forked.
 pub(super) struct Confinement {
     /// Nothing when the kernel has no seccomp.
-    filter: Option<BpfProgram>,
+    filter: Option<Vec<sock_filter>>,
 }
 
 /// Confines the zygote, and every process that it forks, as far as it needs no more itself. To be called once the engine
@@ -53,7 +54,8 @@ pub(super) fn enter_zygote() -> io::Result<(Confinement, Sandbox)> {
     }
     let landlock = landlock::restrict().map_err(io::Error::other)?;
     let filter = if filter::is_supported() {
-        Some(filter::program().map_err(io::Error::other)?)
+        let program = filter::program();
+        Some(program.ok_or_else(|| io::Error::other("this kind of processor has no filter"))?)
     } else {
         None
     };
@@ -76,7 +78,7 @@ impl Confinement {
         setrlimit(Resource::RLIMIT_FSIZE, 0, 0)?;
         setrlimit(Resource::RLIMIT_NOFILE, MAX_DESCRIPTORS, MAX_DESCRIPTORS)?;
         match &self.filter {
-            Some(filter) => seccompiler::apply_filter(filter).map_err(io::Error::other),
+            Some(program) => filter::install(program),
             None => Ok(()),
         }
     }

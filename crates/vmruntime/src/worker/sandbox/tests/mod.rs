@@ -3,6 +3,7 @@
 mod attempts;
 mod calls;
 mod documents;
+mod program;
 
 use std::io;
 

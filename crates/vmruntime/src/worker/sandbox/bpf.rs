@@ -1,0 +1,187 @@
+//! A filter of system calls as a program for the kernel.
+//!
+//! The kernel tries a new filter with the number of every call there is, so as to skip it later for those that it always
+//! allows; and it compiles it. Both are part of making a session. So the program finds a number by halving what is left, and not
+//! by going down a list: measured, 235 and 60 µs for each process.
+
+use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET};
+use libc::{BPF_W, sock_filter};
+
+/// How many numbers are compared one by one.
+const COMPARED: usize = 2;
+
+/// Where the kernel has the number of the call, in bytes.
+const NUMBER: u32 = 0;
+
+/// Where it has the processor for which the number is meant.
+const ARCHITECTURE: u32 = 4;
+
+/// Where it has the first argument; each has 64 bits.
+const ARGUMENTS: u32 = 16;
+
+/// What an argument must be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Condition {
+    pub(super) argument: u8,
+    pub(super) test: Test,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Test {
+    /// The bits of the mask are those of the value.
+    Bits { mask: u64, value: u64 },
+    /// It is not smaller.
+    AtLeast(u64),
+}
+
+/// What is answered to calls of a number.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer {
+    /// They are made, if there is no case here or all conditions of one of the cases hold; else refused with `EPERM`.
+    Made(&'static [&'static [Condition]]),
+    /// They fail with `ENOSYS`, as if there were no such call.
+    NoSuchCall,
+}
+
+/// The program for these calls, by their numbers; all others are refused with `EPERM`. A call that is meant for another kind of
+/// processor ends the process. Nothing when this kind of processor is not known.
+pub(super) fn program(mut calls: Vec<(u32, Answer)>) -> Option<Vec<sock_filter>> {
+    let architecture = architecture()?;
+    calls.sort_unstable_by_key(|(number, _)| *number);
+    let mut program = Backwards::default();
+    let kill = program.end_with(libc::SECCOMP_RET_KILL_PROCESS);
+    let refuse = program.end_with(errno(libc::EPERM));
+    let no_such_call = program.end_with(errno(libc::ENOSYS));
+    let make = program.end_with(libc::SECCOMP_RET_ALLOW);
+    let answers: Vec<(u32, Place)> = calls
+        .iter()
+        .map(|(number, answer)| {
+            let place = match answer {
+                Answer::NoSuchCall => no_such_call,
+                Answer::Made([]) => make,
+                Answer::Made(cases) => program.one_of(cases, make, refuse),
+            };
+            (*number, place)
+        })
+        .collect();
+    program.find(&answers, refuse);
+    let found = program.load(NUMBER);
+    program.jump(BPF_JEQ, architecture, found, kill);
+    program.load(ARCHITECTURE);
+    Some(program.forwards())
+}
+
+/// How the kernel names this kind of processor: the machine of its programs, 64 bits, the low ones first.
+fn architecture() -> Option<u32> {
+    let machine = if cfg!(target_arch = "x86_64") {
+        libc::EM_X86_64
+    } else if cfg!(target_arch = "aarch64") {
+        libc::EM_AARCH64
+    } else {
+        return None;
+    };
+    Some(u32::from(machine) | 0xC000_0000)
+}
+
+fn errno(error: libc::c_int) -> u32 {
+    libc::SECCOMP_RET_ERRNO | error.unsigned_abs()
+}
+
+/// An instruction of a program that is written from its end: by how many others it is followed.
+type Place = usize;
+
+/// A program that is written from its end: it only jumps forwards, and so each place that it jumps to is known.
+#[derive(Default)]
+struct Backwards(Vec<sock_filter>);
+
+impl Backwards {
+    fn add(&mut self, code: u32, k: u32, jt: usize, jf: usize) -> Place {
+        let distance = |far: usize| u8::try_from(far).expect("the program is short");
+        self.0.push(sock_filter {
+            code: u16::try_from(code).expect("the codes of instructions are small"),
+            jt: distance(jt),
+            jf: distance(jf),
+            k,
+        });
+        self.0.len() - 1
+    }
+
+    fn end_with(&mut self, answer: u32) -> Place {
+        self.add(BPF_RET | BPF_K, answer, 0, 0)
+    }
+
+    /// Loads what is there, for what has just been written.
+    fn load(&mut self, offset: u32) -> Place {
+        self.add(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0)
+    }
+
+    fn jump(&mut self, test: u32, k: u32, holds: Place, fails: Place) -> Place {
+        // One that jumps by zero goes on with the next instruction, which is the one written before it.
+        let next = self.0.len() - 1;
+        self.add(BPF_JMP | test | BPF_K, k, next - holds, next - fails)
+    }
+
+    /// Goes to the place of the number that has been loaded, or to `other`.
+    fn find(&mut self, places: &[(u32, Place)], other: Place) -> Place {
+        if places.len() <= COMPARED {
+            let compare =
+                |next, (number, place): &(u32, Place)| self.jump(BPF_JEQ, *number, *place, next);
+            return places.iter().fold(other, compare);
+        }
+        let (low, high) = places.split_at(places.len() / 2);
+        let in_high = self.find(high, other);
+        let in_low = self.find(low, other);
+        self.jump(BPF_JGE, high[0].0, in_high, in_low)
+    }
+
+    /// Goes to `holds` if all conditions of one of the cases hold, else to `fails`.
+    fn one_of(&mut self, cases: &[&[Condition]], holds: Place, fails: Place) -> Place {
+        cases.iter().rev().fold(fails, |fails, case| {
+            let all = |holds, condition: &Condition| self.condition(*condition, holds, fails);
+            case.iter().rev().fold(holds, all)
+        })
+    }
+
+    fn condition(&mut self, condition: Condition, holds: Place, fails: Place) -> Place {
+        let low = ARGUMENTS + 8 * u32::from(condition.argument);
+        let high = low + 4;
+        match condition.test {
+            Test::Bits { mask, value } => {
+                let in_low = self.bits(low, lower(mask), lower(value), holds, fails);
+                self.bits(high, upper(mask), upper(value), in_low, fails)
+            }
+            Test::AtLeast(least) => {
+                self.jump(BPF_JGE, lower(least), holds, fails);
+                let in_low = self.load(low);
+                let is_same = self.jump(BPF_JEQ, upper(least), in_low, fails);
+                self.jump(BPF_JGT, upper(least), holds, is_same);
+                self.load(high)
+            }
+        }
+    }
+
+    /// The same for half an argument.
+    fn bits(&mut self, at: u32, mask: u32, value: u32, holds: Place, fails: Place) -> Place {
+        if mask == 0 {
+            return holds;
+        }
+        self.jump(BPF_JEQ, value, holds, fails);
+        if mask != u32::MAX {
+            self.add(BPF_ALU | BPF_AND | BPF_K, mask, 0, 0);
+        }
+        self.load(at)
+    }
+
+    fn forwards(mut self) -> Vec<sock_filter> {
+        self.0.reverse();
+        self.0
+    }
+}
+
+fn lower(number: u64) -> u32 {
+    u32::try_from(number & u64::from(u32::MAX)).expect("it is masked")
+}
+
+fn upper(number: u64) -> u32 {
+    u32::try_from(number >> 32).expect("it is shifted")
+}
