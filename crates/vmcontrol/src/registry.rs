@@ -52,16 +52,21 @@ pub(crate) struct NotKept;
 pub(crate) type BusyGuard = OwnedMutexGuard<()>;
 
 impl LiveSession {
-    pub(crate) fn new(id: Uuid, policy: Arc<Policy>, worktree: Arc<Worktree>) -> Self {
-        Self {
+    /// A new one, which whoever makes it has taken.
+    pub(crate) fn new(id: Uuid, policy: Policy, worktree: Worktree) -> (Arc<Self>, BusyGuard) {
+        let busy: Arc<AsyncMutex<()>> = Arc::default();
+        let taken = Arc::clone(&busy).try_lock_owned();
+        let session = Self {
             id,
-            policy,
-            worktree,
+            policy: Arc::new(policy),
+            worktree: Arc::new(worktree),
             runtime: OnceLock::new(),
-            busy: Arc::default(),
+            busy,
             state: Mutex::default(),
             news: watch::Sender::new(0),
-        }
+        };
+        let taken = taken.expect("nobody else knows of it");
+        (Arc::new(session), taken)
     }
 
     /// Hands over the runtime, once it has been made.

@@ -7,15 +7,16 @@ use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use uuid::Uuid;
 use vmapi_types::{
-    CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
+    CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, TemplateDetails,
+    Timestamp,
 };
 
 use crate::execution::{MAX_SOURCE_BYTES, Run, checked, run_recorded};
 use crate::library::LoadedLibrary;
 use crate::recorder::RETRY_EVERY;
-use crate::registry::LiveSession;
+use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
-use crate::store::{self, Page, Portion, SessionFilter, StoreError};
+use crate::store::{self, Page, Pending, Portion, SessionFilter, StoreError};
 use crate::template::check_name;
 use crate::{Control, Error, Policy, Result, Worktree};
 
@@ -25,6 +26,16 @@ struct NewSession {
     workspace_id: String,
     base_commit_oid: String,
     worktree_path: String,
+}
+
+/// A session that is being made.
+struct BegunSession {
+    live: Arc<LiveSession>,
+    /// Keeps others from running in it.
+    taken: BusyGuard,
+    /// As it was handed to the store.
+    record: Session,
+    engine: String,
 }
 
 impl Control {
@@ -111,48 +122,21 @@ impl Control {
     }
 
     async fn create(&self, new: NewSession) -> Result<Session> {
-        let (path, guarded) = (new.worktree_path.clone(), self.store().files());
-        let template_id = new.template_id;
-        let read = self.store().read_and(
+        let (control, template_id) = (self.clone(), new.template_id);
+        let place = self.store().place().await?;
+        // One thread is woken for all that blocks, and from there the record goes to the store.
+        let begun = self.store().read_then(
             move |connection| store::template::details(connection, template_id),
-            move || Worktree::open(&path, guarded),
+            move |details| control.begin_session(new, details, place),
         );
-        let (details, worktree) = read.await?;
-        let details = details.ok_or(Error::TemplateNotFound { template_id })?;
-        if !details.template.is_active {
-            return Err(Error::validation(format!(
-                "template {} is not active: set is_active to make sessions from it",
-                new.template_id
-            )));
-        }
-        let policy = Arc::new(Policy::of_template(details));
-        let engine = self.resolve_engine(&policy.engine)?;
-        let worktree = Arc::new(worktree?);
-        let session = Session {
-            id: Uuid::new_v4(),
-            vm_id: new.template_id,
-            workspace_id: new.workspace_id,
-            base_commit_oid: new.base_commit_oid,
-            worktree_path: new.worktree_path,
-            status: SessionStatus::Starting,
-            created_at: Timestamp::now(),
-            closed_at: None,
-            last_error: None,
-            runtime_meta: Some(
-                to_raw_value(&*policy).map_err(|error| Error::Internal(Box::new(error)))?,
-            ),
-        };
-        let live = Arc::new(LiveSession::new(session.id, policy, worktree));
-        let taken = live.take().await;
-        let most = self.inner().max_sessions;
-        if !self.inner().registry.insert(Arc::clone(&live), most) {
-            return Err(Error::Unavailable {
-                message: format!(
-                    "there are {most} sessions, which is as many as there may be (--max-sessions): close one"
-                ),
-            });
-        }
-        let started = self.insert_and_start(&live, session.clone(), engine).await;
+        let (begun, inserted) = begun.await??;
+        let started = self.start_session(&begun, inserted).await;
+        let BegunSession {
+            live,
+            taken,
+            record,
+            ..
+        } = begun;
         if let Err(error) = started {
             let failed = self.set_failed(&live, &error).await;
             drop(taken);
@@ -161,19 +145,37 @@ impl Control {
         drop(taken);
         Ok(Session {
             status: SessionStatus::Ready,
-            ..session
+            ..record
         })
     }
 
-    async fn insert_and_start(
+    /// Makes a session that has no process yet, and hands its record to the store. Blocks.
+    fn begin_session(
         &self,
-        live: &Arc<LiveSession>,
-        session: Session,
-        engine: String,
-    ) -> Result<()> {
+        new: NewSession,
+        details: Option<TemplateDetails>,
+        place: store::Place,
+    ) -> Result<(BegunSession, Pending<()>)> {
+        let template_id = new.template_id;
+        let details = details.ok_or(Error::TemplateNotFound { template_id })?;
+        if !details.template.is_active {
+            return Err(Error::validation(format!(
+                "template {template_id} is not active: set is_active to make sessions from it"
+            )));
+        }
+        let policy = Policy::of_template(details);
+        let engine = self.resolve_engine(&policy.engine)?;
+        let worktree = Worktree::open(&new.worktree_path, self.store().files())?;
+        let runtime_meta =
+            to_raw_value(&policy).map_err(|error| Error::Internal(Box::new(error)))?;
         // What can fail for reasons of the user's, or takes time, is not written down beforehand.
-        let is_simple = live.policy.startup_files.is_empty() && live.policy.libraries.is_empty();
+        let is_simple = policy.startup_files.is_empty() && policy.libraries.is_empty();
         let record = Session {
+            id: Uuid::new_v4(),
+            vm_id: template_id,
+            workspace_id: new.workspace_id,
+            base_commit_oid: new.base_commit_oid,
+            worktree_path: new.worktree_path,
             // The disk is busy with it while the process is made. Until that is done nobody sees the session as ready, and
             // if it fails, the record says so before the caller hears of it.
             status: if is_simple {
@@ -181,20 +183,42 @@ impl Control {
             } else {
                 SessionStatus::Starting
             },
-            ..session
+            created_at: Timestamp::now(),
+            closed_at: None,
+            last_error: None,
+            runtime_meta: Some(runtime_meta),
         };
-        let inserted = self
-            .store()
-            .write(move |connection| store::session::insert(connection, &record));
+        let (live, taken) = LiveSession::new(record.id, policy, worktree);
+        let most = self.inner().max_sessions;
+        if !self.inner().registry.insert(Arc::clone(&live), most) {
+            return Err(Error::Unavailable {
+                message: format!(
+                    "there are {most} sessions, which is as many as there may be (--max-sessions): close one"
+                ),
+            });
+        }
+        let written = record.clone();
+        let inserted = place.write(move |connection| store::session::insert(connection, &written));
+        let inserted = inserted.inspect_err(|_| self.inner().registry.remove(live.id))?;
+        let begun = BegunSession {
+            live,
+            taken,
+            record,
+            engine,
+        };
+        Ok((begun, inserted))
+    }
+
+    async fn start_session(&self, begun: &BegunSession, inserted: Pending<()>) -> Result<()> {
+        let live = &begun.live;
         let opened = async {
             let libraries = self.load_libraries(live).await?;
-            self.open_live(live, engine, libraries).await
+            self.open_live(live, begun.engine.clone(), libraries).await
         };
-        // The process is told first: what the daemon does for the disk goes on beside it.
-        let (opened, inserted) = tokio::join!(opened, inserted);
+        let (opened, inserted) = tokio::join!(opened, inserted.wait());
         inserted?;
         opened?;
-        if !is_simple {
+        if begun.record.status != SessionStatus::Ready {
             for file in &live.policy.startup_files {
                 self.run_startup_file(live, file).await?;
             }

@@ -117,7 +117,15 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.inner.writer.submit(job, false).await?.wait().await
+        self.place().await?.write(job)?.wait().await
+    }
+
+    /// Waits for a place among the jobs for the next transaction.
+    pub(crate) async fn place(&self) -> Result<Place, StoreError> {
+        Ok(Place {
+            place: self.inner.writer.place().await?,
+            inner: Arc::clone(&self.inner),
+        })
     }
 
     /// Runs `job` in one of the next transactions, soon; the answer can be waited for later.
@@ -126,7 +134,8 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.inner.writer.submit(job, true).await
+        let place = self.inner.writer.place().await?;
+        self.inner.writer.submit(place, job, true)
     }
 
     /// Runs something that can't be part of a transaction, between two of them.
@@ -135,7 +144,8 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.inner.writer.alone(work).await?.wait().await
+        let place = self.inner.writer.place().await?;
+        self.inner.writer.alone(place, work)?.wait().await
     }
 
     /// Runs a query that takes long on a read-only connection of its own; one such query at a time. It hears whether anybody
@@ -157,14 +167,31 @@ impl Store {
         self.inner.readers.run(query).await
     }
 
-    /// Runs `query` on a read-only connection, and then something else that blocks: one thread is woken for both.
-    pub(crate) async fn read_and<T, F, U, G>(&self, query: F, then: G) -> Result<(T, U), StoreError>
+    /// Runs `query` on a read-only connection, and then something else that blocks with what it found: one thread is woken
+    /// for both.
+    pub(crate) async fn read_then<T, F, U, G>(&self, query: F, then: G) -> Result<U, StoreError>
+    where
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        U: Send + 'static,
+        G: FnOnce(T) -> U + Send + 'static,
+    {
+        self.inner.readers.run_then(query, then).await
+    }
+}
+
+/// A place among the jobs for the next transaction: what is written there need not be waited for on the spot.
+pub(crate) struct Place {
+    place: writer::Place,
+    inner: Arc<Inner>,
+}
+
+impl Place {
+    /// Runs `job` in the next transaction; the answer can be waited for later.
+    pub(crate) fn write<T, F>(self, job: F) -> Result<Pending<T>, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-        U: Send + 'static,
-        G: FnOnce() -> U + Send + 'static,
     {
-        self.inner.readers.run_and(query, then).await
+        self.inner.writer.submit(self.place, job, false)
     }
 }

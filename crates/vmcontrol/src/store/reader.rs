@@ -34,17 +34,15 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (found, ()) = self.run_and(query, || ()).await?;
-        Ok(found)
+        self.run_then(query, |found| found).await
     }
 
     /// Runs the query and then something else that blocks, on one thread, but with the connection given back.
-    pub(super) async fn run_and<T, F, U, G>(&self, query: F, then: G) -> Result<(T, U), StoreError>
+    pub(super) async fn run_then<T, F, U, G>(&self, query: F, then: G) -> Result<U, StoreError>
     where
-        T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
         U: Send + 'static,
-        G: FnOnce() -> U + Send + 'static,
+        G: FnOnce(T) -> U + Send + 'static,
     {
         let free = Arc::clone(&self.free)
             .acquire_owned()
@@ -57,7 +55,7 @@ impl Readers {
             let outcome = query(&connection);
             lock().push(connection);
             drop(free);
-            Ok((outcome?, then()))
+            outcome.map(then)
         });
         work.await
             .unwrap_or_else(|error| Err(StoreError::Unreachable(error.to_string())))

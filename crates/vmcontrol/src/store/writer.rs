@@ -35,7 +35,12 @@ type Alone = Box<dyn FnOnce(&Connection) + Send>;
 struct Job {
     work: Kind,
     lazy: bool,
-    place: OwnedSemaphorePermit,
+    place: Place,
+}
+
+/// A place in the queue, until the job there is done.
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
 }
 
 enum Kind {
@@ -92,12 +97,17 @@ impl Writer {
         }
     }
 
-    pub(super) async fn submit<T, F>(&self, job: F, lazy: bool) -> Result<Pending<T>, StoreError>
+    /// Queues a job, at a place in the queue that has been waited for.
+    pub(super) fn submit<T, F>(
+        &self,
+        place: Place,
+        job: F,
+        lazy: bool,
+    ) -> Result<Pending<T>, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let place = self.place().await?;
         let (answer, pending) = oneshot::channel();
         let work: Work = Box::new(move |transaction| {
             let outcome = transaction.map(|connection| in_savepoint(connection, job));
@@ -121,13 +131,12 @@ impl Writer {
         Ok(Pending(pending))
     }
 
-    /// Runs something outside every transaction.
-    pub(super) async fn alone<T, F>(&self, job: F) -> Result<Pending<T>, StoreError>
+    /// Queues something that is run outside every transaction.
+    pub(super) fn alone<T, F>(&self, place: Place, job: F) -> Result<Pending<T>, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let place = self.place().await?;
         let (answer, pending) = oneshot::channel();
         let work: Alone = Box::new(move |connection| {
             // Nobody may wait any more.
@@ -141,9 +150,13 @@ impl Writer {
         Ok(Pending(pending))
     }
 
-    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+    /// Waits for a place in the queue.
+    pub(super) async fn place(&self) -> Result<Place, StoreError> {
         let places = Arc::clone(&self.places);
-        places.acquire_owned().await.map_err(|_| StoreError::Closed)
+        let place = places.acquire_owned().await;
+        place
+            .map(|permit| Place { _permit: permit })
+            .map_err(|_| StoreError::Closed)
     }
 
     fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -229,7 +242,7 @@ impl Thread {
     }
 
     /// Runs a batch in one transaction and answers all of it.
-    fn commit(&mut self, batch: Vec<(Work, OwnedSemaphorePermit)>) {
+    fn commit(&mut self, batch: Vec<(Work, Place)>) {
         if batch.is_empty() {
             return;
         }
