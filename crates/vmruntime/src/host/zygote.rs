@@ -1,6 +1,6 @@
 //! The daemon's handle of a zygote, and the actor that owns its process and its channel.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Stdio;
@@ -22,6 +22,10 @@ use crate::protocol::{Death, FromZygote, MAX_FROM_SESSION_BYTES, MAX_FROM_ZYGOTE
 
 /// How long a zygote may take to warm up, to load a library, or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How many session processes wait for sessions to come. With one, a session that is made right after another waits for the
+/// fork; each takes 0.2 MB.
+const WAITING: usize = 3;
 
 /// What a session's actor hears of its processes.
 #[derive(Debug)]
@@ -50,8 +54,8 @@ pub(super) struct Zygote {
     stop: Arc<Notify>,
     gone: watch::Receiver<bool>,
     sandbox: Sandbox,
-    /// The session process that waits for the next session.
-    waiting: Mutex<Option<Forked>>,
+    /// The session processes that wait for the next sessions, the oldest first.
+    waiting: Mutex<VecDeque<Forked>>,
 }
 
 /// A session process that is being forked, and knows nothing of its session yet.
@@ -153,15 +157,16 @@ impl Zygote {
         if limits.mem_mb > Limits::default().mem_mb {
             return None;
         }
-        lock(&self.waiting).take()
+        lock(&self.waiting).pop_front()
     }
 
-    /// Forks a session process for the next session, so that it need not wait for that.
+    /// Forks session processes for the next sessions, so that they need not wait for that.
     pub(super) fn fork_ahead(&self) {
         let mut waiting = lock(&self.waiting);
-        if waiting.is_none() {
+        while waiting.len() < WAITING {
             // If it can't be now, the next session asks for itself.
-            *waiting = self.fork(true).ok();
+            let Ok(forked) = self.fork(true) else { return };
+            waiting.push_back(forked);
         }
     }
 
