@@ -29,7 +29,7 @@ const LONG_BYTES: u64 = 4 * 1024 * 1024;
 pub(super) const KEPT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// By how much the file is made longer at once, in bytes; when half of that is left.
-const STEP_BYTES: usize = 512 * 1024;
+const STEP_BYTES: u64 = 512 * 1024;
 
 /// How long it may be before commits wait for that, in bytes: they are quicker than the disk then.
 const TOO_LONG_BYTES: u64 = 128 * 1024 * 1024;
@@ -64,12 +64,20 @@ impl Checkpointer {
         }
     }
 
+    /// Makes room for as much as the log has before it is carried over, so that no commit waits for that. `writer` keeps
+    /// everybody else from writing to it meanwhile.
+    pub(super) fn begin(&mut self, writer: &Connection) {
+        let kept = writer.execute_batch("BEGIN IMMEDIATE");
+        let made = kept
+            .map_err(io::Error::other)
+            .and_then(|()| self.log.make_long(LONG_BYTES + STEP_BYTES));
+        let made = made.and(writer.execute_batch("ROLLBACK").map_err(io::Error::other));
+        no_matter(made);
+    }
+
     /// Makes room for a transaction that has begun, and so keeps everybody else from writing to the log.
     pub(super) fn before_writes(&mut self) {
-        if let Err(error) = self.log.make_room(log_bytes()) {
-            // SQLite makes it longer itself, or says why that can't be.
-            tracing::debug!(%error, "the log of the database could not be made longer ahead");
-        }
+        no_matter(self.log.make_room(log_bytes()));
     }
 
     /// Has the log carried over if it is long. `writer`, whose commits [`count_frames`] must hear of, does it at once when it
@@ -128,17 +136,41 @@ struct Log {
 impl Log {
     /// Makes the file longer if little of it is left behind what is in use.
     fn make_room(&mut self, used: u64) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(File::options().write(true).open(&self.path)?),
-        };
+        let wanted = (used + STEP_BYTES / 2).min(KEPT_BYTES);
+        let file = self.file()?;
         let length = file.metadata()?.len();
-        let wanted = (used + STEP_BYTES as u64 / 2).min(KEPT_BYTES);
         if length < wanted {
-            // Behind the end of the file there is no frame of the log.
-            file.write_all_at(&vec![0; STEP_BYTES], length)?;
+            fill(file, length, length + STEP_BYTES)?;
         }
         Ok(())
+    }
+
+    /// Makes the file at least that long, on disk.
+    fn make_long(&mut self, bytes: u64) -> io::Result<()> {
+        let file = self.file()?;
+        let length = file.metadata()?.len();
+        fill(file, length, bytes)?;
+        file.sync_data()
+    }
+
+    fn file(&mut self) -> io::Result<&File> {
+        Ok(match &mut self.file {
+            Some(file) => file,
+            none => none.insert(File::options().write(true).open(&self.path)?),
+        })
+    }
+}
+
+/// Writes zeros where a file ends: behind its end there is no frame of the log.
+fn fill(file: &File, end: u64, wanted: u64) -> io::Result<()> {
+    let missing = usize::try_from(wanted.saturating_sub(end)).map_err(io::Error::other)?;
+    file.write_all_at(&vec![0; missing], end)
+}
+
+/// SQLite makes the log longer itself, or says why that can't be.
+fn no_matter(outcome: io::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "the log of the database could not be made longer ahead");
     }
 }
 

@@ -72,8 +72,9 @@ impl Store {
         })?;
         let connection = open::writer(path, &lock)?;
         let readers = Readers::open(path)?;
-        let checkpointer =
+        let mut checkpointer =
             Checkpointer::start(open::checkpointer(path)?, files::beside(path, files::LOG));
+        checkpointer.begin(&connection);
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),

@@ -75,6 +75,8 @@ pub(super) struct Actor {
     deaths: HashMap<u32, Death>,
     last_death: Option<Death>,
     take_overs: VecDeque<TakeOver>,
+    /// Whether the first checkpoint has been made. Until then nothing is begun: to cancel it would end the session.
+    has_checkpoint: bool,
     /// Whether a checkpoint died while something ran.
     checkpoint_lost: bool,
     ready: Option<oneshot::Sender<Result<(), String>>>,
@@ -106,6 +108,7 @@ impl Actor {
             deaths: HashMap::new(),
             last_death: None,
             take_overs: VecDeque::new(),
+            has_checkpoint: false,
             checkpoint_lost: false,
             ready: Some(parts.ready),
             asked_over: Some(parts.asked_over),
@@ -135,7 +138,7 @@ impl Actor {
                     }
                     Ok(())
                 }
-                command = self.commands.recv() => match command {
+                command = self.commands.recv(), if self.has_checkpoint => match command {
                     Some(Command::Run(execution_id, request, updates)) => {
                         self.start_run(execution_id, request, updates).await;
                         Ok(())
@@ -220,6 +223,7 @@ impl Actor {
                 self.end_run(run, outcome, usage).await;
             }
             FromSession::Committed { commits } => {
+                self.has_checkpoint = true;
                 self.commits = commits;
                 if let Some(run) = self.run.as_mut().filter(|run| run.has_ended) {
                     run.is_committed = true;
@@ -230,9 +234,7 @@ impl Actor {
                 }
             }
             FromSession::TookOver { commits } => {
-                if let Some(ready) = self.ready.take() {
-                    let _ = ready.send(Err("its process died while it was prepared".into()));
-                }
+                self.has_checkpoint = true;
                 self.take_overs.push_back(TakeOver {
                     generation: received.generation,
                     commits,

@@ -150,7 +150,7 @@ pub(crate) struct SessionSetup {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromSession {
-    /// The session is prepared and has a checkpoint, or could not be prepared.
+    /// The session is prepared, or could not be. Its first checkpoint comes next.
     Ready {
         /// Why not, if so.
         error: Option<String>,

@@ -134,7 +134,12 @@ impl Session {
                     .map_err(|error| error.to_string())
             })
             .err();
-        self.commit(FromSession::Ready { error });
+        let has_failed = error.is_some();
+        self.send(&FromSession::Ready { error });
+        if !has_failed {
+            // Nobody waits for the first checkpoint; the daemon has nothing run before it.
+            self.commit(FromSession::Committed { commits: 0 });
+        }
     }
 
     /// Confines this process before its session is known, so that the session need not wait for that. It is for one that may
