@@ -39,6 +39,8 @@ impl Times {
 
 struct Row {
     name: String,
+    /// What a commit took just before it.
+    commit: Duration,
     p50: Duration,
     p99: Duration,
 }
@@ -51,12 +53,29 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// An empty one, with the time of a commit that the others are multiples of.
-    pub(crate) fn new(commit: Duration) -> Self {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
         Self {
-            commit,
+            commit: Duration::ZERO,
             rows: Vec::new(),
             ratios: Vec::new(),
+        }
+    }
+
+    /// Says what a commit takes now: the lines that come are multiples of that.
+    pub(crate) fn set_commit(&mut self, commit: Duration) {
+        self.commit = commit;
+    }
+
+    /// Says how much longer each thing takes here than there.
+    pub(crate) fn compare(&mut self, other: &Self) {
+        for (row, other) in self.rows.iter().zip(&other.rows) {
+            let ratio = row.p50.as_secs_f64() / other.p50.as_secs_f64();
+            let text = format!(
+                "{}: {ratio:.2} times as long as with an empty database (p50)",
+                row.name
+            );
+            self.ratios.push(text);
         }
     }
 
@@ -64,6 +83,7 @@ impl Table {
     pub(crate) fn add(&mut self, name: &str, times: &Times) {
         self.rows.push(Row {
             name: name.to_owned(),
+            commit: self.commit,
             p50: times.p50(),
             p99: times.p99(),
         });
@@ -89,7 +109,7 @@ impl fmt::Display for Table {
                 row.name,
                 row.p50.as_secs_f64() * 1e3,
                 row.p99.as_secs_f64() * 1e3,
-                row.p50.as_secs_f64() / self.commit.as_secs_f64(),
+                row.p50.as_secs_f64() / row.commit.as_secs_f64(),
             )?;
         }
         self.ratios

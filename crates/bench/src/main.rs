@@ -1,8 +1,8 @@
-//! Measures the real daemon, in one run beside the cost of one SQLite commit with a sync on the same disk: figures of
+//! Measures the real daemon, each part right after the cost of one SQLite commit with a sync on the same disk: figures of
 //! different machines compare as multiples of that.
 //!
 //! `cargo run --release -p bench`, or only some parts: `cargo run --release -p bench -- load memory`.
-//! With `filled` among them, on a database with a million executions and ten million events.
+//! With `filled` among them, everything by turns also on a database with a million executions and ten million events.
 
 mod commit;
 mod executions;
@@ -37,18 +37,28 @@ fn main() {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
     let is_filled = wanted.iter().any(|wanted| wanted == FILLED);
     wanted.retain(|wanted| wanted != FILLED);
-    let daemon = if is_filled {
-        filled::daemon()
-    } else {
-        Daemon::start()
-    };
-    let commit = commit::measure(daemon.home());
-    let mut table = Table::new(commit.p50());
-    table.add("one SQLite commit with a sync", &commit);
+    let mut measured = vec![(Daemon::start(), Table::new())];
+    if is_filled {
+        measured.push((filled::daemon(), Table::new()));
+    }
     for (name, measure) in PARTS {
-        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
-            measure(&daemon, &mut table);
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        for (daemon, table) in &mut measured {
+            let commit = commit::measure();
+            table.set_commit(commit.p50());
+            table.add(
+                &format!("one SQLite commit with a sync, before {name}"),
+                &commit,
+            );
+            measure(daemon, table);
         }
     }
-    println!("{table}");
+    if let [(_, empty), (_, filled)] = &mut measured[..] {
+        filled.compare(empty);
+    }
+    for (_, table) in &measured {
+        println!("{table}");
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::fcntl::FcntlArg;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -71,6 +72,7 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
     // From here on a signal waits for the daemon to be up, and then stops it in order.
     let signals = StopSignals::listen()?;
     raise_descriptor_limit();
+    make_room_for_descriptors(options.max_sessions);
     let listen_error = |source| StartError::Listen {
         address: options.listen.to_string(),
         source,
@@ -208,5 +210,25 @@ fn raise_descriptor_limit() {
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
+/// How many descriptors a session has in the daemon: its channel, the socket for questions, its worktree.
+const PER_SESSION: usize = 3;
+
+/// How many descriptors the daemon has for itself and for clients, beside those of sessions.
+const FOR_CLIENTS: usize = 1024;
+
+/// For how many descriptors there is room at the start, at most.
+const MOST_AT_START: usize = 64 * 1024;
+
+/// Has the kernel make its table of descriptors as large as it will be. Whenever it makes that larger in a process with
+/// threads, whoever opens something waits for all processors, some milliseconds.
+fn make_room_for_descriptors(max_sessions: usize) {
+    let count = max_sessions.saturating_mul(PER_SESSION) + FOR_CLIENTS;
+    let last = i32::try_from(count.min(MOST_AT_START)).unwrap_or(i32::MAX);
+    let made = nix::fcntl::fcntl(std::io::stdin(), FcntlArg::F_DUPFD_CLOEXEC(last));
+    if let Err(error) = made.and_then(nix::unistd::close) {
+        tracing::debug!(%error, "there is no room ahead for descriptors");
     }
 }

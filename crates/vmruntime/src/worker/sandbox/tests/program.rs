@@ -22,8 +22,8 @@ struct Call {
 fn run(program: &[sock_filter], call: &Call) -> (u32, usize) {
     let mut words = vec![call.number, call.architecture, 0, 0];
     for argument in call.arguments {
-        words.push((argument & u64::from(u32::MAX)) as u32);
-        words.push((argument >> 32) as u32);
+        let halves = [argument & u64::from(u32::MAX), argument >> 32];
+        words.extend(halves.map(|half| u32::try_from(half).expect("it is half")));
     }
     let (mut at, mut value, mut steps) = (0, 0, 0);
     loop {
