@@ -23,6 +23,22 @@ impl<T: Serialize> IntoResponse for Body<T> {
     }
 }
 
+/// How many things an answer may have that is written where it is asked for.
+const FEW: usize = 256;
+
+/// An answer that lists things. Where they are many it is written by a thread that may block, or other answers would have to
+/// wait for that.
+pub(crate) async fn list<T: Serialize + Send + 'static>(things: Vec<T>) -> Response {
+    if things.len() <= FEW {
+        return Body(things).into_response();
+    }
+    let written = tokio::task::spawn_blocking(|| Body(things).into_response());
+    written.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer could not be written");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
+}
+
 /// An answer that says that something was made.
 pub(crate) struct Created<T>(pub(crate) T);
 

@@ -4,14 +4,14 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use vmapi_types::{
-    Event, Execution, ExecutionKind, ExecutionStatus, LimitsPatch, ReplRequest, RunFileRequest,
+    Execution, ExecutionKind, ExecutionStatus, LimitsPatch, ReplRequest, RunFileRequest,
 };
 use vmcontrol::{Control, Error, ExecutionFilter, FileRun, RunOptions, Submitted, parse_id};
 
 use crate::error::ApiError;
 use crate::extract::{Json, PathParams, QueryParams, present, required, required_id};
 use crate::list::Listed;
-use crate::respond::{Body, Created};
+use crate::respond::{self, Body, Created};
 use crate::stream::{self, bad_last_event_id, last_event_id};
 
 /// How long a request may wait, in milliseconds: an hour, as long as an execution may take.
@@ -118,7 +118,7 @@ pub(crate) async fn events(
     State(control): State<Control>,
     path: PathParams,
     query: QueryParams,
-) -> Result<Body<Vec<Event>>, ApiError> {
+) -> Result<Response, ApiError> {
     let after_seq = query.number("after_seq", 0, 0)?;
     let limit = query.number("limit", usize::MAX, 1)?;
     let wait_ms = query.number("wait_ms", 0, 0)?;
@@ -128,12 +128,11 @@ pub(crate) async fn events(
     let id = path.id("execution_id")?;
     let events = control.list_events(id, after_seq, limit).await?;
     if !events.is_empty() || wait_ms == 0 {
-        return Ok(Body(events));
+        return Ok(respond::list(events).await);
     }
     let wait = Duration::from_millis(wait_ms);
-    Ok(Body(
-        control.wait_for_events(id, after_seq, limit, wait).await?,
-    ))
+    let events = control.wait_for_events(id, after_seq, limit, wait).await?;
+    Ok(respond::list(events).await)
 }
 
 /// The events of an execution as they come, and its end.
