@@ -1,6 +1,6 @@
 //! `kill -9` of each kind of process, idle and at work.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Process, Role, Session, wait_for};
 
 /// A session whose heap holds 7.
@@ -181,6 +181,42 @@ fn no_zombie_and_no_descriptor_stays_behind() {
     wait_for("the number of descriptors to be as before", || {
         (descriptors() <= before + 1).then_some(())
     });
+    let zygote = daemon.zygote();
+    wait_for("all processes of the sessions to be gone", || {
+        Process::of_sessions(zygote).is_empty().then_some(())
+    });
+}
+
+#[test]
+fn a_new_session_outlives_what_is_cancelled_in_it_at_once() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    for _ in 0..20 {
+        let session = daemon.session_of(&template);
+        let id = uuid::Uuid::new_v4().to_string();
+        let body = json!({
+            "session_id": session.id, "input": "while (true);", "execution_id": id, "wait_ms": 0,
+        });
+        daemon.api.post("/executions/repl", &body).expect(202);
+        let path = format!("/executions/{id}/cancel");
+        let cancelled = daemon.api.post(&path, &json!({})).expect(200);
+        assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
+        assert_eq!(session.eval("1 + 1"), "2");
+        session.close();
+    }
+}
+
+#[test]
+fn a_session_that_can_not_be_set_up_leaves_no_process() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    // JavaScript lets nobody remove it.
+    let body = json!({"kind": "global", "name": "undefined", "enabled": false});
+    let path = format!("/templates/{template}/capabilities");
+    daemon.api.post(&path, &body).expect(201);
+    for _ in 0..3 {
+        daemon.try_session_of(&template).expect(503);
+    }
     let zygote = daemon.zygote();
     wait_for("all processes of the sessions to be gone", || {
         Process::of_sessions(zygote).is_empty().then_some(())

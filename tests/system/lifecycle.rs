@@ -260,3 +260,15 @@ fn a_second_signal_ends_the_daemon_at_once() {
     // Whether it was answered in time or not does not matter.
     let _ = running.join();
 }
+
+#[test]
+fn there_is_room_for_the_descriptors_of_all_sessions_from_the_start() {
+    let daemon = Daemon::start_with(DaemonOptions {
+        args: vec!["--max-sessions".into(), "2000".into()],
+        ..DaemonOptions::default()
+    });
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let room = status.lines().find_map(|line| line.strip_prefix("FDSize:"));
+    let room: usize = room.unwrap().trim().parse().unwrap();
+    assert!(room >= 6000, "{room}");
+}

@@ -69,13 +69,15 @@ impl Table {
 
     /// Says how much longer each thing takes here than there.
     pub(crate) fn compare(&mut self, other: &Self) {
-        for (row, other) in self.rows.iter().zip(&other.rows) {
-            let ratio = row.p50.as_secs_f64() / other.p50.as_secs_f64();
-            let text = format!(
-                "{}: {ratio:.2} times as long as with an empty database (p50)",
-                row.name
-            );
-            self.ratios.push(text);
+        for row in &self.rows {
+            let Some(same) = other.rows.iter().find(|same| same.name == row.name) else {
+                continue;
+            };
+            let ratio = row.p50.as_secs_f64() / same.p50.as_secs_f64();
+            let name = &row.name;
+            self.ratios.push(format!(
+                "{name}: {ratio:.2} times as long as with an empty database (p50)"
+            ));
         }
     }
 

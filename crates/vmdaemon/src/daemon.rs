@@ -225,10 +225,16 @@ const MOST_AT_START: usize = 64 * 1024;
 /// Has the kernel make its table of descriptors as large as it will be. Whenever it makes that larger in a process with
 /// threads, whoever opens something waits for all processors, some milliseconds.
 fn make_room_for_descriptors(max_sessions: usize) {
-    let count = max_sessions.saturating_mul(PER_SESSION) + FOR_CLIENTS;
-    let last = i32::try_from(count.min(MOST_AT_START)).unwrap_or(i32::MAX);
-    let made = nix::fcntl::fcntl(std::io::stdin(), FcntlArg::F_DUPFD_CLOEXEC(last));
-    if let Err(error) = made.and_then(nix::unistd::close) {
+    let count = max_sessions
+        .saturating_mul(PER_SESSION)
+        .saturating_add(FOR_CLIENTS)
+        .min(MOST_AT_START);
+    let made = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(most, _)| {
+        let last = count.min(usize::try_from(most).unwrap_or(count).saturating_sub(1));
+        let last = FcntlArg::F_DUPFD_CLOEXEC(i32::try_from(last).unwrap_or(i32::MAX));
+        nix::fcntl::fcntl(std::io::stdin(), last).and_then(nix::unistd::close)
+    });
+    if let Err(error) = made {
         tracing::debug!(%error, "there is no room ahead for descriptors");
     }
 }

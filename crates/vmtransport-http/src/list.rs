@@ -1,14 +1,14 @@
 //! Lists in portions: which one is asked for, and where the next one is.
 
 use axum::http::{HeaderValue, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use uuid::Uuid;
 use vmcontrol::{Error, Page, Portion, parse_id};
 
 use crate::error::ApiError;
 use crate::extract::QueryParams;
-use crate::respond::Body;
+use crate::respond;
 
 impl QueryParams {
     /// The portion that `limit`, `before` and `after` ask for.
@@ -87,9 +87,9 @@ fn link(uri: &Uri, cursor: &str, id: Uuid, relation: &str) -> String {
     format!("<{}?{}>; rel=\"{relation}\"", uri.path(), query.join("&"))
 }
 
-impl<T: Serialize> IntoResponse for Listed<T> {
-    fn into_response(self) -> Response {
-        let mut response = Body(self.items).into_response();
+impl<T: Serialize + Send + 'static> Listed<T> {
+    pub(crate) async fn respond(self) -> Response {
+        let mut response = respond::list(self.items).await;
         // What was in a header of a request can be in one of an answer.
         if let (false, Ok(links)) = (
             self.links.is_empty(),

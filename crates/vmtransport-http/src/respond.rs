@@ -24,7 +24,7 @@ impl<T: Serialize> IntoResponse for Body<T> {
 }
 
 /// How many things an answer may have that is written where it is asked for.
-const FEW: usize = 256;
+const FEW: usize = 64;
 
 /// An answer that lists things. Where they are many it is written by a thread that may block, or other answers would have to
 /// wait for that.

@@ -149,8 +149,12 @@ impl Log {
     fn make_long(&mut self, bytes: u64) -> io::Result<()> {
         let file = self.file()?;
         let length = file.metadata()?.len();
-        fill(file, length, bytes)?;
-        file.sync_data()
+        let filled = fill(file, length, bytes).and_then(|()| file.sync_data());
+        if filled.is_err() {
+            // A disk that is nearly full has better uses for what was written.
+            file.set_len(length)?;
+        }
+        filled
     }
 
     fn file(&mut self) -> io::Result<&File> {

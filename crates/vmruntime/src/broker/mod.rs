@@ -79,7 +79,9 @@ impl Broker {
     }
 }
 
-async fn blocking(work: impl FnOnce() -> HostReply + Send + 'static) -> HostReply {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, HostError> + Send + 'static,
+) -> Result<T, HostError> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(HostError::new(format!("the service failed: {error}"))))

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -25,6 +25,9 @@ use crate::broker::Broker;
 use crate::protocol::{
     Death, DeathCause, FromSession, HostCall, HostError, HostReply, SessionSetup, ToSession,
 };
+
+/// How long the first checkpoint may take, once the session is ready.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The generation of the first session process.
 const FIRST_GENERATION: u32 = 1;
@@ -77,6 +80,10 @@ pub(super) struct Actor {
     take_overs: VecDeque<TakeOver>,
     /// Whether the first checkpoint has been made. Until then nothing is begun: to cancel it would end the session.
     has_checkpoint: bool,
+    /// When it should have been made, once the session is ready.
+    checkpoint_due: Option<Instant>,
+    /// What is to be done once it has been.
+    early: Vec<Command>,
     /// Whether a checkpoint died while something ran.
     checkpoint_lost: bool,
     ready: Option<oneshot::Sender<Result<(), String>>>,
@@ -109,6 +116,8 @@ impl Actor {
             last_death: None,
             take_overs: VecDeque::new(),
             has_checkpoint: false,
+            checkpoint_due: None,
+            early: Vec::new(),
             checkpoint_lost: false,
             ready: Some(parts.ready),
             asked_over: Some(parts.asked_over),
@@ -138,16 +147,15 @@ impl Actor {
                     }
                     Ok(())
                 }
-                command = self.commands.recv(), if self.has_checkpoint => match command {
-                    Some(Command::Run(execution_id, request, updates)) => {
-                        self.start_run(execution_id, request, updates).await;
-                        Ok(())
-                    }
-                    Some(Command::Cancel(execution_id)) => {
-                        self.cancel(execution_id);
-                        Ok(())
-                    }
+                () = reached(self.checkpoint_due) => {
+                    Err(Some("its first checkpoint was not made in time".into()))
+                }
+                command = self.commands.recv() => match command {
                     Some(Command::Close) | None => Err(Some("the session was closed".into())),
+                    Some(command) => {
+                        self.obey(command).await;
+                        Ok(())
+                    }
                 },
             };
             match step {
@@ -156,13 +164,42 @@ impl Actor {
             }
         };
         let reason = self.end(reason).await;
-        if let Some(run) = self.run.take() {
-            let end = SessionEnd {
+        let lost = || {
+            RunUpdate::SessionLost(SessionEnd {
                 reason: reason.clone(),
-            };
-            let _ = run.updates.send(RunUpdate::SessionLost(end)).await;
+            })
+        };
+        if let Some(run) = self.run.take() {
+            let _ = run.updates.send(lost()).await;
+        }
+        for command in std::mem::take(&mut self.early) {
+            if let Command::Run(_, _, updates) = command {
+                let _ = updates.send(lost()).await;
+            }
         }
         reason
+    }
+
+    /// Does what is asked for, or keeps it until the first checkpoint has been made.
+    async fn obey(&mut self, command: Command) {
+        match command {
+            early if !self.has_checkpoint => self.early.push(early),
+            Command::Run(execution_id, request, updates) => {
+                self.start_run(execution_id, request, updates).await;
+            }
+            Command::Cancel(execution_id) => self.cancel(execution_id),
+            // Whoever hears of it ends the session.
+            Command::Close => {}
+        }
+    }
+
+    /// Notes that there is a checkpoint, and begins what had to wait for the first.
+    async fn note_checkpoint(&mut self) {
+        self.has_checkpoint = true;
+        self.checkpoint_due = None;
+        for command in std::mem::take(&mut self.early) {
+            self.obey(command).await;
+        }
     }
 
     /// Kills what is left of the session and waits until the zygote has reaped it.
@@ -195,9 +232,14 @@ impl Actor {
     async fn hear(&mut self, received: Received<FromSession>) -> Result<(), Option<Over>> {
         match received.message {
             FromSession::Ready { error } => {
+                let outcome = error.clone().map_or(Ok(()), Err);
                 if let Some(ready) = self.ready.take() {
-                    let _ = ready.send(error.map_or(Ok(()), Err));
+                    let _ = ready.send(outcome);
                 }
+                if let Some(reason) = error {
+                    return Err(Some(reason));
+                }
+                self.checkpoint_due = Some(Instant::now() + CHECKPOINT_TIMEOUT);
             }
             FromSession::Started { run } => {
                 if let Some(active) = self.active(run) {
@@ -223,8 +265,8 @@ impl Actor {
                 self.end_run(run, outcome, usage).await;
             }
             FromSession::Committed { commits } => {
-                self.has_checkpoint = true;
                 self.commits = commits;
+                self.note_checkpoint().await;
                 if let Some(run) = self.run.as_mut().filter(|run| run.has_ended) {
                     run.is_committed = true;
                     // If it was killed too late, that will hit this process all the same: nothing else begins before.
@@ -234,7 +276,6 @@ impl Actor {
                 }
             }
             FromSession::TookOver { commits } => {
-                self.has_checkpoint = true;
                 self.take_overs.push_back(TakeOver {
                     generation: received.generation,
                     commits,
@@ -280,6 +321,7 @@ impl Actor {
             self.take_overs.pop_front();
             self.generation = generation;
             self.take_over(commits, &death).await?;
+            self.note_checkpoint().await;
         }
         Ok(())
     }
@@ -461,5 +503,13 @@ impl Actor {
         if let Err(error) = self.sender.send(self.generation, message, along).await {
             tracing::debug!(session = self.number, %error, "a session process can't be told");
         }
+    }
+}
+
+/// Waits for that time; for ever, if there is none.
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }

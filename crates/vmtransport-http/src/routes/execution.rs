@@ -24,7 +24,7 @@ pub(crate) async fn list(
     State(control): State<Control>,
     uri: OriginalUri,
     query: QueryParams,
-) -> Result<Listed<Execution>, ApiError> {
+) -> Result<Response, ApiError> {
     let session_id = query.id("session_id")?;
     let filter = ExecutionFilter {
         status: query.one_of("status", &ExecutionStatus::ALL, ExecutionStatus::as_str)?,
@@ -32,7 +32,8 @@ pub(crate) async fn list(
     };
     let page = query.page(DEFAULT_LIMIT)?;
     let portion = control.list_executions(session_id, filter, page).await?;
-    Ok(Listed::new(portion, page, &uri, |execution| execution.id))
+    let listed = Listed::new(portion, page, &uri, |execution| execution.id);
+    Ok(listed.respond().await)
 }
 
 pub(crate) async fn repl(

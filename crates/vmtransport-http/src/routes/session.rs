@@ -20,7 +20,7 @@ pub(crate) async fn list(
     State(control): State<Control>,
     uri: OriginalUri,
     query: QueryParams,
-) -> Result<Listed<Session>, ApiError> {
+) -> Result<Response, ApiError> {
     let filter = SessionFilter {
         status: query.one_of("status", &SessionStatus::ALL, SessionStatus::as_str)?,
         template_id: query
@@ -31,7 +31,8 @@ pub(crate) async fn list(
     };
     let page = query.page(DEFAULT_LIMIT)?;
     let portion = control.list_sessions(filter, page).await?;
-    Ok(Listed::new(portion, page, &uri, |session| session.id))
+    let listed = Listed::new(portion, page, &uri, |session| session.id);
+    Ok(listed.respond().await)
 }
 
 pub(crate) async fn create(

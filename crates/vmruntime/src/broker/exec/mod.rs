@@ -8,13 +8,14 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vmcontrol::{FileError, Policy, Worktree};
 
-use super::{answer, args, hint, unknown_function, wire};
+use super::{answer, args, blocking, hint, unknown_function, wire};
 use crate::protocol::{HostCall, HostError, HostReply};
 use child::Prepared;
 pub(super) use child::Ran;
@@ -67,17 +68,24 @@ struct Options {
     timeout_ms: Option<u64>,
 }
 
-pub(super) async fn call(worktree: &Worktree, policy: &Policy, call: &HostCall) -> HostReply {
+pub(super) async fn call(
+    worktree: &Arc<Worktree>,
+    policy: &Arc<Policy>,
+    call: &HostCall,
+) -> HostReply {
     match call.function.as_str() {
         "run" => run(worktree, policy, call).await,
         _ => Err(unknown_function(call)),
     }
 }
 
-async fn run(worktree: &Worktree, policy: &Policy, call: &HostCall) -> HostReply {
+async fn run(worktree: &Arc<Worktree>, policy: &Arc<Policy>, call: &HostCall) -> HostReply {
     let given: Vec<Value> = args(call, USAGE)?;
     let (program, arguments, options) = command_of(&given)?;
-    let prepared = prepare(worktree, policy, &program, arguments, options)?;
+    let (worktree, policy, named) = (Arc::clone(worktree), Arc::clone(policy), program.clone());
+    // It looks into folders, and those may be slow.
+    let prepared =
+        blocking(move || prepare(&worktree, &policy, &named, arguments, options)).await?;
     let ran = child::run(&program, prepared).await?;
     answer(&ran)
 }

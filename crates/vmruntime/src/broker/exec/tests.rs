@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use vmcontrol::Policy;
@@ -9,8 +10,8 @@ use crate::protocol::HostError;
 
 struct Fixture {
     home: tempfile::TempDir,
-    worktree: vmcontrol::Worktree,
-    policy: Policy,
+    worktree: Arc<vmcontrol::Worktree>,
+    policy: Arc<Policy>,
 }
 
 impl Fixture {
@@ -18,8 +19,8 @@ impl Fixture {
         let (home, worktree) = worktree();
         Self {
             home,
-            worktree,
-            policy: policy(capabilities),
+            worktree: Arc::new(worktree),
+            policy: Arc::new(policy(capabilities)),
         }
     }
 

@@ -45,9 +45,18 @@ pub(super) enum Answer {
 
 /// The program for these calls, by their numbers; all others are refused with `EPERM`. A call that is meant for another kind of
 /// processor ends the process. Nothing when this kind of processor is not known.
+///
+/// # Panics
+/// When there are no calls, one is there twice, or there are so many that a jump does not reach.
 pub(super) fn program(mut calls: Vec<(u32, Answer)>) -> Option<Vec<sock_filter>> {
     let architecture = architecture()?;
     calls.sort_unstable_by_key(|(number, _)| *number);
+    assert!(!calls.is_empty(), "a filter allows something");
+    let numbers = calls.iter().map(|(number, _)| *number);
+    assert!(
+        numbers.is_sorted_by(|a, b| a < b),
+        "there is one answer to a call"
+    );
     let mut program = Backwards::default();
     let kill = program.end_with(libc::SECCOMP_RET_KILL_PROCESS);
     let refuse = program.end_with(errno(libc::EPERM));
@@ -77,6 +86,8 @@ fn architecture() -> Option<u32> {
         libc::EM_X86_64
     } else if cfg!(target_arch = "aarch64") {
         libc::EM_AARCH64
+    } else if cfg!(target_arch = "riscv64") {
+        libc::EM_RISCV
     } else {
         return None;
     };
@@ -162,6 +173,7 @@ impl Backwards {
 
     /// The same for half an argument.
     fn bits(&mut self, at: u32, mask: u32, value: u32, holds: Place, fails: Place) -> Place {
+        assert_eq!(value & !mask, 0, "a value has no bits beside its mask");
         if mask == 0 {
             return holds;
         }
