@@ -49,6 +49,8 @@ struct Row {
 pub(crate) struct Table {
     commit: Duration,
     rows: Vec<Row>,
+    /// The names of those that the others are multiples of.
+    commits: Vec<String>,
     ratios: Vec<String>,
 }
 
@@ -58,18 +60,22 @@ impl Table {
         Self {
             commit: Duration::ZERO,
             rows: Vec::new(),
+            commits: Vec::new(),
             ratios: Vec::new(),
         }
     }
 
     /// Says what a commit takes now: the lines that come are multiples of that.
-    pub(crate) fn set_commit(&mut self, commit: Duration) {
-        self.commit = commit;
+    pub(crate) fn add_commit(&mut self, name: &str, commit: &Times) {
+        self.commit = commit.p50();
+        self.add(name, commit);
+        self.commits.push(name.to_owned());
     }
 
     /// Says how much longer each thing takes here than there.
     pub(crate) fn compare(&mut self, other: &Self) {
-        for row in &self.rows {
+        let rows = self.rows.iter();
+        for row in rows.filter(|row| !self.commits.contains(&row.name)) {
             let Some(same) = other.rows.iter().find(|same| same.name == row.name) else {
                 continue;
             };

@@ -47,8 +47,7 @@ fn main() {
         }
         for (daemon, table) in &mut measured {
             let commit = commit::measure();
-            table.set_commit(commit.p50());
-            table.add(
+            table.add_commit(
                 &format!("one SQLite commit with a sync, before {name}"),
                 &commit,
             );
