@@ -88,7 +88,7 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
 
 /// How many threads run asynchronous tasks: half as many as there are processors. The other half is for session processes, which
 /// do most of the work; and each thread more is one more to be woken in vain. Measured with two processors, as many threads as
-/// processors end a tenth fewer executions in a second (`docs/performance.md`).
+/// processors end a sixth fewer executions in a second (`docs/performance.md`).
 fn workers() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     (processors / 2).max(1)
