@@ -78,12 +78,11 @@ pub(super) struct Actor {
     deaths: HashMap<u32, Death>,
     last_death: Option<Death>,
     take_overs: VecDeque<TakeOver>,
-    /// Whether the first checkpoint has been made. Until then nothing is begun: to cancel it would end the session.
-    has_checkpoint: bool,
-    /// When it should have been made, once the session is ready.
+    /// What is to be done once the first checkpoint has been made; nothing from then on. To cancel what was begun before it would
+    /// end the session.
+    early: Option<Vec<Command>>,
+    /// When the first checkpoint should have been made, from when the session is ready until it has been.
     checkpoint_due: Option<Instant>,
-    /// What is to be done once it has been.
-    early: Vec<Command>,
     /// Whether a checkpoint died while something ran.
     checkpoint_lost: bool,
     ready: Option<oneshot::Sender<Result<(), String>>>,
@@ -115,9 +114,8 @@ impl Actor {
             deaths: HashMap::new(),
             last_death: None,
             take_overs: VecDeque::new(),
-            has_checkpoint: false,
+            early: Some(Vec::new()),
             checkpoint_due: None,
-            early: Vec::new(),
             checkpoint_lost: false,
             ready: Some(parts.ready),
             asked_over: Some(parts.asked_over),
@@ -150,13 +148,9 @@ impl Actor {
                 () = reached(self.checkpoint_due) => {
                     Err(Some("its first checkpoint was not made in time".into()))
                 }
-                command = self.commands.recv() => match command {
-                    Some(Command::Close) | None => Err(Some("the session was closed".into())),
-                    Some(command) => {
-                        self.obey(command).await;
-                        Ok(())
-                    }
-                },
+                command = self.commands.recv() => {
+                    self.obey(command.unwrap_or(Command::Close)).await
+                }
             };
             match step {
                 Ok(()) => {}
@@ -172,7 +166,7 @@ impl Actor {
         if let Some(run) = self.run.take() {
             let _ = run.updates.send(lost()).await;
         }
-        for command in std::mem::take(&mut self.early) {
+        for command in self.early.take().into_iter().flatten() {
             if let Command::Run(_, _, updates) = command {
                 let _ = updates.send(lost()).await;
             }
@@ -181,25 +175,25 @@ impl Actor {
     }
 
     /// Does what is asked for, or keeps it until the first checkpoint has been made.
-    async fn obey(&mut self, command: Command) {
-        match command {
-            early if !self.has_checkpoint => self.early.push(early),
-            Command::Run(execution_id, request, updates) => {
+    async fn obey(&mut self, command: Command) -> Result<(), Option<Over>> {
+        match (command, &mut self.early) {
+            (Command::Close, _) => return Err(Some("the session was closed".into())),
+            (command, Some(early)) => early.push(command),
+            (Command::Run(execution_id, request, updates), None) => {
                 self.start_run(execution_id, request, updates).await;
             }
-            Command::Cancel(execution_id) => self.cancel(execution_id),
-            // Whoever hears of it ends the session.
-            Command::Close => {}
+            (Command::Cancel(execution_id), None) => self.cancel(execution_id),
         }
+        Ok(())
     }
 
     /// Notes that there is a checkpoint, and begins what had to wait for the first.
-    async fn note_checkpoint(&mut self) {
-        self.has_checkpoint = true;
+    async fn note_checkpoint(&mut self) -> Result<(), Option<Over>> {
         self.checkpoint_due = None;
-        for command in std::mem::take(&mut self.early) {
-            self.obey(command).await;
+        for command in self.early.take().into_iter().flatten() {
+            self.obey(command).await?;
         }
+        Ok(())
     }
 
     /// Kills what is left of the session and waits until the zygote has reaped it.
@@ -266,7 +260,7 @@ impl Actor {
             }
             FromSession::Committed { commits } => {
                 self.commits = commits;
-                self.note_checkpoint().await;
+                self.note_checkpoint().await?;
                 if let Some(run) = self.run.as_mut().filter(|run| run.has_ended) {
                     run.is_committed = true;
                     // If it was killed too late, that will hit this process all the same: nothing else begins before.
@@ -321,7 +315,7 @@ impl Actor {
             self.take_overs.pop_front();
             self.generation = generation;
             self.take_over(commits, &death).await?;
-            self.note_checkpoint().await;
+            self.note_checkpoint().await?;
         }
         Ok(())
     }
