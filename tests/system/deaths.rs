@@ -41,6 +41,53 @@ fn an_idle_session_process_that_is_killed_loses_nothing() {
 }
 
 #[test]
+fn a_session_that_has_run_nothing_is_made_once_more_when_its_process_is_killed() {
+    let daemon = Daemon::start();
+    let template = daemon.template_with(&["fs"]);
+    let body = json!({"kind": "global", "name": "given", "config": {"value": [1, 2]}});
+    let path = format!("/templates/{template}/capabilities");
+    daemon.api.post(&path, &body).expect(201);
+    let session = daemon.session_of(&template);
+    assert_eq!(daemon.find(&session, Role::Checkpoint), None);
+    for _ in 0..5 {
+        let pid = daemon.process_of(&session, Role::Session);
+        Process::kill(pid);
+        wait_for("another process", || {
+            let found = daemon.find(&session, Role::Session)?;
+            (found != pid).then_some(())
+        });
+        assert_eq!(session.record()["status"], "ready");
+    }
+    assert_eq!(session.eval("given.length"), "2");
+    assert_eq!(
+        session.eval("typeof require('fs').readFileSync"),
+        "function"
+    );
+    daemon.process_of(&session, Role::Checkpoint);
+}
+
+#[test]
+fn a_first_execution_is_rolled_back_to_the_session_as_it_was_made() {
+    let daemon = Daemon::start();
+    let template = daemon.template_with_limits(&json!({"wall_ms": 400}));
+    let session = daemon.session_of(&template);
+    for code in [
+        "globalThis.mark = 1; while (true);",
+        "globalThis.mark = 1; const all = []; while (true) all.push(new Array(1e6).fill(1));",
+        "globalThis.mark = 1; await new Promise(() => {});",
+    ] {
+        let execution = session.run(code);
+        assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
+        let body = json!({"session_id": session.id, "input": "while (true);", "wait_ms": 0});
+        let running = daemon.api.post("/executions/repl", &body).expect(202);
+        let path = format!("/executions/{}/cancel", running["id"].as_str().unwrap());
+        let cancelled = daemon.api.post(&path, &json!({})).expect(200);
+        assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
+    }
+    assert_eq!(session.eval("typeof mark"), "undefined");
+}
+
+#[test]
 fn a_running_session_process_that_is_killed_is_rolled_back() {
     let daemon = Daemon::start();
     let session = marked(&daemon);

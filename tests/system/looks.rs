@@ -60,6 +60,51 @@ fn a_session_that_runs_is_asked_about_what_it_was_before() {
 }
 
 #[test]
+fn a_session_that_has_run_nothing_is_asked_what_it_began_with() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    assert_eq!(
+        inspected(&daemon, &session, "typeof late")["text"],
+        "'undefined'"
+    );
+    // What answers is no part of the session, and is replaced like a checkpoint.
+    let stand_in = daemon.process_of(&session, Role::Checkpoint);
+    assert_eq!(inspected(&daemon, &session, "1 + 1")["text"], "2");
+    assert_eq!(daemon.process_of(&session, Role::Checkpoint), stand_in);
+    Process::kill(stand_in);
+    assert_eq!(inspected(&daemon, &session, "1 + 1")["text"], "2");
+    let running = session
+        .start("var late = 1; const until = Date.now() + 700; while (Date.now() < until); late");
+    assert_eq!(
+        inspected(&daemon, &session, "typeof late")["text"],
+        "'undefined'"
+    );
+    assert_eq!(running.join().unwrap().expect(201)["status"], "ok");
+    assert_eq!(inspected(&daemon, &session, "late")["text"], "1");
+    daemon.process_of(&session, Role::Checkpoint);
+}
+
+#[test]
+fn nobody_hears_of_a_session_before_its_first_execution_once_that_is_answered() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    for _ in 0..20 {
+        let session = daemon.session_of(&template);
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| inspected(&daemon, &session, "typeof mark"));
+            session.eval("var mark = 1");
+            assert_eq!(inspected(&daemon, &session, "mark")["text"], "1");
+            asked.join().unwrap();
+        });
+        session.close();
+    }
+    let zygote = daemon.zygote();
+    wait_for("all processes of the sessions to be gone", || {
+        Process::of_sessions(zygote).is_empty().then_some(())
+    });
+}
+
+#[test]
 fn the_range_that_a_completion_replaces_counts_as_javascript_does() {
     let daemon = Daemon::start();
     let session = daemon.session();

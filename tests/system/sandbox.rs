@@ -18,7 +18,21 @@ fn session_processes_and_checkpoints_are_confined_before_the_first_script() {
     let daemon = Daemon::start();
     let session = daemon.session();
     assert_confined(daemon.process_of(&session, Role::Session));
+    let path = format!("/sessions/{}/inspect", session.id);
+    let body = json!({"expression": "1"});
+    daemon.api.post(&path, &body).expect(200);
+    // It stands in until the first commit.
     assert_confined(daemon.process_of(&session, Role::Checkpoint));
+    session.eval("1");
+    assert_confined(daemon.process_of(&session, Role::Checkpoint));
+}
+
+#[test]
+fn a_process_that_is_made_for_a_session_that_lost_its_own_is_confined() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    assert_eq!(session.run("while (true);")["status"], "timeout");
+    assert_confined(daemon.process_of(&session, Role::Session));
 }
 
 #[test]

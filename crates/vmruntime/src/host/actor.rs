@@ -4,9 +4,10 @@
 //! All generations of a session process share one socket, in which messages keep their order: when a checkpoint says
 //! that it took over, everything that the process before it sent has been read. The cause of the death comes from the
 //! zygote, on another socket; a take-over is judged once both are there.
+//!
+//! Before the first commit there is no checkpoint. When the process dies then, it is made once more (`origin.rs`).
 
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,20 +18,20 @@ use vmcontrol::runtime::{
 };
 
 use super::death::{cancelled, cause_text, failure, wall_failure};
+use super::origin::{FIRST_GENERATION, Origin};
 use super::run::{ActiveRun, MAX_SENDS, Stopped, overdue};
 use super::session::Command;
 use super::socket::{Received, Receiver, Sender};
 use super::zygote::{News, Zygote};
 use crate::broker::Broker;
-use crate::protocol::{
-    Death, DeathCause, FromSession, HostCall, HostError, HostReply, SessionSetup, ToSession,
-};
+use crate::protocol::{Death, DeathCause, FromSession, HostCall, HostError, HostReply, ToSession};
 
-/// How long the first checkpoint may take, once the session is ready.
-const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often it is tried to make a session once more that has no process, and how long to wait in between.
+const ATTEMPTS: u32 = 100;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 
-/// The generation of the first session process.
-const FIRST_GENERATION: u32 = 1;
+/// How long a process may take to be prepared for a session that has lost its own.
+const AGAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What connects an actor to the rest.
 pub(super) struct ActorParts {
@@ -41,14 +42,22 @@ pub(super) struct ActorParts {
     pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) ready: oneshot::Sender<Result<(), String>>,
-    /// For the session process: over this its checkpoints are asked.
-    pub(super) asked_over: OwnedFd,
+    pub(super) origin: Origin,
 }
 
 /// A checkpoint that became the session process.
 struct TakeOver {
     generation: u32,
     commits: u64,
+}
+
+/// A process for a session that has lost its own, until it has said that it is prepared.
+struct Again {
+    /// How its own process died.
+    after: Death,
+    /// How often this was tried.
+    attempts: u32,
+    due: Instant,
 }
 
 /// How far a host call is.
@@ -78,16 +87,13 @@ pub(super) struct Actor {
     deaths: HashMap<u32, Death>,
     last_death: Option<Death>,
     take_overs: VecDeque<TakeOver>,
-    /// What is to be done once the first checkpoint has been made; nothing from then on. To cancel what was begun before it would
-    /// end the session.
-    early: Option<Vec<Command>>,
-    /// When the first checkpoint should have been made, from when the session is ready until it has been.
-    checkpoint_due: Option<Instant>,
     /// Whether a checkpoint died while something ran.
     checkpoint_lost: bool,
     ready: Option<oneshot::Sender<Result<(), String>>>,
-    /// Until the session process has it.
-    asked_over: Option<OwnedFd>,
+    /// What the session is made of once more when it has no process; nothing once it has a checkpoint.
+    origin: Option<Origin>,
+    /// Nothing is begun, and nothing goes on, while this is awaited.
+    again: Option<Again>,
 }
 
 /// What ends a session.
@@ -114,41 +120,43 @@ impl Actor {
             deaths: HashMap::new(),
             last_death: None,
             take_overs: VecDeque::new(),
-            early: Some(Vec::new()),
-            checkpoint_due: None,
             checkpoint_lost: false,
             ready: Some(parts.ready),
-            asked_over: Some(parts.asked_over),
+            origin: Some(parts.origin),
+            again: None,
         }
     }
 
     /// Tells the session process what session it is for.
-    pub(super) async fn set_up(&mut self, setup: SessionSetup) {
-        let along = self.asked_over.take();
-        self.tell_with(&ToSession::Setup(setup), along).await;
+    pub(super) async fn set_up(&self) {
+        let Some(origin) = &self.origin else { return };
+        if let Err(error) = origin.set_up(&self.sender).await {
+            tracing::debug!(session = self.number, %error, "a session process can't be set up");
+        }
     }
 
     /// Serves until every process of the session is gone; returns why.
     pub(super) async fn serve(mut self) -> Over {
         let reason = loop {
+            let has_process = self.again.is_none();
             let step = tokio::select! {
                 received = self.receiver.receive::<FromSession>() => match received {
                     Ok(Some(received)) => self.hear(received).await,
-                    Ok(None) => Err(None),
+                    Ok(None) => self.make_again().await,
                     Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
                 },
-                () = overdue(self.run.as_ref()) => self.end_overdue(),
                 Some(news) = self.news.recv() => self.learn(news).await,
-                Some((run, generation, step)) = self.host_steps.recv() => {
+                () = reached(self.again.as_ref().map(|again| again.due)) => {
+                    Err(Some("no process could be prepared for it in time".into()))
+                }
+                () = overdue(self.run.as_ref()), if has_process => self.end_overdue(),
+                Some((run, generation, step)) = self.host_steps.recv(), if has_process => {
                     if generation == self.generation && self.active(run).is_some() {
                         self.go_on_with_call(step).await;
                     }
                     Ok(())
                 }
-                () = reached(self.checkpoint_due) => {
-                    Err(Some("its first checkpoint was not made in time".into()))
-                }
-                command = self.commands.recv() => {
+                command = self.commands.recv(), if has_process => {
                     self.obey(command.unwrap_or(Command::Close)).await
                 }
             };
@@ -158,68 +166,97 @@ impl Actor {
             }
         };
         let reason = self.end(reason).await;
-        let lost = || {
-            RunUpdate::SessionLost(SessionEnd {
-                reason: reason.clone(),
-            })
-        };
         if let Some(run) = self.run.take() {
-            let _ = run.updates.send(lost()).await;
-        }
-        for command in self.early.take().into_iter().flatten() {
-            if let Command::Run(_, _, updates) = command {
-                let _ = updates.send(lost()).await;
-            }
+            let end = SessionEnd {
+                reason: reason.clone(),
+            };
+            let _ = run.updates.send(RunUpdate::SessionLost(end)).await;
         }
         reason
     }
 
-    /// Does what is asked for, or keeps it until the first checkpoint has been made.
+    /// Does what is asked for.
     async fn obey(&mut self, command: Command) -> Result<(), Option<Over>> {
-        match (command, &mut self.early) {
-            (Command::Close, _) => return Err(Some("the session was closed".into())),
-            (command, Some(early)) => early.push(command),
-            (Command::Run(execution_id, request, updates), None) => {
+        match command {
+            Command::Run(execution_id, request, updates) => {
                 self.start_run(execution_id, request, updates).await;
             }
-            (Command::Cancel(execution_id), None) => self.cancel(execution_id),
+            Command::Cancel(execution_id) => self.cancel(execution_id),
+            Command::BeAskable => {
+                if let Some(origin) = &mut self.origin {
+                    origin.be_askable(&self.zygote, self.number).await;
+                }
+            }
+            Command::Close => return Err(Some("the session was closed".into())),
         }
         Ok(())
     }
 
-    /// Notes that there is a checkpoint, and begins what had to wait for the first.
-    async fn note_checkpoint(&mut self) -> Result<(), Option<Over>> {
-        self.checkpoint_due = None;
-        for command in self.early.take().into_iter().flatten() {
-            self.obey(command).await?;
-        }
-        Ok(())
-    }
-
-    /// Kills what is left of the session and waits until the zygote has reaped it.
-    async fn end(&mut self, reason: Option<Over>) -> Over {
+    /// Kills what is left of the session and waits until the zygote has reaped it. Returns why no process can follow, if so.
+    async fn bury(&mut self) -> Option<Over> {
         self.zygote.close(self.number);
-        let mut zygote_reason = None;
         while let Some(news) = self.news.recv().await {
             match news {
                 News::Ended => break,
                 News::Died(death) => {
                     self.last_death.get_or_insert(death);
                 }
-                News::ZygoteGone(reason) => {
-                    zygote_reason = Some(format!("its worker process is gone: {reason}"));
-                    break;
-                }
-                News::OpenFailed(reason) => {
-                    zygote_reason = Some(reason);
-                    break;
-                }
+                News::ZygoteGone(reason) => return Some(zygote_gone(&reason)),
+                News::OpenFailed(reason) => return Some(reason),
             }
         }
+        None
+    }
+
+    async fn end(&mut self, reason: Option<Over>) -> Over {
+        let obstacle = self.bury().await;
         reason
-            .or(zygote_reason)
+            .or(obstacle)
             .or_else(|| self.last_death.as_ref().map(cause_text))
             .unwrap_or_else(|| "its processes ended".into())
+    }
+
+    /// Makes the session once more of which no process is left, if it has committed nothing.
+    async fn make_again(&mut self) -> Result<(), Option<Over>> {
+        // One that died while it was prepared would do so again.
+        if self.origin.is_none() || self.ready.is_some() || self.again.is_some() {
+            return Err(None);
+        }
+        if let Some(obstacle) = self.bury().await {
+            return Err(Some(obstacle));
+        }
+        let Some(after) = self.last_death.take() else {
+            return Err(None);
+        };
+        tracing::debug!(session = self.number, ?after, "a session is made once more");
+        self.deaths.clear();
+        self.checkpoint_lost = false;
+        self.again = Some(Again {
+            after,
+            attempts: 1,
+            due: Instant::now() + AGAIN_TIMEOUT,
+        });
+        self.fork_again().await
+    }
+
+    async fn fork_again(&mut self) -> Result<(), Option<Over>> {
+        let forked = self.zygote.fork_as(self.number);
+        let forked = forked.map_err(|error| Some(error.to_string()))?;
+        (self.sender, self.receiver, self.news) = (forked.sender, forked.receiver, forked.news);
+        self.generation = FIRST_GENERATION;
+        self.set_up().await;
+        Ok(())
+    }
+
+    /// Takes the news that there is no process. One that there has been before is asked for again.
+    async fn learn_of_refusal(&mut self, reason: String) -> Result<(), Option<Over>> {
+        let again = self.again.as_mut();
+        let Some(again) = again.filter(|again| again.attempts < ATTEMPTS) else {
+            return Err(Some(reason));
+        };
+        again.attempts += 1;
+        tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+        self.fork_again().await
     }
 
     /// Takes a message of the session process.
@@ -233,7 +270,9 @@ impl Actor {
                 if let Some(reason) = error {
                     return Err(Some(reason));
                 }
-                self.checkpoint_due = Some(Instant::now() + CHECKPOINT_TIMEOUT);
+                if let Some(again) = self.again.take() {
+                    return self.take_over(0, &again.after).await;
+                }
             }
             FromSession::Started { run } => {
                 if let Some(active) = self.active(run) {
@@ -259,8 +298,7 @@ impl Actor {
                 self.end_run(run, outcome, usage).await;
             }
             FromSession::Committed { commits } => {
-                self.commits = commits;
-                self.note_checkpoint().await?;
+                self.note_commit(commits);
                 if let Some(run) = self.run.as_mut().filter(|run| run.has_ended) {
                     run.is_committed = true;
                     // If it was killed too late, that will hit this process all the same: nothing else begins before.
@@ -284,9 +322,9 @@ impl Actor {
     async fn learn(&mut self, news: News) -> Result<(), Option<Over>> {
         match news {
             News::Died(death) => self.learn_of_death(death).await,
-            News::Ended => Err(self.last_death.as_ref().map(cause_text)),
-            News::OpenFailed(reason) => Err(Some(reason)),
-            News::ZygoteGone(reason) => Err(Some(format!("its worker process is gone: {reason}"))),
+            News::Ended => self.make_again().await,
+            News::OpenFailed(reason) => self.learn_of_refusal(reason).await,
+            News::ZygoteGone(reason) => Err(Some(zygote_gone(&reason))),
         }
     }
 
@@ -315,7 +353,6 @@ impl Actor {
             self.take_overs.pop_front();
             self.generation = generation;
             self.take_over(commits, &death).await?;
-            self.note_checkpoint().await?;
         }
         Ok(())
     }
@@ -325,7 +362,7 @@ impl Actor {
         let is_committed = self.run.as_ref().is_some_and(|run| run.is_committed);
         if (run_is_in && commits == self.commits + 1) || (is_committed && commits == self.commits) {
             // It died after its commit, or between that and the news of it.
-            self.commits = commits;
+            self.note_commit(commits);
             self.settle(RunUpdate::Committed).await;
             return Ok(());
         }
@@ -346,6 +383,13 @@ impl Actor {
             self.settle(RunUpdate::RolledBack(failure)).await;
         }
         Ok(())
+    }
+
+    /// Notes that there is a checkpoint with so many runs.
+    fn note_commit(&mut self, commits: u64) {
+        self.commits = commits;
+        // What stood in for a checkpoint is hung up on before anybody hears of the commit, which it does not have.
+        self.origin = None;
     }
 
     /// A run that the dead process had not begun, if it can't be what killed it: somebody else did.
@@ -489,12 +533,7 @@ impl Actor {
 
     /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so.
     async fn tell(&self, message: &ToSession) {
-        self.tell_with(message, None).await;
-    }
-
-    async fn tell_with(&self, message: &ToSession, along: Option<OwnedFd>) {
-        let along = along.as_ref().map(AsRawFd::as_raw_fd);
-        if let Err(error) = self.sender.send(self.generation, message, along).await {
+        if let Err(error) = self.sender.send(self.generation, message, None).await {
             tracing::debug!(session = self.number, %error, "a session process can't be told");
         }
     }
@@ -506,4 +545,8 @@ async fn reached(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
+}
+
+fn zygote_gone(reason: &str) -> Over {
+    format!("its worker process is gone: {reason}")
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use vmcontrol::runtime::{Look, LookError, Sight};
 
+use super::origin::number_of_stand_in;
 use super::socket::{self, Receiver, Sender};
 use super::zygote::Zygote;
 use crate::protocol::{FromLook, MAX_FROM_LOOK_BYTES, MAX_FROM_SESSION_BYTES};
@@ -162,7 +163,10 @@ impl Answering<'_> {
     async fn end(mut self) {
         // In most cases it ends by itself as soon as it has answered.
         if let Some(pid) = self.pid {
-            self.looks.zygote.end_look(self.looks.number, pid);
+            let number = self.looks.number;
+            for number in [number, number_of_stand_in(number)] {
+                self.looks.zygote.end_look(number, pid);
+            }
         }
         let gone = async { while let Ok(Some(_)) = self.receiver.receive::<FromLook>().await {} };
         // Without it the place is free all the same: its clocks end it.

@@ -4,6 +4,7 @@ mod actor;
 mod death;
 mod launch;
 mod look;
+mod origin;
 mod pool;
 mod run;
 mod session;

@@ -13,18 +13,18 @@ use vmcontrol::runtime::{
 use super::WorkerCommand;
 use super::actor::{Actor, ActorParts};
 use super::look::Looks;
+use super::origin::Origin;
 use super::zygote::{Forked, Zygote};
 use crate::broker::Broker;
-use crate::protocol::SessionSetup;
 
 /// How many updates of a run may wait for the recorder, before the session process has to wait.
 const UPDATE_QUEUE: usize = 256;
 
-/// How much of a session's id its processes show.
-const TAG_CHARS: usize = 8;
-
 /// How long a session process may take to be forked and prepared.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// When it is said again that a session is asked something, if nobody has answered.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// What the owner of a session asks its actor for.
 pub(super) enum Command {
@@ -32,6 +32,8 @@ pub(super) enum Command {
     Run(Uuid, RunRequest, mpsc::Sender<RunUpdate>),
     /// Undo that execution.
     Cancel(Uuid),
+    /// See to it that somebody answers questions about the session.
+    BeAskable,
     /// End the session.
     Close,
 }
@@ -80,23 +82,6 @@ async fn prepare(
     } = forked;
     let (looks, asked_over) =
         Looks::pair(Arc::clone(zygote), number).map_err(|error| unavailable(error.to_string()))?;
-    let setup = SessionSetup {
-        tag: spec
-            .id
-            .simple()
-            .to_string()
-            .chars()
-            .take(TAG_CHARS)
-            .collect(),
-        limits: spec.policy.limits,
-        runtime: spec.policy.runtime,
-        modules: spec.policy.modules.clone(),
-        template_id: spec.policy.template_id.to_string(),
-        worktree: spec.worktree.path().to_string_lossy().into_owned(),
-        env: environment(&spec.policy.grants.env),
-        globals: spec.policy.grants.globals.clone(),
-        removed_globals: spec.policy.grants.removed_globals.clone(),
-    };
     let (commands, received_commands) = mpsc::unbounded_channel();
     let (say_ready, ready) = oneshot::channel();
     let (say_ended, ended) = oneshot::channel();
@@ -116,12 +101,12 @@ async fn prepare(
         news,
         commands: received_commands,
         ready: say_ready,
-        asked_over,
+        origin: Origin::new(&spec, asked_over),
     };
     let broker = Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree), worker);
-    let mut actor = Actor::new(parts, broker);
+    let actor = Actor::new(parts, broker);
     // A new socket takes a message at once, unless the message is large and the process stands still: then it is never ready.
-    let _ = tokio::time::timeout(OPEN_TIMEOUT, actor.set_up(setup)).await;
+    let _ = tokio::time::timeout(OPEN_TIMEOUT, actor.set_up()).await;
     tokio::spawn(async move {
         let reason = actor.serve().await;
         // Whoever made the session may have given up on it.
@@ -148,17 +133,6 @@ async fn prepare(
     }
 }
 
-/// The variables of these names that the daemon has, as a script sees them.
-fn environment(names: &[String]) -> serde_json::Map<String, serde_json::Value> {
-    names
-        .iter()
-        .filter_map(|name| {
-            let value = std::env::var_os(name)?.to_string_lossy().into_owned();
-            Some((name.clone(), value.into()))
-        })
-        .collect()
-}
-
 impl RuntimeSession for Session {
     fn run(&self, execution_id: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
         let (updates, receiver) = mpsc::channel(UPDATE_QUEUE);
@@ -177,9 +151,15 @@ impl RuntimeSession for Session {
     fn look(&self, look: Look) -> BoxFuture<'_, Result<Sight, LookError>> {
         Box::pin(async move {
             let mut gone = self.gone.clone();
-            tokio::select! {
-                sight = self.looks.ask(look) => sight,
-                _ = gone.wait_for(|gone| *gone) => Err(LookError::Gone),
+            let mut sight = std::pin::pin!(self.looks.ask(look));
+            loop {
+                // If the actor is gone, that is heard below.
+                let _ = self.commands.send(Command::BeAskable);
+                tokio::select! {
+                    sight = &mut sight => return sight,
+                    _ = gone.wait_for(|gone| *gone) => return Err(LookError::Gone),
+                    () = tokio::time::sleep(ASK_AGAIN_AFTER) => {}
+                }
             }
         })
     }

@@ -138,12 +138,24 @@ impl Zygote {
     /// # Errors
     /// When the system has no descriptor left.
     pub(super) fn fork_session(&self) -> io::Result<Forked> {
-        self.fork(false)
+        self.fork(self.next_number(), false)
     }
 
-    fn fork(&self, ahead: bool) -> io::Result<Forked> {
+    /// Asks for a session process that the daemon knows by a number which no process has.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub(super) fn fork_as(&self, number: u64) -> io::Result<Forked> {
+        self.fork(number, false)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.next_session.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn fork(&self, number: u64, ahead: bool) -> io::Result<Forked> {
         let (sender, receiver, theirs) = socket::pair(MAX_FROM_SESSION_BYTES)?;
-        let (number, news) = self.open(theirs, ahead);
+        let news = self.open(number, theirs, ahead);
         Ok(Forked {
             sender,
             receiver,
@@ -165,21 +177,22 @@ impl Zygote {
         let mut waiting = lock(&self.waiting);
         while waiting.len() < WAITING {
             // If it can't be now, the next session asks for itself.
-            let Ok(forked) = self.fork(true) else { return };
+            let Ok(forked) = self.fork(self.next_number(), true) else {
+                return;
+            };
             waiting.push_back(forked);
         }
     }
 
     /// Asks for a session process that holds `socket`. What becomes of it is heard from the returned channel.
-    fn open(&self, socket: OwnedFd, ahead: bool) -> (u64, mpsc::UnboundedReceiver<News>) {
-        let session = self.next_session.fetch_add(1, Ordering::Relaxed);
+    fn open(&self, session: u64, socket: OwnedFd, ahead: bool) -> mpsc::UnboundedReceiver<News> {
         let (sender, news) = mpsc::unbounded_channel();
         lock(&self.families).insert(session, sender.clone());
         let order = (ToZygote::Open { session, ahead }, Some(socket));
         if self.orders.send(order).is_err() {
             let _ = sender.send(News::ZygoteGone("it ended just now".into()));
         }
-        (session, news)
+        news
     }
 
     /// Kills every process of a session.

@@ -121,6 +121,8 @@ pub(crate) enum ToSession {
     HostReply(HostReply),
     /// The checkpoint is gone: make another.
     RenewCheckpoint,
+    /// Answer questions about the session as it has been set up, as a checkpoint does, until the daemon hangs up.
+    StandIn,
 }
 
 /// What a session process must know before its first script.
@@ -150,7 +152,7 @@ pub(crate) struct SessionSetup {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromSession {
-    /// The session is prepared, or could not be. Its first checkpoint comes next.
+    /// The session is prepared, or could not be.
     Ready {
         /// Why not, if so.
         error: Option<String>,

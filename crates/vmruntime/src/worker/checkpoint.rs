@@ -9,10 +9,13 @@
 //! A new checkpoint is made before the old one is dismissed, so that there is one at every moment. The new one and the
 //! session process both dismiss the old one: whichever of the two dies in between, the other does it, and never do two
 //! processes believe to be the session process.
+//!
+//! Before the first commit there is none. What answers questions then is set up as the session process was and sleeps in the
+//! same way, but on the daemon's socket, and never takes over.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -78,18 +81,33 @@ pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str, looks:
             if process::die_with_parent(zygote).is_err() {
                 exit::now(exit::DONE);
             }
-            // What it notes from here on would be taken for the session process's.
-            page::leave();
-            allocator::start_peak(None);
-            process::set_name(name);
+            be_asleep(name);
             if let Some(previous) = previous {
                 previous.dismiss();
             }
-            wait(wake, looks, zygote)
+            wait(wake.as_fd(), looks, zygote)
         }
         // The hold on the one before is still in scope: it wakes up when this process is dead, and not earlier.
         Err(error) => exit::noting(exit::CHECKPOINT, &error.to_string()),
     }
+}
+
+/// Answers questions as a checkpoint does until the daemon hangs up. Returns in the forks that answer one, with the socket
+/// over which they are asked.
+pub(super) fn stand_in(daemon: &OwnedFd, zygote: Pid, name: &str, looks: &OwnedFd) -> OwnedFd {
+    be_asleep(name);
+    match wait(daemon.as_fd(), looks, zygote) {
+        Made::Look(socket) => socket,
+        Made::Session(_) | Made::Woken => exit::now(exit::DONE),
+    }
+}
+
+/// Stops being a session process, for now.
+fn be_asleep(name: &str) {
+    // What it notes from here on would be taken for the session process's.
+    page::leave();
+    allocator::start_peak(None);
+    process::set_name(name);
 }
 
 /// A fork with a pipe between the two.
@@ -116,13 +134,11 @@ impl Checkpoint {
     }
 }
 
-/// Returns when the session process is dead, and in forks that answer a question; does not return when this checkpoint is
-/// dismissed.
-fn wait(wake: OwnedFd, looks: &OwnedFd, zygote: Pid) -> Made {
-    let mut wake = File::from(wake);
+/// Returns at the end of the stream, and in forks that answer a question; does not return when this checkpoint is dismissed.
+fn wait(wake: BorrowedFd<'_>, looks: &OwnedFd, zygote: Pid) -> Made {
     let mut looks = Some(looks);
     loop {
-        let Ok(roused) = sleep(&mut wake, &mut looks) else {
+        let Ok(roused) = sleep(wake, &mut looks) else {
             exit::now(exit::CHECKPOINT)
         };
         match roused {
@@ -143,8 +159,8 @@ fn wait(wake: OwnedFd, looks: &OwnedFd, zygote: Pid) -> Made {
 }
 
 /// Whether the session process is dead, or this checkpoint is dismissed.
-fn is_woken(wake: &File) -> io::Result<bool> {
-    let mut waited_for = [PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
+fn is_woken(wake: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut waited_for = [PollFd::new(wake, PollFlags::POLLIN)];
     let at_once = nix::sys::time::TimeSpec::new(0, 0);
     match ppoll(&mut waited_for, Some(at_once), None) {
         Err(Errno::EINTR) => Ok(false),
@@ -154,11 +170,11 @@ fn is_woken(wake: &File) -> io::Result<bool> {
 
 /// Sleeps until the session process is dead or somebody asks something. Looks are not waited for any more once nobody can
 /// ask.
-fn sleep(wake: &mut File, looks: &mut Option<&OwnedFd>) -> io::Result<Roused> {
+fn sleep(wake: BorrowedFd<'_>, looks: &mut Option<&OwnedFd>) -> io::Result<Roused> {
     loop {
         // Nothing is allocated here: each page that a checkpoint writes to is copied for it.
-        let second = looks.map_or_else(|| wake.as_fd(), AsFd::as_fd);
-        let mut waited_for = [wake.as_fd(), second].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let second = looks.map_or(wake, AsFd::as_fd);
+        let mut waited_for = [wake, second].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let count = if looks.is_some() { 2 } else { 1 };
         match ppoll(&mut waited_for[..count], None, None) {
             Err(Errno::EINTR) => continue,
@@ -167,11 +183,11 @@ fn sleep(wake: &mut File, looks: &mut Option<&OwnedFd>) -> io::Result<Roused> {
         let [woken, asked] =
             waited_for.map(|fd| fd.revents().is_some_and(|events| !events.is_empty()));
         if woken {
-            match wake.read(&mut [0]) {
+            match nix::unistd::read(wake, &mut [0]) {
                 Ok(0) => return Ok(Roused::Died),
                 Ok(_) => exit::now(exit::DONE),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
             }
         }
         if let Some(socket) = looks.filter(|_| asked) {

@@ -1,4 +1,6 @@
 //! A session process: runs scripts, commits each with a checkpoint, and takes over when it was one.
+//!
+//! Before the first commit it has no checkpoint: what it is then, the daemon makes once more out of another fork of the zygote.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -112,6 +114,7 @@ impl Session {
                     let commits = self.commits;
                     self.commit(FromSession::Committed { commits });
                 }
+                ToSession::StandIn => self.stand_in(),
                 // Nobody waits for it any more.
                 ToSession::HostReply(_) => {}
             }
@@ -134,12 +137,7 @@ impl Session {
                     .map_err(|error| error.to_string())
             })
             .err();
-        let has_failed = error.is_some();
         self.send(&FromSession::Ready { error });
-        if !has_failed {
-            // Nobody waits for the first checkpoint; the daemon has nothing run before it.
-            self.commit(FromSession::Committed { commits: 0 });
-        }
     }
 
     /// Confines this process before its session is known, so that the session need not wait for that. It is for one that may
@@ -202,20 +200,15 @@ impl Session {
     /// Makes a checkpoint of this state, then says so. Returns in the session process; and, perhaps much later, in the
     /// checkpoint that has become the session process, which makes one of its own and says that it took over.
     fn commit(&mut self, mut news: FromSession) {
-        let Some(looks) = self.looks.take() else {
-            exit::noting(exit::CHANNEL, "the socket for questions did not come along")
-        };
+        let looks = self.take_looks();
         loop {
-            let name = format!("vms-c-{}", self.tag);
-            match checkpoint::make(self.checkpoint.take(), self.zygote, &name, &looks) {
+            let (previous, name) = (self.checkpoint.take(), self.checkpoint_name());
+            match checkpoint::make(previous, self.zygote, &name, &looks) {
                 Made::Session(checkpoint) => {
                     self.checkpoint = Some(checkpoint);
                     break;
                 }
-                Made::Look(socket) => {
-                    let name = format!("vms-l-{}", self.tag);
-                    look::answer(&mut *self.engine, &self.link, &self.channel, socket, &name)
-                }
+                Made::Look(socket) => self.answer(socket),
                 Made::Woken => {
                     self.enter_next_generation();
                     news = FromSession::TookOver {
@@ -226,6 +219,30 @@ impl Session {
         }
         self.looks = Some(looks);
         self.send(&news);
+    }
+
+    /// Answers questions in place of a checkpoint that the session does not have yet.
+    fn stand_in(&mut self) -> ! {
+        let looks = self.take_looks();
+        let name = self.checkpoint_name();
+        let socket = checkpoint::stand_in(self.channel.socket(), self.zygote, &name, &looks);
+        self.answer(socket)
+    }
+
+    fn answer(&mut self, socket: OwnedFd) -> ! {
+        let name = format!("vms-l-{}", self.tag);
+        look::answer(&mut *self.engine, &self.link, &self.channel, socket, &name)
+    }
+
+    fn take_looks(&mut self) -> OwnedFd {
+        let Some(looks) = self.looks.take() else {
+            exit::noting(exit::CHANNEL, "the socket for questions did not come along")
+        };
+        looks
+    }
+
+    fn checkpoint_name(&self) -> String {
+        format!("vms-c-{}", self.tag)
     }
 
     fn enter_next_generation(&mut self) {
