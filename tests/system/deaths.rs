@@ -1,7 +1,8 @@
 //! `kill -9` of each kind of process, idle and at work.
 
+use nix::libc::{RLIMIT_NOFILE, prlimit, rlimit};
 use serde_json::{Value, json};
-use vm_system_tests::{Daemon, Process, Role, Session, wait_for};
+use vm_system_tests::{Daemon, DaemonOptions, Process, Role, Session, wait_for};
 
 /// A session whose heap holds 7.
 fn marked(daemon: &Daemon) -> Session {
@@ -85,6 +86,44 @@ fn a_first_execution_is_rolled_back_to_the_session_as_it_was_made() {
         assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
     }
     assert_eq!(session.eval("typeof mark"), "undefined");
+}
+
+#[test]
+fn a_session_outlives_that_no_process_can_be_forked_for_a_while() {
+    let daemon = Daemon::start_with(DaemonOptions {
+        env: vec![("VM_SYSTEM_LOG".into(), "debug".into())],
+        ..DaemonOptions::default()
+    });
+    let session = daemon.session();
+    let zygote = daemon.zygote();
+    // It can't take the socket of a process to come.
+    let before = limit_descriptors(zygote, 4);
+    Process::kill(daemon.process_of(&session, Role::Session));
+    wait_for("the zygote to refuse", || {
+        (daemon.log().matches("is asked for again").count() > 2).then_some(())
+    });
+    assert_eq!(session.record()["status"], "ready");
+    limit_descriptors(zygote, before);
+    assert_eq!(session.eval("1 + 1"), "2");
+}
+
+/// Limits how many descriptors a process may have; gives the limit before.
+fn limit_descriptors(pid: i32, most: u64) -> u64 {
+    let mut before = rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both places live until the call returns.
+    let asked = unsafe { prlimit(pid, RLIMIT_NOFILE, std::ptr::null(), &raw mut before) };
+    assert_eq!(asked, 0, "the process is there");
+    let limit = rlimit {
+        rlim_cur: most,
+        ..before
+    };
+    // SAFETY: as above.
+    let limited = unsafe { prlimit(pid, RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
+    assert_eq!(limited, 0, "a limit below the highest can be set");
+    before.rlim_cur
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
-use vm_system_tests::{Answer, Daemon, Session, wait_for};
+use vm_system_tests::{Answer, Daemon, Process, Role, Session, wait_for};
 
 use crate::checks::{assert_lacks, numbered_events, text, types};
 
@@ -224,6 +225,26 @@ fn an_execution_with_too_many_events_is_refused_and_rolled_back() {
     let below = session.run("for (let i = 0; i < 90; ++i) console.log('')");
     assert_eq!(below["status"], "ok", "{below}");
     assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn all_that_a_first_execution_printed_is_recorded_when_it_is_rolled_back() {
+    let (daemon, template) = daemon_with(&[("max_events", 100)]);
+    let session = daemon.session_of(&template);
+    let running = session.start(
+        "globalThis.x = 2; const until = Date.now() + 500; while (Date.now() < until);
+         while (true) console.log('')",
+    );
+    let process = daemon.process_of(&session, Role::Session);
+    // So the daemon hears of the process's death before it has read all that the process sent.
+    daemon.signal(Signal::SIGSTOP);
+    wait_for("the process to pass the limit", || {
+        (!Process::is_alive(process)).then_some(())
+    });
+    daemon.signal(Signal::SIGCONT);
+    let events = over_the_limit(&session, running.join().unwrap(), "max_events");
+    assert!((100..=103).contains(&events.len()), "{}", events.len());
+    assert_eq!(session.eval("typeof x"), "undefined");
 }
 
 #[test]

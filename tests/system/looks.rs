@@ -81,7 +81,12 @@ fn a_session_that_has_run_nothing_is_asked_what_it_began_with() {
     );
     assert_eq!(running.join().unwrap().expect(201)["status"], "ok");
     assert_eq!(inspected(&daemon, &session, "late")["text"], "1");
-    daemon.process_of(&session, Role::Checkpoint);
+    wait_for("only the checkpoint to be there", || {
+        daemon
+            .find(&session, Role::Checkpoint)
+            .filter(|checkpoint| *checkpoint != stand_in)
+    });
+    assert!(!Process::is_alive(stand_in));
 }
 
 #[test]

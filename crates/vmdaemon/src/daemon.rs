@@ -213,8 +213,9 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// How many descriptors a session has in the daemon: its channel, both ends of the socket for questions, its worktree.
-const PER_SESSION: usize = 4;
+/// How many descriptors a session has in the daemon: its channel, both ends of the socket for questions, its worktree, and the
+/// channel of what stands in for its checkpoint.
+const PER_SESSION: usize = 5;
 
 /// How many descriptors the daemon has for itself and for clients, beside those of sessions.
 const FOR_CLIENTS: usize = 1024;

@@ -5,13 +5,14 @@
 //! that it took over, everything that the process before it sent has been read. The cause of the death comes from the
 //! zygote, on another socket; a take-over is judged once both are there.
 //!
-//! Before the first commit there is no checkpoint. When the process dies then, it is made once more (`origin.rs`).
+//! Before the first commit there is no checkpoint (`origin.rs`). A session whose process dies then is made once more, when all
+//! has been read that the process sent.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 use vmcontrol::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd, Usage,
@@ -22,15 +23,19 @@ use super::origin::{FIRST_GENERATION, Origin};
 use super::run::{ActiveRun, MAX_SENDS, Stopped, overdue};
 use super::session::Command;
 use super::socket::{Received, Receiver, Sender};
+use super::stand_in::StandIn;
 use super::zygote::{News, Zygote};
 use crate::broker::Broker;
 use crate::protocol::{Death, DeathCause, FromSession, HostCall, HostError, HostReply, ToSession};
 
-/// How often it is tried to make a session once more that has no process, and how long to wait in between.
+/// How often a process is asked for, for a session that has lost its own: the system may have no room for it just now, or
+/// somebody kill that one too.
 const ATTEMPTS: u32 = 100;
+
+/// How long to wait in between.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 
-/// How long a process may take to be prepared for a session that has lost its own.
+/// How long all of that may take.
 const AGAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What connects an actor to the rest.
@@ -41,6 +46,8 @@ pub(super) struct ActorParts {
     pub(super) number: u64,
     pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    /// Says so, or is at its end.
+    pub(super) closing: watch::Receiver<bool>,
     pub(super) ready: oneshot::Sender<Result<(), String>>,
     pub(super) origin: Origin,
 }
@@ -75,6 +82,7 @@ pub(super) struct Actor {
     number: u64,
     broker: Arc<Broker>,
     commands: mpsc::UnboundedReceiver<Command>,
+    closing: watch::Receiver<bool>,
     news: mpsc::UnboundedReceiver<News>,
     /// What happens to host calls, with the number of the run and the generation of the process that wait for it.
     host_steps: mpsc::UnboundedReceiver<(u64, u32, HostStep)>,
@@ -86,6 +94,8 @@ pub(super) struct Actor {
     next_run: u64,
     deaths: HashMap<u32, Death>,
     last_death: Option<Death>,
+    /// Why a process was not forked, the last time that one was not.
+    refusal: Option<Over>,
     take_overs: VecDeque<TakeOver>,
     /// Whether a checkpoint died while something ran.
     checkpoint_lost: bool,
@@ -94,6 +104,7 @@ pub(super) struct Actor {
     origin: Option<Origin>,
     /// Nothing is begun, and nothing goes on, while this is awaited.
     again: Option<Again>,
+    stand_in: StandIn,
 }
 
 /// What ends a session.
@@ -102,6 +113,7 @@ type Over = String;
 impl Actor {
     /// For a session whose first process is being forked.
     pub(super) fn new(parts: ActorParts, broker: Broker) -> Self {
+        let stand_in = StandIn::of(parts.number);
         let (step_sender, host_steps) = mpsc::unbounded_channel();
         Self {
             sender: parts.sender,
@@ -110,6 +122,7 @@ impl Actor {
             number: parts.number,
             broker: Arc::new(broker),
             commands: parts.commands,
+            closing: parts.closing,
             news: parts.news,
             host_steps,
             step_sender,
@@ -119,11 +132,13 @@ impl Actor {
             next_run: 1,
             deaths: HashMap::new(),
             last_death: None,
+            refusal: None,
             take_overs: VecDeque::new(),
             checkpoint_lost: false,
             ready: Some(parts.ready),
             origin: Some(parts.origin),
             again: None,
+            stand_in,
         }
     }
 
@@ -142,10 +157,11 @@ impl Actor {
             let step = tokio::select! {
                 received = self.receiver.receive::<FromSession>() => match received {
                     Ok(Some(received)) => self.hear(received).await,
-                    Ok(None) => self.make_again().await,
+                    Ok(None) => self.go_on_without_process().await,
                     Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
                 },
                 Some(news) = self.news.recv() => self.learn(news).await,
+                () = said(&mut self.closing) => Err(Some(closed())),
                 () = reached(self.again.as_ref().map(|again| again.due)) => {
                     Err(Some("no process could be prepared for it in time".into()))
                 }
@@ -156,8 +172,9 @@ impl Actor {
                     }
                     Ok(())
                 }
-                command = self.commands.recv(), if has_process => {
-                    self.obey(command.unwrap_or(Command::Close)).await
+                Some(command) = self.commands.recv(), if has_process => {
+                    self.obey(command).await;
+                    Ok(())
                 }
             };
             match step {
@@ -176,23 +193,22 @@ impl Actor {
     }
 
     /// Does what is asked for.
-    async fn obey(&mut self, command: Command) -> Result<(), Option<Over>> {
+    async fn obey(&mut self, command: Command) {
         match command {
             Command::Run(execution_id, request, updates) => {
                 self.start_run(execution_id, request, updates).await;
             }
             Command::Cancel(execution_id) => self.cancel(execution_id),
             Command::BeAskable => {
-                if let Some(origin) = &mut self.origin {
-                    origin.be_askable(&self.zygote, self.number).await;
+                if let Some(origin) = &self.origin {
+                    self.stand_in.be_there(&self.zygote, origin).await;
                 }
             }
-            Command::Close => return Err(Some("the session was closed".into())),
         }
-        Ok(())
     }
 
-    /// Kills what is left of the session and waits until the zygote has reaped it. Returns why no process can follow, if so.
+    /// Kills what is left of the session's processes and waits until the zygote has reaped them. Returns why none can follow, if
+    /// so.
     async fn bury(&mut self) -> Option<Over> {
         self.zygote.close(self.number);
         while let Some(news) = self.news.recv().await {
@@ -201,8 +217,11 @@ impl Actor {
                 News::Died(death) => {
                     self.last_death.get_or_insert(death);
                 }
+                News::OpenFailed(reason) => {
+                    self.refusal = Some(reason);
+                    break;
+                }
                 News::ZygoteGone(reason) => return Some(zygote_gone(&reason)),
-                News::OpenFailed(reason) => return Some(reason),
             }
         }
         None
@@ -210,53 +229,63 @@ impl Actor {
 
     async fn end(&mut self, reason: Option<Over>) -> Over {
         let obstacle = self.bury().await;
+        self.stand_in.end(&self.zygote).await;
         reason
             .or(obstacle)
+            .or_else(|| self.refusal.take())
             .or_else(|| self.last_death.as_ref().map(cause_text))
             .unwrap_or_else(|| "its processes ended".into())
     }
 
-    /// Makes the session once more of which no process is left, if it has committed nothing.
-    async fn make_again(&mut self) -> Result<(), Option<Over>> {
-        // One that died while it was prepared would do so again.
-        if self.origin.is_none() || self.ready.is_some() || self.again.is_some() {
+    /// Makes the session once more of which no process is left, if it was ready and has committed nothing.
+    async fn go_on_without_process(&mut self) -> Result<(), Option<Over>> {
+        if self.origin.is_none() || self.ready.is_some() {
             return Err(None);
         }
         if let Some(obstacle) = self.bury().await {
             return Err(Some(obstacle));
         }
-        let Some(after) = self.last_death.take() else {
-            return Err(None);
-        };
-        tracing::debug!(session = self.number, ?after, "a session is made once more");
         self.deaths.clear();
+        self.take_overs.clear();
         self.checkpoint_lost = false;
-        self.again = Some(Again {
-            after,
-            attempts: 1,
-            due: Instant::now() + AGAIN_TIMEOUT,
-        });
-        self.fork_again().await
-    }
-
-    async fn fork_again(&mut self) -> Result<(), Option<Over>> {
+        if let Some(again) = &mut self.again {
+            if again.attempts == ATTEMPTS {
+                return Err(None);
+            }
+            again.attempts += 1;
+            let (attempt, refusal) = (again.attempts, &self.refusal);
+            tracing::debug!(
+                session = self.number,
+                attempt,
+                ?refusal,
+                "a process is asked for again"
+            );
+            tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+        } else {
+            let Some(after) = self.last_death.take() else {
+                return Err(None);
+            };
+            tracing::debug!(session = self.number, ?after, "a session is made once more");
+            if let Some(run) = &mut self.run {
+                run.lose_process();
+            }
+            self.again = Some(Again {
+                after,
+                attempts: 1,
+                due: Instant::now() + AGAIN_TIMEOUT,
+            });
+        }
+        // Its process may have died of that.
+        if *self.closing.borrow() || self.closing.has_changed().is_err() {
+            return Err(Some(closed()));
+        }
         let forked = self.zygote.fork_as(self.number);
         let forked = forked.map_err(|error| Some(error.to_string()))?;
         (self.sender, self.receiver, self.news) = (forked.sender, forked.receiver, forked.news);
         self.generation = FIRST_GENERATION;
-        self.set_up().await;
+        // If the process stands still it is late afterwards.
+        let _ = tokio::time::timeout(AGAIN_TIMEOUT, self.set_up()).await;
         Ok(())
-    }
-
-    /// Takes the news that there is no process. One that there has been before is asked for again.
-    async fn learn_of_refusal(&mut self, reason: String) -> Result<(), Option<Over>> {
-        let again = self.again.as_mut();
-        let Some(again) = again.filter(|again| again.attempts < ATTEMPTS) else {
-            return Err(Some(reason));
-        };
-        again.attempts += 1;
-        tokio::time::sleep(BETWEEN_ATTEMPTS).await;
-        self.fork_again().await
     }
 
     /// Takes a message of the session process.
@@ -271,6 +300,9 @@ impl Actor {
                     return Err(Some(reason));
                 }
                 if let Some(again) = self.again.take() {
+                    if let Some(run) = &mut self.run {
+                        run.resume_clock();
+                    }
                     return self.take_over(0, &again.after).await;
                 }
             }
@@ -322,8 +354,12 @@ impl Actor {
     async fn learn(&mut self, news: News) -> Result<(), Option<Over>> {
         match news {
             News::Died(death) => self.learn_of_death(death).await,
-            News::Ended => self.make_again().await,
-            News::OpenFailed(reason) => self.learn_of_refusal(reason).await,
+            News::OpenFailed(reason) => {
+                self.refusal = Some(reason);
+                Ok(())
+            }
+            // What the last process sent may not have been read yet. The end of the stream comes after that.
+            News::Ended => Ok(()),
             News::ZygoteGone(reason) => Err(Some(zygote_gone(&reason))),
         }
     }
@@ -388,8 +424,9 @@ impl Actor {
     /// Notes that there is a checkpoint with so many runs.
     fn note_commit(&mut self, commits: u64) {
         self.commits = commits;
-        // What stood in for a checkpoint is hung up on before anybody hears of the commit, which it does not have.
         self.origin = None;
+        // Before anybody hears of the commit, which it does not have.
+        self.stand_in.hang_up();
     }
 
     /// A run that the dead process had not begun, if it can't be what killed it: somebody else did.
@@ -545,6 +582,15 @@ async fn reached(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// Waits until that is said, or nobody is left to say it.
+async fn said(what: &mut watch::Receiver<bool>) {
+    let _ = what.wait_for(|said| *said).await;
+}
+
+fn closed() -> Over {
+    "the session was closed".into()
 }
 
 fn zygote_gone(reason: &str) -> Over {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use vmcontrol::runtime::{Look, LookError, Sight};
 
-use super::origin::number_of_stand_in;
 use super::socket::{self, Receiver, Sender};
+use super::stand_in::number_of_stand_in;
 use super::zygote::Zygote;
 use crate::protocol::{FromLook, MAX_FROM_LOOK_BYTES, MAX_FROM_SESSION_BYTES};
 

@@ -9,6 +9,7 @@ mod pool;
 mod run;
 mod session;
 pub(crate) mod socket;
+mod stand_in;
 mod zygote;
 
 use std::ffi::OsString;

@@ -27,7 +27,7 @@ pub(super) enum Stopped {
     Cancelled,
 }
 
-/// How long a process may take to die that was killed, and its checkpoint to say that it took over.
+/// How long a process may take to die that was killed, and another one to take over.
 const DEATH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A run that has not been settled.
@@ -79,6 +79,14 @@ impl ActiveRun {
             announced: false,
             paused_at: None,
             call: None,
+        }
+    }
+
+    /// Notes that its process is gone, and that another one may have to run it: until then the clock stands still.
+    pub(super) fn lose_process(&mut self) {
+        self.pause_clock();
+        if let Some(call) = self.call.take() {
+            call.abort();
         }
     }
 

@@ -34,13 +34,13 @@ pub(super) enum Command {
     Cancel(Uuid),
     /// See to it that somebody answers questions about the session.
     BeAskable,
-    /// End the session.
-    Close,
 }
 
 /// The handle of a live session.
 struct Session {
     commands: mpsc::UnboundedSender<Command>,
+    /// Also at its end the session is closed.
+    closing: watch::Sender<bool>,
     zygote: Arc<Zygote>,
     number: u64,
     gone: watch::Receiver<bool>,
@@ -83,11 +83,13 @@ async fn prepare(
     let (looks, asked_over) =
         Looks::pair(Arc::clone(zygote), number).map_err(|error| unavailable(error.to_string()))?;
     let (commands, received_commands) = mpsc::unbounded_channel();
+    let (closing, is_closing) = watch::channel(false);
     let (say_ready, ready) = oneshot::channel();
     let (say_ended, ended) = oneshot::channel();
     let (set_gone, gone) = watch::channel(false);
     let session = Session {
         commands,
+        closing,
         zygote: Arc::clone(zygote),
         number,
         gone,
@@ -100,6 +102,7 @@ async fn prepare(
         number,
         news,
         commands: received_commands,
+        closing: is_closing,
         ready: say_ready,
         origin: Origin::new(&spec, asked_over),
     };
@@ -126,10 +129,8 @@ async fn prepare(
             Ok(end) => end.reason,
             Err(_) => "its supervisor failed".into(),
         })),
-        Err(_) => {
-            let _ = session.commands.send(Command::Close);
-            Err(unavailable("it was not ready in time".into()))
-        }
+        // Without its handle the session is closed.
+        Err(_) => Err(unavailable("it was not ready in time".into())),
     }
 }
 
@@ -166,7 +167,7 @@ impl RuntimeSession for Session {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let _ = self.commands.send(Command::Close);
+            self.closing.send_replace(true);
             // Said to the zygote too: the actor may be waiting for a session process that takes nothing.
             self.zygote.close(self.number);
             let mut gone = self.gone.clone();

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, socketpair,
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, recv, sendmsg, shutdown,
+    socketpair,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -97,6 +98,12 @@ impl Receiver {
 }
 
 impl Sender {
+    /// Ends the stream for the other side at once, also where a process that is being started has a copy of the socket.
+    pub(crate) fn hang_up(&self) {
+        // It is refused when the other side is gone.
+        let _ = shutdown(self.fd.as_raw_fd(), Shutdown::Both);
+    }
+
     /// Sends a message to a generation, with a descriptor if there is one; waits while the other side is slow.
     ///
     /// # Errors

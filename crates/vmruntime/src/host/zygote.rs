@@ -190,6 +190,8 @@ impl Zygote {
         lock(&self.families).insert(session, sender.clone());
         let order = (ToZygote::Open { session, ahead }, Some(socket));
         if self.orders.send(order).is_err() {
+            // The zygote's actor may have said so to all others already.
+            lock(&self.families).remove(&session);
             let _ = sender.send(News::ZygoteGone("it ended just now".into()));
         }
         news
@@ -201,7 +203,7 @@ impl Zygote {
         let _ = self.orders.send((ToZygote::Close { session }, None));
     }
 
-    /// Kills the session process of a generation; its checkpoint takes over.
+    /// Kills the session process of a generation.
     pub(super) fn interrupt(&self, session: u64, generation: u32) {
         let order = ToZygote::Interrupt {
             session,

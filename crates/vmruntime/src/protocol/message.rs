@@ -23,7 +23,7 @@ pub(crate) enum ToZygote {
         /// Whether it is forked ahead of time, for a session with no more memory than by default: it confines itself at once.
         ahead: bool,
     },
-    /// Kill the session process of a generation: its checkpoint takes over.
+    /// Kill the session process of a generation.
     Interrupt {
         /// The session's number.
         session: u64,

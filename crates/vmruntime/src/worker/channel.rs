@@ -135,10 +135,15 @@ pub(super) fn receive_datagram(
             other => break other?,
         }
     };
-    let fd = received.cmsgs()?.find_map(|message| match message {
-        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
-        _ => None,
-    });
+    let fd = match received.cmsgs() {
+        Ok(mut messages) => messages.find_map(|message| match message {
+            ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+            _ => None,
+        }),
+        // This process may have no more descriptors: what came along is closed, the message is there.
+        Err(Errno::ENOBUFS) => None,
+        Err(error) => return Err(error.into()),
+    };
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     let length = received.bytes;

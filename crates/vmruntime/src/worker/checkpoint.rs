@@ -184,7 +184,8 @@ fn sleep(wake: BorrowedFd<'_>, looks: &mut Option<&OwnedFd>) -> io::Result<Rouse
             waited_for.map(|fd| fd.revents().is_some_and(|events| !events.is_empty()));
         if woken {
             match nix::unistd::read(wake, &mut [0]) {
-                Ok(0) => return Ok(Roused::Died),
+                // The daemon's end is closed with something of ours unread.
+                Ok(0) | Err(Errno::ECONNRESET) => return Ok(Roused::Died),
                 Ok(_) => exit::now(exit::DONE),
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),

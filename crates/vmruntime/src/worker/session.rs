@@ -137,7 +137,12 @@ impl Session {
                     .map_err(|error| error.to_string())
             })
             .err();
+        let has_failed = error.is_some();
         self.send(&FromSession::Ready { error });
+        if has_failed {
+            // It may be without confinement.
+            exit::now(exit::DONE)
+        }
     }
 
     /// Confines this process before its session is known, so that the session need not wait for that. It is for one that may
