@@ -11,6 +11,7 @@ use vmapi_types::{RuntimeSummary, Sandbox, SessionStatus, Timestamp};
 use crate::idle;
 use crate::library::LibraryCache;
 use crate::live::LiveExecutions;
+use crate::policies::Policies;
 use crate::recorder::failure_payload;
 use crate::registry::Registry;
 use crate::runtime::{FailureCode, Runtime};
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     /// Whether followers are to go.
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) registry: Registry,
+    pub(crate) policies: Policies,
     pub(crate) max_sessions: usize,
     accepting: AtomicBool,
     work: Arc<Semaphore>,
@@ -74,6 +76,7 @@ impl Control {
                 live: Arc::default(),
                 stopped: watch::Sender::new(false),
                 registry: Registry::default(),
+                policies: Policies::default(),
                 max_sessions: options.max_sessions,
                 accepting: AtomicBool::new(true),
                 work: Arc::new(Semaphore::new(ALL_WORK as usize)),

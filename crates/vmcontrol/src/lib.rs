@@ -15,6 +15,7 @@ pub mod library;
 mod live;
 mod looks;
 mod metadata;
+mod policies;
 mod policy;
 mod recorder;
 mod registry;

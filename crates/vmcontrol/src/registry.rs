@@ -53,12 +53,12 @@ pub(crate) type BusyGuard = OwnedMutexGuard<()>;
 
 impl LiveSession {
     /// A new one, which whoever makes it has taken.
-    pub(crate) fn new(id: Uuid, policy: Policy, worktree: Worktree) -> (Arc<Self>, BusyGuard) {
+    pub(crate) fn new(id: Uuid, policy: Arc<Policy>, worktree: Worktree) -> (Arc<Self>, BusyGuard) {
         let busy: Arc<AsyncMutex<()>> = Arc::default();
         let taken = Arc::clone(&busy).try_lock_owned();
         let session = Self {
             id,
-            policy: Arc::new(policy),
+            policy,
             worktree: Arc::new(worktree),
             runtime: OnceLock::new(),
             busy,

@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
-use serde_json::value::to_raw_value;
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use uuid::Uuid;
 use vmapi_types::{
-    CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, TemplateDetails,
-    Timestamp,
+    CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
 };
 
 use crate::execution::{MAX_SOURCE_BYTES, Run, checked, run_recorded};
 use crate::library::LoadedLibrary;
+use crate::policies::TemplatePolicy;
 use crate::recorder::RETRY_EVERY;
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::store::{self, Page, Pending, Portion, SessionFilter, StoreError};
 use crate::template::check_name;
-use crate::{Control, Error, Policy, Result, Worktree};
+use crate::{Control, Error, Result, Worktree};
 
 /// The fields of a request, once they are known to be there.
 struct NewSession {
@@ -124,12 +123,23 @@ impl Control {
     async fn create(&self, new: NewSession) -> Result<Session> {
         let (control, template_id) = (self.clone(), new.template_id);
         let place = self.store().place().await?;
+        let version = self.store().template_version();
         // One thread is woken for all that blocks, and from there the record goes to the store.
-        let begun = self.store().read_then(
-            move |connection| store::template::details(connection, template_id),
-            move |details| control.begin_session(new, details, place),
-        );
-        let (begun, inserted) = begun.await??;
+        let (begun, inserted) = if let Some(known) = self.inner().policies.get(version, template_id)
+        {
+            blocking(move || control.begin_session(new, &known, place)).await?
+        } else {
+            let begun = self.store().read_then(
+                move |connection| store::template::details(connection, template_id),
+                move |details| {
+                    let details = details.ok_or(Error::TemplateNotFound { template_id })?;
+                    let read = Arc::new(TemplatePolicy::of(details)?);
+                    control.inner().policies.keep(version, template_id, &read);
+                    control.begin_session(new, &read, place)
+                },
+            );
+            begun.await??
+        };
         let started = self.start_session(&begun, inserted).await;
         let BegunSession {
             live,
@@ -153,21 +163,18 @@ impl Control {
     fn begin_session(
         &self,
         new: NewSession,
-        details: Option<TemplateDetails>,
+        template: &TemplatePolicy,
         place: store::Place,
     ) -> Result<(BegunSession, Pending<()>)> {
         let template_id = new.template_id;
-        let details = details.ok_or(Error::TemplateNotFound { template_id })?;
-        if !details.template.is_active {
+        if !template.is_active {
             return Err(Error::validation(format!(
                 "template {template_id} is not active: set is_active to make sessions from it"
             )));
         }
-        let policy = Policy::of_template(details);
+        let policy = Arc::clone(&template.policy);
         let engine = self.resolve_engine(&policy.engine)?;
         let worktree = Worktree::open(&new.worktree_path, self.store().files())?;
-        let runtime_meta =
-            to_raw_value(&policy).map_err(|error| Error::Internal(Box::new(error)))?;
         // What can fail for reasons of the user's, or takes time, is not written down beforehand.
         let is_simple = policy.startup_files.is_empty() && policy.libraries.is_empty();
         let record = Session {
@@ -186,7 +193,7 @@ impl Control {
             created_at: Timestamp::now(),
             closed_at: None,
             last_error: None,
-            runtime_meta: Some(runtime_meta),
+            runtime_meta: Some(template.runtime_meta.clone()),
         };
         let (live, taken) = LiveSession::new(record.id, policy, worktree);
         let most = self.inner().max_sessions;

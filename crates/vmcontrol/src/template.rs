@@ -78,7 +78,7 @@ impl Control {
         };
         let row = template.clone();
         self.store()
-            .write(move |connection| rows::insert(connection, &row, &settings))
+            .write_template(move |connection| rows::insert(connection, &row, &settings))
             .await
             .map_err(|error| conflict(error, || Error::TemplateExists { name }))?;
         Ok(template)
@@ -115,7 +115,7 @@ impl Control {
         settings::check(&patch)?;
         let name = patch.name.clone().unwrap_or_default();
         self.store()
-            .write(move |connection| {
+            .write_template(move |connection| {
                 let Some(mut details) = rows::parts(connection, id)? else {
                     return Ok(None);
                 };
@@ -136,7 +136,7 @@ impl Control {
     pub async fn delete_template(&self, id: Uuid) -> Result<()> {
         let deleted = self
             .store()
-            .write(move |connection| rows::delete(connection, id))
+            .write_template(move |connection| rows::delete(connection, id))
             .await?;
         found(deleted, id)
     }
@@ -212,7 +212,7 @@ impl Control {
     async fn delete_part(&self, part: Part, id: Uuid, part_id: Uuid) -> Result<bool> {
         let (found_template, deleted) = self
             .store()
-            .write(move |connection| {
+            .write_template(move |connection| {
                 let deleted = rows::delete_part(connection, part, id, part_id)?;
                 let found = if deleted {
                     rows::touch(connection, id, Timestamp::now())?
@@ -347,7 +347,7 @@ impl Control {
         F: FnOnce(&rusqlite::Connection) -> std::result::Result<(), StoreError> + Send + 'static,
     {
         self.store()
-            .write(move |connection| {
+            .write_template(move |connection| {
                 let touched = rows::touch(connection, id, Timestamp::now())?;
                 if touched {
                     change(connection)?;

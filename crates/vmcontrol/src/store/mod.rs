@@ -6,6 +6,7 @@
 //! events) may wait a moment for company, see [`writer::LAZY_DELAY`]. A few read-only connections serve queries on the
 //! blocking pool. Times are stored as whole microseconds since the Unix epoch, ids as text.
 
+mod changes;
 mod checkpointer;
 mod error;
 pub(crate) mod event;
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
+pub(crate) use changes::Version;
 pub use error::{OpenError, StoreError};
 pub(crate) use execution::ExecutionEnd;
 pub use execution::ExecutionFilter;
@@ -36,6 +38,7 @@ pub use page::{Page, Portion};
 pub use session::SessionFilter;
 pub(crate) use writer::Pending;
 
+use changes::Changes;
 use checkpointer::Checkpointer;
 use files::Files;
 use reader::{LongReader, Readers};
@@ -52,6 +55,7 @@ struct Inner {
     writer: Writer,
     readers: Readers,
     long_reader: LongReader,
+    template_changes: Arc<Changes>,
     /// Given back once the connections are closed.
     lock: Mutex<Option<lock::DatabaseLock>>,
 }
@@ -81,6 +85,7 @@ impl Store {
                 writer: Writer::start(connection, checkpointer, Files::of(path)),
                 readers,
                 long_reader: LongReader::new(path),
+                template_changes: Arc::default(),
                 lock: Mutex::new(Some(lock)),
             }),
         })
@@ -119,6 +124,27 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         self.place().await?.write(job)?.wait().await
+    }
+
+    /// As [`write`](Self::write), for what changes a template.
+    pub(crate) async fn write_template<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let changes = Arc::clone(&self.inner.template_changes);
+        let job = move |connection: &Connection| {
+            let change = Changes::begin(&changes);
+            Ok((job(connection)?, change))
+        };
+        let (answer, _change) = self.write(job).await?;
+        Ok(answer)
+    }
+
+    /// The version of all templates together, of now; none while one is written. What was read after this was asked for is
+    /// current for as long as this gives the same. A store that others write to as well has none.
+    pub(crate) fn template_version(&self) -> Option<Version> {
+        self.inner.template_changes.version()
     }
 
     /// Waits for a place among the jobs for the next transaction.

@@ -1,12 +1,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use serde_json::json;
 use uuid::Uuid;
-use vmapi_types::{ExecutionKind, ExecutionStatus, Session, SessionStatus};
+use vmapi_types::{ExecutionKind, ExecutionStatus, Session, SessionStatus, UpdateTemplateRequest};
 
 use super::Fixture;
 use crate::runtime::SessionEnd;
-use crate::{Error, NewStartupFile, RunOptions, SessionFilter, Submitted};
+use crate::{Error, NameList, NewCapability, NewStartupFile, RunOptions, SessionFilter, Submitted};
 
 async fn add_startup_file(fixture: &Fixture, template: Uuid, path: &str, order_index: i64) {
     let file = NewStartupFile {
@@ -222,4 +223,72 @@ async fn an_idle_session_is_closed_once_the_store_takes_it() {
     while fixture.control.inner().registry.get(session).is_some() {
         tokio::task::yield_now().await;
     }
+}
+
+/// What a new session of the template has in its record.
+async fn policy_of_new(fixture: &Fixture, template: Uuid) -> serde_json::Value {
+    let request = fixture.request(template);
+    let session = fixture.control.create_session(request).await.unwrap();
+    serde_json::from_str(session.runtime_meta.unwrap().get()).unwrap()
+}
+
+#[tokio::test]
+async fn whatever_changes_a_template_is_in_the_next_session() {
+    let fixture = Fixture::new().await;
+    let control = &fixture.control;
+    let template = fixture.template().await;
+    let other = fixture.template().await;
+    // The second of each kind is made of what was read for the first.
+    for _ in 0..2 {
+        let policy = policy_of_new(&fixture, template).await;
+        assert_eq!(policy["modules"], json!([]));
+        assert_eq!(policy["template_id"], json!(template));
+        let policy = policy_of_new(&fixture, other).await;
+        assert_eq!(policy["template_id"], json!(other));
+    }
+    let list = NameList::Modules;
+    control.add_name(list, template, "fs".into()).await.unwrap();
+    for _ in 0..2 {
+        let policy = policy_of_new(&fixture, template).await;
+        assert_eq!(policy["modules"], json!(["fs"]));
+    }
+    control
+        .remove_name(list, template, "fs".into())
+        .await
+        .unwrap();
+    let added = NewCapability {
+        kind: "global".into(),
+        name: "given".into(),
+        enabled: true,
+        config: serde_json::from_value(json!({"value": 1})).unwrap(),
+    };
+    let added = control.add_capability(template, added).await.unwrap();
+    let policy = policy_of_new(&fixture, template).await;
+    assert_eq!(policy["modules"], json!([]));
+    assert_eq!(policy["capabilities"][0]["name"], "given");
+    control.delete_capability(template, added.id).await.unwrap();
+    let policy = policy_of_new(&fixture, template).await;
+    assert_eq!(policy["capabilities"], json!([]));
+    let patch = UpdateTemplateRequest {
+        name: Some("renamed".into()),
+        ..UpdateTemplateRequest::default()
+    };
+    control.update_template(template, patch).await.unwrap();
+    let policy = policy_of_new(&fixture, template).await;
+    assert_eq!(policy["template_name"], "renamed");
+    let patch = UpdateTemplateRequest {
+        is_active: Some(false),
+        ..UpdateTemplateRequest::default()
+    };
+    control.update_template(template, patch).await.unwrap();
+    let request = fixture.request(template);
+    let refused = control.create_session(request).await.unwrap_err();
+    assert!(matches!(refused, Error::Validation { .. }), "{refused:?}");
+    control.delete_template(template).await.unwrap();
+    let request = fixture.request(template);
+    let refused = control.create_session(request).await.unwrap_err();
+    assert!(
+        matches!(refused, Error::TemplateNotFound { .. }),
+        "{refused:?}"
+    );
 }
