@@ -73,8 +73,9 @@ fn a_session_that_has_run_nothing_is_asked_what_it_began_with() {
     assert_eq!(daemon.process_of(&session, Role::Checkpoint), stand_in);
     Process::kill(stand_in);
     assert_eq!(inspected(&daemon, &session, "1 + 1")["text"], "2");
+    let stand_in = daemon.process_of(&session, Role::Checkpoint);
     let running = session
-        .start("var late = 1; const until = Date.now() + 700; while (Date.now() < until); late");
+        .start("var late = 1; const until = Date.now() + 2000; while (Date.now() < until); late");
     assert_eq!(
         inspected(&daemon, &session, "typeof late")["text"],
         "'undefined'"

@@ -142,7 +142,8 @@ impl Store {
     }
 
     /// The version of all templates together, of now; none while one is written. What was read after this was asked for is
-    /// current for as long as this gives the same. A store that others write to as well has none.
+    /// current for as long as this gives the same. Of what others write to the database, which is locked against other
+    /// daemons, it knows nothing.
     pub(crate) fn template_version(&self) -> Option<Version> {
         self.inner.template_changes.version()
     }

@@ -246,6 +246,26 @@ async fn whatever_changes_a_template_is_in_the_next_session() {
         let policy = policy_of_new(&fixture, other).await;
         assert_eq!(policy["template_id"], json!(other));
     }
+    let library = "lodash-4.17.21";
+    let libraries = NameList::Libraries;
+    control
+        .add_name(libraries, other, library.into())
+        .await
+        .unwrap();
+    let request = fixture.request(other);
+    let refused = control.create_session(request).await.unwrap_err();
+    assert!(
+        matches!(refused, Error::LibraryUnavailable { .. }),
+        "{refused:?}"
+    );
+    control
+        .remove_name(libraries, other, library.into())
+        .await
+        .unwrap();
+    std::fs::write(fixture.dir.path().join("first.js"), "value commit").unwrap();
+    add_startup_file(&fixture, other, "first.js", 1).await;
+    let policy = policy_of_new(&fixture, other).await;
+    assert_eq!(policy["startup_files"][0]["path"], "first.js");
     let list = NameList::Modules;
     control.add_name(list, template, "fs".into()).await.unwrap();
     for _ in 0..2 {

@@ -24,7 +24,7 @@ use super::run::{ActiveRun, MAX_SENDS, Stopped, overdue};
 use super::session::Command;
 use super::socket::{Received, Receiver, Sender};
 use super::stand_in::StandIn;
-use super::zygote::{News, Zygote};
+use super::zygote::{Forked, News, Zygote};
 use crate::broker::Broker;
 use crate::protocol::{Death, DeathCause, FromSession, HostCall, HostError, HostReply, ToSession};
 
@@ -183,11 +183,19 @@ impl Actor {
             }
         };
         let reason = self.end(reason).await;
-        if let Some(run) = self.run.take() {
-            let end = SessionEnd {
+        let lost = || {
+            RunUpdate::SessionLost(SessionEnd {
                 reason: reason.clone(),
-            };
-            let _ = run.updates.send(RunUpdate::SessionLost(end)).await;
+            })
+        };
+        if let Some(run) = self.run.take() {
+            let _ = run.updates.send(lost()).await;
+        }
+        self.commands.close();
+        while let Some(command) = self.commands.recv().await {
+            if let Command::Run(_, _, updates) = command {
+                let _ = updates.send(lost()).await;
+            }
         }
         reason
     }
@@ -227,6 +235,7 @@ impl Actor {
         None
     }
 
+    /// Ends all processes of the session and waits until they are gone. Returns why, if the given reason does not say so.
     async fn end(&mut self, reason: Option<Over>) -> Over {
         let obstacle = self.bury().await;
         self.stand_in.end(&self.zygote).await;
@@ -248,20 +257,7 @@ impl Actor {
         self.deaths.clear();
         self.take_overs.clear();
         self.checkpoint_lost = false;
-        if let Some(again) = &mut self.again {
-            if again.attempts == ATTEMPTS {
-                return Err(None);
-            }
-            again.attempts += 1;
-            let (attempt, refusal) = (again.attempts, &self.refusal);
-            tracing::debug!(
-                session = self.number,
-                attempt,
-                ?refusal,
-                "a process is asked for again"
-            );
-            tokio::time::sleep(BETWEEN_ATTEMPTS).await;
-        } else {
+        if self.again.is_none() {
             let Some(after) = self.last_death.take() else {
                 return Err(None);
             };
@@ -271,21 +267,44 @@ impl Actor {
             }
             self.again = Some(Again {
                 after,
-                attempts: 1,
+                attempts: 0,
                 due: Instant::now() + AGAIN_TIMEOUT,
             });
         }
-        // Its process may have died of that.
-        if *self.closing.borrow() || self.closing.has_changed().is_err() {
-            return Err(Some(closed()));
-        }
-        let forked = self.zygote.fork_as(self.number);
-        let forked = forked.map_err(|error| Some(error.to_string()))?;
+        let forked = self.fork_again().await?;
         (self.sender, self.receiver, self.news) = (forked.sender, forked.receiver, forked.news);
         self.generation = FIRST_GENERATION;
         // If the process stands still it is late afterwards.
         let _ = tokio::time::timeout(AGAIN_TIMEOUT, self.set_up()).await;
         Ok(())
+    }
+
+    /// Asks for another process, for the first time or once more.
+    async fn fork_again(&mut self) -> Result<Forked, Option<Over>> {
+        while let Some(again) = &mut self.again
+            && again.attempts < ATTEMPTS
+        {
+            again.attempts += 1;
+            if again.attempts > 1 {
+                let (attempt, refusal) = (again.attempts, &self.refusal);
+                tracing::debug!(
+                    session = self.number,
+                    attempt,
+                    ?refusal,
+                    "a process is asked for again"
+                );
+                tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+            }
+            // The process before may have died of that.
+            if *self.closing.borrow() || self.closing.has_changed().is_err() {
+                return Err(Some(closed()));
+            }
+            match self.zygote.fork_as(self.number) {
+                Ok(forked) => return Ok(forked),
+                Err(error) => self.refusal = Some(error.to_string()),
+            }
+        }
+        Err(None)
     }
 
     /// Takes a message of the session process.
@@ -300,6 +319,8 @@ impl Actor {
                     return Err(Some(reason));
                 }
                 if let Some(again) = self.again.take() {
+                    // What went wrong meanwhile is no cause of what comes.
+                    (self.last_death, self.refusal) = (None, None);
                     if let Some(run) = &mut self.run {
                         run.resume_clock();
                     }
@@ -424,9 +445,10 @@ impl Actor {
     /// Notes that there is a checkpoint with so many runs.
     fn note_commit(&mut self, commits: u64) {
         self.commits = commits;
-        self.origin = None;
-        // Before anybody hears of the commit, which it does not have.
-        self.stand_in.hang_up();
+        if self.origin.take().is_some() {
+            // Before anybody hears of the commit, which it does not have.
+            self.stand_in.hang_up();
+        }
     }
 
     /// A run that the dead process had not begun, if it can't be what killed it: somebody else did.
