@@ -2,7 +2,8 @@
 //! different machines compare as multiples of that.
 //!
 //! `cargo run --release -p bench`, or only some parts: `cargo run --release -p bench -- load memory`.
-//! With `filled` among them, everything by turns also on a database with a million executions and ten million events.
+//! With `filled` among them, everything by turns also on a database with a million executions and ten million events; with
+//! `slow`, as if the disk took as long as the one that the figures to be reached were measured on.
 
 mod commit;
 mod executions;
@@ -12,6 +13,7 @@ mod load;
 mod looks;
 mod raw;
 mod sessions;
+mod slow;
 
 use figures::Table;
 use vm_system_tests::Daemon;
@@ -33,8 +35,15 @@ const PARTS: [(&str, Part); 7] = [
 /// Asks for a database with a long past.
 const FILLED: &str = "filled";
 
+/// Asks for a disk that takes longer.
+const SLOW: &str = "slow";
+
 fn main() {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted.iter().any(|wanted| wanted == SLOW) {
+        slow::slow_down(&wanted);
+        wanted.retain(|wanted| wanted != SLOW);
+    }
     let is_filled = wanted.iter().any(|wanted| wanted == FILLED);
     wanted.retain(|wanted| wanted != FILLED);
     let mut measured = vec![(Daemon::start(), Table::new())];
