@@ -8,9 +8,12 @@
 //! Before the first commit there is no checkpoint (`origin.rs`). A session whose process dies then is made once more, when all
 //! has been read that the process sent.
 
+mod again;
+mod calls;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -18,25 +21,18 @@ use vmcontrol::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd, Usage,
 };
 
+use again::Again;
+use calls::HostStep;
+
 use super::death::{cancelled, cause_text, failure, wall_failure};
 use super::origin::{FIRST_GENERATION, Origin};
 use super::run::{ActiveRun, MAX_SENDS, Stopped, overdue};
 use super::session::Command;
 use super::socket::{Received, Receiver, Sender};
 use super::stand_in::StandIn;
-use super::zygote::{Forked, News, Zygote};
+use super::zygote::{News, Zygote};
 use crate::broker::Broker;
-use crate::protocol::{Death, DeathCause, FromSession, HostCall, HostError, HostReply, ToSession};
-
-/// How often a process is asked for, for a session that has lost its own: the system may have no room for it just now, or
-/// somebody kill that one too.
-const ATTEMPTS: u32 = 100;
-
-/// How long to wait in between.
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
-
-/// How long all of that may take.
-const AGAIN_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::protocol::{Death, DeathCause, FromSession, ToSession};
 
 /// What connects an actor to the rest.
 pub(super) struct ActorParts {
@@ -56,23 +52,6 @@ pub(super) struct ActorParts {
 struct TakeOver {
     generation: u32,
     commits: u64,
-}
-
-/// A process for a session that has lost its own, until it has said that it is prepared.
-struct Again {
-    /// How its own process died.
-    after: Death,
-    /// How often this was tried.
-    attempts: u32,
-    due: Instant,
-}
-
-/// How far a host call is.
-enum HostStep {
-    /// The record of its execution is on disk: it may be carried out.
-    Recorded(HostCall),
-    /// It has been answered.
-    Done(HostReply),
 }
 
 pub(super) struct Actor {
@@ -246,67 +225,6 @@ impl Actor {
             .unwrap_or_else(|| "its processes ended".into())
     }
 
-    /// Makes the session once more of which no process is left, if it was ready and has committed nothing.
-    async fn go_on_without_process(&mut self) -> Result<(), Option<Over>> {
-        if self.origin.is_none() || self.ready.is_some() {
-            return Err(None);
-        }
-        if let Some(obstacle) = self.bury().await {
-            return Err(Some(obstacle));
-        }
-        self.deaths.clear();
-        self.take_overs.clear();
-        self.checkpoint_lost = false;
-        if self.again.is_none() {
-            let Some(after) = self.last_death.take() else {
-                return Err(None);
-            };
-            tracing::debug!(session = self.number, ?after, "a session is made once more");
-            if let Some(run) = &mut self.run {
-                run.lose_process();
-            }
-            self.again = Some(Again {
-                after,
-                attempts: 0,
-                due: Instant::now() + AGAIN_TIMEOUT,
-            });
-        }
-        let forked = self.fork_again().await?;
-        (self.sender, self.receiver, self.news) = (forked.sender, forked.receiver, forked.news);
-        self.generation = FIRST_GENERATION;
-        // If the process stands still it is late afterwards.
-        let _ = tokio::time::timeout(AGAIN_TIMEOUT, self.set_up()).await;
-        Ok(())
-    }
-
-    /// Asks for another process, for the first time or once more.
-    async fn fork_again(&mut self) -> Result<Forked, Option<Over>> {
-        while let Some(again) = &mut self.again
-            && again.attempts < ATTEMPTS
-        {
-            again.attempts += 1;
-            if again.attempts > 1 {
-                let (attempt, refusal) = (again.attempts, &self.refusal);
-                tracing::debug!(
-                    session = self.number,
-                    attempt,
-                    ?refusal,
-                    "a process is asked for again"
-                );
-                tokio::time::sleep(BETWEEN_ATTEMPTS).await;
-            }
-            // The process before may have died of that.
-            if *self.closing.borrow() || self.closing.has_changed().is_err() {
-                return Err(Some(closed()));
-            }
-            match self.zygote.fork_as(self.number) {
-                Ok(forked) => return Ok(forked),
-                Err(error) => self.refusal = Some(error.to_string()),
-            }
-        }
-        Err(None)
-    }
-
     /// Takes a message of the session process.
     async fn hear(&mut self, received: Received<FromSession>) -> Result<(), Option<Over>> {
         match received.message {
@@ -318,14 +236,7 @@ impl Actor {
                 if let Some(reason) = error {
                     return Err(Some(reason));
                 }
-                if let Some(again) = self.again.take() {
-                    // What went wrong meanwhile is no cause of what comes.
-                    (self.last_death, self.refusal) = (None, None);
-                    if let Some(run) = &mut self.run {
-                        run.resume_clock();
-                    }
-                    return self.take_over(0, &again.after).await;
-                }
+                return self.begin_again().await;
             }
             FromSession::Started { run } => {
                 if let Some(active) = self.active(run) {
@@ -514,54 +425,6 @@ impl Actor {
             active.has_ended = true;
             self.update(RunUpdate::Ended(RunEnd { outcome, usage }))
                 .await;
-        }
-    }
-
-    /// Takes a host call. The first of a run waits until the run's record is on disk.
-    fn start_host_call(&mut self, call: HostCall) {
-        let Some(run) = &mut self.run else { return };
-        if run.announced {
-            self.carry_out(call);
-            return;
-        }
-        run.announced = true;
-        run.pause_clock();
-        let (updates, steps) = (run.updates.clone(), self.step_sender.clone());
-        let (number, generation) = (run.id, self.generation);
-        run.call = Some(tokio::spawn(async move {
-            let (go_on, recorded) = oneshot::channel();
-            let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
-            let step = match recorded.await {
-                Ok(()) => HostStep::Recorded(call),
-                Err(_) => HostStep::Done(Err(HostError::new(
-                    "the execution can't be recorded, and so it may do nothing",
-                ))),
-            };
-            let _ = steps.send((number, generation, step));
-        }));
-    }
-
-    fn carry_out(&mut self, call: HostCall) {
-        let Some(run) = &mut self.run else { return };
-        let (broker, steps) = (Arc::clone(&self.broker), self.step_sender.clone());
-        let (number, generation) = (run.id, self.generation);
-        run.call = Some(tokio::spawn(async move {
-            let reply = broker.call(call).await;
-            let _ = steps.send((number, generation, HostStep::Done(reply)));
-        }));
-    }
-
-    async fn go_on_with_call(&mut self, step: HostStep) {
-        if let Some(run) = &mut self.run {
-            run.resume_clock();
-            if run.stopped.is_some() {
-                // Its process is about to be dead, and it may do nothing more.
-                return;
-            }
-        }
-        match step {
-            HostStep::Recorded(call) => self.carry_out(call),
-            HostStep::Done(reply) => self.tell(&ToSession::HostReply(reply)).await,
         }
     }
 

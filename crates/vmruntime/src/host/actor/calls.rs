@@ -1,0 +1,67 @@
+//! What scripts ask host modules for.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use vmcontrol::runtime::RunUpdate;
+
+use super::Actor;
+use crate::protocol::{HostCall, HostError, HostReply, ToSession};
+
+/// How far a host call is.
+pub(super) enum HostStep {
+    /// The record of its execution is on disk: it may be carried out.
+    Recorded(HostCall),
+    /// It has been answered.
+    Done(HostReply),
+}
+
+impl Actor {
+    /// Takes a host call. The first of a run waits until the run's record is on disk.
+    pub(super) fn start_host_call(&mut self, call: HostCall) {
+        let Some(run) = &mut self.run else { return };
+        if run.announced {
+            self.carry_out(call);
+            return;
+        }
+        run.announced = true;
+        run.pause_clock();
+        let (updates, steps) = (run.updates.clone(), self.step_sender.clone());
+        let (number, generation) = (run.id, self.generation);
+        run.call = Some(tokio::spawn(async move {
+            let (go_on, recorded) = oneshot::channel();
+            let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
+            let step = match recorded.await {
+                Ok(()) => HostStep::Recorded(call),
+                Err(_) => HostStep::Done(Err(HostError::new(
+                    "the execution can't be recorded, and so it may do nothing",
+                ))),
+            };
+            let _ = steps.send((number, generation, step));
+        }));
+    }
+
+    fn carry_out(&mut self, call: HostCall) {
+        let Some(run) = &mut self.run else { return };
+        let (broker, steps) = (Arc::clone(&self.broker), self.step_sender.clone());
+        let (number, generation) = (run.id, self.generation);
+        run.call = Some(tokio::spawn(async move {
+            let reply = broker.call(call).await;
+            let _ = steps.send((number, generation, HostStep::Done(reply)));
+        }));
+    }
+
+    pub(super) async fn go_on_with_call(&mut self, step: HostStep) {
+        if let Some(run) = &mut self.run {
+            run.resume_clock();
+            if run.stopped.is_some() {
+                // Its process is about to be dead, and it may do nothing more.
+                return;
+            }
+        }
+        match step {
+            HostStep::Recorded(call) => self.carry_out(call),
+            HostStep::Done(reply) => self.tell(&ToSession::HostReply(reply)).await,
+        }
+    }
+}
