@@ -274,6 +274,14 @@ impl Daemon {
         .pid
     }
 
+    /// Waits until no process of any session is left.
+    pub fn wait_until_sessions_are_gone(&self) {
+        let zygote = self.zygote();
+        wait_for("all processes of the sessions to be gone", || {
+            Process::of_sessions(zygote).is_empty().then_some(())
+        });
+    }
+
     /// The process of a session in a role; waits until there is one.
     pub fn process_of(&self, session: &Session, role: Role) -> i32 {
         wait_for("a process of the session", || self.find(session, role))

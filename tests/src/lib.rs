@@ -6,6 +6,7 @@
 mod api;
 mod binary;
 mod daemon;
+mod preload;
 mod processes;
 mod terminal;
 mod wait;
@@ -13,6 +14,7 @@ mod wait;
 pub use api::{Answer, Api};
 pub use binary::{binary, command};
 pub use daemon::{ANY_PORT, Daemon, DaemonOptions, Session};
+pub use preload::preload_library;
 pub use processes::{Process, Role};
 pub use terminal::Terminal;
 pub use wait::wait_for;

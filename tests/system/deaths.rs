@@ -24,6 +24,15 @@ fn wait_until_crashed(session: &Session) -> Value {
     })
 }
 
+/// Starts an endless execution and cancels it.
+fn cancel_at_once(daemon: &Daemon, session: &Session) {
+    let body = json!({"session_id": session.id, "input": "while (true);", "wait_ms": 0});
+    let running = daemon.api.post("/executions/repl", &body).expect(202);
+    let path = format!("/executions/{}/cancel", running["id"].as_str().unwrap());
+    let cancelled = daemon.api.post(&path, &json!({})).expect(200);
+    assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
+}
+
 fn error_code(execution: &Value) -> &str {
     execution["error"]["code"].as_str().unwrap_or_default()
 }
@@ -79,11 +88,7 @@ fn a_first_execution_is_rolled_back_to_the_session_as_it_was_made() {
     ] {
         let execution = session.run(code);
         assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
-        let body = json!({"session_id": session.id, "input": "while (true);", "wait_ms": 0});
-        let running = daemon.api.post("/executions/repl", &body).expect(202);
-        let path = format!("/executions/{}/cancel", running["id"].as_str().unwrap());
-        let cancelled = daemon.api.post(&path, &json!({})).expect(200);
-        assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
+        cancel_at_once(&daemon, &session);
     }
     assert_eq!(session.eval("typeof mark"), "undefined");
 }
@@ -267,10 +272,7 @@ fn no_zombie_and_no_descriptor_stays_behind() {
     wait_for("the number of descriptors to be as before", || {
         (descriptors() <= before + 1).then_some(())
     });
-    let zygote = daemon.zygote();
-    wait_for("all processes of the sessions to be gone", || {
-        Process::of_sessions(zygote).is_empty().then_some(())
-    });
+    daemon.wait_until_sessions_are_gone();
 }
 
 #[test]
@@ -279,14 +281,7 @@ fn a_new_session_outlives_what_is_cancelled_in_it_at_once() {
     let template = daemon.template();
     for _ in 0..20 {
         let session = daemon.session_of(&template);
-        let id = uuid::Uuid::new_v4().to_string();
-        let body = json!({
-            "session_id": session.id, "input": "while (true);", "execution_id": id, "wait_ms": 0,
-        });
-        daemon.api.post("/executions/repl", &body).expect(202);
-        let path = format!("/executions/{id}/cancel");
-        let cancelled = daemon.api.post(&path, &json!({})).expect(200);
-        assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
+        cancel_at_once(&daemon, &session);
         assert_eq!(session.eval("1 + 1"), "2");
         session.close();
     }
@@ -303,8 +298,5 @@ fn a_session_that_can_not_be_set_up_leaves_no_process() {
     for _ in 0..3 {
         daemon.try_session_of(&template).expect(503);
     }
-    let zygote = daemon.zygote();
-    wait_for("all processes of the sessions to be gone", || {
-        Process::of_sessions(zygote).is_empty().then_some(())
-    });
+    daemon.wait_until_sessions_are_gone();
 }

@@ -104,10 +104,7 @@ fn nobody_hears_of_a_session_before_its_first_execution_once_that_is_answered() 
         });
         session.close();
     }
-    let zygote = daemon.zygote();
-    wait_for("all processes of the sessions to be gone", || {
-        Process::of_sessions(zygote).is_empty().then_some(())
-    });
+    daemon.wait_until_sessions_are_gone();
 }
 
 #[test]

@@ -317,9 +317,7 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
     let left = running_executions(&daemon);
     assert!(left.is_empty(), "{left:?}");
     close_all(&daemon);
-    wait_for("every process of a session to be reaped", || {
-        Process::of_sessions(zygote).is_empty().then_some(())
-    });
+    daemon.wait_until_sessions_are_gone();
     // Connections that clients keep open are closed by and by.
     let at_last = measured();
     for (name, at_first, warm, in_the_end) in [

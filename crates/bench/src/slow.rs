@@ -3,9 +3,11 @@
 //! Multiples of a commit compare disks that are alike. Where a commit takes a third of that, what makes no commit shorter is
 //! three times as many of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, exit};
 use std::time::Duration;
+
+use vm_system_tests::preload_library;
 
 use crate::commit;
 
@@ -33,26 +35,14 @@ pub(crate) fn slow_down(arguments: &[String]) {
 
 fn run_again(arguments: &[String]) -> ! {
     let directory = tempfile::tempdir().expect("a directory");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/slow.c");
     let program = std::env::current_exe().expect("a program knows its own path");
     let status = Command::new(program)
         .args(arguments)
-        .env("LD_PRELOAD", compiled(directory.path()))
+        .env("LD_PRELOAD", preload_library(&source, directory.path()))
         .env(LONGER, "0")
         .status()
         .expect("this program can be run");
     drop(directory);
     exit(status.code().unwrap_or(1))
-}
-
-fn compiled(directory: &Path) -> PathBuf {
-    let library = directory.join("slow.so");
-    let source = directory.join("slow.c");
-    std::fs::write(&source, include_str!("slow.c")).expect("a file");
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&library, &source])
-        .status()
-        .expect("there is a C compiler: SQLite is built with it");
-    assert!(status.success(), "the library can't be compiled");
-    library
 }

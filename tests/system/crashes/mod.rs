@@ -8,15 +8,14 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vm_system_tests::{Api, Daemon, DaemonOptions, wait_for};
+use vm_system_tests::{Api, Daemon, DaemonOptions, preload_library, wait_for};
 
 /// How many clients run code while the daemon is killed.
 const CLIENTS: usize = 4;
@@ -149,25 +148,12 @@ fn what_was_answered_is_there_however_often_the_daemon_is_killed() {
     );
 }
 
-/// The library that keeps what was synced.
-fn shadow_library(directory: &Path) -> PathBuf {
-    let library = directory.join("shadow.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("system/crashes/shadow.c");
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .arg(source)
-        .status()
-        .expect("there is a C compiler: SQLite is built with it");
-    assert!(compiled.success());
-    library
-}
-
 #[test]
 fn what_was_answered_is_there_after_a_loss_of_power() {
     let losses = number_of("VM_SYSTEM_CRASH_LOST_SYNCS", 5);
     let tools = tempfile::tempdir().unwrap();
-    let library = shadow_library(tools.path());
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("system/crashes/shadow.c");
+    let library = preload_library(&source, tools.path());
     let shadow = tools.path().join("shadow");
     let env = || {
         vec![
