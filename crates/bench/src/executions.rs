@@ -27,12 +27,12 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
         let (status, answer) = connection.send("POST", "/executions/repl", &body);
         assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
     });
-    table.add("repl: 1 + 1", &times);
+    table.add("repl: 1 + 1", times);
     let cancelled = Times::measured(50, || cancel(daemon, &session));
-    table.add("cancelling native code, to the answer", &cancelled);
+    table.add("cancelling native code, to the answer", cancelled);
+    session.close();
     let session = roomy(daemon);
     let alone = Times::of(20, || chatter(&session));
-    table.add("2,000 console lines", &alone);
     let watchers = Watchers::start(daemon, &session);
     let watched = Times::measured(20, || {
         let start = Instant::now();
@@ -42,12 +42,16 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
         watchers.wait_until_quiet();
         took
     });
-    table.add("2,000 console lines, watched by 500 streams", &watched);
     watchers.stop();
-    table.say(format!(
-        "watched by {STREAMS} streams an execution takes {:.2} times as long as alone (p50)",
-        watched.p50().as_secs_f64() / alone.p50().as_secs_f64()
-    ));
+    session.close();
+    table.figure(
+        format!("watched by {STREAMS} streams an execution takes"),
+        watched.p50().as_secs_f64() / alone.p50().as_secs_f64(),
+        2,
+        " times as long as alone (p50)",
+    );
+    table.add("2,000 console lines", alone);
+    table.add("2,000 console lines, watched by 500 streams", watched);
 }
 
 /// Times chatty executions, what their script takes of that, and reading their events again.
@@ -71,23 +75,25 @@ pub(crate) fn measure_events(daemon: &Daemon, table: &mut Table) {
             .clone_into(&mut newest);
         took
     });
-    table.add("50,000 console lines", &chatty);
+    table.add("50,000 console lines", chatty);
     scripts.sort_unstable_by(f64::total_cmp);
-    table.say(format!(
-        "of 50,000 console lines the script itself takes {:.0} ms of CPU time (p50)",
-        scripts[scripts.len() / 2]
-    ));
+    table.figure(
+        "of 50,000 console lines the script itself takes",
+        scripts[scripts.len() / 2],
+        0,
+        " ms of processor time (p50)",
+    );
     let mut connection = Connection::open(daemon.server());
     let path = format!("/executions/{newest}/events");
     let fetched = Times::of(10, || {
         let (status, body) = connection.send("GET", &path, "");
         assert_eq!((status, body.is_empty()), (200, false));
     });
-    table.add("fetching 50,000 events", &fetched);
+    table.add("fetching 50,000 events", fetched);
     session.close();
 }
 
-/// Times small executions in a session with a heap of 64 MB.
+/// Times small executions in a session whose heap is larger than 64 MB.
 pub(crate) fn measure_large_heap(daemon: &Daemon, table: &mut Table) {
     let limits = json!({"mem_mb": 256, "wall_ms": 60_000, "cpu_ms": 60_000});
     let session = daemon.session_of(&daemon.template_with_limits(&limits));
@@ -95,17 +101,17 @@ pub(crate) fn measure_large_heap(daemon: &Daemon, table: &mut Table) {
         "var kept = []; for (let i = 0; i < 400000; i++) kept.push({i, text: 'number ' + i}); 1",
     );
     let ended = session.run("1");
-    let heap = ended["metrics"]["peak_mem_bytes"]
-        .as_f64()
-        .unwrap_or_default()
-        / 1e6;
+    let heap_bytes = ended["metrics"]["peak_mem_bytes"].as_f64();
+    table.figure(
+        "the large heap takes",
+        heap_bytes.unwrap_or_default() / 1e6,
+        0,
+        " MB",
+    );
     let times = Times::of(200, || {
         session.eval("kept[7].i++; 1");
     });
-    table.add(
-        &format!("repl in a session with a heap of {heap:.0} MB"),
-        &times,
-    );
+    table.add("repl in a session with a large heap", times);
     session.close();
 }
 

@@ -26,6 +26,12 @@ impl Times {
         Self(times)
     }
 
+    /// Adds further repetitions.
+    fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+        self.0.sort_unstable();
+    }
+
     /// The median.
     pub(crate) fn p50(&self) -> Duration {
         self.0[self.0.len() / 2]
@@ -37,69 +43,116 @@ impl Times {
     }
 }
 
+/// A line: a thing that was timed.
 struct Row {
     name: String,
-    /// What a commit took just before it.
-    commit: Duration,
-    p50: Duration,
-    p99: Duration,
+    times: Times,
+    /// What it is a multiple of: the place of that line. None is a multiple of itself.
+    commit: Option<usize>,
 }
 
-/// The figures of a run.
+/// A sentence with a number in it, as often as it was measured.
+struct Figure {
+    before: String,
+    after: &'static str,
+    /// How many decimals are shown.
+    decimals: usize,
+    values: Vec<f64>,
+}
+
+/// The figures of a run. What is measured again is added to what was measured before under the same name.
+#[derive(Default)]
 pub(crate) struct Table {
-    commit: Duration,
     rows: Vec<Row>,
-    /// The names of those that the others are multiples of.
-    commits: Vec<String>,
-    ratios: Vec<String>,
+    figures: Vec<Figure>,
+    statements: Vec<String>,
+    /// The line that those which come are multiples of.
+    commit: Option<usize>,
 }
 
 impl Table {
-    /// An empty one.
-    pub(crate) fn new() -> Self {
-        Self {
-            commit: Duration::ZERO,
-            rows: Vec::new(),
-            commits: Vec::new(),
-            ratios: Vec::new(),
-        }
-    }
-
     /// Says what a commit takes now: the lines that come are multiples of that.
-    pub(crate) fn add_commit(&mut self, name: &str, commit: &Times) {
-        self.commit = commit.p50();
-        self.add(name, commit);
-        self.commits.push(name.to_owned());
+    pub(crate) fn add_commit(&mut self, name: &str, commit: Times) {
+        self.commit = None;
+        self.commit = Some(self.add(name, commit));
     }
 
-    /// Says how much longer each thing takes here than there.
-    pub(crate) fn compare(&mut self, other: &Self) {
-        let rows = self.rows.iter();
-        for row in rows.filter(|row| !self.commits.contains(&row.name)) {
-            let Some(same) = other.rows.iter().find(|same| same.name == row.name) else {
-                continue;
-            };
-            let ratio = row.p50.as_secs_f64() / same.p50.as_secs_f64();
-            let name = &row.name;
-            self.ratios.push(format!(
-                "{name}: {ratio:.2} times as long as with an empty database (p50)"
-            ));
+    /// Adds to a line; returns its place.
+    pub(crate) fn add(&mut self, name: &str, times: Times) -> usize {
+        if let Some(place) = self.rows.iter().position(|row| row.name == name) {
+            self.rows[place].times.extend(times);
+            return place;
         }
-    }
-
-    /// Adds a line.
-    pub(crate) fn add(&mut self, name: &str, times: &Times) {
         self.rows.push(Row {
             name: name.to_owned(),
+            times,
             commit: self.commit,
-            p50: times.p50(),
-            p99: times.p99(),
+        });
+        self.rows.len() - 1
+    }
+
+    /// Adds to a number that is shown below the lines, between two parts of a sentence.
+    pub(crate) fn figure(
+        &mut self,
+        before: impl Into<String>,
+        value: f64,
+        decimals: usize,
+        after: &'static str,
+    ) {
+        let before = before.into();
+        let same = |figure: &&mut Figure| figure.before == before && figure.after == after;
+        if let Some(figure) = self.figures.iter_mut().find(same) {
+            figure.values.push(value);
+            return;
+        }
+        self.figures.push(Figure {
+            before,
+            after,
+            decimals,
+            values: vec![value],
         });
     }
 
-    /// Adds a statement below the lines.
+    /// Adds a statement below the lines, if it is not there.
     pub(crate) fn say(&mut self, text: String) {
-        self.ratios.push(text);
+        if !self.statements.contains(&text) {
+            self.statements.push(text);
+        }
+    }
+
+    /// Says how much each thing is here of what it is there, with an empty database.
+    pub(crate) fn compare(&mut self, empty: &Self) {
+        for row in self.rows.iter().filter(|row| row.commit.is_some()) {
+            if let Some(same) = empty.rows.iter().find(|same| same.name == row.name) {
+                let ratio = row.times.p50().as_secs_f64() / same.times.p50().as_secs_f64();
+                let name = &row.name;
+                let text = format!("{name}: {ratio:.2} of what it takes with an empty database");
+                self.statements.push(text);
+            }
+        }
+        for Figure { before, after, .. } in &self.figures {
+            let same = |figure: &&Figure| figure.before == *before && figure.after == *after;
+            let here = self.figures.iter().find(same).map(Figure::median);
+            if let (Some(here), Some(there)) = (here, empty.figures.iter().find(same)) {
+                let ratio = here / there.median();
+                let text =
+                    format!("{before} …{after}: {ratio:.2} of what it is with an empty database");
+                self.statements.push(text);
+            }
+        }
+    }
+}
+
+impl Figure {
+    fn median(&self) -> f64 {
+        let mut values = self.values.clone();
+        values.sort_unstable_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        if values.len().is_multiple_of(2) {
+            f64::midpoint(values[middle - 1], values[middle])
+        } else {
+            values[middle]
+        }
     }
 }
 
@@ -111,16 +164,28 @@ impl fmt::Display for Table {
             "", "p50 ms", "p99 ms", "p50 commits"
         )?;
         for row in &self.rows {
+            let commit = row
+                .commit
+                .map_or(&row.times, |place| &self.rows[place].times);
             writeln!(
                 f,
                 "{:<48} {:>10.2} {:>10.2} {:>12.1}",
                 row.name,
-                row.p50.as_secs_f64() * 1e3,
-                row.p99.as_secs_f64() * 1e3,
-                row.p50.as_secs_f64() / row.commit.as_secs_f64(),
+                row.times.p50().as_secs_f64() * 1e3,
+                row.times.p99().as_secs_f64() * 1e3,
+                row.times.p50().as_secs_f64() / commit.p50().as_secs_f64(),
             )?;
         }
-        self.ratios
+        for figure in &self.figures {
+            let Figure {
+                before,
+                after,
+                decimals,
+                ..
+            } = figure;
+            writeln!(f, "{before} {:.decimals$}{after}", figure.median())?;
+        }
+        self.statements
             .iter()
             .try_for_each(|text| writeln!(f, "{text}"))
     }

@@ -1,7 +1,8 @@
 //! A database with a long past.
 
 use rusqlite::Connection;
-use vm_system_tests::{Daemon, DaemonOptions};
+use tempfile::TempDir;
+use vm_system_tests::Daemon;
 
 /// How many executions it has, in so many sessions.
 const EXECUTIONS: u32 = 1_000_000;
@@ -10,8 +11,8 @@ const SESSIONS: u32 = 1000;
 /// How many events each execution has.
 const EVENTS: u32 = 10;
 
-/// A daemon on a database with a million executions and ten million events.
-pub(crate) fn daemon() -> Daemon {
+/// The home of a daemon, with a database with a million executions and ten million events.
+pub(crate) fn home() -> TempDir {
     // The schema is the daemon's to make.
     let home = Daemon::start().stop();
     let connection = Connection::open(home.path().join("test.db")).expect("a database");
@@ -42,8 +43,5 @@ pub(crate) fn daemon() -> Daemon {
     // Or the disk is busy with it while things are measured.
     let file = std::fs::File::open(home.path().join("test.db")).expect("a database");
     file.sync_all().expect("a disk");
-    Daemon::start_with(DaemonOptions {
-        home: Some(home),
-        ..DaemonOptions::default()
-    })
+    home
 }

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use vm_system_tests::{Daemon, DaemonOptions, Session};
+use vm_system_tests::{Daemon, Session};
 
 use crate::figures::Table;
 use crate::raw::Connection;
@@ -13,7 +13,7 @@ use crate::raw::Connection;
 const LASTING: Duration = Duration::from_secs(3);
 
 /// How many sessions are open at once, to see what one takes.
-const OPEN: u32 = 1000;
+pub(crate) const OPEN: u32 = 1000;
 
 /// Measures how many executions end in a second with some numbers of sessions.
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
@@ -21,11 +21,11 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
         let sessions: Vec<_> = (0..count).map(|_| daemon.session()).collect();
         let before = busy_ms();
         let ended = f64::from(run(daemon, &sessions));
-        table.say(format!(
-            "{count} sessions at once: {:.0} executions/s, each {:.2} ms of the machine's processor time",
-            ended / LASTING.as_secs_f64(),
-            (busy_ms() - before) / ended
-        ));
+        let busy = (busy_ms() - before) / ended;
+        let name = format!("{count} sessions at once:");
+        table.figure(&name, ended / LASTING.as_secs_f64(), 0, " executions/s");
+        let unit = " ms of the machine's processor time for each execution";
+        table.figure(name, busy, 2, unit);
         for session in sessions {
             session.close();
         }
@@ -62,28 +62,22 @@ fn run(daemon: &Daemon, sessions: &[Session]) -> u32 {
 }
 
 /// Measures what an idle session takes of the system's memory.
-pub(crate) fn measure_memory(_: &Daemon, table: &mut Table) {
-    let daemon = Daemon::start_with(DaemonOptions {
-        args: vec!["--max-sessions".into(), (OPEN + 1).to_string()],
-        ..DaemonOptions::default()
-    });
+pub(crate) fn measure_memory(daemon: &Daemon, table: &mut Table) {
     let template = daemon.template();
     daemon.session_of(&template).close();
     let before = taken_kib();
     let each_mb = || (taken_kib() - before) / f64::from(OPEN) * 1.024 / 1e3;
     let sessions: Vec<_> = (0..OPEN).map(|_| daemon.session_of(&template)).collect();
-    table.say(format!(
-        "{OPEN} sessions open at once take {:.2} MB each",
-        each_mb()
-    ));
+    let name = format!("{OPEN} sessions open at once take");
+    table.figure(&name, each_mb(), 2, " MB each");
     // From then on each has a checkpoint.
     for session in &sessions {
         session.eval("globalThis.count = 1");
     }
-    table.say(format!(
-        "and {:.2} MB once each has run something",
-        each_mb()
-    ));
+    table.figure(name, each_mb(), 2, " MB each once they have run something");
+    for session in sessions {
+        session.close();
+    }
 }
 
 /// The memory that processes have for themselves, and the kernel for them, in KiB.

@@ -18,6 +18,6 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
         let found = daemon.api.post(&path, &code).expect(200);
         assert_eq!(found["candidates"][0]["text"], "gamma", "{found}");
     });
-    table.add("completion while the session runs", &completed);
+    table.add("completion while the session runs", completed);
     session.close();
 }

@@ -11,17 +11,20 @@ const LIBRARIES: [&str; 3] = ["lodash-4.17.21", "moment-2.29.4", "ramda-0.29.0"]
 /// Times the making of sessions: the first of a kind, which warms up a zygote, is not measured.
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     let empty = sessions_of(daemon, &daemon.template());
-    table.add("making an empty session", &empty);
+    let alone = empty.p50();
+    table.add("making an empty session", empty);
     if !download(daemon) {
         table.say("not measured: sessions with libraries, which could not be downloaded".into());
         return;
     }
     let full = sessions_of(daemon, &daemon.template_with_libraries(&LIBRARIES));
-    table.add("making one with lodash, moment and ramda", &full);
-    table.say(format!(
-        "with the libraries a session takes {:.2} times as long to make as an empty one (p50)",
-        full.p50().as_secs_f64() / empty.p50().as_secs_f64()
-    ));
+    table.figure(
+        "with the libraries a session takes",
+        full.p50().as_secs_f64() / alone.as_secs_f64(),
+        2,
+        " times as long to make as an empty one (p50)",
+    );
+    table.add("making one with lodash, moment and ramda", full);
 }
 
 fn sessions_of(daemon: &Daemon, template: &str) -> Times {
