@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, watch};
 use vmapi_types::{RuntimeSummary, Sandbox, SessionStatus, Timestamp};
 
 use crate::idle;
@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) registry: Registry,
     pub(crate) policies: Policies,
+    /// Held while what is old is removed.
+    pub(crate) pruning: AsyncMutex<()>,
     pub(crate) max_sessions: usize,
     accepting: AtomicBool,
     work: Arc<Semaphore>,
@@ -77,6 +79,7 @@ impl Control {
                 stopped: watch::Sender::new(false),
                 registry: Registry::default(),
                 policies: Policies::default(),
+                pruning: AsyncMutex::default(),
                 max_sessions: options.max_sessions,
                 accepting: AtomicBool::new(true),
                 work: Arc::new(Semaphore::new(ALL_WORK as usize)),

@@ -133,11 +133,11 @@ impl Control {
     /// # Errors
     /// [`Error::ExecutionNotFound`].
     pub async fn cancel_execution(&self, id: Uuid) -> Result<Execution> {
-        let execution = self.get_execution(id).await?;
+        // Its record may not be on disk yet.
         if let Some(running) = self.inner().live.get(id) {
             // Whoever runs it looks at this once it can be cancelled; if it can be already, that is done here.
             running.cancel();
-            let live = self.inner().registry.get(execution.session_id);
+            let live = self.inner().registry.get(running.session_id);
             if let Some(live) = live.filter(|live| live.running() == Some(id))
                 && let Some(runtime) = live.runtime()
             {
@@ -149,12 +149,17 @@ impl Control {
         self.get_execution(id).await
     }
 
-    /// An execution's record.
+    /// An execution's record. It runs until its session has kept what it did, or has gone back, and takes the next one.
     ///
     /// # Errors
     /// [`Error::ExecutionNotFound`].
     pub async fn get_execution(&self, id: Uuid) -> Result<Execution> {
-        let found = self.find_execution(id).await?;
+        let is_live = self.inner().live.get(id).is_some();
+        let found = match self.find_execution(id).await? {
+            Some(execution) => Some(store::execution::as_seen(execution, is_live)),
+            None if is_live => self.written(id).await?,
+            None => None,
+        };
         found.ok_or(Error::ExecutionNotFound { execution_id: id })
     }
 
@@ -167,10 +172,12 @@ impl Control {
 
     /// The record of an execution that was begun, once it is on disk.
     pub(crate) async fn written(&self, id: Uuid) -> Result<Option<Execution>> {
-        Ok(self
+        let is_live = self.inner().live.get(id).is_some();
+        let found = self
             .store()
             .write(move |connection| store::execution::get(connection, id))
-            .await?)
+            .await?;
+        Ok(found.map(|execution| store::execution::as_seen(execution, is_live)))
     }
 
     /// Executions of a session, newest first.
@@ -185,8 +192,11 @@ impl Control {
     ) -> Result<Portion<Execution>> {
         let page = checked(page)?;
         self.get_session(session_id).await?;
+        let running = self.inner().live.of_session(session_id);
         self.store()
-            .read(move |connection| store::execution::list(connection, session_id, filter, page))
+            .read(move |connection| {
+                store::execution::list(connection, session_id, filter, page, &running)
+            })
             .await?
             .ok_or_else(|| Error::validation("before and after must be the id of an execution"))
     }

@@ -1,7 +1,7 @@
 //! The executions that run now, for whoever follows them or asks for them again.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,10 @@ const LEFT_BYTES: usize = 32 * 1024;
 
 /// How many bytes a record may have to be kept. Followers read a larger one from the store.
 const RECORD_BYTES: usize = 16 * 1024;
+
+/// How many executions may wait for the store to take their ends. While there are more nothing is run: each is kept until
+/// then, and the store may be out for long.
+const MAX_UNSETTLED: usize = 100;
 
 /// How long a follower waits, at least, before it looks at what has just happened.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
@@ -65,10 +69,14 @@ impl LiveEvent {
 #[derive(Default)]
 pub(crate) struct LiveExecutions {
     all: Mutex<HashMap<Uuid, Arc<LiveExecution>>>,
+    /// How many have ended, and the store does not take that.
+    unsettled: AtomicUsize,
 }
 
 /// An execution from the moment that it is asked for until its end is stored.
 pub(crate) struct LiveExecution {
+    /// The session that it runs in.
+    pub(crate) session_id: Uuid,
     /// What was asked for, if its caller may ask again.
     pub(crate) fingerprint: Option<String>,
     begun: OnceLock<Execution>,
@@ -124,6 +132,7 @@ pub(crate) struct LiveGuard {
     live: Arc<LiveExecutions>,
     id: Uuid,
     execution: Arc<LiveExecution>,
+    is_unsettled: AtomicBool,
 }
 
 /// Whether an execution could be begun.
@@ -136,26 +145,33 @@ pub(crate) enum Begun {
 
 impl LiveExecutions {
     /// Begins an execution of that id, unless one is there.
-    pub(crate) fn begin(self: &Arc<Self>, id: Uuid, fingerprint: String) -> Begun {
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        id: Uuid,
+        session_id: Uuid,
+        fingerprint: String,
+    ) -> Begun {
         let mut all = self.lock();
         match all.get(&id) {
             Some(running) => Begun::Running(Arc::clone(running)),
-            None => Begun::New(self.insert(&mut all, id, Some(fingerprint))),
+            None => Begun::New(self.insert(&mut all, id, session_id, Some(fingerprint))),
         }
     }
 
     /// Begins an execution of a new id, that nobody asks for again.
-    pub(crate) fn begin_new(self: &Arc<Self>) -> LiveGuard {
-        self.insert(&mut self.lock(), Uuid::new_v4(), None)
+    pub(crate) fn begin_new(self: &Arc<Self>, session_id: Uuid) -> LiveGuard {
+        self.insert(&mut self.lock(), Uuid::new_v4(), session_id, None)
     }
 
     fn insert(
         self: &Arc<Self>,
         all: &mut HashMap<Uuid, Arc<LiveExecution>>,
         id: Uuid,
+        session_id: Uuid,
         fingerprint: Option<String>,
     ) -> LiveGuard {
         let execution = Arc::new(LiveExecution {
+            session_id,
             fingerprint,
             begun: OnceLock::new(),
             ended: OnceLock::new(),
@@ -169,12 +185,30 @@ impl LiveExecutions {
             live: Arc::clone(self),
             id,
             execution,
+            is_unsettled: AtomicBool::new(false),
         }
     }
 
     /// The execution of that id, if it runs.
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<LiveExecution>> {
         self.lock().get(&id).cloned()
+    }
+
+    /// The ids of those that run in a session. What the store says of their ends is not the last word.
+    pub(crate) fn of_session(&self, session_id: Uuid) -> Vec<Uuid> {
+        let all = self.lock();
+        let of_session = all.iter().filter(|(_, live)| live.session_id == session_id);
+        of_session.map(|(id, _)| *id).collect()
+    }
+
+    /// The ids of all.
+    pub(crate) fn all(&self) -> HashSet<Uuid> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Whether too many wait for the store to take their ends.
+    pub(crate) fn are_too_many_unsettled(&self) -> bool {
+        self.unsettled.load(Ordering::Relaxed) >= MAX_UNSETTLED
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<LiveExecution>>> {
@@ -208,6 +242,14 @@ impl LiveGuard {
         note(&self.execution.ended, execution);
     }
 
+    /// Notes that it has ended and the store does not take that. It counts as live until the store does.
+    pub(crate) fn set_unsettled(&self) {
+        if !self.is_unsettled.swap(true, Ordering::Relaxed) {
+            self.live.unsettled.fetch_add(1, Ordering::Relaxed);
+        }
+        self.execution.recent().put_away();
+    }
+
     /// Hands an event to the followers.
     pub(crate) fn publish(&self, event: &Event) {
         self.execution.recent().push(event);
@@ -236,6 +278,9 @@ fn note(place: &OnceLock<Execution>, execution: &Execution) {
 impl Drop for LiveGuard {
     fn drop(&mut self) {
         self.live.lock().remove(&self.id);
+        if self.is_unsettled.load(Ordering::Relaxed) {
+            self.live.unsettled.fetch_sub(1, Ordering::Relaxed);
+        }
         self.execution.recent().put_away();
         self.execution.is_over.send_replace(true);
     }
@@ -354,7 +399,7 @@ mod tests {
     #[test]
     fn followers_get_what_is_kept_and_hear_when_it_is_not() {
         let live: Arc<LiveExecutions> = Arc::default();
-        let guard = live.begin_new();
+        let guard = live.begin_new(Uuid::nil());
         let execution = live.get(guard.id()).unwrap();
         assert_eq!(numbers(&execution, 0, 10), Some(vec![]));
         for seq in 1..=5 {
@@ -380,7 +425,7 @@ mod tests {
     fn a_record_is_kept_unless_it_is_large() {
         for (bytes, is_kept) in [(10, true), (RECORD_BYTES, false)] {
             let live: Arc<LiveExecutions> = Arc::default();
-            let guard = live.begin_new();
+            let guard = live.begin_new(Uuid::nil());
             let execution = crate::execution::new_execution(
                 Uuid::nil(),
                 guard.id(),
@@ -399,7 +444,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let live: Arc<LiveExecutions> = Arc::default();
-        let guard = live.begin_new();
+        let guard = live.begin_new(Uuid::nil());
         for seq in 1..=10_000 {
             guard.publish(&event(seq, 1));
         }
@@ -412,10 +457,16 @@ mod tests {
     #[test]
     fn an_id_is_begun_once_at_a_time() {
         let live: Arc<LiveExecutions> = Arc::default();
-        let guard = live.begin_new();
+        let guard = live.begin_new(Uuid::nil());
         let id = guard.id();
-        assert!(matches!(live.begin(id, String::new()), Begun::Running(_)));
+        assert!(matches!(
+            live.begin(id, Uuid::nil(), String::new()),
+            Begun::Running(_)
+        ));
         drop(guard);
-        assert!(matches!(live.begin(id, String::new()), Begun::New(_)));
+        assert!(matches!(
+            live.begin(id, Uuid::nil(), String::new()),
+            Begun::New(_)
+        ));
     }
 }

@@ -185,6 +185,7 @@ impl Recorder {
             mut execution,
             ..
         } = self;
+        live.set_unsettled();
         let request = live.fingerprint().map(str::to_owned);
         let error = failure_payload(
             FailureCode::RuntimeCrashed,
@@ -216,12 +217,14 @@ impl Recorder {
                     })
                     .await;
                 match ended {
-                    Err(error) if error.is_transient() && !matches!(error, StoreError::Closed) => {}
                     Ok(()) | Err(StoreError::Closed) => return,
-                    Err(error) => {
-                        // Its session may have been removed meanwhile.
+                    // Its session has been removed meanwhile.
+                    Err(error) if error.is_constraint() => {
                         tracing::error!(execution_id = %execution.id, %error, "an execution can't be ended");
                         return;
+                    }
+                    Err(error) => {
+                        tracing::debug!(execution_id = %execution.id, %error, "an execution can't be ended yet");
                     }
                 }
             }

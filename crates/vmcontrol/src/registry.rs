@@ -39,6 +39,8 @@ struct State {
     closing: Option<String>,
     /// Why the session's processes are gone, once they are.
     dead: Option<String>,
+    /// Whether somebody tries to store its end until that succeeds.
+    ending: bool,
 }
 
 /// How many executions of a session are kept for its followers; older ones are in the store.
@@ -104,6 +106,11 @@ impl LiveSession {
         drop(state);
         self.tell();
         is_news
+    }
+
+    /// Notes that somebody tries to store the session's end until that succeeds; says whether nobody did.
+    pub(crate) fn set_ending(&self) -> bool {
+        !std::mem::replace(&mut self.lock().ending, true)
     }
 
     /// Notes what runs from now on.

@@ -115,8 +115,10 @@ impl Control {
                 return Ok(session);
             }
         }
-        self.end_session(id, SessionStatus::Closed, None).await?;
-        self.inner().registry.remove(id);
+        match live {
+            Some(live) => self.end_live(&live, SessionStatus::Closed, None).await?,
+            None => self.end_session(id, SessionStatus::Closed, None).await?,
+        }
         self.get_session(id).await
     }
 
@@ -284,10 +286,10 @@ impl Control {
                 return;
             }
             tracing::warn!(session_id = %live.id, reason, "a session crashed");
-            control
-                .end_session_at_last(live.id, SessionStatus::Crashed, reason)
+            // It is tried until it is stored.
+            let _ = control
+                .end_live(&live, SessionStatus::Crashed, Some(reason))
                 .await;
-            control.inner().registry.remove(live.id);
         });
     }
 
@@ -324,7 +326,7 @@ impl Control {
         let source = blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES))
             .await
             .map_err(|error| failed(None, error.to_string()))?;
-        let guard = self.inner().live.begin_new();
+        let guard = self.inner().live.begin_new(live.id);
         let run = Run::startup(
             live.id,
             guard.id(),
@@ -365,19 +367,8 @@ impl Control {
             Some(reason) => (SessionStatus::Closed, reason.clone()),
             None => (SessionStatus::Crashed, error.to_string()),
         };
-        let stored = self
-            .end_session(live.id, status, Some(reason.clone()))
-            .await;
-        if stored.is_ok() {
-            self.inner().registry.remove(live.id);
-        } else {
-            // The caller hears of the first error meanwhile.
-            let (control, id) = (self.clone(), live.id);
-            tokio::spawn(async move {
-                control.end_session_at_last(id, status, reason).await;
-                control.inner().registry.remove(id);
-            });
-        }
+        // The caller hears of the first error.
+        let _ = self.end_live(live, status, Some(reason)).await;
         if closing.is_some() {
             return Err(Error::SessionNotReady {
                 session_id: live.id,
@@ -387,10 +378,31 @@ impl Control {
         Ok(())
     }
 
+    /// Ends the record of a session whose processes are gone. If the store does not take that now, it is tried until it does.
+    async fn end_live(
+        &self,
+        live: &LiveSession,
+        status: SessionStatus,
+        reason: Option<String>,
+    ) -> std::result::Result<(), StoreError> {
+        let id = live.id;
+        let stored = self.end_session(id, status, reason.clone()).await;
+        if stored.is_ok() {
+            self.inner().registry.remove(id);
+        } else if live.set_ending() {
+            let control = self.clone();
+            tokio::spawn(async move {
+                control.end_session_at_last(id, status, reason).await;
+                control.inner().registry.remove(id);
+            });
+        }
+        stored
+    }
+
     /// Ends a session's record as soon as the store takes it.
-    async fn end_session_at_last(&self, id: Uuid, status: SessionStatus, reason: String) {
+    async fn end_session_at_last(&self, id: Uuid, status: SessionStatus, reason: Option<String>) {
         loop {
-            match self.end_session(id, status, Some(reason.clone())).await {
+            match self.end_session(id, status, reason.clone()).await {
                 // If the store is closed, the next start settles it.
                 Ok(()) | Err(StoreError::Closed) => return,
                 Err(error) => {

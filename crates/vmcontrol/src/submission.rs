@@ -101,12 +101,12 @@ impl Control {
     ) -> Result<Submitted> {
         let deadline = options.wait.map(|wait| Instant::now() + wait);
         let Some(id) = options.execution_id else {
-            let live = self.inner().live.begin_new();
+            let live = self.inner().live.begin_new(session_id);
             return self.start(session_id, live, code, options, deadline).await;
         };
         let request = fingerprint(session_id, &code, &options.limits);
         loop {
-            match self.inner().live.begin(id, request.clone()) {
+            match self.inner().live.begin(id, session_id, request.clone()) {
                 Begun::New(live) => match self.find_execution(id).await? {
                     Some(execution) => {
                         drop(live);
@@ -152,6 +152,11 @@ impl Control {
         options: &RunOptions,
         deadline: Option<Instant>,
     ) -> Result<Submitted> {
+        if self.inner().live.are_too_many_unsettled() {
+            return Err(Error::Unavailable {
+                message: "nothing is run: the database has not taken the ends of earlier executions for a while".into(),
+            });
+        }
         let (live, taken) = self.take(session_id).await?;
         let limits = settings::lower(&live.policy.limits, &options.limits)?;
         let id = guard.id();

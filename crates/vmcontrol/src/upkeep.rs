@@ -13,8 +13,8 @@ use crate::{Control, Error, Result};
 /// How many executions are looked for at once.
 const PORTION: u32 = 500;
 
-/// How many events go in one transaction, about: answers wait until it is over.
-const PORTION_EVENTS: u64 = 5000;
+/// How long one transaction may take, about: answers wait until it is over.
+const PORTION_TIME: Duration = Duration::from_millis(20);
 
 /// How often what is old is looked for.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
@@ -45,6 +45,12 @@ impl Control {
                 "say what is kept: retain_executions_s, retain_sessions_s, or both",
             ));
         }
+        // The number of a row that has gone may be given to a new one: what was found by its number must not go by that when
+        // somebody else has removed it meanwhile.
+        let _alone = match dry_run {
+            true => None,
+            false => Some(self.inner().pruning.lock().await),
+        };
         let mut pruned = Pruned {
             dry_run,
             ..Pruned::default()
@@ -142,7 +148,7 @@ impl Control {
             let gone = self
                 .store()
                 .write(move |connection| {
-                    store::upkeep::remove_executions(connection, &some, PORTION_EVENTS)
+                    store::upkeep::remove_executions(connection, &some, PORTION_TIME)
                 })
                 .await?;
             numbers.drain(..gone.dealt_with);
@@ -169,9 +175,11 @@ impl Control {
     /// # Errors
     /// [`Error::Unavailable`] when it can't be read.
     pub async fn check(&self) -> Result<CheckReport> {
-        let checked = self
-            .store()
-            .read_long(|connection, _| store::upkeep::check(connection));
+        let inner = std::sync::Arc::clone(self.inner());
+        let checked = self.store().read_long(move |connection, _| {
+            let live = || inner.live.all();
+            store::upkeep::check(connection, &live)
+        });
         Ok(checked.await?)
     }
 

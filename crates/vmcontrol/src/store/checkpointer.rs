@@ -13,6 +13,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,8 +33,12 @@ pub(super) const KEPT_BYTES: u64 = 16 * 1024 * 1024;
 /// By how much the file is made longer at once, in bytes; when half of that is left.
 const STEP_BYTES: u64 = 512 * 1024;
 
-/// How long it may be before commits wait for that, in bytes: they are quicker than the disk then.
+/// How long it may be before commits wait for the rest of that, in bytes: they are quicker than the disk then, and the thread
+/// never sees the end of the log.
 const TOO_LONG_BYTES: u64 = 128 * 1024 * 1024;
+
+/// How large that rest may be, in bytes. More of it is left while somebody reads for long, or right after.
+const SHORT_REST_BYTES: u64 = LONG_BYTES;
 
 /// How long to wait after an attempt: somebody who reads for long keeps the log from being carried over.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -43,15 +49,19 @@ pub(super) struct Checkpointer {
     not_before: Instant,
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
+    /// How many frames the thread has left the last time.
+    left: Arc<AtomicU64>,
 }
 
 impl Checkpointer {
     /// With a connection of its own, and the path of the log.
     pub(super) fn start(connection: Connection, log: PathBuf) -> Self {
         let (wake, woken) = sync_channel(1);
+        let left = Arc::<AtomicU64>::default();
+        let tell = Arc::clone(&left);
         let thread = std::thread::Builder::new()
             .name("store-checkpoint".into())
-            .spawn(move || serve(&connection, &woken))
+            .spawn(move || serve(&connection, &woken, &tell))
             .expect("a thread can be started at start-up");
         Self {
             log: Log {
@@ -61,6 +71,7 @@ impl Checkpointer {
             not_before: Instant::now(),
             wake: Some(wake),
             thread: Some(thread),
+            left,
         }
     }
 
@@ -80,8 +91,8 @@ impl Checkpointer {
         no_matter(self.log.make_room(log_bytes()));
     }
 
-    /// Has the log carried over if it is long. `writer`, whose commits [`count_frames`] must hear of, does it at once when it
-    /// is too long.
+    /// Has the log carried over if it is long. When it is too long `writer`, whose commits [`count_frames`] must hear of, does
+    /// the rest at once.
     pub(super) fn after_commit(&mut self, writer: &Connection) {
         let bytes = log_bytes();
         let now = Instant::now();
@@ -89,7 +100,8 @@ impl Checkpointer {
             return;
         }
         self.not_before = now + AGAIN_AFTER;
-        if bytes >= TOO_LONG_BYTES {
+        let rest = self.left.load(Ordering::Relaxed) * FRAME_BYTES;
+        if bytes >= TOO_LONG_BYTES && rest <= SHORT_REST_BYTES {
             // Nobody who reads is waited for.
             let waits = writer.busy_timeout(Duration::ZERO);
             carry_over(writer, "RESTART");
@@ -189,16 +201,25 @@ impl Drop for Checkpointer {
     }
 }
 
-fn serve(connection: &Connection, woken: &Receiver<()>) {
+fn serve(connection: &Connection, woken: &Receiver<()>, left: &AtomicU64) {
     while woken.recv().is_ok() {
-        carry_over(connection, "PASSIVE");
+        left.store(carry_over(connection, "PASSIVE"), Ordering::Relaxed);
     }
 }
 
-/// What is not carried over stays in the log, which is as safe.
-fn carry_over(connection: &Connection, mode: &str) {
-    let carried = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-    if let Err(error) = carried {
-        tracing::warn!(%error, "the log of the database could not be carried over");
+/// What is not carried over stays in the log, which is as safe: so many frames, or none that is known of.
+fn carry_over(connection: &Connection, mode: &str) -> u64 {
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    // Whether somebody was in the way, the length of the log, how much of it has been carried over.
+    let left = connection.query_row(&sql, [], |row| {
+        let (log, carried): (i64, i64) = (row.get(1)?, row.get(2)?);
+        Ok(log - carried)
+    });
+    match left {
+        Ok(left) => u64::try_from(left).unwrap_or(0),
+        Err(error) => {
+            tracing::warn!(%error, "the log of the database could not be carried over");
+            0
+        }
     }
 }

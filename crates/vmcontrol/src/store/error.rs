@@ -46,6 +46,14 @@ impl StoreError {
         }
     }
 
+    /// Whether a constraint was the cause, which a retry meets again.
+    pub(crate) fn is_constraint(&self) -> bool {
+        match self {
+            Self::Sql(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
+            _ => false,
+        }
+    }
+
     /// Whether a `UNIQUE` or `PRIMARY KEY` constraint was the cause.
     pub(crate) fn is_conflict(&self) -> bool {
         match self {
@@ -68,6 +76,8 @@ impl From<rusqlite::Error> for StoreError {
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::CannotOpen
                 | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::FileLockingProtocolFailed
                 | ErrorCode::OperationInterrupted
                 | ErrorCode::OutOfMemory,
             ) => Self::Unreachable(error.to_string()),

@@ -158,24 +158,51 @@ pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Execution>
     found.transpose()
 }
 
-/// Executions of a session, newest first; nothing when the page begins at one that is not there.
+/// Executions of a session, newest first; nothing when the page begins at one that is not there. Those of `running` count as
+/// that, whatever their records say.
 pub(crate) fn list(
     connection: &Connection,
     session_id: Uuid,
     filter: ExecutionFilter,
     page: Page,
+    running: &[Uuid],
 ) -> Result<Option<Portion<Execution>>, StoreError> {
+    let ids: Vec<_> = running.iter().map(|id| format!("'{id}'")).collect();
+    let ids = ids.join(", ");
+    let has_status = match filter.status {
+        Some(ExecutionStatus::Running) => format!("status = ? OR id IN ({ids})"),
+        _ => format!("status = ? AND id NOT IN ({ids})"),
+    };
     let listing = Listing {
         table: "execution",
         columns: COLUMNS,
         filters: vec![
             ("session_id = ?", Some(session_id.to_string())),
-            ("status = ?", filter.status.map(|status| status.to_string())),
+            (&has_status, filter.status.map(|status| status.to_string())),
             ("kind = ?", filter.kind.map(|kind| kind.to_string())),
         ],
         page,
     };
-    listing.read(connection, execution_of)
+    listing.read(connection, |row| {
+        let execution = execution_of(row)?;
+        let is_running = running.contains(&execution.id);
+        Ok(as_seen(execution, is_running))
+    })
+}
+
+/// A record, which may tell of an end before that is the last word.
+pub(crate) fn as_seen(execution: Execution, is_running: bool) -> Execution {
+    if !is_running || execution.status == ExecutionStatus::Running {
+        return execution;
+    }
+    Execution {
+        status: ExecutionStatus::Running,
+        ended_at: None,
+        result: None,
+        error: None,
+        metrics: Metrics::default(),
+        ..execution
+    }
 }
 
 fn execution_of(row: &Row<'_>) -> Result<Execution, StoreError> {

@@ -72,7 +72,8 @@ fn check_header(path: &Path, lock: &DatabaseLock) -> Result<(), OpenError> {
             path: path.to_owned(),
             source,
         })?;
-    if header.is_empty() || header == SQLITE_MAGIC {
+    // A loss of power while it was made may leave nothing but zeros, which SQLite puts right.
+    if header.iter().all(|byte| *byte == 0) || header == SQLITE_MAGIC {
         Ok(())
     } else {
         Err(OpenError::NotADatabase {

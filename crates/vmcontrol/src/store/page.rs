@@ -1,5 +1,6 @@
 //! Lists that are given in portions, newest first.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 use uuid::Uuid;
 
@@ -16,12 +17,16 @@ pub struct Page {
     pub after: Option<Uuid>,
 }
 
+/// How many bytes the rows of a portion may take, about: it is built in memory, and as JSON beside that.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
 /// A portion of a list.
 #[derive(Clone, Debug)]
 pub struct Portion<T> {
     /// Newest first.
     pub items: Vec<T>,
-    /// Whether there are more in the direction in which the list was gone through.
+    /// Whether there are more in the direction in which the list was gone through. A portion of large items ends before its
+    /// limit.
     pub has_more: bool,
 }
 
@@ -65,14 +70,30 @@ impl Listing<'_> {
         // One more says whether there are more.
         values.push(Box::new(i64::from(self.page.limit) + 1));
         let mut statement = connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), |row| Ok(of(row)))?;
-        let mut items = rows.map(|row| row?).collect::<Result<Vec<_>, _>>()?;
-        let has_more = items.len() > self.page.limit as usize;
-        items.truncate(self.page.limit as usize);
+        let count = statement.column_count();
+        let mut rows = statement.query(params_from_iter(values))?;
+        let (mut items, mut bytes, mut has_more) = (Vec::new(), 0, false);
+        while let Some(row) = rows.next()? {
+            let sizes = (0..count).map(|column| row.get_ref(column).map(size_of_value));
+            bytes += sizes.sum::<Result<usize, _>>()?;
+            has_more =
+                items.len() == self.page.limit as usize || bytes > MAX_BYTES && !items.is_empty();
+            if has_more {
+                break;
+            }
+            items.push(of(row)?);
+        }
         if is_upwards {
             items.reverse();
         }
         Ok(Some(Portion { items, has_more }))
+    }
+}
+
+fn size_of_value(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => size_of::<i64>(),
     }
 }
 

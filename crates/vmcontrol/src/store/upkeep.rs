@@ -1,16 +1,28 @@
 //! What keeps a database small and sound.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use nix::sys::statvfs::fstatvfs;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OptionalExtension};
+use uuid::Uuid;
 use vmapi_types::{CheckReport, Timestamp, Vacuumed};
 
 use super::StoreError;
+use super::checkpointer::KEPT_BYTES;
+use super::template::parse_id;
 
 /// How many problems of a kind are told.
 const MAX_PROBLEMS: usize = 100;
+
+/// How many events of an execution go at once.
+const STEP_EVENTS: u64 = 32;
+
+/// What stays free on the disk while the database is copied, in bytes: others go on writing.
+const LEFT_FREE: u64 = KEPT_BYTES;
 
 /// How many pages are copied before somebody may say that it is enough.
 const COPY_PAGES: std::ffi::c_int = 2000;
@@ -23,6 +35,9 @@ pub(crate) struct Old {
     /// The number after which there may be more.
     pub(crate) next: Option<i64>,
 }
+
+/// A rule for all executions but those that the daemon has in hand.
+const RUNS_WITHOUT_SESSION: &str = "it runs in a session that has ended";
 
 /// What went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,13 +132,14 @@ pub(crate) fn count_events(connection: &Connection, numbers: &[i64]) -> Result<u
     Ok(events)
 }
 
-/// Removes executions with their events, until so many events have gone; what runs stays. Of an execution with more events
-/// the last go first, and its record goes with the first of them.
+/// Removes executions with their events for that long, and then those of one step; what runs stays. Of an execution the last
+/// events go first, and its record with the first of them.
 pub(crate) fn remove_executions(
     connection: &Connection,
     numbers: &[i64],
-    most_events: u64,
+    for_about: Duration,
 ) -> Result<Gone, StoreError> {
+    let begun = Instant::now();
     let mut gone = Gone::default();
     for number in numbers {
         let is_running: Option<bool> = connection
@@ -131,19 +147,14 @@ pub(crate) fn remove_executions(
             .query_row([number], |row| row.get(0))
             .optional()?;
         if is_running == Some(false) {
-            if gone.events >= most_events {
-                break;
+            let mut left = last_event(connection, *number)?;
+            while left.is_some() {
+                gone.events += remove_last_events(connection, *number)?;
+                left = last_event(connection, *number)?;
+                if left.is_some() && begun.elapsed() >= for_about {
+                    break;
+                }
             }
-            let some = most_events - gone.events;
-            gone.events += connection
-                .prepare_cached(
-                    "DELETE FROM event WHERE execution_n = ?1
-                     AND seq > (SELECT max(seq) FROM event WHERE execution_n = ?1) - ?2",
-                )?
-                .execute((number, some))? as u64;
-            let left: Option<u64> = connection
-                .prepare_cached("SELECT max(seq) FROM event WHERE execution_n = ?")?
-                .query_row([number], |row| row.get(0))?;
             if let Some(left) = left {
                 // What is left of it is as its record says, whatever happens before the next portion.
                 connection
@@ -158,8 +169,29 @@ pub(crate) fn remove_executions(
                 .execute([number])? as u64;
         }
         gone.dealt_with += 1;
+        if begun.elapsed() >= for_about {
+            break;
+        }
     }
     Ok(gone)
+}
+
+/// The number of the last event of an execution, if there is one.
+fn last_event(connection: &Connection, execution: i64) -> Result<Option<u64>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT max(seq) FROM event WHERE execution_n = ?")?
+        .query_row([execution], |row| row.get(0))?)
+}
+
+/// Removes some events of an execution; returns how many.
+fn remove_last_events(connection: &Connection, execution: i64) -> Result<u64, StoreError> {
+    let removed = connection
+        .prepare_cached(
+            "DELETE FROM event WHERE execution_n = ?1
+             AND seq > (SELECT max(seq) FROM event WHERE execution_n = ?1) - ?2",
+        )?
+        .execute((execution, STEP_EVENTS))?;
+    Ok(removed as u64)
 }
 
 /// Removes a session of which nothing is left; says whether it did.
@@ -195,11 +227,14 @@ pub(crate) fn back_up(
     // As long as this goes on, what is read is of one moment.
     let transaction = connection.unchecked_transaction()?;
     transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let whole = size(&transaction)?;
+    leave_room(&file, whole)?;
     let backup = Backup::new(&transaction, &mut copy)?;
     loop {
         match backup.step(COPY_PAGES)? {
             StepResult::Done => break,
-            StepResult::More if is_wanted() => {}
+            // Others may fill the disk meanwhile, too.
+            StepResult::More if is_wanted() => leave_room(&file, 0)?,
             StepResult::More => {
                 return Err(StoreError::Unreachable(
                     "the copy is not wanted any more".into(),
@@ -217,8 +252,27 @@ pub(crate) fn back_up(
     Ok(file)
 }
 
-/// Looks for damage, and for what no execution can have.
-pub(crate) fn check(connection: &Connection) -> Result<CheckReport, StoreError> {
+/// Fails when the disk of a copy has no room for so many bytes more and for what others write meanwhile.
+fn leave_room(copy: &File, bytes: u64) -> Result<(), StoreError> {
+    let disk = fstatvfs(copy).map_err(|error| StoreError::Unreachable(error.to_string()))?;
+    let free = u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size());
+    if free >= bytes.saturating_add(LEFT_FREE) {
+        return Ok(());
+    }
+    let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+    Err(StoreError::Unreachable(format!(
+        "a copy is made beside the database first, and there is no room for it: {} MB are free, and {} MB are needed",
+        megabytes(free),
+        megabytes(bytes.saturating_add(LEFT_FREE)),
+    )))
+}
+
+/// Looks for damage, and for what no execution can have. `live` says which executions the daemon has in hand: what it writes
+/// of them and of their sessions comes in any order.
+pub(crate) fn check(
+    connection: &Connection,
+    live: &dyn Fn() -> HashSet<Uuid>,
+) -> Result<CheckReport, StoreError> {
     let mut problems = Vec::new();
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MAX_PROBLEMS})"))?;
     for said in statement.query_map([], |row| row.get::<_, String>(0))? {
@@ -248,15 +302,19 @@ pub(crate) fn check(connection: &Connection) -> Result<CheckReport, StoreError> 
             "SELECT id FROM execution WHERE status <> 'running' AND ended_at IS NULL",
         ),
         (
-            "it runs in a session that has ended",
+            RUNS_WITHOUT_SESSION,
             "SELECT execution.id FROM execution JOIN session ON session.id = session_id
              WHERE execution.status = 'running' AND session.status IN ('closed', 'crashed')",
         ),
     ];
     for (problem, sql) in rules {
+        let were_live = live();
         let mut statement = connection.prepare(&format!("{sql} LIMIT {MAX_PROBLEMS}"))?;
         for id in statement.query_map([], |row| row.get::<_, String>(0))? {
-            problems.push(format!("execution {}: {problem}", id?));
+            let id = parse_id("execution.id", &id?)?;
+            if problem != RUNS_WITHOUT_SESSION || !were_live.contains(&id) {
+                problems.push(format!("execution {id}: {problem}"));
+            }
         }
     }
     let count = |table: &str| {
@@ -281,9 +339,11 @@ pub(crate) fn size(connection: &Connection) -> Result<u64, StoreError> {
 /// Writes the database anew, without what was removed. To be called outside a transaction.
 pub(crate) fn vacuum(connection: &Connection) -> Result<Vacuumed, StoreError> {
     let bytes_before = size(connection)?;
-    connection.execute_batch("VACUUM")?;
-    // All of it stands in the log now. Who reads meanwhile keeps it there; the next commits carry it over then.
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    let written = connection.execute_batch("VACUUM");
+    // All of it stands in the log now, or as much as there was room for: the disk gets that back. Who reads meanwhile keeps it
+    // there; the next commits carry it over then.
+    let carried = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    written.and(carried)?;
     Ok(Vacuumed {
         bytes_before,
         bytes_after: size(connection)?,

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use uuid::Uuid;
 use vmapi_types::{Event, EventType, ExecutionStatus};
 
-use super::Fixture;
-use crate::{Error, FileRun, RunOptions, Submitted};
+use super::{Fixture, PAGE};
+use crate::{Error, ExecutionFilter, FileRun, Page, RunOptions, Submitted};
 
 async fn events(fixture: &Fixture, id: Uuid) -> Vec<Event> {
     let events = fixture
@@ -147,6 +149,144 @@ async fn a_session_runs_one_thing_at_a_time() {
     fixture.control.close_session(session).await.unwrap();
     let execution = running.await.unwrap().unwrap();
     assert_eq!(execution.status, ExecutionStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn an_execution_runs_until_its_session_has_kept_what_it_did() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    for (end, status) in [
+        ("commit", ExecutionStatus::Ok),
+        ("crash", ExecutionStatus::Error),
+    ] {
+        let at_once = RunOptions {
+            wait: Some(Duration::ZERO),
+            ..RunOptions::default()
+        };
+        let submitted = fixture
+            .control
+            .run_repl(session, format!("value hold {end}"), &at_once);
+        let Submitted::Running(execution) = submitted.await.unwrap() else {
+            panic!("it waits");
+        };
+        let id = execution.id;
+        // Its value is recorded, and with it an end that may be taken back.
+        while events(&fixture, id).await.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let seen = fixture.control.get_execution(id).await.unwrap();
+        assert_eq!(
+            (seen.status, seen.ended_at),
+            (ExecutionStatus::Running, None)
+        );
+        assert!(seen.result.is_none());
+        assert_eq!(
+            fixture.executions(session).await[0].status,
+            ExecutionStatus::Running
+        );
+        for (filter, is_in) in [
+            (ExecutionStatus::Running, true),
+            (ExecutionStatus::Ok, false),
+        ] {
+            let filter = ExecutionFilter {
+                status: Some(filter),
+                kind: None,
+            };
+            let listed = fixture.control.list_executions(session, filter, PAGE).await;
+            let items = listed.unwrap().items;
+            assert_eq!(items.iter().any(|execution| execution.id == id), is_in);
+        }
+        fixture.runtime.let_go.add_permits(1);
+        while fixture.control.get_execution(id).await.unwrap().status == ExecutionStatus::Running {
+            tokio::task::yield_now().await;
+        }
+        let ended = fixture.control.get_execution(id).await.unwrap();
+        assert_eq!(ended.status, status);
+        // Whoever sees the end finds the session free.
+        fixture.run(session, "value commit").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_execution_is_cancelled_before_its_record_is_on_disk() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let id = Uuid::new_v4();
+    let (control, options) = (
+        fixture.control.clone(),
+        RunOptions {
+            execution_id: Some(id),
+            ..RunOptions::default()
+        },
+    );
+    // Nothing is written for as long as this takes.
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let store = fixture.control.store().clone();
+    let busy = tokio::spawn(async move {
+        let write = store.write(move |_| {
+            let _ = wait.recv();
+            Ok(())
+        });
+        write.await.unwrap();
+    });
+    let run = tokio::spawn(async move { control.run_repl(session, "hang".into(), &options).await });
+    let live = loop {
+        match fixture.control.inner().live.get(id) {
+            Some(live) => break live,
+            None => tokio::task::yield_now().await,
+        }
+    };
+    let control = fixture.control.clone();
+    let cancel = tokio::spawn(async move { control.cancel_execution(id).await });
+    while !live.is_cancelled() {
+        tokio::task::yield_now().await;
+    }
+    drop(go_on);
+    busy.await.unwrap();
+    let cancelled = cancel.await.unwrap().unwrap();
+    assert_eq!(cancelled.status, ExecutionStatus::Cancelled);
+    let ran = run.await.unwrap().unwrap().into_execution();
+    assert_eq!(ran.status, ExecutionStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn nothing_is_run_while_the_ends_of_too_many_wait_for_the_store() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let guards: Vec<_> = (0..100)
+        .map(|_| fixture.control.inner().live.begin_new(session))
+        .collect();
+    for guard in &guards {
+        guard.set_unsettled();
+        guard.set_unsettled();
+    }
+    let refused = fixture.run(session, "value commit").await;
+    assert!(
+        matches!(refused, Err(Error::Unavailable { .. })),
+        "{refused:?}"
+    );
+    drop(guards);
+    fixture.run(session, "value commit").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_list_of_large_executions_comes_in_portions() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let script = format!("value commit{}", " ".repeat(6 * 1024 * 1024));
+    for _ in 0..3 {
+        fixture.run(session, script.clone()).await.unwrap();
+    }
+    let list = async |page| {
+        let filter = ExecutionFilter::default();
+        let listed = fixture.control.list_executions(session, filter, page).await;
+        listed.unwrap()
+    };
+    let first = list(PAGE).await;
+    assert_eq!((first.items.len(), first.has_more), (2, true));
+    let before = first.items.last().map(|execution| execution.id);
+    let second = list(Page { before, ..PAGE }).await;
+    assert_eq!((second.items.len(), second.has_more), (1, false));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 use vmapi_types::{EventType, LandlockLevel, Sandbox};
 
@@ -16,14 +16,26 @@ use crate::runtime::{
     SessionEnd, SessionSpec, Sight, Usage,
 };
 
-#[derive(Default)]
 pub(super) struct FakeRuntime {
     /// Whether no session can be opened.
     pub(super) refuses: AtomicBool,
     /// How many scripts were run.
     pub(super) runs: Arc<AtomicU32>,
+    /// Scripts that come to the word `hold` wait until something is put in here.
+    pub(super) let_go: Arc<Semaphore>,
     /// The ends of the sessions, to be told.
     pub(super) ends: Mutex<Vec<oneshot::Sender<SessionEnd>>>,
+}
+
+impl Default for FakeRuntime {
+    fn default() -> Self {
+        Self {
+            refuses: AtomicBool::default(),
+            runs: Arc::default(),
+            let_go: Arc::new(Semaphore::new(0)),
+            ends: Mutex::default(),
+        }
+    }
 }
 
 impl Runtime for FakeRuntime {
@@ -46,6 +58,7 @@ impl Runtime for FakeRuntime {
             Ok(OpenedSession {
                 session: Arc::new(FakeSession {
                     runs: Arc::clone(&self.runs),
+                    let_go: Arc::clone(&self.let_go),
                     hanging: Mutex::default(),
                 }),
                 ended,
@@ -72,6 +85,7 @@ impl Runtime for FakeRuntime {
 
 struct FakeSession {
     runs: Arc<AtomicU32>,
+    let_go: Arc<Semaphore>,
     /// Runs that never end, until the session is closed.
     hanging: Mutex<HashMap<Uuid, mpsc::Sender<RunUpdate>>>,
 }
@@ -83,7 +97,7 @@ impl RuntimeSession for FakeSession {
         if request.source.trim() == "hang" {
             self.hanging.lock().unwrap().insert(execution_id, updates);
         } else {
-            tokio::spawn(play(request.source, updates));
+            tokio::spawn(play(request.source, updates, Arc::clone(&self.let_go)));
         }
         receiver
     }
@@ -116,7 +130,7 @@ impl RuntimeSession for FakeSession {
     }
 }
 
-async fn play(script: String, updates: mpsc::Sender<RunUpdate>) {
+async fn play(script: String, updates: mpsc::Sender<RunUpdate>, let_go: Arc<Semaphore>) {
     for word in script.split_whitespace() {
         let _ = match word {
             "value" => updates.send(end(Outcome::Value(payload(&json!({"type": "number"}))))),
@@ -129,6 +143,10 @@ async fn play(script: String, updates: mpsc::Sender<RunUpdate>) {
                 let (go_on, recorded) = oneshot::channel();
                 let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
                 let _ = recorded.await;
+                continue;
+            }
+            "hold" => {
+                let_go.acquire().await.unwrap().forget();
                 continue;
             }
             text => {

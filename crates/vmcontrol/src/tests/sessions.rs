@@ -211,6 +211,26 @@ async fn the_end_of_a_crashed_session_is_stored_once_the_store_takes_it() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_closed_session_is_stored_once_the_store_takes_it() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session().await;
+    let lock = fixture.lock_store().await;
+    for _ in 0..2 {
+        let refused = fixture.control.close_session(session).await;
+        assert!(
+            matches!(refused, Err(Error::Unavailable { .. })),
+            "{refused:?}"
+        );
+    }
+    drop(lock);
+    let record = ended(&fixture, session).await;
+    assert_eq!(record.status, SessionStatus::Closed);
+    while fixture.control.inner().registry.get(session).is_some() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn an_idle_session_is_closed_once_the_store_takes_it() {
     let idle = Some(Duration::from_millis(1));
     let fixture = Fixture::with(tempfile::tempdir().unwrap(), idle).await;
