@@ -8,7 +8,12 @@ use vmapi_types::{EventType, Limits, RawJson};
 use super::channel::Channel;
 use super::{exit, limits, page};
 use crate::engine::HostLink;
-use crate::protocol::{FromSession, HostCall, HostError, HostReply, ToSession};
+use crate::protocol::{
+    FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, ToSession,
+};
+
+/// The most that an event may say, in bytes of JSON: what a message may be, without what stands around it there.
+const MAX_PAYLOAD_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
 
 /// The most that the arguments of one call may be, in bytes of JSON: well below what a message may be.
 const MAX_ARGS_BYTES: usize = 32 * 1024 * 1024;
@@ -60,6 +65,13 @@ impl Link {
             let note = format!(
                 "the limit of {} events (max_events) was passed",
                 limits.max_events
+            );
+            exit::noting(exit::OUTPUT, &note);
+        }
+        if payload.get().len() > MAX_PAYLOAD_BYTES {
+            let note = format!(
+                "an event of {} bytes was larger than any may be ({MAX_PAYLOAD_BYTES} bytes)",
+                payload.get().len()
             );
             exit::noting(exit::OUTPUT, &note);
         }
