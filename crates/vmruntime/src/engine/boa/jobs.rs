@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use boa_engine::builtins::promise::{OperationType, Promise, PromiseState};
 use boa_engine::context::HostHooks;
+use boa_engine::context::time::JsDuration;
 use boa_engine::job::{
     GenericJob, IntervalJob, Job, JobExecutor, NativeAsyncJob, PromiseJob, TimeoutJob,
 };
@@ -37,27 +38,23 @@ enum Ready {
     Generic(GenericJob),
 }
 
-/// What came of waiting for a timer.
-enum Wait {
-    /// It is due.
-    Due(Timer),
-    /// The longest wait was over first.
-    NotYet,
-    /// There is no timer.
-    Nothing,
-}
-
 enum Timer {
     Once(TimeoutJob),
     Repeating(IntervalJob),
+    /// One that keeps no execution going by itself.
+    Aside(TimeoutJob),
 }
 
 impl Timer {
     fn is_cancelled(&self) -> bool {
         match self {
-            Self::Once(job) => job.cancelled(),
+            Self::Once(job) | Self::Aside(job) => job.cancelled(),
             Self::Repeating(job) => job.cancelled(),
         }
+    }
+
+    fn keeps_going(&self) -> bool {
+        !matches!(self, Self::Aside(_)) && !self.is_cancelled()
     }
 }
 
@@ -70,6 +67,20 @@ impl Jobs {
         self.timers.take();
     }
 
+    /// Adds a timer that goes off if the execution still has something else to wait for by then.
+    pub(super) fn add_aside(&self, job: TimeoutJob) {
+        self.add_timer(delay_of(job.timeout()), Timer::Aside(job));
+    }
+
+    /// Waits for the next of these timers and runs it; false if there is none. To be called while the script itself waits and no
+    /// job is left.
+    pub(super) fn run_aside(&self, context: &mut Context) -> JsResult<bool> {
+        match self.wait_for_timer(None) {
+            Some(timer) => self.run_timer(timer, context).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     fn add_timer(&self, delay: Duration, timer: Timer) {
         let number = self.next_timer.get();
         self.next_timer.set(number + 1);
@@ -80,8 +91,8 @@ impl Jobs {
         self.timers.borrow_mut().insert((due, number), timer);
     }
 
-    /// Waits for the next timer, but no longer than `at_most`; gives it when it is due.
-    fn wait_for_timer(&self, at_most: Option<Duration>) -> Wait {
+    /// Waits for the next timer, but no longer than `at_most`; gives it when it is due. Does not wait when there is neither.
+    fn wait_for_timer(&self, at_most: Option<Duration>) -> Option<Timer> {
         let mut timers = self.timers.borrow_mut();
         while timers
             .first_key_value()
@@ -92,18 +103,17 @@ impl Jobs {
         let until_due = timers
             .first_key_value()
             .map(|((due, _), _)| due.saturating_duration_since(Instant::now()));
-        let wait = match (until_due, at_most) {
-            (None, None) => return Wait::Nothing,
-            (Some(until_due), at_most) => at_most.unwrap_or(until_due).min(until_due),
-            (None, Some(at_most)) => at_most,
-        };
+        let wait = until_due.into_iter().chain(at_most).min()?;
         std::thread::sleep(wait);
-        match until_due {
-            Some(until_due) if until_due <= wait => timers
-                .pop_first()
-                .map_or(Wait::Nothing, |(_, timer)| Wait::Due(timer)),
-            _ => Wait::NotYet,
+        if until_due? > wait {
+            return None;
         }
+        timers.pop_first().map(|(_, timer)| timer)
+    }
+
+    /// Whether there is a timer that has to go off before the execution ends.
+    fn is_kept_going(&self) -> bool {
+        self.timers.borrow().values().any(Timer::keeps_going)
     }
 
     /// The next job that can run now, promise jobs first.
@@ -117,12 +127,11 @@ impl Jobs {
 
     fn run_timer(&self, timer: Timer, context: &mut Context) -> JsResult<()> {
         match timer {
-            Timer::Once(job) => job.call(context).map(drop),
+            Timer::Once(job) | Timer::Aside(job) => job.call(context).map(drop),
             Timer::Repeating(job) => {
                 job.call(context)?;
                 if !job.cancelled() {
-                    let delay = Duration::from_millis(job.interval().as_millis().max(1));
-                    self.add_timer(delay, Timer::Repeating(job));
+                    self.add_timer(delay_of(job.interval()), Timer::Repeating(job));
                 }
                 Ok(())
             }
@@ -136,13 +145,9 @@ impl JobExecutor for Jobs {
             Job::PromiseJob(job) => self.promise.borrow_mut().push_back(job),
             Job::GenericJob(job) => self.generic.borrow_mut().push_back(job),
             Job::AsyncJob(job) => self.asynchronous.borrow_mut().push_back(job),
-            Job::TimeoutJob(job) => {
-                let delay = Duration::from_millis(job.timeout().as_millis().max(1));
-                self.add_timer(delay, Timer::Once(job));
-            }
+            Job::TimeoutJob(job) => self.add_timer(delay_of(job.timeout()), Timer::Once(job)),
             Job::IntervalJob(job) => {
-                let delay = Duration::from_millis(job.interval().as_millis().max(1));
-                self.add_timer(delay, Timer::Repeating(job));
+                self.add_timer(delay_of(job.interval()), Timer::Repeating(job));
             }
             // The language lets a host never call these, and nothing here outlives the process.
             _ => {}
@@ -164,17 +169,21 @@ impl JobExecutor for Jobs {
                 Some(Ready::Promise(job)) => job.call(&mut context.borrow_mut()).map(drop)?,
                 Some(Ready::Generic(job)) => job.call(&mut context.borrow_mut()).map(drop)?,
                 None if !self.asynchronous.borrow().is_empty() => {}
+                None if pending.is_empty() && !self.is_kept_going() => return Ok(()),
                 None => {
                     let at_most = (!pending.is_empty()).then_some(POLL_EVERY);
-                    match self.wait_for_timer(at_most) {
-                        Wait::Due(timer) => self.run_timer(timer, &mut context.borrow_mut())?,
-                        Wait::NotYet => {}
-                        Wait::Nothing => return Ok(()),
+                    if let Some(timer) = self.wait_for_timer(at_most) {
+                        self.run_timer(timer, &mut context.borrow_mut())?;
                     }
                 }
             }
         }
     }
+}
+
+/// How long a timer waits: as in Node, at least a millisecond.
+fn delay_of(asked: JsDuration) -> Duration {
+    Duration::from_millis(asked.as_millis().max(1))
 }
 
 /// Asks each future of the engine whether it is ready, and drops those that are.
