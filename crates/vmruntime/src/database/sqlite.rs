@@ -11,13 +11,20 @@ use vmcontrol::{FileError, Worktree};
 
 use super::parameters::statement_of;
 use crate::broker::{answer, args, done, unknown_function, wire};
-use crate::protocol::{HostCall, HostError, HostReply};
+use crate::protocol::{HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
 
 /// The most rows that one query can hand to a script.
 const MAX_ROWS: usize = 100_000;
 
 /// The most that one query can hand to a script, in bytes.
 const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most that its answer may take as JSON, in bytes, where a control character takes six: what a message may be, without what
+/// stands around it there.
+const MAX_ANSWER_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
+
+/// The longest message of an error, in bytes: SQLite repeats in it what it was given.
+const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 
 /// The most memory that one value or statement may take in SQLite, in bytes.
 const MAX_LENGTH_BYTES: i32 = 16 * 1024 * 1024;
@@ -125,11 +132,13 @@ impl Database {
         };
         let (rows, bytes) = query().map_err(|cause| error(cause.to_string()))?;
         if rows.len() > MAX_ROWS || bytes > MAX_RESULT_BYTES {
-            return Err(error(format!(
-                "the query has more than {MAX_ROWS} rows or {MAX_RESULT_BYTES} bytes: add a LIMIT"
-            )));
+            return Err(too_much());
         }
-        answer(&rows)
+        let rows = answer(&rows)?;
+        if rows.get().len() > MAX_ANSWER_BYTES {
+            return Err(too_much());
+        }
+        Ok(rows)
     }
 
     fn exec(&self, given: &[Value]) -> HostReply {
@@ -211,6 +220,17 @@ fn value_of(value: ValueRef<'_>) -> Value {
     }
 }
 
+fn too_much() -> HostError {
+    error(format!(
+        "the query has more than {MAX_ROWS} rows or {MAX_RESULT_BYTES} bytes: add a LIMIT"
+    ))
+}
+
 pub(super) fn error(message: impl Into<String>) -> HostError {
+    let mut message = message.into();
+    if message.len() > MAX_MESSAGE_BYTES {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        message.push_str("...");
+    }
     HostError::new(message)
 }

@@ -130,6 +130,26 @@ fn several_statements_run_when_there_are_no_parameters() {
 }
 
 #[test]
+fn what_is_too_large_as_an_answer_is_an_error_and_the_connection_goes_on() {
+    let mut fixture = Fixture::new();
+    fixture
+        .call("exec", &json!(["CREATE TABLE kept (x)"]))
+        .unwrap();
+    // Control characters take six bytes of an answer each.
+    let many = json!(["SELECT replace(hex(zeroblob(6000000)), '0', char(1)) AS x"]);
+    let message = fixture.call("query", &many).unwrap_err();
+    assert!(message.contains("add a LIMIT"), "{message}");
+    let unknown = json!([format!("SELECT [{}]", "\u{1}".repeat(5_000_000))]);
+    let message = fixture.call("query", &unknown).unwrap_err();
+    assert!(message.contains("no such column"), "{message}");
+    assert!(message.len() < 10_000, "{} bytes", message.len());
+    assert_eq!(
+        fixture.one(&json!(["SELECT count(*) AS n FROM kept"])),
+        json!({"n": 0})
+    );
+}
+
+#[test]
 fn an_abandoned_transaction_is_rolled_back_and_nothing_else_is() {
     let mut fixture = Fixture::new();
     fixture.call("abandon", &json!([])).unwrap();
