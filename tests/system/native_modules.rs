@@ -157,6 +157,7 @@ fn a_database_in_the_worktree_lives_on_in_its_file() {
     let session = session(&daemon, "database");
     session.eval("database.configure('sqlite3', 'data.db')");
     fill_and_ask(&session);
+    session.eval("database.exec('DELETE FROM t WHERE id > 3; VACUUM')");
     session.eval("database.close()");
     refusal(&session, "database.query('SELECT 1')");
     let file = daemon.worktree().join("data.db");

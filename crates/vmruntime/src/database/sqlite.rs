@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, Row, ffi};
 use serde_json::{Map, Number, Value, json};
 use vmcontrol::{FileError, Worktree};
 
@@ -186,10 +187,25 @@ impl Database {
 /// Takes away what reaches beyond the one file, and keeps temporary files out of the file system.
 fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_LENGTH_BYTES)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
+    connection.authorizer(Some(refuse_other_files))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// Lets a statement attach no other file. `VACUUM` attaches a database without a name, which is where all is that is temporary.
+fn refuse_other_files(context: AuthContext<'_>) -> Authorization {
+    match context.action {
+        AuthAction::Attach { filename: "" } => Authorization::Allow,
+        // Of a name that is no plain string nothing is said here.
+        AuthAction::Attach { .. }
+        | AuthAction::Unknown {
+            code: ffi::SQLITE_ATTACH,
+            ..
+        } => Authorization::Deny,
+        _ => Authorization::Allow,
+    }
 }
 
 /// A row as it travels, and about how much it takes in the answer.

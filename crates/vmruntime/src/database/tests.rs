@@ -8,7 +8,7 @@ use super::sqlite::Database;
 use crate::protocol::HostCall;
 
 struct Fixture {
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
     database: Database,
 }
 
@@ -17,7 +17,7 @@ impl Fixture {
         let home = tempfile::tempdir().unwrap();
         let worktree = Worktree::open(home.path().to_str().unwrap(), Vec::new()).unwrap();
         let mut fixture = Self {
-            _home: home,
+            home,
             database: Database::new(Arc::new(worktree)),
         };
         fixture
@@ -147,6 +147,38 @@ fn what_is_too_large_as_an_answer_is_an_error_and_the_connection_goes_on() {
         fixture.one(&json!(["SELECT count(*) AS n FROM kept"])),
         json!({"n": 0})
     );
+}
+
+#[test]
+fn a_database_is_vacuumed_and_no_other_file_is_attached() {
+    let mut fixture = Fixture::new();
+    let other = fixture.home.path().join("other.db");
+    let path = other.to_str().unwrap().to_owned();
+    for source in [":memory:", "data.db"] {
+        let mut call = |function: &str, args: Value| fixture.call(function, &args);
+        call("configure", json!(["sqlite3", source])).unwrap();
+        let filled = "CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000)); DELETE FROM t";
+        call("exec", json!([filled])).unwrap();
+        let pages = json!(["PRAGMA page_count"]);
+        let before = call("query", pages.clone()).unwrap()[0]["page_count"].clone();
+        call("exec", json!(["VACUUM"])).unwrap();
+        let after = call("query", pages).unwrap()[0]["page_count"].clone();
+        assert!(after.as_i64() < before.as_i64(), "{after} {before}");
+        for args in [
+            json!([format!("ATTACH '{path}' AS o")]),
+            json!([format!("ATTACH '{path}' || '' AS o")]),
+            json!([format!("ATTACH \"{path}\" AS o")]),
+            json!(["ATTACH ? AS o", [path]]),
+            json!(["ATTACH ':memory:' AS o"]),
+            json!(["ATTACH 'file:other.db' AS o"]),
+            json!([format!("VACUUM INTO '{path}'")]),
+            json!([format!("VACUUM main INTO '{path}' || ''")]),
+            json!(["VACUUM INTO ?", [path]]),
+        ] {
+            assert!(call("exec", args.clone()).is_err(), "{args}");
+        }
+        assert!(!other.exists());
+    }
 }
 
 #[test]
