@@ -30,6 +30,9 @@ const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 /// The most memory that one value or statement may take in SQLite, in bytes.
 const MAX_LENGTH_BYTES: i32 = 16 * 1024 * 1024;
 
+/// After how many steps of a statement the caller may be found to be gone: about a millisecond.
+const STEPS: i32 = 100_000;
+
 const NOT_CONFIGURED: &str =
     "database is not configured: call database.configure('sqlite3', dataSource) first";
 
@@ -37,13 +40,16 @@ const NOT_CONFIGURED: &str =
 pub(super) struct Database {
     worktree: Arc<Worktree>,
     connection: Option<Connection>,
+    /// Whether whoever calls is gone.
+    has_hung_up: fn() -> bool,
 }
 
 impl Database {
-    pub(super) fn new(worktree: Arc<Worktree>) -> Self {
+    pub(super) fn new(worktree: Arc<Worktree>, has_hung_up: fn() -> bool) -> Self {
         Self {
             worktree,
             connection: None,
+            has_hung_up,
         }
     }
 
@@ -82,7 +88,9 @@ impl Database {
             self.open_file(source)?
         }
         .map_err(|cause| error(format!("{source:?} can't be opened: {cause}")))?;
-        restrict(&connection).map_err(|cause| error(cause.to_string()))?;
+        restrict(&connection)
+            .and_then(|()| connection.progress_handler(STEPS, Some(self.has_hung_up)))
+            .map_err(|cause| error(cause.to_string()))?;
         self.connection = Some(connection);
         done()
     }

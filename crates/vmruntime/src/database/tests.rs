@@ -14,11 +14,15 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(|| false)
+    }
+
+    fn with(has_hung_up: fn() -> bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let worktree = Worktree::open(home.path().to_str().unwrap(), Vec::new()).unwrap();
         let mut fixture = Self {
             home,
-            database: Database::new(Arc::new(worktree)),
+            database: Database::new(Arc::new(worktree), has_hung_up),
         };
         fixture
             .call("configure", &json!(["sqlite3", ":memory:"]))
@@ -179,6 +183,15 @@ fn a_database_is_vacuumed_and_no_other_file_is_attached() {
         }
         assert!(!other.exists());
     }
+}
+
+#[test]
+fn a_statement_ends_when_its_caller_is_gone() {
+    let mut fixture = Fixture::with(|| true);
+    let endless =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    let message = fixture.call("query", &json!([endless])).unwrap_err();
+    assert!(message.contains("interrupted"), "{message}");
 }
 
 #[test]
