@@ -312,6 +312,23 @@ fn an_execution_that_needs_too_much_memory_is_rolled_back() {
 }
 
 #[test]
+fn garbage_does_not_count_where_it_can_be_collected() {
+    let daemon = Daemon::start();
+    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    daemon.write("large.json", &format!("\"{}\"", "x".repeat(4_000_000)));
+    for code in [
+        "for (let i = 0; i < 300; i++) new Uint8Array(1 << 20); 'done'",
+        "for (let i = 0; i < 20; i++) new ArrayBuffer(40e6); 'done'",
+        "const kept = new Uint8Array(50e6); kept[4e7] = 7; for (let i = 0; i < 20; i++) new Uint8Array(20e6); \
+         kept[4e7] === 7 ? 'done' : 'lost'",
+        "for (let i = 0; i < 50; i++) { ({ text: 'x'.repeat(2e3).repeat(2e3) }); await null } 'done'",
+        "for (let i = 0; i < 40; i++) ({ text: require('fs').readFileSync('large.json', 'utf8') }); 'done'",
+    ] {
+        assert_eq!(session.eval(code), "done", "{code}");
+    }
+}
+
+#[test]
 fn memory_that_was_rolled_back_can_be_used_again() {
     let daemon = Daemon::start();
     let session = daemon.session();

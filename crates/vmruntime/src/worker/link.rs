@@ -6,7 +6,7 @@ use std::rc::Rc;
 use vmapi_types::{EventType, Limits, RawJson};
 
 use super::channel::Channel;
-use super::{exit, limits, page};
+use super::{allocator, exit, limits, page};
 use crate::engine::HostLink;
 use crate::protocol::{
     FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, ToSession,
@@ -121,6 +121,13 @@ impl HostLink for Link {
         let reply = await_reply(&channel);
         limits::resume_wall_clock(left).unwrap_or_else(|error| limits::no_timer(&error));
         reply
+    }
+
+    fn collect_if_due(&self, collect: fn()) {
+        if allocator::has_grown() {
+            collect();
+            allocator::count_anew();
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use boa_engine::builtins::promise::{OperationType, Promise, PromiseState};
-use boa_engine::context::HostHooks;
 use boa_engine::context::time::JsDuration;
+use boa_engine::context::{DefaultHooks, HostHooks};
 use boa_engine::job::{
     GenericJob, IntervalJob, Job, JobExecutor, NativeAsyncJob, PromiseJob, TimeoutJob,
 };
@@ -17,14 +17,16 @@ use boa_engine::object::JsObject;
 use boa_engine::object::builtins::JsPromise;
 use boa_engine::{Context, JsError, JsResult, JsValue};
 
+use super::HostLink;
+
 /// How often a future of the engine (`Atomics.waitAsync`) is asked for its outcome while nothing else can run: nobody
 /// wakes a session process.
 const POLL_EVERY: Duration = Duration::from_millis(1);
 
 /// Runs jobs in the order that browsers and Node do: all promise jobs before the next timer. It sleeps until a timer is
 /// due, instead of asking again and again.
-#[derive(Default)]
 pub(super) struct Jobs {
+    link: Rc<dyn HostLink>,
     promise: RefCell<VecDeque<PromiseJob>>,
     generic: RefCell<VecDeque<GenericJob>>,
     asynchronous: RefCell<VecDeque<NativeAsyncJob>>,
@@ -59,6 +61,17 @@ impl Timer {
 }
 
 impl Jobs {
+    pub(super) fn new(link: Rc<dyn HostLink>) -> Self {
+        Self {
+            link,
+            promise: RefCell::default(),
+            generic: RefCell::default(),
+            asynchronous: RefCell::default(),
+            timers: RefCell::default(),
+            next_timer: Cell::default(),
+        }
+    }
+
     /// Drops what is queued.
     pub(super) fn clear(&self) {
         self.promise.take();
@@ -158,6 +171,7 @@ impl JobExecutor for Jobs {
         let context = RefCell::new(context);
         let mut pending = Vec::new();
         loop {
+            self.link.collect_if_due(boa_gc::force_collect);
             pending.extend(
                 self.asynchronous
                     .take()
@@ -200,13 +214,20 @@ fn poll_all(pending: &mut Vec<impl Future<Output = JsResult<JsValue>> + Unpin>) 
     failed
 }
 
-/// The rejected promises of this execution that nobody has handled yet.
-#[derive(Default)]
+/// What the engine asks and tells its host; of that, the rejected promises of this execution that nobody has handled yet.
 pub(super) struct Rejections {
+    link: Rc<dyn HostLink>,
     unhandled: RefCell<Vec<JsObject<Promise>>>,
 }
 
 impl Rejections {
+    pub(super) fn new(link: Rc<dyn HostLink>) -> Self {
+        Self {
+            link,
+            unhandled: RefCell::default(),
+        }
+    }
+
     /// Fails with the reason of the first rejection that nobody handles.
     pub(super) fn check(&self) -> JsResult<()> {
         let Some(promise) = self.unhandled.borrow().first().cloned() else {
@@ -236,5 +257,13 @@ impl HostHooks for Rejections {
             OperationType::Reject => unhandled.push(promise.clone()),
             OperationType::Handle => unhandled.retain(|known| !JsObject::equals(known, promise)),
         }
+    }
+
+    /// The engine asks for this before it makes a buffer. Of that it counts the object alone when it decides whether to collect
+    /// garbage: a thousand buffers that nobody holds any more would pass the limit of memory. A collection is as safe here as
+    /// with the object that is made next; what native code holds is a root, by its count of references.
+    fn max_buffer_size(&self, context: &mut Context) -> u64 {
+        self.link.collect_if_due(boa_gc::force_collect);
+        DefaultHooks.max_buffer_size(context)
     }
 }

@@ -108,8 +108,8 @@ impl Boa {
     /// made before any fork.
     pub(super) fn new(link: Rc<dyn HostLink>) -> Result<Self, String> {
         let build = || -> JsResult<Self> {
-            let jobs = Rc::new(Jobs::default());
-            let rejections = Rc::new(Rejections::default());
+            let jobs = Rc::new(Jobs::new(Rc::clone(&link)));
+            let rejections = Rc::new(Rejections::new(Rc::clone(&link)));
             let modules = Rc::new(Modules::default());
             let mut context = Context::builder()
                 .job_executor(Rc::clone(&jobs))
