@@ -251,6 +251,23 @@ fn nothing_is_left_of_a_daemon_that_is_killed() {
 }
 
 #[test]
+fn a_statement_without_an_end_ends_with_a_daemon_that_is_killed() {
+    let daemon = Daemon::start();
+    let session = daemon.session_of(&daemon.template_with(&["database"]));
+    session.eval("var database = require('database'); database.configure('sqlite3', ':memory:')");
+    let running = session.start(
+        "database.query('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n')",
+    );
+    let database = wait_for("the statement to run", || {
+        let mut processes = Process::below(daemon.pid()).into_iter();
+        processes.find(|process| !process.name.starts_with("vms-") && process.state == 'R')
+    });
+    let _home = daemon.kill();
+    wait_until_dead(database.pid);
+    assert!(running.join().is_err());
+}
+
+#[test]
 fn no_zombie_and_no_descriptor_stays_behind() {
     let daemon = Daemon::start();
     let descriptors = || {

@@ -41,6 +41,42 @@ fn an_execution_ends_when_its_timers_have_and_cancelled_ones_are_not_waited_for(
 }
 
 #[test]
+fn the_timer_of_a_signal_alone_keeps_no_execution_going() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for code in [
+        "AbortSignal.timeout(1e6).aborted",
+        "AbortSignal.timeout(1e6); await false",
+        "AbortSignal.timeout(2 ** 40); await new Promise((done) => setTimeout(() => done(false), 2))",
+    ] {
+        assert_eq!(session.eval(code), "false", "{code}");
+    }
+    daemon.write("waits.mjs", "await AbortSignal.timeout(1e6).aborted;");
+    let execution = session.try_run_file("waits.mjs").expect(201);
+    assert_eq!(execution["status"], "ok", "{execution}");
+}
+
+#[test]
+fn the_timer_of_a_signal_goes_off_while_something_else_is_waited_for() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let execution = session.run(
+        "AbortSignal.timeout(1).onabort = () => console.log('signal');
+         setTimeout(() => console.log('timer'), 20);",
+    );
+    assert_eq!(session.console(&execution), ["signal", "timer"]);
+    // What stands at the top waits for it, too.
+    let waits = "const signal = AbortSignal.timeout(5);
+         await new Promise((_, reject) => { signal.onabort = () => reject(signal.reason) })";
+    let execution = session.run(waits);
+    assert_eq!(execution["status"], "error", "{execution}");
+    let message = execution["error"]["message"].as_str().unwrap();
+    assert!(message.contains("aborted due to timeout"), "{message}");
+    let execution = session.run("AbortSignal.timeout(5); await new Promise(() => {})");
+    assert_eq!(execution["error"]["code"], "DEADLOCK", "{execution}");
+}
+
+#[test]
 fn a_promise_that_another_job_settles_is_waited_for() {
     let daemon = Daemon::start();
     let session = daemon.session();

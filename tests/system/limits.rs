@@ -263,6 +263,33 @@ fn an_execution_with_too_much_output_is_refused_and_rolled_back() {
 }
 
 #[test]
+fn an_event_that_is_larger_than_any_may_be_is_refused_and_rolled_back() {
+    let (daemon, template) = daemon_with(&[
+        ("max_output_kb", 1_048_576),
+        ("mem_mb", 1024),
+        ("cpu_ms", 60_000),
+        ("wall_ms", 60_000),
+    ]);
+    let session = daemon.session_of(&template);
+    session.eval("globalThis.x = 1");
+    // Each of these characters takes six bytes of JSON.
+    let answer = session.try_run("x = 2; console.log('\\u0001'.repeat(1e4).repeat(1200))");
+    let events = over_the_limit(&session, answer, "an event of 72");
+    assert!(!types(&events).contains(&"console"));
+    assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn the_name_of_a_class_is_no_way_around_the_limit_of_output() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let execution = session.run("class A { static name = 'x'.repeat(1e4).repeat(1e3) }; new A()");
+    assert_eq!(execution["status"], "ok", "{}", execution["error"]);
+    let named = text(&execution["result"], "type");
+    assert!(named.len() < 300, "{} bytes", named.len());
+}
+
+#[test]
 fn output_below_the_limits_is_all_recorded() {
     let daemon = Daemon::start();
     let session = daemon.session();
@@ -282,6 +309,23 @@ fn an_execution_that_needs_too_much_memory_is_rolled_back() {
     let events = numbered_events(&session, &execution);
     assert_eq!(events.last().unwrap()["payload"], execution["error"]);
     assert_eq!(session.eval("x"), "1");
+}
+
+#[test]
+fn garbage_does_not_count_where_it_can_be_collected() {
+    let daemon = Daemon::start();
+    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    daemon.write("large.json", &format!("\"{}\"", "x".repeat(4_000_000)));
+    for code in [
+        "for (let i = 0; i < 300; i++) new Uint8Array(1 << 20); 'done'",
+        "for (let i = 0; i < 20; i++) new ArrayBuffer(40e6); 'done'",
+        "const kept = new Uint8Array(50e6); kept[4e7] = 7; for (let i = 0; i < 20; i++) new Uint8Array(20e6); \
+         kept[4e7] === 7 ? 'done' : 'lost'",
+        "for (let i = 0; i < 50; i++) { ({ text: 'x'.repeat(2e3).repeat(2e3) }); await null } 'done'",
+        "for (let i = 0; i < 40; i++) ({ text: require('fs').readFileSync('large.json', 'utf8') }); 'done'",
+    ] {
+        assert_eq!(session.eval(code), "done", "{code}");
+    }
 }
 
 #[test]

@@ -157,6 +157,7 @@ fn a_database_in_the_worktree_lives_on_in_its_file() {
     let session = session(&daemon, "database");
     session.eval("database.configure('sqlite3', 'data.db')");
     fill_and_ask(&session);
+    session.eval("database.exec('DELETE FROM t WHERE id > 3; VACUUM')");
     session.eval("database.close()");
     refusal(&session, "database.query('SELECT 1')");
     let file = daemon.worktree().join("data.db");
@@ -169,6 +170,29 @@ fn a_database_in_the_worktree_lives_on_in_its_file() {
         session.eval("database.query('SELECT count(*) AS n FROM t')[0].n"),
         "3"
     );
+}
+
+#[test]
+fn a_transaction_that_can_not_be_committed_is_rolled_back() {
+    let daemon = Daemon::start();
+    let session = session(&daemon, "database");
+    session.eval("database.configure('sqlite3', ':memory:')");
+    session.eval(
+        "database.exec('CREATE TABLE a (id INTEGER PRIMARY KEY); \
+         CREATE TABLE b (a REFERENCES a DEFERRABLE INITIALLY DEFERRED)')",
+    );
+    let insert = "database.exec('INSERT INTO b VALUES (7)')";
+    for work in [format!("() => {insert}"), format!("async () => {insert}")] {
+        let message = refusal(&session, &format!("await database.transaction({work})"));
+        assert!(message.contains("FOREIGN KEY"), "{message}");
+        assert_eq!(
+            session.eval("database.query('SELECT count(*) AS n FROM b')[0].n"),
+            "0"
+        );
+    }
+    // Another one can begin, and be committed.
+    session.eval("database.transaction(() => database.exec('INSERT INTO a VALUES (7)'))");
+    session.eval(&format!("database.transaction(() => {insert})"));
 }
 
 #[test]

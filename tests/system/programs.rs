@@ -170,6 +170,25 @@ fn a_file_has_what_a_file_in_node_has() {
 }
 
 #[test]
+fn exports_can_be_a_getter_that_loads_files_itself() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for name in ["one", "two"] {
+        daemon.write(
+            &format!("{name}.cjs"),
+            &format!("module.exports = '{name}';"),
+        );
+    }
+    daemon.write(
+        "lazy.cjs",
+        "const names = ['./one.cjs', './two.cjs'];
+         Object.defineProperty(module, 'exports', { get: () => require(names.shift()) });",
+    );
+    let twice = "[require('./lazy.cjs'), require('./lazy.cjs')]";
+    assert_eq!(session.eval(twice), "[ 'one', 'two' ]");
+}
+
+#[test]
 fn modules_can_be_switched_off() {
     let daemon = Daemon::start();
     let template = daemon.template();

@@ -256,8 +256,57 @@ fn sorting_with_an_order_that_makes_no_sense_is_harmless() {
     }
     for code in [
         "[1, 2].sort(1)",
+        "[1, 2].sort(null)",
         "[2, 1].sort(() => { throw new TypeError('mine') })",
         "Object.getPrototypeOf(Int8Array.prototype).sort.call([2, 1], (a, b) => a - b)",
+    ] {
+        let execution = session.run(code);
+        let message = execution["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.starts_with("TypeError"), "{code}: {message}");
+    }
+}
+
+#[test]
+fn sorting_by_texts_that_change_is_harmless() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval(
+        "var chaos = Array.from({length: 5000}, () => ({toString: () => String(Math.random())})); 1",
+    );
+    for sorted in ["chaos.slice().sort()", "chaos.toSorted()"] {
+        let complete = format!("const all = {sorted}; new Set(all).size + ' ' + all.length");
+        assert_eq!(session.eval(&complete), "5000 5000", "{sorted}");
+    }
+    for (code, expected) in [
+        (
+            "['b', undefined, 'a', , 10, 9].sort()",
+            "[ 10, 9, 'a', 'b', undefined, <1 empty item> ]",
+        ),
+        (
+            "[3, undefined, 1, , 2].toSorted()",
+            "[ 1, 2, 3, undefined, undefined ]",
+        ),
+        (
+            "[{i: 0}, {i: 1}, {i: 2}].sort().map(x => x.i)",
+            "[ 0, 1, 2 ]",
+        ),
+        (
+            "['\\uffff', '\\ud83d\\ude00'].sort().map(x => x.length)",
+            "[ 2, 1 ]",
+        ),
+        ("[Symbol.iterator].sort().length", "1"),
+        ("new Int8Array([10, 9, 1]).sort().join()", "1,9,10"),
+        (
+            "Array.prototype.sort.call({length: 2, 0: 'b', 1: 'a'})",
+            "{ '0': 'a', '1': 'b', length: 2 }",
+        ),
+    ] {
+        assert_eq!(session.eval(code), expected, "{code}");
+    }
+    for code in [
+        "[Symbol.iterator, 1].sort()",
+        "let n = 0; Array.from({length: 500}, () => ({toString() { if (++n > 300) throw new TypeError('mine'); \
+         return String(n * 7919 % 500) }})).sort()",
     ] {
         let execution = session.run(code);
         let message = execution["error"]["message"].as_str().unwrap().to_owned();

@@ -12,6 +12,16 @@ const CASES: &[(&str, &str)] = &[
         "const u = new URL('http://a/b'); u.searchParams.append('q', 'ä b'); u.port = '8080'; String(u)",
         "http://a:8080/b?q=%C3%A4+b",
     ),
+    (
+        "const u = new URL('http://a/?x=0'); const p = u.searchParams; u.search = '?a=1'; p.append('b', 2); \
+         [p.get('x'), p.get('a'), u.href, p === u.searchParams].join()",
+        ",1,http://a/?a=1&b=2,true",
+    ),
+    (
+        "const u = new URL('http://a/?x=0'); const p = u.searchParams; u.href = 'http://b/?c=3'; u.hash = 'h'; \
+         p.append('d', 4); u.href + ' ' + (p === u.searchParams)",
+        "http://b/?c=3&d=4#h true",
+    ),
     ("URL.canParse('::')", "false"),
     (
         "try { new URL('nope') } catch (e) { e.code }",

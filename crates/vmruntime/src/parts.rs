@@ -87,4 +87,6 @@ impl HostLink for Nobody {
     fn call(&self, _: &str, _: &str, _: RawJson) -> HostReply {
         Err(HostError::new("there is no host"))
     }
+
+    fn collect_if_due(&self, _: fn()) {}
 }

@@ -3,7 +3,8 @@
 //! SQL is a program that a script hands over, and SQLite has settings for the whole process, maps files that the script
 //! can cut short, and deletes files that a crafted journal names. So it runs neither in the daemon, whose own database
 //! it would share a library with, nor without a fence: this process sees the worktree and nothing else of the file system
-//! (Landlock, where the kernel has it), has a limit on its memory, and is killed when the run that waits for it ends.
+//! (Landlock, where the kernel has it), has a limit on its memory, is killed when the run that waits for it ends, and ends
+//! by itself when the daemon is gone.
 
 mod parameters;
 mod sqlite;
@@ -11,13 +12,14 @@ mod sqlite;
 mod tests;
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use landlock::{
     ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, path_beneath_rules,
 };
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, setrlimit};
 use vmcontrol::Worktree;
 
@@ -42,11 +44,19 @@ pub(crate) fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
     let guarded = args.map(PathBuf::from).collect();
     let worktree = Worktree::open(&path, guarded).map_err(io::Error::other)?;
     confine(worktree.path())?;
-    let mut database = sqlite::Database::new(Arc::new(worktree));
+    let mut database = sqlite::Database::new(Arc::new(worktree), has_hung_up);
     while let Some(received) = channel.receive::<HostCall>()? {
         channel.send(&database.call(&received.message))?;
     }
     Ok(())
+}
+
+/// Whether the daemon is gone. While a statement runs nobody else hears of that: one without an end would run on for ever.
+fn has_hung_up() -> bool {
+    // SAFETY: the channel, which is open as long as this process serves, is at this descriptor.
+    let channel = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
+    let mut channel = [PollFd::new(channel, PollFlags::empty())];
+    poll(&mut channel, PollTimeout::ZERO) == Ok(1)
 }
 
 fn confine(worktree: &Path) -> io::Result<()> {

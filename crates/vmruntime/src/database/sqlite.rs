@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, Row, ffi};
 use serde_json::{Map, Number, Value, json};
 use vmcontrol::{FileError, Worktree};
 
 use super::parameters::statement_of;
 use crate::broker::{answer, args, done, unknown_function, wire};
-use crate::protocol::{HostCall, HostError, HostReply};
+use crate::protocol::{HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
 
 /// The most rows that one query can hand to a script.
 const MAX_ROWS: usize = 100_000;
@@ -19,8 +20,18 @@ const MAX_ROWS: usize = 100_000;
 /// The most that one query can hand to a script, in bytes.
 const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
+/// The most that its answer may take as JSON, in bytes, where a control character takes six: what a message may be, without what
+/// stands around it there.
+const MAX_ANSWER_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
+
+/// The longest message of an error, in bytes: SQLite repeats in it what it was given.
+const MAX_MESSAGE_BYTES: usize = 8 * 1024;
+
 /// The most memory that one value or statement may take in SQLite, in bytes.
 const MAX_LENGTH_BYTES: i32 = 16 * 1024 * 1024;
+
+/// After how many steps of a statement the caller may be found to be gone: about a millisecond.
+const STEPS: i32 = 100_000;
 
 const NOT_CONFIGURED: &str =
     "database is not configured: call database.configure('sqlite3', dataSource) first";
@@ -29,13 +40,16 @@ const NOT_CONFIGURED: &str =
 pub(super) struct Database {
     worktree: Arc<Worktree>,
     connection: Option<Connection>,
+    /// Whether whoever calls is gone.
+    has_hung_up: fn() -> bool,
 }
 
 impl Database {
-    pub(super) fn new(worktree: Arc<Worktree>) -> Self {
+    pub(super) fn new(worktree: Arc<Worktree>, has_hung_up: fn() -> bool) -> Self {
         Self {
             worktree,
             connection: None,
+            has_hung_up,
         }
     }
 
@@ -74,7 +88,9 @@ impl Database {
             self.open_file(source)?
         }
         .map_err(|cause| error(format!("{source:?} can't be opened: {cause}")))?;
-        restrict(&connection).map_err(|cause| error(cause.to_string()))?;
+        restrict(&connection)
+            .and_then(|()| connection.progress_handler(STEPS, Some(self.has_hung_up)))
+            .map_err(|cause| error(cause.to_string()))?;
         self.connection = Some(connection);
         done()
     }
@@ -125,11 +141,13 @@ impl Database {
         };
         let (rows, bytes) = query().map_err(|cause| error(cause.to_string()))?;
         if rows.len() > MAX_ROWS || bytes > MAX_RESULT_BYTES {
-            return Err(error(format!(
-                "the query has more than {MAX_ROWS} rows or {MAX_RESULT_BYTES} bytes: add a LIMIT"
-            )));
+            return Err(too_much());
         }
-        answer(&rows)
+        let rows = answer(&rows)?;
+        if rows.get().len() > MAX_ANSWER_BYTES {
+            return Err(too_much());
+        }
+        Ok(rows)
     }
 
     fn exec(&self, given: &[Value]) -> HostReply {
@@ -177,10 +195,25 @@ impl Database {
 /// Takes away what reaches beyond the one file, and keeps temporary files out of the file system.
 fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_LENGTH_BYTES)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
+    connection.authorizer(Some(refuse_other_files))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// Lets a statement attach no other file. `VACUUM` attaches a database without a name, which is where all is that is temporary.
+fn refuse_other_files(context: AuthContext<'_>) -> Authorization {
+    match context.action {
+        AuthAction::Attach { filename: "" } => Authorization::Allow,
+        // Of a name that is no plain string nothing is said here.
+        AuthAction::Attach { .. }
+        | AuthAction::Unknown {
+            code: ffi::SQLITE_ATTACH,
+            ..
+        } => Authorization::Deny,
+        _ => Authorization::Allow,
+    }
 }
 
 /// A row as it travels, and about how much it takes in the answer.
@@ -211,6 +244,17 @@ fn value_of(value: ValueRef<'_>) -> Value {
     }
 }
 
+fn too_much() -> HostError {
+    error(format!(
+        "the query has more than {MAX_ROWS} rows or {MAX_RESULT_BYTES} bytes: add a LIMIT"
+    ))
+}
+
 pub(super) fn error(message: impl Into<String>) -> HostError {
+    let mut message = message.into();
+    if message.len() > MAX_MESSAGE_BYTES {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        message.push_str("...");
+    }
     HostError::new(message)
 }

@@ -8,17 +8,21 @@ use super::sqlite::Database;
 use crate::protocol::HostCall;
 
 struct Fixture {
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
     database: Database,
 }
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(|| false)
+    }
+
+    fn with(has_hung_up: fn() -> bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let worktree = Worktree::open(home.path().to_str().unwrap(), Vec::new()).unwrap();
         let mut fixture = Self {
-            _home: home,
-            database: Database::new(Arc::new(worktree)),
+            home,
+            database: Database::new(Arc::new(worktree), has_hung_up),
         };
         fixture
             .call("configure", &json!(["sqlite3", ":memory:"]))
@@ -127,6 +131,67 @@ fn several_statements_run_when_there_are_no_parameters() {
     );
     let two = json!(["DELETE FROM t WHERE x = ?; DELETE FROM t", [1]]);
     assert!(fixture.call("exec", &two).is_err());
+}
+
+#[test]
+fn what_is_too_large_as_an_answer_is_an_error_and_the_connection_goes_on() {
+    let mut fixture = Fixture::new();
+    fixture
+        .call("exec", &json!(["CREATE TABLE kept (x)"]))
+        .unwrap();
+    // Control characters take six bytes of an answer each.
+    let many = json!(["SELECT replace(hex(zeroblob(6000000)), '0', char(1)) AS x"]);
+    let message = fixture.call("query", &many).unwrap_err();
+    assert!(message.contains("add a LIMIT"), "{message}");
+    let unknown = json!([format!("SELECT [{}]", "\u{1}".repeat(5_000_000))]);
+    let message = fixture.call("query", &unknown).unwrap_err();
+    assert!(message.contains("no such column"), "{message}");
+    assert!(message.len() < 10_000, "{} bytes", message.len());
+    assert_eq!(
+        fixture.one(&json!(["SELECT count(*) AS n FROM kept"])),
+        json!({"n": 0})
+    );
+}
+
+#[test]
+fn a_database_is_vacuumed_and_no_other_file_is_attached() {
+    let mut fixture = Fixture::new();
+    let other = fixture.home.path().join("other.db");
+    let path = other.to_str().unwrap().to_owned();
+    for source in [":memory:", "data.db"] {
+        let mut call = |function: &str, args: Value| fixture.call(function, &args);
+        call("configure", json!(["sqlite3", source])).unwrap();
+        let filled = "CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000)); DELETE FROM t";
+        call("exec", json!([filled])).unwrap();
+        let pages = json!(["PRAGMA page_count"]);
+        let before = call("query", pages.clone()).unwrap()[0]["page_count"].clone();
+        call("exec", json!(["VACUUM"])).unwrap();
+        let after = call("query", pages).unwrap()[0]["page_count"].clone();
+        assert!(after.as_i64() < before.as_i64(), "{after} {before}");
+        for args in [
+            json!([format!("ATTACH '{path}' AS o")]),
+            json!([format!("ATTACH '{path}' || '' AS o")]),
+            json!([format!("ATTACH \"{path}\" AS o")]),
+            json!(["ATTACH ? AS o", [path]]),
+            json!(["ATTACH ':memory:' AS o"]),
+            json!(["ATTACH 'file:other.db' AS o"]),
+            json!([format!("VACUUM INTO '{path}'")]),
+            json!([format!("VACUUM main INTO '{path}' || ''")]),
+            json!(["VACUUM INTO ?", [path]]),
+        ] {
+            assert!(call("exec", args.clone()).is_err(), "{args}");
+        }
+        assert!(!other.exists());
+    }
+}
+
+#[test]
+fn a_statement_ends_when_its_caller_is_gone() {
+    let mut fixture = Fixture::with(|| true);
+    let endless =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    let message = fixture.call("query", &json!([endless])).unwrap_err();
+    assert!(message.contains("interrupted"), "{message}");
 }
 
 #[test]

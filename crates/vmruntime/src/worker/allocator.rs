@@ -17,6 +17,12 @@ const LARGE_HOLE: usize = 2048;
 /// The smallest hole, and the step between sizes, in bytes.
 const SMALLEST_HOLE: usize = 16;
 
+/// Which part of what is left below the limit the heap may take before garbage is collected in the middle of a run: a quarter.
+const COLLECT_AFTER_PART: usize = 4;
+
+/// By how much it must grow for that at least, in bytes.
+const COLLECT_AFTER_BYTES: usize = 1024 * 1024;
+
 static COUNTING: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 /// Where the highest number of live bytes is kept: a page that outlives the process, once there is one.
@@ -24,6 +30,8 @@ static PEAK: AtomicPtr<AtomicUsize> = AtomicPtr::new((&raw const OWN_PEAK).cast_
 static OWN_PEAK: AtomicUsize = AtomicUsize::new(0);
 static BASE: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// Above how many live bytes garbage is to be collected.
+static COLLECT_ABOVE: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Passes through to the system's allocator, and counts in workers.
 #[derive(Debug, Default)]
@@ -45,23 +53,42 @@ pub(super) fn start_counting() {
 pub(super) fn limit_growth(bytes: usize) {
     let live = LIVE.load(Relaxed);
     BASE.store(live, Relaxed);
-    LIMIT.store(live.saturating_add(bytes), Relaxed);
+    set_limit(live.saturating_add(bytes));
 }
 
 /// Lets the heap be at most this many bytes above what it was at [`limit_growth`].
 pub(super) fn limit_to(bytes: usize) {
-    LIMIT.store(BASE.load(Relaxed).saturating_add(bytes), Relaxed);
+    set_limit(BASE.load(Relaxed).saturating_add(bytes));
 }
 
 /// Lets the heap grow by at most this many bytes from what it is now, and to no more than it may already.
 pub(super) fn limit_further(bytes: usize) {
     let limit = LIVE.load(Relaxed).saturating_add(bytes);
-    LIMIT.store(limit.min(LIMIT.load(Relaxed)), Relaxed);
+    set_limit(limit.min(LIMIT.load(Relaxed)));
 }
 
 /// Lets the heap grow again as it likes.
 pub(super) fn lift_limit() {
-    LIMIT.store(usize::MAX, Relaxed);
+    set_limit(usize::MAX);
+}
+
+fn set_limit(limit: usize) {
+    LIMIT.store(limit, Relaxed);
+    count_anew();
+}
+
+/// Whether the heap has grown so much since [`count_anew`] that garbage is to be collected: what an engine counts for itself
+/// leaves out the contents of buffers and arrays.
+pub(super) fn has_grown() -> bool {
+    LIVE.load(Relaxed) > COLLECT_ABOVE.load(Relaxed)
+}
+
+/// Notes that what is live now was not worth it, or is what a collection left.
+pub(super) fn count_anew() {
+    let live = LIVE.load(Relaxed);
+    let part = LIMIT.load(Relaxed).saturating_sub(live) / COLLECT_AFTER_PART;
+    let above = live.saturating_add(part.max(COLLECT_AFTER_BYTES));
+    COLLECT_ABOVE.store(above, Relaxed);
 }
 
 /// The number of live bytes.

@@ -6,9 +6,14 @@ use std::rc::Rc;
 use vmapi_types::{EventType, Limits, RawJson};
 
 use super::channel::Channel;
-use super::{exit, limits, page};
+use super::{allocator, exit, limits, page};
 use crate::engine::HostLink;
-use crate::protocol::{FromSession, HostCall, HostError, HostReply, ToSession};
+use crate::protocol::{
+    FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, ToSession,
+};
+
+/// The most that an event may say, in bytes of JSON: what a message may be, without what stands around it there.
+const MAX_PAYLOAD_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
 
 /// The most that the arguments of one call may be, in bytes of JSON: well below what a message may be.
 const MAX_ARGS_BYTES: usize = 32 * 1024 * 1024;
@@ -63,6 +68,13 @@ impl Link {
             );
             exit::noting(exit::OUTPUT, &note);
         }
+        if payload.get().len() > MAX_PAYLOAD_BYTES {
+            let note = format!(
+                "an event of {} bytes was larger than any may be ({MAX_PAYLOAD_BYTES} bytes)",
+                payload.get().len()
+            );
+            exit::noting(exit::OUTPUT, &note);
+        }
         let bytes = self.output_bytes.get() + payload.get().len() as u64;
         self.output_bytes.set(bytes);
         if bytes > limits.max_output_kb.saturating_mul(1024) {
@@ -109,6 +121,13 @@ impl HostLink for Link {
         let reply = await_reply(&channel);
         limits::resume_wall_clock(left).unwrap_or_else(|error| limits::no_timer(&error));
         reply
+    }
+
+    fn collect_if_due(&self, collect: fn()) {
+        if allocator::has_grown() {
+            collect();
+            allocator::count_anew();
+        }
     }
 }
 

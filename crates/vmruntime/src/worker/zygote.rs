@@ -21,7 +21,7 @@ use super::page::Pages;
 use super::process::{self, Kinship, Side};
 use super::sandbox::{self, Confinement};
 use super::session::{Parts, Session};
-use super::{allocator, exit, faults, image, stack};
+use super::{allocator, exit, faults, image, limits, stack};
 use crate::engine::{self, Engine};
 use crate::protocol::{
     CONTROL_FD, Death, DeathCause, FromZygote, MAX_TO_SESSION_BYTES, MAX_TO_ZYGOTE_BYTES, ToZygote,
@@ -34,6 +34,10 @@ const PEEK: WaitPidFlag = WaitPidFlag::WEXITED
 
 /// By how much one library may let the heap grow: less than that of most machines, more than any library needs.
 const MAX_LIBRARY_HEAP_BYTES: usize = 512 * 1024 * 1024;
+
+/// How long one library may take, in milliseconds. The daemon loses its patience before; this is for when it is gone, which a
+/// zygote that loads does not hear.
+const MAX_LIBRARY_MS: u64 = 60_000;
 
 /// A session as the zygote knows it.
 struct Family {
@@ -171,8 +175,15 @@ impl Zygote {
     fn load(&mut self, name: &str, source: &str) -> Result<(), String> {
         let engine = self.engine.as_mut().ok_or("there is no engine")?;
         self.link.begin(Limits::default());
+        let clocks = Limits {
+            wall_ms: MAX_LIBRARY_MS,
+            cpu_ms: MAX_LIBRARY_MS,
+            ..Limits::default()
+        };
+        limits::start_clocks(&clocks).map_err(|error| error.to_string())?;
         allocator::limit_growth(MAX_LIBRARY_HEAP_BYTES);
         let loaded = engine.load(name, source);
+        limits::stop_clocks().map_err(|error| error.to_string())?;
         engine.collect();
         allocator::lift_limit();
         allocator::take_holes();

@@ -99,6 +99,8 @@ pub(super) fn call_json(
 ) -> JsResult<Value> {
     let args = to_raw_value(args).map_err(JsError::from_rust)?;
     let link = Rc::clone(&host(context)?.link);
+    // What it gives takes room.
+    link.collect_if_due(boa_gc::force_collect);
     match link.call(module, function, args) {
         Ok(answer) => serde_json::from_str(answer.get()).map_err(JsError::from_rust),
         Err(error) => Err(thrown(error, context)),

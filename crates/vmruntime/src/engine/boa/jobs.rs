@@ -8,7 +8,8 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use boa_engine::builtins::promise::{OperationType, Promise, PromiseState};
-use boa_engine::context::HostHooks;
+use boa_engine::context::time::JsDuration;
+use boa_engine::context::{DefaultHooks, HostHooks};
 use boa_engine::job::{
     GenericJob, IntervalJob, Job, JobExecutor, NativeAsyncJob, PromiseJob, TimeoutJob,
 };
@@ -16,14 +17,16 @@ use boa_engine::object::JsObject;
 use boa_engine::object::builtins::JsPromise;
 use boa_engine::{Context, JsError, JsResult, JsValue};
 
+use super::HostLink;
+
 /// How often a future of the engine (`Atomics.waitAsync`) is asked for its outcome while nothing else can run: nobody
 /// wakes a session process.
 const POLL_EVERY: Duration = Duration::from_millis(1);
 
 /// Runs jobs in the order that browsers and Node do: all promise jobs before the next timer. It sleeps until a timer is
 /// due, instead of asking again and again.
-#[derive(Default)]
 pub(super) struct Jobs {
+    link: Rc<dyn HostLink>,
     promise: RefCell<VecDeque<PromiseJob>>,
     generic: RefCell<VecDeque<GenericJob>>,
     asynchronous: RefCell<VecDeque<NativeAsyncJob>>,
@@ -37,37 +40,58 @@ enum Ready {
     Generic(GenericJob),
 }
 
-/// What came of waiting for a timer.
-enum Wait {
-    /// It is due.
-    Due(Timer),
-    /// The longest wait was over first.
-    NotYet,
-    /// There is no timer.
-    Nothing,
-}
-
 enum Timer {
     Once(TimeoutJob),
     Repeating(IntervalJob),
+    /// One that keeps no execution going by itself.
+    Aside(TimeoutJob),
 }
 
 impl Timer {
     fn is_cancelled(&self) -> bool {
         match self {
-            Self::Once(job) => job.cancelled(),
+            Self::Once(job) | Self::Aside(job) => job.cancelled(),
             Self::Repeating(job) => job.cancelled(),
         }
+    }
+
+    fn keeps_going(&self) -> bool {
+        !matches!(self, Self::Aside(_)) && !self.is_cancelled()
     }
 }
 
 impl Jobs {
+    pub(super) fn new(link: Rc<dyn HostLink>) -> Self {
+        Self {
+            link,
+            promise: RefCell::default(),
+            generic: RefCell::default(),
+            asynchronous: RefCell::default(),
+            timers: RefCell::default(),
+            next_timer: Cell::default(),
+        }
+    }
+
     /// Drops what is queued.
     pub(super) fn clear(&self) {
         self.promise.take();
         self.generic.take();
         self.asynchronous.take();
         self.timers.take();
+    }
+
+    /// Adds a timer that goes off if the execution still has something else to wait for by then.
+    pub(super) fn add_aside(&self, job: TimeoutJob) {
+        self.add_timer(delay_of(job.timeout()), Timer::Aside(job));
+    }
+
+    /// Waits for the next of these timers and runs it; false if there is none. To be called while the script itself waits and no
+    /// job is left.
+    pub(super) fn run_aside(&self, context: &mut Context) -> JsResult<bool> {
+        match self.wait_for_timer(None) {
+            Some(timer) => self.run_timer(timer, context).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     fn add_timer(&self, delay: Duration, timer: Timer) {
@@ -80,8 +104,8 @@ impl Jobs {
         self.timers.borrow_mut().insert((due, number), timer);
     }
 
-    /// Waits for the next timer, but no longer than `at_most`; gives it when it is due.
-    fn wait_for_timer(&self, at_most: Option<Duration>) -> Wait {
+    /// Waits for the next timer, but no longer than `at_most`; gives it when it is due. Does not wait when there is neither.
+    fn wait_for_timer(&self, at_most: Option<Duration>) -> Option<Timer> {
         let mut timers = self.timers.borrow_mut();
         while timers
             .first_key_value()
@@ -92,18 +116,17 @@ impl Jobs {
         let until_due = timers
             .first_key_value()
             .map(|((due, _), _)| due.saturating_duration_since(Instant::now()));
-        let wait = match (until_due, at_most) {
-            (None, None) => return Wait::Nothing,
-            (Some(until_due), at_most) => at_most.unwrap_or(until_due).min(until_due),
-            (None, Some(at_most)) => at_most,
-        };
+        let wait = until_due.into_iter().chain(at_most).min()?;
         std::thread::sleep(wait);
-        match until_due {
-            Some(until_due) if until_due <= wait => timers
-                .pop_first()
-                .map_or(Wait::Nothing, |(_, timer)| Wait::Due(timer)),
-            _ => Wait::NotYet,
+        if until_due? > wait {
+            return None;
         }
+        timers.pop_first().map(|(_, timer)| timer)
+    }
+
+    /// Whether there is a timer that has to go off before the execution ends.
+    fn is_kept_going(&self) -> bool {
+        self.timers.borrow().values().any(Timer::keeps_going)
     }
 
     /// The next job that can run now, promise jobs first.
@@ -117,12 +140,11 @@ impl Jobs {
 
     fn run_timer(&self, timer: Timer, context: &mut Context) -> JsResult<()> {
         match timer {
-            Timer::Once(job) => job.call(context).map(drop),
+            Timer::Once(job) | Timer::Aside(job) => job.call(context).map(drop),
             Timer::Repeating(job) => {
                 job.call(context)?;
                 if !job.cancelled() {
-                    let delay = Duration::from_millis(job.interval().as_millis().max(1));
-                    self.add_timer(delay, Timer::Repeating(job));
+                    self.add_timer(delay_of(job.interval()), Timer::Repeating(job));
                 }
                 Ok(())
             }
@@ -136,13 +158,9 @@ impl JobExecutor for Jobs {
             Job::PromiseJob(job) => self.promise.borrow_mut().push_back(job),
             Job::GenericJob(job) => self.generic.borrow_mut().push_back(job),
             Job::AsyncJob(job) => self.asynchronous.borrow_mut().push_back(job),
-            Job::TimeoutJob(job) => {
-                let delay = Duration::from_millis(job.timeout().as_millis().max(1));
-                self.add_timer(delay, Timer::Once(job));
-            }
+            Job::TimeoutJob(job) => self.add_timer(delay_of(job.timeout()), Timer::Once(job)),
             Job::IntervalJob(job) => {
-                let delay = Duration::from_millis(job.interval().as_millis().max(1));
-                self.add_timer(delay, Timer::Repeating(job));
+                self.add_timer(delay_of(job.interval()), Timer::Repeating(job));
             }
             // The language lets a host never call these, and nothing here outlives the process.
             _ => {}
@@ -153,6 +171,7 @@ impl JobExecutor for Jobs {
         let context = RefCell::new(context);
         let mut pending = Vec::new();
         loop {
+            self.link.collect_if_due(boa_gc::force_collect);
             pending.extend(
                 self.asynchronous
                     .take()
@@ -164,17 +183,21 @@ impl JobExecutor for Jobs {
                 Some(Ready::Promise(job)) => job.call(&mut context.borrow_mut()).map(drop)?,
                 Some(Ready::Generic(job)) => job.call(&mut context.borrow_mut()).map(drop)?,
                 None if !self.asynchronous.borrow().is_empty() => {}
+                None if pending.is_empty() && !self.is_kept_going() => return Ok(()),
                 None => {
                     let at_most = (!pending.is_empty()).then_some(POLL_EVERY);
-                    match self.wait_for_timer(at_most) {
-                        Wait::Due(timer) => self.run_timer(timer, &mut context.borrow_mut())?,
-                        Wait::NotYet => {}
-                        Wait::Nothing => return Ok(()),
+                    if let Some(timer) = self.wait_for_timer(at_most) {
+                        self.run_timer(timer, &mut context.borrow_mut())?;
                     }
                 }
             }
         }
     }
+}
+
+/// How long a timer waits: as in Node, at least a millisecond.
+fn delay_of(asked: JsDuration) -> Duration {
+    Duration::from_millis(asked.as_millis().max(1))
 }
 
 /// Asks each future of the engine whether it is ready, and drops those that are.
@@ -191,13 +214,20 @@ fn poll_all(pending: &mut Vec<impl Future<Output = JsResult<JsValue>> + Unpin>) 
     failed
 }
 
-/// The rejected promises of this execution that nobody has handled yet.
-#[derive(Default)]
+/// What the engine asks and tells its host; of that, the rejected promises of this execution that nobody has handled yet.
 pub(super) struct Rejections {
+    link: Rc<dyn HostLink>,
     unhandled: RefCell<Vec<JsObject<Promise>>>,
 }
 
 impl Rejections {
+    pub(super) fn new(link: Rc<dyn HostLink>) -> Self {
+        Self {
+            link,
+            unhandled: RefCell::default(),
+        }
+    }
+
     /// Fails with the reason of the first rejection that nobody handles.
     pub(super) fn check(&self) -> JsResult<()> {
         let Some(promise) = self.unhandled.borrow().first().cloned() else {
@@ -227,5 +257,13 @@ impl HostHooks for Rejections {
             OperationType::Reject => unhandled.push(promise.clone()),
             OperationType::Handle => unhandled.retain(|known| !JsObject::equals(known, promise)),
         }
+    }
+
+    /// The engine asks for this before it makes a buffer. Of that it counts the object alone when it decides whether to collect
+    /// garbage: a thousand buffers that nobody holds any more would pass the limit of memory. A collection is as safe here as
+    /// with the object that is made next; what native code holds is a root, by its count of references.
+    fn max_buffer_size(&self, context: &mut Context) -> u64 {
+        self.link.collect_if_due(boa_gc::force_collect);
+        DefaultHooks.max_buffer_size(context)
     }
 }

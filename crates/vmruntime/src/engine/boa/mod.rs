@@ -20,8 +20,8 @@ use boa_engine::builtins::promise::PromiseState;
 use boa_engine::object::builtins::JsPromise;
 use boa_engine::property::{Attribute, PropertyDescriptor};
 use boa_engine::{
-    Context, JsArgs, JsError, JsObject, JsResult, JsString, JsValue, NativeFunction, Script,
-    Source, js_string,
+    Context, JsArgs, JsError, JsResult, JsString, JsValue, NativeFunction, Script, Source,
+    js_string,
 };
 use serde::Serialize;
 use serde_json::value::to_raw_value;
@@ -108,8 +108,8 @@ impl Boa {
     /// made before any fork.
     pub(super) fn new(link: Rc<dyn HostLink>) -> Result<Self, String> {
         let build = || -> JsResult<Self> {
-            let jobs = Rc::new(Jobs::default());
-            let rejections = Rc::new(Rejections::default());
+            let jobs = Rc::new(Jobs::new(Rc::clone(&link)));
+            let rejections = Rc::new(Rejections::new(Rc::clone(&link)));
             let modules = Rc::new(Modules::default());
             let mut context = Context::builder()
                 .job_executor(Rc::clone(&jobs))
@@ -204,11 +204,25 @@ impl Boa {
         self.constants.extend(script.constants);
         self.variables.extend(script.variables);
         let value = parsed.evaluate(&mut self.context)?;
+        let promise = value.as_object().filter(|_| script.is_async);
+        let promise = promise.map(JsPromise::from_object).transpose()?;
+        self.run_jobs(promise.as_ref())?;
+        promise.map_or(Ok(value), |promise| settled(&promise))
+    }
+
+    /// Runs what a script has left to do; `promise` is its own, if it waits for something. Only as long as that is open, also
+    /// timers that keep no execution going by themselves are waited for. With nothing but those left Node ends, with an exit
+    /// code of its own; but a script that waits for one of them is better told that the time is over.
+    fn run_jobs(&mut self, promise: Option<&JsPromise>) -> JsResult<()> {
+        let is_open = || {
+            let state = promise.map(JsPromise::state);
+            matches!(state, Some(PromiseState::Pending))
+        };
         self.context.run_jobs()?;
-        match value.as_object() {
-            Some(promise) if script.is_async => settled(promise),
-            _ => Ok(value),
+        while is_open() && self.jobs.run_aside(&mut self.context)? {
+            self.context.run_jobs()?;
         }
+        Ok(())
     }
 
     fn parse(&mut self, text: &str, path: &str) -> JsResult<Script> {
@@ -222,8 +236,8 @@ impl Boa {
             .modules
             .main_module(&request.name, &request.source, context)?;
         let promise = module.load_link_evaluate(context);
-        context.run_jobs()?;
-        settled(promise.into()).map(|_| JsValue::undefined())
+        self.run_jobs(Some(&promise))?;
+        settled(&promise).map(|_| JsValue::undefined())
     }
 
     fn report(&mut self, error: JsError, request: &RunRequest) -> Report {
@@ -291,8 +305,8 @@ impl From<JsError> for Halt {
 }
 
 /// What a promise came to, now that no job is left.
-fn settled(promise: JsObject) -> Result<JsValue, Halt> {
-    match JsPromise::from_object(promise)?.state() {
+fn settled(promise: &JsPromise) -> Result<JsValue, Halt> {
+    match promise.state() {
         PromiseState::Fulfilled(value) => Ok(value),
         PromiseState::Rejected(reason) => Err(JsError::from_opaque(reason).into()),
         PromiseState::Pending => Err(Halt::Deadlock),

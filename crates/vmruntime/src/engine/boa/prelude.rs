@@ -1,6 +1,7 @@
 //! What is written in JavaScript: the shapes of host modules and of web APIs, over a few native functions. It runs once,
 //! when the engine is built, before any script.
 
+use boa_engine::job::{NativeJob, TimeoutJob};
 use boa_engine::object::builtins::JsArray;
 use boa_engine::object::{FunctionObjectBuilder, JsObject};
 use boa_engine::property::PropertyDescriptor;
@@ -12,6 +13,7 @@ use rand::Rng;
 use url::Url;
 
 use super::host::{Host, call, host};
+use super::jobs::Jobs;
 use super::wire::bytes_value;
 use crate::engine::source::INTERNAL;
 
@@ -44,6 +46,7 @@ const NATIVES: &[(&str, usize, Native)] = &[
     ("setUrl", 3, set_url),
     ("parseQuery", 1, parse_query),
     ("formatQuery", 1, format_query),
+    ("later", 2, later),
     ("random", 1, random),
     ("uuid", 0, uuid),
     ("now", 0, now),
@@ -290,6 +293,22 @@ fn format_query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResul
         query.append_pair(&name.to_std_string_lossy(), &value.to_std_string_lossy());
     }
     Ok(JsString::from(query.finish()).into())
+}
+
+/// `later(callback, milliseconds)`: a timer that keeps no execution going by itself.
+fn later(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let callback = args.get_or_undefined(0).as_callable();
+    let callback = callback.ok_or_else(|| missing("function to call"))?;
+    let milliseconds = args.get_or_undefined(1).to_length(context)?;
+    let job = NativeJob::new(move |context| callback.call(&JsValue::undefined(), &[], context));
+    let jobs = context.downcast_job_executor::<Jobs>();
+    let jobs = jobs.ok_or_else(|| missing("queue for timers"))?;
+    jobs.add_aside(TimeoutJob::new(job, milliseconds));
+    Ok(JsValue::undefined())
+}
+
+fn missing(what: &str) -> JsNativeError {
+    JsNativeError::typ().with_message(format!("there is no {what}"))
 }
 
 fn random(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

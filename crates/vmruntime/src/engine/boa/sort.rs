@@ -1,8 +1,9 @@
-//! `sort` and `toSorted` with a function that compares.
+//! `sort` and `toSorted`, where the order is a script's.
 //!
 //! The engine sorts with the standard library's algorithm, which panics when it notices that the order makes no sense, as that
 //! of `array.sort(() => Math.random() - 0.5)`. The language leaves the result open then, and nothing else. So arrays with a
-//! function that compares are merged here, by an algorithm that trusts no answer.
+//! function that compares are merged here, by an algorithm that trusts no answer. Without one arrays are sorted by the texts of
+//! their elements, and the engine asks for those again with each comparison; here each is asked for once.
 
 use boa_engine::object::FunctionObjectBuilder;
 use boa_engine::object::builtins::JsTypedArray;
@@ -11,16 +12,18 @@ use boa_engine::{
     Context, JsArgs, JsObject, JsResult, JsString, JsValue, NativeFunction, js_string,
 };
 
-/// Replaces the methods of arrays and typed arrays. Without a function that compares they go to the engine's own.
+/// Replaces the methods of arrays and typed arrays. The latter go to the engine's own without a function that compares: it
+/// sorts them as numbers.
 pub(super) fn install(context: &mut Context) -> JsResult<()> {
     let constructors = context.intrinsics().constructors();
     let prototypes = [
-        constructors.array().prototype(),
-        constructors.typed_array().prototype(),
+        (constructors.array().prototype(), true),
+        (constructors.typed_array().prototype(), false),
     ];
-    for prototype in prototypes {
-        replace(&prototype, js_string!("sort"), sort, context)?;
-        replace(&prototype, js_string!("toSorted"), to_sorted, context)?;
+    for (prototype, by_text) in prototypes {
+        replace(&prototype, js_string!("sort"), sort, by_text, context)?;
+        let name = js_string!("toSorted");
+        replace(&prototype, name, to_sorted, by_text, context)?;
     }
     Ok(())
 }
@@ -32,6 +35,7 @@ fn replace(
     prototype: &JsObject,
     name: JsString,
     method: Method,
+    by_text: bool,
     context: &mut Context,
 ) -> JsResult<()> {
     let Some(own) = prototype.get(name.clone(), context)?.as_object() else {
@@ -39,7 +43,8 @@ fn replace(
     };
     let native = NativeFunction::from_copy_closure_with_captures(
         move |this, args, own: &JsObject, context| {
-            if args.get_or_undefined(0).as_callable().is_some() {
+            let compare = args.get_or_undefined(0);
+            if compare.is_callable() || by_text && compare.is_undefined() {
                 method(this, args, own, context)
             } else {
                 own.call(this, args, context)
@@ -112,15 +117,13 @@ fn sort_in_place(object: &JsObject, compare: &JsValue, context: &mut Context) ->
             }
         }
     }
-    let items = merge_sort(items, &mut |a, b| -> JsResult<bool> {
-        let order = compare
-            .as_object()
-            .map(|function| function.call(&JsValue::undefined(), &[a.clone(), b.clone()], context));
-        match order {
-            Some(order) => Ok(order?.to_number(context)? > 0.0),
-            None => Ok(false),
-        }
-    })?;
+    let items = match compare.as_callable() {
+        Some(compare) => merge_sort(items, &mut |a, b| -> JsResult<bool> {
+            let order = compare.call(&JsValue::undefined(), &[a.clone(), b.clone()], context);
+            Ok(order?.to_number(context)? > 0.0)
+        })?,
+        None => sort_by_text(items, context)?,
+    };
     let sorted = items.len() as u64;
     for (index, item) in items.into_iter().enumerate() {
         object.set(index, item, true, context)?;
@@ -132,6 +135,20 @@ fn sort_in_place(object: &JsObject, compare: &JsValue, context: &mut Context) ->
         object.delete_property_or_throw(index, context)?;
     }
     Ok(())
+}
+
+fn sort_by_text(items: Vec<JsValue>, context: &mut Context) -> JsResult<Vec<JsValue>> {
+    if items.len() < 2 {
+        // Nobody asks for the text of one that is alone: it may have none, like a symbol.
+        return Ok(items);
+    }
+    let with_text = |item: JsValue| -> JsResult<_> { Ok((item.to_string(context)?, item)) };
+    let mut items = items
+        .into_iter()
+        .map(with_text)
+        .collect::<JsResult<Vec<_>>>()?;
+    items.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(items.into_iter().map(|(_, item)| item).collect())
 }
 
 /// Sorts by merging runs, and leaves the order of equal elements. `is_after` says whether its first argument belongs behind

@@ -43,14 +43,30 @@ const fn is_int(argument: u8, value: libc::c_int) -> Condition {
     }
 }
 
-/// The third argument of `mmap` and `mprotect`: pages that can't be executed.
-const NOT_EXECUTABLE: &[&[Condition]] = &[&[Condition {
-    argument: 2,
-    test: Test::Bits {
-        mask: libc::PROT_EXEC.cast_unsigned() as u64,
-        value: 0,
-    },
-}]];
+/// An argument that lacks the bits of a flag.
+const fn lacks(argument: u8, flag: libc::c_int) -> Condition {
+    Condition {
+        argument,
+        test: Test::Bits {
+            mask: flag.cast_unsigned() as u64,
+            value: 0,
+        },
+    }
+}
+
+/// The third argument of `mprotect`: pages that can't be executed.
+const NOT_EXECUTABLE: &[&[Condition]] = &[&[lacks(2, libc::PROT_EXEC)]];
+
+/// The same of `mmap`, and the fourth: memory of its own. `RLIMIT_DATA` does not count what is shared, and what a process shares
+/// with the zygote it has mapped before.
+const OWN_MEMORY: &[&[Condition]] = &[&[lacks(2, libc::PROT_EXEC), lacks(3, libc::MAP_SHARED)]];
+
+/// What the allocator says of memory that it gives back, and what is said of the stack before a fork.
+const ADVICE: &[&[Condition]] = &[
+    &[is_int(2, libc::MADV_DONTNEED)],
+    &[is_int(2, libc::MADV_WIPEONFORK)],
+    &[is_int(2, libc::MADV_KEEPONFORK)],
+];
 
 /// The second argument of `mremap`: the old size, in bytes. A libc changes the size of what it has mapped by itself, which is
 /// more. A page that is shared with the zygote must not grow into the page of another session.
@@ -90,8 +106,8 @@ pub(super) const ALLOWED: &[Allowed] = &[
     call("getppid", libc::SYS_getppid),
     call("getrandom", libc::SYS_getrandom),
     call("getrusage", libc::SYS_getrusage),
-    call("madvise", libc::SYS_madvise),
-    only("mmap", libc::SYS_mmap, NOT_EXECUTABLE),
+    only("madvise", libc::SYS_madvise, ADVICE),
+    only("mmap", libc::SYS_mmap, OWN_MEMORY),
     only("mprotect", libc::SYS_mprotect, NOT_EXECUTABLE),
     only("mremap", libc::SYS_mremap, LARGE),
     call("munmap", libc::SYS_munmap),

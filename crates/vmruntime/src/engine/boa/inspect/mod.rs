@@ -36,6 +36,9 @@ pub(crate) use self::{
     stack::Frame,
 };
 
+/// The longest name of a class as a type, in bytes: a script can give it any.
+const MAX_TYPE_BYTES: usize = 200;
+
 /// How a value is inspected.
 #[derive(Clone, Debug)]
 pub(crate) struct InspectOptions {
@@ -113,7 +116,8 @@ impl Inspector {
     }
 
     /// What kind of value it is: `undefined`, `null`, `boolean`, `number`, `bigint`, `string`,
-    /// `symbol`, `function`, `object`, or the name of the class of an object that has one.
+    /// `symbol`, `function`, `object`, or the name of the class of an object that has one, cut
+    /// where it is longer than anybody reads.
     pub(crate) fn type_name(&self, value: &JsValue, context: &mut Context) -> String {
         let Some(object) = value.as_object() else {
             let name = if value.is_null() {
@@ -132,9 +136,11 @@ impl Inspector {
         }
         let class = names::class(&object, context).unwrap_or_else(|| kind.name().to_owned());
         if class == "Object" {
-            "object".to_owned()
-        } else {
-            class
+            return "object".to_owned();
+        }
+        match text::cut(class, MAX_TYPE_BYTES) {
+            (start, true) => format!("{start}…"),
+            (class, false) => class,
         }
     }
 

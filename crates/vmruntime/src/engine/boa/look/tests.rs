@@ -8,7 +8,7 @@ use crate::engine::boa::Boa;
 use crate::engine::{Engine, HostLink};
 use crate::protocol::{HostError, HostReply, SessionSetup};
 
-/// Hears nothing and answers nothing.
+/// Hears nothing and answers nothing, and has garbage collected whenever that can be.
 struct Nobody;
 
 impl HostLink for Nobody {
@@ -16,6 +16,10 @@ impl HostLink for Nobody {
 
     fn call(&self, _: &str, _: &str, _: RawJson) -> HostReply {
         Err(HostError::new("there is no host"))
+    }
+
+    fn collect_if_due(&self, collect: fn()) {
+        collect();
     }
 }
 
@@ -208,4 +212,26 @@ fn values_that_attack_whoever_looks_at_them_do_nothing() {
     assert_eq!(completed(engine, "deep."), []);
     assert_eq!(inspected(engine, "trap")["value"]["preview"], "Proxy {}");
     assert_eq!(inspected(engine, "chain")["value"]["type"], "object");
+}
+
+#[test]
+fn what_a_script_uses_outlives_collections_in_the_middle_of_it() {
+    let engine = &mut engine(&[
+        "const kept = Array.from({ length: 50 }, (_, i) => new Uint8Array(100).fill(i));
+         const copies = kept.map((bytes) => new Uint16Array(bytes.buffer.slice(0)));
+         const held = new WeakRef(kept[7]); const weak = new WeakMap(kept.map((bytes, i) => [bytes, i]));",
+        "const later = []; const wait = () => new Promise((done) => setTimeout(done, 1));
+         const pair = [wait(), Promise.resolve(new ArrayBuffer(8))];
+         for (let i = 0; i < 20; i++) { later.push(structuredClone({ bytes: kept[i], i })); await wait(); }
+         later.push((await Promise.all(pair))[1].byteLength);",
+    ]);
+    for expression in [
+        "kept.every((bytes, i) => bytes[99] === i && weak.get(bytes) === i)",
+        "copies.every((copy, i) => copy[49] === i * 257)",
+        "later.slice(0, 20).every((clone, i) => clone.i === i && clone.bytes[0] === i) && later[20] === 8",
+        "held.deref() === kept[7]",
+    ] {
+        let seen = inspected(engine, expression);
+        assert_eq!(seen["text"], "true", "{expression}: {seen}");
+    }
 }

@@ -98,14 +98,15 @@ pub(super) fn names(path: &str, folder: &str) -> (String, String) {
 
 /// The value that `require` gives for a file.
 pub(super) fn load(modules: &Rc<Modules>, path: &str, context: &mut Context) -> JsResult<JsValue> {
-    let (format, text) = {
+    let (format, text, loaded) = {
         let graph = modules.graph.borrow();
         let file = graph.get(path).ok_or_else(|| vanished(path))?;
-        if let Some(module) = &file.common {
-            return module.get(js_string!("exports"), context);
-        }
-        (file.format, Rc::clone(&file.source))
+        (file.format, Rc::clone(&file.source), file.common.clone())
     };
+    if let Some(module) = loaded {
+        // It may be a getter, which loads files itself.
+        return module.get(js_string!("exports"), context);
+    }
     let folder = host(context)?.folder.clone();
     let module = module_object(path, &folder, context)?;
     match format {

@@ -53,11 +53,6 @@
       const statement = (sql) => call("exec", sql, []);
       statement(begin);
       depth += 1;
-      const keep = (value) => {
-        depth -= 1;
-        statement(commit);
-        return value;
-      };
       const discard = (error) => {
         depth -= 1;
         try {
@@ -66,6 +61,16 @@
           // It is over already: the error that ended it is the one to know.
         }
         throw error;
+      };
+      const keep = (value) => {
+        try {
+          statement(commit);
+        } catch (error) {
+          // SQLite leaves it open, for another attempt that nobody makes.
+          return discard(error);
+        }
+        depth -= 1;
+        return value;
       };
       let value;
       try {

@@ -100,7 +100,7 @@
     static timeout(ms) {
       const signal = new AbortSignal(make);
       Object.defineProperty(signal, "timeoutMs", { value: Number(ms) });
-      setTimeout(() => signal[abort](new DOMException("The operation was aborted due to timeout", "TimeoutError")), ms);
+      host.later(() => signal[abort](new DOMException("The operation was aborted due to timeout", "TimeoutError")), signal.timeoutMs);
       return signal;
     }
     static any(signals) {

@@ -3,9 +3,15 @@
   const { define, errors } = host;
   const PARTS = ["href", "origin", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash"];
 
+  const pairsOf = (query) => host.parseQuery(query.replace(/^\?/, ""));
+
+  let refill;
   class URLSearchParams {
     #pairs = [];
     #changed;
+    static {
+      refill = (params, query) => { params.#pairs = pairsOf(query); };
+    }
     constructor(init = "", changed) {
       this.#changed = changed;
       if (typeof init === "object" && init !== null) {
@@ -18,7 +24,7 @@
           this.#pairs.push([String(name), String(value)]);
         }
       } else {
-        this.#pairs = host.parseQuery(String(init).replace(/^\?/, ""));
+        this.#pairs = pairsOf(String(init));
       }
     }
     #change(pairs) {
@@ -63,7 +69,8 @@
       const parts = host.setUrl(this.#parts[0], name, String(value));
       if (parts) this.#parts = parts;
       else if (name === "href") throw errors.coded(TypeError, "ERR_INVALID_URL", "Invalid URL");
-      if (name !== "query") this.#params = undefined;
+      // Whoever has the object keeps it: there is one for each URL.
+      if (this.#params && (name === "href" || name === "search")) refill(this.#params, this.#parts[PARTS.indexOf("search")]);
     }
     static {
       PARTS.forEach((name, index) => {

@@ -147,22 +147,47 @@ fn the_fence_is_not_taken_down() {
 }
 
 #[test]
-fn memory_is_not_made_executable() {
-    let map = |protection: libc::c_int| {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+fn memory_is_made_neither_executable_nor_shared() {
+    let map = |protection: libc::c_int, kind: libc::c_int| {
+        let flags = kind | libc::MAP_ANONYMOUS;
         // SAFETY: a new mapping at an address of the kernel's choice aliases nothing.
         let page = unsafe { libc::mmap(null_mut(), 4096, protection, flags, -1, 0) };
         outcome(if page == libc::MAP_FAILED { -1 } else { 0 })
     };
     let writable = libc::PROT_READ | libc::PROT_WRITE;
-    assert_eq!(confined(&|| map(writable)), Ok(()));
-    assert_eq!(confined(&|| map(writable | libc::PROT_EXEC)), REFUSED);
+    assert_eq!(confined(&|| map(writable, libc::MAP_PRIVATE)), Ok(()));
+    let executable = writable | libc::PROT_EXEC;
+    assert_eq!(confined(&|| map(executable, libc::MAP_PRIVATE)), REFUSED);
+    for kind in [libc::MAP_SHARED, libc::MAP_SHARED_VALIDATE] {
+        assert_eq!(confined(&|| map(writable, kind)), REFUSED);
+    }
+}
+
+#[test]
+fn of_memory_is_said_what_the_allocator_and_forks_need() {
+    // SAFETY: an empty range holds nothing that could change.
+    let advise = |advice| outcome(unsafe { libc::madvise(null_mut(), 0, advice) }.into());
+    for advice in [
+        libc::MADV_DONTNEED,
+        libc::MADV_WIPEONFORK,
+        libc::MADV_KEEPONFORK,
+    ] {
+        assert_eq!(confined(&|| advise(advice)), Ok(()), "{advice}");
+    }
+    for advice in [
+        libc::MADV_MERGEABLE,
+        libc::MADV_DOFORK,
+        libc::MADV_REMOVE,
+        libc::MADV_POPULATE_WRITE,
+    ] {
+        assert_eq!(confined(&|| advise(advice)), REFUSED, "{advice}");
+    }
 }
 
 #[test]
 fn a_page_of_a_file_does_not_grow_into_the_next() {
     let grow = |old_bytes: usize| {
-        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: the new mapping, at an address of the kernel's choice, is nobody else's, also when it moves.
         let grown = unsafe {
             let page = libc::mmap(null_mut(), old_bytes, libc::PROT_READ, flags, -1, 0);

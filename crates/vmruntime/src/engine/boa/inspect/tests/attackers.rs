@@ -276,6 +276,22 @@ fn little_native_stack_is_enough() {
 }
 
 #[test]
+fn the_name_of_a_class_is_cut_between_characters() {
+    let (mut context, inspector) = fresh();
+    let mut type_of = |name: &str| {
+        let class = format!("{{ class A {{ static name = {name} }}; new A() }}");
+        let value = run(&mut context, &class);
+        inspector.type_name(&value, &mut context)
+    };
+    assert_eq!(type_of("'x'.repeat(1e6)"), format!("{}…", "x".repeat(200)));
+    assert_eq!(
+        type_of("'a' + 'ä'.repeat(200)"),
+        format!("a{}…", "ä".repeat(99))
+    );
+    assert_eq!(type_of("'x'.repeat(200)"), "x".repeat(200));
+}
+
+#[test]
 fn json_runs_nothing_but_to_json() {
     let absent = |code: &str| {
         let (mut context, inspector) = fresh();
