@@ -320,12 +320,8 @@ fn piped(daemon: &Daemon, session: &Session, text: &str) -> (String, String, Opt
     .stderr(Stdio::piped())
     .spawn()
     .unwrap();
-    console
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    // It may have enough before the end.
+    let _ = console.stdin.take().unwrap().write_all(text.as_bytes());
     let output = console.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
@@ -353,6 +349,33 @@ fn what_is_piped_is_run_to_the_last_line() {
         "{out}"
     );
     assert_eq!(status, Some(1));
+}
+
+#[test]
+fn a_long_function_that_is_piped_is_one_piece() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let line = "  n += `${'}'.length}`.length; // {\n";
+    let code = format!(
+        "function f(n) {{\n{}  return n\n}}\nf(0)\n",
+        line.repeat(1000)
+    );
+    let (out, err, status) = piped(&daemon, &session, &code);
+    assert_eq!(out, "undefined\n1000\n");
+    assert_eq!((err.as_str(), status), ("", Some(0)));
+}
+
+#[test]
+fn what_is_too_long_to_be_judged_is_not_run_in_halves() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let comment = format!("// {}\n", "-".repeat(1000));
+    let code = format!("function f() {{\n{}mark = 1\n}}\n", comment.repeat(3000));
+    let (out, err, status) = piped(&daemon, &session, &code);
+    assert_eq!(out, "");
+    assert!(err.starts_with("Error: VALIDATION_ERROR: "), "{err}");
+    assert_eq!(status, Some(1));
+    assert_eq!(session.eval("typeof mark"), "undefined");
 }
 
 #[test]

@@ -215,6 +215,61 @@ fn a_file_that_is_not_there_is_named() {
     );
 }
 
+/// Pipes code into a console whose session gives this answer to the question whether the code is complete.
+fn piped(status: &'static str, completeness: &str) -> (i32, String, String) {
+    let session = format!(
+        r#"{{"id":"{ID}","vm_id":"{ID}","workspace_id":"w","base_commit_oid":"c","worktree_path":"/","status":"ready","created_at":"2026-01-01T00:00:00.000000Z"}}"#
+    );
+    let url = server(leak(vec![
+        (
+            "GET /api/v1/sessions/51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21",
+            "200 OK",
+            session,
+        ),
+        (
+            "POST /api/v1/sessions/51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21/is-complete",
+            status,
+            completeness.to_owned(),
+        ),
+    ]));
+    let mut console = vm_system(&["repl", ID, "--server-url", &url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = console.stdin.take().unwrap();
+    input
+        .write_all(b"for (const name of names)\n  remove(name)\n")
+        .unwrap();
+    drop(input);
+    let output = console.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn what_is_piped_is_not_run_when_nobody_can_say_where_it_ends() {
+    let busy = r#"{"error":{"code":"UNAVAILABLE","message":"try again"}}"#;
+    let expected = (
+        1,
+        String::new(),
+        "Error: UNAVAILABLE: try again\n".to_owned(),
+    );
+    assert_eq!(piped("503 Service Unavailable", busy), expected);
+    let too_long = r#"{"status":"invalid","message":"it takes too long","code":"LOOK_LIMIT"}"#;
+    let expected = (
+        1,
+        String::new(),
+        "Error: LOOK_LIMIT: it takes too long\n".to_owned(),
+    );
+    assert_eq!(piped("200 OK", too_long), expected);
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     // More than a pipe holds.

@@ -1,6 +1,7 @@
 //! `vm-system repl`: a console for one session.
 
 mod console;
+mod draft;
 mod editor;
 mod instruction;
 mod lines;

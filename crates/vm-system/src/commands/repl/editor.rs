@@ -189,10 +189,10 @@ impl Validator for Aide {
             return Ok(ValidationResult::Valid(None));
         }
         let asking = lacks_something(&self.client, self.session, input);
-        Ok(if self.handle.block_on(asking) {
-            ValidationResult::Incomplete
-        } else {
-            ValidationResult::Valid(None)
+        Ok(match self.handle.block_on(asking) {
+            Ok(true) => ValidationResult::Incomplete,
+            // Without an answer it is run, which says what is wrong.
+            Ok(false) | Err(_) => ValidationResult::Valid(None),
         })
     }
 }
