@@ -120,6 +120,11 @@ pub fn say_warning(message: &str) {
     write_to_stderr(&format!("Warning: {message}\n"));
 }
 
+/// Says what somebody who waits may want to know.
+pub fn say_note(message: &str) {
+    write_to_stderr(&format!("{message}\n"));
+}
+
 /// There is nobody to tell when standard error is gone, and no reason to panic.
 fn write_to_stderr(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());

@@ -9,7 +9,7 @@ use vmclient::{Client, Error};
 
 use crate::cli::ReplArgs;
 use crate::commands::private_daemon::PrivateDaemon;
-use crate::failure::Failure;
+use crate::failure::{Failure, say_note};
 
 /// The name of the template that sessions are made from when none is named, and of their workspace.
 const NAME: &str = "repl";
@@ -44,7 +44,9 @@ impl Target {
         let daemon = match client.health().await {
             Ok(_) => None,
             Err(Error::Unreachable { url, .. }) => {
-                eprintln!("There is no daemon at {url}: this console has one of its own.");
+                say_note(&format!(
+                    "There is no daemon at {url}: this console has one of its own."
+                ));
                 Some(PrivateDaemon::start().await?)
             }
             Err(error) => return Err(error.into()),
