@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -222,6 +222,20 @@ fn an_exception_of_a_file_is_printed_with_its_stack() {
 }
 
 #[test]
+fn an_exception_of_a_file_is_told_also_when_nobody_reads_its_output() {
+    let directory = directory();
+    let script = "console.log('before'); throw new Error('no')";
+    std::fs::write(directory.path().join("script.js"), script).unwrap();
+    let (_, nobody) = std::io::pipe().unwrap();
+    let mut run = in_directory(directory.path(), &["run", "script.js", "--output", "json"]);
+    let child = run.stdout(nobody).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("Error: no at script.js:1:"), "{stderr}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn a_file_that_is_run_gets_its_arguments_and_its_environment() {
     let args = ["--args", "{\"n\":[1]}", "--env", "{\"A\":\"b\"}"];
     let ran = run("JSON.stringify([__ARGS__, __ENV__])", &args);
@@ -276,7 +290,7 @@ fn serve_says_where_it_listens() {
         &["--db", "own.db", "serve", "--listen", "127.0.0.1:0"],
     )
     .stdout(std::fs::File::create(&log).unwrap())
-    .stderr(std::process::Stdio::null())
+    .stderr(Stdio::null())
     .spawn()
     .unwrap();
     let line = wait_for("the line of the daemon", || {

@@ -352,6 +352,24 @@ fn what_is_piped_is_run_to_the_last_line() {
 }
 
 #[test]
+fn what_is_piped_is_run_to_the_last_line_also_when_nobody_reads() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let (_, nobody) = std::io::pipe().unwrap();
+    let args = ["--server-url", daemon.server(), &session.id];
+    let mut console = repl(daemon.home(), &args)
+        .stdin(Stdio::piped())
+        .stdout(nobody)
+        .spawn()
+        .unwrap();
+    let mut input = console.stdin.take().unwrap();
+    input.write_all(b"throw 1\n'said'\nvar last = 2\n").unwrap();
+    drop(input);
+    assert_eq!(console.wait().unwrap().code(), Some(1));
+    assert_eq!(session.eval("last"), "2");
+}
+
+#[test]
 fn a_long_function_that_is_piped_is_one_piece() {
     let daemon = Daemon::start();
     let session = daemon.session();

@@ -57,6 +57,15 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// What a command comes to that did its part: it fails if what it ran or looked at is not good.
+pub fn verdict(is_good: bool) -> Result<(), Failure> {
+    if is_good {
+        Ok(())
+    } else {
+        Err(Failure::Unsuccessful)
+    }
+}
+
 /// Says on standard error what went wrong, if anything, and gives the exit status.
 pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else {

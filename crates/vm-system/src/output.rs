@@ -97,6 +97,18 @@ impl Output {
     pub fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
     }
+
+    /// Ends a command that found something out and printed it: the verdict stands also if the reader had seen enough before.
+    pub fn conclude(
+        &mut self,
+        printed: Result<(), Failure>,
+        verdict: Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match printed.and_then(|()| self.finish()) {
+            Ok(()) | Err(Failure::OutputClosed) => verdict,
+            Err(failure) => Err(failure),
+        }
+    }
 }
 
 /// The width of the terminal that standard output is, if it is one.

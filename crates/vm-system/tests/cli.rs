@@ -289,3 +289,40 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+/// The status of a command whose output nobody reads, and what it says of it.
+fn unread(arguments: &[&str]) -> (i32, String) {
+    let (_, nobody) = std::io::pipe().unwrap();
+    let mut command = vm_system(arguments);
+    let child = command.stdout(nobody).stderr(Stdio::piped()).spawn();
+    let output = child.unwrap().wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), stderr)
+}
+
+#[test]
+fn a_failure_is_one_also_when_nobody_reads_of_it() {
+    let url = executions();
+    for format in ["text", "json"] {
+        let arguments = [
+            "exec",
+            "repl",
+            ID,
+            "x",
+            "--check",
+            "--output",
+            format,
+            "--server-url",
+            &url,
+        ];
+        assert_eq!(unread(&arguments), (1, String::new()), "{format}");
+    }
+    let report = r#"{"ok":false,"problems":["a hole"],"executions":0,"events":0}"#;
+    let url = server(leak(vec![(
+        "GET /api/v1/runtime/check",
+        "200 OK",
+        report.to_owned(),
+    )]));
+    let arguments = ["ops", "check", "--server-url", &url];
+    assert_eq!(unread(&arguments), (1, String::new()));
+}

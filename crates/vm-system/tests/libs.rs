@@ -335,6 +335,30 @@ fn one_that_fails_does_not_stop_the_others() {
 }
 
 #[test]
+fn all_is_downloaded_and_checked_also_when_nobody_reads_of_it() {
+    let registry = Registry::start();
+    for name in ["a", "b"] {
+        registry.serve(name, "1.0.0", &package(&[("index.js", CODE)]), json!({}));
+    }
+    let cache = Cache::new();
+    let unread = |args: &[&str]| {
+        let (_, nobody) = std::io::pipe().unwrap();
+        cache.command(args).stdout(nobody).status().unwrap().code()
+    };
+    let download = [
+        "download",
+        "--registry",
+        &registry.url,
+        "a@1.0.0",
+        "b@1.0.0",
+    ];
+    assert_eq!(unread(&download), Some(0));
+    fs::remove_file(cache.path("a-1.0.0.js")).unwrap();
+    assert_eq!(cache.text("b-1.0.0.js"), CODE);
+    assert_eq!(unread(&["verify"]), Some(1));
+}
+
+#[test]
 fn redirects_are_followed() {
     let registry = Registry::start();
     registry.serve("p", "1.0.0", &package(&[("index.js", CODE)]), json!({}));

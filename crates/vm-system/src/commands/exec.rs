@@ -13,7 +13,7 @@ use vmclient::{Call, Client, EventStream, StreamItem};
 
 use self::interrupt::Awaited;
 use crate::cli::{ExecCommand, Format};
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use crate::output::{Output, Paint, Table, moment, one_line};
 
 /// How much of an id is enough for people, in characters.
@@ -71,15 +71,15 @@ pub async fn run(
             let mut stream = client.follow(&execution, NO_EVENTS);
             while stream.next().await?.is_some() {}
             let json = client.execution(execution).raw().await?;
-            show(&json, check, client, output).await
+            show(&json, check, false, client, output).await
         }
         ExecCommand::Get { execution, check } => {
             let json = client.execution(execution).raw().await?;
-            show(&json, check, client, output).await
+            show(&json, check, false, client, output).await
         }
         ExecCommand::Cancel { execution } => {
             let json = client.cancel(execution).raw().await?;
-            show(&json, false, client, output).await
+            show(&json, false, false, client, output).await
         }
         ExecCommand::List { session, limit } => {
             let paint = output.paint();
@@ -195,12 +195,7 @@ async fn run_code(
         outcome,
         interrupted,
     } = interrupt::wait(ended, id, client).await?;
-    let shown = show(&outcome, check, client, output).await;
-    if interrupted {
-        output.finish()?;
-        return Err(Failure::Interrupted);
-    }
-    shown
+    show(&outcome, check, interrupted, client, output).await
 }
 
 /// Prints the events of what has just been started, as they come.
@@ -227,24 +222,26 @@ fn conclude(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let paint = output.paint();
-    output.text(|out| {
+    let printed = output.text(|out| {
         writeln!(out)?;
         outcome(out, paint, execution)
-    })?;
-    output.finish()?;
-    if interrupted {
-        Err(Failure::Interrupted)
-    } else if check && has_failed(execution.status) {
-        Err(Failure::Unsuccessful)
-    } else {
-        Ok(())
-    }
+    });
+    output.conclude(printed, judged(execution, check, interrupted))
 }
 
-/// Prints an execution with its events; as JSON the execution alone, as the API gives it.
+/// What the end of an execution means for the command.
+fn judged(execution: &Execution, check: bool, interrupted: bool) -> Result<(), Failure> {
+    if interrupted {
+        return Err(Failure::Interrupted);
+    }
+    verdict(!check || !has_failed(execution.status))
+}
+
+/// Prints an execution with its events, and says what it means for the command.
 async fn show(
     json: &RawJson,
     check: bool,
+    interrupted: bool,
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -254,23 +251,22 @@ async fn show(
             client.base_url()
         )
     })?;
-    match output.format() {
-        Format::Json => output.raw(json)?,
-        Format::Text => {
-            let paint = output.paint();
-            output.text(|out| summary(out, paint, &execution))?;
-            let events = client.events(execution.id, 0).await?;
-            output.text(|out| {
-                writeln!(out, "\n{}", paint.heading("Events:"))?;
-                event_lines(out, &events)
-            })?;
-        }
-    }
-    if check && has_failed(execution.status) {
-        output.finish()?;
-        return Err(Failure::Unsuccessful);
-    }
-    Ok(())
+    let printed = match output.format() {
+        Format::Json => output.raw(json),
+        Format::Text => print(&execution, client, output).await,
+    };
+    output.conclude(printed, judged(&execution, check, interrupted))
+}
+
+/// Prints an execution with its events for people.
+async fn print(execution: &Execution, client: &Client, output: &mut Output) -> Result<(), Failure> {
+    let paint = output.paint();
+    output.text(|out| summary(out, paint, execution))?;
+    let events = client.events(execution.id, 0).await?;
+    output.text(|out| {
+        writeln!(out, "\n{}", paint.heading("Events:"))?;
+        event_lines(out, &events)
+    })
 }
 
 /// Whether the code did not get to its end.

@@ -16,7 +16,7 @@ use super::ending;
 use super::exec::has_failed;
 use super::private_daemon::PrivateDaemon;
 use crate::cli::{Format, RunArgs};
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use crate::output::{Output, Paint};
 
 /// The name of the template and the workspace that the file runs in.
@@ -108,24 +108,21 @@ async fn execute(
 fn report(json: &RawJson, output: &mut Output) -> Result<(), Failure> {
     let unknown = "the daemon answers with an execution of another kind";
     let execution: Execution = serde_json::from_str(json.get()).context(unknown)?;
+    let mut printed = Ok(());
     if output.format() == Format::Json {
-        output.raw(json)?;
+        printed = output.raw(json);
     } else if let Some(result) = &execution.result {
         let value: Value = serde_json::from_str(result.get()).context(unknown)?;
         if !value.is_undefined() {
-            output.text(|out| writeln!(out, "{}", value.preview))?;
+            printed = output.text(|out| writeln!(out, "{}", value.preview));
         }
     }
-    output.finish()?;
     if let Some(error) = &execution.error {
         let exception: Exception = serde_json::from_str(error.get()).context(unknown)?;
         // There is nobody to tell when standard error is gone.
         let _ = exception.print(&mut io::stderr().lock(), Paint::new(false));
     }
-    if has_failed(execution.status) {
-        return Err(Failure::Unsuccessful);
-    }
-    Ok(())
+    output.conclude(printed, verdict(!has_failed(execution.status)))
 }
 
 #[cfg(test)]

@@ -102,6 +102,8 @@ impl<'a> Console<'a> {
                 self.refuse(&error.to_string());
                 Ok(Then::Next)
             }
+            // What is piped is run to its last line, whoever reads.
+            Err(Failure::OutputClosed) if !io::stdin().is_terminal() => Ok(Then::Next),
             // It was said already that it goes on.
             Err(Failure::Interrupted) if io::stdin().is_terminal() => Ok(Then::Next),
             other => other,
@@ -182,12 +184,12 @@ impl<'a> Console<'a> {
         } else {
             self.has_failed = true;
         }
-        self.report(&execution)?;
+        let reported = self.report(&execution);
         // Whoever presses Ctrl-C while a program writes wants all of it to end.
         if interrupted && !io::stdin().is_terminal() {
-            return Err(Failure::Interrupted);
+            return self.output.conclude(reported, Err(Failure::Interrupted));
         }
-        Ok(())
+        reported
     }
 
     fn report(&mut self, execution: &Execution) -> Result<(), Failure> {
