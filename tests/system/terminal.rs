@@ -126,6 +126,11 @@ fn tab_completes_from_the_session() {
     terminal.types(TAB);
     terminal.types("\r");
     terminal.shows("show this");
+    // Blanks of any kind stand before and behind the word.
+    terminal.types(" .type\u{3000}setti");
+    terminal.types(TAB);
+    terminal.types("\r");
+    terminal.shows("\nobject\r\n");
 }
 
 #[test]
