@@ -354,6 +354,10 @@ fn what_is_piped_is_run_to_the_last_line() {
         "{out}"
     );
     assert_eq!(status, Some(1));
+    let (_, _, status) = piped(&daemon, &session, "throw new Error('no')\n.exit\n");
+    assert_eq!(status, Some(1));
+    let (out, _, status) = piped(&daemon, &session, "1\n.exit\n2\n");
+    assert_eq!((out.as_str(), status), ("1\n", Some(0)));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::words::shown;
 use crate::cli::Format;
 use crate::commands::console::{self, Exception, Value};
 use crate::commands::exec::interrupt::{self, Awaited};
-use crate::failure::{Failure, say_error};
+use crate::failure::{Failure, say_error, verdict};
 use crate::output::{Output, Paint};
 
 /// A console at a session.
@@ -73,8 +73,7 @@ impl<'a> Console<'a> {
                 _ = interrupts.recv(), if !is_typed => return Err(Failure::Interrupted),
             };
             match piece {
-                Piece::End if self.has_failed && !is_typed => return Err(Failure::Unsuccessful),
-                Piece::End => return Ok(()),
+                Piece::End => return self.end(is_typed),
                 // The second in a row leaves, as in other consoles.
                 Piece::Interrupt if std::mem::replace(&mut wants_to_leave, true) => return Ok(()),
                 Piece::Interrupt => {
@@ -83,11 +82,16 @@ impl<'a> Console<'a> {
                 Piece::Text(text) => {
                     wants_to_leave = false;
                     if self.take(&text).await? == Then::Leave {
-                        return Ok(());
+                        return self.end(is_typed);
                     }
                 }
             }
         }
+    }
+
+    /// Whoever types has seen what failed; what is piped fails as a whole.
+    fn end(&self, is_typed: bool) -> Result<(), Failure> {
+        verdict(is_typed || !self.has_failed)
     }
 
     /// Does what a text says. What is refused is said, and the console goes on, unless the session is gone.
