@@ -421,6 +421,38 @@ fn single_files_come_from_a_source() {
 }
 
 #[test]
+fn a_flag_wins_over_the_environment() {
+    let server = Registry::start();
+    server.serve("p", "1.0.0", &package(&[("index.js", CODE)]), json!({}));
+    server.answer("/cdn/p@1.0.0/index.js", Answer::ok(b"var q;"));
+    let template = format!("{}/cdn/{{package}}@{{version}}/{{file}}", server.url);
+    let download = |flags: &[&str], registry: &str, source: &str| {
+        let cache = Cache::new();
+        let mut command = cache.command(&["download", "p@1.0.0", "--file", "index.js"]);
+        command
+            .args(flags)
+            .env("VM_SYSTEM_REGISTRY", registry)
+            .env("VM_SYSTEM_LIBRARY_SOURCE", source);
+        (
+            ran(&mut command),
+            fs::read_to_string(cache.path("p-1.0.0.js")),
+        )
+    };
+    let nowhere = "http://127.0.0.1:1";
+    let (said, code) = download(&["--source", &template], nowhere, "");
+    said.ok();
+    assert_eq!(code.unwrap(), "var q;");
+    let (said, code) = download(&["--registry", &server.url], "", nowhere);
+    said.ok();
+    assert_eq!(code.unwrap(), CODE);
+    let (said, code) = download(&[], &server.url, "");
+    said.ok();
+    assert_eq!(code.unwrap(), CODE);
+    let (said, _) = download(&[], &server.url, &template);
+    assert_eq!(said.status, 2, "{}", said.stderr);
+}
+
+#[test]
 fn proxies_of_the_environment_are_used() {
     let proxy = Registry::start();
     let tarball = package(&[("index.js", CODE)]);
