@@ -155,6 +155,26 @@ fn the_history_is_there_after_a_restart() {
 }
 
 #[test]
+fn there_is_no_history_if_its_file_has_no_name() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let args = ["--server-url", daemon.server(), &session.id];
+    let mut by_flag = repl(daemon.home(), &args);
+    by_flag.args(["--history", ""]);
+    let mut by_variable = repl(daemon.home(), &args);
+    by_variable.env("VM_SYSTEM_HISTORY", "");
+    for command in [by_flag, by_variable] {
+        let mut terminal = Terminal::start(command, 80);
+        terminal.shows("> ");
+        terminal.types("40 + 2\r");
+        terminal.shows("\n42\r\n");
+        terminal.types(CTRL_D);
+        assert!(terminal.ends().success());
+        assert!(!daemon.home().join(".local").exists());
+    }
+}
+
+#[test]
 fn a_line_that_is_being_typed_survives_another_width() {
     let daemon = Daemon::start();
     let session = daemon.session();

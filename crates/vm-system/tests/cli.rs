@@ -197,6 +197,42 @@ fn usage_errors_end_with_status_2() {
 }
 
 #[test]
+fn a_variable_that_is_empty_counts_as_unset() {
+    let url = server(leak(vec![(
+        "GET /api/v1/health",
+        "200 OK",
+        r#"{"status":"ok"}"#.to_owned(),
+    )]));
+    let mut health = vm_system(&["ops", "health"]);
+    health.env("VM_SYSTEM_SERVER_URL", &url);
+    health.env("VM_SYSTEM_LOG", "");
+    let output = health.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // Whether there is a daemon at the default address or not.
+    let output = health.env("VM_SYSTEM_SERVER_URL", "").output().unwrap();
+    assert_ne!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn help_does_not_show_what_variables_hold() {
+    for arguments in [
+        &["--help"][..],
+        &["repl", "--help"],
+        &["libs", "download", "--help"],
+        &["help", "cli-reference"],
+    ] {
+        let mut help = vm_system(arguments);
+        for name in ["SERVER_URL", "LOG", "HISTORY", "REGISTRY", "LIBRARY_SOURCE"] {
+            help.env(format!("VM_SYSTEM_{name}"), "off=info,secret=warn");
+        }
+        let output = help.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("VM_SYSTEM_SERVER_URL"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
 fn help_and_version_go_to_standard_output() {
     for flag in ["--help", "--version"] {
         let (status, stdout, stderr) = run(&[flag]);
