@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use vmapi_types::ErrorCode;
+
 /// The exit status of a command that failed.
 const FAILED: u8 = 1;
 /// The exit status of a command that Ctrl-C ended: 128 and the signal's number, as shells have it.
@@ -17,8 +19,13 @@ pub enum Failure {
     Usage(String),
     /// The daemon refused, or is not there.
     Client(vmclient::Error),
-    /// Nothing is meant by an argument, or more than one thing.
-    NotFound(String),
+    /// Nothing is meant by an argument, or more than one thing: with the code that the daemon has for that.
+    Argument {
+        /// The code.
+        code: ErrorCode,
+        /// A sentence for people.
+        message: String,
+    },
     /// Something of this process's own.
     Other(anyhow::Error),
     /// The command did its part and printed it, but what it ran failed.
@@ -76,8 +83,8 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
             say_error(&message);
             ExitCode::from(USAGE)
         }
-        Failure::NotFound(message) => {
-            say_error(&message);
+        Failure::Argument { code, message } => {
+            say_error(&format!("{code}: {message}"));
             ExitCode::from(FAILED)
         }
         Failure::Client(error) => {

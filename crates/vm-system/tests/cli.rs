@@ -148,6 +148,41 @@ fn an_error_goes_to_standard_error_with_its_code() {
 }
 
 #[test]
+fn the_start_of_an_id_that_means_nothing_or_too_much_is_an_error_with_a_code() {
+    let found = |kind| format!(r#"{{"id":"{ID}","kind":"{kind}"}}"#);
+    let url = server(leak(vec![
+        ("GET /api/v1/ids/0", "200 OK", "[]".to_owned()),
+        (
+            "GET /api/v1/ids/51",
+            "200 OK",
+            format!("[{},{}]", found("session"), found("session")),
+        ),
+    ]));
+    for (arguments, expected) in [
+        (
+            ["session", "get", "0"],
+            "Error: SESSION_NOT_FOUND: there is no session whose id begins with 0\n",
+        ),
+        (
+            ["exec", "get", "51"],
+            "Error: EXECUTION_NOT_FOUND: there is no execution whose id begins with 51\n",
+        ),
+        (
+            ["template", "get", "0"],
+            "Error: TEMPLATE_NOT_FOUND: there is no template whose id begins with 0\n",
+        ),
+        (
+            ["session", "get", "51"],
+            "Error: VALIDATION_ERROR: several sessions have an id that begins with 51: 51c0",
+        ),
+    ] {
+        let (status, stdout, stderr) = run(&[&arguments[..], &["--server-url", &url]].concat());
+        assert_eq!((status, stdout.as_str()), (1, ""), "{arguments:?}");
+        assert!(stderr.starts_with(expected), "{stderr}");
+    }
+}
+
+#[test]
 fn a_daemon_that_can_not_tell_what_it_has_is_not_complained_of() {
     let added = format!(r#"{{"template_id":"{ID}","name":"own"}}"#);
     let url = server(leak(vec![(

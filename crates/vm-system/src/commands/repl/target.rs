@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use uuid::Uuid;
-use vmapi_types::{CreateSessionRequest, CreateTemplateRequest, Template};
+use vmapi_types::{CreateSessionRequest, CreateTemplateRequest, ErrorCode, Template};
 use vmclient::{Client, Error};
 
 use crate::cli::ReplArgs;
@@ -128,7 +128,10 @@ async fn template_of(client: &Client, named: Option<&str>) -> Result<Uuid, Failu
             Err(Error::Api { code, .. }) if code == "TEMPLATE_EXISTS" => {
                 let templates = client.templates().await?;
                 let found = templates.iter().find(|template| template.name == name);
-                let gone = || Failure::NotFound(format!("the template {name} comes and goes"));
+                let gone = || Failure::Argument {
+                    code: ErrorCode::TemplateNotFound,
+                    message: format!("the template {name} comes and goes"),
+                };
                 found.map(|template| template.id).ok_or_else(gone)
             }
             Err(error) => Err(error.into()),
@@ -138,11 +141,15 @@ async fn template_of(client: &Client, named: Option<&str>) -> Result<Uuid, Failu
     let mut found = templates.iter().filter(begins_so);
     match (found.next(), found.next()) {
         (Some(template), None) => Ok(template.id),
-        (Some(_), Some(_)) => Err(Failure::NotFound(format!(
-            "several templates have an id that begins with {named}"
-        ))),
-        (None, _) => Err(Failure::NotFound(format!(
-            "there is no template whose name is {named} or whose id begins so: see vm-system template list"
-        ))),
+        (Some(_), Some(_)) => Err(Failure::Argument {
+            code: ErrorCode::ValidationError,
+            message: format!("several templates have an id that begins with {named}"),
+        }),
+        (None, _) => Err(Failure::Argument {
+            code: ErrorCode::TemplateNotFound,
+            message: format!(
+                "there is no template whose name is {named} or whose id begins so: see vm-system template list"
+            ),
+        }),
     }
 }
