@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
-use vm_system_tests::{Daemon, Session, Terminal, command, wait_for};
+use vm_system_tests::{Daemon, Process, Session, Terminal, command, wait_for};
 
 /// Keys.
 const CTRL_C: &str = "\u{3}";
@@ -328,10 +328,38 @@ fn a_console_that_is_told_to_end_closes_what_was_made_for_it() {
         let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
         terminal.shows("> ");
         kill(Pid::from_raw(terminal.pid()), signal).unwrap();
-        assert!(!terminal.ends().success());
+        assert_eq!(terminal.ends().code(), Some(128 + signal as i32));
         let sessions = daemon.api.get("/sessions").expect(200);
         assert_eq!(sessions[0]["status"], "closed", "{signal}");
     }
+}
+
+/// Whether a process has something to do when Ctrl-C is pressed, and does not just end.
+fn hears_ctrl_c(pid: u32) -> bool {
+    let pid = i32::try_from(pid).unwrap();
+    let heard = u64::from_str_radix(&Process::status(pid, "SigCgt"), 16).unwrap();
+    heard & 1 << (Signal::SIGINT as i32 - 1) != 0
+}
+
+#[test]
+fn a_console_that_is_interrupted_while_its_session_is_made_closes_it() {
+    let daemon = Daemon::start();
+    daemon.signal(Signal::SIGSTOP);
+    let mut console = repl(daemon.home(), &["--server-url", daemon.server()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the console to hear signals", || {
+        hears_ctrl_c(console.id()).then_some(())
+    });
+    kill(Pid::from_raw(console.id().cast_signed()), Signal::SIGINT).unwrap();
+    daemon.signal(Signal::SIGCONT);
+    let status = wait_for("the console to end", || console.try_wait().unwrap());
+    assert_eq!(status.code(), Some(130));
+    let sessions = daemon.api.get("/sessions").expect(200);
+    let mut sessions = sessions.as_array().unwrap().iter();
+    assert!(sessions.all(|session| session["status"] == "closed"));
 }
 
 /// Pipes a text into a console; what it prints, what it says, and its status.

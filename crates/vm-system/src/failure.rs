@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use tokio::signal::unix::SignalKind;
 use vmapi_types::ErrorCode;
 
 /// The exit status of a command that failed.
 const FAILED: u8 = 1;
-/// The exit status of a command that Ctrl-C ended: 128 and the signal's number, as shells have it.
-const INTERRUPTED: u8 = 130;
+/// What the number of the signal that ended a command is added to for its exit status, as shells have it.
+const SIGNALLED: u8 = 128;
 /// The exit status of a command line that makes no sense.
 const USAGE: u8 = 2;
 
@@ -30,10 +31,17 @@ pub enum Failure {
     Other(anyhow::Error),
     /// The command did its part and printed it, but what it ran failed.
     Unsuccessful,
-    /// It was ended with Ctrl-C.
-    Interrupted,
+    /// A signal ended it, like that of Ctrl-C.
+    Interrupted(SignalKind),
     /// Whoever reads the output has seen enough.
     OutputClosed,
+}
+
+impl Failure {
+    /// Ctrl-C ended it.
+    pub fn ctrl_c() -> Self {
+        Self::Interrupted(SignalKind::interrupt())
+    }
 }
 
 impl From<vmclient::Error> for Failure {
@@ -96,7 +104,10 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
             ExitCode::from(FAILED)
         }
         Failure::Unsuccessful => ExitCode::from(FAILED),
-        Failure::Interrupted => ExitCode::from(INTERRUPTED),
+        Failure::Interrupted(signal) => {
+            let number = u8::try_from(signal.as_raw_value()).unwrap_or_default();
+            ExitCode::from(SIGNALLED.saturating_add(number))
+        }
         Failure::OutputClosed => ExitCode::SUCCESS,
     }
 }

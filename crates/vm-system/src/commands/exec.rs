@@ -232,7 +232,7 @@ fn conclude(
 /// What the end of an execution means for the command.
 fn judged(execution: &Execution, check: bool, interrupted: bool) -> Result<(), Failure> {
     if interrupted {
-        return Err(Failure::Interrupted);
+        return Err(Failure::ctrl_c());
     }
     verdict(!check || !has_failed(execution.status))
 }

@@ -32,13 +32,10 @@ pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     ])?;
     let daemon = PrivateDaemon::start().await?;
     let outcome = tokio::select! {
-        outcome = execute(&daemon.client, script, args, output.format()) => Some(outcome),
-        () = interrupted => None,
+        outcome = execute(&daemon.client, script, args, output.format()) => outcome,
+        signal = interrupted => Err(Failure::Interrupted(signal)),
     };
     daemon.stop().await;
-    let Some(outcome) = outcome else {
-        return Err(anyhow!("interrupted").into());
-    };
     report(&outcome?, output)
 }
 

@@ -48,7 +48,7 @@ pub async fn wait<T>(
                     say_note(&format!(
                         "It goes on. To follow it: vm-system exec events {execution} --follow"
                     ));
-                    return Err(Failure::Interrupted);
+                    return Err(Failure::ctrl_c());
                 }
                 cancelling = Some(Box::pin(cancel(execution, client)));
                 say_note("Cancelling the execution; Ctrl-C again leaves it to itself");

@@ -33,7 +33,7 @@ pub async fn run(file: &Path, client: &Client, output: &mut Output) -> Result<()
     ])?;
     let written = tokio::select! {
         written = copy(client, &mut target, output) => written,
-        () = ended => Err(Failure::Interrupted),
+        signal = ended => Err(Failure::Interrupted(signal)),
     };
     if written.is_err() {
         // What it holds is no database.

@@ -70,7 +70,7 @@ impl<'a> Console<'a> {
             let piece = tokio::select! {
                 piece = lines.next() => piece?,
                 // At a terminal Ctrl-C is a key, as long as somebody can type.
-                _ = interrupts.recv(), if !is_typed => return Err(Failure::Interrupted),
+                _ = interrupts.recv(), if !is_typed => return Err(Failure::ctrl_c()),
             };
             match piece {
                 Piece::End => return self.end(is_typed),
@@ -109,7 +109,7 @@ impl<'a> Console<'a> {
             // What is piped is run to its last line, whoever reads.
             Err(Failure::OutputClosed) if !io::stdin().is_terminal() => Ok(Then::Next),
             // It was said already that it goes on.
-            Err(Failure::Interrupted) if io::stdin().is_terminal() => Ok(Then::Next),
+            Err(Failure::Interrupted(_)) if io::stdin().is_terminal() => Ok(Then::Next),
             other => other,
         }
     }
@@ -191,7 +191,7 @@ impl<'a> Console<'a> {
         let reported = self.report(&execution);
         // Whoever presses Ctrl-C while a program writes wants all of it to end.
         if interrupted && !io::stdin().is_terminal() {
-            return self.output.conclude(reported, Err(Failure::Interrupted));
+            return self.output.conclude(reported, Err(Failure::ctrl_c()));
         }
         reported
     }
