@@ -19,8 +19,8 @@ use crate::output::{Output, Paint, Table, moment, one_line};
 /// How much of an id is enough for people, in characters.
 const SHORT_ID_CHARS: usize = 8;
 
-/// How much of a snippet or a path is shown in a list, in characters.
-const SOURCE_CHARS: usize = 48;
+/// How much of a snippet or a path is shown in a list, in columns of a terminal.
+const SOURCE_COLUMNS: usize = 48;
 
 /// After all events: what is followed from there is the end alone.
 const NO_EVENTS: u64 = i64::MAX as u64;
@@ -329,7 +329,7 @@ fn list(out: &mut dyn Write, paint: Paint, executions: &[Execution]) -> io::Resu
             execution.kind.to_string(),
             execution.status.to_string(),
             moment(execution.started_at),
-            one_line(source.map_or("", String::as_str), SOURCE_CHARS),
+            one_line(source.map_or("", String::as_str), SOURCE_COLUMNS),
         ]
     });
     let headings = ["ID", "KIND", "STATUS", "STARTED (UTC)", "CODE OR FILE"];

@@ -8,7 +8,7 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
-/// What the reader can see: colours, and so many characters in a line.
+/// What the reader can see: colours, and so many columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     on: bool,
@@ -21,12 +21,12 @@ impl Paint {
         Self { on, width: None }
     }
 
-    /// With so many characters in a line, or as many as it takes.
+    /// With so many columns, or as many as it takes.
     pub fn with_width(self, width: Option<usize>) -> Self {
         Self { width, ..self }
     }
 
-    /// How many characters a line may have, if there is a bound.
+    /// How many columns a line may take, if there is a bound.
     pub fn width(self) -> Option<usize> {
         self.width
     }
