@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
-use vm_system_tests::{Daemon, Process, Session, Terminal, command, wait_for};
+use vm_system_tests::{Daemon, Process, Session, Terminal, binary, command, wait_for};
 
 /// Keys.
 const CTRL_C: &str = "\u{3}";
@@ -243,6 +243,31 @@ fn values_and_code_are_coloured_where_colours_are_welcome() {
     terminal.shows("undefined");
     terminal.types("a\r");
     terminal.shows("\u{1b}[32m'b1'\u{1b}[0m");
+}
+
+#[test]
+fn a_stream_that_is_no_terminal_has_no_colours() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut shell = Command::new("sh");
+    shell
+        .args([
+            "-c",
+            "exec \"$0\" repl --server-url \"$1\" \"$2\" 2>err.log",
+        ])
+        .arg(binary())
+        .args([daemon.server(), &session.id])
+        .env("HOME", daemon.home())
+        .env_remove("NO_COLOR")
+        .current_dir(daemon.home());
+    let mut terminal = Terminal::start(shell, 80);
+    terminal.shows("> ");
+    terminal.types("console.error('to a file'); 7\r");
+    terminal.shows("\n\u{1b}[33m7\u{1b}[0m\r\n");
+    terminal.types(CTRL_D);
+    assert!(terminal.ends().success());
+    let said = std::fs::read_to_string(daemon.home().join("err.log")).unwrap();
+    assert_eq!(said, "to a file\n");
 }
 
 #[test]

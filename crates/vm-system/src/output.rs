@@ -30,11 +30,10 @@ impl Output {
     /// Standard output. Colours only if it is a terminal that wants them.
     pub fn stdout(format: Format) -> Self {
         let stdout = io::stdout();
-        let colours = stdout.is_terminal() && colours_are_welcome();
         Self {
-            out: Box::new(BufWriter::new(stdout)),
             format,
-            paint: Paint::new(colours).with_width(terminal_width()),
+            paint: Paint::of(&stdout).with_width(terminal_width()),
+            out: Box::new(BufWriter::new(stdout)),
         }
     }
 

@@ -11,7 +11,7 @@ use vmapi_types::{
 };
 use vmclient::{Client, StreamItem};
 
-use super::console::{self, Exception, Value};
+use super::console::{self, Exception, Paints, Value};
 use super::ending;
 use super::exec::has_failed;
 use super::private_daemon::PrivateDaemon;
@@ -95,9 +95,14 @@ async fn execute(
             ..RunFileRequest::default()
         })
         .await?;
+    let plain = Paint::new(false);
+    let paints = Paints {
+        stdout: plain,
+        stderr: plain,
+    };
     let mut stream = client.follow(started.id, 0);
     while let Some(StreamItem::Event(event)) = stream.next().await? {
-        console::print(&event, format, Paint::new(false));
+        console::print(&event, format, paints);
     }
     Ok(client.execution(started.id).raw().await?)
 }

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::env;
+use std::io::IsTerminal;
 
 const BOLD: &str = "1";
 const DIM: &str = "2";
@@ -19,6 +20,11 @@ impl Paint {
     /// With colours, or without.
     pub fn new(on: bool) -> Self {
         Self { on, width: None }
+    }
+
+    /// With colours if the stream is a terminal that wants them.
+    pub fn of(stream: &impl IsTerminal) -> Self {
+        Self::new(stream.is_terminal() && colours_are_welcome())
     }
 
     /// With so many columns, or as many as it takes.

@@ -14,7 +14,7 @@ use super::lines::{Lines, Piece};
 use super::target::Target;
 use super::words::shown;
 use crate::cli::Format;
-use crate::commands::console::{self, Exception, Value};
+use crate::commands::console::{self, Exception, Paints, Value};
 use crate::commands::exec::interrupt::{self, Awaited};
 use crate::failure::{Failure, say_error, verdict};
 use crate::output::{Output, Paint};
@@ -164,13 +164,17 @@ impl<'a> Console<'a> {
             wait_ms: Some(0),
             ..ReplRequest::default()
         };
-        let (client, paint) = (self.client, self.paint);
+        let client = self.client;
+        let paints = Paints {
+            stdout: self.paint,
+            stderr: Paint::of(&io::stderr()),
+        };
         let watching = async {
             client.repl(&request).await?;
             let mut stream = client.follow(id, 0);
             while let Some(item) = stream.next().await? {
                 match item {
-                    StreamItem::Event(event) => console::print(&event, Format::Text, paint),
+                    StreamItem::Event(event) => console::print(&event, Format::Text, paints),
                     StreamItem::End(execution) => return Ok(Some(execution)),
                 }
             }
