@@ -106,6 +106,40 @@ fn console_output_comes_before_the_end_and_ctrl_c_cancels() {
 }
 
 #[test]
+fn ctrl_c_drops_what_was_typed_also_where_lines_can_not_be_edited() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut dumb = Command::new("env");
+    dumb.arg("TERM=dumb")
+        .arg(binary())
+        .args(["repl", "--server-url", daemon.server(), &session.id])
+        .env("HOME", daemon.home())
+        .current_dir(daemon.home());
+    let mut terminal = Terminal::start(dumb, 80);
+    terminal.shows("> ");
+    terminal.types("console.log('be' + 'gun'); while (true);\r");
+    terminal.shows("begun");
+    terminal.types(CTRL_C);
+    terminal.shows("cancelled");
+    terminal.shows("> ");
+    terminal.types("1 + 1\r");
+    terminal.shows("\n2\r\n");
+    assert!(
+        !terminal.screen().contains("To leave"),
+        "it was for what ran"
+    );
+    terminal.types("function f() {\r");
+    terminal.types(CTRL_C);
+    terminal.shows("To leave");
+    terminal.types("'go' + 'es on'\r");
+    terminal.shows("\n'goes on'\r\n");
+    terminal.types(CTRL_C);
+    terminal.shows("To leave");
+    terminal.types(CTRL_C);
+    assert!(terminal.ends().success());
+}
+
+#[test]
 fn tab_completes_from_the_session() {
     let daemon = Daemon::start();
     let session = daemon.session();

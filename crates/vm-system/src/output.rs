@@ -15,7 +15,7 @@ use vmclient::Call;
 use crate::cli::Format;
 use crate::failure::Failure;
 
-pub use paint::{Paint, colours_are_welcome};
+pub use paint::{Paint, colours_are_welcome, is_dumb};
 pub use progress::{Bar, Progress};
 pub use table::Table;
 

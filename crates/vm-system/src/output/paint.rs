@@ -95,6 +95,10 @@ impl Paint {
 /// Whether a terminal wants colours: `NO_COLOR` is unset and it is not a dumb one.
 pub fn colours_are_welcome() -> bool {
     let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-    !plain && !dumb
+    !plain && !is_dumb()
+}
+
+/// Whether the terminal can only show one line after the other.
+pub fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|value| value == "dumb")
 }

@@ -10,7 +10,7 @@ use vmapi_types::{Execution, ExecutionStatus, RawJson, ReplRequest, ValueView};
 use vmclient::{Client, StreamItem};
 
 use super::instruction::{self, Instruction};
-use super::lines::{Lines, Piece};
+use super::lines::{Lines, PROMPT, Piece};
 use super::target::Target;
 use super::words::shown;
 use crate::cli::Format;
@@ -52,37 +52,51 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Until the input ends, or somebody wants to leave. At a terminal what is typed is kept in that file.
+    /// Until the input ends, or somebody wants to leave. What is typed is kept in that file, if lines can be edited.
     ///
     /// # Errors
     /// When the terminal fails, when the session is gone, and when something failed that was piped.
     pub async fn run(mut self, history: Option<PathBuf>) -> Result<(), Failure> {
         let mut lines = Lines::new(self.client.clone(), self.session, self.paint, history)?;
-        let is_typed = matches!(lines, Lines::Typed(_));
+        let is_typed = io::stdin().is_terminal();
+        let is_edited = matches!(lines, Lines::Edited(_));
         if is_typed {
             let text = format!("Session {}. .help explains, Ctrl-D leaves.", self.session);
             let text = self.paint.aside(&text).into_owned();
             self.say(&text)?;
         }
-        let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let listen = || signal(SignalKind::interrupt()).context("cannot listen for SIGINT");
+        let mut interrupts = listen()?;
         let mut wants_to_leave = false;
         loop {
+            if is_typed && !is_edited {
+                self.prompt()?;
+            }
             let piece = tokio::select! {
                 piece = lines.next() => piece?,
-                // At a terminal Ctrl-C is a key, as long as somebody can type.
-                _ = interrupts.recv(), if !is_typed => return Err(Failure::ctrl_c()),
+                // Where lines are edited, Ctrl-C is a key.
+                _ = interrupts.recv(), if !is_edited => Piece::Interrupt,
             };
             match piece {
+                Piece::Interrupt if !is_typed => return Err(Failure::ctrl_c()),
                 Piece::End => return self.end(is_typed),
                 // The second in a row leaves, as in other consoles.
                 Piece::Interrupt if std::mem::replace(&mut wants_to_leave, true) => return Ok(()),
                 Piece::Interrupt => {
+                    if !is_edited {
+                        // What was typed stands there still.
+                        self.say("")?;
+                    }
                     self.say("(To leave, press Ctrl-C again or Ctrl-D, or type .exit)")?;
                 }
                 Piece::Text(text) => {
                     wants_to_leave = false;
                     if self.take(&text).await? == Then::Leave {
                         return self.end(is_typed);
+                    }
+                    if is_typed {
+                        // Those that came meanwhile were for what ran.
+                        interrupts = listen()?;
                     }
                 }
             }
@@ -274,6 +288,12 @@ impl<'a> Console<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Asks for a line, where nothing else does.
+    fn prompt(&mut self) -> Result<(), Failure> {
+        self.output.text(|out| write!(out, "{PROMPT}"))?;
+        self.output.finish()
     }
 
     /// Prints a line at once.

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 use vmclient::Client;
 
-use super::lines::{Piece, lacks_something};
+use super::lines::{PROMPT, Piece, lacks_something};
 use super::{instruction, words};
 use crate::failure::Failure;
 use crate::output::Paint;
@@ -82,7 +82,7 @@ impl Editor {
             .context("the terminal is not there any more")?;
         let history = self.history.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let read = editor.readline("> ");
+            let read = editor.readline(PROMPT);
             if let (Ok(text), Some(path)) = (&read, &history)
                 && !text.trim().is_empty()
                 && editor.add_history_entry(text.as_str()).unwrap_or(false)

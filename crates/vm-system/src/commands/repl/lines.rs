@@ -13,7 +13,10 @@ use super::draft::Draft;
 use super::editor::Editor;
 use super::instruction;
 use crate::failure::Failure;
-use crate::output::Paint;
+use crate::output::{Paint, is_dumb};
+
+/// What asks for the next piece.
+pub const PROMPT: &str = "> ";
 
 /// What comes next.
 pub enum Piece {
@@ -27,10 +30,10 @@ pub enum Piece {
 
 /// Where it comes from.
 pub enum Lines {
-    /// Somebody types.
-    Typed(Box<Editor>),
-    /// A program writes.
-    Piped {
+    /// Somebody types at a terminal on which lines can be edited.
+    Edited(Box<Editor>),
+    /// A program writes, or somebody at another terminal.
+    Plain {
         lines: Box<AsyncLines<BufReader<Stdin>>>,
         client: Client,
         session: Uuid,
@@ -38,7 +41,7 @@ pub enum Lines {
 }
 
 impl Lines {
-    /// For a session. At a terminal what is typed is kept in that file.
+    /// For a session. What is typed is kept in that file, if lines can be edited.
     ///
     /// # Errors
     /// When the terminal can't be used.
@@ -48,11 +51,11 @@ impl Lines {
         paint: Paint,
         history: Option<PathBuf>,
     ) -> Result<Self, Failure> {
-        if io::stdin().is_terminal() {
+        if io::stdin().is_terminal() && !is_dumb() {
             let editor = Editor::new(client, session, paint, history)?;
-            return Ok(Self::Typed(Box::new(editor)));
+            return Ok(Self::Edited(Box::new(editor)));
         }
-        Ok(Self::Piped {
+        Ok(Self::Plain {
             lines: Box::new(BufReader::new(tokio::io::stdin()).lines()),
             client,
             session,
@@ -62,11 +65,11 @@ impl Lines {
     /// Waits for the next piece.
     ///
     /// # Errors
-    /// When the input fails, and when the session can't say where a piece of what is piped ends.
+    /// When the input fails, and when the session can't say where a piece ends that nobody edits.
     pub async fn next(&mut self) -> Result<Piece, Failure> {
         match self {
-            Self::Typed(editor) => editor.next().await,
-            Self::Piped {
+            Self::Edited(editor) => editor.next().await,
+            Self::Plain {
                 lines,
                 client,
                 session,
