@@ -1,9 +1,12 @@
 //! The command line without a daemon, or with one that is not there: usage, flags, `run`, `libs`.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vm_system_tests::{Daemon, command, wait_for};
@@ -222,6 +225,39 @@ fn an_exception_of_a_file_is_printed_with_its_stack() {
 }
 
 #[test]
+fn an_exception_of_a_file_is_told_also_when_nobody_reads_its_output() {
+    let directory = directory();
+    let script = "console.log('before'); throw new Error('no')";
+    std::fs::write(directory.path().join("script.js"), script).unwrap();
+    let (_, nobody) = std::io::pipe().unwrap();
+    let mut run = in_directory(directory.path(), &["run", "script.js", "--output", "json"]);
+    let child = run.stdout(nobody).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("Error: no at script.js:1:"), "{stderr}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_file_that_a_signal_ends_exits_as_shells_expect() {
+    let directory = directory();
+    let script = "console.log('begun'); await new Promise(done => setTimeout(done, 4000))";
+    std::fs::write(directory.path().join("script.js"), script).unwrap();
+    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let mut run = in_directory(directory.path(), &["run", "script.js"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(run.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "begun\n");
+        kill(Pid::from_raw(run.id().cast_signed()), signal).unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(status));
+    }
+}
+
+#[test]
 fn a_file_that_is_run_gets_its_arguments_and_its_environment() {
     let args = ["--args", "{\"n\":[1]}", "--env", "{\"A\":\"b\"}"];
     let ran = run("JSON.stringify([__ARGS__, __ENV__])", &args);
@@ -276,7 +312,7 @@ fn serve_says_where_it_listens() {
         &["--db", "own.db", "serve", "--listen", "127.0.0.1:0"],
     )
     .stdout(std::fs::File::create(&log).unwrap())
-    .stderr(std::process::Stdio::null())
+    .stderr(Stdio::null())
     .spawn()
     .unwrap();
     let line = wait_for("the line of the daemon", || {

@@ -81,6 +81,27 @@ fn interrupting_the_command_cancels_the_execution() {
 }
 
 #[test]
+fn a_command_that_nobody_hears_cancels_its_execution_too() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("1");
+    let (_, nobody) = std::io::pipe().unwrap();
+    let mut command = daemon
+        .cli(&["exec", "repl", &session.id, "while (true);"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(nobody)
+        .spawn()
+        .unwrap();
+    wait_for("the execution to run", || {
+        (session.executions()[0]["status"] == "running").then_some(())
+    });
+    kill(Pid::from_raw(command.id().cast_signed()), Signal::SIGINT).unwrap();
+    assert_eq!(command.wait().unwrap().code(), Some(130));
+    assert_eq!(session.executions()[0]["status"], "cancelled");
+}
+
+#[test]
 fn a_snippet_is_printed_with_its_result_and_its_events() {
     let daemon = Daemon::start();
     let session = daemon.session().id;

@@ -302,6 +302,7 @@ fn code_that_no_parser_takes_is_invalid() {
     let body = json!({"code": "(".repeat(200_000)});
     let found = ask(&daemon, &session, "is-complete", &body).expect(200);
     assert_eq!(found["status"], "invalid", "{found}");
+    assert_eq!(found["code"], "LOOK_LIMIT", "{found}");
 }
 
 #[test]

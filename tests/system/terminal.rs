@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
-use vm_system_tests::{Daemon, Session, Terminal, command, wait_for};
+use vm_system_tests::{Daemon, Process, Session, Terminal, binary, command, wait_for};
 
 /// Keys.
 const CTRL_C: &str = "\u{3}";
@@ -106,6 +106,40 @@ fn console_output_comes_before_the_end_and_ctrl_c_cancels() {
 }
 
 #[test]
+fn ctrl_c_drops_what_was_typed_also_where_lines_can_not_be_edited() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut dumb = Command::new("env");
+    dumb.arg("TERM=dumb")
+        .arg(binary())
+        .args(["repl", "--server-url", daemon.server(), &session.id])
+        .env("HOME", daemon.home())
+        .current_dir(daemon.home());
+    let mut terminal = Terminal::start(dumb, 80);
+    terminal.shows("> ");
+    terminal.types("console.log('be' + 'gun'); while (true);\r");
+    terminal.shows("begun");
+    terminal.types(CTRL_C);
+    terminal.shows("cancelled");
+    terminal.shows("> ");
+    terminal.types("1 + 1\r");
+    terminal.shows("\n2\r\n");
+    assert!(
+        !terminal.screen().contains("To leave"),
+        "it was for what ran"
+    );
+    terminal.types("function f() {\r");
+    terminal.types(CTRL_C);
+    terminal.shows("To leave");
+    terminal.types("'go' + 'es on'\r");
+    terminal.shows("\n'goes on'\r\n");
+    terminal.types(CTRL_C);
+    terminal.shows("To leave");
+    terminal.types(CTRL_C);
+    assert!(terminal.ends().success());
+}
+
+#[test]
 fn tab_completes_from_the_session() {
     let daemon = Daemon::start();
     let session = daemon.session();
@@ -126,6 +160,11 @@ fn tab_completes_from_the_session() {
     terminal.types(TAB);
     terminal.types("\r");
     terminal.shows("show this");
+    // Blanks of any kind stand before and behind the word.
+    terminal.types(" .type\u{3000}setti");
+    terminal.types(TAB);
+    terminal.types("\r");
+    terminal.shows("\nobject\r\n");
 }
 
 #[test]
@@ -147,6 +186,26 @@ fn the_history_is_there_after_a_restart() {
     terminal.types(LEFT);
     terminal.types("1\r");
     terminal.shows("\n52\r\n");
+}
+
+#[test]
+fn there_is_no_history_if_its_file_has_no_name() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let args = ["--server-url", daemon.server(), &session.id];
+    let mut by_flag = repl(daemon.home(), &args);
+    by_flag.args(["--history", ""]);
+    let mut by_variable = repl(daemon.home(), &args);
+    by_variable.env("VM_SYSTEM_HISTORY", "");
+    for command in [by_flag, by_variable] {
+        let mut terminal = Terminal::start(command, 80);
+        terminal.shows("> ");
+        terminal.types("40 + 2\r");
+        terminal.shows("\n42\r\n");
+        terminal.types(CTRL_D);
+        assert!(terminal.ends().success());
+        assert!(!daemon.home().join(".local").exists());
+    }
 }
 
 #[test]
@@ -218,6 +277,31 @@ fn values_and_code_are_coloured_where_colours_are_welcome() {
     terminal.shows("undefined");
     terminal.types("a\r");
     terminal.shows("\u{1b}[32m'b1'\u{1b}[0m");
+}
+
+#[test]
+fn a_stream_that_is_no_terminal_has_no_colours() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut shell = Command::new("sh");
+    shell
+        .args([
+            "-c",
+            "exec \"$0\" repl --server-url \"$1\" \"$2\" 2>err.log",
+        ])
+        .arg(binary())
+        .args([daemon.server(), &session.id])
+        .env("HOME", daemon.home())
+        .env_remove("NO_COLOR")
+        .current_dir(daemon.home());
+    let mut terminal = Terminal::start(shell, 80);
+    terminal.shows("> ");
+    terminal.types("console.error('to a file'); 7\r");
+    terminal.shows("\n\u{1b}[33m7\u{1b}[0m\r\n");
+    terminal.types(CTRL_D);
+    assert!(terminal.ends().success());
+    let said = std::fs::read_to_string(daemon.home().join("err.log")).unwrap();
+    assert_eq!(said, "to a file\n");
 }
 
 #[test]
@@ -303,10 +387,38 @@ fn a_console_that_is_told_to_end_closes_what_was_made_for_it() {
         let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
         terminal.shows("> ");
         kill(Pid::from_raw(terminal.pid()), signal).unwrap();
-        assert!(!terminal.ends().success());
+        assert_eq!(terminal.ends().code(), Some(128 + signal as i32));
         let sessions = daemon.api.get("/sessions").expect(200);
         assert_eq!(sessions[0]["status"], "closed", "{signal}");
     }
+}
+
+/// Whether a process has something to do when Ctrl-C is pressed, and does not just end.
+fn hears_ctrl_c(pid: u32) -> bool {
+    let pid = i32::try_from(pid).unwrap();
+    let heard = u64::from_str_radix(&Process::status(pid, "SigCgt"), 16).unwrap();
+    heard & 1 << (Signal::SIGINT as i32 - 1) != 0
+}
+
+#[test]
+fn a_console_that_is_interrupted_while_its_session_is_made_closes_it() {
+    let daemon = Daemon::start();
+    daemon.signal(Signal::SIGSTOP);
+    let mut console = repl(daemon.home(), &["--server-url", daemon.server()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the console to hear signals", || {
+        hears_ctrl_c(console.id()).then_some(())
+    });
+    kill(Pid::from_raw(console.id().cast_signed()), Signal::SIGINT).unwrap();
+    daemon.signal(Signal::SIGCONT);
+    let status = wait_for("the console to end", || console.try_wait().unwrap());
+    assert_eq!(status.code(), Some(130));
+    let sessions = daemon.api.get("/sessions").expect(200);
+    let mut sessions = sessions.as_array().unwrap().iter();
+    assert!(sessions.all(|session| session["status"] == "closed"));
 }
 
 /// Pipes a text into a console; what it prints, what it says, and its status.
@@ -320,12 +432,8 @@ fn piped(daemon: &Daemon, session: &Session, text: &str) -> (String, String, Opt
     .stderr(Stdio::piped())
     .spawn()
     .unwrap();
-    console
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    // It may have enough before the end.
+    let _ = console.stdin.take().unwrap().write_all(text.as_bytes());
     let output = console.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
@@ -353,6 +461,55 @@ fn what_is_piped_is_run_to_the_last_line() {
         "{out}"
     );
     assert_eq!(status, Some(1));
+    let (_, _, status) = piped(&daemon, &session, "throw new Error('no')\n.exit\n");
+    assert_eq!(status, Some(1));
+    let (out, _, status) = piped(&daemon, &session, "1\n.exit\n2\n");
+    assert_eq!((out.as_str(), status), ("1\n", Some(0)));
+}
+
+#[test]
+fn what_is_piped_is_run_to_the_last_line_also_when_nobody_reads() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let (_, nobody) = std::io::pipe().unwrap();
+    let args = ["--server-url", daemon.server(), &session.id];
+    let mut console = repl(daemon.home(), &args)
+        .stdin(Stdio::piped())
+        .stdout(nobody)
+        .spawn()
+        .unwrap();
+    let mut input = console.stdin.take().unwrap();
+    input.write_all(b"throw 1\n'said'\nvar last = 2\n").unwrap();
+    drop(input);
+    assert_eq!(console.wait().unwrap().code(), Some(1));
+    assert_eq!(session.eval("last"), "2");
+}
+
+#[test]
+fn a_long_function_that_is_piped_is_one_piece() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let line = "  n += `${'}'.length}`.length; // {\n";
+    let code = format!(
+        "function f(n) {{\n{}  return n\n}}\nf(0)\n",
+        line.repeat(1000)
+    );
+    let (out, err, status) = piped(&daemon, &session, &code);
+    assert_eq!(out, "undefined\n1000\n");
+    assert_eq!((err.as_str(), status), ("", Some(0)));
+}
+
+#[test]
+fn what_is_too_long_to_be_judged_is_not_run_in_halves() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let comment = format!("// {}\n", "-".repeat(1000));
+    let code = format!("function f() {{\n{}mark = 1\n}}\n", comment.repeat(3000));
+    let (out, err, status) = piped(&daemon, &session, &code);
+    assert_eq!(out, "");
+    assert!(err.starts_with("Error: VALIDATION_ERROR: "), "{err}");
+    assert_eq!(status, Some(1));
+    assert_eq!(session.eval("typeof mark"), "undefined");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Keeping the database small and sound, with the daemon at work.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -179,6 +181,15 @@ fn a_copy_is_made_while_the_daemon_writes() {
             "worktree"
         ]
     );
+}
+
+#[test]
+fn a_copy_may_have_a_name_that_is_not_utf_8() {
+    let daemon = Daemon::start();
+    let copy = daemon.home().join(OsStr::from_bytes(b"copy-\xff.db"));
+    let said = ran(daemon.cli(&["ops", "backup"]).arg(&copy)).ok();
+    assert!(said.contains("copy-\u{fffd}.db"), "{said}");
+    assert!(copy.exists());
 }
 
 #[test]

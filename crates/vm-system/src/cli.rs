@@ -12,9 +12,10 @@ mod serve;
 mod session;
 mod template;
 
+use std::env;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use exec::ExecCommand;
@@ -45,6 +46,25 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// Reads the command line of this process. A variable of a flag that every command takes counts as unset when it is empty.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that was asked for.
+    pub fn read() -> Result<Self, clap::Error> {
+        let mut command = Self::command().mut_args(|flag| {
+            let value = flag.get_env().and_then(env::var_os);
+            if value.is_some_and(|value| value.is_empty()) {
+                flag.env(None::<&'static str>)
+            } else {
+                flag
+            }
+        });
+        let matches = command.try_get_matches_from_mut(env::args_os())?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
 /// Flags that every command takes, before or after its name.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
@@ -54,6 +74,7 @@ pub struct Global {
         long,
         global = true,
         env = "VM_SYSTEM_SERVER_URL",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "http://127.0.0.1:3210"
     )]
@@ -76,7 +97,14 @@ pub struct Global {
     pub db: PathBuf,
     /// What to log on standard error: off, error, warn, info, debug, trace or directives like warn,vmcontrol=debug
     /// [default: info for serve, off for run and repl, else warn]
-    #[arg(long, global = true, env = "VM_SYSTEM_LOG", value_name = "LEVEL", value_parser = crate::logging::parse_filter)]
+    #[arg(
+        long,
+        global = true,
+        env = "VM_SYSTEM_LOG",
+        hide_env_values = true,
+        value_name = "LEVEL",
+        value_parser = crate::logging::parse_filter
+    )]
     pub log_level: Option<String>,
     /// How to print what the daemon answers: for people, or as the API's JSON
     #[arg(

@@ -3,10 +3,13 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use tokio::signal::unix::SignalKind;
+use vmapi_types::ErrorCode;
+
 /// The exit status of a command that failed.
 const FAILED: u8 = 1;
-/// The exit status of a command that Ctrl-C ended: 128 and the signal's number, as shells have it.
-const INTERRUPTED: u8 = 130;
+/// What the number of the signal that ended a command is added to for its exit status, as shells have it.
+const SIGNALLED: u8 = 128;
 /// The exit status of a command line that makes no sense.
 const USAGE: u8 = 2;
 
@@ -17,16 +20,28 @@ pub enum Failure {
     Usage(String),
     /// The daemon refused, or is not there.
     Client(vmclient::Error),
-    /// Nothing is meant by an argument, or more than one thing.
-    NotFound(String),
+    /// Nothing is meant by an argument, or more than one thing: with the code that the daemon has for that.
+    Argument {
+        /// The code.
+        code: ErrorCode,
+        /// A sentence for people.
+        message: String,
+    },
     /// Something of this process's own.
     Other(anyhow::Error),
     /// The command did its part and printed it, but what it ran failed.
     Unsuccessful,
-    /// It was ended with Ctrl-C.
-    Interrupted,
+    /// A signal ended it, like that of Ctrl-C.
+    Interrupted(SignalKind),
     /// Whoever reads the output has seen enough.
     OutputClosed,
+}
+
+impl Failure {
+    /// Ctrl-C ended it.
+    pub fn ctrl_c() -> Self {
+        Self::Interrupted(SignalKind::interrupt())
+    }
 }
 
 impl From<vmclient::Error> for Failure {
@@ -57,6 +72,15 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// What a command comes to that did its part: it fails if what it ran or looked at is not good.
+pub fn verdict(is_good: bool) -> Result<(), Failure> {
+    if is_good {
+        Ok(())
+    } else {
+        Err(Failure::Unsuccessful)
+    }
+}
+
 /// Says on standard error what went wrong, if anything, and gives the exit status.
 pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else {
@@ -67,8 +91,8 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
             say_error(&message);
             ExitCode::from(USAGE)
         }
-        Failure::NotFound(message) => {
-            say_error(&message);
+        Failure::Argument { code, message } => {
+            say_error(&format!("{code}: {message}"));
             ExitCode::from(FAILED)
         }
         Failure::Client(error) => {
@@ -80,7 +104,10 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
             ExitCode::from(FAILED)
         }
         Failure::Unsuccessful => ExitCode::from(FAILED),
-        Failure::Interrupted => ExitCode::from(INTERRUPTED),
+        Failure::Interrupted(signal) => {
+            let number = u8::try_from(signal.as_raw_value()).unwrap_or_default();
+            ExitCode::from(SIGNALLED.saturating_add(number))
+        }
         Failure::OutputClosed => ExitCode::SUCCESS,
     }
 }
@@ -118,6 +145,11 @@ pub fn say_error(message: &str) {
 /// Says what does not keep the command from succeeding.
 pub fn say_warning(message: &str) {
     write_to_stderr(&format!("Warning: {message}\n"));
+}
+
+/// Says what somebody who waits may want to know.
+pub fn say_note(message: &str) {
+    write_to_stderr(&format!("{message}\n"));
 }
 
 /// There is nobody to tell when standard error is gone, and no reason to panic.

@@ -1,6 +1,6 @@
 //! Ids that are given by their start.
 
-use vmapi_types::IdKind;
+use vmapi_types::{ErrorCode, IdKind};
 use vmclient::Client;
 
 use crate::cli::Ids;
@@ -37,13 +37,27 @@ async fn whole(client: &Client, kind: IdKind, start: &str) -> Result<String, Fai
     let what = kind.as_str();
     match &ids[..] {
         [id] => Ok(id.clone()),
-        [] => Err(Failure::NotFound(format!(
-            "there is no {what} whose id begins with {start}"
-        ))),
-        several => Err(Failure::NotFound(format!(
-            "several {what}s have an id that begins with {start}: {}",
-            several.join(", ")
-        ))),
+        [] => Err(Failure::Argument {
+            code: not_found(kind),
+            message: format!("there is no {what} whose id begins with {start}"),
+        }),
+        several => Err(Failure::Argument {
+            code: ErrorCode::ValidationError,
+            message: format!(
+                "several {what}s have an id that begins with {start}: {}",
+                several.join(", ")
+            ),
+        }),
+    }
+}
+
+/// What the daemon says of a whole id that nothing has.
+fn not_found(kind: IdKind) -> ErrorCode {
+    match kind {
+        IdKind::Template => ErrorCode::TemplateNotFound,
+        IdKind::Session => ErrorCode::SessionNotFound,
+        IdKind::Execution => ErrorCode::ExecutionNotFound,
+        IdKind::Capability | IdKind::StartupFile => ErrorCode::NotFound,
     }
 }
 

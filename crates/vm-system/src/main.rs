@@ -10,8 +10,6 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::commands::worker;
 
 /// Counts what a worker process allocates; in every other process it hands on to the system's allocator.
@@ -24,7 +22,7 @@ fn main() -> ExitCode {
     if worker::is_asked_for() {
         worker::main();
     }
-    match cli::Cli::try_parse() {
+    match cli::Cli::read() {
         Ok(cli) => failure::exit_code(app::run(cli)),
         Err(error) => failure::parser_exit_code(&error),
     }

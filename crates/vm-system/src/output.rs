@@ -8,13 +8,14 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use unicode_width::UnicodeWidthChar;
 use vmapi_types::{RawJson, Timestamp};
 use vmclient::Call;
 
 use crate::cli::Format;
 use crate::failure::Failure;
 
-pub use paint::{Paint, colours_are_welcome};
+pub use paint::{Paint, colours_are_welcome, is_dumb};
 pub use progress::{Bar, Progress};
 pub use table::Table;
 
@@ -29,11 +30,10 @@ impl Output {
     /// Standard output. Colours only if it is a terminal that wants them.
     pub fn stdout(format: Format) -> Self {
         let stdout = io::stdout();
-        let colours = stdout.is_terminal() && colours_are_welcome();
         Self {
-            out: Box::new(BufWriter::new(stdout)),
             format,
-            paint: Paint::new(colours).with_width(terminal_width()),
+            paint: Paint::of(&stdout).with_width(terminal_width()),
+            out: Box::new(BufWriter::new(stdout)),
         }
     }
 
@@ -97,6 +97,18 @@ impl Output {
     pub fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
     }
+
+    /// Ends a command that found something out and printed it: the verdict stands also if the reader had seen enough before.
+    pub fn conclude(
+        &mut self,
+        printed: Result<(), Failure>,
+        verdict: Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match printed.and_then(|()| self.finish()) {
+            Ok(()) | Err(Failure::OutputClosed) => verdict,
+            Err(failure) => Err(failure),
+        }
+    }
 }
 
 /// The width of the terminal that standard output is, if it is one.
@@ -105,21 +117,37 @@ fn terminal_width() -> Option<usize> {
     Some(width.0.into())
 }
 
-/// One line of at most `max_chars` characters, with control characters escaped.
-pub fn one_line(text: &str, max_chars: usize) -> String {
+/// One line of at most that many columns, with control characters escaped.
+pub fn one_line(text: &str, max_columns: usize) -> String {
     let mut line = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count + 1 == max_chars && text.chars().nth(max_chars).is_some() {
-            line.push('…');
-            break;
-        }
+    let mut columns = 0;
+    // Up to where there is room for the mark that says that it is cut.
+    let mut kept = 0;
+    for c in text.chars() {
+        let before = line.len();
         if c.is_control() {
             line.extend(c.escape_default());
         } else {
             line.push(c);
         }
+        columns += columns_of(&line[before..]);
+        if columns > max_columns {
+            line.truncate(kept);
+            line.push('…');
+            break;
+        }
+        if columns < max_columns {
+            kept = line.len();
+        }
     }
     line
+}
+
+/// How many columns of a terminal a text takes: wide characters take two, marks on others none. What terminals join into one
+/// picture counts as its parts: not all of them do.
+pub fn columns_of(text: &str) -> usize {
+    let width = |c| UnicodeWidthChar::width(c).unwrap_or_default();
+    text.chars().map(width).sum()
 }
 
 /// A moment for people: to the second, in UTC.
@@ -162,6 +190,17 @@ mod tests {
         assert_eq!(one_line("abcde", 5), "abcde");
         assert_eq!(one_line("abcdef", 5), "abcd…");
         assert_eq!(one_line("äöüäöü", 5), "äöüä…");
+        assert_eq!(one_line("abc\n", 4), "abc…");
+    }
+
+    #[test]
+    fn a_line_is_as_long_as_terminals_show_it() {
+        assert_eq!(columns_of("日本"), 4);
+        assert_eq!(columns_of("e\u{301}"), 1);
+        assert_eq!(one_line("日本語", 6), "日本語");
+        assert_eq!(one_line("日本語", 5), "日本…");
+        assert_eq!(one_line("日本語", 4), "日…");
+        assert_eq!(one_line("e\u{301}e\u{301}", 2), "e\u{301}e\u{301}");
     }
 
     #[test]

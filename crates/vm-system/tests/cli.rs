@@ -148,6 +148,41 @@ fn an_error_goes_to_standard_error_with_its_code() {
 }
 
 #[test]
+fn the_start_of_an_id_that_means_nothing_or_too_much_is_an_error_with_a_code() {
+    let found = |kind| format!(r#"{{"id":"{ID}","kind":"{kind}"}}"#);
+    let url = server(leak(vec![
+        ("GET /api/v1/ids/0", "200 OK", "[]".to_owned()),
+        (
+            "GET /api/v1/ids/51",
+            "200 OK",
+            format!("[{},{}]", found("session"), found("session")),
+        ),
+    ]));
+    for (arguments, expected) in [
+        (
+            ["session", "get", "0"],
+            "Error: SESSION_NOT_FOUND: there is no session whose id begins with 0\n",
+        ),
+        (
+            ["exec", "get", "51"],
+            "Error: EXECUTION_NOT_FOUND: there is no execution whose id begins with 51\n",
+        ),
+        (
+            ["template", "get", "0"],
+            "Error: TEMPLATE_NOT_FOUND: there is no template whose id begins with 0\n",
+        ),
+        (
+            ["session", "get", "51"],
+            "Error: VALIDATION_ERROR: several sessions have an id that begins with 51: 51c0",
+        ),
+    ] {
+        let (status, stdout, stderr) = run(&[&arguments[..], &["--server-url", &url]].concat());
+        assert_eq!((status, stdout.as_str()), (1, ""), "{arguments:?}");
+        assert!(stderr.starts_with(expected), "{stderr}");
+    }
+}
+
+#[test]
 fn a_daemon_that_can_not_tell_what_it_has_is_not_complained_of() {
     let added = format!(r#"{{"template_id":"{ID}","name":"own"}}"#);
     let url = server(leak(vec![(
@@ -197,6 +232,42 @@ fn usage_errors_end_with_status_2() {
 }
 
 #[test]
+fn a_variable_that_is_empty_counts_as_unset() {
+    let url = server(leak(vec![(
+        "GET /api/v1/health",
+        "200 OK",
+        r#"{"status":"ok"}"#.to_owned(),
+    )]));
+    let mut health = vm_system(&["ops", "health"]);
+    health.env("VM_SYSTEM_SERVER_URL", &url);
+    health.env("VM_SYSTEM_LOG", "");
+    let output = health.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // Whether there is a daemon at the default address or not.
+    let output = health.env("VM_SYSTEM_SERVER_URL", "").output().unwrap();
+    assert_ne!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn help_does_not_show_what_variables_hold() {
+    for arguments in [
+        &["--help"][..],
+        &["repl", "--help"],
+        &["libs", "download", "--help"],
+        &["help", "cli-reference"],
+    ] {
+        let mut help = vm_system(arguments);
+        for name in ["SERVER_URL", "LOG", "HISTORY", "REGISTRY", "LIBRARY_SOURCE"] {
+            help.env(format!("VM_SYSTEM_{name}"), "off=info,secret=warn");
+        }
+        let output = help.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("VM_SYSTEM_SERVER_URL"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
 fn help_and_version_go_to_standard_output() {
     for flag in ["--help", "--version"] {
         let (status, stdout, stderr) = run(&[flag]);
@@ -213,6 +284,61 @@ fn a_file_that_is_not_there_is_named() {
         stderr.starts_with("Error: cannot run /no/such/script.js: "),
         "{stderr}"
     );
+}
+
+/// Pipes code into a console whose session gives this answer to the question whether the code is complete.
+fn piped(status: &'static str, completeness: &str) -> (i32, String, String) {
+    let session = format!(
+        r#"{{"id":"{ID}","vm_id":"{ID}","workspace_id":"w","base_commit_oid":"c","worktree_path":"/","status":"ready","created_at":"2026-01-01T00:00:00.000000Z"}}"#
+    );
+    let url = server(leak(vec![
+        (
+            "GET /api/v1/sessions/51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21",
+            "200 OK",
+            session,
+        ),
+        (
+            "POST /api/v1/sessions/51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21/is-complete",
+            status,
+            completeness.to_owned(),
+        ),
+    ]));
+    let mut console = vm_system(&["repl", ID, "--server-url", &url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = console.stdin.take().unwrap();
+    input
+        .write_all(b"for (const name of names)\n  remove(name)\n")
+        .unwrap();
+    drop(input);
+    let output = console.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn what_is_piped_is_not_run_when_nobody_can_say_where_it_ends() {
+    let busy = r#"{"error":{"code":"UNAVAILABLE","message":"try again"}}"#;
+    let expected = (
+        1,
+        String::new(),
+        "Error: UNAVAILABLE: try again\n".to_owned(),
+    );
+    assert_eq!(piped("503 Service Unavailable", busy), expected);
+    let too_long = r#"{"status":"invalid","message":"it takes too long","code":"LOOK_LIMIT"}"#;
+    let expected = (
+        1,
+        String::new(),
+        "Error: LOOK_LIMIT: it takes too long\n".to_owned(),
+    );
+    assert_eq!(piped("200 OK", too_long), expected);
 }
 
 #[test]
@@ -233,4 +359,41 @@ fn a_reader_that_goes_away_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// The status of a command whose output nobody reads, and what it says of it.
+fn unread(arguments: &[&str]) -> (i32, String) {
+    let (_, nobody) = std::io::pipe().unwrap();
+    let mut command = vm_system(arguments);
+    let child = command.stdout(nobody).stderr(Stdio::piped()).spawn();
+    let output = child.unwrap().wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), stderr)
+}
+
+#[test]
+fn a_failure_is_one_also_when_nobody_reads_of_it() {
+    let url = executions();
+    for format in ["text", "json"] {
+        let arguments = [
+            "exec",
+            "repl",
+            ID,
+            "x",
+            "--check",
+            "--output",
+            format,
+            "--server-url",
+            &url,
+        ];
+        assert_eq!(unread(&arguments), (1, String::new()), "{format}");
+    }
+    let report = r#"{"ok":false,"problems":["a hole"],"executions":0,"events":0}"#;
+    let url = server(leak(vec![(
+        "GET /api/v1/runtime/check",
+        "200 OK",
+        report.to_owned(),
+    )]));
+    let arguments = ["ops", "check", "--server-url", &url];
+    assert_eq!(unread(&arguments), (1, String::new()));
 }

@@ -335,6 +335,30 @@ fn one_that_fails_does_not_stop_the_others() {
 }
 
 #[test]
+fn all_is_downloaded_and_checked_also_when_nobody_reads_of_it() {
+    let registry = Registry::start();
+    for name in ["a", "b"] {
+        registry.serve(name, "1.0.0", &package(&[("index.js", CODE)]), json!({}));
+    }
+    let cache = Cache::new();
+    let unread = |args: &[&str]| {
+        let (_, nobody) = std::io::pipe().unwrap();
+        cache.command(args).stdout(nobody).status().unwrap().code()
+    };
+    let download = [
+        "download",
+        "--registry",
+        &registry.url,
+        "a@1.0.0",
+        "b@1.0.0",
+    ];
+    assert_eq!(unread(&download), Some(0));
+    fs::remove_file(cache.path("a-1.0.0.js")).unwrap();
+    assert_eq!(cache.text("b-1.0.0.js"), CODE);
+    assert_eq!(unread(&["verify"]), Some(1));
+}
+
+#[test]
 fn redirects_are_followed() {
     let registry = Registry::start();
     registry.serve("p", "1.0.0", &package(&[("index.js", CODE)]), json!({}));
@@ -394,6 +418,38 @@ fn single_files_come_from_a_source() {
     fs::remove_file(cache.path("p-1.0.0.js")).unwrap();
     run(&["p-1.0.0"]).error("the lock file says");
     assert!(!cache.path("p-1.0.0.js").exists());
+}
+
+#[test]
+fn a_flag_wins_over_the_environment() {
+    let server = Registry::start();
+    server.serve("p", "1.0.0", &package(&[("index.js", CODE)]), json!({}));
+    server.answer("/cdn/p@1.0.0/index.js", Answer::ok(b"var q;"));
+    let template = format!("{}/cdn/{{package}}@{{version}}/{{file}}", server.url);
+    let download = |flags: &[&str], registry: &str, source: &str| {
+        let cache = Cache::new();
+        let mut command = cache.command(&["download", "p@1.0.0", "--file", "index.js"]);
+        command
+            .args(flags)
+            .env("VM_SYSTEM_REGISTRY", registry)
+            .env("VM_SYSTEM_LIBRARY_SOURCE", source);
+        (
+            ran(&mut command),
+            fs::read_to_string(cache.path("p-1.0.0.js")),
+        )
+    };
+    let nowhere = "http://127.0.0.1:1";
+    let (said, code) = download(&["--source", &template], nowhere, "");
+    said.ok();
+    assert_eq!(code.unwrap(), "var q;");
+    let (said, code) = download(&["--registry", &server.url], "", nowhere);
+    said.ok();
+    assert_eq!(code.unwrap(), CODE);
+    let (said, code) = download(&[], &server.url, "");
+    said.ok();
+    assert_eq!(code.unwrap(), CODE);
+    let (said, _) = download(&[], &server.url, &template);
+    assert_eq!(said.status, 2, "{}", said.stderr);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub use execution::{
 pub use id::{IdKind, Identified};
 pub use look::{
     Candidate, CandidateKind, CompleteRequest, Completeness, CompletenessStatus, Completions,
-    InspectRequest, Inspection, IsCompleteRequest, PropertyView, ValueView,
+    InspectRequest, Inspection, IsCompleteRequest, LOOK_LIMIT, PropertyView, ValueView,
 };
 pub use metadata::{AvailableLibrary, AvailableModule};
 pub use runtime::{Health, LandlockLevel, RuntimeSummary, Sandbox};

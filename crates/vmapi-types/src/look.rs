@@ -2,6 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::RawJson;
 
+/// The code of a look that took too long or too much memory.
+pub const LOOK_LIMIT: &str = "LOOK_LIMIT";
+
 /// The body of `POST /sessions/{id}/complete`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,6 +138,9 @@ pub struct Completeness {
     /// What is wrong with it, if it is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// [`LOOK_LIMIT`], if that is all that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// Whether code can be run.

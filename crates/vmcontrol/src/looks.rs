@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use uuid::Uuid;
-use vmapi_types::{Completeness, CompletenessStatus, Completions, Inspection, SessionStatus};
+use vmapi_types::{
+    Completeness, CompletenessStatus, Completions, Inspection, LOOK_LIMIT, SessionStatus,
+};
 
 use crate::recorder::payload;
 use crate::runtime::{Look, LookError, Sight};
@@ -65,7 +67,7 @@ impl Control {
             Err(error @ LookError::Exceeded) => Ok(Inspection {
                 error: Some(payload(&json!({
                     "message": format!("the expression has no value here: {error}"),
-                    "code": "LOOK_LIMIT",
+                    "code": LOOK_LIMIT,
                 }))),
                 ..Inspection::default()
             }),
@@ -83,6 +85,7 @@ impl Control {
             Err(error @ LookError::Exceeded) => Ok(Completeness {
                 status: CompletenessStatus::Invalid,
                 message: Some(format!("the code can't be parsed: {error}")),
+                code: Some(LOOK_LIMIT.into()),
             }),
             other => Err(unexpected(&other)),
         }

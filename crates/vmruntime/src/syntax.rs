@@ -1,6 +1,6 @@
 //! JavaScript for the eye: which part of a text is what, also of one that is not complete.
 
-use crate::engine::source::{End, TokenKind, scan};
+use crate::engine::source::{End, TokenKind, scan, scan_on};
 
 /// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,9 +112,78 @@ pub fn spans(source: &str) -> Vec<Span> {
     spans
 }
 
+/// The brackets of a text that comes in parts. The count can be wrong: only a parser can always tell a division from a regular
+/// expression.
+#[derive(Debug, Default)]
+pub struct Brackets {
+    /// How many more were opened than closed.
+    open: isize,
+    /// Whether the text ends with a value.
+    after_value: bool,
+}
+
+impl Brackets {
+    /// Counts those of the next part, if the text ends in code with it. False if it does not: then the part has to come again,
+    /// with what follows it.
+    pub fn count(&mut self, part: &str) -> bool {
+        let scanned = scan_on(part, self.after_value);
+        if scanned.in_template || scanned.end == End::Comment {
+            return false;
+        }
+        let sides = scanned.tokens.iter().map(|token| match token.kind {
+            TokenKind::Sign('(' | '[' | '{') => 1,
+            TokenKind::Sign(')' | ']' | '}') => -1,
+            _ => 0,
+        });
+        self.open += sides.sum::<isize>();
+        self.after_value = scanned.after_value;
+        true
+    }
+
+    /// Whether all that were opened are closed.
+    pub fn are_closed(&self) -> bool {
+        self.open <= 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn brackets_are_counted_where_they_are_code() {
+        for (source, expected) in [
+            ("", Some(0)),
+            ("f(a[0], {", Some(2)),
+            ("}) // {\n", Some(-2)),
+            ("'(' + `[${ f(1) }` + /[(]/.source /* { */", Some(0)),
+            ("f('(", Some(1)),
+            ("`(", None),
+            ("`${ f(", None),
+            ("`a${ b }c", None),
+            ("{ /* ", None),
+        ] {
+            let mut brackets = Brackets::default();
+            let counted = brackets.count(source);
+            assert_eq!(counted.then_some(brackets.open), expected, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn a_slash_is_what_the_part_before_it_makes_of_it() {
+        let mut brackets = Brackets::default();
+        for (part, is_closed) in [
+            ("f(a\n", false),
+            ("\n", false),
+            ("  / 2)\n", true),
+            ("f(\n", false),
+            ("  /[)]/\n", false),
+            (")\n", true),
+        ] {
+            assert!(brackets.count(part));
+            assert_eq!(brackets.are_closed(), is_closed, "{part:?}");
+        }
+    }
 
     #[test]
     fn parts_are_found_also_in_what_is_not_complete() {

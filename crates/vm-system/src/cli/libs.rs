@@ -42,14 +42,18 @@ pub struct DownloadArgs {
     /// The file to take of a package that is not in the catalogue, as in dist/index.umd.js
     #[arg(long, value_name = "PATH")]
     pub file: Option<String>,
-    /// The npm registry to download from [default: the one that the machine's npm is set up with]
-    #[arg(long, value_name = "URL", env = "VM_SYSTEM_REGISTRY")]
+    /// The npm registry to download from.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The npm registry to download from [env: VM_SYSTEM_REGISTRY] [default: the one that the machine's npm is set up with]"
+    )]
     pub registry: Option<String>,
-    /// Download single files instead of packages, from a URL with {package}, {version} and {file} in it
+    /// Where to download single files from.
     #[arg(
         long,
         value_name = "TEMPLATE",
-        env = "VM_SYSTEM_LIBRARY_SOURCE",
+        help = "Download single files instead of packages, from a URL with {package}, {version} and {file} in it [env: VM_SYSTEM_LIBRARY_SOURCE]",
         conflicts_with = "registry"
     )]
     pub source: Option<String>,

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 /// Type JavaScript at a session
 ///
@@ -11,11 +12,13 @@ use clap::Args;
     after_help = "Example:\n  vm-system repl\n  vm-system repl --template scripts --worktree ."
 )]
 pub struct ReplArgs {
-    /// Where what was typed is kept.
+    /// Where what was typed is kept. The usual parser of paths takes no empty one.
     #[arg(
         long,
         env = "VM_SYSTEM_HISTORY",
+        hide_env_values = true,
         value_name = "FILE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
         help = "Where what was typed is kept; nowhere if it is empty [default: vm-system/history below $XDG_STATE_HOME or ~/.local/state]"
     )]
     pub history: Option<PathBuf>,

@@ -7,7 +7,8 @@ use super::parse::json_object;
 
 /// Run one file without a daemon, and print its value
 ///
-/// Console output appears as it comes, warnings and errors on standard error. The exit status is 1 if the script throws.
+/// Console output appears as it comes, warnings and errors on standard error. The exit status is 1 if the script throws,
+/// and 130 if Ctrl-C ends it.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  vm-system run script.js --args '{\"n\": 3}'")]
 pub struct RunArgs {

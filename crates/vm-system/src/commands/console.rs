@@ -15,12 +15,27 @@ struct Line {
     text: String,
 }
 
+/// The colours of what a script says, on either stream.
+#[derive(Clone, Copy)]
+pub struct Paints {
+    /// Those of standard output.
+    pub stdout: Paint,
+    /// Those of standard error.
+    pub stderr: Paint,
+}
+
 /// Prints an event if it is one of the console. Standard output is left to the end, if the end is JSON.
-pub fn print(event: &Event, format: Format, paint: Paint) {
+pub fn print(event: &Event, format: Format, paints: Paints) {
     if event.kind != EventType::Console {
         return;
     }
     if let Ok(Line { level, text }) = serde_json::from_str(event.payload.get()) {
+        let to_stderr = goes_to_stderr(level, format == Format::Json);
+        let paint = if to_stderr {
+            paints.stderr
+        } else {
+            paints.stdout
+        };
         let text = match level {
             ConsoleLevel::Error => paint.error(&text),
             ConsoleLevel::Warn => paint.warning(&text),
@@ -28,7 +43,7 @@ pub fn print(event: &Event, format: Format, paint: Paint) {
             ConsoleLevel::Log | ConsoleLevel::Info => text.as_str().into(),
         };
         // A reader that went away does not stop the script.
-        let _ = if goes_to_stderr(level, format == Format::Json) {
+        let _ = if to_stderr {
             writeln!(io::stderr().lock(), "{text}")
         } else {
             writeln!(io::stdout().lock(), "{text}")

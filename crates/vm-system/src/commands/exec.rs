@@ -13,14 +13,14 @@ use vmclient::{Call, Client, EventStream, StreamItem};
 
 use self::interrupt::Awaited;
 use crate::cli::{ExecCommand, Format};
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use crate::output::{Output, Paint, Table, moment, one_line};
 
 /// How much of an id is enough for people, in characters.
 const SHORT_ID_CHARS: usize = 8;
 
-/// How much of a snippet or a path is shown in a list, in characters.
-const SOURCE_CHARS: usize = 48;
+/// How much of a snippet or a path is shown in a list, in columns of a terminal.
+const SOURCE_COLUMNS: usize = 48;
 
 /// After all events: what is followed from there is the end alone.
 const NO_EVENTS: u64 = i64::MAX as u64;
@@ -71,15 +71,15 @@ pub async fn run(
             let mut stream = client.follow(&execution, NO_EVENTS);
             while stream.next().await?.is_some() {}
             let json = client.execution(execution).raw().await?;
-            show(&json, check, client, output).await
+            show(&json, check, false, client, output).await
         }
         ExecCommand::Get { execution, check } => {
             let json = client.execution(execution).raw().await?;
-            show(&json, check, client, output).await
+            show(&json, check, false, client, output).await
         }
         ExecCommand::Cancel { execution } => {
             let json = client.cancel(execution).raw().await?;
-            show(&json, false, client, output).await
+            show(&json, false, false, client, output).await
         }
         ExecCommand::List { session, limit } => {
             let paint = output.paint();
@@ -195,12 +195,7 @@ async fn run_code(
         outcome,
         interrupted,
     } = interrupt::wait(ended, id, client).await?;
-    let shown = show(&outcome, check, client, output).await;
-    if interrupted {
-        output.finish()?;
-        return Err(Failure::Interrupted);
-    }
-    shown
+    show(&outcome, check, interrupted, client, output).await
 }
 
 /// Prints the events of what has just been started, as they come.
@@ -227,24 +222,26 @@ fn conclude(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let paint = output.paint();
-    output.text(|out| {
+    let printed = output.text(|out| {
         writeln!(out)?;
         outcome(out, paint, execution)
-    })?;
-    output.finish()?;
-    if interrupted {
-        Err(Failure::Interrupted)
-    } else if check && has_failed(execution.status) {
-        Err(Failure::Unsuccessful)
-    } else {
-        Ok(())
-    }
+    });
+    output.conclude(printed, judged(execution, check, interrupted))
 }
 
-/// Prints an execution with its events; as JSON the execution alone, as the API gives it.
+/// What the end of an execution means for the command.
+fn judged(execution: &Execution, check: bool, interrupted: bool) -> Result<(), Failure> {
+    if interrupted {
+        return Err(Failure::ctrl_c());
+    }
+    verdict(!check || !has_failed(execution.status))
+}
+
+/// Prints an execution with its events, and says what it means for the command.
 async fn show(
     json: &RawJson,
     check: bool,
+    interrupted: bool,
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -254,23 +251,22 @@ async fn show(
             client.base_url()
         )
     })?;
-    match output.format() {
-        Format::Json => output.raw(json)?,
-        Format::Text => {
-            let paint = output.paint();
-            output.text(|out| summary(out, paint, &execution))?;
-            let events = client.events(execution.id, 0).await?;
-            output.text(|out| {
-                writeln!(out, "\n{}", paint.heading("Events:"))?;
-                event_lines(out, &events)
-            })?;
-        }
-    }
-    if check && has_failed(execution.status) {
-        output.finish()?;
-        return Err(Failure::Unsuccessful);
-    }
-    Ok(())
+    let printed = match output.format() {
+        Format::Json => output.raw(json),
+        Format::Text => print(&execution, client, output).await,
+    };
+    output.conclude(printed, judged(&execution, check, interrupted))
+}
+
+/// Prints an execution with its events for people.
+async fn print(execution: &Execution, client: &Client, output: &mut Output) -> Result<(), Failure> {
+    let paint = output.paint();
+    output.text(|out| summary(out, paint, execution))?;
+    let events = client.events(execution.id, 0).await?;
+    output.text(|out| {
+        writeln!(out, "\n{}", paint.heading("Events:"))?;
+        event_lines(out, &events)
+    })
 }
 
 /// Whether the code did not get to its end.
@@ -333,7 +329,7 @@ fn list(out: &mut dyn Write, paint: Paint, executions: &[Execution]) -> io::Resu
             execution.kind.to_string(),
             execution.status.to_string(),
             moment(execution.started_at),
-            one_line(source.map_or("", String::as_str), SOURCE_CHARS),
+            one_line(source.map_or("", String::as_str), SOURCE_COLUMNS),
         ]
     });
     let headings = ["ID", "KIND", "STATUS", "STARTED (UTC)", "CODE OR FILE"];

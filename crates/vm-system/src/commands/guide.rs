@@ -134,11 +134,9 @@ fn cli_reference() -> String {
     text
 }
 
-/// The command line's description, with the whole name at each command. What the environment holds is not shown.
+/// The command line's description, with the whole name at each command.
 fn program() -> Command {
-    let mut command = Cli::command()
-        .mut_arg("server_url", |flag| flag.hide_env_values(true))
-        .mut_arg("log_level", |flag| flag.hide_env_values(true));
+    let mut command = Cli::command();
     command.build();
     command
 }

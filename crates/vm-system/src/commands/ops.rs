@@ -9,7 +9,7 @@ use vmapi_types::{CheckReport, PruneRequest};
 use vmclient::Client;
 
 use crate::cli::OpsCommand;
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use crate::output::Output;
 
 /// Runs one of the commands. All print the API's JSON in either format: scripts read it.
@@ -36,13 +36,8 @@ pub async fn run(command: OpsCommand, client: &Client, output: &mut Output) -> R
             let json = client.check().raw().await?;
             let report: CheckReport =
                 serde_json::from_str(json.get()).context("the report is of another kind")?;
-            output.raw(&json)?;
-            output.finish()?;
-            return if report.ok {
-                Ok(())
-            } else {
-                Err(Failure::Unsuccessful)
-            };
+            let printed = output.raw(&json);
+            return output.conclude(printed, verdict(report.ok));
         }
         OpsCommand::Vacuum => client.vacuum().raw().await?,
     };

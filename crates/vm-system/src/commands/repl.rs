@@ -1,6 +1,7 @@
 //! `vm-system repl`: a console for one session.
 
 mod console;
+mod draft;
 mod editor;
 mod instruction;
 mod lines;
@@ -8,6 +9,8 @@ mod target;
 mod words;
 
 use std::io;
+use std::pin::pin;
+use std::time::Duration;
 
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use tokio::signal::unix::SignalKind;
@@ -20,16 +23,35 @@ use crate::cli::ReplArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Reads, runs and prints until the input ends. What was made for it is closed however it ends.
+/// How long a session that is not wanted any more may take to be made and closed.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads, runs and prints until the input ends. What was made for it is closed however it ends, unless the daemon takes too long
+/// for that.
 pub async fn run(args: ReplArgs, client: Client, output: &mut Output) -> Result<(), Failure> {
     let ended = ending::asked_for(&[SignalKind::terminate(), SignalKind::hangup()])?;
+    let ended_early = ending::asked_for(&[
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ])?;
     // A line may be half typed when a signal comes.
     let terminal = tcgetattr(io::stdin()).ok();
     let history = args.history.clone();
-    let target = Target::find(args, client).await?;
+    let mut finding = pin!(Target::find(args, client));
+    let target = tokio::select! {
+        target = &mut finding => target?,
+        signal = ended_early => {
+            // A session whose request is under way would stay.
+            let closing = async { finding.await?.close().await };
+            // It was to end, whatever comes of that.
+            let _ = tokio::time::timeout(CLOSING_TIMEOUT, closing).await;
+            return Err(Failure::Interrupted(signal));
+        }
+    };
     let outcome = tokio::select! {
         outcome = Console::new(&target, output).run(history) => outcome,
-        () = ended => Err(Failure::Interrupted),
+        signal = ended => Err(Failure::Interrupted(signal)),
     };
     if let Some(terminal) = terminal {
         // It may be gone.

@@ -11,12 +11,12 @@ use vmapi_types::{
 };
 use vmclient::{Client, StreamItem};
 
-use super::console::{self, Exception, Value};
+use super::console::{self, Exception, Paints, Value};
 use super::ending;
 use super::exec::has_failed;
 use super::private_daemon::PrivateDaemon;
 use crate::cli::{Format, RunArgs};
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use crate::output::{Output, Paint};
 
 /// The name of the template and the workspace that the file runs in.
@@ -32,13 +32,10 @@ pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     ])?;
     let daemon = PrivateDaemon::start().await?;
     let outcome = tokio::select! {
-        outcome = execute(&daemon.client, script, args, output.format()) => Some(outcome),
-        () = interrupted => None,
+        outcome = execute(&daemon.client, script, args, output.format()) => outcome,
+        signal = interrupted => Err(Failure::Interrupted(signal)),
     };
     daemon.stop().await;
-    let Some(outcome) = outcome else {
-        return Err(anyhow!("interrupted").into());
-    };
     report(&outcome?, output)
 }
 
@@ -98,9 +95,14 @@ async fn execute(
             ..RunFileRequest::default()
         })
         .await?;
+    let plain = Paint::new(false);
+    let paints = Paints {
+        stdout: plain,
+        stderr: plain,
+    };
     let mut stream = client.follow(started.id, 0);
     while let Some(StreamItem::Event(event)) = stream.next().await? {
-        console::print(&event, format, Paint::new(false));
+        console::print(&event, format, paints);
     }
     Ok(client.execution(started.id).raw().await?)
 }
@@ -108,24 +110,21 @@ async fn execute(
 fn report(json: &RawJson, output: &mut Output) -> Result<(), Failure> {
     let unknown = "the daemon answers with an execution of another kind";
     let execution: Execution = serde_json::from_str(json.get()).context(unknown)?;
+    let mut printed = Ok(());
     if output.format() == Format::Json {
-        output.raw(json)?;
+        printed = output.raw(json);
     } else if let Some(result) = &execution.result {
         let value: Value = serde_json::from_str(result.get()).context(unknown)?;
         if !value.is_undefined() {
-            output.text(|out| writeln!(out, "{}", value.preview))?;
+            printed = output.text(|out| writeln!(out, "{}", value.preview));
         }
     }
-    output.finish()?;
     if let Some(error) = &execution.error {
         let exception: Exception = serde_json::from_str(error.get()).context(unknown)?;
         // There is nobody to tell when standard error is gone.
         let _ = exception.print(&mut io::stderr().lock(), Paint::new(false));
     }
-    if has_failed(execution.status) {
-        return Err(Failure::Unsuccessful);
-    }
-    Ok(())
+    output.conclude(printed, verdict(!has_failed(execution.status)))
 }
 
 #[cfg(test)]

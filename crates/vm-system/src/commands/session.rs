@@ -12,10 +12,10 @@ use crate::cli::SessionCommand;
 use crate::failure::Failure;
 use crate::output::{Output, Paint, Table, moment, one_line};
 
-/// How much of a name is shown in a list, in characters.
-const NAME_CHARS: usize = 32;
-/// How much of a path is shown in a list, in characters.
-const PATH_CHARS: usize = 64;
+/// How much of a name is shown in a list, in columns of a terminal.
+const NAME_COLUMNS: usize = 32;
+/// How much of a path is shown in a list, in columns of a terminal.
+const PATH_COLUMNS: usize = 64;
 
 /// Runs one of the commands.
 pub async fn run(
@@ -91,9 +91,9 @@ fn list(out: &mut dyn Write, paint: Paint, sessions: &[Session]) -> io::Result<(
             session.id.to_string(),
             session.status.to_string(),
             session.vm_id.to_string(),
-            one_line(&session.workspace_id, NAME_CHARS),
+            one_line(&session.workspace_id, NAME_COLUMNS),
             moment(session.created_at),
-            one_line(&session.worktree_path, PATH_CHARS),
+            one_line(&session.worktree_path, PATH_COLUMNS),
         ]
     });
     let headings = [

@@ -10,8 +10,8 @@ use crate::cli::TemplateCommand;
 use crate::failure::Failure;
 use crate::output::{Output, Paint, Table, moment, one_line};
 
-/// How much of a name is shown in a list, in characters.
-const NAME_CHARS: usize = 48;
+/// How much of a name is shown in a list, in columns of a terminal.
+const NAME_COLUMNS: usize = 48;
 
 /// Runs one of the commands.
 pub async fn run(
@@ -70,7 +70,7 @@ fn list(out: &mut dyn Write, paint: Paint, templates: &[Template]) -> io::Result
     let rows = templates.iter().map(|template| {
         [
             template.id.to_string(),
-            one_line(&template.name, NAME_CHARS),
+            one_line(&template.name, NAME_COLUMNS),
             template.engine.clone(),
             moment(template.created_at),
             names(&template.exposed_modules, "-"),

@@ -13,8 +13,8 @@ use crate::cli::PartCommand;
 use crate::failure::{Failure, say_warning};
 use crate::output::{Output, Paint, Table, one_line};
 
-/// How much of a name, a path or a configuration is shown in a list, in characters.
-const CELL_CHARS: usize = 64;
+/// How much of a name, a path or a configuration is shown in a list, in columns of a terminal.
+const CELL_COLUMNS: usize = 64;
 
 /// Runs one of the commands.
 pub async fn run(
@@ -181,7 +181,7 @@ pub fn startup_files(out: &mut dyn Write, paint: Paint, files: &[StartupFile]) -
         [
             file.order_index.to_string(),
             file.mode.clone(),
-            one_line(&file.path, CELL_CHARS),
+            one_line(&file.path, CELL_COLUMNS),
             file.id.to_string(),
         ]
     });
@@ -194,9 +194,9 @@ pub fn capabilities(out: &mut dyn Write, paint: Paint, list: &[Capability]) -> i
         let config = Value::Object(capability.config.clone()).to_string();
         [
             capability.kind.clone(),
-            one_line(&capability.name, CELL_CHARS),
+            one_line(&capability.name, CELL_COLUMNS),
             capability.enabled.to_string(),
-            one_line(&config, CELL_CHARS),
+            one_line(&config, CELL_COLUMNS),
             capability.id.to_string(),
         ]
     });

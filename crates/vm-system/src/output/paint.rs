@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::env;
+use std::io::IsTerminal;
 
 const BOLD: &str = "1";
 const DIM: &str = "2";
@@ -8,7 +9,7 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
-/// What the reader can see: colours, and so many characters in a line.
+/// What the reader can see: colours, and so many columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     on: bool,
@@ -21,12 +22,17 @@ impl Paint {
         Self { on, width: None }
     }
 
-    /// With so many characters in a line, or as many as it takes.
+    /// With colours if the stream is a terminal that wants them.
+    pub fn of(stream: &impl IsTerminal) -> Self {
+        Self::new(stream.is_terminal() && colours_are_welcome())
+    }
+
+    /// With so many columns, or as many as it takes.
     pub fn with_width(self, width: Option<usize>) -> Self {
         Self { width, ..self }
     }
 
-    /// How many characters a line may have, if there is a bound.
+    /// How many columns a line may take, if there is a bound.
     pub fn width(self) -> Option<usize> {
         self.width
     }
@@ -89,6 +95,10 @@ impl Paint {
 /// Whether a terminal wants colours: `NO_COLOR` is unset and it is not a dumb one.
 pub fn colours_are_welcome() -> bool {
     let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-    !plain && !dumb
+    !plain && !is_dumb()
+}
+
+/// Whether the terminal can only show one line after the other.
+pub fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|value| value == "dumb")
 }

@@ -1,14 +1,14 @@
 use std::io::{self, Write};
 
-use super::{Paint, one_line};
+use super::{Paint, columns_of, one_line};
 
 /// The heading of the column whose cells are coloured by what they mean.
 const STATUS: &str = "STATUS";
 
-/// The narrowest that a column is made, in characters: an id is still one then, since its start is enough.
+/// The narrowest that a column is made, in columns of the terminal: an id is still one then, since its start is enough.
 const NARROWEST: usize = 8;
 
-/// How many characters stand between two columns.
+/// How much room there is between two columns.
 const GAP: usize = 2;
 
 /// A table with as many columns as headings, each as wide as its widest cell if the reader has room for that.
@@ -76,10 +76,10 @@ impl<const N: usize> Table<N> {
     }
 
     fn widths(&self) -> [usize; N] {
-        let mut widths = self.headings.map(|heading| heading.chars().count());
+        let mut widths = self.headings.map(columns_of);
         for row in &self.rows {
             for (width, text) in widths.iter_mut().zip(row) {
-                *width = text.chars().count().max(*width);
+                *width = columns_of(text).max(*width);
             }
         }
         widths
@@ -96,7 +96,8 @@ fn cell(text: &str, width: usize, is_last: bool) -> String {
     if is_last {
         text
     } else {
-        format!("{text:width$}  ")
+        let padding = width.saturating_sub(columns_of(&text)) + GAP;
+        format!("{text}{:padding$}", "")
     }
 }
 
@@ -124,6 +125,29 @@ mod tests {
         assert_eq!(
             text,
             "ID       STATUS   NAME\n1        ok       ünï\nlong-id  timeout  b\n"
+        );
+    }
+
+    #[test]
+    fn wide_characters_do_not_move_the_columns() {
+        let row = |name: &str, status: &str| [name, status].map(String::from);
+        let table = Table::new(
+            ["NAME", "STATUS"],
+            [row("日本語", "ok"), row("e\u{301}", "ok")],
+        );
+        let lines = |width| {
+            let paint = Paint::new(false).with_width(width);
+            printed(|out| table.write_or(out, paint, ""))
+        };
+        assert_eq!(
+            lines(None),
+            "NAME    STATUS\n日本語  ok\ne\u{301}       ok\n"
+        );
+        let table = Table::new(["NAME", "NO"], [row("日本語日本語", "1")]);
+        let paint = Paint::new(false).with_width(Some(13));
+        assert_eq!(
+            printed(|out| table.write_or(out, paint, "")),
+            "NAME       NO\n日本語日…  1\n"
         );
     }
 

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 use vmclient::{Client, Error};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, say_note};
 
 /// How long to wait before an execution is cancelled again that has not begun yet.
 const AGAIN_AFTER: Duration = Duration::from_millis(20);
@@ -45,11 +45,13 @@ pub async fn wait<T>(
             }
             _ = interrupts.recv() => {
                 if std::mem::replace(&mut interrupted, true) {
-                    eprintln!("It goes on. To follow it: vm-system exec events {execution} --follow");
-                    return Err(Failure::Interrupted);
+                    say_note(&format!(
+                        "It goes on. To follow it: vm-system exec events {execution} --follow"
+                    ));
+                    return Err(Failure::ctrl_c());
                 }
-                eprintln!("Cancelling the execution; Ctrl-C again leaves it to itself");
                 cancelling = Some(Box::pin(cancel(execution, client)));
+                say_note("Cancelling the execution; Ctrl-C again leaves it to itself");
             }
             cancelled = done(&mut cancelling) => {
                 cancelling = None;

@@ -12,7 +12,7 @@ use super::http::Http;
 use super::origin::Origin;
 use super::wanted::{self, Wanted};
 use crate::cli::{DownloadArgs, Format};
-use crate::failure::{Failure, say_error, with_causes};
+use crate::failure::{Failure, say_error, verdict, with_causes};
 use crate::output::Progress;
 use crate::output::{Output, size};
 
@@ -40,6 +40,8 @@ pub async fn run(
     let progress = Arc::new(Progress::new(output.format()));
     let running = start(args, cache, wanted, &progress).await?;
     let mut outcomes = Vec::new();
+    // A reader that goes away keeps nothing from being downloaded.
+    let mut printed = Ok(());
     for (name, task) in running {
         let outcome = match task.await.context("a download broke off")? {
             Ok(fetched) => Outcome::Fetched(fetched),
@@ -48,18 +50,14 @@ pub async fn run(
                 name,
             },
         };
-        progress.print(|| tell(&outcome, output))?;
+        printed = progress.print(|| tell(&outcome, output)).and(printed);
         outcomes.push(outcome);
     }
     if output.format() == Format::Json {
-        output.print(&outcomes, |_, _| Ok(()))?;
+        printed = output.print(&outcomes, |_, _| Ok(()));
     }
     let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. });
-    if outcomes.iter().any(failed) {
-        output.finish()?;
-        return Err(Failure::Unsuccessful);
-    }
-    Ok(())
+    output.conclude(printed, verdict(!outcomes.iter().any(failed)))
 }
 
 /// Starts a task for each library, in the order in which they are told of.

@@ -6,7 +6,7 @@ use vmcontrol::library::{LibraryCache, LockFile};
 use super::fetch::present;
 use super::wanted::{self, Wanted};
 use crate::cli::{DownloadArgs, Format};
-use crate::failure::{Failure, say_error};
+use crate::failure::{Failure, say_error, verdict};
 use crate::output::Output;
 
 /// Whether a library is there, as JSON.
@@ -23,8 +23,7 @@ pub fn run(args: &DownloadArgs, cache: &LibraryCache, output: &mut Output) -> Re
     for wanted in wanted::all(&args.names, args.file.as_deref(), &lock)? {
         list.push(presence(&wanted, cache, &lock)?);
     }
-    output.print(&list, |out, list| lines(out, list))?;
-    output.finish()?;
+    let printed = output.print(&list, |out, list| lines(out, list));
     let missing: Vec<_> = list.iter().filter(|one| !one.cached).collect();
     if output.format() == Format::Text {
         for Presence { name, .. } in &missing {
@@ -33,11 +32,7 @@ pub fn run(args: &DownloadArgs, cache: &LibraryCache, output: &mut Output) -> Re
             ));
         }
     }
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Unsuccessful)
-    }
+    output.conclude(printed, verdict(missing.is_empty()))
 }
 
 /// A package without a version is there if any of its versions is: only a registry knows the latest.

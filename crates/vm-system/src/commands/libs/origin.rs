@@ -1,3 +1,5 @@
+use std::env::{self, VarError};
+
 use anyhow::Result;
 use reqwest::Url;
 
@@ -10,6 +12,13 @@ use super::source::Source;
 use super::wanted::Wanted;
 use crate::cli::DownloadArgs;
 use crate::failure::Failure;
+
+/// What says which registry to download from, if no flag says where from. The parser of the command line does not read it: for
+/// that a variable is as good as a flag, and would not give way to the other flag.
+const REGISTRY_VARIABLE: &str = "VM_SYSTEM_REGISTRY";
+
+/// What says which files to download, in the same way.
+const SOURCE_VARIABLE: &str = "VM_SYSTEM_LIBRARY_SOURCE";
 
 /// Where libraries come from.
 #[derive(Debug)]
@@ -49,13 +58,22 @@ pub enum Content {
 }
 
 impl Origin {
-    /// What the command line and the environment say, else the registry of the machine's npm.
+    /// What the command line says, else the environment, else the registry of the machine's npm.
     pub async fn of(args: &DownloadArgs) -> Result<Self, Failure> {
-        if let Some(template) = &args.source {
-            let source = Source::new(template).map_err(Failure::Usage)?;
+        let (registry, source) = match (&args.registry, &args.source) {
+            (None, None) => (variable(REGISTRY_VARIABLE)?, variable(SOURCE_VARIABLE)?),
+            (registry, source) => (registry.clone(), source.clone()),
+        };
+        if let Some(template) = source {
+            if registry.is_some() {
+                return Err(Failure::Usage(format!(
+                    "{REGISTRY_VARIABLE} and {SOURCE_VARIABLE} are both set: say which with --registry or --source"
+                )));
+            }
+            let source = Source::new(&template).map_err(Failure::Usage)?;
             return Ok(Self::Source(source));
         }
-        let registry = match &args.registry {
+        let registry = match &registry {
             Some(url) => Registry::new(url)
                 .map_err(|reason| Failure::Usage(format!("--registry: {reason}")))?,
             None => Registry::new(&npm::registry().await?).map_err(|reason| {
@@ -78,5 +96,14 @@ impl Origin {
             Self::Registry(registry) => registry.release(http, wanted).await,
             Self::Source(source) => source.release(wanted, file),
         }
+    }
+}
+
+/// The value of a variable; one that is empty counts as unset.
+fn variable(name: &str) -> Result<Option<String>, Failure> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Failure::Usage(format!("{name} is not UTF-8"))),
     }
 }

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use vmcontrol::library::{CheckedLibrary, LibraryCache, LibraryState};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use crate::output::{Output, Paint, Table, size};
 
 /// A library and its state, as JSON.
@@ -28,13 +28,8 @@ pub fn run(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
     });
     let rows: Vec<_> = checked.into_iter().map(row).collect();
     let paint = output.paint();
-    output.print(&rows, |out, rows| table(out, paint, rows))?;
-    output.finish()?;
-    if bad {
-        Err(Failure::Unsuccessful)
-    } else {
-        Ok(())
-    }
+    let printed = output.print(&rows, |out, rows| table(out, paint, rows));
+    output.conclude(printed, verdict(!bad))
 }
 
 fn row(library: CheckedLibrary) -> Row {

@@ -33,15 +33,17 @@ pub async fn run(file: &Path, client: &Client, output: &mut Output) -> Result<()
     ])?;
     let written = tokio::select! {
         written = copy(client, &mut target, output) => written,
-        () = ended => Err(Failure::Interrupted),
+        signal = ended => Err(Failure::Interrupted(signal)),
     };
     if written.is_err() {
         // What it holds is no database.
         let _ = std::fs::remove_file(file);
     }
     let bytes = written?;
+    // A path need not be UTF-8.
+    let file = file.display().to_string();
     output.print(&json!({"file": file, "bytes": bytes}), |out, _| {
-        writeln!(out, "Wrote {bytes} bytes to {}", file.display())
+        writeln!(out, "Wrote {bytes} bytes to {file}")
     })
 }
 

@@ -10,13 +10,13 @@ use vmapi_types::{Execution, ExecutionStatus, RawJson, ReplRequest, ValueView};
 use vmclient::{Client, StreamItem};
 
 use super::instruction::{self, Instruction};
-use super::lines::{Lines, Piece};
+use super::lines::{Lines, PROMPT, Piece};
 use super::target::Target;
 use super::words::shown;
 use crate::cli::Format;
-use crate::commands::console::{self, Exception, Value};
+use crate::commands::console::{self, Exception, Paints, Value};
 use crate::commands::exec::interrupt::{self, Awaited};
-use crate::failure::{Failure, say_error};
+use crate::failure::{Failure, say_error, verdict};
 use crate::output::{Output, Paint};
 
 /// A console at a session.
@@ -52,42 +52,60 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Until the input ends, or somebody wants to leave. At a terminal what is typed is kept in that file.
+    /// Until the input ends, or somebody wants to leave. What is typed is kept in that file, if lines can be edited.
     ///
     /// # Errors
     /// When the terminal fails, when the session is gone, and when something failed that was piped.
     pub async fn run(mut self, history: Option<PathBuf>) -> Result<(), Failure> {
         let mut lines = Lines::new(self.client.clone(), self.session, self.paint, history)?;
-        let is_typed = matches!(lines, Lines::Typed(_));
+        let is_typed = io::stdin().is_terminal();
+        let is_edited = matches!(lines, Lines::Edited(_));
         if is_typed {
             let text = format!("Session {}. .help explains, Ctrl-D leaves.", self.session);
             let text = self.paint.aside(&text).into_owned();
             self.say(&text)?;
         }
-        let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let listen = || signal(SignalKind::interrupt()).context("cannot listen for SIGINT");
+        let mut interrupts = listen()?;
         let mut wants_to_leave = false;
         loop {
+            if is_typed && !is_edited {
+                self.prompt()?;
+            }
             let piece = tokio::select! {
                 piece = lines.next() => piece?,
-                // At a terminal Ctrl-C is a key, as long as somebody can type.
-                _ = interrupts.recv(), if !is_typed => return Err(Failure::Interrupted),
+                // Where lines are edited, Ctrl-C is a key.
+                _ = interrupts.recv(), if !is_edited => Piece::Interrupt,
             };
             match piece {
-                Piece::End if self.has_failed && !is_typed => return Err(Failure::Unsuccessful),
-                Piece::End => return Ok(()),
+                Piece::Interrupt if !is_typed => return Err(Failure::ctrl_c()),
+                Piece::End => return self.end(is_typed),
                 // The second in a row leaves, as in other consoles.
                 Piece::Interrupt if std::mem::replace(&mut wants_to_leave, true) => return Ok(()),
                 Piece::Interrupt => {
+                    if !is_edited {
+                        // What was typed stands there still.
+                        self.say("")?;
+                    }
                     self.say("(To leave, press Ctrl-C again or Ctrl-D, or type .exit)")?;
                 }
                 Piece::Text(text) => {
                     wants_to_leave = false;
                     if self.take(&text).await? == Then::Leave {
-                        return Ok(());
+                        return self.end(is_typed);
+                    }
+                    if is_typed {
+                        // Those that came meanwhile were for what ran.
+                        interrupts = listen()?;
                     }
                 }
             }
         }
+    }
+
+    /// Whoever types has seen what failed; what is piped fails as a whole.
+    fn end(&self, is_typed: bool) -> Result<(), Failure> {
+        verdict(is_typed || !self.has_failed)
     }
 
     /// Does what a text says. What is refused is said, and the console goes on, unless the session is gone.
@@ -102,8 +120,10 @@ impl<'a> Console<'a> {
                 self.refuse(&error.to_string());
                 Ok(Then::Next)
             }
+            // What is piped is run to its last line, whoever reads.
+            Err(Failure::OutputClosed) if !io::stdin().is_terminal() => Ok(Then::Next),
             // It was said already that it goes on.
-            Err(Failure::Interrupted) if io::stdin().is_terminal() => Ok(Then::Next),
+            Err(Failure::Interrupted(_)) if io::stdin().is_terminal() => Ok(Then::Next),
             other => other,
         }
     }
@@ -158,13 +178,17 @@ impl<'a> Console<'a> {
             wait_ms: Some(0),
             ..ReplRequest::default()
         };
-        let (client, paint) = (self.client, self.paint);
+        let client = self.client;
+        let paints = Paints {
+            stdout: self.paint,
+            stderr: Paint::of(&io::stderr()),
+        };
         let watching = async {
             client.repl(&request).await?;
             let mut stream = client.follow(id, 0);
             while let Some(item) = stream.next().await? {
                 match item {
-                    StreamItem::Event(event) => console::print(&event, Format::Text, paint),
+                    StreamItem::Event(event) => console::print(&event, Format::Text, paints),
                     StreamItem::End(execution) => return Ok(Some(execution)),
                 }
             }
@@ -182,12 +206,12 @@ impl<'a> Console<'a> {
         } else {
             self.has_failed = true;
         }
-        self.report(&execution)?;
+        let reported = self.report(&execution);
         // Whoever presses Ctrl-C while a program writes wants all of it to end.
         if interrupted && !io::stdin().is_terminal() {
-            return Err(Failure::Interrupted);
+            return self.output.conclude(reported, Err(Failure::ctrl_c()));
         }
-        Ok(())
+        reported
     }
 
     fn report(&mut self, execution: &Execution) -> Result<(), Failure> {
@@ -264,6 +288,12 @@ impl<'a> Console<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Asks for a line, where nothing else does.
+    fn prompt(&mut self) -> Result<(), Failure> {
+        self.output.text(|out| write!(out, "{PROMPT}"))?;
+        self.output.finish()
     }
 
     /// Prints a line at once.

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 use vmclient::Client;
 
-use super::lines::{Piece, lacks_something};
+use super::lines::{PROMPT, Piece, lacks_something};
 use super::{instruction, words};
 use crate::failure::Failure;
 use crate::output::Paint;
@@ -82,7 +82,7 @@ impl Editor {
             .context("the terminal is not there any more")?;
         let history = self.history.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let read = editor.readline("> ");
+            let read = editor.readline(PROMPT);
             if let (Ok(text), Some(path)) = (&read, &history)
                 && !text.trim().is_empty()
                 && editor.add_history_entry(text.as_str()).unwrap_or(false)
@@ -140,22 +140,17 @@ impl Completer for Aide {
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
         let before = &line[..at];
-        if before.starts_with('.') && !before.contains(char::is_whitespace) {
+        let word = before.trim_start();
+        if word.starts_with('.') && !word.contains(char::is_whitespace) {
             let names = instruction::ALL.iter().map(|(name, ..)| *name);
-            let names = names.filter(|name| name.starts_with(before));
+            let names = names.filter(|name| name.starts_with(word));
             let pairs = names.map(|name| Pair {
                 display: name.to_owned(),
                 replacement: name.to_owned(),
             });
-            return Ok((0, pairs.collect()));
+            return Ok((at - word.len(), pairs.collect()));
         }
-        // What is inspected is code, too.
-        let code_at = match instruction::parse(before) {
-            Some(_) => before
-                .find(char::is_whitespace)
-                .map_or(at, |space| space + 1),
-            None => 0,
-        };
+        let code_at = code_start(before);
         let call = self.client.complete(self.session, &before[code_at..]);
         // Without an answer nothing is completed.
         let Ok(found) = self.handle.block_on(call.send()) else {
@@ -168,6 +163,16 @@ impl Completer for Aide {
         });
         Ok((start, pairs.collect()))
     }
+}
+
+/// Where the code begins of what is typed, in bytes: behind the word of an instruction, since what is inspected is code, too.
+fn code_start(typed: &str) -> usize {
+    if instruction::parse(typed).is_none() {
+        return 0;
+    }
+    let word_and_code = typed.trim_start();
+    let code = word_and_code.trim_start_matches(|c: char| !c.is_whitespace());
+    typed.len() - code.trim_start().len()
 }
 
 /// Where so many UTF-16 code units end, in bytes.
@@ -189,10 +194,10 @@ impl Validator for Aide {
             return Ok(ValidationResult::Valid(None));
         }
         let asking = lacks_something(&self.client, self.session, input);
-        Ok(if self.handle.block_on(asking) {
-            ValidationResult::Incomplete
-        } else {
-            ValidationResult::Valid(None)
+        Ok(match self.handle.block_on(asking) {
+            Ok(true) => ValidationResult::Incomplete,
+            // Without an answer it is run, which says what is wrong.
+            Ok(false) | Err(_) => ValidationResult::Valid(None),
         })
     }
 }
@@ -212,7 +217,23 @@ impl Highlighter for Aide {
 
 #[cfg(test)]
 mod tests {
-    use super::byte_of;
+    use super::{byte_of, code_start};
+
+    #[test]
+    fn the_code_of_an_instruction_begins_behind_its_word() {
+        for (typed, code) in [
+            ("a.b", "a.b"),
+            (" a", " a"),
+            (".inspect a.b", "a.b"),
+            ("  .inspect  a", "a"),
+            (".inspect\u{a0}a", "a"),
+            ("\u{3000}.type\u{3000}ä", "ä"),
+            (".inspect ", ""),
+            (".inspect", ""),
+        ] {
+            assert_eq!(&typed[code_start(typed)..], code, "{typed:?}");
+        }
+    }
 
     #[test]
     fn places_of_the_api_become_bytes() {

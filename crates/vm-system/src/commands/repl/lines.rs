@@ -3,16 +3,20 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines as AsyncLines, Stdin};
 use uuid::Uuid;
-use vmapi_types::CompletenessStatus;
+use vmapi_types::{CompletenessStatus, LOOK_LIMIT};
 use vmclient::Client;
 
+use super::draft::Draft;
 use super::editor::Editor;
 use super::instruction;
 use crate::failure::Failure;
-use crate::output::Paint;
+use crate::output::{Paint, is_dumb};
+
+/// What asks for the next piece.
+pub const PROMPT: &str = "> ";
 
 /// What comes next.
 pub enum Piece {
@@ -26,10 +30,10 @@ pub enum Piece {
 
 /// Where it comes from.
 pub enum Lines {
-    /// Somebody types.
-    Typed(Box<Editor>),
-    /// A program writes.
-    Piped {
+    /// Somebody types at a terminal on which lines can be edited.
+    Edited(Box<Editor>),
+    /// A program writes, or somebody at another terminal.
+    Plain {
         lines: Box<AsyncLines<BufReader<Stdin>>>,
         client: Client,
         session: Uuid,
@@ -37,7 +41,7 @@ pub enum Lines {
 }
 
 impl Lines {
-    /// For a session. At a terminal what is typed is kept in that file.
+    /// For a session. What is typed is kept in that file, if lines can be edited.
     ///
     /// # Errors
     /// When the terminal can't be used.
@@ -47,11 +51,11 @@ impl Lines {
         paint: Paint,
         history: Option<PathBuf>,
     ) -> Result<Self, Failure> {
-        if io::stdin().is_terminal() {
+        if io::stdin().is_terminal() && !is_dumb() {
             let editor = Editor::new(client, session, paint, history)?;
-            return Ok(Self::Typed(Box::new(editor)));
+            return Ok(Self::Edited(Box::new(editor)));
         }
-        Ok(Self::Piped {
+        Ok(Self::Plain {
             lines: Box::new(BufReader::new(tokio::io::stdin()).lines()),
             client,
             session,
@@ -61,11 +65,11 @@ impl Lines {
     /// Waits for the next piece.
     ///
     /// # Errors
-    /// When the input fails.
+    /// When the input fails, and when the session can't say where a piece ends that nobody edits.
     pub async fn next(&mut self) -> Result<Piece, Failure> {
         match self {
-            Self::Typed(editor) => editor.next().await,
-            Self::Piped {
+            Self::Edited(editor) => editor.next().await,
+            Self::Plain {
                 lines,
                 client,
                 session,
@@ -74,37 +78,45 @@ impl Lines {
     }
 }
 
-/// As many lines as make a piece; at the end of the input whatever is left.
+/// As many lines as make a piece; at the end of the input whatever is left. A piece that the session can't judge is none: the
+/// rest of it would be run as pieces of their own.
 async fn next_piece(
     lines: &mut AsyncLines<BufReader<Stdin>>,
     client: &Client,
     session: Uuid,
 ) -> Result<Piece, Failure> {
-    let mut text = String::new();
+    let mut draft = Draft::default();
     loop {
         let line = lines
             .next_line()
             .await
             .context("cannot read standard input")?;
         let Some(line) = line else {
-            return Ok(if text.is_empty() {
-                Piece::End
-            } else {
-                Piece::Text(text)
+            return Ok(match draft.text() {
+                "" => Piece::End,
+                text => Piece::Text(text.to_owned()),
             });
         };
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&line);
-        if instruction::parse(&text).is_some() || !lacks_something(client, session, &text).await {
-            return Ok(Piece::Text(text));
+        draft.add(&line);
+        let is_instruction = instruction::parse(draft.text()).is_some();
+        if is_instruction
+            || (draft.is_worth_a_question()
+                && !lacks_something(client, session, draft.text()).await?)
+        {
+            return Ok(Piece::Text(draft.text().to_owned()));
         }
     }
 }
 
-/// Whether code needs more lines. Without an answer it is run, which says what is wrong.
-pub async fn lacks_something(client: &Client, session: Uuid, code: &str) -> bool {
-    let found = client.is_complete(session, code).send().await;
-    found.is_ok_and(|found| found.status == CompletenessStatus::Incomplete)
+/// Whether code needs more lines.
+///
+/// # Errors
+/// When the session does not say.
+pub async fn lacks_something(client: &Client, session: Uuid, code: &str) -> Result<bool, Failure> {
+    let found = client.is_complete(session, code).await?;
+    if found.code.as_deref() == Some(LOOK_LIMIT) {
+        let message = found.message.unwrap_or_default();
+        return Err(anyhow!("{LOOK_LIMIT}: {message}").into());
+    }
+    Ok(found.status == CompletenessStatus::Incomplete)
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use uuid::Uuid;
-use vmapi_types::{CreateSessionRequest, CreateTemplateRequest, Template};
+use vmapi_types::{CreateSessionRequest, CreateTemplateRequest, ErrorCode, Template};
 use vmclient::{Client, Error};
 
 use crate::cli::ReplArgs;
 use crate::commands::private_daemon::PrivateDaemon;
-use crate::failure::Failure;
+use crate::failure::{Failure, say_note};
 
 /// The name of the template that sessions are made from when none is named, and of their workspace.
 const NAME: &str = "repl";
@@ -44,7 +44,9 @@ impl Target {
         let daemon = match client.health().await {
             Ok(_) => None,
             Err(Error::Unreachable { url, .. }) => {
-                eprintln!("There is no daemon at {url}: this console has one of its own.");
+                say_note(&format!(
+                    "There is no daemon at {url}: this console has one of its own."
+                ));
                 Some(PrivateDaemon::start().await?)
             }
             Err(error) => return Err(error.into()),
@@ -126,7 +128,10 @@ async fn template_of(client: &Client, named: Option<&str>) -> Result<Uuid, Failu
             Err(Error::Api { code, .. }) if code == "TEMPLATE_EXISTS" => {
                 let templates = client.templates().await?;
                 let found = templates.iter().find(|template| template.name == name);
-                let gone = || Failure::NotFound(format!("the template {name} comes and goes"));
+                let gone = || Failure::Argument {
+                    code: ErrorCode::TemplateNotFound,
+                    message: format!("the template {name} comes and goes"),
+                };
                 found.map(|template| template.id).ok_or_else(gone)
             }
             Err(error) => Err(error.into()),
@@ -136,11 +141,15 @@ async fn template_of(client: &Client, named: Option<&str>) -> Result<Uuid, Failu
     let mut found = templates.iter().filter(begins_so);
     match (found.next(), found.next()) {
         (Some(template), None) => Ok(template.id),
-        (Some(_), Some(_)) => Err(Failure::NotFound(format!(
-            "several templates have an id that begins with {named}"
-        ))),
-        (None, _) => Err(Failure::NotFound(format!(
-            "there is no template whose name is {named} or whose id begins so: see vm-system template list"
-        ))),
+        (Some(_), Some(_)) => Err(Failure::Argument {
+            code: ErrorCode::ValidationError,
+            message: format!("several templates have an id that begins with {named}"),
+        }),
+        (None, _) => Err(Failure::Argument {
+            code: ErrorCode::TemplateNotFound,
+            message: format!(
+                "there is no template whose name is {named} or whose id begins so: see vm-system template list"
+            ),
+        }),
     }
 }

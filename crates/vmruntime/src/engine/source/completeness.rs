@@ -12,6 +12,7 @@ pub(crate) fn completeness(source: &str) -> Completeness {
     let status = |status| Completeness {
         status,
         message: None,
+        code: None,
     };
     let trimmed = source.trim();
     // `{a: 1}` alone is an object in a console.
@@ -33,6 +34,7 @@ pub(crate) fn completeness(source: &str) -> Completeness {
     Completeness {
         status: CompletenessStatus::Invalid,
         message: Some(error.message),
+        code: None,
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) use cursor::{Typed, typed};
 pub(crate) use exports::common_js_exports;
 pub(crate) use position::{line_and_column, original_of, untagged, with_prefix};
 pub(crate) use script::{BINDINGS, Globals, Slot, prepare};
-pub(crate) use tokens::{End, TokenKind, is_name, scan};
+pub(crate) use tokens::{End, TokenKind, is_name, scan, scan_on};
 
 /// What the paths of the service's own texts start with: they never show in a stack.
 pub(crate) const INTERNAL: &str = "vm:";

@@ -39,6 +39,10 @@ pub(crate) enum End {
 pub(crate) struct Scanned {
     /// What it ends in. Of an open string or template there is no token.
     pub(crate) end: End,
+    /// Whether it ends in a template, also in an expression of one.
+    pub(crate) in_template: bool,
+    /// Whether a slash that comes next divides.
+    pub(crate) after_value: bool,
     pub(crate) tokens: Vec<Token>,
     /// Where comments start and end, in bytes.
     pub(crate) comments: Vec<(usize, usize)>,
@@ -47,6 +51,8 @@ pub(crate) struct Scanned {
 /// A text that is being read.
 struct Tokens<'a> {
     source: &'a str,
+    /// Whether it goes on behind a value.
+    after_value: bool,
     list: Vec<Token>,
     comments: Vec<(usize, usize)>,
     /// For each template that the text is in: how many tokens there were before it, where it starts, and how many braces are
@@ -63,8 +69,14 @@ struct OpenTemplate {
 
 /// Takes a text apart.
 pub(crate) fn scan(source: &str) -> Scanned {
+    scan_on(source, false)
+}
+
+/// The same for what follows a text that ends in code, maybe behind a value.
+pub(crate) fn scan_on(source: &str, after_value: bool) -> Scanned {
     let mut tokens = Tokens {
         source,
+        after_value,
         list: Vec::new(),
         comments: Vec::new(),
         templates: Vec::new(),
@@ -73,6 +85,8 @@ pub(crate) fn scan(source: &str) -> Scanned {
     let end = tokens.read();
     Scanned {
         end,
+        in_template: !tokens.templates.is_empty(),
+        after_value: !tokens.may_be_regex(),
         tokens: tokens.list,
         comments: tokens.comments,
     }
@@ -185,7 +199,7 @@ impl Tokens<'_> {
             "return", "typeof", "case", "do", "else", "in", "of", "void", "delete", "await",
         ];
         match self.list.last() {
-            None => true,
+            None => !self.after_value,
             Some(token) => match token.kind {
                 TokenKind::Name => BEFORE_VALUES.contains(&&self.source[token.start..token.end]),
                 TokenKind::Number | TokenKind::Literal => false,
