@@ -40,6 +40,8 @@ fn the_portions_of_a_list_are_the_list() {
     let path = format!("/executions?session_id={}", session.id);
     let all = ids(&daemon.api.get(&path).expect(200));
     assert_eq!(all.len(), 10);
+    let most = daemon.api.get(&format!("{path}&limit=99999999999"));
+    assert_eq!(most.expect(200).as_array().unwrap().len(), all.len());
     let down = walk(&daemon, &format!("{path}&limit=4"), "next");
     assert_eq!(down.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
     assert_eq!(down.concat(), all);

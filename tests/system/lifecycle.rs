@@ -1,11 +1,14 @@
 //! Restarts and orderly stops of the daemon.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vm_system_tests::{Answer, Daemon, DaemonOptions, Process, Session, wait_for};
+use vm_system_tests::{Answer, Api, Daemon, DaemonOptions, Process, Session, wait_for};
 
 use crate::checks::{assert_has, is_timestamp, text};
 
@@ -271,4 +274,30 @@ fn there_is_room_for_the_descriptors_of_all_sessions_from_the_start() {
     let room = status.lines().find_map(|line| line.strip_prefix("FDSize:"));
     let room: usize = room.unwrap().trim().parse().unwrap();
     assert!(room >= 6000, "{room}");
+}
+
+#[test]
+fn a_daemon_whose_log_nobody_reads_serves_and_stops() {
+    let home = TempDir::new().unwrap();
+    let (unread, log) = std::io::pipe().unwrap();
+    let mut child = Daemon::serve_command(home.path())
+        .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let url = line.split(' ').find(|word| word.starts_with("http")).unwrap();
+    // Far more lines than a pipe holds.
+    let api = Api::new(url);
+    for _ in 0..1000 {
+        api.get("/health").expect(200);
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    let status = wait_for("the daemon to end", || child.try_wait().unwrap());
+    assert!(status.success(), "{status}");
+    drop(unread);
 }

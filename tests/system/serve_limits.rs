@@ -56,7 +56,12 @@ fn an_idle_session_is_closed_and_a_busy_one_is_not() {
         (busy.record()["status"] == "closed").then_some(())
     });
     busy.try_run("1").expect_error(409, "SESSION_NOT_READY");
-    assert!(daemon.log().contains("--session-idle-timeout"));
+    wait_for("the reason in the log", || {
+        daemon
+            .log()
+            .contains("--session-idle-timeout")
+            .then_some(())
+    });
 }
 
 #[test]

@@ -29,9 +29,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(args) => args.log_format,
         _ => Some(LogFormat::Human),
     };
-    if let Some(filter) = global.log_level.as_deref().or(logs) {
-        logging::init(filter, log_format);
-    }
+    let is_daemon = matches!(command, Command::Serve(_));
+    let filter = global.log_level.as_deref().or(logs);
+    let _log = filter.and_then(|filter| logging::init(filter, log_format, is_daemon));
     let mut output = Output::stdout(global.output);
     let connect = || connect(&global.server_url, global.token_file.as_deref());
     if !command.ids().is_empty() {

@@ -2,23 +2,40 @@
 
 use std::io::{self, IsTerminal};
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::cli::LogFormat;
 use crate::output;
 
-/// Starts logging what passes the filter; without a format, for people on a terminal and as JSON lines elsewhere.
-pub fn init(filter: &str, format: Option<LogFormat>) {
+/// How many lines of a daemon's log may wait for somebody who reads it; those that come then are left out.
+const WAITING_LINES: usize = 10_000;
+
+/// Starts logging what passes the filter; without a format, for people on a terminal and as JSON lines elsewhere. With
+/// `is_daemon` nothing waits for whoever reads the log, who may have stopped: a thread writes it, and what this returns sees to
+/// the last lines.
+pub fn init(filter: &str, format: Option<LogFormat>, is_daemon: bool) -> Option<WorkerGuard> {
     let terminal = io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal {
         LogFormat::Human
     } else {
         LogFormat::Json
     });
+    let (writer, guard) = if is_daemon {
+        let (writer, guard) = NonBlockingBuilder::default()
+            .buffered_lines_limit(WAITING_LINES)
+            .lossy(true)
+            .thread_name("log")
+            .finish(io::stderr());
+        (BoxMakeWriter::new(writer), Some(guard))
+    } else {
+        (BoxMakeWriter::new(io::stderr), None)
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(io::stderr)
+        .with_writer(writer)
         .with_ansi(terminal && output::colours_are_welcome())
         .log_internal_errors(false);
     // A log that is there already, as in a test, stays.
@@ -30,6 +47,7 @@ pub fn init(filter: &str, format: Option<LogFormat>) {
             .with_span_list(false)
             .try_init(),
     };
+    guard
 }
 
 /// Checks a log level, or a list of directives like `warn,vmcontrol=debug`.

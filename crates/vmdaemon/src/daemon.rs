@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use vmcontrol::runtime::Runtime;
 use vmcontrol::{Control, ControlOptions, Retention, Store};
 use vmruntime::{WorkerCommand, WorkerRuntime};
-use vmtransport_http::ApiOptions;
+use vmtransport_http::{ApiOptions, Listener, Token};
 
 use crate::error::{ServeError, StartError};
 use crate::listen::{self, Address, Listen};
@@ -87,8 +87,20 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
     let store = tokio::task::spawn_blocking(move || Store::open(&path))
         .await
         .map_err(io::Error::other)??;
-    // The address is taken before anything is changed in the database.
+    // The address is taken before what an earlier daemon left is settled.
     let (listener, address) = listen::take(&options.listen).await.map_err(listen_error)?;
+    let started = start_at(options, signals, token, store, (listener, address.clone())).await;
+    started.inspect_err(|_| address.clean_up())
+}
+
+/// Starts a daemon at an address that is its own.
+async fn start_at(
+    options: Options,
+    signals: StopSignals,
+    token: Option<Token>,
+    store: Store,
+    (listener, address): (Listener, Address),
+) -> Result<Daemon, StartError> {
     if address.is_exposed() && token.is_none() {
         return Err(StartError::Exposed {
             address: options.listen.to_string(),
@@ -159,6 +171,7 @@ impl Daemon {
                     Ok(()) => io::Error::other("it was closed"),
                     Err(panic) => io::Error::other(panic),
                 };
+                self.address.clean_up();
                 self.control.shut_down(Duration::ZERO).await;
                 return Err(ServeError::Listen(error));
             }

@@ -140,10 +140,7 @@ impl QueryParams {
     }
 
     /// A whole number of at least `least`, or a default.
-    pub(crate) fn number<T>(&self, name: &str, default: T, least: T) -> Result<T, ApiError>
-    where
-        T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
-    {
+    pub(crate) fn number(&self, name: &str, default: u64, least: u64) -> Result<u64, ApiError> {
         let Some(text) = self.get(name) else {
             return Ok(default);
         };

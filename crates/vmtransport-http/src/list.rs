@@ -14,8 +14,9 @@ impl QueryParams {
     /// The portion that `limit`, `before` and `after` ask for.
     pub(crate) fn page(&self, default_limit: u32) -> Result<Page, ApiError> {
         let cursor = |name| self.get(name).map(|id| parse_id(name, id)).transpose();
+        let limit = self.number("limit", default_limit.into(), 1)?;
         Ok(Page {
-            limit: self.number("limit", default_limit, 1)?,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
             before: cursor("before")?,
             after: cursor("after")?,
         })

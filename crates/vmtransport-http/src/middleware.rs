@@ -1,13 +1,20 @@
 //! What happens around every request: its id, and its line in the access log.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 use uuid::Uuid;
+use vmcontrol::Error;
+
+use crate::error::ApiError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -25,7 +32,11 @@ pub(crate) async fn request_context(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let answered = caught(next.run(request)).instrument(span.clone()).await;
+    let mut response = answered.unwrap_or_else(|| {
+        let panicked = Error::internal("what answers a request panicked");
+        ApiError::from(panicked).into_response()
+    });
     response.headers_mut().insert(REQUEST_ID, id);
     span.in_scope(|| {
         tracing::info!(
@@ -39,6 +50,16 @@ pub(crate) async fn request_context(request: Request, next: Next) -> Response {
     response
 }
 
+/// What a handler answers, or nothing if it panicked: it is not asked again then. The panic is in the log by itself.
+async fn caught(answer: impl Future<Output = Response>) -> Option<Response> {
+    let mut answer = pin!(answer);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
+    })
+    .await
+}
+
 fn is_acceptable(id: &HeaderValue) -> bool {
     !id.is_empty()
         && id.len() <= MAX_REQUEST_ID_BYTES
@@ -48,4 +69,22 @@ fn is_acceptable(id: &HeaderValue) -> bool {
 fn new_id() -> HeaderValue {
     HeaderValue::try_from(Uuid::new_v4().to_string())
         .unwrap_or_else(|_| HeaderValue::from_static("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::caught;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_leaves_its_caller_an_answer_to_make() {
+        let answer = caught(async { axum::response::Response::new(Body::empty()) });
+        assert!(answer.await.is_some());
+        let panicked = caught(async {
+            tokio::task::yield_now().await;
+            panic!("on purpose")
+        });
+        assert!(panicked.await.is_none());
+    }
 }

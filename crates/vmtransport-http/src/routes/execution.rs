@@ -121,7 +121,8 @@ pub(crate) async fn events(
     query: QueryParams,
 ) -> Result<Response, ApiError> {
     let after_seq = query.number("after_seq", 0, 0)?;
-    let limit = query.number("limit", usize::MAX, 1)?;
+    let limit = query.number("limit", u64::MAX, 1)?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let wait_ms = query.number("wait_ms", 0, 0)?;
     if wait_ms > MAX_WAIT_MS {
         return Err(Error::validation(format!("wait_ms may be at most {MAX_WAIT_MS}")).into());
