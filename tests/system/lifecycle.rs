@@ -289,7 +289,10 @@ fn a_daemon_whose_log_nobody_reads_serves_and_stops() {
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut line).unwrap();
-    let url = line.split(' ').find(|word| word.starts_with("http")).unwrap();
+    let url = line
+        .split(' ')
+        .find(|word| word.starts_with("http"))
+        .unwrap();
     // Far more lines than a pipe holds.
     let api = Api::new(url);
     for _ in 0..1000 {

@@ -50,3 +50,35 @@ fn a_transaction_lives_on_from_one_execution_to_the_next() {
         "0"
     );
 }
+
+#[test]
+fn what_a_roll_back_finds_of_a_database_is_what_was_there_before() {
+    let daemon = Daemon::start();
+    let session = daemon.session_of(&daemon.template_with(&["database"]));
+    session.eval(
+        "var db = require('database'); db.configure('sqlite3', ':memory:'); db.exec('CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1)'); 1",
+    );
+    let endless =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    for code in [
+        "while (true);",
+        "db.exec('INSERT INTO t VALUES (2)'); while (true);",
+        "db.configure('sqlite3', 'other.db'); while (true);",
+        "db.close(); while (true);",
+        // It is the statement that is in the way when the time is over.
+        &format!("db.exec('INSERT INTO t VALUES (2)'); db.query('{endless}')"),
+    ] {
+        let execution = session.run(code);
+        assert_eq!(execution["status"], "timeout", "{execution}");
+        assert_eq!(
+            session.eval("db.query('SELECT count(*) AS n FROM t')[0].n"),
+            "1",
+            "{code}"
+        );
+    }
+    // The transaction is still open.
+    assert_eq!(
+        session.eval("db.exec('ROLLBACK'); db.query('SELECT count(*) AS n FROM t')[0].n"),
+        "0"
+    );
+}

@@ -103,6 +103,7 @@ async fn session(home: &TempDir) -> (Control, Uuid) {
         store: Store::open(&home.path().join("bench.db")).expect("a database"),
         runtime: Arc::new(Player),
         library_cache: home.path().join("libraries"),
+        own_files: Vec::new(),
         max_sessions: 1,
         session_idle_timeout: None,
         retention: Retention::default(),

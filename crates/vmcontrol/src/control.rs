@@ -33,6 +33,8 @@ pub struct ControlOptions {
     pub runtime: Arc<dyn Runtime>,
     /// The directory of the libraries.
     pub library_cache: PathBuf,
+    /// Files of the service that no session opens, beside those of the store and the libraries.
+    pub own_files: Vec<PathBuf>,
     /// How many sessions there may be.
     pub max_sessions: usize,
     /// How long a session may be idle before it is closed; for ever when there is no such time.
@@ -59,6 +61,8 @@ pub(crate) struct Inner {
     /// Held while what is old is removed.
     pub(crate) pruning: AsyncMutex<()>,
     pub(crate) max_sessions: usize,
+    /// What no session opens.
+    pub(crate) own_files: Vec<PathBuf>,
     accepting: AtomicBool,
     work: Arc<Semaphore>,
 }
@@ -70,6 +74,9 @@ impl Control {
     /// When the store can't be written.
     pub async fn open(options: ControlOptions) -> Result<Self> {
         settle(&options.store).await?;
+        let mut own_files = options.store.files();
+        own_files.push(options.library_cache.clone());
+        own_files.extend(options.own_files);
         let control = Self {
             inner: Arc::new(Inner {
                 store: options.store,
@@ -81,6 +88,7 @@ impl Control {
                 policies: Policies::default(),
                 pruning: AsyncMutex::default(),
                 max_sessions: options.max_sessions,
+                own_files,
                 accepting: AtomicBool::new(true),
                 work: Arc::new(Semaphore::new(ALL_WORK as usize)),
             }),

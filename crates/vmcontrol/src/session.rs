@@ -176,7 +176,7 @@ impl Control {
         }
         let policy = Arc::clone(&template.policy);
         let engine = self.resolve_engine(&policy.engine)?;
-        let worktree = Worktree::open(&new.worktree_path, self.store().files())?;
+        let worktree = Worktree::open(&new.worktree_path, self.inner().own_files.clone())?;
         // What can fail for reasons of the user's, or takes time, is not written down beforehand.
         let is_simple = policy.startup_files.is_empty() && policy.libraries.is_empty();
         let record = Session {

@@ -77,12 +77,13 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         address: options.listen.to_string(),
         source,
     };
-    let token = match options.token_file {
-        Some(path) => {
-            Some(token::read_or_make(&path).map_err(|source| StartError::Token { path, source })?)
-        }
-        None => None,
-    };
+    let token = options.token_file.as_ref().map(|path| {
+        token::read_or_make(path).map_err(|source| StartError::Token {
+            path: path.clone(),
+            source,
+        })
+    });
+    let token = token.transpose()?;
     let path = options.db.clone();
     let store = tokio::task::spawn_blocking(move || Store::open(&path))
         .await
@@ -118,6 +119,7 @@ async fn start_at(
         store,
         runtime: runtime as Arc<dyn Runtime>,
         library_cache: options.library_cache,
+        own_files: options.token_file.into_iter().collect(),
         max_sessions: options.max_sessions,
         session_idle_timeout: options.session_idle_timeout,
         retention: options.retention,

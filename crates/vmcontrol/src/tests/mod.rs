@@ -74,6 +74,7 @@ impl Fixture {
             store: Store::open(&dir.path().join("test.db")).unwrap(),
             runtime: Arc::clone(&runtime) as _,
             library_cache: dir.path().join("libraries"),
+            own_files: Vec::new(),
             max_sessions: 100,
             session_idle_timeout,
             retention: Retention::default(),

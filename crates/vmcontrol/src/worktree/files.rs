@@ -1,6 +1,6 @@
 //! Files that the service itself reads and writes for a session: no capability narrows them.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
@@ -28,28 +28,6 @@ impl Worktree {
             return Err(FileError::TooLarge(max_bytes));
         }
         Ok(bytes)
-    }
-
-    /// Replaces what a regular file holds, or makes it.
-    ///
-    /// # Errors
-    /// As the variants of [`FileError`] say.
-    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
-        let below = self.relative(path)?;
-        self.check_guard(&below)?;
-        let mut options = OpenOptions::new();
-        // It is cut short only once it is known to be a regular file.
-        options
-            .write(true)
-            .create(true)
-            .custom_flags(libc::O_NONBLOCK);
-        let mut file = self.dir.open_with(&below, &options)?;
-        if !file.metadata()?.is_file() {
-            return Err(FileError::NotAFile);
-        }
-        file.set_len(0)?;
-        file.write_all(bytes)?;
-        Ok(())
     }
 
     /// The absolute path of a file that may not exist yet, with every link on the way to it resolved below the

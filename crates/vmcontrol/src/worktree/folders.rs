@@ -38,6 +38,7 @@ impl Scoped<'_> {
         while let Some(folder) = folders.pop() {
             let dir = self.tree.descend(&place.real.join(&folder))?;
             for entry in dir.entries()? {
+                self.go_on()?;
                 let entry = entry?;
                 let below = folder.join(entry.file_name());
                 let kind = FileKind::from(entry.file_type()?);
@@ -132,6 +133,7 @@ impl Scoped<'_> {
         while let Some(inner) = folders.pop() {
             let dir = self.tree.descend(&folder.real.join(&inner))?;
             for entry in dir.entries()? {
+                self.go_on()?;
                 let entry = entry?;
                 let metadata = entry.metadata()?;
                 let below = inner.join(entry.file_name());

@@ -99,9 +99,9 @@ impl From<io::Error> for FileError {
 }
 
 impl Worktree {
-    /// Opens the directory at an absolute path. What the `guarded` paths name is never opened through it: the service's
-    /// own database can lie in a worktree, and in the process that has it open, opening and closing it by other means
-    /// would drop SQLite's locks.
+    /// Opens the directory at an absolute path. What the `guarded` paths name, and what is in them, is never opened through it:
+    /// the service's own files can lie in a worktree, and in the process that has its database open, opening and closing that
+    /// by other means would drop SQLite's locks.
     ///
     /// # Errors
     /// [`Error::WorktreeInvalid`] when the path is not absolute, does not exist or is not a directory.
@@ -134,18 +134,38 @@ impl Worktree {
         &self.path
     }
 
-    /// The paths of files that are never opened.
+    /// The paths of files and folders that nothing is opened in.
     pub fn guarded(&self) -> &[PathBuf] {
         &self.guarded
     }
 
-    /// Refuses a guarded file, under whatever name.
+    /// Refuses a guarded file, under whatever name, and what is in a guarded folder.
     fn check_guard(&self, below: &Path) -> Result<(), FileError> {
         let Ok(file) = self.dir.metadata(below) else {
             // What can't be looked at can't be opened either, or does not exist yet.
-            return Ok(());
+            return match (below.parent(), below.file_name()) {
+                (Some(parent), Some(name)) if !parent.as_os_str().is_empty() => self
+                    .dir
+                    .canonicalize(parent)
+                    .map_or(Ok(()), |parent| self.check_place(&parent.join(name))),
+                _ => self.check_place(below),
+            };
         };
+        self.check_place(&self.dir.canonicalize(below)?)?;
         self.check_guarded(&file)
+    }
+
+    /// Refuses what is in a guarded folder. The path is one without links.
+    fn check_place(&self, real: &Path) -> Result<(), FileError> {
+        let real = self.path.join(real);
+        let is_inside = self.guarded.iter().any(|path| {
+            path.canonicalize()
+                .is_ok_and(|known| real.starts_with(known))
+        });
+        if is_inside {
+            return Err(own_files());
+        }
+        Ok(())
     }
 
     fn check_guarded(&self, file: &Metadata) -> Result<(), FileError> {
@@ -154,7 +174,7 @@ impl Worktree {
                 .is_ok_and(|known| (known.dev(), known.ino()) == (file.dev(), file.ino()))
         });
         if is_guarded {
-            return Err(own_database());
+            return Err(own_files());
         }
         Ok(())
     }
@@ -167,7 +187,7 @@ impl Worktree {
                 .is_ok_and(|known| known.starts_with(&folder))
         });
         if is_below {
-            return Err(own_database());
+            return Err(own_files());
         }
         Ok(())
     }
@@ -217,6 +237,6 @@ impl Worktree {
     }
 }
 
-fn own_database() -> FileError {
-    FileError::Outside("it is the service's own database".into())
+fn own_files() -> FileError {
+    FileError::Outside("it is the service's own".into())
 }

@@ -41,6 +41,7 @@ impl Scoped<'_> {
         }
         let mut last: Option<(PathBuf, Dir)> = None;
         for found in found.iter().rev() {
+            self.go_on()?;
             let (Some(folder), Some(name)) = (found.below.parent(), found.below.file_name()) else {
                 continue;
             };

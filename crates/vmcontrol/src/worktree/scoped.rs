@@ -7,20 +7,25 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 
 use super::{FileAccess, FileError, FileStat, Worktree};
 use crate::{FsGrant, FsRefusal};
 
-/// The largest file that is copied, in bytes: a copy can't be stopped half-way.
+/// The largest file that is copied, in bytes.
 const MAX_COPY_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// How much of a file is copied before somebody may say that it is enough, in bytes.
+const COPY_STEP_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The files that a session reaches.
 #[derive(Clone, Copy, Debug)]
 pub struct Scoped<'a> {
     pub(super) tree: &'a Worktree,
     pub(super) grant: &'a FsGrant,
+    stop: Option<&'a AtomicBool>,
 }
 
 /// How a file is written.
@@ -64,7 +69,11 @@ impl Place {
 impl Worktree {
     /// The files that a session with this grant reaches.
     pub fn scoped<'a>(&'a self, grant: &'a FsGrant) -> Scoped<'a> {
-        Scoped { tree: self, grant }
+        Scoped {
+            tree: self,
+            grant,
+            stop: None,
+        }
     }
 
     /// Opens a folder below the worktree by a path without links.
@@ -87,6 +96,27 @@ pub(super) fn open_folder(dir: &Dir, name: &OsStr) -> io::Result<Dir> {
         .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let folder = dir.open_with(name, &options)?;
     Ok(Dir::from_std_file(folder.into_std()))
+}
+
+impl<'a> Scoped<'a> {
+    /// The same, until `stop` says that it is enough: what goes on then ends at its next step.
+    pub fn until(self, stop: &'a AtomicBool) -> Self {
+        Self {
+            stop: Some(stop),
+            ..self
+        }
+    }
+
+    /// Fails when it is enough.
+    ///
+    /// # Errors
+    /// Of the kind `Interrupted`.
+    pub fn go_on(&self) -> io::Result<()> {
+        match self.stop {
+            Some(stop) if stop.load(Ordering::Relaxed) => Err(io::ErrorKind::Interrupted.into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Scoped<'_> {
@@ -168,6 +198,7 @@ impl Scoped<'_> {
 
     /// Checks that what lies there, if something does, is not the service's own.
     pub(super) fn check_guard(&self, place: &Place) -> Result<(), FileError> {
+        self.tree.check_place(&place.real)?;
         match place.metadata() {
             Ok(metadata) => self.tree.check_guarded(&metadata),
             Err(_) => Ok(()),
@@ -255,7 +286,15 @@ impl Scoped<'_> {
             return Ok(());
         }
         target.set_len(0)?;
-        io::copy(&mut source.take(MAX_COPY_BYTES), &mut target)?;
+        let mut left = MAX_COPY_BYTES;
+        while left > 0 {
+            self.go_on()?;
+            let copied = io::copy(&mut (&source).take(left.min(COPY_STEP_BYTES)), &mut target)?;
+            if copied == 0 {
+                break;
+            }
+            left -= copied;
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -408,4 +409,55 @@ proptest! {
         prop_assert_eq!((count("data"), count("db"), count("data/deep")), (4, 1, 1));
         prop_assert_eq!(count(".."), 2);
     }
+}
+
+#[test]
+fn what_goes_on_stops_when_it_is_enough() {
+    let fixture = Fixture::new();
+    let all = FsGrant::default();
+    let stop = AtomicBool::new(true);
+    let files = fixture.tree.scoped(&all).until(&stop);
+    let mode = WriteMode::default();
+    files.make_dir("folder/inner", true).unwrap();
+    files.write("folder/a.txt", b"a", mode).unwrap();
+    let is_stopped = |result: Result<(), FileError>| match result {
+        Err(FileError::Io(error)) => error.kind() == io::ErrorKind::Interrupted,
+        _ => false,
+    };
+    assert!(is_stopped(files.remove("folder", true, false)));
+    assert!(is_stopped(files.copy("folder/a.txt", "b.txt", false)));
+    assert!(is_stopped(files.read_dir("folder", true).map(drop)));
+    assert!(files.exists("folder/inner") && files.exists("folder/a.txt"));
+    stop.store(false, Ordering::Relaxed);
+    files.copy("folder/a.txt", "b.txt", false).unwrap();
+    files.remove("folder", true, false).unwrap();
+    assert!(files.exists("b.txt") && !files.exists("folder"));
+}
+
+#[test]
+fn nothing_is_made_or_changed_in_a_guarded_folder() {
+    let fixture = Fixture::new();
+    fs::create_dir_all(fixture.tree.path().join("own/cache")).unwrap();
+    fs::write(fixture.tree.path().join("own/cache/library.js"), "own").unwrap();
+    symlink("own/cache", fixture.tree.path().join("shortcut")).unwrap();
+    let guarded = vec![fixture.tree.path().join("own/cache")];
+    let tree = Worktree::open(fixture.tree.path().to_str().unwrap(), guarded).unwrap();
+    let all = FsGrant::default();
+    let files = tree.scoped(&all);
+    let mode = WriteMode::default();
+    for folder in ["own/cache", "./own/cache", "shortcut", "own//cache"] {
+        let (known, new) = (format!("{folder}/library.js"), format!("{folder}/new.js"));
+        assert!(files.write(&known, b"theirs", mode).is_err(), "{folder}");
+        assert!(files.write(&new, b"theirs", mode).is_err(), "{folder}");
+        assert!(files.copy("secret.txt", &new, false).is_err(), "{folder}");
+        assert!(files.rename("secret.txt", &known).is_err(), "{folder}");
+        assert!(files.rename("secret.txt", &new).is_err(), "{folder}");
+        assert!(files.unlink(&known).is_err(), "{folder}");
+        assert!(tree.real_path(Path::new(&new)).is_err(), "{folder}");
+    }
+    assert!(files.remove("own", true, true).is_err());
+    assert!(files.rename("own", "away").is_err());
+    assert!(files.rename("own/cache", "away").is_err());
+    assert_eq!(fixture.text("own/cache/library.js").as_deref(), Some("own"));
+    assert!(files.write("own/beside.js", b"theirs", mode).is_ok());
 }

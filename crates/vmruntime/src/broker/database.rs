@@ -4,11 +4,12 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use vmcontrol::Worktree;
 
 use crate::database::ARGUMENT;
@@ -16,15 +17,30 @@ use crate::host::socket::{self, Receiver, Sender};
 use crate::host::{WorkerCommand, prepare_worker};
 use crate::protocol::{HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
 
-/// How long the roll-back of a transaction may take before its process is killed, which rolls it back too.
+/// How long the process may take to take something back before it is killed, which rolls its transaction back too.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The database of one session.
 pub(super) struct Database {
     worker: WorkerCommand,
-    /// Whether a run was rolled back since the last call, and its transaction, if it left one open, was not yet.
-    abandoned: AtomicBool,
-    process: Mutex<Option<Process>>,
+    /// Whether the run has called.
+    is_in_use: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+/// What goes on when nobody waits for it.
+#[derive(Default)]
+struct Shared {
+    process: AsyncMutex<Option<Process>>,
+    /// How the last run that called has ended, until the process is told.
+    ended: Mutex<Option<Ended>>,
+}
+
+/// What becomes of what a run did.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ended {
+    Kept,
+    TakenBack,
 }
 
 struct Process {
@@ -38,64 +54,129 @@ impl Database {
     pub(super) fn new(worker: WorkerCommand) -> Self {
         Self {
             worker,
-            abandoned: AtomicBool::new(false),
-            process: Mutex::default(),
+            is_in_use: AtomicBool::new(false),
+            shared: Arc::default(),
         }
     }
 
-    /// Hands a call on. Dropping the future kills the process in the middle of the call, and with it the connection: a
-    /// statement that nobody waits for any more does not go on.
-    pub(super) async fn call(&self, worktree: &Worktree, call: &HostCall) -> HostReply {
-        let mut slot = self.process.lock().await;
-        self.settle(&mut slot).await;
-        let mut process = match slot.take() {
-            Some(process) => process,
-            None => {
-                start(&self.worker, worktree).map_err(|error| failed("can't be started", &error))?
-            }
-        };
-        let answered = exchange(&mut process, call).await;
-        match answered {
-            Ok(Some(reply)) => {
-                *slot = Some(process);
-                reply
-            }
-            Ok(None) => Err(HostError::new(
-                "the database process ended, and the connection with it: it may have needed too much memory",
-            )),
-            Err(error) => Err(failed("failed", &error)),
+    /// Hands a call on. When the future is dropped the statement is interrupted, and what the run did is taken back.
+    pub(super) async fn call(&self, worktree: &Arc<Worktree>, call: HostCall) -> HostReply {
+        let is_first = !self.is_in_use.swap(true, Ordering::Relaxed);
+        let (worker, worktree) = (self.worker.clone(), Arc::clone(worktree));
+        let shared = Arc::clone(&self.shared);
+        let (waiting, nobody_waits) = oneshot::channel();
+        let called = tokio::spawn(async move {
+            let mut slot = shared.process.lock().await;
+            shared.settle(&mut slot).await;
+            let is_begun = slot.is_some() && !is_first;
+            let process = match slot.take() {
+                Some(process) => process,
+                None => {
+                    start(&worker, &worktree).map_err(|error| failed("can't be started", &error))?
+                }
+            };
+            let answered = hand_on(process, is_begun, &call, nobody_waits).await;
+            let answered = answered.map_err(|error| failed("failed", &error))?;
+            let (process, reply) = answered.ok_or_else(|| {
+                HostError::new(
+                    "the database process ended, and the connection with it: it may have needed too much memory",
+                )
+            })?;
+            *slot = Some(process);
+            reply
+        });
+        let answered = called.await;
+        drop::<oneshot::Sender<()>>(waiting);
+        answered.unwrap_or_else(|error| Err(HostError::new(format!("the service failed: {error}"))))
+    }
+
+    /// Notes how a run ended. The process hears of it before the next call, and soon: it may hold a lock on a file.
+    pub(super) fn run_ended(&self, ended: Ended) {
+        if self.is_in_use.swap(false, Ordering::Relaxed) {
+            *self.shared.ended() = Some(ended);
+            tokio::spawn(settle(Arc::clone(&self.shared)));
         }
     }
 
-    /// Notes that a run was rolled back: the next call finds no transaction of it, even if it comes before
-    /// [`roll_back`](Self::roll_back).
-    pub(super) fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Release);
+    /// Waits until the process knows how the last run ended.
+    pub(super) async fn settled(&self) {
+        let is_settled = self.shared.process.try_lock().is_ok() && self.shared.ended().is_none();
+        if !is_settled {
+            // It goes on when nobody waits for it: half of it would cost the connection.
+            let _ = tokio::spawn(settle(Arc::clone(&self.shared))).await;
+        }
     }
+}
 
-    /// Rolls the transaction of an abandoned run back, so that it keeps no lock on a database until the next call.
-    pub(super) async fn roll_back(&self) {
-        let mut slot = self.process.lock().await;
-        self.settle(&mut slot).await;
+async fn settle(shared: Arc<Shared>) {
+    let mut slot = shared.process.lock().await;
+    shared.settle(&mut slot).await;
+}
+
+impl Shared {
+    fn ended(&self) -> MutexGuard<'_, Option<Ended>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn settle(&self, slot: &mut Option<Process>) {
-        if !self.abandoned.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        // Until it has answered it is not put back: if this future is dropped, the process ends.
+        let ended = self.ended().take();
+        let Some(ended) = ended else { return };
+        // Until it has answered it is not put back: if it does not, it ends.
         let Some(mut process) = slot.take() else {
             return;
         };
-        let call = HostCall {
-            module: "database".into(),
-            function: "abandon".into(),
-            args: no_args(),
-        };
+        let call = call_of(match ended {
+            Ended::Kept => "keep",
+            Ended::TakenBack => "abandon",
+        });
         let answered = tokio::time::timeout(ABANDON_TIMEOUT, exchange(&mut process, &call)).await;
         if let Ok(Ok(Some(Ok(_)))) = answered {
             *slot = Some(process);
         }
+    }
+}
+
+/// Hands a call to the process, and gives both it and its answer; nothing if it has ended. If nobody waits any more the call
+/// is interrupted.
+async fn hand_on(
+    mut process: Process,
+    is_begun: bool,
+    call: &HostCall,
+    nobody_waits: oneshot::Receiver<()>,
+) -> io::Result<Option<(Process, HostReply)>> {
+    if !is_begun {
+        match exchange(&mut process, &call_of("begin")).await? {
+            Some(Ok(_)) => {}
+            Some(refused) => return Ok(Some((process, refused))),
+            None => return Ok(None),
+        }
+    }
+    process.sender.send(0, call, None).await?;
+    tokio::select! {
+        received = process.receiver.receive::<HostReply>() => {
+            return Ok(received?.map(|received| (process, received.message)));
+        }
+        // Nothing is ever sent there.
+        _ = nobody_waits => {}
+    }
+    // The next message interrupts what goes on.
+    let taken_back = tokio::time::timeout(ABANDON_TIMEOUT, async {
+        process.sender.send(0, &call_of("abandon"), None).await?;
+        process.receiver.receive::<HostReply>().await?;
+        process.receiver.receive::<HostReply>().await
+    });
+    let Ok(taken_back) = taken_back.await else {
+        return Ok(None);
+    };
+    Ok(taken_back?.map(|received| (process, received.message)))
+}
+
+/// A call without arguments, of the daemon's own.
+fn call_of(function: &str) -> HostCall {
+    HostCall {
+        module: "database".into(),
+        function: function.into(),
+        args: no_args(),
     }
 }
 

@@ -22,7 +22,8 @@ use vmcontrol::{Policy, Worktree};
 
 use crate::host::WorkerCommand;
 use crate::protocol::{HostCall, HostError, HostReply, LOADER};
-use database::Database;
+use database::{Database, Ended};
+use fs::Files;
 use net::Net;
 
 /// The broker of one session.
@@ -30,6 +31,7 @@ pub(crate) struct Broker {
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
     database: Database,
+    files: Files,
     net: Net,
 }
 
@@ -38,6 +40,7 @@ impl Broker {
     pub(crate) fn new(policy: Arc<Policy>, worktree: Arc<Worktree>, worker: WorkerCommand) -> Self {
         Self {
             database: Database::new(worker),
+            files: Files::default(),
             net: Net::new(Arc::clone(&policy)),
             policy,
             worktree,
@@ -46,6 +49,7 @@ impl Broker {
 
     /// Does what a script asks for. Dropping the future ends a command that it runs.
     pub(crate) async fn call(&self, call: HostCall) -> HostReply {
+        self.database.settled().await;
         if call.module == LOADER {
             let (worktree, policy) = (Arc::clone(&self.worktree), Arc::clone(&self.policy));
             return blocking(move || loader::call(&worktree, &policy.resolver, &call)).await;
@@ -61,21 +65,24 @@ impl Broker {
             ));
         }
         match call.module.as_str() {
-            "fs" => {
-                let (worktree, policy) = (Arc::clone(&self.worktree), Arc::clone(&self.policy));
-                blocking(move || fs::call(&worktree, &policy, &call)).await
-            }
-            "database" => self.database.call(&self.worktree, &call).await,
+            "fs" => self.files.call(&self.worktree, &self.policy, call).await,
+            "database" => self.database.call(&self.worktree, call).await,
             "exec" => exec::call(&self.worktree, &self.policy, &call).await,
             _ => Err(unknown_function(&call)),
         }
     }
 
-    /// Takes back what a run that is rolled back left open. It does not wait, and comes before the next call.
-    pub(crate) fn run_rolled_back(self: &Arc<Self>) {
-        self.database.abandon();
-        let broker = Arc::clone(self);
-        tokio::spawn(async move { broker.database.roll_back().await });
+    /// Takes back what a run that is rolled back left open, or lets it be. What a run has begun to do to files has ended when
+    /// this is over.
+    pub(crate) async fn run_ended(&self, is_rolled_back: bool) {
+        self.database.run_ended(if is_rolled_back {
+            Ended::TakenBack
+        } else {
+            Ended::Kept
+        });
+        if is_rolled_back {
+            self.files.stop().await;
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 //! SQL is a program that a script hands over, and SQLite has settings for the whole process, maps files that the script
 //! can cut short, and deletes files that a crafted journal names. So it runs neither in the daemon, whose own database
 //! it would share a library with, nor without a fence: this process sees the worktree and nothing else of the file system
-//! (Landlock, where the kernel has it), has a limit on its memory, is killed when the run that waits for it ends, and ends
-//! by itself when the daemon is gone.
+//! (Landlock, where the kernel has it), has a limit on its memory, interrupts what it does when the run that waits for
+//! it ends, and ends by itself when the daemon is gone.
 
 mod parameters;
 mod sqlite;
@@ -44,18 +44,19 @@ pub(crate) fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
     let guarded = args.map(PathBuf::from).collect();
     let worktree = Worktree::open(&path, guarded).map_err(io::Error::other)?;
     confine(worktree.path())?;
-    let mut database = sqlite::Database::new(Arc::new(worktree), has_hung_up);
+    let mut database = sqlite::Database::new(Arc::new(worktree), is_called_away);
     while let Some(received) = channel.receive::<HostCall>()? {
         channel.send(&database.call(&received.message))?;
     }
     Ok(())
 }
 
-/// Whether the daemon is gone. While a statement runs nobody else hears of that: one without an end would run on for ever.
-fn has_hung_up() -> bool {
+/// Whether the daemon is gone, or wants something else. While a statement runs nobody else hears of that: one without an end
+/// would run on for ever.
+fn is_called_away() -> bool {
     // SAFETY: the channel, which is open as long as this process serves, is at this descriptor.
     let channel = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
-    let mut channel = [PollFd::new(channel, PollFlags::empty())];
+    let mut channel = [PollFd::new(channel, PollFlags::POLLIN)];
     poll(&mut channel, PollTimeout::ZERO) == Ok(1)
 }
 

@@ -1,5 +1,6 @@
 //! SQLite databases inside the worktree or in memory. A session has one connection at a time, which ends with it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
@@ -36,20 +37,50 @@ const STEPS: i32 = 100_000;
 const NOT_CONFIGURED: &str =
     "database is not configured: call database.configure('sqlite3', dataSource) first";
 
+/// The savepoint that the part of a run in a transaction of an earlier one begins with.
+const SAVEPOINT: &str = "vm_system_run";
+
 /// The database of one session.
 pub(super) struct Database {
     worktree: Arc<Worktree>,
-    connection: Option<Connection>,
-    /// Whether whoever calls is gone.
-    has_hung_up: fn() -> bool,
+    open: Option<Open>,
+    /// What a run that has called, and has not ended, goes back to.
+    mark: Option<Mark>,
+    /// Whether whoever calls does not wait for the statement any more.
+    is_called_away: fn() -> bool,
+}
+
+/// A connection.
+struct Open {
+    connection: Connection,
+    /// The file, unless it is in memory.
+    path: Option<PathBuf>,
+}
+
+#[derive(Default)]
+struct Mark {
+    /// Whether the connection had a transaction, and has a savepoint in it.
+    has_savepoint: bool,
+    /// What the run has put another connection in the place of, or none.
+    before: Option<Before>,
+}
+
+/// What was open before.
+enum Before {
+    Nothing,
+    /// A database in memory, which is kept.
+    Memory(Open),
+    /// A file. It is closed at once: others may need it so, and it can be opened anew.
+    File(PathBuf),
 }
 
 impl Database {
-    pub(super) fn new(worktree: Arc<Worktree>, has_hung_up: fn() -> bool) -> Self {
+    pub(super) fn new(worktree: Arc<Worktree>, is_called_away: fn() -> bool) -> Self {
         Self {
             worktree,
-            connection: None,
-            has_hung_up,
+            open: None,
+            mark: None,
+            is_called_away,
         }
     }
 
@@ -60,9 +91,11 @@ impl Database {
             "query" => self.query(&given),
             "exec" => self.exec(&given),
             "close" => {
-                self.connection = None;
+                self.close();
                 done()
             }
+            "begin" => self.begin(),
+            "keep" => self.keep(),
             "abandon" => self.abandon(),
             _ => Err(unknown_function(call)),
         }
@@ -81,38 +114,57 @@ impl Database {
             )));
         }
         // The earlier connection is closed first, so that a file can be opened anew.
-        self.connection = None;
-        let connection = if source == ":memory:" {
-            Connection::open_in_memory()
-        } else {
-            self.open_file(source)?
-        }
-        .map_err(|cause| error(format!("{source:?} can't be opened: {cause}")))?;
-        restrict(&connection)
-            .and_then(|()| connection.progress_handler(STEPS, Some(self.has_hung_up)))
-            .map_err(|cause| error(cause.to_string()))?;
-        self.connection = Some(connection);
+        self.close();
+        let path = match source {
+            ":memory:" => None,
+            file => Some(self.path_of(file)?),
+        };
+        let open = self
+            .connect(path)
+            .map_err(|cause| error(format!("{source:?} can't be opened: {cause}")))?;
+        self.open = Some(open);
         done()
     }
 
-    fn open_file(&self, source: &str) -> Result<rusqlite::Result<Connection>, HostError> {
-        let refused = |reason: &FileError| error(format!("{source:?} can't be opened: {reason}"));
-        let below = self
-            .worktree
-            .relative(source)
-            .map_err(|reason| refused(&reason))?;
-        let real = self
-            .worktree
-            .real_path(&below)
-            .map_err(|reason| refused(&reason))?;
-        // An absolute path is never taken for a URI; NOFOLLOW refuses a link that was put there just now.
-        Ok(Connection::open_with_flags(
-            real,
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-                | OpenFlags::SQLITE_OPEN_CREATE
-                | OpenFlags::SQLITE_OPEN_NO_MUTEX
-                | OpenFlags::SQLITE_OPEN_NOFOLLOW,
-        ))
+    /// Where a file really is.
+    fn path_of(&self, source: &str) -> Result<PathBuf, HostError> {
+        let refused = |reason: FileError| error(format!("{source:?} can't be opened: {reason}"));
+        let below = self.worktree.relative(source).map_err(refused)?;
+        self.worktree.real_path(&below).map_err(refused)
+    }
+
+    /// Opens a file, or a new database in memory.
+    fn connect(&self, path: Option<PathBuf>) -> rusqlite::Result<Open> {
+        let connection = match &path {
+            None => Connection::open_in_memory()?,
+            // An absolute path is never taken for a URI; NOFOLLOW refuses a link that was put there just now.
+            Some(path) => Connection::open_with_flags(
+                path,
+                OpenFlags::SQLITE_OPEN_READ_WRITE
+                    | OpenFlags::SQLITE_OPEN_CREATE
+                    | OpenFlags::SQLITE_OPEN_NO_MUTEX
+                    | OpenFlags::SQLITE_OPEN_NOFOLLOW,
+            )?,
+        };
+        restrict(&connection)?;
+        connection.progress_handler(STEPS, Some(self.is_called_away))?;
+        Ok(Open { connection, path })
+    }
+
+    /// Closes the connection; what the run found is noted.
+    fn close(&mut self) {
+        let closed = self.open.take();
+        if let Some(mark) = &mut self.mark
+            && mark.before.is_none()
+        {
+            mark.before = Some(match closed {
+                None => Before::Nothing,
+                Some(Open {
+                    path: Some(path), ..
+                }) => Before::File(path),
+                Some(open) => Before::Memory(open),
+            });
+        }
     }
 
     fn query(&self, given: &[Value]) -> HostReply {
@@ -173,23 +225,71 @@ impl Database {
         }))
     }
 
-    /// Rolls a transaction back that a run left open which is itself rolled back.
-    fn abandon(&self) -> HostReply {
-        if let Some(connection) = &self.connection
+    /// Begins the part of a run: from here on it can be taken back.
+    fn begin(&mut self) -> HostReply {
+        self.keep()?;
+        let mut mark = Mark::default();
+        if let Some(Open { connection, .. }) = &self.open
             && !connection.is_autocommit()
         {
-            connection
-                .execute_batch("ROLLBACK")
-                .map_err(|cause| error(cause.to_string()))?;
+            run(connection, &format!("SAVEPOINT {SAVEPOINT}"))?;
+            mark.has_savepoint = true;
+        }
+        self.mark = Some(mark);
+        done()
+    }
+
+    /// Ends the part of a run whose session keeps what it did.
+    fn keep(&mut self) -> HostReply {
+        if let Some(mark) = self.mark.take()
+            && mark.has_savepoint
+            && mark.before.is_none()
+            && let Some(Open { connection, .. }) = &self.open
+            && !connection.is_autocommit()
+        {
+            // The run may have ended the transaction, and begun another one.
+            let _ = run(connection, &format!("RELEASE {SAVEPOINT}"));
+        }
+        done()
+    }
+
+    /// Takes back what a run did that is rolled back: to transactions that have not ended, and to what is open.
+    fn abandon(&mut self) -> HostReply {
+        let Some(mark) = self.mark.take() else {
+            return done();
+        };
+        match mark.before {
+            None => {}
+            Some(Before::Nothing) => self.open = None,
+            Some(Before::Memory(open)) => self.open = Some(open),
+            Some(Before::File(path)) => {
+                // First what the run has open, which may be the same file.
+                self.open = None;
+                let open = self.connect(Some(path));
+                self.open = Some(open.map_err(|cause| error(cause.to_string()))?);
+                return done();
+            }
+        }
+        let Some(Open { connection, .. }) = &self.open else {
+            return done();
+        };
+        let back = format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}");
+        if !connection.is_autocommit() && !(mark.has_savepoint && run(connection, &back).is_ok()) {
+            run(connection, "ROLLBACK")?;
         }
         done()
     }
 
     fn connection(&self) -> Result<&Connection, HostError> {
-        self.connection
-            .as_ref()
-            .ok_or_else(|| error(NOT_CONFIGURED))
+        let open = self.open.as_ref().ok_or_else(|| error(NOT_CONFIGURED))?;
+        Ok(&open.connection)
     }
+}
+
+fn run(connection: &Connection, sql: &str) -> Result<(), HostError> {
+    connection
+        .execute_batch(sql)
+        .map_err(|cause| error(cause.to_string()))
 }
 
 /// Takes away what reaches beyond the one file, and keeps temporary files out of the file system.

@@ -194,28 +194,86 @@ fn a_statement_ends_when_its_caller_is_gone() {
     assert!(message.contains("interrupted"), "{message}");
 }
 
+const COUNT: &str = "SELECT count(*) AS n FROM t";
+
 #[test]
-fn an_abandoned_transaction_is_rolled_back_and_nothing_else_is() {
+fn a_run_that_is_taken_back_leaves_an_earlier_transaction_as_it_was() {
     let mut fixture = Fixture::new();
-    fixture.call("abandon", &json!([])).unwrap();
-    fixture
-        .call(
-            "exec",
-            &json!(["CREATE TABLE t (x); INSERT INTO t VALUES (1)"]),
-        )
-        .unwrap();
-    fixture.call("abandon", &json!([])).unwrap();
-    fixture
-        .call("exec", &json!(["BEGIN; INSERT INTO t VALUES (2)"]))
-        .unwrap();
-    fixture.call("abandon", &json!([])).unwrap();
-    assert_eq!(
-        fixture.one(&json!(["SELECT count(*) AS n FROM t", []])),
-        json!({"n": 1})
+    let mut call = |function: &str, args: Value| fixture.call(function, &args).unwrap();
+    call("abandon", json!([]));
+    call("begin", json!([]));
+    call(
+        "exec",
+        json!(["CREATE TABLE t (x); INSERT INTO t VALUES (1)"]),
     );
-    fixture
-        .call("exec", &json!(["BEGIN; INSERT INTO t VALUES (2); COMMIT"]))
-        .unwrap();
-    fixture.call("close", &json!([])).unwrap();
-    fixture.call("abandon", &json!([])).unwrap();
+    call("abandon", json!([]));
+    assert_eq!(call("query", json!([COUNT])), json!([{"n": 1}]));
+    call("begin", json!([]));
+    call("exec", json!(["BEGIN; INSERT INTO t VALUES (2)"]));
+    call("abandon", json!([]));
+    assert_eq!(call("query", json!([COUNT])), json!([{"n": 1}]));
+    // One that is kept stays open, and what comes later goes without it.
+    call("begin", json!([]));
+    call("exec", json!(["BEGIN; INSERT INTO t VALUES (2)"]));
+    call("keep", json!([]));
+    call("begin", json!([]));
+    call("exec", json!(["INSERT INTO t VALUES (3)"]));
+    call("abandon", json!([]));
+    assert_eq!(call("query", json!([COUNT])), json!([{"n": 2}]));
+    // What it has ended has ended.
+    call("begin", json!([]));
+    call(
+        "exec",
+        json!(["INSERT INTO t VALUES (3); COMMIT; BEGIN; DELETE FROM t"]),
+    );
+    call("abandon", json!([]));
+    assert_eq!(call("query", json!([COUNT])), json!([{"n": 3}]));
+    call("begin", json!([]));
+    call("exec", json!(["BEGIN"]));
+    call("keep", json!([]));
+    call("begin", json!([]));
+    call(
+        "exec",
+        json!(["DELETE FROM t; ROLLBACK; BEGIN; DELETE FROM t WHERE x = 1"]),
+    );
+    call("keep", json!([]));
+    call("exec", json!(["COMMIT"]));
+    assert_eq!(call("query", json!([COUNT])), json!([{"n": 2}]));
+}
+
+#[test]
+fn a_run_that_is_taken_back_leaves_open_what_was_open() {
+    let mut fixture = Fixture::new();
+    let mut call = |function: &str, args: Value| fixture.call(function, &args);
+    call(
+        "exec",
+        json!(["CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1)"]),
+    )
+    .unwrap();
+    for away in [json!(["sqlite3", ":memory:"]), json!(["sqlite3", "a.db"])] {
+        call("begin", json!([])).unwrap();
+        call("exec", json!(["INSERT INTO t VALUES (2)"])).unwrap();
+        call("configure", away).unwrap();
+        call("configure", json!(["sqlite3", "b.db"])).unwrap();
+        assert!(call("query", json!([COUNT])).is_err());
+        call("abandon", json!([])).unwrap();
+        assert_eq!(call("query", json!([COUNT])).unwrap(), json!([{"n": 1}]));
+    }
+    // A file is opened anew.
+    call("configure", json!(["sqlite3", "a.db"])).unwrap();
+    call("exec", json!(["CREATE TABLE t (x)"])).unwrap();
+    call("begin", json!([])).unwrap();
+    call("exec", json!(["BEGIN; INSERT INTO t VALUES (1)"])).unwrap();
+    call("close", json!([])).unwrap();
+    call("abandon", json!([])).unwrap();
+    assert_eq!(call("query", json!([COUNT])).unwrap(), json!([{"n": 0}]));
+    // Nothing is nothing again, and what is kept stays.
+    call("begin", json!([])).unwrap();
+    call("close", json!([])).unwrap();
+    call("keep", json!([])).unwrap();
+    assert!(call("query", json!([COUNT])).is_err());
+    call("begin", json!([])).unwrap();
+    call("configure", json!(["sqlite3", "a.db"])).unwrap();
+    call("abandon", json!([])).unwrap();
+    assert!(call("query", json!([COUNT])).is_err());
 }

@@ -442,10 +442,9 @@ impl Actor {
 
     /// Hands the last update on.
     async fn settle(&mut self, update: RunUpdate) {
-        if matches!(update, RunUpdate::RolledBack(_)) {
-            // Before the news: whoever hears it may start the next run.
-            self.broker.run_rolled_back();
-        }
+        // Before the news: whoever hears it may start the next run.
+        let is_rolled_back = matches!(update, RunUpdate::RolledBack(_));
+        self.broker.run_ended(is_rolled_back).await;
         self.update(update).await;
         self.run = None;
         if std::mem::take(&mut self.checkpoint_lost) {

@@ -4,24 +4,87 @@
 mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use vmcontrol::{
     FileAccess, FileError, FileKind, FileStat, FsRefusal, Policy, Scoped, Worktree, WriteMode,
 };
 
-use super::{answer, args, done, hint, unknown_function, wire};
+use super::{answer, args, blocking, done, hint, unknown_function, wire};
 use crate::protocol::{HostCall, HostError, HostReply};
+
+/// How long the end of what is done to files is waited for.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest file that a script can read at once, in bytes: the answer has to fit a message, as JSON text.
 const MAX_READ_BYTES: u64 = 16 * 1024 * 1024;
 
-pub(super) fn call(worktree: &Worktree, policy: &Policy, call: &HostCall) -> HostReply {
+/// What a session does to files, one thing after the other. Nobody can take it off the thread where it is done: it is told to
+/// stop, and waited for.
+#[derive(Default)]
+pub(super) struct Files {
+    /// Held while something is done.
+    busy: Arc<Mutex<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Files {
+    /// Carries a call out. It goes on when the future is dropped, until [`stop`](Self::stop).
+    pub(super) async fn call(
+        &self,
+        worktree: &Arc<Worktree>,
+        policy: &Arc<Policy>,
+        call: HostCall,
+    ) -> HostReply {
+        let busy = Arc::clone(&self.busy).lock_owned().await;
+        // It was for what came before.
+        self.stop.store(false, Ordering::Relaxed);
+        let (worktree, policy) = (Arc::clone(worktree), Arc::clone(policy));
+        let stop = Arc::clone(&self.stop);
+        blocking(move || {
+            let _busy = busy;
+            carry_out(&worktree, &policy, &stop, &call)
+        })
+        .await
+    }
+
+    /// Ends what is done, and waits until it has ended. A disk that does not answer is not waited for.
+    pub(super) async fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if tokio::time::timeout(STOP_TIMEOUT, self.busy.lock())
+            .await
+            .is_err()
+        {
+            tracing::warn!("what an execution that was rolled back does to files goes on");
+        }
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn carry_out(
+    worktree: &Worktree,
+    policy: &Policy,
+    stop: &AtomicBool,
+    call: &HostCall,
+) -> HostReply {
     let fs = Fs {
-        files: worktree.scoped(&policy.grants.fs),
+        files: worktree.scoped(&policy.grants.fs).until(stop),
         template: policy.template_id.to_string(),
     };
+    // It may have waited for a thread for longer than its run.
+    fs.files
+        .go_on()
+        .map_err(|error| HostError::new(error.to_string()))?;
     match call.function.as_str() {
         "readFile" => fs.read_file(call),
         "writeFile" => fs.write_file(call),

@@ -1,4 +1,5 @@
 use std::fs;
+use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
 use vmcontrol::{Policy, Worktree};
@@ -26,7 +27,8 @@ impl Fixture {
 
     fn call(&self, function: &str, args: &Value) -> Result<Value, HostError> {
         let call = host_call("fs", function, args);
-        let answer = super::call(&self.worktree, &self.policy, &call)?;
+        let stop = AtomicBool::new(false);
+        let answer = super::carry_out(&self.worktree, &self.policy, &stop, &call)?;
         Ok(serde_json::from_str(answer.get()).unwrap())
     }
 
