@@ -314,7 +314,10 @@ fn an_execution_that_needs_too_much_memory_is_rolled_back() {
 #[test]
 fn garbage_does_not_count_where_it_can_be_collected() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    let template = daemon.template_with_limits(&json!({"wall_ms": 60_000, "cpu_ms": 60_000}));
+    let path = format!("/templates/{template}/modules");
+    daemon.api.post(&path, &json!({"name": "fs"})).expect(201);
+    let session = daemon.session_of(&template);
     daemon.write("large.json", &format!("\"{}\"", "x".repeat(4_000_000)));
     for code in [
         "for (let i = 0; i < 300; i++) new Uint8Array(1 << 20); 'done'",

@@ -450,6 +450,12 @@ fn what_is_no_file_is_refused_at_once() {
                 "database.configure('sqlite3', {path}), database.exec('CREATE TABLE made (a)')"
             ),
         ]);
+        if !path.contains("folder") {
+            // Nor is it one.
+            calls.push(format!(
+                "database.configure('sqlite3', {path} + '/in.db'), database.exec('CREATE TABLE made (a)')"
+            ));
+        }
         for message in all_throw(&session, &calls, None) {
             assert!(!message.is_empty());
         }

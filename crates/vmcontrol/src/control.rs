@@ -77,6 +77,12 @@ impl Control {
         let mut own_files = options.store.files();
         own_files.push(options.library_cache.clone());
         own_files.extend(options.own_files);
+        // They are looked for by processes of their own, too.
+        for file in &mut own_files {
+            if let Ok(absolute) = std::path::absolute(&*file) {
+                *file = absolute;
+            }
+        }
         let control = Self {
             inner: Arc::new(Inner {
                 store: options.store,

@@ -47,9 +47,10 @@ impl Control {
         }
         // The number of a row that has gone may be given to a new one: what was found by its number must not go by that when
         // somebody else has removed it meanwhile.
-        let _alone = match dry_run {
-            true => None,
-            false => Some(self.inner().pruning.lock().await),
+        let _alone = if dry_run {
+            None
+        } else {
+            Some(self.inner().pruning.lock().await)
         };
         let mut pruned = Pruned {
             dry_run,

@@ -255,7 +255,7 @@ pub(crate) fn back_up(
 /// Fails when the disk of a copy has no room for so many bytes more and for what others write meanwhile.
 fn leave_room(copy: &File, bytes: u64) -> Result<(), StoreError> {
     let disk = fstatvfs(copy).map_err(|error| StoreError::Unreachable(error.to_string()))?;
-    let free = u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size());
+    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
     if free >= bytes.saturating_add(LEFT_FREE) {
         return Ok(());
     }

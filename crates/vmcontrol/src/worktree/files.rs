@@ -39,11 +39,7 @@ impl Worktree {
         let name = below
             .file_name()
             .ok_or_else(|| FileError::Outside("it names no file".into()))?;
-        let parent = match below.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => self.dir.canonicalize(parent)?,
-            _ => PathBuf::new(),
-        };
-        let below = parent.join(name);
+        let below = self.real_folder(below)?.join(name);
         self.check_guard(&below)?;
         Ok(self.path.join(below))
     }

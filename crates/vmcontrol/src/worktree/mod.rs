@@ -141,18 +141,28 @@ impl Worktree {
 
     /// Refuses a guarded file, under whatever name, and what is in a guarded folder.
     fn check_guard(&self, below: &Path) -> Result<(), FileError> {
-        let Ok(file) = self.dir.metadata(below) else {
+        if let (Ok(folder), Some(name)) = (self.real_folder(below), below.file_name()) {
+            self.check_place(&folder.join(name))?;
+        }
+        match self.dir.metadata(below) {
+            Ok(file) => self.check_guarded(&file),
             // What can't be looked at can't be opened either, or does not exist yet.
-            return match (below.parent(), below.file_name()) {
-                (Some(parent), Some(name)) if !parent.as_os_str().is_empty() => self
-                    .dir
-                    .canonicalize(parent)
-                    .map_or(Ok(()), |parent| self.check_place(&parent.join(name))),
-                _ => self.check_place(below),
-            };
-        };
-        self.check_place(&self.dir.canonicalize(below)?)?;
-        self.check_guarded(&file)
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The folder that a path leads to, with every link resolved below the worktree.
+    fn real_folder(&self, below: &Path) -> io::Result<PathBuf> {
+        match below.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => {
+                // Resolving a path opens what it ends with, where `/proc` is out of reach: a FIFO would be waited for.
+                if !self.dir.metadata(parent)?.is_dir() {
+                    return Err(io::ErrorKind::NotADirectory.into());
+                }
+                self.dir.canonicalize(parent)
+            }
+            _ => Ok(PathBuf::new()),
+        }
     }
 
     /// Refuses what is in a guarded folder. The path is one without links.

@@ -274,7 +274,9 @@ impl Database {
             return done();
         };
         let back = format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}");
-        if !connection.is_autocommit() && !(mark.has_savepoint && run(connection, &back).is_ok()) {
+        let is_back =
+            connection.is_autocommit() || mark.has_savepoint && run(connection, &back).is_ok();
+        if !is_back {
             run(connection, "ROLLBACK")?;
         }
         done()
