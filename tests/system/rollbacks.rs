@@ -1,5 +1,6 @@
 //! What a run leaves open in the world when it is rolled back.
 
+use serde_json::json;
 use vm_system_tests::Daemon;
 
 #[test]
@@ -35,6 +36,27 @@ fn a_transaction_that_a_rolled_back_run_left_open_locks_nobody_out() {
         let inserted = other.run("db.exec('INSERT INTO t VALUES (1)')");
         (inserted["status"] == "ok").then_some(())
     });
+}
+
+#[test]
+fn a_statement_that_waits_for_a_lock_does_nothing_once_its_run_is_over() {
+    let daemon = Daemon::start();
+    let template = daemon.template_with(&["database"]);
+    let (one, other) = (daemon.session_of(&template), daemon.session_of(&template));
+    for session in [&one, &other] {
+        session.eval(
+            "var db = require('database'); db.configure('sqlite3', 'a.db'); db.exec('PRAGMA busy_timeout = 60000; CREATE TABLE IF NOT EXISTS t (x)'); 1",
+        );
+    }
+    other.eval("db.exec('BEGIN EXCLUSIVE'); 1");
+    let limits = json!({"session_id": one.id, "input": "db.exec('INSERT INTO t VALUES (1)')", "limits": {"wall_ms": 300}});
+    let execution = daemon.api.post("/executions/repl", &limits).expect(201);
+    assert_eq!(execution["status"], "timeout", "{execution}");
+    // What comes after the answer finds nothing that still waits.
+    other.eval("db.exec('COMMIT'); 1");
+    let count = "db.query('SELECT count(*) AS n FROM t')[0].n";
+    assert_eq!(one.eval(count), "0");
+    assert_eq!(other.eval(count), "0");
 }
 
 #[test]
@@ -77,8 +99,17 @@ fn what_a_roll_back_finds_of_a_database_is_what_was_there_before() {
         );
     }
     // The transaction is still open.
-    assert_eq!(
-        session.eval("db.exec('ROLLBACK'); db.query('SELECT count(*) AS n FROM t')[0].n"),
-        "0"
+    let ended = "db.exec('ROLLBACK'); db.query('SELECT count(*) AS n FROM t')[0].n";
+    assert_eq!(session.eval(ended), "0");
+    // SQLite gives up a transaction in which a statement that writes is cut short. Then it is not gone in silence.
+    session.eval("db.exec('BEGIN; INSERT INTO t VALUES (1)'); 1");
+    let endless = format!(
+        "db.exec('INSERT INTO t {}')",
+        endless.replace("count(*)", "i")
     );
+    let execution = session.run(&endless);
+    assert_eq!(execution["status"], "timeout", "{execution}");
+    let execution = session.run("db.exec('COMMIT')");
+    let message = execution["error"]["message"].as_str().unwrap();
+    assert!(message.contains("not configured"), "{execution}");
 }

@@ -17,6 +17,7 @@ use crate::registry::Registry;
 use crate::runtime::{FailureCode, Runtime};
 use crate::store::{self, Store};
 use crate::upkeep::{self, Retention};
+use crate::worktree;
 use crate::{Error, Result};
 
 /// More than can run at once; taking all of them waits for everything.
@@ -77,12 +78,11 @@ impl Control {
         let mut own_files = options.store.files();
         own_files.push(options.library_cache.clone());
         own_files.extend(options.own_files);
-        // They are looked for by processes of their own, too.
-        for file in &mut own_files {
-            if let Ok(absolute) = std::path::absolute(&*file) {
-                *file = absolute;
-            }
-        }
+        // Some are not there yet.
+        let own_files = own_files.iter().map(|file| worktree::resolved(file));
+        let own_files = own_files
+            .collect::<std::io::Result<_>>()
+            .map_err(|error| Error::Internal(Box::new(error)))?;
         let control = Self {
             inner: Arc::new(Inner {
                 store: options.store,

@@ -154,10 +154,11 @@ impl Control {
     /// # Errors
     /// [`Error::ExecutionNotFound`].
     pub async fn get_execution(&self, id: Uuid) -> Result<Execution> {
-        let is_live = self.inner().live.get(id).is_some();
+        let is_running = self.inner().live.is_running(id);
         let found = match self.find_execution(id).await? {
-            Some(execution) => Some(store::execution::as_seen(execution, is_live)),
-            None if is_live => self.written(id).await?,
+            Some(execution) => Some(store::execution::as_seen(execution, is_running)),
+            // Its record is on the way.
+            None if is_running => self.written(id).await?,
             None => None,
         };
         found.ok_or(Error::ExecutionNotFound { execution_id: id })
@@ -172,12 +173,12 @@ impl Control {
 
     /// The record of an execution that was begun, once it is on disk.
     pub(crate) async fn written(&self, id: Uuid) -> Result<Option<Execution>> {
-        let is_live = self.inner().live.get(id).is_some();
+        let is_running = self.inner().live.is_running(id);
         let found = self
             .store()
             .write(move |connection| store::execution::get(connection, id))
             .await?;
-        Ok(found.map(|execution| store::execution::as_seen(execution, is_live)))
+        Ok(found.map(|execution| store::execution::as_seen(execution, is_running)))
     }
 
     /// Executions of a session, newest first.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
-use vmapi_types::{Execution, ExecutionStatus, Metrics, Session, SessionStatus};
+use vmapi_types::{Execution, ExecutionStatus, Session, SessionStatus};
 
 use crate::live::{Follower, LiveEvent, LiveExecution, PAUSE_FOR_EACH};
 use crate::registry::{LiveSession, NotKept};
@@ -223,18 +223,6 @@ impl EventFeed {
     }
 }
 
-/// The record of an execution as it was at its start: whoever comes late is told the same.
-fn as_begun(execution: Execution) -> Execution {
-    Execution {
-        status: ExecutionStatus::Running,
-        ended_at: None,
-        result: None,
-        error: None,
-        metrics: Metrics::default(),
-        ..execution
-    }
-}
-
 fn stopping() -> Error {
     Error::Unavailable {
         message: "the service is shutting down".into(),
@@ -380,7 +368,7 @@ impl SessionFeed {
         let live = live.or_else(|| self.control.inner().live.get(execution.id));
         self.after = Some(execution.id);
         self.current = Some(self.control.feed(execution.id, live, 0));
-        SessionItem::Begin(Box::new(as_begun(execution)))
+        SessionItem::Begin(Box::new(store::execution::as_seen(execution, true)))
     }
 
     async fn following(&self) -> Result<Option<Execution>> {

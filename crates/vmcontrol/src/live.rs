@@ -79,6 +79,8 @@ pub(crate) struct LiveExecution {
     pub(crate) session_id: Uuid,
     /// What was asked for, if its caller may ask again.
     pub(crate) fingerprint: Option<String>,
+    /// Whether it has begun: until then there may be an older record under its id.
+    has_begun: AtomicBool,
     begun: OnceLock<Execution>,
     ended: OnceLock<Execution>,
     recent: Mutex<Recent>,
@@ -173,6 +175,7 @@ impl LiveExecutions {
         let execution = Arc::new(LiveExecution {
             session_id,
             fingerprint,
+            has_begun: AtomicBool::new(false),
             begun: OnceLock::new(),
             ended: OnceLock::new(),
             recent: Mutex::default(),
@@ -194,10 +197,17 @@ impl LiveExecutions {
         self.lock().get(&id).cloned()
     }
 
+    /// Whether an execution runs. What the store says of its end is not the last word then.
+    pub(crate) fn is_running(&self, id: Uuid) -> bool {
+        self.get(id).is_some_and(|live| live.has_begun())
+    }
+
     /// The ids of those that run in a session. What the store says of their ends is not the last word.
     pub(crate) fn of_session(&self, session_id: Uuid) -> Vec<Uuid> {
         let all = self.lock();
-        let of_session = all.iter().filter(|(_, live)| live.session_id == session_id);
+        let of_session = all
+            .iter()
+            .filter(|(_, live)| live.session_id == session_id && live.has_begun());
         of_session.map(|(id, _)| *id).collect()
     }
 
@@ -234,6 +244,7 @@ impl LiveGuard {
 
     /// Notes the record that the execution begins with.
     pub(crate) fn begin(&self, execution: &Execution) {
+        self.execution.has_begun.store(true, Ordering::Release);
         note(&self.execution.begun, execution);
     }
 
@@ -287,6 +298,10 @@ impl Drop for LiveGuard {
 }
 
 impl LiveExecution {
+    fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Acquire)
+    }
+
     /// Its record at the start, once it has begun; nothing if that is in the store alone.
     pub(crate) fn begun(&self) -> Option<&Execution> {
         self.begun.get()

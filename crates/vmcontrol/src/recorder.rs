@@ -199,6 +199,7 @@ impl Recorder {
         execution.status = ExecutionStatus::Running;
         tokio::spawn(async move {
             let _live = live;
+            let mut was_said = false;
             loop {
                 tokio::time::sleep(RETRY_EVERY).await;
                 let (record, error) = (execution.clone(), error.clone());
@@ -224,7 +225,9 @@ impl Recorder {
                         return;
                     }
                     Err(error) => {
-                        tracing::debug!(execution_id = %execution.id, %error, "an execution can't be ended yet");
+                        if !std::mem::replace(&mut was_said, true) {
+                            tracing::warn!(execution_id = %execution.id, %error, "an execution can't be ended yet");
+                        }
                     }
                 }
             }

@@ -20,7 +20,7 @@ use self::console::Console;
 use self::target::Target;
 use super::ending;
 use crate::cli::ReplArgs;
-use crate::failure::Failure;
+use crate::failure::{Failure, say_note};
 use crate::output::Output;
 
 /// How long a session that is not wanted any more may take to be made and closed.
@@ -44,8 +44,13 @@ pub async fn run(args: ReplArgs, client: Client, output: &mut Output) -> Result<
         signal = ended_early => {
             // A session whose request is under way would stay.
             let closing = async { finding.await?.close().await };
-            // It was to end, whatever comes of that.
-            let _ = tokio::time::timeout(CLOSING_TIMEOUT, closing).await;
+            let impatient = ending::asked_for(&[SignalKind::interrupt()])?;
+            say_note("Waiting for the session, to close it; Ctrl-C again leaves it");
+            tokio::select! {
+                // It was to end, whatever comes of that.
+                _ = tokio::time::timeout(CLOSING_TIMEOUT, closing) => {}
+                _ = impatient => {}
+            }
             return Err(Failure::Interrupted(signal));
         }
     };

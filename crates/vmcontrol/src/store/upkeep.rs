@@ -13,7 +13,6 @@ use vmapi_types::{CheckReport, Timestamp, Vacuumed};
 
 use super::StoreError;
 use super::checkpointer::KEPT_BYTES;
-use super::template::parse_id;
 
 /// How many problems of a kind are told.
 const MAX_PROBLEMS: usize = 100;
@@ -35,9 +34,6 @@ pub(crate) struct Old {
     /// The number after which there may be more.
     pub(crate) next: Option<i64>,
 }
-
-/// A rule for all executions but those that the daemon has in hand.
-const RUNS_WITHOUT_SESSION: &str = "it runs in a session that has ended";
 
 /// What went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -301,21 +297,23 @@ pub(crate) fn check(
             "it has ended, and its record does not say when",
             "SELECT id FROM execution WHERE status <> 'running' AND ended_at IS NULL",
         ),
-        (
-            RUNS_WITHOUT_SESSION,
-            "SELECT execution.id FROM execution JOIN session ON session.id = session_id
-             WHERE execution.status = 'running' AND session.status IN ('closed', 'crashed')",
-        ),
     ];
     for (problem, sql) in rules {
-        let were_live = live();
-        let mut statement = connection.prepare(&format!("{sql} LIMIT {MAX_PROBLEMS}"))?;
-        for id in statement.query_map([], |row| row.get::<_, String>(0))? {
-            let id = parse_id("execution.id", &id?)?;
-            if problem != RUNS_WITHOUT_SESSION || !were_live.contains(&id) {
-                problems.push(format!("execution {id}: {problem}"));
-            }
+        for id in ids(connection, sql)? {
+            problems.push(format!("execution {id}: {problem}"));
         }
+    }
+    let live = live();
+    let is_live = |id: &str| id.parse().is_ok_and(|id| live.contains(&id));
+    let unsettled = ids(
+        connection,
+        "SELECT execution.id FROM execution JOIN session ON session.id = session_id
+         WHERE execution.status = 'running' AND session.status IN ('closed', 'crashed')",
+    )?;
+    for id in unsettled.iter().filter(|id| !is_live(id)) {
+        problems.push(format!(
+            "execution {id}: it runs in a session that has ended"
+        ));
     }
     let count = |table: &str| {
         // `count(*)` is one step to SQLite, in which nobody can say that it is not wanted any more.
@@ -328,6 +326,13 @@ pub(crate) fn check(
         executions: count("execution")?,
         events: count("event")?,
     })
+}
+
+/// The ids that a query finds, as they stand there.
+fn ids(connection: &Connection, sql: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare(&format!("{sql} LIMIT {MAX_PROBLEMS}"))?;
+    let found = statement.query_map([], |row| row.get(0))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// The size of the database, in bytes.

@@ -101,11 +101,23 @@ fn files_that_are_not_ours_are_refused_and_left_as_they_were() {
 fn a_file_of_nothing_but_zeros_is_left_to_sqlite() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    drop(open(&path).unwrap());
-    // What a loss of power may leave of the first transaction: an empty file, as its journal says, made longer.
     std::fs::write(&path, [0; 4096]).unwrap();
     assert!(refused(&path).contains("not an SQLite database"));
-    std::fs::write(&path, []).unwrap();
+    // What a loss of power may leave of the first transaction: a file that was made longer, and the journal that says that it
+    // was empty.
+    let whole = dir.path().join("whole.db");
+    let connection = Connection::open(&whole).unwrap();
+    connection
+        .execute_batch("PRAGMA cache_size = 1; BEGIN; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(200000))")
+        .unwrap();
+    std::fs::copy(
+        dir.path().join("whole.db-journal"),
+        dir.path().join("a.db-journal"),
+    )
+    .unwrap();
+    let length = std::fs::metadata(&whole).unwrap().len();
+    assert!(length > 0);
+    std::fs::write(&path, vec![0; usize::try_from(length).unwrap()]).unwrap();
     drop(open(&path).unwrap());
 }
 

@@ -70,6 +70,7 @@ impl Scoped<'_> {
             if place.is_root() {
                 return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
             }
+            self.check_guard(&place)?;
             place.parent.create_dir(&place.name)?;
             return Ok(Some(place.given));
         }
@@ -101,6 +102,7 @@ impl Scoped<'_> {
             real.push(name);
             self.check_path(FileAccess::Write, &given)?;
             self.check_path(FileAccess::Write, &real)?;
+            self.tree.check_place(&real)?;
             dir.create_dir(name)?;
             first.get_or_insert_with(|| given.clone());
             dir = open_folder(&dir, name)?;

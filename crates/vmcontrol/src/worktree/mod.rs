@@ -99,7 +99,7 @@ impl From<io::Error> for FileError {
 }
 
 impl Worktree {
-    /// Opens the directory at an absolute path. What the `guarded` paths name, and what is in them, is never opened through it:
+    /// Opens the directory at an absolute path. What the `guarded` paths, which are [`resolved`], name, and what is in them, is never opened through it:
     /// the service's own files can lie in a worktree, and in the process that has its database open, opening and closing that
     /// by other means would drop SQLite's locks.
     ///
@@ -168,11 +168,7 @@ impl Worktree {
     /// Refuses what is in a guarded folder. The path is one without links.
     fn check_place(&self, real: &Path) -> Result<(), FileError> {
         let real = self.path.join(real);
-        let is_inside = self.guarded.iter().any(|path| {
-            path.canonicalize()
-                .is_ok_and(|known| real.starts_with(known))
-        });
-        if is_inside {
+        if self.guarded.iter().any(|known| real.starts_with(known)) {
             return Err(own_files());
         }
         Ok(())
@@ -192,11 +188,7 @@ impl Worktree {
     /// Refuses a folder below which a guarded file lies.
     fn check_guarded_below(&self, folder: &Path) -> Result<(), FileError> {
         let folder = self.path.join(folder);
-        let is_below = self.guarded.iter().any(|path| {
-            path.canonicalize()
-                .is_ok_and(|known| known.starts_with(&folder))
-        });
-        if is_below {
+        if self.guarded.iter().any(|known| known.starts_with(&folder)) {
             return Err(own_files());
         }
         Ok(())
@@ -245,6 +237,25 @@ impl Worktree {
         }
         Ok(clean)
     }
+}
+
+/// A path with its links resolved, as far as there is something.
+///
+/// # Errors
+/// When it can't be made absolute.
+pub fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let real = path.ancestors().find_map(|there| {
+        let rest = path.strip_prefix(there).ok()?;
+        let real = there.canonicalize().ok()?;
+        // Joining nothing would add a separator.
+        Some(if rest.as_os_str().is_empty() {
+            real
+        } else {
+            real.join(rest)
+        })
+    });
+    Ok(real.unwrap_or(path))
 }
 
 fn own_files() -> FileError {

@@ -87,6 +87,7 @@ impl Scoped<'_> {
     pub fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
         let (source, target) = (self.deletable(from)?, self.deletable(to)?);
         let metadata = source.metadata()?;
+        self.tree.check_guarded_below(&target.real)?;
         self.check_move(&source, &target, Path::new(""))?;
         if metadata.is_dir() {
             self.tree.check_guarded_below(&source.real)?;

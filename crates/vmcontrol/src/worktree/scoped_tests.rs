@@ -454,10 +454,42 @@ fn nothing_is_made_or_changed_in_a_guarded_folder() {
         assert!(files.rename("secret.txt", &new).is_err(), "{folder}");
         assert!(files.unlink(&known).is_err(), "{folder}");
         assert!(tree.real_path(Path::new(&new)).is_err(), "{folder}");
+        assert!(files.make_dir(&new, false).is_err(), "{folder}");
+        assert!(
+            files.make_dir(&format!("{new}/x"), true).is_err(),
+            "{folder}"
+        );
     }
     assert!(files.remove("own", true, true).is_err());
     assert!(files.rename("own", "away").is_err());
     assert!(files.rename("own/cache", "away").is_err());
     assert_eq!(fixture.text("own/cache/library.js").as_deref(), Some("own"));
     assert!(files.write("own/beside.js", b"theirs", mode).is_ok());
+    // Nor is there a way to make one that is not there yet.
+    let later = vec![
+        tree.path().join("later/cache"),
+        tree.path().join("later.db"),
+    ];
+    let tree = Worktree::open(tree.path().to_str().unwrap(), later).unwrap();
+    let files = tree.scoped(&all);
+    assert!(files.write("later.db", b"theirs", mode).is_err());
+    assert!(files.rename("own", "later").is_err());
+    assert!(files.make_dir("later/cache", true).is_err());
+    assert!(!files.exists("later/cache"));
+}
+
+#[test]
+fn a_path_is_resolved_as_far_as_there_is_something() {
+    let fixture = Fixture::new();
+    let root = fixture.tree.path();
+    for (path, real) in [
+        ("alias", "data"),
+        ("alias/no/such", "data/no/such"),
+        ("no", "no"),
+    ] {
+        assert_eq!(
+            crate::worktree::resolved(&root.join(path)).unwrap(),
+            root.join(real)
+        );
+    }
 }

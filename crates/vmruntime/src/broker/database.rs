@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use vmcontrol::Worktree;
 
@@ -18,7 +19,7 @@ use crate::host::{WorkerCommand, prepare_worker};
 use crate::protocol::{HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
 
 /// How long the process may take to take something back before it is killed, which rolls its transaction back too.
-const ABANDON_TIMEOUT: Duration = Duration::from_secs(10);
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The database of one session.
 pub(super) struct Database {
@@ -142,7 +143,7 @@ async fn hand_on(
     mut process: Process,
     is_begun: bool,
     call: &HostCall,
-    nobody_waits: oneshot::Receiver<()>,
+    mut nobody_waits: oneshot::Receiver<()>,
 ) -> io::Result<Option<(Process, HostReply)>> {
     if !is_begun {
         match exchange(&mut process, &call_of("begin")).await? {
@@ -150,6 +151,9 @@ async fn hand_on(
             Some(refused) => return Ok(Some((process, refused))),
             None => return Ok(None),
         }
+    }
+    if let Err(TryRecvError::Closed) = nobody_waits.try_recv() {
+        return Ok(Some((process, Err(HostError::new("nobody waits for it")))));
     }
     process.sender.send(0, call, None).await?;
     tokio::select! {

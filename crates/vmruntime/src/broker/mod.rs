@@ -72,17 +72,16 @@ impl Broker {
         }
     }
 
-    /// Takes back what a run that is rolled back left open, or lets it be. What a run has begun to do to files has ended when
-    /// this is over.
-    pub(crate) async fn run_ended(&self, is_rolled_back: bool) {
-        self.database.run_ended(if is_rolled_back {
-            Ended::TakenBack
-        } else {
-            Ended::Kept
-        });
-        if is_rolled_back {
-            self.files.stop().await;
-        }
+    /// Notes that the session keeps what a run did.
+    pub(crate) fn run_kept(&self) {
+        self.database.run_ended(Ended::Kept);
+    }
+
+    /// Takes back what a run left open that is rolled back. What it has begun to do has ended when this is over.
+    pub(crate) async fn run_taken_back(&self) {
+        self.database.run_ended(Ended::TakenBack);
+        self.files.stop().await;
+        self.database.settled().await;
     }
 }
 

@@ -15,6 +15,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use landlock::{
     ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, path_beneath_rules,
@@ -28,6 +29,9 @@ use crate::worker::channel::Channel;
 
 /// The argument that makes a worker such a process, in place of the name of an engine.
 pub(crate) const ARGUMENT: &str = "database";
+
+/// How long a statement waits for a lock that another connection holds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The address space of the process, in bytes: its image, and what SQLite may use.
 const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
@@ -44,7 +48,7 @@ pub(crate) fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
     let guarded = args.map(PathBuf::from).collect();
     let worktree = Worktree::open(&path, guarded).map_err(io::Error::other)?;
     confine(worktree.path())?;
-    let mut database = sqlite::Database::new(Arc::new(worktree), is_called_away);
+    let mut database = sqlite::Database::new(Arc::new(worktree), is_called_away, wait_for_lock);
     while let Some(received) = channel.receive::<HostCall>()? {
         channel.send(&database.call(&received.message))?;
     }
@@ -58,6 +62,13 @@ fn is_called_away() -> bool {
     let channel = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
     let mut channel = [PollFd::new(channel, PollFlags::POLLIN)];
     poll(&mut channel, PollTimeout::ZERO) == Ok(1)
+}
+
+/// Waits for the lock of another connection, the `attempt`th time; says whether to try again.
+fn wait_for_lock(attempt: i32) -> bool {
+    const PAUSE: Duration = Duration::from_millis(5);
+    std::thread::sleep(PAUSE);
+    PAUSE * attempt.unsigned_abs() < LOCK_TIMEOUT && !is_called_away()
 }
 
 fn confine(worktree: &Path) -> io::Result<()> {

@@ -48,6 +48,8 @@ pub(super) struct Database {
     mark: Option<Mark>,
     /// Whether whoever calls does not wait for the statement any more.
     is_called_away: fn() -> bool,
+    /// Waits for a lock, and says whether to try again.
+    wait_for_lock: fn(i32) -> bool,
 }
 
 /// A connection.
@@ -63,6 +65,8 @@ struct Mark {
     has_savepoint: bool,
     /// What the run has put another connection in the place of, or none.
     before: Option<Before>,
+    /// Whether a statement of the run was cut short, which costs the whole transaction if it writes.
+    was_interrupted: bool,
 }
 
 /// What was open before.
@@ -75,21 +79,36 @@ enum Before {
 }
 
 impl Database {
-    pub(super) fn new(worktree: Arc<Worktree>, is_called_away: fn() -> bool) -> Self {
+    pub(super) fn new(
+        worktree: Arc<Worktree>,
+        is_called_away: fn() -> bool,
+        wait_for_lock: fn(i32) -> bool,
+    ) -> Self {
         Self {
             worktree,
             open: None,
             mark: None,
             is_called_away,
+            wait_for_lock,
         }
     }
 
     pub(super) fn call(&mut self, call: &HostCall) -> HostReply {
         let given: Vec<Value> = args(call, "query(sql, params)")?;
+        let reply = self.carry_out(call, &given);
+        if let Some(mark) = &mut self.mark
+            && (self.is_called_away)()
+        {
+            mark.was_interrupted = true;
+        }
+        reply
+    }
+
+    fn carry_out(&mut self, call: &HostCall, given: &[Value]) -> HostReply {
         match call.function.as_str() {
-            "configure" => self.configure(&given),
-            "query" => self.query(&given),
-            "exec" => self.exec(&given),
+            "configure" => self.configure(given),
+            "query" => self.query(given),
+            "exec" => self.exec(given),
             "close" => {
                 self.close();
                 done()
@@ -148,6 +167,7 @@ impl Database {
         };
         restrict(&connection)?;
         connection.progress_handler(STEPS, Some(self.is_called_away))?;
+        connection.busy_handler(Some(self.wait_for_lock))?;
         Ok(Open { connection, path })
     }
 
@@ -273,6 +293,11 @@ impl Database {
         let Some(Open { connection, .. }) = &self.open else {
             return done();
         };
+        if mark.has_savepoint && mark.was_interrupted && connection.is_autocommit() {
+            // It may be gone without the run's having ended it. That must not go unnoticed.
+            self.open = None;
+            return done();
+        }
         let back = format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}");
         let is_back =
             connection.is_autocommit() || mark.has_savepoint && run(connection, &back).is_ok();
@@ -298,14 +323,15 @@ fn run(connection: &Connection, sql: &str) -> Result<(), HostError> {
 fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_LENGTH_BYTES)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
-    connection.authorizer(Some(refuse_other_files))?;
+    connection.authorizer(Some(authorize))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
 /// Lets a statement attach no other file. `VACUUM` attaches a database without a name, which is where all is that is temporary.
-fn refuse_other_files(context: AuthContext<'_>) -> Authorization {
+/// How long a lock is waited for stays as it is: SQLite's own way to wait does not hear that nobody waits for the statement.
+fn authorize(context: AuthContext<'_>) -> Authorization {
     match context.action {
         AuthAction::Attach { filename: "" } => Authorization::Allow,
         // Of a name that is no plain string nothing is said here.
@@ -314,6 +340,10 @@ fn refuse_other_files(context: AuthContext<'_>) -> Authorization {
             code: ffi::SQLITE_ATTACH,
             ..
         } => Authorization::Deny,
+        AuthAction::Pragma {
+            pragma_name: "busy_timeout",
+            ..
+        } => Authorization::Ignore,
         _ => Authorization::Allow,
     }
 }

@@ -22,7 +22,7 @@ impl Fixture {
         let worktree = Worktree::open(home.path().to_str().unwrap(), Vec::new()).unwrap();
         let mut fixture = Self {
             home,
-            database: Database::new(Arc::new(worktree), has_hung_up),
+            database: Database::new(Arc::new(worktree), has_hung_up, |_| false),
         };
         fixture
             .call("configure", &json!(["sqlite3", ":memory:"]))

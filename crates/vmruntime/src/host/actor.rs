@@ -167,6 +167,9 @@ impl Actor {
                 reason: reason.clone(),
             })
         };
+        if self.run.is_some() {
+            self.take_back_call().await;
+        }
         if let Some(run) = self.run.take() {
             let _ = run.updates.send(lost()).await;
         }
@@ -443,13 +446,26 @@ impl Actor {
     /// Hands the last update on.
     async fn settle(&mut self, update: RunUpdate) {
         // Before the news: whoever hears it may start the next run.
-        let is_rolled_back = matches!(update, RunUpdate::RolledBack(_));
-        self.broker.run_ended(is_rolled_back).await;
+        if matches!(update, RunUpdate::RolledBack(_)) {
+            self.take_back_call().await;
+        } else {
+            self.broker.run_kept();
+        }
         self.update(update).await;
         self.run = None;
         if std::mem::take(&mut self.checkpoint_lost) {
             self.tell(&ToSession::RenewCheckpoint).await;
         }
+    }
+
+    /// Takes back what a host module has in hand for the run, and waits until it has.
+    async fn take_back_call(&mut self) {
+        if let Some(call) = self.run.as_mut().and_then(|run| run.call.take()) {
+            call.abort();
+            // That is its outcome.
+            let _ = call.await;
+        }
+        self.broker.run_taken_back().await;
     }
 
     /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so.

@@ -85,6 +85,8 @@ async fn next_piece(
     client: &Client,
     session: Uuid,
 ) -> Result<Piece, Failure> {
+    // Whoever types waits for what comes of each line.
+    let is_typed = io::stdin().is_terminal();
     let mut draft = Draft::default();
     loop {
         let line = lines
@@ -100,7 +102,7 @@ async fn next_piece(
         draft.add(&line);
         let is_instruction = instruction::parse(draft.text()).is_some();
         if is_instruction
-            || (draft.is_worth_a_question()
+            || ((is_typed || draft.is_worth_a_question())
                 && !lacks_something(client, session, draft.text()).await?)
         {
             return Ok(Piece::Text(draft.text().to_owned()));
