@@ -99,9 +99,9 @@ impl From<io::Error> for FileError {
 }
 
 impl Worktree {
-    /// Opens the directory at an absolute path. What the `guarded` paths, which are [`resolved`], name, and what is in them, is never opened through it:
-    /// the service's own files can lie in a worktree, and in the process that has its database open, opening and closing that
-    /// by other means would drop SQLite's locks.
+    /// Opens the directory at an absolute path. What the `guarded` paths name, which have their links resolved, and what is in
+    /// them, is never opened through it: the service's own files can lie in a worktree, and in the process that has its database
+    /// open, opening and closing that by other means would drop SQLite's locks.
     ///
     /// # Errors
     /// [`Error::WorktreeInvalid`] when the path is not absolute, does not exist or is not a directory.
@@ -243,7 +243,7 @@ impl Worktree {
 ///
 /// # Errors
 /// When it can't be made absolute.
-pub fn resolved(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn resolved(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let real = path.ancestors().find_map(|there| {
         let rest = path.strip_prefix(there).ok()?;
