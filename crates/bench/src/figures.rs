@@ -130,11 +130,11 @@ impl Table {
                 self.statements.push(text);
             }
         }
-        for Figure { before, after, .. } in &self.figures {
-            let same = |figure: &&Figure| figure.before == *before && figure.after == *after;
-            let here = self.figures.iter().find(same).map(Figure::median);
-            if let (Some(here), Some(there)) = (here, empty.figures.iter().find(same)) {
-                let ratio = here / there.median();
+        for figure in &self.figures {
+            let Figure { before, after, .. } = figure;
+            let same = |other: &&Figure| other.before == *before && other.after == *after;
+            if let Some(there) = empty.figures.iter().find(same) {
+                let ratio = figure.median() / there.median();
                 let text =
                     format!("{before} …{after}: {ratio:.2} of what it is with an empty database");
                 self.statements.push(text);

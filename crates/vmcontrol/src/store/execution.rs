@@ -4,7 +4,7 @@ use vmapi_types::{
     Event, EventType, Execution, ExecutionKind, ExecutionStatus, Metrics, RawJson, Timestamp,
 };
 
-use super::page::{Listing, Page, Portion};
+use super::page::{Listing, Page, Portion, listed};
 use super::session::{optional_json, raw_json};
 use super::template::{corrupt, parse_id};
 use super::{StoreError, event};
@@ -167,8 +167,7 @@ pub(crate) fn list(
     page: Page,
     running: &[Uuid],
 ) -> Result<Option<Portion<Execution>>, StoreError> {
-    let ids: Vec<_> = running.iter().map(|id| format!("'{id}'")).collect();
-    let ids = ids.join(", ");
+    let ids = listed(running);
     let has_status = match filter.status {
         Some(ExecutionStatus::Running) => format!("status = ? OR id IN ({ids})"),
         _ => format!("status = ? AND id NOT IN ({ids})"),

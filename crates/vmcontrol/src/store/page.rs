@@ -90,6 +90,12 @@ impl Listing<'_> {
     }
 }
 
+/// Ids as they stand between the parentheses of an `IN`.
+pub(super) fn listed(ids: &[Uuid]) -> String {
+    let quoted: Vec<_> = ids.iter().map(|id| format!("'{id}'")).collect();
+    quoted.join(", ")
+}
+
 fn size_of_value(value: ValueRef<'_>) -> usize {
     match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),

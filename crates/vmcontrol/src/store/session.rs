@@ -4,7 +4,7 @@ use uuid::Uuid;
 use vmapi_types::{RawJson, Session, SessionStatus, Timestamp};
 
 use super::StoreError;
-use super::page::{Listing, Page, Portion};
+use super::page::{Listing, Page, Portion, listed};
 use super::template::{corrupt, parse_id};
 
 /// Which sessions.
@@ -102,8 +102,7 @@ pub(crate) fn list(
     // What is read is of the moment of the first query.
     transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     let starting = starting();
-    let ids: Vec<_> = starting.iter().map(|id| format!("'{id}'")).collect();
-    let ids = ids.join(", ");
+    let ids = listed(&starting);
     let has_status = match filter.status {
         Some(SessionStatus::Ready) => format!("status = ? AND id NOT IN ({ids})"),
         Some(SessionStatus::Starting) => {
