@@ -370,6 +370,12 @@ impl Session {
             .to_owned()
     }
 
+    /// Has the session make a checkpoint: what depends on chance can't be run once more instead.
+    #[track_caller]
+    pub fn checkpoint(&self) {
+        self.eval("Math.random() < 2");
+    }
+
     /// Asks to run a snippet.
     pub fn try_run(&self, code: &str) -> Answer {
         self.api.post(

@@ -8,6 +8,7 @@ use vm_system_tests::{Daemon, DaemonOptions, Process, Role, Session, wait_for};
 fn marked(daemon: &Daemon) -> Session {
     let session = daemon.session();
     assert_eq!(session.eval("globalThis.mark = 7"), "7");
+    session.checkpoint();
     session
 }
 
@@ -73,6 +74,7 @@ fn a_session_that_has_run_nothing_is_made_once_more_when_its_process_is_killed()
         session.eval("typeof require('fs').readFileSync"),
         "function"
     );
+    session.checkpoint();
     daemon.process_of(&session, Role::Checkpoint);
 }
 

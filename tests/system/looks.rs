@@ -267,6 +267,7 @@ fn a_checkpoint_that_a_clock_killed_is_replaced() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("var x = 1");
+    session.checkpoint();
     let checkpoint = daemon.process_of(&session, Role::Checkpoint);
     kill(Pid::from_raw(checkpoint), Signal::SIGALRM).unwrap();
     wait_for("another checkpoint", || {

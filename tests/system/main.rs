@@ -51,6 +51,7 @@ mod native_modules;
 mod outages;
 mod paths;
 mod programs;
+mod redo;
 mod repl;
 mod rollbacks;
 mod sandbox;

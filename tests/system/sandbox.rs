@@ -21,9 +21,9 @@ fn session_processes_and_checkpoints_are_confined_before_the_first_script() {
     let path = format!("/sessions/{}/inspect", session.id);
     let body = json!({"expression": "1"});
     daemon.api.post(&path, &body).expect(200);
-    // It stands in until the first commit.
+    // It stands in until there is a checkpoint.
     assert_confined(daemon.process_of(&session, Role::Checkpoint));
-    session.eval("1");
+    session.checkpoint();
     assert_confined(daemon.process_of(&session, Role::Checkpoint));
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Session, wait_for};
 
 use crate::figures::{Table, Times};
+use crate::load::SNIPPETS;
 use crate::raw::Connection;
 
 const LINES: u32 = 2000;
@@ -22,12 +23,14 @@ const STREAMS: usize = 500;
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     let session = daemon.session();
     let mut connection = Connection::open(daemon.server());
-    let body = json!({"session_id": session.id, "input": "1 + 1"}).to_string();
-    let times = Times::of(1000, || {
-        let (status, answer) = connection.send("POST", "/executions/repl", &body);
-        assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
-    });
-    table.add("repl: 1 + 1", times);
+    for (addition, code) in SNIPPETS {
+        let body = json!({"session_id": session.id, "input": code}).to_string();
+        let times = Times::of(1000, || {
+            let (status, answer) = connection.send("POST", "/executions/repl", &body);
+            assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
+        });
+        table.add(&format!("repl: {code}{addition}"), times);
+    }
     let cancelled = Times::measured(50, || cancel(daemon, &session));
     table.add("cancelling native code, to the answer", cancelled);
     session.close();
@@ -108,10 +111,14 @@ pub(crate) fn measure_large_heap(daemon: &Daemon, table: &mut Table) {
         0,
         " MB",
     );
-    let times = Times::of(200, || {
-        session.eval("kept[7].i++; 1");
-    });
-    table.add("repl in a session with a large heap", times);
+    for (addition, code) in SNIPPETS {
+        let code = format!("kept[7].i++; {code}");
+        let times = Times::of(200, || {
+            session.eval(&code);
+        });
+        let name = format!("repl in a session with a large heap{addition}");
+        table.add(&name, times);
+    }
     session.close();
 }
 

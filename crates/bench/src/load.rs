@@ -9,6 +9,12 @@ use vm_system_tests::{Daemon, Session};
 use crate::figures::Table;
 use crate::raw::Connection;
 
+/// A snippet that is committed without a checkpoint, and one that is not.
+pub(crate) const SNIPPETS: [(&str, &str); 2] = [
+    ("", "1 + 1"),
+    (", with a checkpoint each", "Math.random() + 1"),
+];
+
 /// How long each load lasts.
 const LASTING: Duration = Duration::from_secs(3);
 
@@ -19,13 +25,15 @@ pub(crate) const OPEN: u32 = 1000;
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     for count in [1, 4, 16, 64] {
         let sessions: Vec<_> = (0..count).map(|_| daemon.session()).collect();
-        let before = busy_ms();
-        let ended = f64::from(run(daemon, &sessions));
-        let busy = (busy_ms() - before) / ended;
-        let name = format!("{count} sessions at once:");
-        table.figure(&name, ended / LASTING.as_secs_f64(), 0, " executions/s");
-        let unit = " ms of the machine's processor time for each execution";
-        table.figure(name, busy, 2, unit);
+        for (addition, code) in SNIPPETS {
+            let before = busy_ms();
+            let ended = f64::from(run(daemon, &sessions, code));
+            let busy = (busy_ms() - before) / ended;
+            let name = format!("{count} sessions at once{addition}:");
+            table.figure(&name, ended / LASTING.as_secs_f64(), 0, " executions/s");
+            let unit = " ms of the machine's processor time for each execution";
+            table.figure(name, busy, 2, unit);
+        }
         for session in sessions {
             session.close();
         }
@@ -33,7 +41,7 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
 }
 
 /// How many executions end in the time, with one client for each session.
-fn run(daemon: &Daemon, sessions: &[Session]) -> u32 {
+fn run(daemon: &Daemon, sessions: &[Session], code: &str) -> u32 {
     let barrier = Barrier::new(sessions.len());
     std::thread::scope(|scope| {
         let clients: Vec<_> = sessions
@@ -41,7 +49,7 @@ fn run(daemon: &Daemon, sessions: &[Session]) -> u32 {
             .map(|session| {
                 scope.spawn(|| {
                     let mut connection = Connection::open(daemon.server());
-                    let body = json!({"session_id": session.id, "input": "1 + 1"}).to_string();
+                    let body = json!({"session_id": session.id, "input": code}).to_string();
                     barrier.wait();
                     let start = Instant::now();
                     let mut ended = 0;
@@ -70,11 +78,15 @@ pub(crate) fn measure_memory(daemon: &Daemon, table: &mut Table) {
     let sessions: Vec<_> = (0..OPEN).map(|_| daemon.session_of(&template)).collect();
     let name = format!("{OPEN} sessions open at once take");
     table.figure(&name, each_mb(), 2, " MB each");
-    // From then on each has a checkpoint.
     for session in &sessions {
         session.eval("globalThis.count = 1");
     }
-    table.figure(name, each_mb(), 2, " MB each once they have run something");
+    let unit = " MB each once they have run something";
+    table.figure(&name, each_mb(), 2, unit);
+    for session in &sessions {
+        session.checkpoint();
+    }
+    table.figure(name, each_mb(), 2, " MB each with a checkpoint");
     for session in sessions {
         session.close();
     }

@@ -88,5 +88,7 @@ impl HostLink for Nobody {
         Err(HostError::new("there is no host"))
     }
 
+    fn note_unrepeatable(&self) {}
+
     fn collect_if_due(&self, _: fn()) {}
 }

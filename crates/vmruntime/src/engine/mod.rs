@@ -58,6 +58,9 @@ pub(crate) trait HostLink {
     /// Calls a function of a host module and waits for the answer.
     fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply;
 
+    /// To be called before a script learns what would be something else if it were run again in the same state: the time, chance.
+    fn note_unrepeatable(&self);
+
     /// Has the engine free what is not reachable, if the heap has grown much since that was last done. To be called from time to
     /// time while a script runs, whose garbage counts against its limit.
     fn collect_if_due(&self, collect: fn());

@@ -5,7 +5,7 @@
 //! that it took over, everything that the process before it sent has been read. The cause of the death comes from the
 //! zygote, on another socket; a take-over is judged once both are there.
 //!
-//! Before the first commit there is no checkpoint (`origin.rs`). A session whose process dies then is made once more, when all
+//! At first there is no checkpoint (`origin.rs`). A session whose process dies then is made once more, when all
 //! has been read that the process sent.
 
 mod again;
@@ -13,7 +13,7 @@ mod calls;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -26,13 +26,14 @@ use calls::HostStep;
 
 use super::death::{cancelled, cause_text, failure, wall_failure};
 use super::origin::{FIRST_GENERATION, Origin};
-use super::run::{ActiveRun, MAX_SENDS, Stopped, overdue};
+use super::redo_log::RedoLog;
+use super::run::{ActiveRun, MAX_SENDS, Stage, Stopped, overdue};
 use super::session::Command;
 use super::socket::{Received, Receiver, Sender};
 use super::stand_in::StandIn;
 use super::zygote::{News, Zygote};
 use crate::broker::Broker;
-use crate::protocol::{Death, DeathCause, FromSession, ToSession};
+use crate::protocol::{Death, DeathCause, FromSession, Logged, ToSession};
 
 /// What connects an actor to the rest.
 pub(super) struct ActorParts {
@@ -46,6 +47,7 @@ pub(super) struct ActorParts {
     pub(super) closing: watch::Receiver<bool>,
     pub(super) ready: oneshot::Sender<Result<(), String>>,
     pub(super) origin: Origin,
+    pub(super) redo_log: Arc<RedoLog>,
 }
 
 /// A checkpoint that became the session process.
@@ -81,6 +83,8 @@ pub(super) struct Actor {
     ready: Option<oneshot::Sender<Result<(), String>>>,
     /// What the session is made of once more when it has no process; nothing once it has a checkpoint.
     origin: Option<Origin>,
+    /// What the checkpoint, or a session that is made once more, does not hold of the committed state.
+    redo_log: Arc<RedoLog>,
     /// Nothing is begun, and nothing goes on, while this is awaited.
     again: Option<Again>,
     stand_in: StandIn,
@@ -116,6 +120,7 @@ impl Actor {
             checkpoint_lost: false,
             ready: Some(parts.ready),
             origin: Some(parts.origin),
+            redo_log: parts.redo_log,
             again: None,
             stand_in,
         }
@@ -243,7 +248,7 @@ impl Actor {
             }
             FromSession::Started { run } => {
                 if let Some(active) = self.active(run) {
-                    active.request = None;
+                    active.begin();
                 }
             }
             FromSession::Event { kind, payload } => {
@@ -256,6 +261,7 @@ impl Actor {
                 threw,
                 payload,
                 usage,
+                digest,
             } => {
                 let outcome = if threw {
                     Outcome::Exception(payload)
@@ -263,16 +269,20 @@ impl Actor {
                     Outcome::Value(payload)
                 };
                 self.end_run(run, outcome, usage).await;
+                if let Some(digest) = digest {
+                    self.log_run(run, digest, usage)?;
+                    self.commit_run().await;
+                }
             }
             FromSession::Committed { commits } => {
-                self.note_commit(commits);
-                if let Some(run) = self.run.as_mut().filter(|run| run.has_ended) {
-                    run.is_committed = true;
-                    // If it was killed too late, that will hit this process all the same: nothing else begins before.
-                    if run.stopped.is_none() {
-                        self.settle(RunUpdate::Committed).await;
-                    }
+                if commits < self.commits {
+                    return Err(Some("its newest state is lost".into()));
                 }
+                self.note_checkpoint(commits);
+                if self.again.is_some() {
+                    return self.go_on_with_state().await;
+                }
+                self.commit_run().await;
             }
             FromSession::TookOver { commits } => {
                 self.take_overs.push_back(TakeOver {
@@ -323,19 +333,36 @@ impl Actor {
             let (generation, commits) = (take_over.generation, take_over.commits);
             self.take_overs.pop_front();
             self.generation = generation;
-            self.take_over(commits, &death).await?;
+            if commits == self.commits {
+                self.note_checkpoint(commits);
+            }
+            if self.again.is_some() && commits == self.commits {
+                // It was made when the one before had caught up, which then died.
+                self.go_on_with_state().await?;
+            } else {
+                self.take_over(commits, &death).await?;
+            }
         }
         Ok(())
     }
 
     async fn take_over(&mut self, commits: u64, death: &Death) -> Result<(), Option<Over>> {
-        let run_is_in = self.run.as_ref().is_some_and(|run| run.has_ended);
-        let is_committed = self.run.as_ref().is_some_and(|run| run.is_committed);
+        let run_is_in = self
+            .run
+            .as_ref()
+            .is_some_and(|run| run.stage >= Stage::Ended);
+        let is_committed = self
+            .run
+            .as_ref()
+            .is_some_and(|run| run.stage == Stage::Committed);
         if (run_is_in && commits == self.commits + 1) || (is_committed && commits == self.commits) {
             // It died after its commit, or between that and the news of it.
-            self.note_commit(commits);
+            self.note_checkpoint(commits);
             self.settle(RunUpdate::Committed).await;
             return Ok(());
+        }
+        if commits < self.commits && self.redo_log.goes_on_from(commits) {
+            return self.catch_up(death).await;
         }
         if commits != self.commits {
             return Err(Some(format!(
@@ -343,8 +370,8 @@ impl Actor {
                 cause_text(death)
             )));
         }
-        if let Some((run, request)) = self.run_to_send_again(death) {
-            self.tell(&ToSession::Run { run, request }).await;
+        if let Some(message) = self.run_to_send_again(death) {
+            self.tell(&message).await;
         } else if let Some(run) = &self.run {
             let failure = match run.stopped {
                 Some((Stopped::Overdue, _)) => wall_failure(death, &run.limits),
@@ -356,31 +383,71 @@ impl Actor {
         Ok(())
     }
 
-    /// Notes that there is a checkpoint with so many runs.
-    fn note_commit(&mut self, commits: u64) {
-        self.commits = commits;
-        if self.origin.take().is_some() {
-            // Before anybody hears of the commit, which it does not have.
-            self.stand_in.hang_up();
+    /// Notes that the run is a part of the session's state from now on.
+    async fn commit_run(&mut self) {
+        if let Some(run) = &mut self.run
+            && run.stage >= Stage::Ended
+        {
+            run.stage = Stage::Committed;
+            // If it was killed too late, that will hit this process all the same: nothing else begins before.
+            if run.stopped.is_none() {
+                self.settle(RunUpdate::Committed).await;
+            }
         }
     }
 
+    /// Notes that the run is to be run once more by whoever does not hold it.
+    fn log_run(&mut self, run: u64, digest: u64, usage: Usage) -> Result<(), Option<Over>> {
+        let request = self
+            .active(run)
+            .filter(|active| active.may_log)
+            .and_then(|active| active.request.take());
+        let Some(request) = request else {
+            return Err(Some(
+                "the session process kept a run that it was not to keep".into(),
+            ));
+        };
+        self.commits += 1;
+        let logged = Logged {
+            commits: self.commits,
+            request,
+            digest,
+        };
+        let took = Duration::from_micros(usage.cpu_us);
+        self.redo_log.add(logged, took);
+        Ok(())
+    }
+
+    /// Notes that there is a checkpoint with so many runs.
+    fn note_checkpoint(&mut self, commits: u64) {
+        self.commits = commits;
+        if self.origin.take().is_some() {
+            // Before anybody hears of the commit, which it does not have, or asks without the log.
+            self.stand_in.hang_up();
+        }
+        self.redo_log.clear();
+    }
+
     /// A run that the dead process had not begun, if it can't be what killed it: somebody else did.
-    fn run_to_send_again(&mut self, death: &Death) -> Option<(u64, RunRequest)> {
+    fn run_to_send_again(&mut self, death: &Death) -> Option<ToSession> {
         let run = self.run.as_mut()?;
         let killed = death.cause == DeathCause::Signaled(libc::SIGKILL);
-        if !killed || run.stopped.is_some() || run.sent >= MAX_SENDS {
+        if !killed || run.stopped.is_some() || run.stage != Stage::Sent || run.sent >= MAX_SENDS {
             return None;
         }
         run.sent += 1;
-        Some((run.id, run.request.clone()?))
+        Some(ToSession::Run {
+            run: run.id,
+            request: run.request.clone()?,
+            may_log: run.may_log,
+        })
     }
 
     /// Has that execution killed. One that has ended is left to its commit.
     fn cancel(&mut self, execution_id: Uuid) {
         if let Some(run) = &mut self.run
             && run.execution_id == execution_id
-            && !run.has_ended
+            && run.stage < Stage::Ended
             && run.stopped.is_none()
         {
             run.stopped = Some((Stopped::Cancelled, Instant::now()));
@@ -419,13 +486,20 @@ impl Actor {
         }
         let run = self.next_run;
         self.next_run += 1;
-        self.run = Some(ActiveRun::new(run, execution_id, request.clone(), updates));
-        self.tell(&ToSession::Run { run, request }).await;
+        let may_log = self.redo_log.has_room_for(&request);
+        let active = ActiveRun::new(run, execution_id, request.clone(), may_log, updates);
+        self.run = Some(active);
+        let message = ToSession::Run {
+            run,
+            request,
+            may_log,
+        };
+        self.tell(&message).await;
     }
 
     async fn end_run(&mut self, run: u64, outcome: Outcome, usage: Usage) {
         if let Some(active) = self.active(run) {
-            active.has_ended = true;
+            active.stage = Stage::Ended;
             self.update(RunUpdate::Ended(RunEnd { outcome, usage }))
                 .await;
         }

@@ -87,6 +87,7 @@ fn code_text(code: i32) -> String {
         exit::PANIC => "the engine panicked".to_owned(),
         exit::CHANNEL => "its channel to the daemon failed".to_owned(),
         exit::CHECKPOINT => "it could not be checkpointed".to_owned(),
+        exit::REDO => "what it had run could not be run again to the same end".to_owned(),
         exit::FAULT => "the engine touched invalid memory".to_owned(),
         code => format!("its process ended with status {code}"),
     }

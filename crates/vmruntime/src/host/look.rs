@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use vmcontrol::runtime::{Look, LookError, Sight};
 
+use super::redo_log::RedoLog;
 use super::socket::{self, Receiver, Sender};
 use super::stand_in::number_of_stand_in;
 use super::zygote::Zygote;
-use crate::protocol::{FromLook, MAX_FROM_LOOK_BYTES, MAX_FROM_SESSION_BYTES};
+use crate::protocol::{FromLook, MAX_FROM_LOOK_BYTES, MAX_FROM_SESSION_BYTES, Question};
 
 /// How many questions about one session are answered at once; others wait.
 const AT_ONCE: usize = 4;
@@ -37,6 +38,8 @@ pub(super) struct Looks {
     zygote: Arc<Zygote>,
     /// The zygote's number for the session.
     number: u64,
+    /// What checkpoints do not hold.
+    redo_log: Arc<RedoLog>,
     places: Semaphore,
 }
 
@@ -53,12 +56,17 @@ impl Looks {
     ///
     /// # Errors
     /// When the system has no descriptor left.
-    pub(super) fn pair(zygote: Arc<Zygote>, number: u64) -> io::Result<(Arc<Self>, OwnedFd)> {
+    pub(super) fn pair(
+        zygote: Arc<Zygote>,
+        number: u64,
+        redo_log: Arc<RedoLog>,
+    ) -> io::Result<(Arc<Self>, OwnedFd)> {
         let (sender, _, theirs) = socket::pair(MAX_FROM_SESSION_BYTES)?;
         let looks = Self {
             sender,
             zygote,
             number,
+            redo_log,
             places: Semaphore::new(AT_ONCE),
         };
         Ok((Arc::new(looks), theirs))
@@ -127,6 +135,11 @@ impl Looks {
         answering: &mut Option<Answering<'a>>,
     ) -> io::Result<Option<Result<Sight, LookError>>> {
         let (sender, receiver, theirs) = socket::pair(MAX_FROM_LOOK_BYTES)?;
+        // Before the question is: a checkpoint that takes it may hold more, and none is older that has not been dismissed.
+        let question = Question {
+            redo: self.redo_log.runs(),
+            look: look.clone(),
+        };
         self.sender.send(0, &(), Some(theirs.as_raw_fd())).await?;
         drop(theirs);
         let answering = answering.insert(Answering {
@@ -135,7 +148,7 @@ impl Looks {
             pid: None,
         });
         // One that was not taken is found out by the answer.
-        let (_, answer) = tokio::join!(sender.send(0, look, None), answering.hear());
+        let (_, answer) = tokio::join!(sender.send(0, &question, None), answering.hear());
         Ok(answer)
     }
 }

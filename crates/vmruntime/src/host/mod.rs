@@ -6,6 +6,7 @@ mod launch;
 mod look;
 mod origin;
 mod pool;
+mod redo_log;
 mod run;
 mod session;
 pub(crate) mod socket;

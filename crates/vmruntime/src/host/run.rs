@@ -27,6 +27,19 @@ pub(super) enum Stopped {
     Cancelled,
 }
 
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// It has been handed to the session process.
+    Sent,
+    /// The session process has begun it.
+    Begun,
+    /// The script has ended by itself.
+    Ended,
+    /// The session's committed state holds it.
+    Committed,
+}
+
 /// How long a process may take to die that was killed, and another one to take over.
 const DEATH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,12 +49,12 @@ pub(super) struct ActiveRun {
     pub(super) execution_id: Uuid,
     pub(super) updates: mpsc::Sender<RunUpdate>,
     /// Kept until the session process has begun it: one that died before can have done nothing, and the next
-    /// generation takes it.
+    /// generation takes it. What may become a part of the redo log is kept to the end.
     pub(super) request: Option<RunRequest>,
+    /// Whether the redo log has room for it.
+    pub(super) may_log: bool,
     pub(super) limits: Limits,
-    pub(super) has_ended: bool,
-    /// Whether the session's committed state holds it.
-    pub(super) is_committed: bool,
+    pub(super) stage: Stage,
     /// How often the request has been sent.
     pub(super) sent: u32,
     /// When the kernel's clock should have ended it long ago.
@@ -61,6 +74,7 @@ impl ActiveRun {
         id: u64,
         execution_id: Uuid,
         request: RunRequest,
+        may_log: bool,
         updates: mpsc::Sender<RunUpdate>,
     ) -> Self {
         Self {
@@ -72,13 +86,21 @@ impl ActiveRun {
                 + Duration::from_millis(request.limits.wall_ms)
                 + OVERDUE_AFTER,
             request: Some(request),
-            has_ended: false,
-            is_committed: false,
+            may_log,
+            stage: Stage::Sent,
             sent: 1,
             stopped: None,
             announced: false,
             paused_at: None,
             call: None,
+        }
+    }
+
+    /// Notes that the session process has begun it.
+    pub(super) fn begin(&mut self) {
+        self.stage = Stage::Begun;
+        if !self.may_log {
+            self.request = None;
         }
     }
 
@@ -120,7 +142,7 @@ pub(super) async fn overdue(run: Option<&ActiveRun>) {
     let at = match run.stopped {
         Some((_, at)) => at + DEATH_TIMEOUT,
         None if run.paused_at.is_some() => return std::future::pending().await,
-        None if run.has_ended => run.overdue_at + COMMIT_TIMEOUT,
+        None if run.stage >= Stage::Ended => run.overdue_at + COMMIT_TIMEOUT,
         None => run.overdue_at,
     };
     tokio::time::sleep_until(at.into()).await;

@@ -14,6 +14,7 @@ use super::WorkerCommand;
 use super::actor::{Actor, ActorParts};
 use super::look::Looks;
 use super::origin::Origin;
+use super::redo_log::RedoLog;
 use super::zygote::{Forked, Zygote};
 use crate::broker::Broker;
 
@@ -80,8 +81,9 @@ async fn prepare(
         number,
         news,
     } = forked;
-    let (looks, asked_over) =
-        Looks::pair(Arc::clone(zygote), number).map_err(|error| unavailable(error.to_string()))?;
+    let redo_log = Arc::<RedoLog>::default();
+    let (looks, asked_over) = Looks::pair(Arc::clone(zygote), number, Arc::clone(&redo_log))
+        .map_err(|error| unavailable(error.to_string()))?;
     let (commands, received_commands) = mpsc::unbounded_channel();
     let (closing, is_closing) = watch::channel(false);
     let (say_ready, ready) = oneshot::channel();
@@ -105,6 +107,7 @@ async fn prepare(
         closing: is_closing,
         ready: say_ready,
         origin: Origin::new(&spec, asked_over),
+        redo_log,
     };
     let broker = Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree), worker);
     let actor = Actor::new(parts, broker);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings, Sandbox};
-use vmcontrol::runtime::{RunRequest, Sight, Usage};
+use vmcontrol::runtime::{Look, RunRequest, Sight, Usage};
 
 /// From the daemon to the zygote. Sessions have numbers here: their ids are the daemon's affair.
 #[derive(Debug, Serialize, Deserialize)]
@@ -116,13 +116,38 @@ pub(crate) enum ToSession {
         run: u64,
         /// What to run.
         request: RunRequest,
+        /// Whether the redo log has room for it.
+        may_log: bool,
     },
+    /// Run once more what the redo log holds, as far as this state does not hold it, and commit. Nothing of it is heard.
+    Redo(Vec<Arc<Logged>>),
     /// The answer to a [`HostCall`].
     HostReply(HostReply),
     /// The checkpoint is gone: make another.
     RenewCheckpoint,
     /// Answer questions about the session as it has been set up, as a checkpoint does, until the daemon hangs up.
     StandIn,
+}
+
+/// A run of the redo log: one that was committed without a checkpoint, since it comes to the same whenever it is run in the same
+/// state.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Logged {
+    /// How many runs the session's state holds with this one.
+    pub(crate) commits: u64,
+    /// What was run.
+    pub(crate) request: RunRequest,
+    /// A digest of its events and its end. If it comes to another one, the state is not the session's.
+    pub(crate) digest: u64,
+}
+
+/// A question to a process that answers one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Question {
+    /// What to run once more before, as far as the checkpoint does not hold it.
+    pub(crate) redo: Vec<Arc<Logged>>,
+    /// The question.
+    pub(crate) look: Look,
 }
 
 /// What a session process must know before its first script.
@@ -181,6 +206,9 @@ pub(crate) enum FromSession {
         payload: RawJson,
         /// What it used.
         usage: Usage,
+        /// If this is its commit, too, because it is to be run once more in place of a checkpoint: what it must come to then, see
+        /// [`Logged::digest`].
+        digest: Option<u64>,
     },
     /// There is a checkpoint of the state after `commits` runs.
     Committed {

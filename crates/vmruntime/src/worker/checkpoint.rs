@@ -10,7 +10,7 @@
 //! session process both dismiss the old one: whichever of the two dies in between, the other does it, and never do two
 //! processes believe to be the session process.
 //!
-//! Before the first commit there is none. What answers questions then is set up as the session process was and sleeps in the
+//! Before a session needs one there is none. What answers questions then is set up as the session process was and sleeps in the
 //! same way, but on the daemon's socket, and never takes over.
 
 use std::fs::File;

@@ -21,6 +21,9 @@ pub(crate) const CHECKPOINT: i32 = 75;
 /// Native code touched memory that is not there.
 pub(crate) const FAULT: i32 = 76;
 
+/// What was run once more went another way.
+pub(crate) const REDO: i32 = 78;
+
 /// The script waited for something that could not happen any more.
 pub(crate) const DEADLOCK: i32 = 77;
 

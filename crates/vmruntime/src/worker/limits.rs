@@ -18,8 +18,13 @@ const DATA_SLACK_BYTES: u64 = 256 * MIB;
 
 /// Bounds the heap of this process, and of all that are forked from it.
 pub(super) fn bound_memory(limits: &Limits) {
+    allocator::limit_growth(heap_bytes(limits));
+}
+
+/// How many bytes a session's heap may have.
+pub(super) fn heap_bytes(limits: &Limits) -> usize {
     let bytes = limits.mem_mb.saturating_mul(MIB);
-    allocator::limit_growth(usize::try_from(bytes).unwrap_or(usize::MAX));
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// Has the kernel bound what this process maps: it stands behind the counting allocator, for what does not come from that.
@@ -39,8 +44,7 @@ pub(super) fn bound_mappings(limits: &Limits) -> io::Result<()> {
 
 /// Bounds the heap from now on, to no more than [`bound_memory`] allows.
 pub(super) fn bound_heap(limits: &Limits) {
-    let bytes = limits.mem_mb.saturating_mul(MIB);
-    allocator::limit_to(usize::try_from(bytes).unwrap_or(usize::MAX));
+    allocator::limit_to(heap_bytes(limits));
 }
 
 /// Starts the clocks of an execution: the process is killed by `SIGALRM` or `SIGPROF` when one runs out.

@@ -1,13 +1,14 @@
 //! A script's ways out of its process: events, and calls to host modules. Limits on output are counted here.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use vmapi_types::{EventType, Limits, RawJson};
 
 use super::channel::Channel;
 use super::{allocator, exit, limits, page};
-use crate::engine::HostLink;
+use crate::engine::{Evaluation, HostLink};
 use crate::protocol::{
     FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, ToSession,
 };
@@ -18,6 +19,9 @@ const MAX_PAYLOAD_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
 /// The most that the arguments of one call may be, in bytes of JSON: well below what a message may be.
 const MAX_ARGS_BYTES: usize = 32 * 1024 * 1024;
 
+/// How much an execution may print that is to be run once more instead of kept, in bytes of JSON.
+const MAX_REPEATED_BYTES: u64 = 16 * 1024;
+
 /// The engine's link to the daemon. It is made with the engine, in the zygote, and attached in a session process.
 #[derive(Default)]
 pub(super) struct Link {
@@ -27,6 +31,10 @@ pub(super) struct Link {
     output_bytes: Cell<u64>,
     /// Whether this execution has called the host.
     has_called: Cell<bool>,
+    /// Whether it would go the same way once more, as far as is known.
+    is_repeatable: Cell<bool>,
+    /// Of its events.
+    digest: RefCell<DefaultHasher>,
 }
 
 impl Link {
@@ -45,6 +53,20 @@ impl Link {
         self.events.set(0);
         self.output_bytes.set(0);
         self.has_called.set(false);
+        self.is_repeatable.set(true);
+        self.digest.take();
+    }
+
+    /// The digest of what this execution has sent and of how it ended; nothing if it is not one that goes the same way whenever it
+    /// is run in the same state.
+    pub(super) fn digest(&self, end: &Evaluation) -> Option<u64> {
+        if !self.is_repeatable.get() {
+            return None;
+        }
+        let mut digest = self.digest.borrow().clone();
+        end.threw.hash(&mut digest);
+        end.payload.get().hash(&mut digest);
+        Some(digest.finish())
     }
 
     fn send(&self, message: &FromSession) {
@@ -56,6 +78,19 @@ impl Link {
             // The daemon is gone, and with it whoever would hear of this.
             exit::now(exit::DONE);
         }
+    }
+
+    fn note_event(&self, kind: EventType, payload: &RawJson) {
+        if !self.is_repeatable.get() {
+            return;
+        }
+        if self.output_bytes.get() > MAX_REPEATED_BYTES {
+            self.note_unrepeatable();
+            return;
+        }
+        let digest = &mut *self.digest.borrow_mut();
+        kind.hash(digest);
+        payload.get().hash(digest);
     }
 
     fn count(&self, payload: &RawJson) {
@@ -90,11 +125,13 @@ impl Link {
 impl HostLink for Link {
     fn event(&self, kind: EventType, payload: RawJson) {
         self.count(&payload);
+        self.note_event(kind, &payload);
         self.send(&FromSession::Event { kind, payload });
     }
 
     fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply {
         page::count_host_call();
+        self.note_unrepeatable();
         if args.get().len() > MAX_ARGS_BYTES {
             return Err(HostError::with_code(
                 "ERR_OUT_OF_RANGE",
@@ -123,8 +160,14 @@ impl HostLink for Link {
         reply
     }
 
+    fn note_unrepeatable(&self) {
+        self.is_repeatable.set(false);
+    }
+
     fn collect_if_due(&self, collect: fn()) {
         if allocator::has_grown() {
+            // Another process may come to this point with another size of its heap, and scripts can see what is collected.
+            self.note_unrepeatable();
             collect();
             allocator::count_anew();
         }

@@ -2,20 +2,27 @@
 
 use std::os::fd::OwnedFd;
 
-use vmapi_types::Limits;
-use vmcontrol::runtime::Look;
-
 use super::channel::Channel;
 use super::link::Link;
-use super::{allocator, exit, limits, process};
+use super::{allocator, exit, limits, process, redo};
 use crate::engine::Engine;
-use crate::protocol::{FromLook, MAX_TO_SESSION_BYTES};
+use crate::protocol::{FromLook, MAX_TO_SESSION_BYTES, Question};
+use vmapi_types::Limits;
 
 /// How long an answer may take, in milliseconds.
 const WALL_MS: u64 = 2_000;
 
 /// How much CPU time it may take, in milliseconds.
 const CPU_MS: u64 = 1_000;
+
+/// What a process that answers takes of the session process that it was forked from.
+pub(super) struct OfSession<'a> {
+    pub(super) link: &'a Link,
+    pub(super) channel: &'a Channel,
+    pub(super) limits: &'a Limits,
+    /// How many runs its state holds.
+    pub(super) commits: u64,
+}
 
 /// By how much the heap may grow for an answer, in bytes; within the session's own limit.
 const MAX_GROWTH_BYTES: usize = 32 * 1024 * 1024;
@@ -24,12 +31,12 @@ const MAX_GROWTH_BYTES: usize = 32 * 1024 * 1024;
 /// reach no host module.
 pub(super) fn answer(
     engine: &mut dyn Engine,
-    link: &Link,
-    of_session: &Channel,
+    of_session: &OfSession<'_>,
     socket: OwnedFd,
     name: &str,
 ) -> ! {
     process::set_name(name);
+    let link = of_session.link;
     link.detach();
     engine.reseed();
     let bounds = Limits {
@@ -39,21 +46,23 @@ pub(super) fn answer(
         max_output_kb: u64::MAX,
         ..Limits::default()
     };
-    link.begin(bounds);
-    allocator::limit_further(MAX_GROWTH_BYTES);
-    let channel = of_session.another(socket, MAX_TO_SESSION_BYTES);
+    let channel = of_session.channel.another(socket, MAX_TO_SESSION_BYTES);
+    let pid = process::own_pid();
     // Without clocks nothing is run; the daemon tries again when it hears nothing.
     if limits::start_clocks(&bounds).is_ok()
-        && let Ok(Some(asked)) = channel.receive::<Look>()
-        && channel
-            .send(&FromLook::Began {
-                pid: process::own_pid(),
-            })
-            .is_ok()
+        && let Ok(Some(asked)) = channel.receive::<Question>()
+        && !redo::is_behind(&asked.message.redo, of_session.commits)
+        && channel.send(&FromLook::Began { pid }).is_ok()
     {
-        let sight = engine.look(&asked.message);
-        // Whoever asked may have gone.
-        let _ = channel.send(&FromLook::Seen(sight));
+        let Question { redo: log, look } = asked.message;
+        let mut commits = of_session.commits;
+        if redo::redo(engine, link, &log, of_session.limits, &mut commits).is_ok() {
+            link.begin(bounds);
+            allocator::limit_further(MAX_GROWTH_BYTES);
+            let sight = engine.look(&look);
+            // Whoever asked may have gone.
+            let _ = channel.send(&FromLook::Seen(sight));
+        }
     }
     exit::now(exit::DONE)
 }

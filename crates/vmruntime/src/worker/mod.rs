@@ -4,14 +4,14 @@
 //! daemon ── worker (zygote: exec'ed, warmed up, parent of all below)
 //!             ├─ session process S1          runs the code; generation 1
 //!             ├─ checkpoint of S1            a fork of it, asleep, with the heap of the last commit
-//!             └─ session process S2          has run nothing yet, and needs no checkpoint
+//!             └─ session process S2          has run nothing that could not be run once more, and needs no checkpoint
 //! ```
 //!
 //! A session process runs a script, says how it ended, forks a new checkpoint and dismisses the old one: that is the
-//! commit. If the session process dies instead (a limit, a crash, `kill -9`), its checkpoint wakes up, becomes the
+//! commit. (A short script that comes to the same whenever it is run is kept as its text instead, see [`redo`].) If the session process dies instead (a limit, a crash, `kill -9`), its checkpoint wakes up, becomes the
 //! session process of the next generation and makes a checkpoint of its own: the script is rolled back. Checkpoints are
 //! forked as siblings (`CLONE_PARENT`), so that the zygote is the parent of every process, reaps each and knows each
-//! death. Before its first commit a session has no checkpoint: it is forked from the zygote once more instead. A session is a
+//! death. Until something needs one a session has no checkpoint: it is forked from the zygote once more instead. A session is a
 //! kernel session (`setsid`) too: the group of a process is proof of whose it is.
 //!
 //! Every process here has exactly one thread, which is asserted before each fork.
@@ -28,6 +28,7 @@ mod link;
 mod look;
 mod page;
 mod process;
+mod redo;
 mod sandbox;
 mod session;
 mod stack;

@@ -1,10 +1,13 @@
-//! A session process: runs scripts, commits each with a checkpoint, and takes over when it was one.
+//! A session process: runs scripts, commits each with a checkpoint or by having it kept for a redo, and takes over when it was
+//! one.
 //!
-//! Before the first commit it has no checkpoint: what it is then, the daemon makes once more out of another fork of the zygote.
+//! Before it needs one it has no checkpoint: what it is then, the daemon makes once more out of another fork of the zygote.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
 
 use nix::unistd::Pid;
 use vmapi_types::Limits;
@@ -15,9 +18,9 @@ use super::checkpoint::{self, Checkpoint, Made};
 use super::link::Link;
 use super::page::{self, Page};
 use super::sandbox::Confinement;
-use super::{allocator, exit, limits, look, process};
+use super::{allocator, exit, limits, look, process, redo};
 use crate::engine::{Engine, Evaluation};
-use crate::protocol::{FromSession, SessionSetup, ToSession};
+use crate::protocol::{FromSession, Logged, SessionSetup, ToSession};
 
 /// By what part of itself the heap grows before garbage is collected: a quarter.
 const COLLECT_AFTER_PART: usize = 4;
@@ -109,11 +112,13 @@ impl Session {
                     self.looks = received.fd;
                     self.set_up(&setup);
                 }
-                ToSession::Run { run, request } => self.run(run, &request),
-                ToSession::RenewCheckpoint => {
-                    let commits = self.commits;
-                    self.commit(FromSession::Committed { commits });
-                }
+                ToSession::Run {
+                    run,
+                    request,
+                    may_log,
+                } => self.run(run, &request, may_log),
+                ToSession::Redo(log) => self.redo(&log),
+                ToSession::RenewCheckpoint => self.commit(),
                 ToSession::StandIn => self.stand_in(),
                 // Nobody waits for it any more.
                 ToSession::HostReply(_) => {}
@@ -159,44 +164,75 @@ impl Session {
         self.confinement.enter_session()
     }
 
-    fn run(&mut self, run: u64, request: &RunRequest) {
+    fn run(&mut self, run: u64, request: &RunRequest, may_log: bool) {
         self.send(&FromSession::Started { run });
         let limits = &request.limits;
         let cpu_before = limits::cpu_time_us();
+        let live_before = allocator::live_bytes();
         allocator::start_peak(page::begin_run(cpu_before, allocator::base_bytes()));
-        self.link.begin(*limits);
-        limits::bound_heap(limits);
+        let began = Instant::now();
         limits::start_clocks(limits).unwrap_or_else(|error| limits::no_timer(&error));
-        let Ok(Evaluation { threw, payload }) = self.engine.evaluate(request) else {
+        let Ok(end) = redo::evaluate(&mut *self.engine, &self.link, request, &self.limits) else {
             // Half of an async function is no state to go on from: the checkpoint takes over.
             exit::now(exit::DEADLOCK)
         };
         limits::stop_clocks().unwrap_or_else(|error| limits::no_timer(&error));
-        // What comes between executions, and the next request itself, is not this execution's.
-        limits::bound_heap(&self.limits);
         let usage = Usage {
             cpu_us: limits::cpu_time_us().saturating_sub(cpu_before),
             peak_mem_bytes: allocator::peak_bytes() as u64,
             host_calls: page::host_calls(),
         };
+        let is_cheap =
+            redo::is_short(&usage, began.elapsed()) && redo::is_small(live_before, limits);
+        // What is collected afterwards is not what a redo would come to.
+        let may_log = may_log && is_cheap && !self.is_worth_collecting();
+        let digest = if may_log {
+            self.link.digest(&end)
+        } else {
+            None
+        };
+        let Evaluation { threw, payload } = end;
         self.send(&FromSession::Ended {
             run,
             threw,
             payload,
             usage,
+            digest,
         });
-        self.collect_if_worth_it();
         self.commits += 1;
-        let commits = self.commits;
-        self.commit(FromSession::Committed { commits });
+        if digest.is_none() {
+            self.collect_if_worth_it();
+            self.commit();
+        }
+    }
+
+    /// Runs once more what is missing here of what the session has committed.
+    fn redo(&mut self, log: &[Arc<Logged>]) {
+        self.link.detach();
+        let done = redo::redo(
+            &mut *self.engine,
+            &self.link,
+            log,
+            &self.limits,
+            &mut self.commits,
+        );
+        self.link.attach(Rc::clone(&self.channel));
+        match done {
+            Ok(()) => self.commit(),
+            Err(error) => exit::noting(exit::REDO, &error.to_string()),
+        }
+    }
+
+    fn is_worth_collecting(&self) -> bool {
+        let worth = (self.live_after_collection / COLLECT_AFTER_PART).max(COLLECT_AFTER_BYTES);
+        allocator::live_bytes() >= self.live_after_collection.saturating_add(worth)
     }
 
     /// Collects garbage once the heap has grown by a part of itself. What is freed need not be copied by the fork; but a
     /// collection takes time with the heap and dirties the pages that it shares with the checkpoint, so that a session
     /// with a large heap would pay for every small execution.
     fn collect_if_worth_it(&mut self) {
-        let worth = (self.live_after_collection / COLLECT_AFTER_PART).max(COLLECT_AFTER_BYTES);
-        if allocator::live_bytes() >= self.live_after_collection.saturating_add(worth) {
+        if self.is_worth_collecting() {
             self.engine.collect();
             self.live_after_collection = allocator::live_bytes();
         }
@@ -204,7 +240,9 @@ impl Session {
 
     /// Makes a checkpoint of this state, then says so. Returns in the session process; and, perhaps much later, in the
     /// checkpoint that has become the session process, which makes one of its own and says that it took over.
-    fn commit(&mut self, mut news: FromSession) {
+    fn commit(&mut self) {
+        let commits = self.commits;
+        let mut news = FromSession::Committed { commits };
         let looks = self.take_looks();
         loop {
             let (previous, name) = (self.checkpoint.take(), self.checkpoint_name());
@@ -216,9 +254,7 @@ impl Session {
                 Made::Look(socket) => self.answer(socket),
                 Made::Woken => {
                     self.enter_next_generation();
-                    news = FromSession::TookOver {
-                        commits: self.commits,
-                    };
+                    news = FromSession::TookOver { commits };
                 }
             }
         }
@@ -236,7 +272,13 @@ impl Session {
 
     fn answer(&mut self, socket: OwnedFd) -> ! {
         let name = format!("vms-l-{}", self.tag);
-        look::answer(&mut *self.engine, &self.link, &self.channel, socket, &name)
+        let of_session = look::OfSession {
+            link: &self.link,
+            channel: &self.channel,
+            limits: &self.limits,
+            commits: self.commits,
+        };
+        look::answer(&mut *self.engine, &of_session, socket, &name)
     }
 
     fn take_looks(&mut self) -> OwnedFd {

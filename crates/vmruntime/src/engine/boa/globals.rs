@@ -76,7 +76,13 @@ fn assign_constant(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsVa
 
 type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
-fn function(name: &str, length: usize, native: Native, context: &mut Context) -> JsFunction {
+/// A function of that name and `length`.
+pub(super) fn function(
+    name: &str,
+    length: usize,
+    native: Native,
+    context: &mut Context,
+) -> JsFunction {
     FunctionObjectBuilder::new(context.realm(), NativeFunction::from_fn_ptr(native))
         .name(JsString::from(name))
         .length(length)

@@ -51,11 +51,14 @@ impl Host {
 
     /// Milliseconds since the session started.
     pub(super) fn now_ms(&self) -> f64 {
+        self.link.note_unrepeatable();
         self.started.elapsed().as_secs_f64() * 1000.0
     }
 
     /// When the session started, in milliseconds since 1970.
     pub(super) fn started_at_ms(&self) -> f64 {
+        // A session that is made once more starts at another time.
+        self.link.note_unrepeatable();
         self.started_at.as_secs_f64() * 1000.0
     }
 }
@@ -73,6 +76,14 @@ pub(super) fn host(context: &Context) -> JsResult<&Host> {
             .with_message("there is no host to call")
             .into()
     })
+}
+
+/// Notes that the script learns what would be something else if it were run again.
+pub(super) fn note_unrepeatable(context: &Context) {
+    // There is no host before there are scripts.
+    if let Some(host) = context.get_data::<Host>() {
+        host.link.note_unrepeatable();
+    }
 }
 
 /// Calls a function of a host module.

@@ -95,6 +95,7 @@ impl Jobs {
     }
 
     fn add_timer(&self, delay: Duration, timer: Timer) {
+        self.link.note_unrepeatable();
         let number = self.next_timer.get();
         self.next_timer.set(number + 1);
         // A delay past the end of the clock is one that never ends.
@@ -157,7 +158,11 @@ impl JobExecutor for Jobs {
         match job {
             Job::PromiseJob(job) => self.promise.borrow_mut().push_back(job),
             Job::GenericJob(job) => self.generic.borrow_mut().push_back(job),
-            Job::AsyncJob(job) => self.asynchronous.borrow_mut().push_back(job),
+            Job::AsyncJob(job) => {
+                // It waits for a time.
+                self.link.note_unrepeatable();
+                self.asynchronous.borrow_mut().push_back(job);
+            }
             Job::TimeoutJob(job) => self.add_timer(delay_of(job.timeout()), Timer::Once(job)),
             Job::IntervalJob(job) => {
                 self.add_timer(delay_of(job.interval()), Timer::Repeating(job));

@@ -12,7 +12,7 @@ use boa_engine::{
 use rand::Rng;
 use url::Url;
 
-use super::host::{Host, call, host};
+use super::host::{Host, call, host, note_unrepeatable};
 use super::jobs::Jobs;
 use super::wire::bytes_value;
 use crate::engine::source::INTERNAL;
@@ -314,13 +314,15 @@ fn missing(what: &str) -> JsNativeError {
 fn random(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let count = args.get_or_undefined(0).to_length(context)?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
+    note_unrepeatable(context);
     let mut bytes = vec![0; count.min(MAX_RANDOM_BYTES)];
     rand::rng().fill_bytes(&mut bytes);
     bytes_value(&bytes, context)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "native functions have one type")]
-fn uuid(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
+fn uuid(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    note_unrepeatable(context);
     let mut bytes = [0; 16];
     rand::rng().fill_bytes(&mut bytes);
     let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();

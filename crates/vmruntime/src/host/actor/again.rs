@@ -1,11 +1,13 @@
-//! A session that has lost its process before its first commit is made once more.
+//! A session that has lost its process before it had a checkpoint is made once more; and what a process is behind that takes over,
+//! it is told to run once more.
 
 use std::time::{Duration, Instant};
 
 use super::{Actor, Over, closed};
+use crate::host::death::cause_text;
 use crate::host::origin::FIRST_GENERATION;
 use crate::host::zygote::Forked;
-use crate::protocol::Death;
+use crate::protocol::{Death, ToSession};
 
 /// How often a process is asked for, for a session that has lost its own: the system may have no room for it just now, or
 /// somebody kill that one too.
@@ -17,13 +19,29 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 /// How long all of that may take.
 const AGAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A process for a session that has lost its own, until it has said that it is prepared.
+/// How often a process is told to catch up with the session's state: somebody may kill that one too.
+const MAX_REDOS: u32 = 3;
+
+/// A process for a session that has lost its own, until it has the state that was committed.
 pub(super) struct Again {
     /// How its own process died.
     after: Death,
-    /// How often this was tried.
+    /// How often another one was asked for.
     attempts: u32,
+    /// How often one was told to catch up.
+    redos: u32,
     pub(super) due: Instant,
+}
+
+impl Again {
+    fn new(after: Death) -> Self {
+        Self {
+            after,
+            attempts: 0,
+            redos: 0,
+            due: Instant::now() + AGAIN_TIMEOUT,
+        }
+    }
 }
 
 impl Actor {
@@ -43,14 +61,7 @@ impl Actor {
                 return Err(None);
             };
             tracing::debug!(session = self.number, ?after, "a session is made once more");
-            if let Some(run) = &mut self.run {
-                run.lose_process();
-            }
-            self.again = Some(Again {
-                after,
-                attempts: 0,
-                due: Instant::now() + AGAIN_TIMEOUT,
-            });
+            self.await_process(after);
         }
         let forked = self.fork_again().await?;
         (self.sender, self.receiver, self.news) = (forked.sender, forked.receiver, forked.news);
@@ -88,8 +99,42 @@ impl Actor {
         Err(None)
     }
 
+    /// Has nothing begin, and nothing go on, until there is a process with the session's state.
+    fn await_process(&mut self, after: Death) {
+        if let Some(run) = &mut self.run {
+            run.lose_process();
+        }
+        self.again.get_or_insert_with(|| Again::new(after));
+    }
+
+    /// Has the session process run once more what it does not hold, after the one before died like this.
+    pub(super) async fn catch_up(&mut self, death: &Death) -> Result<(), Option<Over>> {
+        self.await_process(death.clone());
+        let redos = self.again.as_mut().map(|again| {
+            again.redos += 1;
+            again.redos
+        });
+        if redos > Some(MAX_REDOS) {
+            return Err(Some(format!("its state is lost: {}", cause_text(death))));
+        }
+        self.tell(&ToSession::Redo(self.redo_log.runs())).await;
+        Ok(())
+    }
+
     /// Has the session go on, if it was made once more.
     pub(super) async fn begin_again(&mut self) -> Result<(), Option<Over>> {
+        let Some(again) = &self.again else {
+            return Ok(());
+        };
+        if self.commits > 0 {
+            let after = self.last_death.clone().unwrap_or(again.after.clone());
+            return self.catch_up(&after).await;
+        }
+        self.go_on_with_state().await
+    }
+
+    /// Has the session go on, whose process holds all that was committed.
+    pub(super) async fn go_on_with_state(&mut self) -> Result<(), Option<Over>> {
         let Some(again) = self.again.take() else {
             return Ok(());
         };
@@ -98,6 +143,6 @@ impl Actor {
         if let Some(run) = &mut self.run {
             run.resume_clock();
         }
-        self.take_over(0, &again.after).await
+        self.take_over(self.commits, &again.after).await
     }
 }

@@ -4,11 +4,13 @@
 mod tests;
 mod timers;
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Instant};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use boa_engine::{
     Context, Finalize, JsNativeError, JsObject, JsResult, JsString, JsSymbol, JsValue,
-    NativeFunction, Trace, js_string,
+    NativeFunction, Trace,
+    context::time::JsInstant,
+    js_string,
     object::{FunctionObjectBuilder, builtins::JsFunction},
     property::{Attribute, PropertyDescriptor},
 };
@@ -49,7 +51,7 @@ struct Console {
 struct State {
     groups: usize,
     counts: HashMap<String, u64>,
-    timers: HashMap<String, Instant>,
+    timers: HashMap<String, JsInstant>,
 }
 
 type Method = fn(&Console, &[JsValue], &mut Context) -> JsResult<()>;

@@ -1,6 +1,6 @@
 //! `console.time` and what goes with it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use boa_engine::{Context, JsResult, JsValue};
 
@@ -9,11 +9,12 @@ use super::{Console, ConsoleLevel, check_room, label};
 impl Console {
     pub(super) fn time(&self, args: &[JsValue], context: &mut Context) -> JsResult<()> {
         let label = label(args, context)?;
+        let now = context.clock().now();
         let repeated = {
             let timers = &mut self.state.borrow_mut().timers;
             check_room(timers, &label)?;
             let repeated = timers.contains_key(&label);
-            timers.entry(label.clone()).or_insert_with(Instant::now);
+            timers.entry(label.clone()).or_insert(now);
             repeated
         };
         if repeated {
@@ -48,7 +49,10 @@ impl Console {
             let message = format!("No such label '{label}' for console.{method}()");
             return self.warn(&message, context);
         };
-        let mut text = format!("{label}: {}", duration_text(started.elapsed()));
+        let mut text = format!(
+            "{label}: {}",
+            duration_text((context.clock().now() - started).into())
+        );
         for value in data {
             text.push(' ');
             text.push_str(

@@ -18,6 +18,8 @@ impl HostLink for Nobody {
         Err(HostError::new("there is no host"))
     }
 
+    fn note_unrepeatable(&self) {}
+
     fn collect_if_due(&self, collect: fn()) {
         collect();
     }

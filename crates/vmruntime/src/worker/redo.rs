@@ -1,0 +1,86 @@
+//! Running once more what a session has committed without a checkpoint.
+//!
+//! A checkpoint costs a fork, a page copied for each that the next run writes to, and the end of the checkpoint before: more than
+//! most runs take. A run that asks for nothing but what is in its session (no time, no chance, no host module) comes to the same
+//! whenever it is run in the same state. So a short one needs no checkpoint: the daemon keeps its text, and has it run once more by
+//! whoever is to be the session process, or answers a question, and is behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vmapi_types::Limits;
+use vmcontrol::runtime::{RunRequest, Usage};
+
+use super::link::Link;
+use super::{allocator, limits};
+use crate::engine::{Deadlock, Engine, Evaluation};
+use crate::protocol::Logged;
+
+/// How much processor time a run may take that is to be run once more, in microseconds: some times of what a checkpoint takes.
+const MAX_CPU_US: u64 = 2_000;
+
+/// How long it may take by the clock on the wall. A run that waits its turn for a processor is none that takes long; one that
+/// waits for something (`Atomics.wait`) would do so again.
+const MAX_WALL: Duration = Duration::from_millis(20);
+
+/// By how much it may make the heap grow, in bytes.
+const MAX_GROWTH_BYTES: usize = 1024 * 1024;
+
+/// A run came to another end.
+#[derive(Debug, thiserror::Error)]
+#[error("run {commits} came to another end")]
+pub(super) struct Differs {
+    commits: u64,
+}
+
+/// Whether a run took so little time that it may be run once more.
+pub(super) fn is_short(usage: &Usage, wall: Duration) -> bool {
+    usage.cpu_us <= MAX_CPU_US && wall <= MAX_WALL
+}
+
+/// Whether a run needed so little of the heap that a redo will have room for it, too.
+pub(super) fn is_small(live_before: usize, limits: &Limits) -> bool {
+    let peak = allocator::peak_bytes();
+    let grown = (peak + allocator::base_bytes()).saturating_sub(live_before);
+    grown <= MAX_GROWTH_BYTES && peak.saturating_add(MAX_GROWTH_BYTES) <= limits::heap_bytes(limits)
+}
+
+/// Whether runs are missing between a state that holds `commits` of them and the log.
+pub(super) fn is_behind(log: &[Arc<Logged>], commits: u64) -> bool {
+    log.first().is_some_and(|first| first.commits > commits + 1)
+}
+
+/// Runs a script with room for its heap as its limits say. Both the first time and once more.
+pub(super) fn evaluate(
+    engine: &mut dyn Engine,
+    link: &Link,
+    request: &RunRequest,
+    of_session: &Limits,
+) -> Result<Evaluation, Deadlock> {
+    link.begin(request.limits);
+    limits::bound_heap(&request.limits);
+    let evaluation = engine.evaluate(request);
+    // What comes between executions, and the next request itself, is not this execution's.
+    limits::bound_heap(of_session);
+    evaluation
+}
+
+/// Brings the state up to the end of the log. `commits` is how many runs it holds.
+pub(super) fn redo(
+    engine: &mut dyn Engine,
+    link: &Link,
+    log: &[Arc<Logged>],
+    of_session: &Limits,
+    commits: &mut u64,
+) -> Result<(), Differs> {
+    let held = *commits;
+    for logged in log.iter().filter(|logged| logged.commits > held) {
+        let end = evaluate(engine, link, &logged.request, of_session);
+        if end.ok().and_then(|end| link.digest(&end)) != Some(logged.digest) {
+            let commits = logged.commits;
+            return Err(Differs { commits });
+        }
+        *commits = logged.commits;
+    }
+    Ok(())
+}

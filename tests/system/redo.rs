@@ -1,0 +1,220 @@
+//! What a session has committed without a checkpoint is run once more when its process is gone.
+
+use serde_json::{Value, json};
+use vm_system_tests::{Daemon, Process, Role, Session, wait_for};
+
+/// Kills the session process, which must be there.
+fn kill(daemon: &Daemon, session: &Session) {
+    Process::kill(daemon.process_of(session, Role::Session));
+}
+
+/// Runs a snippet until it was committed without a checkpoint: one that took long is not.
+fn eval_without_checkpoint(daemon: &Daemon, session: &Session, code: &str) {
+    wait_for("a commit without a checkpoint", || {
+        let before = daemon.process_of(session, Role::Checkpoint);
+        session.eval(code);
+        (daemon.process_of(session, Role::Checkpoint) == before).then_some(())
+    });
+}
+
+#[test]
+fn what_no_checkpoint_holds_outlives_each_kind_of_death() {
+    let daemon = Daemon::start();
+    let session = daemon.session_of(&daemon.template_with_limits(&json!({"wall_ms": 2000})));
+    session.checkpoint();
+    session.eval("var list = []");
+    let mut length = 0;
+    for deadly in [
+        "while (true);",
+        "await new Promise(() => {})",
+        "const all = []; while (true) all.push(new Array(1e6).fill(1));",
+    ] {
+        for _ in 0..3 {
+            session.eval("list.push(list.length)");
+            length += 1;
+        }
+        let execution = session.run(&format!("list.push('lost'); {deadly}"));
+        assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
+        let seen = session.eval("list.every((x, i) => x === i) && list.length");
+        assert_eq!(seen, length.to_string(), "{deadly}");
+        session.eval("list.push(list.length)");
+        length += 1;
+        kill(&daemon, &session);
+        assert_eq!(session.eval("list.length"), length.to_string());
+    }
+}
+
+#[test]
+fn short_executions_need_no_checkpoint() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.checkpoint();
+    eval_without_checkpoint(
+        &daemon,
+        &session,
+        "globalThis.count = (globalThis.count ?? 0) + 1",
+    );
+    let count = session.eval("count");
+    kill(&daemon, &session);
+    assert_eq!(session.eval("count"), count);
+}
+
+#[test]
+fn there_is_a_checkpoint_before_much_would_have_to_be_run_once_more() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    assert_eq!(daemon.find(&session, Role::Checkpoint), None);
+    session.eval("var count = 0");
+    for _ in 0..64 {
+        session.eval("++count");
+    }
+    daemon.process_of(&session, Role::Checkpoint);
+    kill(&daemon, &session);
+    assert_eq!(session.eval("count"), "64");
+    // A text that is longer than all that is kept.
+    session.checkpoint();
+    let before = daemon.process_of(&session, Role::Checkpoint);
+    session.eval(&format!("count = 7; /* {} */ count", "x".repeat(70_000)));
+    assert_ne!(daemon.process_of(&session, Role::Checkpoint), before);
+}
+
+#[test]
+fn what_came_from_outside_is_what_it_was() {
+    let daemon = Daemon::start();
+    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    daemon.write("a.txt", "first");
+    for code in [
+        "Math.random()",
+        "[3, 1, 2].map(Math.random)[1]",
+        "Date.now()",
+        "new Date().getTime()",
+        "Date()",
+        "new Date(undefined ?? new Date()).toISOString()",
+        "performance.now()",
+        "performance.timeOrigin",
+        "crypto.randomUUID()",
+        "crypto.getRandomValues(new Uint32Array(4)).join()",
+        "await new Promise(done => setTimeout(() => done(performance.now()), 1))",
+        "await new Promise(done => { const t = setInterval(() => { clearInterval(t); done(Date.now()) }, 1) })",
+        "AbortSignal.timeout(60000).aborted || Math.random()",
+        "new Function('return Math' + '.random()')()",
+        "Reflect.apply(Math['rand' + 'om'], null, [])",
+        "(await import('node:fs')).readFileSync('a.txt', 'utf8')",
+        "require('fs').statSync('a.txt').mtimeMs",
+    ] {
+        let seen = session.eval(&format!("var kept = {code}; String(kept)"));
+        daemon.write("a.txt", "other");
+        kill(&daemon, &session);
+        assert_eq!(session.eval("String(kept)"), seen, "{code}");
+        assert_eq!(session.record()["status"], "ready", "{code}");
+        daemon.write("a.txt", "first");
+    }
+}
+
+#[test]
+fn a_stopwatch_of_the_console_goes_on() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("console.time('watch')");
+    kill(&daemon, &session);
+    let execution = session.run("console.timeEnd('watch')");
+    let printed = session.console(&execution).concat();
+    assert!(printed.starts_with("watch: "), "{printed}");
+}
+
+#[test]
+fn what_is_run_once_more_is_not_heard_again() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let earlier: Vec<Value> = (0..5)
+        .map(|index| session.run(&format!("console.log('line {index}'); {index}")))
+        .collect();
+    let logs = || -> Vec<Vec<Value>> { earlier.iter().map(|one| session.events(one)).collect() };
+    let before = logs();
+    let execution = session.run("console.log('mine'); while (true);");
+    assert_eq!(execution["status"], "timeout", "{execution}");
+    let execution = session.run("console.log('next')");
+    assert_eq!(session.console(&execution), ["next"]);
+    assert_eq!(logs(), before);
+}
+
+#[test]
+fn all_that_a_console_keeps_between_executions_is_run_once_more() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("const fixed = 1; let free = 2; class Point { x = 3 } 42");
+    session.run("throw new RangeError('kept too')");
+    session.run("const fixed = 5; undeclared");
+    session.eval("label: for (const i of [1]) { var inner = i }");
+    session.eval("const f = n => n && 1 + f(n - 1); var deep = f(500)");
+    session.eval("console.count('calls'); console.count('calls')");
+    session.eval("var weak = new WeakRef({a: 1}); var gone = []; 1");
+    session.eval("var registry = new FinalizationRegistry(x => gone.push(x)); for (let i = 0; i < 50; i++) registry.register({}, i); 1");
+    let look =
+        "JSON.stringify([typeof fixed, free, new Point().x, inner, deep, _error?.message, gone])";
+    let seen = session.eval(look);
+    kill(&daemon, &session);
+    assert_eq!(session.eval(look), seen);
+    let execution = session.run("console.count('calls')");
+    assert_eq!(session.console(&execution), ["calls: 3"]);
+}
+
+#[test]
+fn a_question_sees_what_no_checkpoint_holds() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let inspected = |expression: &str| {
+        let path = format!("/sessions/{}/inspect", session.id);
+        let body = json!({"expression": expression});
+        daemon.api.post(&path, &body).expect(200)["text"].clone()
+    };
+    for round in 1..4 {
+        session.eval(&format!("var kept = {round}"));
+        assert_eq!(inspected("kept"), round.to_string());
+        let body = json!({
+            "session_id": session.id, "wait_ms": 0, "input": "kept = 'late'; while (true);"
+        });
+        let running = daemon.api.post("/executions/repl", &body).expect(202);
+        assert_eq!(inspected("kept"), round.to_string());
+        let path = format!("/executions/{}/cancel", running["id"].as_str().unwrap());
+        daemon.api.post(&path, &json!({})).expect(200);
+        assert_eq!(inspected("kept"), round.to_string());
+        assert_eq!(session.eval("kept"), round.to_string());
+        // Now and then with a checkpoint in between.
+        if round == 2 {
+            session.checkpoint();
+        }
+    }
+}
+
+#[test]
+fn who_catches_up_may_be_killed_too() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.checkpoint();
+    session.eval("var count = 0");
+    for round in 1..=20 {
+        session.eval("++count");
+        for _ in 0..2 {
+            if let Some(pid) = daemon.find(&session, Role::Session) {
+                Process::kill(pid);
+            }
+        }
+        assert_eq!(session.eval("count"), round.to_string());
+    }
+}
+
+#[test]
+fn startup_files_are_run_once_more_as_well() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    daemon.write("start.js", "var base = [1, 2]; console.log('started')");
+    let path = format!("/templates/{template}/startup-files");
+    let body = json!({"path": "start.js", "order_index": 1, "mode": "eval"});
+    daemon.api.post(&path, &body).expect(201);
+    let session = daemon.session_of(&template);
+    session.eval("base.push(3)");
+    daemon.write("start.js", "var base = 'other'");
+    kill(&daemon, &session);
+    assert_eq!(session.eval("base.join()"), "1,2,3");
+}
