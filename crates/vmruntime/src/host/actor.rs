@@ -10,10 +10,12 @@
 
 mod again;
 mod calls;
+mod commits;
+mod take_over;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -23,17 +25,18 @@ use vmcontrol::runtime::{
 
 use again::Again;
 use calls::HostStep;
+use take_over::TakeOver;
 
-use super::death::{cancelled, cause_text, failure, wall_failure};
+use super::death::cause_text;
 use super::origin::{FIRST_GENERATION, Origin};
 use super::redo_log::RedoLog;
-use super::run::{ActiveRun, MAX_SENDS, Stage, Stopped, overdue};
+use super::run::{ActiveRun, Stage, Stopped, overdue};
 use super::session::Command;
 use super::socket::{Received, Receiver, Sender};
 use super::stand_in::StandIn;
 use super::zygote::{News, Zygote};
 use crate::broker::Broker;
-use crate::protocol::{Death, DeathCause, FromSession, Logged, ToSession};
+use crate::protocol::{Death, FromSession, ToSession};
 
 /// What connects an actor to the rest.
 pub(super) struct ActorParts {
@@ -48,12 +51,6 @@ pub(super) struct ActorParts {
     pub(super) ready: oneshot::Sender<Result<(), String>>,
     pub(super) origin: Origin,
     pub(super) redo_log: Arc<RedoLog>,
-}
-
-/// A checkpoint that became the session process.
-struct TakeOver {
-    generation: u32,
-    commits: u64,
 }
 
 pub(super) struct Actor {
@@ -307,140 +304,6 @@ impl Actor {
             News::Ended => Ok(()),
             News::ZygoteGone(reason) => Err(Some(zygote_gone(&reason))),
         }
-    }
-
-    async fn learn_of_death(&mut self, death: Death) -> Result<(), Option<Over>> {
-        if let Some(generation) = death.generation {
-            tracing::debug!(session = self.number, ?death, "a session process died");
-            self.last_death = Some(death.clone());
-            self.deaths.insert(generation, death);
-            return self.judge_take_overs().await;
-        }
-        // A checkpoint. A run that is under way ends with a new one; but it may have been just that one.
-        self.checkpoint_lost = self.run.is_some();
-        if !self.checkpoint_lost {
-            self.tell(&ToSession::RenewCheckpoint).await;
-        }
-        Ok(())
-    }
-
-    /// Settles what each take-over means, once the death before it is known.
-    async fn judge_take_overs(&mut self) -> Result<(), Option<Over>> {
-        while let Some(take_over) = self.take_overs.front() {
-            let Some(death) = self.deaths.remove(&(take_over.generation - 1)) else {
-                return Ok(());
-            };
-            let (generation, commits) = (take_over.generation, take_over.commits);
-            self.take_overs.pop_front();
-            self.generation = generation;
-            if commits == self.commits {
-                self.note_checkpoint(commits);
-            }
-            if self.again.is_some() && commits == self.commits {
-                // It was made when the one before had caught up, which then died.
-                self.go_on_with_state().await?;
-            } else {
-                self.take_over(commits, &death).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn take_over(&mut self, commits: u64, death: &Death) -> Result<(), Option<Over>> {
-        let run_is_in = self
-            .run
-            .as_ref()
-            .is_some_and(|run| run.stage >= Stage::Ended);
-        let is_committed = self
-            .run
-            .as_ref()
-            .is_some_and(|run| run.stage == Stage::Committed);
-        if (run_is_in && commits == self.commits + 1) || (is_committed && commits == self.commits) {
-            // It died after its commit, or between that and the news of it.
-            self.note_checkpoint(commits);
-            self.settle(RunUpdate::Committed).await;
-            return Ok(());
-        }
-        if commits < self.commits && self.redo_log.goes_on_from(commits) {
-            return self.catch_up(death).await;
-        }
-        if commits != self.commits {
-            return Err(Some(format!(
-                "its state is lost, because its process and its newest checkpoint died together: {}",
-                cause_text(death)
-            )));
-        }
-        if let Some(message) = self.run_to_send_again(death) {
-            self.tell(&message).await;
-        } else if let Some(run) = &self.run {
-            let failure = match run.stopped {
-                Some((Stopped::Overdue, _)) => wall_failure(death, &run.limits),
-                Some((Stopped::Cancelled, _)) => cancelled(death),
-                None => failure(death, &run.limits),
-            };
-            self.settle(RunUpdate::RolledBack(failure)).await;
-        }
-        Ok(())
-    }
-
-    /// Notes that the run is a part of the session's state from now on.
-    async fn commit_run(&mut self) {
-        if let Some(run) = &mut self.run
-            && run.stage >= Stage::Ended
-        {
-            run.stage = Stage::Committed;
-            // If it was killed too late, that will hit this process all the same: nothing else begins before.
-            if run.stopped.is_none() {
-                self.settle(RunUpdate::Committed).await;
-            }
-        }
-    }
-
-    /// Notes that the run is to be run once more by whoever does not hold it.
-    fn log_run(&mut self, run: u64, digest: u64, usage: Usage) -> Result<(), Option<Over>> {
-        let request = self
-            .active(run)
-            .filter(|active| active.may_log)
-            .and_then(|active| active.request.take());
-        let Some(request) = request else {
-            return Err(Some(
-                "the session process kept a run that it was not to keep".into(),
-            ));
-        };
-        self.commits += 1;
-        let logged = Logged {
-            commits: self.commits,
-            request,
-            digest,
-        };
-        let took = Duration::from_micros(usage.cpu_us);
-        self.redo_log.add(logged, took);
-        Ok(())
-    }
-
-    /// Notes that there is a checkpoint with so many runs.
-    fn note_checkpoint(&mut self, commits: u64) {
-        self.commits = commits;
-        if self.origin.take().is_some() {
-            // Before anybody hears of the commit, which it does not have, or asks without the log.
-            self.stand_in.hang_up();
-        }
-        self.redo_log.clear();
-    }
-
-    /// A run that the dead process had not begun, if it can't be what killed it: somebody else did.
-    fn run_to_send_again(&mut self, death: &Death) -> Option<ToSession> {
-        let run = self.run.as_mut()?;
-        let killed = death.cause == DeathCause::Signaled(libc::SIGKILL);
-        if !killed || run.stopped.is_some() || run.stage != Stage::Sent || run.sent >= MAX_SENDS {
-            return None;
-        }
-        run.sent += 1;
-        Some(ToSession::Run {
-            run: run.id,
-            request: run.request.clone()?,
-            may_log: run.may_log,
-        })
     }
 
     /// Has that execution killed. One that has ended is left to its commit.

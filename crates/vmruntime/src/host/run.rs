@@ -107,7 +107,8 @@ impl ActiveRun {
     /// Notes that its process is gone, and that another one may have to run it: until then the clock stands still.
     pub(super) fn lose_process(&mut self) {
         self.pause_clock();
-        if let Some(call) = self.call.take() {
+        // Whoever takes the run back waits until it is over.
+        if let Some(call) = &self.call {
             call.abort();
         }
     }

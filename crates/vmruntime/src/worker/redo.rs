@@ -23,8 +23,8 @@ const MAX_CPU_US: u64 = 2_000;
 /// waits for something (`Atomics.wait`) would do so again.
 const MAX_WALL: Duration = Duration::from_millis(20);
 
-/// By how much it may make the heap grow, in bytes.
-const MAX_GROWTH_BYTES: usize = 1024 * 1024;
+/// By how much it may make the heap grow, in bytes: well below what has garbage collected in the middle of a run.
+const MAX_GROWTH_BYTES: usize = 512 * 1024;
 
 /// A run came to another end.
 #[derive(Debug, thiserror::Error)]

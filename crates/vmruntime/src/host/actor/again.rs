@@ -7,7 +7,7 @@ use super::{Actor, Over, closed};
 use crate::host::death::cause_text;
 use crate::host::origin::FIRST_GENERATION;
 use crate::host::zygote::Forked;
-use crate::protocol::{Death, ToSession};
+use crate::protocol::{Death, DeathCause, ToSession};
 
 /// How often a process is asked for, for a session that has lost its own: the system may have no room for it just now, or
 /// somebody kill that one too.
@@ -19,8 +19,8 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 /// How long all of that may take.
 const AGAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often a process is told to catch up with the session's state: somebody may kill that one too.
-const MAX_REDOS: u32 = 3;
+/// How many processes may fail to catch up with the session's state. Those that somebody kills meanwhile don't count.
+const MAX_FAILURES: u32 = 3;
 
 /// A process for a session that has lost its own, until it has the state that was committed.
 pub(super) struct Again {
@@ -28,8 +28,8 @@ pub(super) struct Again {
     after: Death,
     /// How often another one was asked for.
     attempts: u32,
-    /// How often one was told to catch up.
-    redos: u32,
+    /// How many died of themselves, the session's own included.
+    failures: u32,
     pub(super) due: Instant,
 }
 
@@ -38,7 +38,7 @@ impl Again {
         Self {
             after,
             attempts: 0,
-            redos: 0,
+            failures: 0,
             due: Instant::now() + AGAIN_TIMEOUT,
         }
     }
@@ -110,14 +110,17 @@ impl Actor {
     /// Has the session process run once more what it does not hold, after the one before died like this.
     pub(super) async fn catch_up(&mut self, death: &Death) -> Result<(), Option<Over>> {
         self.await_process(death.clone());
-        let redos = self.again.as_mut().map(|again| {
-            again.redos += 1;
-            again.redos
-        });
-        if redos > Some(MAX_REDOS) {
-            return Err(Some(format!("its state is lost: {}", cause_text(death))));
+        if let Some(again) = &mut self.again
+            && death.cause != DeathCause::Signaled(libc::SIGKILL)
+        {
+            again.failures += 1;
+            if again.failures > MAX_FAILURES {
+                return Err(Some(format!("its state is lost: {}", cause_text(death))));
+            }
         }
-        self.tell(&ToSession::Redo(self.redo_log.runs())).await;
+        // If the process stands still it is late afterwards.
+        let redo = ToSession::Redo(self.redo_log.runs());
+        let _ = tokio::time::timeout(AGAIN_TIMEOUT, self.tell(&redo)).await;
         Ok(())
     }
 
