@@ -8,6 +8,13 @@ fn kill(daemon: &Daemon, session: &Session) {
     Process::kill(daemon.process_of(session, Role::Session));
 }
 
+fn wait_for_checkpoint_after(daemon: &Daemon, session: &Session, before: i32) {
+    wait_for("another checkpoint", || {
+        let found = daemon.find(session, Role::Checkpoint)?;
+        (found != before).then_some(())
+    });
+}
+
 /// Runs a snippet until it was committed without a checkpoint: one that took long is not.
 fn eval_without_checkpoint(daemon: &Daemon, session: &Session, code: &str) {
     wait_for("a commit without a checkpoint", || {
@@ -75,10 +82,7 @@ fn there_is_a_checkpoint_before_much_would_have_to_be_run_once_more() {
     session.checkpoint();
     let before = daemon.process_of(&session, Role::Checkpoint);
     session.eval(&format!("count = 7; /* {} */ count", "x".repeat(70_000)));
-    wait_for("another checkpoint", || {
-        let found = daemon.find(&session, Role::Checkpoint)?;
-        (found != before).then_some(())
-    });
+    wait_for_checkpoint_after(&daemon, &session, before);
 }
 
 #[test]
@@ -119,10 +123,7 @@ fn a_stopwatch_of_the_console_goes_on() {
     session.checkpoint();
     let before = daemon.process_of(&session, Role::Checkpoint);
     session.eval("console.time('watch')");
-    wait_for("another checkpoint", || {
-        let found = daemon.find(&session, Role::Checkpoint)?;
-        (found != before).then_some(())
-    });
+    wait_for_checkpoint_after(&daemon, &session, before);
     kill(&daemon, &session);
     let execution = session.run("console.timeEnd('watch')");
     let printed = session.console(&execution).concat();
@@ -148,14 +149,18 @@ fn what_is_run_once_more_is_not_heard_again() {
 #[test]
 fn all_that_a_console_keeps_between_executions_is_run_once_more() {
     let daemon = Daemon::start();
-    let session = daemon.session();
-    session.eval("const fixed = 1; let free = 2; class Point { x = 3 } 42");
-    session.run("throw new RangeError('kept too')");
-    session.run("const fixed = 5; undeclared");
-    session.eval("label: for (const i of [1]) { var inner = i }");
-    session.eval("const f = n => n && 1 + f(n - 1); var deep = f(500)");
-    session.eval("console.count('calls'); console.count('calls')");
-    session.eval("var weak = new WeakRef({a: 1}); for (let i = 0; i < 500; i++) ({i}); 1");
+    let session = wait_for("a session without a checkpoint", || {
+        let session = daemon.session();
+        session.eval("const fixed = 1; let free = 2; class Point { x = 3 } 42");
+        session.run("throw new RangeError('kept too')");
+        session.run("const fixed = 5; undeclared");
+        session.eval("label: for (const i of [1]) { var inner = i }");
+        session.eval("const f = n => n && 1 + f(n - 1); var deep = f(100)");
+        session.eval("console.count('calls'); console.count('calls')");
+        session.eval("var weak = new WeakRef({a: 1}); for (let i = 0; i < 100; i++) ({i}); 1");
+        let has_checkpoint = daemon.find(&session, Role::Checkpoint).is_some();
+        (!has_checkpoint).then_some(session)
+    });
     let look = "JSON.stringify([typeof fixed, free, new Point().x, inner, deep, _error?.message, weak.deref()])";
     let seen = session.eval(look);
     kill(&daemon, &session);
@@ -220,8 +225,12 @@ fn startup_files_are_run_once_more_as_well() {
     let path = format!("/templates/{template}/startup-files");
     let body = json!({"path": "start.js", "order_index": 1, "mode": "eval"});
     daemon.api.post(&path, &body).expect(201);
-    let session = daemon.session_of(&template);
-    session.eval("base.push(3)");
+    let session = wait_for("a session without a checkpoint", || {
+        let session = daemon.session_of(&template);
+        session.eval("base.push(3)");
+        let has_checkpoint = daemon.find(&session, Role::Checkpoint).is_some();
+        (!has_checkpoint).then_some(session)
+    });
     daemon.write("start.js", "var base = 'other'");
     kill(&daemon, &session);
     assert_eq!(session.eval("base.join()"), "1,2,3");

@@ -134,7 +134,7 @@ impl Actor {
     /// Serves until every process of the session is gone; returns why.
     pub(super) async fn serve(mut self) -> Over {
         let reason = loop {
-            let has_process = self.again.is_none();
+            let has_state = self.again.is_none();
             let step = tokio::select! {
                 received = self.receiver.receive::<FromSession>() => match received {
                     Ok(Some(received)) => self.hear(received).await,
@@ -144,16 +144,16 @@ impl Actor {
                 Some(news) = self.news.recv() => self.learn(news).await,
                 () = said(&mut self.closing) => Err(Some(closed())),
                 () = reached(self.again.as_ref().map(|again| again.due)) => {
-                    Err(Some("no process could be prepared for it in time".into()))
+                    Err(Some("no process had its state in time".into()))
                 }
-                () = overdue(self.run.as_ref()), if has_process => self.end_overdue(),
-                Some((run, generation, step)) = self.host_steps.recv(), if has_process => {
+                () = overdue(self.run.as_ref()), if has_state => self.end_overdue(),
+                Some((run, generation, step)) = self.host_steps.recv(), if has_state => {
                     if generation == self.generation && self.active(run).is_some() {
                         self.go_on_with_call(step).await;
                     }
                     Ok(())
                 }
-                Some(command) = self.commands.recv(), if has_process => {
+                Some(command) = self.commands.recv(), if has_state => {
                     self.obey(command).await;
                     Ok(())
                 }

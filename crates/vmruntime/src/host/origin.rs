@@ -1,7 +1,7 @@
 //! What a session is before it has a checkpoint.
 //!
-//! Its state then is what any fork of the zygote becomes with the same set-up, and with what its redo log holds: the zygote is its
-//! checkpoint, and it needs none of its own. A session whose process dies is made once more; one that is asked something gets a process that stands in for
+//! Its state then is what any fork of the zygote becomes with the same set-up, and with what its redo log holds: the zygote is
+//! its checkpoint, and it needs none of its own. A session whose process dies is made once more; one that is asked something gets a process that stands in for
 //! the checkpoint (`stand_in.rs`).
 
 use std::io;

@@ -1,7 +1,7 @@
 //! What a session has committed since its checkpoint.
 //!
-//! A short run that comes to the same whenever it is run in the same state needs no checkpoint: it is kept here, and run once more
-//! by whoever becomes the session process, or answers a question, in a state that is behind (`worker/redo.rs`).
+//! A short run that comes to the same whenever it is run in the same state needs no checkpoint: it is kept here, and run once
+//! more by whoever becomes the session process, or answers a question, in a state that is behind (`worker/redo.rs`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,8 +19,8 @@ const MAX_BYTES: usize = 64 * 1024;
 /// What they may have taken together: by that much an execution that is rolled back, and an answer to a question, may be later.
 const MAX_TIME: Duration = Duration::from_millis(10);
 
-/// The runs of a session that its newest checkpoint does not hold, in their order. The session's actor writes it; whoever asks the
-/// session something reads it.
+/// The runs of a session that its newest checkpoint does not hold, in their order. The session's actor writes it; whoever
+/// asks the session something reads it.
 #[derive(Debug, Default)]
 pub(super) struct RedoLog(Mutex<Log>);
 
@@ -56,13 +56,6 @@ impl RedoLog {
     /// The runs.
     pub(super) fn runs(&self) -> Vec<Arc<Logged>> {
         self.lock().runs.clone()
-    }
-
-    /// Whether a state that holds `commits` runs can be brought up to its end.
-    pub(super) fn goes_on_from(&self, commits: u64) -> bool {
-        let log = self.lock();
-        let first = log.runs.first().map(|run| run.commits);
-        first.is_some_and(|first| first <= commits + 1)
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -120,16 +113,5 @@ mod tests {
         many.clear();
         assert!(many.has_room_for(&request("1")));
         assert!(many.runs().is_empty());
-    }
-
-    #[test]
-    fn it_goes_on_from_the_checkpoint_and_what_is_newer() {
-        let log = RedoLog::default();
-        assert!(!log.goes_on_from(3));
-        add(&log, 4, "1", Duration::ZERO);
-        add(&log, 5, "1", Duration::ZERO);
-        assert!(!log.goes_on_from(2));
-        assert!(log.goes_on_from(3));
-        assert!(log.goes_on_from(4));
     }
 }

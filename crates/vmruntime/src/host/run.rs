@@ -18,6 +18,9 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a run is handed to a session process before it is given up.
 pub(super) const MAX_SENDS: u32 = 3;
 
+/// How long a process may take to die that was killed, and another one to take over.
+const DEATH_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Why the daemon had a run killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
@@ -39,9 +42,6 @@ pub(super) enum Stage {
     /// The session's committed state holds it.
     Committed,
 }
-
-/// How long a process may take to die that was killed, and another one to take over.
-const DEATH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A run that has not been settled.
 pub(super) struct ActiveRun {

@@ -129,8 +129,8 @@ pub(crate) enum ToSession {
     StandIn,
 }
 
-/// A run of the redo log: one that was committed without a checkpoint, since it comes to the same whenever it is run in the same
-/// state.
+/// A run of the redo log: one that was committed without a checkpoint, since it comes to the same whenever it is run in the
+/// same state.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Logged {
     /// How many runs the session's state holds with this one.
@@ -139,6 +139,13 @@ pub(crate) struct Logged {
     pub(crate) request: RunRequest,
     /// A digest of its events and its end. If it comes to another one, the state is not the session's.
     pub(crate) digest: u64,
+}
+
+impl Logged {
+    /// Whether a state that holds `commits` runs can be brought up to the end of a log.
+    pub(crate) fn go_on_from(log: &[Arc<Self>], commits: u64) -> bool {
+        log.first().is_none_or(|first| first.commits <= commits + 1)
+    }
 }
 
 /// A question to a process that answers one.

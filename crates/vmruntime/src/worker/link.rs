@@ -57,8 +57,8 @@ impl Link {
         self.digest.take();
     }
 
-    /// The digest of what this execution has sent and of how it ended; nothing if it is not one that goes the same way whenever it
-    /// is run in the same state.
+    /// The digest of what this execution has sent and of how it ended; nothing if it is not one that goes the same way whenever
+    /// it is run in the same state.
     pub(super) fn digest(&self, end: &Evaluation) -> Option<u64> {
         if !self.is_repeatable.get() {
             return None;

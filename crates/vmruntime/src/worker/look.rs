@@ -6,7 +6,7 @@ use super::channel::Channel;
 use super::link::Link;
 use super::{allocator, exit, limits, process, redo};
 use crate::engine::Engine;
-use crate::protocol::{FromLook, MAX_TO_SESSION_BYTES, Question};
+use crate::protocol::{FromLook, Logged, MAX_TO_SESSION_BYTES, Question};
 use vmapi_types::Limits;
 
 /// How long an answer may take, in milliseconds.
@@ -51,7 +51,7 @@ pub(super) fn answer(
     // Without clocks nothing is run; the daemon tries again when it hears nothing.
     if limits::start_clocks(&bounds).is_ok()
         && let Ok(Some(asked)) = channel.receive::<Question>()
-        && !redo::is_behind(&asked.message.redo, of_session.commits)
+        && Logged::go_on_from(&asked.message.redo, of_session.commits)
         && channel.send(&FromLook::Began { pid }).is_ok()
     {
         let Question { redo: log, look } = asked.message;

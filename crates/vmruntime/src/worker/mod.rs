@@ -3,14 +3,14 @@
 //! ```text
 //! daemon ── worker (zygote: exec'ed, warmed up, parent of all below)
 //!             ├─ session process S1          runs the code; generation 1
-//!             ├─ checkpoint of S1            a fork of it, asleep, with the heap of the last commit
+//!             ├─ checkpoint of S1            a fork of it, asleep, with the heap of an earlier commit
 //!             └─ session process S2          has run nothing that could not be run once more, and needs no checkpoint
 //! ```
 //!
 //! A session process runs a script, says how it ended, forks a new checkpoint and dismisses the old one: that is the
-//! commit. (A short script that comes to the same whenever it is run is kept as its text instead, see [`redo`].) If the session process dies instead (a limit, a crash, `kill -9`), its checkpoint wakes up, becomes the
-//! session process of the next generation and makes a checkpoint of its own: the script is rolled back. Checkpoints are
-//! forked as siblings (`CLONE_PARENT`), so that the zygote is the parent of every process, reaps each and knows each
+//! commit. A short script that comes to the same whenever it is run is kept as its text instead ([`redo`]). If the session
+//! process dies (a limit, a crash, `kill -9`), its checkpoint wakes up, becomes the session process of the next generation and
+//! makes a checkpoint of its own: the script is rolled back. Checkpoints are forked as siblings (`CLONE_PARENT`), so that the zygote is the parent of every process, reaps each and knows each
 //! death. Until something needs one a session has no checkpoint: it is forked from the zygote once more instead. A session is a
 //! kernel session (`setsid`) too: the group of a process is proof of whose it is.
 //!

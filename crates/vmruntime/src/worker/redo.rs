@@ -1,9 +1,9 @@
 //! Running once more what a session has committed without a checkpoint.
 //!
-//! A checkpoint costs a fork, a page copied for each that the next run writes to, and the end of the checkpoint before: more than
-//! most runs take. A run that asks for nothing but what is in its session (no time, no chance, no host module) comes to the same
-//! whenever it is run in the same state. So a short one needs no checkpoint: the daemon keeps its text, and has it run once more by
-//! whoever is to be the session process, or answers a question, and is behind.
+//! A checkpoint costs a fork, a page copied for each that the next run writes to, and the end of the checkpoint before: more
+//! than most runs take. A run that asks for nothing but what is in its session (no time, no chance, no host module) comes to
+//! the same whenever it is run in the same state. So a short one needs no checkpoint: the daemon keeps its text, and has it run
+//! once more by whoever is to be the session process, or answers a question, and is behind.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use vmapi_types::Limits;
 use vmcontrol::runtime::{RunRequest, Usage};
 
+use super::limits;
 use super::link::Link;
-use super::{allocator, limits};
 use crate::engine::{Deadlock, Engine, Evaluation};
 use crate::protocol::Logged;
 
@@ -24,7 +24,7 @@ const MAX_CPU_US: u64 = 2_000;
 const MAX_WALL: Duration = Duration::from_millis(20);
 
 /// By how much it may make the heap grow, in bytes: well below what has garbage collected in the middle of a run.
-const MAX_GROWTH_BYTES: usize = 512 * 1024;
+const MAX_GROWTH_BYTES: u64 = 512 * 1024;
 
 /// A run came to another end.
 #[derive(Debug, thiserror::Error)]
@@ -33,21 +33,14 @@ pub(super) struct Differs {
     commits: u64,
 }
 
-/// Whether a run took so little time that it may be run once more.
-pub(super) fn is_short(usage: &Usage, wall: Duration) -> bool {
-    usage.cpu_us <= MAX_CPU_US && wall <= MAX_WALL
-}
-
-/// Whether a run needed so little of the heap that a redo will have room for it, too.
-pub(super) fn is_small(live_before: usize, limits: &Limits) -> bool {
-    let peak = allocator::peak_bytes();
-    let grown = (peak + allocator::base_bytes()).saturating_sub(live_before);
-    grown <= MAX_GROWTH_BYTES && peak.saturating_add(MAX_GROWTH_BYTES) <= limits::heap_bytes(limits)
-}
-
-/// Whether runs are missing between a state that holds `commits` of them and the log.
-pub(super) fn is_behind(log: &[Arc<Logged>], commits: u64) -> bool {
-    log.first().is_some_and(|first| first.commits > commits + 1)
+/// Whether a run took so little time and memory that it may be run once more, and will have room then, too. Before it the
+/// session's heap was of `heap_before` bytes.
+pub(super) fn is_cheap(usage: &Usage, wall: Duration, heap_before: u64, limits: &Limits) -> bool {
+    let peak = usage.peak_mem_bytes;
+    usage.cpu_us <= MAX_CPU_US
+        && wall <= MAX_WALL
+        && peak.saturating_sub(heap_before) <= MAX_GROWTH_BYTES
+        && peak.saturating_add(MAX_GROWTH_BYTES) <= limits::heap_bytes(limits) as u64
 }
 
 /// Runs a script with room for its heap as its limits say. Both the first time and once more.

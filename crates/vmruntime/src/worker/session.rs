@@ -168,7 +168,7 @@ impl Session {
         self.send(&FromSession::Started { run });
         let limits = &request.limits;
         let cpu_before = limits::cpu_time_us();
-        let live_before = allocator::live_bytes();
+        let heap_before = allocator::live_bytes().saturating_sub(allocator::base_bytes()) as u64;
         allocator::start_peak(page::begin_run(cpu_before, allocator::base_bytes()));
         let began = Instant::now();
         limits::start_clocks(limits).unwrap_or_else(|error| limits::no_timer(&error));
@@ -182,8 +182,7 @@ impl Session {
             peak_mem_bytes: allocator::peak_bytes() as u64,
             host_calls: page::host_calls(),
         };
-        let is_cheap =
-            redo::is_short(&usage, began.elapsed()) && redo::is_small(live_before, limits);
+        let is_cheap = redo::is_cheap(&usage, began.elapsed(), heap_before, limits);
         // What is collected afterwards is not what a redo would come to.
         let may_log = may_log && is_cheap && !self.is_worth_collecting();
         let digest = if may_log {

@@ -462,7 +462,7 @@ fn install_web_apis(context: &mut Context) -> JsResult<()> {
     )
 }
 
-/// Has the same said of `Math.random`, which the engine leaves no host a part in.
+/// Has it noted when a script calls `Math.random`, in which the engine leaves its host no part.
 fn watch_random(context: &mut Context) -> JsResult<()> {
     let random = |_: &JsValue, _: &[JsValue], context: &mut Context| {
         host::note_unrepeatable(context);

@@ -1,5 +1,5 @@
-//! A session that has lost its process before it had a checkpoint is made once more; and what a process is behind that takes over,
-//! it is told to run once more.
+//! A session that has lost its process before it had a checkpoint is made once more; and a process that is behind what the
+//! session has committed is told to run that once more.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,8 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 /// How long all of that may take.
 const AGAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How many processes may fail to catch up with the session's state. Those that somebody kills meanwhile don't count.
+/// How many of a session's processes, the one that was lost first included, may end of themselves before one has caught up with its
+/// state. Those that somebody kills don't count.
 const MAX_FAILURES: u32 = 3;
 
 /// A process for a session that has lost its own, until it has the state that was committed.
@@ -28,7 +29,7 @@ pub(super) struct Again {
     after: Death,
     /// How often another one was asked for.
     attempts: u32,
-    /// How many died of themselves, the session's own included.
+    /// How many have ended of themselves.
     failures: u32,
     pub(super) due: Instant,
 }
@@ -45,7 +46,7 @@ impl Again {
 }
 
 impl Actor {
-    /// Makes the session once more of which no process is left, if it was ready and has committed nothing.
+    /// Makes the session once more of which no process is left, if it was ready and has had no checkpoint.
     pub(super) async fn go_on_without_process(&mut self) -> Result<(), Option<Over>> {
         if self.origin.is_none() || self.ready.is_some() {
             return Err(None);
@@ -61,7 +62,7 @@ impl Actor {
                 return Err(None);
             };
             tracing::debug!(session = self.number, ?after, "a session is made once more");
-            self.await_process(after);
+            self.await_state(after);
         }
         let forked = self.fork_again().await?;
         (self.sender, self.receiver, self.news) = (forked.sender, forked.receiver, forked.news);
@@ -100,23 +101,21 @@ impl Actor {
     }
 
     /// Has nothing begin, and nothing go on, until there is a process with the session's state.
-    fn await_process(&mut self, after: Death) {
+    fn await_state(&mut self, after: Death) -> &mut Again {
         if let Some(run) = &mut self.run {
             run.lose_process();
         }
-        self.again.get_or_insert_with(|| Again::new(after));
+        self.again.get_or_insert_with(|| Again::new(after))
     }
 
     /// Has the session process run once more what it does not hold, after the one before died like this.
     pub(super) async fn catch_up(&mut self, death: &Death) -> Result<(), Option<Over>> {
-        self.await_process(death.clone());
-        if let Some(again) = &mut self.again
-            && death.cause != DeathCause::Signaled(libc::SIGKILL)
-        {
+        let again = self.await_state(death.clone());
+        if death.cause != DeathCause::Signaled(libc::SIGKILL) {
             again.failures += 1;
-            if again.failures > MAX_FAILURES {
-                return Err(Some(format!("its state is lost: {}", cause_text(death))));
-            }
+        }
+        if again.failures > MAX_FAILURES {
+            return Err(Some(format!("its state is lost: {}", cause_text(death))));
         }
         // If the process stands still it is late afterwards.
         let redo = ToSession::Redo(self.redo_log.runs());
@@ -130,7 +129,8 @@ impl Actor {
             return Ok(());
         };
         if self.commits > 0 {
-            let after = self.last_death.clone().unwrap_or(again.after.clone());
+            let after = self.last_death.take();
+            let after = after.unwrap_or_else(|| again.after.clone());
             return self.catch_up(&after).await;
         }
         self.go_on_with_state().await

@@ -5,7 +5,7 @@ use vmcontrol::runtime::RunUpdate;
 use super::{Actor, Over};
 use crate::host::death::{cancelled, cause_text, failure, wall_failure};
 use crate::host::run::{MAX_SENDS, Stage, Stopped};
-use crate::protocol::{Death, DeathCause, ToSession};
+use crate::protocol::{Death, DeathCause, Logged, ToSession};
 
 /// A checkpoint that became the session process.
 pub(super) struct TakeOver {
@@ -21,7 +21,7 @@ impl Actor {
             self.deaths.insert(generation, death);
             return self.judge_take_overs().await;
         }
-        // A checkpoint. A run that is under way ends with a new one; but it may have been just that one.
+        // A checkpoint. A run that is under way may end with a new one; but this may have been just that one.
         self.checkpoint_lost = self.run.is_some();
         if !self.checkpoint_lost {
             self.tell(&ToSession::RenewCheckpoint).await;
@@ -38,10 +38,11 @@ impl Actor {
             let (generation, commits) = (take_over.generation, take_over.commits);
             self.take_overs.pop_front();
             self.generation = generation;
-            if commits == self.commits {
+            let is_current = commits == self.commits;
+            if is_current {
                 self.note_checkpoint(commits);
             }
-            if self.again.is_some() && commits == self.commits {
+            if is_current && self.again.is_some() {
                 // It was made when the one before had caught up, which then died.
                 self.go_on_with_state().await?;
             } else {
@@ -70,7 +71,8 @@ impl Actor {
             self.settle(RunUpdate::Committed).await;
             return Ok(());
         }
-        if commits < self.commits && self.redo_log.goes_on_from(commits) {
+        let log = self.redo_log.runs();
+        if commits < self.commits && !log.is_empty() && Logged::go_on_from(&log, commits) {
             return self.catch_up(death).await;
         }
         if commits != self.commits {
