@@ -235,3 +235,55 @@ fn startup_files_are_run_once_more_as_well() {
     kill(&daemon, &session);
     assert_eq!(session.eval("base.join()"), "1,2,3");
 }
+
+#[test]
+fn code_of_all_kinds_comes_to_the_same_when_it_is_run_once_more() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for code in [
+        "new Map([[{}, 1], ['a', new Set([1, 2])], [Symbol('s'), null]])",
+        "new WeakMap([[{}, 1]]); new WeakSet([{}]); new WeakRef({})",
+        "[5, 3, 9, 1].sort().toSorted((a, b) => b - a)",
+        "Object.groupBy([1, 2, 3, 4], x => x % 2 ? 'odd' : 'even')",
+        "Object.fromEntries([...'shuffled keys of an object'].map((c, i) => [c + i, i]))",
+        "const gen = (function* () { yield 1; yield* [2, 3] })(); [...gen]",
+        "await Promise.allSettled([1, Promise.reject(new Error('no')), (async () => 2)()])",
+        "queueMicrotask(() => console.log('micro')); Promise.resolve().then(() => console.log('job'))",
+        "class P { #x = 1; static s = 2; get x() { return this.#x } } new P().x + P.s",
+        "new Proxy({a: 1}, { get: (t, k) => String(k), ownKeys: () => ['z', 'a'] })",
+        "'2024-02-30'.replace(/(?<y>\\d+)-(?<m>\\d+)/u, '$<m>/$<y>').match(/\\d/g)",
+        "JSON.stringify({a: [1, {b: 2}], c: undefined, d: new Date(0)})",
+        "new Date(2020, 1, 29, 12).toString() + new Date(1e12).toLocaleString()",
+        "2n ** 100n + BigInt.asUintN(8, 300n)",
+        "new Float64Array([1.5, NaN, -0]); new DataView(new ArrayBuffer(8)).getInt32(0)",
+        "const buffer = new ArrayBuffer(8, {maxByteLength: 64}); buffer.resize(32); buffer.byteLength",
+        "new URL('../a?b=c#d', 'http://x.example/y/z').searchParams.toString()",
+        "new TextDecoder().decode(new TextEncoder().encode('żółw')) + btoa('abc')",
+        "structuredClone({a: new Map([[1, new Date(5)]]), b: [1, , 3]})",
+        "const target = new EventTarget(); target.addEventListener('e', e => console.log(e.type)); target.dispatchEvent(new Event('e'))",
+        "const controller = new AbortController(); controller.abort(); controller.signal.reason.name",
+        "console.table([{a: 1, b: 'x'}, {a: 2}]); console.group('g'); console.error(new Error('shown')); console.groupEnd()",
+        "console.trace('here'); console.assert(false, 'no'); console.dir({deep: {er: {still: {}}}})",
+        "eval('var inEval = 1; inEval + 1') + new Function('a', 'return a * 2')(21)",
+        "Atomics.add(new Int32Array(new SharedArrayBuffer(8)), 0, 5)",
+        "label: for (let i = 0; i < 3; i++) { for (;;) { continue label } }",
+        "let s = ''; for (const k in {b: 1, a: 2, 1: 3}) s += k; s",
+        "null.property",
+        "throw {not: 'an error'}",
+        "Promise.reject(new TypeError('unhandled'))",
+        "syntax error here",
+        "Symbol.for('shared') === Symbol.for('shared') && Symbol('x').toString()",
+        "Reflect.ownKeys(globalThis).length",
+        "let garbage = 0; for (let i = 0; i < 200; i++) garbage += ({i, text: 'x' + i}).i; garbage",
+        "require('node:path')?.join?.('a', '..', 'b')",
+        "process.platform + Object.keys(process).length",
+        "Math.hypot(3, 4) + Math.fround(5.05) + Math.sin(1)",
+        "encodeURIComponent('ü/?') + escape('ü') + parseInt('0x1f')",
+    ] {
+        let first = session.run(code);
+        kill(&daemon, &session);
+        let next = session.run("1 + 1");
+        assert_eq!(next["result"]["preview"], "2", "{code}: {next}");
+        assert_eq!(session.record()["status"], "ready", "{code}: {first}");
+    }
+}
