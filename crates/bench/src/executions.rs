@@ -35,7 +35,7 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     table.add("cancelling native code, to the answer", cancelled);
     session.close();
     let session = roomy(daemon);
-    let alone = Times::of(20, || chatter(&session));
+    let alone = Times::of(100, || chatter(&session));
     let watchers = Watchers::start(daemon, &session);
     let watched = Times::measured(20, || {
         let start = Instant::now();
