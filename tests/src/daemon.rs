@@ -287,6 +287,14 @@ impl Daemon {
         wait_for("a process of the session", || self.find(session, role))
     }
 
+    /// Waits until another process than that is the only one of a session in a role; gives it.
+    #[track_caller]
+    pub fn process_after(&self, before: i32, session: &Session, role: Role) -> i32 {
+        wait_for("another process of the session", || {
+            self.find(session, role).filter(|found| *found != before)
+        })
+    }
+
     /// The process of a session in a role, if there is one and only one: a checkpoint that was dismissed just now is on its
     /// way out.
     pub fn find(&self, session: &Session, role: Role) -> Option<i32> {

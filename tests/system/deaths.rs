@@ -63,10 +63,7 @@ fn a_session_that_has_run_nothing_is_made_once_more_when_its_process_is_killed()
     for _ in 0..5 {
         let pid = daemon.process_of(&session, Role::Session);
         Process::kill(pid);
-        wait_for("another process", || {
-            let found = daemon.find(&session, Role::Session)?;
-            (found != pid).then_some(())
-        });
+        daemon.process_after(pid, &session, Role::Session);
         assert_eq!(session.record()["status"], "ready");
     }
     assert_eq!(session.eval("given.length"), "2");
@@ -154,11 +151,7 @@ fn a_checkpoint_that_is_killed_while_idle_is_made_anew() {
     let session = marked(&daemon);
     let checkpoint = daemon.process_of(&session, Role::Checkpoint);
     Process::kill(checkpoint);
-    wait_for("a new checkpoint", || {
-        daemon
-            .find(&session, Role::Checkpoint)
-            .filter(|pid| *pid != checkpoint)
-    });
+    daemon.process_after(checkpoint, &session, Role::Checkpoint);
     assert_eq!(session.eval("mark"), "7");
     Process::kill(daemon.process_of(&session, Role::Session));
     assert_eq!(session.eval("mark"), "7");

@@ -8,13 +8,6 @@ fn kill(daemon: &Daemon, session: &Session) {
     Process::kill(daemon.process_of(session, Role::Session));
 }
 
-fn wait_for_checkpoint_after(daemon: &Daemon, session: &Session, before: i32) {
-    wait_for("another checkpoint", || {
-        let found = daemon.find(session, Role::Checkpoint)?;
-        (found != before).then_some(())
-    });
-}
-
 /// Runs a snippet until it was committed without a checkpoint: one that took long is not.
 fn eval_without_checkpoint(daemon: &Daemon, session: &Session, code: &str) {
     wait_for("a commit without a checkpoint", || {
@@ -82,7 +75,7 @@ fn there_is_a_checkpoint_before_much_would_have_to_be_run_once_more() {
     session.checkpoint();
     let before = daemon.process_of(&session, Role::Checkpoint);
     session.eval(&format!("count = 7; /* {} */ count", "x".repeat(70_000)));
-    wait_for_checkpoint_after(&daemon, &session, before);
+    daemon.process_after(before, &session, Role::Checkpoint);
 }
 
 #[test]
@@ -123,7 +116,7 @@ fn a_stopwatch_of_the_console_goes_on() {
     session.checkpoint();
     let before = daemon.process_of(&session, Role::Checkpoint);
     session.eval("console.time('watch')");
-    wait_for_checkpoint_after(&daemon, &session, before);
+    daemon.process_after(before, &session, Role::Checkpoint);
     kill(&daemon, &session);
     let execution = session.run("console.timeEnd('watch')");
     let printed = session.console(&execution).concat();

@@ -10,8 +10,8 @@
 //! A session process runs a script, says how it ended, forks a new checkpoint and dismisses the old one: that is the
 //! commit. A short script that comes to the same whenever it is run is kept as its text instead (`redo.rs`). If the session
 //! process dies (a limit, a crash, `kill -9`), its checkpoint wakes up, becomes the session process of the next generation and
-//! makes a checkpoint of its own: the script is rolled back. Checkpoints are forked as siblings (`CLONE_PARENT`), so that the zygote is the parent of every process, reaps each and knows each
-//! death. Until something needs one a session has no checkpoint: it is forked from the zygote once more instead. A session is a
+//! makes a checkpoint of its own: the script is rolled back. Checkpoints are forked as siblings (`CLONE_PARENT`), so that the
+//! zygote is the parent of every process, reaps each and knows each death. Until something needs one a session has no checkpoint: it is forked from the zygote once more instead. A session is a
 //! kernel session (`setsid`) too: the group of a process is proof of whose it is.
 //!
 //! Every process here has exactly one thread, which is asserted before each fork.

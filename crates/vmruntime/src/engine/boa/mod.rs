@@ -7,6 +7,7 @@ mod inspect;
 mod jobs;
 mod look;
 mod modules;
+mod outside;
 mod prelude;
 mod report;
 mod sort;
@@ -17,7 +18,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 use boa_engine::builtins::promise::PromiseState;
-use boa_engine::context::time::{Clock, JsInstant, StdClock};
 use boa_engine::object::builtins::JsPromise;
 use boa_engine::property::{Attribute, PropertyDescriptor};
 use boa_engine::{
@@ -35,6 +35,7 @@ use self::host::Host;
 use self::inspect::{Inspector, Json};
 use self::jobs::{Jobs, Rejections};
 use self::modules::Modules;
+use self::outside::WatchedClock;
 use self::report::Report;
 use super::source;
 use super::{Deadlock, Engine, Evaluation, HostLink};
@@ -88,31 +89,6 @@ impl ConsoleSink for EventSink {
     }
 }
 
-/// The engine's clock. Whoever asks it runs a script that would go another way at another time.
-struct WatchedClock {
-    clock: StdClock,
-    link: Rc<dyn HostLink>,
-}
-
-impl WatchedClock {
-    fn new(link: Rc<dyn HostLink>) -> Self {
-        let clock = StdClock::new();
-        Self { clock, link }
-    }
-}
-
-impl Clock for WatchedClock {
-    fn now(&self) -> JsInstant {
-        self.link.note_unrepeatable();
-        self.clock.now()
-    }
-
-    fn system_time_millis(&self) -> i64 {
-        self.link.note_unrepeatable();
-        self.clock.system_time_millis()
-    }
-}
-
 #[derive(Serialize)]
 struct ConsolePayload<'a> {
     level: ConsoleLevel,
@@ -151,7 +127,7 @@ impl Boa {
             let sink = Rc::new(EventSink(Rc::clone(&link)));
             console::install(inspector.clone(), sink, &mut context)?;
             install_web_apis(&mut context)?;
-            watch_random(&mut context)?;
+            outside::watch_random(&mut context)?;
             sort::install(&mut context)?;
             let natives = prelude::run(&mut context)?;
             context.insert_data(Host::new(link, natives));
@@ -460,24 +436,6 @@ fn install_web_apis(context: &mut Context) -> JsResult<()> {
         global,
         Attribute::WRITABLE | Attribute::CONFIGURABLE,
     )
-}
-
-/// Has it noted when a script calls `Math.random`, in which the engine leaves its host no part.
-fn watch_random(context: &mut Context) -> JsResult<()> {
-    let random = |_: &JsValue, _: &[JsValue], context: &mut Context| {
-        host::note_unrepeatable(context);
-        Ok(rand::random::<f64>().into())
-    };
-    let random = globals::function("random", 0, random, context);
-    let property = PropertyDescriptor::builder()
-        .value(random)
-        .writable(true)
-        .enumerable(false)
-        .configurable(true);
-    let math = context.global_object().get(js_string!("Math"), context)?;
-    let math = math.to_object(context)?;
-    math.define_property_or_throw(js_string!("random"), property, context)?;
-    Ok(())
 }
 
 /// Makes `error.stack` what it is in Node: the header, and the calls with places that the user knows.
