@@ -267,9 +267,7 @@ impl Daemon {
     /// Its zygote.
     pub fn zygote(&self) -> i32 {
         wait_for("a zygote", || {
-            Process::below(self.pid())
-                .into_iter()
-                .find(|process| process.name == "vms-zygote")
+            Process::zygotes(self.pid()).into_iter().next()
         })
         .pid
     }

@@ -3,6 +3,9 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// The name of zygotes, and of their forks until they have one of their own.
+const ZYGOTE: &str = "vms-zygote";
+
 /// A process, as `/proc` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -53,10 +56,17 @@ impl Process {
         })
     }
 
+    /// The zygotes of a daemon, which are its children: for a moment a fork of one has its name.
+    pub fn zygotes(daemon: i32) -> Vec<Self> {
+        let mut all = Self::below(daemon);
+        all.retain(|process| process.parent == daemon && process.name == ZYGOTE);
+        all
+    }
+
     /// The processes of the sessions of a zygote; one that waits for the next session is none of them.
     pub fn of_sessions(zygote: i32) -> Vec<Self> {
         let mut all = Self::below(zygote);
-        all.retain(|process| process.name != "vms-waiting");
+        all.retain(|process| process.name != "vms-waiting" && process.name != ZYGOTE);
         all
     }
 

@@ -13,11 +13,8 @@ fn cache(daemon: &Daemon, name: &str, code: &str) {
 }
 
 fn zygotes(daemon: &Daemon) -> Vec<i32> {
-    Process::below(daemon.pid())
-        .into_iter()
-        .filter(|process| process.name == "vms-zygote")
-        .map(|process| process.pid)
-        .collect()
+    let all = Process::zygotes(daemon.pid());
+    all.iter().map(|process| process.pid).collect()
 }
 
 #[test]

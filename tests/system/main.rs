@@ -61,6 +61,7 @@ mod shell;
 mod soak;
 mod streams;
 mod terminal;
+mod unread_bodies;
 mod upkeep;
 mod values;
 mod web;

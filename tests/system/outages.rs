@@ -65,9 +65,7 @@ fn a_worker_that_can_not_be_had_is_unavailable_for_now() {
     let hidden = program.with_extension("hidden");
     std::fs::rename(&program, &hidden).unwrap();
     let pid = i32::try_from(daemon.child.id()).unwrap();
-    let is_zygote = |process: &Process| process.name == "vms-zygote";
-    let zygote = Process::below(pid).into_iter().find(is_zygote).unwrap();
-    Process::kill(zygote.pid);
+    Process::kill(Process::zygotes(pid)[0].pid);
     wait_for("the session to be crashed", || {
         let list = daemon.api.get("/sessions?status=crashed").expect(200);
         (list.as_array()?.len() == 1).then_some(())

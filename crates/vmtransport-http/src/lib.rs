@@ -14,6 +14,7 @@ mod routes;
 mod serve;
 mod stream;
 mod token;
+mod unread;
 
 pub use router::{ApiOptions, DEFAULT_MAX_BODY_BYTES, router};
 pub use serve::{Listener, serve};

@@ -13,6 +13,7 @@ use crate::guard::{self, Guard};
 use crate::middleware::request_context;
 use crate::routes::{execution, metadata, runtime, session, template, upkeep};
 use crate::token::{self, Token};
+use crate::unread;
 
 /// How large a request's body may be unless told otherwise, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -61,6 +62,7 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .layer(from_fn_with_state(options.token.clone(), token::check))
         .layer(from_fn_with_state(guard, guard::check))
         .layer(from_fn(request_context))
+        .layer(from_fn(unread::read_to_end))
         .with_state(control)
 }
 

@@ -1,0 +1,123 @@
+//! Bodies that the daemon has no use for: the client has its answer, and its connection goes on.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
+use vm_system_tests::Daemon;
+
+/// More than is read of a request at once, in bytes.
+const LARGE: usize = 1024 * 1024;
+
+/// A connection on which a request is written as its bytes are.
+struct Connection(BufReader<TcpStream>);
+
+/// The head of an answer, with everything in lower case, and its body.
+struct Reply {
+    head: String,
+    body: String,
+}
+
+impl Connection {
+    fn open(daemon: &Daemon) -> Self {
+        let address = daemon.server().trim_start_matches("http://");
+        Self(BufReader::new(TcpStream::connect(address).unwrap()))
+    }
+
+    fn send(&mut self, daemon: &Daemon, request: &str, headers: &str, body: &[u8]) {
+        let host = daemon.server().trim_start_matches("http://");
+        let head = format!("{request} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
+        let stream = self.0.get_mut();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+    }
+
+    fn reply(&mut self) -> Reply {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let read = self.0.read_line(&mut head).unwrap();
+            assert!(read > 0, "the connection ended: {head:?}");
+        }
+        let head = head.to_ascii_lowercase();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .expect("an answer has a length");
+        let mut body = vec![0; length.parse().unwrap()];
+        self.0.read_exact(&mut body).unwrap();
+        Reply {
+            head,
+            body: String::from_utf8(body).unwrap(),
+        }
+    }
+
+    /// Whether another request is answered.
+    fn assert_goes_on(&mut self, daemon: &Daemon) {
+        self.send(daemon, "GET /api/v1/health", "", b"");
+        let reply = self.reply();
+        assert!(reply.head.starts_with("http/1.1 200"), "{}", reply.head);
+    }
+}
+
+/// Sends a large body and checks that the answer says what it should, and that the connection goes on.
+#[track_caller]
+fn assert_answered(daemon: &Daemon, request: &str, headers: &str, length: usize, code: &str) {
+    let mut connection = Connection::open(daemon);
+    let headers = format!("Content-Length: {length}\r\n{headers}");
+    connection.send(daemon, request, &headers, &vec![b' '; length]);
+    let reply = connection.reply();
+    assert!(reply.body.contains(code), "{}", reply.body);
+    assert!(!reply.head.contains("connection: close"), "{}", reply.head);
+    connection.assert_goes_on(daemon);
+}
+
+const JSON: &str = "Content-Type: application/json\r\n";
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
+#[test]
+fn a_connection_goes_on_behind_a_body_that_its_route_does_not_take() {
+    let daemon = Daemon::start();
+    let cancel = format!("POST /api/v1/executions/{NOBODY}/cancel");
+    assert_answered(&daemon, &cancel, JSON, LARGE, "EXECUTION_NOT_FOUND");
+    let close = format!("POST /api/v1/sessions/{NOBODY}/close");
+    assert_answered(&daemon, &close, JSON, LARGE, "SESSION_NOT_FOUND");
+    assert_answered(&daemon, "DELETE /nowhere", JSON, LARGE, "NOT_FOUND");
+}
+
+#[test]
+fn a_connection_goes_on_behind_a_body_that_is_refused() {
+    let daemon = Daemon::start();
+    let create = "POST /api/v1/templates";
+    assert_answered(&daemon, create, "", LARGE, "UNSUPPORTED_MEDIA_TYPE");
+    assert_answered(&daemon, create, JSON, 40 * LARGE, "PAYLOAD_TOO_LARGE");
+    let foreign = "Origin: https://example.com\r\n";
+    assert_answered(&daemon, create, foreign, LARGE, "FORBIDDEN_ORIGIN");
+}
+
+#[test]
+fn a_client_that_asks_first_is_not_asked_for_a_body_that_nobody_takes() {
+    let daemon = Daemon::start();
+    let mut connection = Connection::open(&daemon);
+    let headers = format!("Content-Length: {LARGE}\r\nExpect: 100-continue\r\n");
+    connection.send(&daemon, "POST /api/v1/templates", &headers, b"");
+    let reply = connection.reply();
+    assert!(reply.head.starts_with("http/1.1 415"), "{}", reply.head);
+    assert!(reply.head.contains("connection: close"), "{}", reply.head);
+    let mut rest = String::new();
+    connection.0.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn a_body_without_an_end_is_answered_before_its_connection_ends() {
+    let daemon = Daemon::start();
+    let mut connection = Connection::open(&daemon);
+    let headers = "Transfer-Encoding: chunked\r\n";
+    connection.send(&daemon, "POST /api/v1/templates", headers, b"");
+    let chunk = [b"100000\r\n".as_slice(), &vec![b' '; LARGE], b"\r\n"].concat();
+    let mut stream = connection.0.get_ref().try_clone().unwrap();
+    let sending = std::thread::spawn(move || while stream.write_all(&chunk).is_ok() {});
+    let reply = connection.reply();
+    assert!(reply.head.starts_with("http/1.1 415"), "{}", reply.head);
+    assert!(reply.head.contains("connection: close"), "{}", reply.head);
+    sending.join().unwrap();
+}
