@@ -78,7 +78,14 @@ fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 
 /// A session with `fs` and `database`.
 pub fn session(daemon: &Daemon) -> Session {
-    let session = daemon.session_of(&daemon.template_with(&["fs", "database"]));
+    let template = daemon.template_with(&["fs", "database"]);
+    // Thousands of calls on a busy machine.
+    let limits = json!({"limits": {"wall_ms": 20_000}});
+    daemon
+        .api
+        .patch(&format!("/templates/{template}"), &limits)
+        .expect(200);
+    let session = daemon.session_of(&template);
     session.eval("var fs = require('fs'), database = require('database'); 1");
     session
 }

@@ -110,14 +110,57 @@ fn what_came_from_outside_is_what_it_was() {
 }
 
 #[test]
-fn a_stopwatch_of_the_console_goes_on() {
+fn time_and_chance_need_no_checkpoint_and_are_told_once_more() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.checkpoint();
-    let before = daemon.process_of(&session, Role::Checkpoint);
+    for code in [
+        "Math.random()",
+        "new Date().toISOString() + Date.now()",
+        "performance.now()",
+        "crypto.randomUUID() + crypto.getRandomValues(new Uint8Array(13))",
+        "Array.from({length: 64}, Math.random)",
+    ] {
+        eval_without_checkpoint(&daemon, &session, &format!("var kept = {code}"));
+        let seen = session.eval("String(kept)");
+        kill(&daemon, &session);
+        assert_eq!(session.eval("String(kept)"), seen, "{code}");
+    }
+}
+
+#[test]
+fn who_learns_much_gets_a_checkpoint() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.checkpoint();
+    for code in [
+        "Array.from({length: 65}, Math.random).length",
+        "crypto.getRandomValues(new Uint8Array(513)).length",
+    ] {
+        let before = daemon.process_of(&session, Role::Checkpoint);
+        session.eval(code);
+        daemon.process_after(before, &session, Role::Checkpoint);
+    }
+}
+
+#[test]
+fn the_clocks_of_a_session_that_is_made_once_more_go_on() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let read = || -> [Value; 2] {
+        let seen = session.eval("JSON.stringify([performance.timeOrigin, performance.now()])");
+        serde_json::from_str(&seen).unwrap()
+    };
     session.eval("console.time('watch')");
-    daemon.process_after(before, &session, Role::Checkpoint);
+    let before = read();
+    // Unless these took long there is no checkpoint yet.
     kill(&daemon, &session);
+    let after = read();
+    assert_eq!(after[0], before[0]);
+    assert!(
+        after[1].as_f64() > before[1].as_f64(),
+        "{before:?} {after:?}"
+    );
     let execution = session.run("console.timeEnd('watch')");
     let printed = session.console(&execution).concat();
     assert!(printed.starts_with("watch: "), "{printed}");

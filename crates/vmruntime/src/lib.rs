@@ -5,6 +5,7 @@
 //! `protocol`; what a script may do to the world is a request to the `broker` on the daemon's side.
 
 mod broker;
+mod clock;
 mod database;
 mod engine;
 mod host;

@@ -58,7 +58,11 @@ pub(crate) trait HostLink {
     /// Calls a function of a host module and waits for the answer.
     fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply;
 
-    /// To be called before a script learns what would be something else if it were run again in the same state: the time, chance.
+    /// What a script is to be told from outside: the time, chance. `ask` gives it; a script that is run once more in the same
+    /// state is told what it was told then.
+    fn learn(&self, ask: &dyn Fn() -> u64) -> u64;
+
+    /// To be called when a script is to learn, or do, what can't be told or done once more.
     fn note_unrepeatable(&self);
 
     /// Has the engine free what is not reachable, if the heap has grown much since that was last done. To be called from time to

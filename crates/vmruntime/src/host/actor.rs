@@ -258,7 +258,7 @@ impl Actor {
                 threw,
                 payload,
                 usage,
-                digest,
+                recording,
             } => {
                 let outcome = if threw {
                     Outcome::Exception(payload)
@@ -266,8 +266,8 @@ impl Actor {
                     Outcome::Value(payload)
                 };
                 self.end_run(run, outcome, usage).await;
-                if let Some(digest) = digest {
-                    self.log_run(run, digest, usage)?;
+                if let Some(recording) = recording {
+                    self.log_run(run, recording, usage)?;
                     self.commit_run().await;
                 }
             }

@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use vmcontrol::runtime::SessionSpec;
 use vmcontrol::{Policy, Worktree};
 
 use super::socket::Sender;
+use crate::clock;
 use crate::protocol::{SessionSetup, ToSession};
 
 /// The generation of the first session process.
@@ -27,6 +29,9 @@ pub(super) struct Origin {
     id: Uuid,
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
+    /// When that began, by the steady clock and by the calendar: a session that is made once more is no younger.
+    started: Duration,
+    started_at: Duration,
     /// For its processes: over this the session is asked.
     asked_over: OwnedFd,
 }
@@ -37,6 +42,8 @@ impl Origin {
             id: spec.id,
             policy: Arc::clone(&spec.policy),
             worktree: Arc::clone(&spec.worktree),
+            started: clock::monotonic(),
+            started_at: clock::since_epoch(),
             asked_over,
         }
     }
@@ -61,6 +68,8 @@ impl Origin {
             modules: policy.modules.clone(),
             template_id: policy.template_id.to_string(),
             worktree: self.worktree.path().to_string_lossy().into_owned(),
+            started: self.started,
+            started_at: self.started_at,
             env: environment(&policy.grants.env),
             globals: policy.grants.globals.clone(),
             removed_globals: policy.grants.removed_globals.clone(),

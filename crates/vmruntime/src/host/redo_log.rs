@@ -1,6 +1,6 @@
 //! What a session has committed since its checkpoint.
 //!
-//! A short run that comes to the same whenever it is run in the same state needs no checkpoint: it is kept here, and run once
+//! A short run that comes to the same whenever it is run in the same state and told the same needs no checkpoint: it is kept here, and run once
 //! more by whoever becomes the session process, or answers a question, in a state that is behind (`worker/redo.rs`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::protocol::Logged;
 /// How many runs are kept: a checkpoint for each sixty-fourth costs each run less than writing its log does.
 const MAX_RUNS: usize = 64;
 
-/// The most that their texts may be together, in bytes.
+/// The most that their texts, and what they learnt, may be together, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// What they may have taken together: by that much an execution that is rolled back, and an answer to a question, may be later.
@@ -43,7 +43,7 @@ impl RedoLog {
     /// Adds a run that took so long.
     pub(super) fn add(&self, run: Logged, took: Duration) {
         let mut log = self.lock();
-        log.bytes += bytes_of(&run.request);
+        log.bytes += bytes_of(&run.request) + size_of_val(&*run.recording.learnt);
         log.time += took;
         log.runs.push(Arc::new(run));
     }
@@ -77,6 +77,7 @@ mod tests {
     use vmapi_types::Limits;
 
     use super::*;
+    use crate::protocol::Recording;
 
     fn request(source: &str) -> RunRequest {
         RunRequest {
@@ -92,7 +93,7 @@ mod tests {
         let run = Logged {
             commits,
             request,
-            digest: 0,
+            recording: Recording::default(),
         };
         log.add(run, took);
     }

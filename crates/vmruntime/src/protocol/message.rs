@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -130,14 +131,23 @@ pub(crate) enum ToSession {
 }
 
 /// A run of the redo log: one that was committed without a checkpoint, since it comes to the same whenever it is run in the
-/// same state.
+/// same state and told the same.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Logged {
     /// How many runs the session's state holds with this one.
     pub(crate) commits: u64,
     /// What was run.
     pub(crate) request: RunRequest,
-    /// A digest of its events and its end. If it comes to another one, the state is not the session's.
+    /// What it learnt and came to.
+    pub(crate) recording: Recording,
+}
+
+/// What a run is told when it is run once more, and what it must come to then: otherwise the state is not the session's.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Recording {
+    /// What it learnt from outside, in its order: the time, chance.
+    pub(crate) learnt: Vec<u64>,
+    /// A digest of its events and its end.
     pub(crate) digest: u64,
 }
 
@@ -172,6 +182,10 @@ pub(crate) struct SessionSetup {
     pub(crate) template_id: String,
     /// The absolute path of the worktree.
     pub(crate) worktree: String,
+    /// When the session started, by the steady clock of all processes.
+    pub(crate) started: Duration,
+    /// The same by the calendar, since 1970 began.
+    pub(crate) started_at: Duration,
     /// The variables of `process.env`.
     pub(crate) env: Map<String, Value>,
     /// Values that the template puts into the global scope.
@@ -213,9 +227,8 @@ pub(crate) enum FromSession {
         payload: RawJson,
         /// What it used.
         usage: Usage,
-        /// If this is its commit, too, because it is to be run once more in place of a checkpoint: what it must come to then, see
-        /// [`Logged::digest`].
-        digest: Option<u64>,
+        /// If this is its commit, too, because it is to be run once more in place of a checkpoint.
+        recording: Option<Recording>,
     },
     /// There is a checkpoint of the state after `commits` runs.
     Committed {

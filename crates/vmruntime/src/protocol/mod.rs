@@ -13,12 +13,12 @@ pub(crate) const LOADER: &str = "loader";
 
 pub(crate) use message::{
     Death, DeathCause, FromLook, FromSession, FromZygote, HostCall, HostError, HostReply,
-    LoadedModule, Logged, Question, SessionSetup, ToSession, ToZygote,
+    LoadedModule, Logged, Question, Recording, SessionSetup, ToSession, ToZygote,
 };
 
 /// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a
 /// daemon ran; then the zygote says so in its greeting.
-pub(crate) const VERSION: u8 = 7;
+pub(crate) const VERSION: u8 = 8;
 
 /// The file descriptor on which a zygote finds its channel to the daemon.
 pub(crate) const CONTROL_FD: i32 = 3;

@@ -10,7 +10,7 @@ use super::channel::Channel;
 use super::{allocator, exit, limits, page};
 use crate::engine::{Evaluation, HostLink};
 use crate::protocol::{
-    FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, ToSession,
+    FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, Recording, ToSession,
 };
 
 /// The most that an event may say, in bytes of JSON: what a message may be, without what stands around it there.
@@ -18,6 +18,9 @@ const MAX_PAYLOAD_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
 
 /// The most that the arguments of one call may be, in bytes of JSON: well below what a message may be.
 const MAX_ARGS_BYTES: usize = 32 * 1024 * 1024;
+
+/// How many numbers from outside an execution may be told that is to be run once more instead of kept.
+const MAX_LEARNT: usize = 64;
 
 /// How much an execution may print that is to be run once more instead of kept, in bytes of JSON.
 const MAX_REPEATED_BYTES: u64 = 16 * 1024;
@@ -35,6 +38,10 @@ pub(super) struct Link {
     is_repeatable: Cell<bool>,
     /// Of its events.
     digest: RefCell<DefaultHasher>,
+    /// What it has learnt from outside, in its order.
+    learnt: RefCell<Vec<u64>>,
+    /// What it learnt the first time, if it is run once more.
+    learnt_before: RefCell<Vec<u64>>,
 }
 
 impl Link {
@@ -47,26 +54,31 @@ impl Link {
         self.channel.replace(None);
     }
 
-    /// Starts to count anew, for one execution.
-    pub(super) fn begin(&self, limits: Limits) {
+    /// Starts to count anew, for one execution: with what it learnt, if it is run once more.
+    pub(super) fn begin(&self, limits: Limits, learnt: &[u64]) {
         self.limits.set(limits);
         self.events.set(0);
         self.output_bytes.set(0);
         self.has_called.set(false);
         self.is_repeatable.set(true);
         self.digest.take();
+        self.learnt.take();
+        self.learnt_before.replace(learnt.to_vec());
     }
 
-    /// The digest of what this execution has sent and of how it ended; nothing if it is not one that goes the same way whenever
-    /// it is run in the same state.
-    pub(super) fn digest(&self, end: &Evaluation) -> Option<u64> {
+    /// What this execution has learnt, and a digest of what it has sent and of how it ended; nothing if it is not one that goes
+    /// the same way whenever it is run in the same state and told the same.
+    pub(super) fn recording(&self, end: &Evaluation) -> Option<Recording> {
         if !self.is_repeatable.get() {
             return None;
         }
         let mut digest = self.digest.borrow().clone();
         end.threw.hash(&mut digest);
         end.payload.get().hash(&mut digest);
-        Some(digest.finish())
+        Some(Recording {
+            learnt: self.learnt.borrow().clone(),
+            digest: digest.finish(),
+        })
     }
 
     fn send(&self, message: &FromSession) {
@@ -158,6 +170,18 @@ impl HostLink for Link {
         let reply = await_reply(&channel);
         limits::resume_wall_clock(left).unwrap_or_else(|error| limits::no_timer(&error));
         reply
+    }
+
+    fn learn(&self, ask: &dyn Fn() -> u64) -> u64 {
+        let mut learnt = self.learnt.borrow_mut();
+        let before = self.learnt_before.borrow().get(learnt.len()).copied();
+        let told = before.unwrap_or_else(ask);
+        if learnt.len() < MAX_LEARNT {
+            learnt.push(told);
+        } else {
+            self.note_unrepeatable();
+        }
+        told
     }
 
     fn note_unrepeatable(&self) {

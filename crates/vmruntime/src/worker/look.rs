@@ -57,7 +57,7 @@ pub(super) fn answer(
         let Question { redo: log, look } = asked.message;
         let mut commits = of_session.commits;
         if redo::redo(engine, link, &log, of_session.limits, &mut commits).is_ok() {
-            link.begin(bounds);
+            link.begin(bounds, &[]);
             allocator::limit_further(MAX_GROWTH_BYTES);
             let sight = engine.look(&look);
             // Whoever asked may have gone.

@@ -1,9 +1,9 @@
 //! Running once more what a session has committed without a checkpoint.
 //!
 //! A checkpoint costs a fork, a page copied for each that the next run writes to, and the end of the checkpoint before: more
-//! than most runs take. A run that asks for nothing but what is in its session (no time, no chance, no host module) comes to
-//! the same whenever it is run in the same state. So a short one needs no checkpoint: the daemon keeps its text, and has it run
-//! once more by whoever is to be the session process, or answers a question, and is behind.
+//! than most runs take. A run that asks nobody outside its session but for a few numbers (the time, chance) comes to the same
+//! whenever it is run in the same state and told these numbers. So a short one needs no checkpoint: the daemon keeps its text
+//! and what it learnt, and has it run once more by whoever is to be the session process, or answers a question, and is behind.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,14 +43,15 @@ pub(super) fn is_cheap(usage: &Usage, wall: Duration, heap_before: u64, limits: 
         && peak.saturating_add(MAX_GROWTH_BYTES) <= limits::heap_bytes(limits) as u64
 }
 
-/// Runs a script with room for its heap as its limits say. Both the first time and once more.
+/// Runs a script with room for its heap as its limits say. Both the first time and once more, with what it learnt then.
 pub(super) fn evaluate(
     engine: &mut dyn Engine,
     link: &Link,
     request: &RunRequest,
     of_session: &Limits,
+    learnt: &[u64],
 ) -> Result<Evaluation, Deadlock> {
-    link.begin(request.limits);
+    link.begin(request.limits, learnt);
     limits::bound_heap(&request.limits);
     let evaluation = engine.evaluate(request);
     // What comes between executions, and the next request itself, is not this execution's.
@@ -68,8 +69,12 @@ pub(super) fn redo(
 ) -> Result<(), Differs> {
     let held = *commits;
     for logged in log.iter().filter(|logged| logged.commits > held) {
-        let end = evaluate(engine, link, &logged.request, of_session);
-        if end.ok().and_then(|end| link.digest(&end)) != Some(logged.digest) {
+        let Logged {
+            request, recording, ..
+        } = &**logged;
+        let end = evaluate(engine, link, request, of_session, &recording.learnt);
+        let came_to = end.ok().and_then(|end| link.recording(&end));
+        if came_to.as_ref() != Some(recording) {
             let commits = logged.commits;
             return Err(Differs { commits });
         }

@@ -172,7 +172,8 @@ impl Session {
         allocator::start_peak(page::begin_run(cpu_before, allocator::base_bytes()));
         let began = Instant::now();
         limits::start_clocks(limits).unwrap_or_else(|error| limits::no_timer(&error));
-        let Ok(end) = redo::evaluate(&mut *self.engine, &self.link, request, &self.limits) else {
+        let Ok(end) = redo::evaluate(&mut *self.engine, &self.link, request, &self.limits, &[])
+        else {
             // Half of an async function is no state to go on from: the checkpoint takes over.
             exit::now(exit::DEADLOCK)
         };
@@ -185,21 +186,22 @@ impl Session {
         let is_cheap = redo::is_cheap(&usage, began.elapsed(), heap_before, limits);
         // What is collected afterwards is not what a redo would come to.
         let may_log = may_log && is_cheap && !self.is_worth_collecting();
-        let digest = if may_log {
-            self.link.digest(&end)
+        let recording = if may_log {
+            self.link.recording(&end)
         } else {
             None
         };
+        let is_logged = recording.is_some();
         let Evaluation { threw, payload } = end;
         self.send(&FromSession::Ended {
             run,
             threw,
             payload,
             usage,
-            digest,
+            recording,
         });
         self.commits += 1;
-        if digest.is_none() {
+        if !is_logged {
             self.collect_if_worth_it();
             self.commit();
         }

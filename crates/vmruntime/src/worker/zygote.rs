@@ -174,7 +174,7 @@ impl Zygote {
     /// Loads a library, so that each session is forked with it. The daemon loads all before it opens a session.
     fn load(&mut self, name: &str, source: &str) -> Result<(), String> {
         let engine = self.engine.as_mut().ok_or("there is no engine")?;
-        self.link.begin(Limits::default());
+        self.link.begin(Limits::default(), &[]);
         let clocks = Limits {
             wall_ms: MAX_LIBRARY_MS,
             cpu_ms: MAX_LIBRARY_MS,

@@ -1,7 +1,7 @@
 //! What native functions know of the session that they run in, kept with the context.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use boa_engine::{
     Context, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string,
@@ -10,12 +10,12 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::HostLink;
-use super::wire;
+use super::{outside, wire};
 use crate::protocol::{HostError, SessionSetup};
 
 /// The session as native functions know it.
 pub(super) struct Host {
-    link: Rc<dyn HostLink>,
+    pub(super) link: Rc<dyn HostLink>,
     /// The absolute path of the worktree.
     pub(super) folder: String,
     pub(super) template_id: String,
@@ -23,7 +23,7 @@ pub(super) struct Host {
     pub(super) allowed: Vec<String>,
     /// The native modules, by name.
     pub(super) modules: JsObject,
-    started: Instant,
+    started: Duration,
     started_at: Duration,
 }
 
@@ -35,8 +35,8 @@ impl Host {
             template_id: String::new(),
             allowed: Vec::new(),
             modules,
-            started: Instant::now(),
-            started_at: since_epoch(),
+            started: Duration::ZERO,
+            started_at: Duration::ZERO,
         }
     }
 
@@ -45,28 +45,20 @@ impl Host {
         self.folder.clone_from(&setup.worktree);
         self.template_id.clone_from(&setup.template_id);
         self.allowed.clone_from(&setup.modules);
-        self.started = Instant::now();
-        self.started_at = since_epoch();
+        self.started = setup.started;
+        self.started_at = setup.started_at;
     }
 
     /// Milliseconds since the session started.
     pub(super) fn now_ms(&self) -> f64 {
-        self.link.note_unrepeatable();
-        self.started.elapsed().as_secs_f64() * 1000.0
+        let now = Duration::from_nanos(outside::nanoseconds(&*self.link));
+        now.saturating_sub(self.started).as_secs_f64() * 1000.0
     }
 
     /// When the session started, in milliseconds since 1970.
     pub(super) fn started_at_ms(&self) -> f64 {
-        // A session that is made once more starts at another time.
-        self.link.note_unrepeatable();
         self.started_at.as_secs_f64() * 1000.0
     }
-}
-
-fn since_epoch() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 /// What the context keeps of the session.
@@ -76,14 +68,6 @@ pub(super) fn host(context: &Context) -> JsResult<&Host> {
             .with_message("there is no host to call")
             .into()
     })
-}
-
-/// Notes that the script learns what would be something else if it were run again.
-pub(super) fn note_unrepeatable(context: &Context) {
-    // There is no host before there are scripts.
-    if let Some(host) = context.get_data::<Host>() {
-        host.link.note_unrepeatable();
-    }
 }
 
 /// Calls a function of a host module.

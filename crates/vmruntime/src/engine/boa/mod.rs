@@ -35,7 +35,7 @@ use self::host::Host;
 use self::inspect::{Inspector, Json};
 use self::jobs::{Jobs, Rejections};
 use self::modules::Modules;
-use self::outside::WatchedClock;
+use self::outside::LinkedClock;
 use self::report::Report;
 use super::source;
 use super::{Deadlock, Engine, Evaluation, HostLink};
@@ -116,7 +116,7 @@ impl Boa {
             let mut context = Context::builder()
                 .job_executor(Rc::clone(&jobs))
                 .host_hooks(Rc::clone(&rejections))
-                .clock(Rc::new(WatchedClock::new(Rc::clone(&link))))
+                .clock(Rc::new(LinkedClock::new(Rc::clone(&link))))
                 .module_loader(Rc::clone(&modules))
                 .build()?;
             let limits = context.runtime_limits_mut();
@@ -127,7 +127,7 @@ impl Boa {
             let sink = Rc::new(EventSink(Rc::clone(&link)));
             console::install(inspector.clone(), sink, &mut context)?;
             install_web_apis(&mut context)?;
-            outside::watch_random(&mut context)?;
+            outside::define_random(&mut context)?;
             sort::install(&mut context)?;
             let natives = prelude::run(&mut context)?;
             context.insert_data(Host::new(link, natives));

@@ -2,44 +2,66 @@
 
 use std::rc::Rc;
 
-use boa_engine::context::time::{Clock, JsInstant, StdClock};
+use boa_engine::context::time::{Clock, JsInstant};
 use boa_engine::property::PropertyDescriptor;
 use boa_engine::{Context, JsResult, JsValue, js_string};
 
 use super::HostLink;
 use super::globals;
-use super::host::note_unrepeatable;
+use super::host::Host;
+use crate::clock::{monotonic, since_epoch};
 
-/// The engine's clock. Whoever asks it runs a script that would go another way at another time.
-pub(super) struct WatchedClock {
-    clock: StdClock,
-    link: Rc<dyn HostLink>,
-}
+/// How many nanoseconds a second has.
+const SECOND: u64 = 1_000_000_000;
 
-impl WatchedClock {
+/// The engine's clock.
+pub(super) struct LinkedClock(Rc<dyn HostLink>);
+
+impl LinkedClock {
     pub(super) fn new(link: Rc<dyn HostLink>) -> Self {
-        let clock = StdClock::new();
-        Self { clock, link }
+        Self(link)
     }
 }
 
-impl Clock for WatchedClock {
+impl Clock for LinkedClock {
     fn now(&self) -> JsInstant {
-        self.link.note_unrepeatable();
-        self.clock.now()
+        let nanoseconds = nanoseconds(&*self.0);
+        let rest = u32::try_from(nanoseconds % SECOND).unwrap_or_default();
+        JsInstant::new(nanoseconds / SECOND, rest)
     }
 
     fn system_time_millis(&self) -> i64 {
-        self.link.note_unrepeatable();
-        self.clock.system_time_millis()
+        let now = || since_epoch().as_millis().try_into().unwrap_or(u64::MAX);
+        self.0.learn(&now).try_into().unwrap_or(i64::MAX)
     }
 }
 
-/// Has it noted when a script calls `Math.random`, in which the engine leaves its host no part.
-pub(super) fn watch_random(context: &mut Context) -> JsResult<()> {
+/// The time of the steady clock, as a script is told it.
+pub(super) fn nanoseconds(link: &dyn HostLink) -> u64 {
+    link.learn(&|| monotonic().as_nanos().try_into().unwrap_or(u64::MAX))
+}
+
+/// Fills bytes by chance, as a script is told it.
+pub(super) fn fill_by_chance(bytes: &mut [u8], context: &Context) {
+    for part in bytes.chunks_mut(size_of::<u64>()) {
+        let chance = chance(context, &rand::random).to_le_bytes();
+        part.copy_from_slice(&chance[..part.len()]);
+    }
+}
+
+fn chance(context: &Context, ask: &dyn Fn() -> u64) -> u64 {
+    // There is no host before there are scripts.
+    match context.get_data::<Host>() {
+        Some(host) => host.link.learn(ask),
+        None => ask(),
+    }
+}
+
+/// Replaces `Math.random`, in which the engine leaves its host no part.
+pub(super) fn define_random(context: &mut Context) -> JsResult<()> {
     let random = |_: &JsValue, _: &[JsValue], context: &mut Context| {
-        note_unrepeatable(context);
-        Ok(rand::random::<f64>().into())
+        let bits = chance(context, &|| rand::random::<f64>().to_bits());
+        Ok(f64::from_bits(bits).into())
     };
     let random = globals::function("random", 0, random, context);
     let property = PropertyDescriptor::builder()

@@ -9,11 +9,11 @@ use boa_engine::{
     Context, JsArgs, JsNativeError, JsResult, JsString, JsValue, NativeFunction, Script, Source,
     js_string,
 };
-use rand::Rng;
 use url::Url;
 
-use super::host::{Host, call, host, note_unrepeatable};
+use super::host::{Host, call, host};
 use super::jobs::Jobs;
+use super::outside;
 use super::wire::bytes_value;
 use crate::engine::source::INTERNAL;
 
@@ -314,17 +314,15 @@ fn missing(what: &str) -> JsNativeError {
 fn random(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let count = args.get_or_undefined(0).to_length(context)?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    note_unrepeatable(context);
     let mut bytes = vec![0; count.min(MAX_RANDOM_BYTES)];
-    rand::rng().fill_bytes(&mut bytes);
+    outside::fill_by_chance(&mut bytes, context);
     bytes_value(&bytes, context)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "native functions have one type")]
 fn uuid(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    note_unrepeatable(context);
     let mut bytes = [0; 16];
-    rand::rng().fill_bytes(&mut bytes);
+    outside::fill_by_chance(&mut bytes, context);
     let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
     Ok(JsString::from(uuid.to_string()).into())
 }

@@ -6,7 +6,7 @@ use vmcontrol::runtime::{RunUpdate, Usage};
 
 use super::{Actor, Over};
 use crate::host::run::Stage;
-use crate::protocol::Logged;
+use crate::protocol::{Logged, Recording};
 
 impl Actor {
     /// Notes that the run is a part of the session's state from now on.
@@ -26,7 +26,7 @@ impl Actor {
     pub(super) fn log_run(
         &mut self,
         run: u64,
-        digest: u64,
+        recording: Recording,
         usage: Usage,
     ) -> Result<(), Option<Over>> {
         let request = self
@@ -42,7 +42,7 @@ impl Actor {
         let logged = Logged {
             commits: self.commits,
             request,
-            digest,
+            recording,
         };
         let took = Duration::from_micros(usage.cpu_us);
         self.redo_log.add(logged, took);
