@@ -218,6 +218,21 @@ impl Daemon {
         id
     }
 
+    /// Lets sessions of a template run code for a minute: something else ends it before, or there is much to do on a busy machine.
+    pub fn give_time(&self, template: &str) {
+        let limits = json!({"limits": {"cpu_ms": 60_000, "wall_ms": 60_000}});
+        self.api
+            .patch(&format!("/templates/{template}"), &limits)
+            .expect(200);
+    }
+
+    /// A session in which code may run for a minute.
+    pub fn patient_session(&self) -> Session {
+        let template = self.template();
+        self.give_time(&template);
+        self.session_of(&template)
+    }
+
     /// Where its libraries are. The directory is made with the first.
     pub fn library_cache(&self) -> PathBuf {
         self.home().join(LIBRARIES)
@@ -376,10 +391,9 @@ impl Session {
             .to_owned()
     }
 
-    /// Has the session make a checkpoint: what depends on chance can't be run once more instead.
+    /// Has the session make a checkpoint, by code that learns more than is recorded to be told once more.
     #[track_caller]
     pub fn checkpoint(&self) {
-        // It learns more than is kept to be told once more.
         self.eval("crypto.getRandomValues(new Uint8Array(1024)).length");
     }
 
@@ -400,13 +414,21 @@ impl Session {
     }
 
     /// Starts a snippet on a thread of its own, and waits until it runs.
+    ///
+    /// # Panics
+    /// When it ends before that is seen.
     pub fn start(&self, code: &str) -> std::thread::JoinHandle<Answer> {
         let (session, code) = (self.clone(), code.to_owned());
         let before = self.executions().len();
         let running = std::thread::spawn(move || session.try_run(&code));
         wait_for("the execution to run", || {
             let executions = self.executions();
-            (executions.len() > before && executions[0]["status"] == "running").then_some(())
+            let runs = executions.len() > before && executions[0]["status"] == "running";
+            assert!(
+                runs || !running.is_finished(),
+                "it ended before it was seen to run"
+            );
+            runs.then_some(())
         });
         running
     }

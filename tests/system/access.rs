@@ -217,7 +217,8 @@ fn a_file_in_the_place_of_a_socket_is_left_alone() {
 #[test]
 fn a_file_that_is_run_alone_opens_no_port() {
     let home = tempfile::tempdir().unwrap();
-    fs::write(home.path().join("a.js"), "for (;;);").unwrap();
+    let script = "await new Promise(done => setTimeout(done, 1e9))";
+    fs::write(home.path().join("a.js"), script).unwrap();
     let mut run = command();
     run.args(["run", "a.js"]).current_dir(home.path());
     let mut run = run.spawn().unwrap();

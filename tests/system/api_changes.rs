@@ -76,7 +76,7 @@ fn changed_settings_hold_in_new_sessions_and_not_in_live_ones() {
     let daemon = Daemon::start();
     let template = daemon.template();
     let before = daemon.session_of(&template);
-    let body = json!({"limits": {"wall_ms": 300}, "runtime": {"console": false, "strict": true, "esm": false}});
+    let body = json!({"limits": {"wall_ms": 2000}, "runtime": {"console": false, "strict": true, "esm": false}});
     patch(&daemon, &template, &body).expect(200);
     let after = daemon.session_of(&template);
     assert_eq!(before.eval("typeof console"), "object");
@@ -87,6 +87,8 @@ fn changed_settings_hold_in_new_sessions_and_not_in_live_ones() {
     assert!(message.contains("runtime.esm"), "{message}");
     let execution = after.run("setTimeout(() => {}, 100000)");
     assert_eq!(execution["error"]["code"], "WALL_TIME_LIMIT");
+    let message = execution["error"]["message"].as_str().unwrap();
+    assert!(message.contains("2000 ms"), "{message}");
 }
 
 #[test]
@@ -108,7 +110,7 @@ fn an_inactive_template_makes_no_sessions() {
 #[test]
 fn a_cancelled_execution_is_rolled_back_in_native_code_too() {
     let daemon = Daemon::start();
-    let session = daemon.session();
+    let session = daemon.patient_session();
     session.eval("globalThis.mark = 7");
     for code in [
         "mark = 8; while (true);",
@@ -155,7 +157,7 @@ fn the_commands_change_and_cancel() {
         .expect(200);
     assert_eq!(stored["settings"]["limits"]["wall_ms"], 60000);
     assert_eq!(stored["settings"]["limits"]["mem_mb"], 256);
-    let session = daemon.session();
+    let session = daemon.patient_session();
     let running = session.start("while (true);");
     let id = session.executions()[0]["id"].as_str().unwrap().to_owned();
     let cancel = daemon.cli(&["exec", "cancel", &id]).output().unwrap();

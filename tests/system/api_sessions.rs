@@ -197,7 +197,7 @@ fn a_closed_session_runs_nothing_more() {
 fn a_busy_session_refuses_and_never_queues_and_its_end_cancels_what_runs() {
     let daemon = Daemon::start();
     daemon.write("a.js", "1");
-    let session = daemon.session();
+    let session = daemon.patient_session();
     let running = session.start("while (true);");
     for answer in [session.try_run("1"), session.try_run_file("a.js")] {
         let answer = answer.expect_error(409, "SESSION_BUSY");

@@ -146,7 +146,7 @@ fn libraries_of_the_cache_are_loaded_before_the_startup_files() {
     );
 }
 
-/// Starts to make a session on a thread of its own; returns its id once its startup files run.
+/// Starts to make a session on a thread of its own; returns its id once it is starting.
 fn start_session(daemon: &Daemon, template: &str) -> (std::thread::JoinHandle<Answer>, String) {
     let (api, template, worktree) = (daemon.api.clone(), template.to_owned(), daemon.worktree());
     let starting = std::thread::spawn(move || {
@@ -168,17 +168,18 @@ fn start_session(daemon: &Daemon, template: &str) -> (std::thread::JoinHandle<An
 #[test]
 fn a_starting_session_takes_no_executions_yet() {
     let daemon = Daemon::start();
-    daemon.write(
-        "a.js",
-        "const until = Date.now() + 1000; while (Date.now() < until);",
-    );
+    daemon.write("a.js", "while (!require('fs').existsSync('go'));");
     let template = template_with_startup(&daemon, &[("a.js", 0, "eval")]);
+    let modules = format!("/templates/{template}/modules");
+    daemon.api.post(&modules, &json!({"name": "fs"})).expect(201);
+    daemon.give_time(&template);
     let (starting, id) = start_session(&daemon, &template);
     let body = json!({"session_id": id, "input": "1"});
     let answer = daemon.api.post("/executions/repl", &body);
     answer.expect_error(409, "SESSION_NOT_READY");
     let summary = daemon.api.get("/runtime/summary").expect(200);
     assert_eq!(summary["active_sessions"], 0);
+    daemon.write("go", "");
     let session = starting.join().unwrap().expect(201);
     assert_eq!(session["id"], *id);
     daemon.api.post("/executions/repl", &body).expect(201);
@@ -189,22 +190,23 @@ fn a_session_can_be_closed_while_it_starts() {
     let daemon = Daemon::start();
     daemon.write("a.js", "while (true);");
     let template = template_with_startup(&daemon, &[("a.js", 0, "eval")]);
+    daemon.give_time(&template);
     let (starting, id) = start_session(&daemon, &template);
+    let executions = || {
+        daemon
+            .api
+            .get(&format!("/executions?session_id={id}"))
+            .expect(200)
+    };
+    wait_for("its startup file to run", || {
+        (column(&executions(), "status") == ["running"]).then_some(())
+    });
     let closed = daemon.api.delete(&format!("/sessions/{id}")).expect(200);
     assert_eq!(closed["status"], "closed", "{closed}");
     assert_ne!(starting.join().unwrap().status, 201);
     let record = daemon.api.get(&format!("/sessions/{id}")).expect(200);
     assert_eq!(record["status"], "closed", "{record}");
-    let executions = daemon
-        .api
-        .get(&format!("/executions?session_id={id}"))
-        .expect(200);
-    assert!(
-        column(&executions, "status")
-            .iter()
-            .all(|status| *status == "cancelled"),
-        "{executions}"
-    );
+    assert_eq!(column(&executions(), "status"), ["cancelled"]);
 }
 
 #[test]

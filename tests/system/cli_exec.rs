@@ -51,7 +51,7 @@ fn a_snippet_may_have_lower_limits() {
 #[test]
 fn interrupting_the_command_cancels_the_execution() {
     let daemon = Daemon::start();
-    let session = daemon.session();
+    let session = daemon.patient_session();
     session.eval("x = 1");
     let command = daemon
         .cli(&[
@@ -60,7 +60,7 @@ fn interrupting_the_command_cancels_the_execution() {
             &session.id,
             "x = 2; while (true);",
             "--cpu-ms",
-            "2000",
+            "60000",
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -83,7 +83,7 @@ fn interrupting_the_command_cancels_the_execution() {
 #[test]
 fn a_command_that_nobody_hears_cancels_its_execution_too() {
     let daemon = Daemon::start();
-    let session = daemon.session();
+    let session = daemon.patient_session();
     session.eval("1");
     let (_, nobody) = std::io::pipe().unwrap();
     let mut command = daemon

@@ -26,13 +26,15 @@ const HEAP: &str = include_str!("hostile/heap.js");
 /// How many snippets run at a time.
 const AT_A_TIME: usize = 4;
 
-/// How long a snippet may take by the daemon's own figures, in milliseconds: `wall_ms`, and the way back to the heap that was.
-const MOST_MS: f64 = 5500.0;
+/// How long a snippet may take by the daemon's own figures, in milliseconds: `wall_ms`, and the way back to the heap that was,
+/// on a machine that does something else.
+const MOST_MS: f64 = 20_000.0;
 
 /// How long the answer may take beside that. The machine may be busy with something else.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// How long `1 + 1` may take by the daemon's own figures, in milliseconds.
+/// How long `1 + 1` may take by the daemon's own figures, in milliseconds, in 95 of 100 runs: the machine may stand still at
+/// times.
 const MOST_BESIDE_MS: f64 = 500.0;
 
 /// The snippets of a file, by name.
@@ -190,19 +192,19 @@ fn run_all(
             session.close();
         }
     };
-    let slowest = std::thread::scope(|scope| {
+    let usual = std::thread::scope(|scope| {
         let bystander = scope.spawn(|| {
-            let (mut slowest, mut runs) = (0.0_f64, 0);
+            let mut walls = Vec::new();
             while !over.load(Ordering::Relaxed) {
                 let execution = beside.run("1 + 1");
                 assert_eq!(execution["result"]["preview"], "2", "{execution}");
-                slowest = slowest.max(wall_ms(&execution).expect("its time was measured"));
-                runs += 1;
+                walls.push(wall_ms(&execution).expect("its time was measured"));
                 // Often enough to meet every snippet, and seldom enough to leave them the processors.
                 std::thread::park_timeout(Duration::from_millis(20));
             }
-            println!("the slowest of {runs} runs beside took {slowest} ms");
-            slowest
+            walls.sort_by(f64::total_cmp);
+            println!("of the runs beside the slowest took {:?} ms", walls.last());
+            walls.get(walls.len() * 95 / 100).copied()
         });
         let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
         let outcomes: Vec<_> = workers
@@ -210,11 +212,11 @@ fn run_all(
             .map(std::thread::ScopedJoinHandle::join)
             .collect();
         over.store(true, Ordering::Relaxed);
-        let slowest = bystander.join().expect("`1 + 1` is 2");
+        let usual = bystander.join().expect("`1 + 1` is 2");
         for outcome in outcomes {
             outcome.expect("the daemon answers");
         }
-        slowest
+        usual.expect("something ran beside")
     });
     let failures = failures.into_inner().unwrap();
     assert!(
@@ -224,8 +226,8 @@ fn run_all(
         failures.join("\n")
     );
     assert!(
-        slowest <= MOST_BESIDE_MS,
-        "`1 + 1` took {slowest} ms beside them"
+        usual <= MOST_BESIDE_MS,
+        "`1 + 1` took {usual} ms beside them"
     );
     assert_eq!(daemon.zygote(), zygote);
     wait_for("the processes of closed sessions to be reaped", || {

@@ -144,7 +144,8 @@ fn a_stopped_session_process_is_ended_at_the_wall_limit() {
     use vm_system_tests::Role;
 
     let daemon = Daemon::start();
-    let session = daemon.session();
+    let limits = serde_json::json!({"cpu_ms": 60_000});
+    let session = daemon.session_of(&daemon.template_with_limits(&limits));
     session.eval("globalThis.mark = 7");
     let running = session.start("mark = 8; while (true);");
     let pid = daemon.process_of(&session, Role::Session);

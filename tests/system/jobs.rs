@@ -7,7 +7,7 @@ fn jobs_run_in_the_order_that_node_runs_them_in() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let execution = session.run(
-        "setTimeout(() => console.log('timer 2'), 2);
+        "setTimeout(() => console.log('timer 2'), 200);
          setTimeout(() => { console.log('timer 1'); queueMicrotask(() => console.log('its microtask')) }, 1);
          Promise.resolve().then(() => console.log('promise'));
          queueMicrotask(() => console.log('microtask'));

@@ -79,12 +79,7 @@ fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 /// A session with `fs` and `database`.
 pub fn session(daemon: &Daemon) -> Session {
     let template = daemon.template_with(&["fs", "database"]);
-    // Thousands of calls on a busy machine.
-    let limits = json!({"limits": {"wall_ms": 20_000}});
-    daemon
-        .api
-        .patch(&format!("/templates/{template}"), &limits)
-        .expect(200);
+    daemon.give_time(&template);
     let session = daemon.session_of(&template);
     session.eval("var fs = require('fs'), database = require('database'); 1");
     session

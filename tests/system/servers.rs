@@ -79,7 +79,10 @@ pub fn net_session(daemon: &Daemon, given: &[String], taken: &[&str]) -> Session
     if !taken.is_empty() {
         capabilities.push(("net", "taken", false, json!({"hosts": taken})));
     }
-    daemon.session_of(&template(daemon, &[], &capabilities))
+    let template = template(daemon, &[], &capabilities);
+    // A name that is none may take its time.
+    daemon.give_time(&template);
+    daemon.session_of(&template)
 }
 
 /// The expression that fetches a text.

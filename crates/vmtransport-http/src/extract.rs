@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::RequestExt;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -31,7 +32,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !is_json {
             return Err(ApiError::MediaType);
         }
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state))
+        let declared = request.body().size_hint().lower();
+        let limited = request.with_limited_body();
+        // A client that asks first is told before it has sent anything.
+        let most = limited.body().size_hint().upper();
+        if most.is_some_and(|most| declared > most) {
+            return Err(ApiError::BodyTooLarge);
+        }
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(limited, state))
             .await
             .map_err(|_| ApiError::BodyTimeout)?
             .map_err(|rejection| match rejection.status().as_u16() {

@@ -45,7 +45,11 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .route("/runtime/summary", get(runtime::summary))
         .route("/runtime/sandbox", get(runtime::sandbox))
         .route("/runtime/prune", post(upkeep::prune))
-        .route("/runtime/backup", get(upkeep::backup))
+        // Nobody should wait for a copy to learn what kind of answer there would be.
+        .route(
+            "/runtime/backup",
+            get(upkeep::backup).head(async || upkeep::KIND_OF_BACKUP),
+        )
         .route("/runtime/check", get(upkeep::check))
         .route("/runtime/vacuum", post(upkeep::vacuum))
         .route("/metadata/modules", get(metadata::modules))
@@ -62,7 +66,10 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .layer(from_fn_with_state(options.token.clone(), token::check))
         .layer(from_fn_with_state(guard, guard::check))
         .layer(from_fn(request_context))
-        .layer(from_fn(unread::read_to_end))
+        .layer(from_fn_with_state(
+            unread::bound(options.max_body_bytes),
+            unread::read_to_end,
+        ))
         .with_state(control)
 }
 

@@ -2,9 +2,10 @@
 //!
 //! A task for each stream reads the feed and hands pieces of text to the connection. What waits there is bounded; a client
 //! that takes nothing for a while is cut off, and can resume with `Last-Event-ID`. A stream that ends without an `end` (or,
-//! of a session, a last `session`) is not complete.
+//! of a session, a last `session`) is not complete, and its response breaks off as HTTP has it.
 
 use std::fmt::Write;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -131,7 +132,8 @@ async fn send_execution(mut feed: EventFeed, mut sink: Sink) -> Result<(), Gone>
             }
             FeedItem::End(execution) => {
                 sink.named("end", None, &execution);
-                return sink.flush().await;
+                sink.flush().await?;
+                return sink.end().await;
             }
         }
     }
@@ -141,8 +143,11 @@ async fn send_execution(mut feed: EventFeed, mut sink: Sink) -> Result<(), Gone>
 async fn send_session(mut feed: SessionFeed, mut sink: Sink) -> Result<(), Gone> {
     sink.flush().await?;
     while let Some(item) = sink.while_alive(feed.next()).await? {
-        let Ok(Some(item)) = logged(item) else {
+        let Ok(item) = logged(item) else {
             return Ok(());
+        };
+        let Some(item) = item else {
+            return sink.end().await;
         };
         let place = place(feed.cursor());
         match item {
@@ -180,7 +185,7 @@ struct Gone;
 
 /// Where the pieces go.
 struct Sink {
-    pieces: mpsc::Sender<Bytes>,
+    pieces: mpsc::Sender<Piece>,
     text: String,
 }
 
@@ -228,24 +233,43 @@ impl Sink {
         if text.is_empty() {
             return Ok(());
         }
-        let sent = self.pieces.send_timeout(Bytes::from(text), PATIENCE).await;
+        self.send(Piece::Bytes(text.into())).await
+    }
+
+    /// Says that the stream is complete.
+    async fn end(&self) -> Result<(), Gone> {
+        self.send(Piece::End).await
+    }
+
+    async fn send(&self, piece: Piece) -> Result<(), Gone> {
+        let sent = self.pieces.send_timeout(piece, PATIENCE).await;
         sent.map_err(|_| Gone)
     }
 }
 
-/// The body of a stream.
-pub(crate) struct Pieces(pub(crate) mpsc::Receiver<Bytes>);
+/// A piece of a body.
+pub(crate) enum Piece {
+    /// Some of it.
+    Bytes(Bytes),
+    /// There is no more.
+    End,
+}
+
+/// A body that comes in pieces, and breaks off if the last one is missing.
+pub(crate) struct Pieces(pub(crate) mpsc::Receiver<Piece>);
 
 impl HttpBody for Pieces {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.0
-            .poll_recv(context)
-            .map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        self.0.poll_recv(context).map(|piece| match piece {
+            Some(Piece::Bytes(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(Piece::End) => None,
+            None => Some(Err(io::ErrorKind::BrokenPipe.into())),
+        })
     }
 }

@@ -246,7 +246,7 @@ fn a_daemon_that_dies_on_either_side_of_a_commit_has_lost_nothing_that_it_answer
                 if count != last.0 {
                     last = (count, Instant::now());
                 }
-                (count > 0 && last.1.elapsed() > Duration::from_secs(1)).then_some(())
+                (count > 0 && last.1.elapsed() > Duration::from_secs(5)).then_some(())
             });
             daemon.kill()
         });

@@ -2,10 +2,10 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-use axum::body::{Body as HttpBody, Bytes};
+use axum::body::Body as HttpBody;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
+use axum::http::{HeaderName, header};
+use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 use vmapi_types::{CheckReport, PruneRequest, Pruned, Vacuumed};
 use vmcontrol::{Control, Retention};
@@ -13,13 +13,17 @@ use vmcontrol::{Control, Retention};
 use crate::error::ApiError;
 use crate::extract::Json;
 use crate::respond::Body;
-use crate::stream::Pieces;
+use crate::stream::{Piece, Pieces};
 
 /// How much of a copy is read at once, in bytes.
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// How many pieces of a copy wait for the client.
 const WAITING_PIECES: usize = 4;
+
+/// The header of a copy of the database.
+pub(crate) const KIND_OF_BACKUP: [(HeaderName, &str); 1] =
+    [(header::CONTENT_TYPE, "application/vnd.sqlite3")];
 
 /// Removes what ended long ago, or counts it.
 pub(crate) async fn prune(
@@ -49,29 +53,27 @@ pub(crate) async fn backup(State(control): State<Control>) -> Result<Response, A
     let bytes = file.metadata().map(|found| found.len()).unwrap_or_default();
     let (pieces, waiting) = mpsc::channel(WAITING_PIECES);
     tokio::task::spawn_blocking(move || send(file, &pieces));
-    let mut response = Response::new(HttpBody::new(Pieces(waiting)));
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/vnd.sqlite3"),
-    );
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
-    Ok(response)
+    let length = [(header::CONTENT_LENGTH, bytes)];
+    let body = HttpBody::new(Pieces(waiting));
+    Ok((KIND_OF_BACKUP, length, body).into_response())
 }
 
 /// Hands a file on, until it ends or the client is gone.
-fn send(mut file: File, pieces: &mpsc::Sender<Bytes>) {
+fn send(mut file: File, pieces: &mpsc::Sender<Piece>) {
     loop {
         let mut piece = vec![0; PIECE_BYTES];
         match file.read(&mut piece) {
-            Ok(0) => return,
+            Ok(0) => {
+                // The client may have gone.
+                let _ = pieces.blocking_send(Piece::End);
+                return;
+            }
             Ok(length) => {
                 piece.truncate(length);
-                if pieces.blocking_send(piece.into()).is_err() {
+                if pieces.blocking_send(Piece::Bytes(piece.into())).is_err() {
                     return;
                 }
             }
-            // The client finds that it is too short.
             Err(error) => {
                 tracing::warn!(%error, "a copy of the database can't be read");
                 return;
