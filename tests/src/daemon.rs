@@ -300,6 +300,17 @@ impl Daemon {
         wait_for("a process of the session", || self.find(session, role))
     }
 
+    /// Has a session make a checkpoint; gives its process.
+    #[track_caller]
+    pub fn checkpoint(&self, session: &Session) -> i32 {
+        let before = self.find(session, Role::Checkpoint);
+        session.checkpoint();
+        wait_for("another checkpoint", || {
+            let found = self.find(session, Role::Checkpoint);
+            found.filter(|_| found != before)
+        })
+    }
+
     /// Waits until another process than that is the only one of a session in a role; gives it.
     #[track_caller]
     pub fn process_after(&self, before: i32, session: &Session, role: Role) -> i32 {

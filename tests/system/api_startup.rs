@@ -171,7 +171,10 @@ fn a_starting_session_takes_no_executions_yet() {
     daemon.write("a.js", "while (!require('fs').existsSync('go'));");
     let template = template_with_startup(&daemon, &[("a.js", 0, "eval")]);
     let modules = format!("/templates/{template}/modules");
-    daemon.api.post(&modules, &json!({"name": "fs"})).expect(201);
+    daemon
+        .api
+        .post(&modules, &json!({"name": "fs"}))
+        .expect(201);
     daemon.give_time(&template);
     let (starting, id) = start_session(&daemon, &template);
     let body = json!({"session_id": id, "input": "1"});

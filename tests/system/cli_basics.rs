@@ -1,7 +1,6 @@
 //! The command line without a daemon, or with one that is not there: usage, flags, `run`, `libs`.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -57,7 +57,7 @@ fn events(daemon: &Daemon, execution: &str) -> Vec<Value> {
 #[test]
 fn a_restart_settles_what_a_killed_daemon_left() {
     let daemon = Daemon::start();
-    let session = daemon.session();
+    let session = daemon.patient_session();
     let idle = daemon.session();
     let closed = daemon.session();
     let closed_record = closed.close();
@@ -164,7 +164,7 @@ fn stop_during(daemon: Daemon, session: &Session, code: &str) -> (Answer, TempDi
 fn a_running_execution_may_end_within_the_grace_period() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    let code = "const until = Date.now() + 500; while (Date.now() < until); console.log('end'); 7";
+    let code = "await new Promise(done => setTimeout(done, 2000)); console.log('end'); 7";
     let (answer, home) = stop_during(daemon, &session, code);
     let execution = answer.expect(201);
     assert_eq!(execution["status"], "ok", "{execution}");
@@ -197,8 +197,10 @@ fn a_stop_leaves_no_process_and_no_file() {
         let mut daemon = Daemon::start();
         let sessions = [daemon.session(), daemon.session()];
         sessions[0].eval("1");
-        let processes = Process::below(daemon.pid());
-        assert!(processes.len() >= 4, "{processes:?}");
+        let processes = wait_for("all processes, with one that waits for a session", || {
+            let all = Process::below(daemon.pid());
+            (all.len() >= 4).then_some(all)
+        });
         daemon.signal(signal);
         let status = daemon.wait();
         assert_eq!(status.code(), Some(0), "{}", daemon.log());
@@ -215,7 +217,7 @@ fn a_stop_leaves_no_process_and_no_file() {
 fn a_stopping_daemon_takes_no_new_connections() {
     let daemon = start_with_grace("30");
     let session = daemon.session();
-    let running = session.start("const until = Date.now() + 1500; while (Date.now() < until); 7");
+    let running = session.start("await new Promise(done => setTimeout(done, 3000)); 7");
     daemon.signal(Signal::SIGTERM);
     let address = daemon.server().trim_start_matches("http://").to_owned();
     wait_for("the refusal of a connection", || {

@@ -344,7 +344,7 @@ fn a_link_that_is_swapped_during_the_calls_leads_nowhere_else() {
         let exchanging = scope.spawn(|| exchange(&root, &pairs, &stop));
         let calls: Vec<_> = CALLS_AT_SWAPPED.iter().cycle().take(200).collect();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let deadline = Instant::now() + AT_ONCE;
+            let deadline = Instant::now() + Duration::from_mins(3);
             let mut rounds = 0;
             while rounds < 10 || inside < 100 || refused < 100 {
                 assert!(

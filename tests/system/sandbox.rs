@@ -23,8 +23,7 @@ fn session_processes_and_checkpoints_are_confined_before_the_first_script() {
     daemon.api.post(&path, &body).expect(200);
     // It stands in until there is a checkpoint.
     assert_confined(daemon.process_of(&session, Role::Checkpoint));
-    session.checkpoint();
-    assert_confined(daemon.process_of(&session, Role::Checkpoint));
+    assert_confined(daemon.checkpoint(&session));
 }
 
 #[test]

@@ -42,10 +42,10 @@ fn there_are_no_more_sessions_than_allowed() {
 
 #[test]
 fn an_idle_session_is_closed_and_a_busy_one_is_not() {
-    let daemon = daemon_with(&["--session-idle-timeout", "1s"]);
+    let daemon = daemon_with(&["--session-idle-timeout", "2s"]);
     let busy = daemon.session();
     // It is busy for longer than it may be idle.
-    let running = busy.start("await new Promise(done => setTimeout(done, 2500)); 'done'");
+    let running = busy.start("await new Promise(done => setTimeout(done, 4000)); 'done'");
     let idle = daemon.session();
     wait_for("the idle session to be closed", || {
         (idle.record()["status"] == "closed").then_some(())

@@ -90,6 +90,12 @@ fn stream_path(id: &str) -> String {
 }
 
 fn ended(daemon: &Daemon, id: &str) -> Value {
+    // There may be much to store.
+    let path = format!(
+        "/executions/{id}/events?after_seq={}&wait_ms=300000",
+        i64::MAX
+    );
+    daemon.api.get(&path).expect(200);
     wait_for("the execution to end", || {
         let execution = daemon.api.get(&format!("/executions/{id}")).expect(200);
         (execution["status"] != "running").then_some(execution)
@@ -108,7 +114,7 @@ fn roomy(daemon: &Daemon) -> Session {
 fn waiting_is_no_limit() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    let code = "await new Promise(done => setTimeout(done, 700)); 42";
+    let code = "await new Promise(done => setTimeout(done, 3000)); 42";
     let id = start(&daemon, &session, code);
     session.try_run("1").expect_error(409, "SESSION_BUSY");
     let execution = ended(&daemon, &id);
@@ -123,7 +129,7 @@ fn waiting_is_no_limit() {
 fn an_execution_is_streamed_as_it_happens_and_to_its_end() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    let code = "console.log('first'); await new Promise(done => setTimeout(done, 1000)); console.log('last'); 7";
+    let code = "console.log('first'); await new Promise(done => setTimeout(done, 3000)); console.log('last'); 7";
     let id = start(&daemon, &session, code);
     let mut stream = Stream::open(&daemon, &stream_path(&id), None);
     assert_eq!(stream.next().unwrap().data["type"], "input_echo");
@@ -419,7 +425,7 @@ fn a_refused_request_leaves_its_id_free() {
     let running = start(
         &daemon,
         &session,
-        "await new Promise(done => setTimeout(done, 500))",
+        "await new Promise(done => setTimeout(done, 3000))",
     );
     submit(&daemon, &session, "5", &more).expect_error(409, "SESSION_BUSY");
     ended(&daemon, &running);

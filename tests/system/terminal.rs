@@ -94,6 +94,7 @@ fn console_output_comes_before_the_end_and_ctrl_c_cancels() {
     terminal.shows("> ");
     terminal.types("kept\r");
     terminal.shows("\n1\r\n");
+    terminal.shows("> ");
     // At the prompt it drops what was typed, and leaves when it comes twice.
     terminal.types("dropped");
     terminal.shows("dropped");
@@ -104,10 +105,13 @@ fn console_output_comes_before_the_end_and_ctrl_c_cancels() {
 fn drops_and_leaves(mut terminal: Terminal) {
     terminal.types(CTRL_C);
     terminal.shows("To leave");
+    terminal.shows("> ");
     terminal.types("'go' + 'es on'\r");
     terminal.shows("\n'goes on'\r\n");
+    terminal.shows("> ");
     terminal.types(CTRL_C);
     terminal.shows("To leave");
+    terminal.shows("> ");
     terminal.types(CTRL_C);
     assert!(terminal.ends().success());
 }
@@ -135,7 +139,11 @@ fn ctrl_c_drops_what_was_typed_also_where_lines_can_not_be_edited() {
         !terminal.screen().contains("To leave"),
         "it was for what ran"
     );
+    terminal.shows("> ");
+    let asked = || daemon.log().matches("/is-complete").count();
+    let before = asked();
     terminal.types("function f() {\r");
+    wait_for("the line to be taken", || (asked() > before).then_some(()));
     drops_and_leaves(terminal);
 }
 
@@ -311,7 +319,7 @@ fn a_stream_that_is_no_terminal_has_no_colours() {
 fn exec_prints_events_as_they_come_on_a_terminal() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    let code = "console.log('early'); await new Promise(done => setTimeout(done, 300)); 7";
+    let code = "console.log('early'); await new Promise(done => setTimeout(done, 3000)); 7";
     let mut terminal = cli(&daemon, &["exec", "repl", &session.id, code], 80);
     terminal.shows("[2] console: {\"level\":\"log\",\"text\":\"early\"}");
     assert!(
@@ -326,7 +334,7 @@ fn exec_prints_events_as_they_come_on_a_terminal() {
 #[test]
 fn a_second_ctrl_c_leaves_the_execution_and_says_how_to_follow_it() {
     let daemon = Daemon::start();
-    let session = daemon.session();
+    let session = daemon.patient_session();
     let mut terminal = cli(&daemon, &["exec", "repl", &session.id, "while (true);"], 80);
     terminal.shows("[1] input_echo");
     // A daemon that does not answer leaves both to be heard.
@@ -342,14 +350,14 @@ fn a_second_ctrl_c_leaves_the_execution_and_says_how_to_follow_it() {
 #[test]
 fn ctrl_c_cancels_its_own_execution_and_no_other() {
     let daemon = Daemon::start();
-    let session = daemon.session();
+    let session = daemon.patient_session();
     let mut terminal = cli(
         &daemon,
         &["exec", "repl", &session.id, "1; while (true);"],
         80,
     );
     terminal.shows("[1] input_echo");
-    let other = daemon.session();
+    let other = daemon.patient_session();
     let running = json!({"session_id": other.id, "input": "2; while (true);", "wait_ms": 0});
     let running = daemon.api.post("/executions/repl", &running).expect(202);
     terminal.types(CTRL_C);

@@ -93,18 +93,41 @@ fn a_connection_goes_on_behind_a_body_that_is_refused() {
     assert_answered(&daemon, create, foreign, LARGE, "FORBIDDEN_ORIGIN");
 }
 
-#[test]
-fn a_client_that_asks_first_is_not_asked_for_a_body_that_nobody_takes() {
-    let daemon = Daemon::start();
-    let mut connection = Connection::open(&daemon);
-    let headers = format!("Content-Length: {LARGE}\r\nExpect: 100-continue\r\n");
-    connection.send(&daemon, "POST /api/v1/templates", &headers, b"");
+/// Sends the beginning of a request and checks that it is refused so, and the connection then ends.
+#[track_caller]
+fn assert_refused(daemon: &Daemon, headers: &str, beginning: &[u8], status: u16) {
+    let mut connection = Connection::open(daemon);
+    connection.send(daemon, "POST /api/v1/templates", headers, beginning);
     let reply = connection.reply();
-    assert!(reply.head.starts_with("http/1.1 415"), "{}", reply.head);
+    let line = format!("http/1.1 {status}");
+    assert!(reply.head.starts_with(&line), "{}", reply.head);
     assert!(reply.head.contains("connection: close"), "{}", reply.head);
     let mut rest = String::new();
     connection.0.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
+}
+
+#[test]
+fn a_client_that_asks_first_is_not_asked_for_a_body_that_nobody_takes() {
+    let daemon = Daemon::start();
+    let asking = "Expect: 100-continue\r\n";
+    let headers = format!("Content-Length: {LARGE}\r\n{asking}");
+    assert_refused(&daemon, &headers, b"", 415);
+    let headers = format!("Content-Length: {}\r\n{asking}{JSON}", 9 * LARGE);
+    assert_refused(&daemon, &headers, b"", 413);
+}
+
+#[test]
+fn a_refusal_does_not_wait_for_a_body_that_does_not_come() {
+    let daemon = Daemon::start();
+    assert_refused(&daemon, "Content-Length: 100\r\n", b"{", 415);
+}
+
+#[test]
+fn behind_a_body_that_is_no_http_the_connection_ends_and_the_answer_says_so() {
+    let daemon = Daemon::start();
+    let chunked = format!("Transfer-Encoding: chunked\r\n{JSON}");
+    assert_refused(&daemon, &chunked, b"zz\r\n", 400);
 }
 
 #[test]

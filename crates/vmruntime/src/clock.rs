@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// How many times as long unoptimised code takes, about: what may take a certain time may take so much more there.
+pub(crate) const SLOWDOWN: u64 = if cfg!(debug_assertions) { 10 } else { 1 };
+
 /// The time since some moment before the daemon started, which is the same for all processes. It goes steadily.
 pub(crate) fn monotonic() -> Duration {
     let mut time = libc::timespec {

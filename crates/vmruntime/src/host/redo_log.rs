@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use vmcontrol::runtime::{RunMode, RunRequest};
 
+use crate::clock::SLOWDOWN;
 use crate::protocol::Logged;
 
 /// How many runs are kept: a checkpoint for each sixty-fourth costs each run less than writing its log does.
@@ -17,7 +18,7 @@ const MAX_RUNS: usize = 64;
 const MAX_BYTES: usize = 64 * 1024;
 
 /// What they may have taken together: by that much an execution that is rolled back, and an answer to a question, may be later.
-const MAX_TIME: Duration = Duration::from_millis(10);
+const MAX_TIME: Duration = Duration::from_millis(10 * SLOWDOWN);
 
 /// The runs of a session that its newest checkpoint does not hold, in their order. The session's actor writes it; whoever
 /// asks the session something reads it.

@@ -13,15 +13,16 @@ use vmcontrol::runtime::{RunRequest, Usage};
 
 use super::limits;
 use super::link::Link;
+use crate::clock::SLOWDOWN;
 use crate::engine::{Deadlock, Engine, Evaluation};
 use crate::protocol::Logged;
 
 /// How much processor time a run may take that is to be run once more, in microseconds: some times of what a checkpoint takes.
-const MAX_CPU_US: u64 = 2_000;
+const MAX_CPU_US: u64 = 2_000 * SLOWDOWN;
 
 /// How long it may take by the clock on the wall. A run that waits its turn for a processor is none that takes long; one that
 /// waits for something (`Atomics.wait`) would do so again.
-const MAX_WALL: Duration = Duration::from_millis(20);
+const MAX_WALL: Duration = Duration::from_millis(20 * SLOWDOWN);
 
 /// By how much it may make the heap grow, in bytes: well below what has garbage collected in the middle of a run.
 const MAX_GROWTH_BYTES: u64 = 512 * 1024;

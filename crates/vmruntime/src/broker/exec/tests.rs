@@ -152,7 +152,7 @@ async fn a_command_that_takes_too_long_is_killed_with_what_it_started() {
     let ran = fixture
         .sh(
             "echo begun; sleep 600 & sleep 600",
-            json!({"timeout_ms": 300}),
+            json!({"timeout_ms": 3000}),
         )
         .await;
     assert_eq!(
