@@ -1,4 +1,5 @@
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ const EXCERPT_CHARS: usize = 120;
 pub struct Call<T> {
     request: Result<RequestBuilder, Error>,
     daemon: Arc<str>,
+    is_repeatable: bool,
     answer: PhantomData<fn() -> T>,
 }
 
@@ -25,13 +27,25 @@ impl<T> Call<T> {
         Self {
             request,
             daemon,
+            is_repeatable: false,
             answer: PhantomData,
         }
     }
 
+    /// The same call, which does nothing twice: if its connection breaks it is sent once more.
+    pub(crate) fn repeatable(mut self) -> Self {
+        self.is_repeatable = true;
+        self
+    }
+
     /// The same call, answered with the JSON text as the daemon wrote it.
     pub fn raw(self) -> Call<RawJson> {
-        Call::new(self.request, self.daemon)
+        Call {
+            request: self.request,
+            daemon: self.daemon,
+            is_repeatable: self.is_repeatable,
+            answer: PhantomData,
+        }
     }
 }
 
@@ -41,9 +55,20 @@ impl<T: DeserializeOwned> Call<T> {
     /// # Errors
     /// [`Error::Api`] if the daemon says no, another [`Error`] if there is no daemon to say anything.
     pub async fn send(self) -> Result<T, Error> {
-        let response = accepted(self.request?, &self.daemon).await?;
-        let body = response.bytes().await;
-        let body = body.map_err(|error| Error::transport(&self.daemon, error))?;
+        let request = self.request?;
+        let again = request.try_clone().filter(|_| self.is_repeatable);
+        let body = match (answered(request, &self.daemon).await, again) {
+            (Err(broken @ Error::Interrupted { .. }), Some(again)) => {
+                // A daemon that is gone says less than that it went.
+                answered(again, &self.daemon)
+                    .await
+                    .map_err(|error| match error {
+                        Error::Unreachable { .. } => broken,
+                        error => error,
+                    })
+            }
+            (body, _) => body,
+        }?;
         serde_json::from_slice(&body).map_err(|error| Error::Protocol {
             url: self.daemon.to_string(),
             reason: format!("{error} in {}", excerpt(&body)),
@@ -58,6 +83,16 @@ impl<T: DeserializeOwned + 'static> IntoFuture for Call<T> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
     }
+}
+
+/// Sends a request; gives the body of the answer if the daemon did not refuse.
+async fn answered(
+    request: RequestBuilder,
+    daemon: &str,
+) -> Result<impl Deref<Target = [u8]> + use<>, Error> {
+    let response = accepted(request, daemon).await?;
+    let body = response.bytes().await;
+    body.map_err(|error| Error::transport(daemon, error))
 }
 
 /// Sends a request; gives the answer, whose body is still to be read, if the daemon did not refuse.

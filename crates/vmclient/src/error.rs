@@ -23,11 +23,13 @@ pub enum Error {
     /// The system gives no HTTP client.
     #[error("cannot set up an HTTP client")]
     Setup(#[source] reqwest::Error),
-    /// Nothing listens at the URL.
-    #[error("cannot reach the daemon at {url}: is \"vm-system serve\" running?")]
+    /// Nothing listens at the URL, or nobody gets there.
+    #[error("cannot reach the daemon at {url}: {reason}")]
     Unreachable {
         /// The daemon's URL.
         url: String,
+        /// Why not, or what to do.
+        reason: String,
         /// What the transport says.
         source: reqwest::Error,
     },
@@ -82,7 +84,16 @@ impl Error {
         if source.is_timeout() {
             Self::Timeout { url, source }
         } else if source.is_connect() {
-            Self::Unreachable { url, source }
+            let reason = if is_nobody_there(&source) {
+                "is \"vm-system serve\" running?".to_owned()
+            } else {
+                root_cause(&source)
+            };
+            Self::Unreachable {
+                url,
+                reason,
+                source,
+            }
         } else if is_broken_connection(&source) {
             Self::Interrupted { url, source }
         } else {
@@ -92,6 +103,23 @@ impl Error {
             }
         }
     }
+}
+
+/// Whether nothing listens there, as opposed to a name that is unknown or a socket that is another user's.
+fn is_nobody_there(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(error) = inner.downcast_ref::<io::Error>()
+            && matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+            )
+        {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 /// Whether the other side went away, as opposed to saying something that is not HTTP. The HTTP library has no type for

@@ -28,14 +28,18 @@ impl Client {
         self.get_with(&["executions"], &query)
     }
 
-    /// `POST /executions/repl`: runs a snippet. One that throws is an answer like any other.
+    /// `POST /executions/repl`: runs a snippet. One that throws is an answer like any other. With an `execution_id`, which is
+    /// never run twice, the request is sent once more if its connection breaks.
     pub fn repl(&self, request: &ReplRequest) -> Call<Execution> {
-        self.post(&["executions", "repl"], request)
+        let call = self.post(&["executions", "repl"], request);
+        once(call, request.execution_id.as_ref())
     }
 
-    /// `POST /executions/run-file`: runs a file of the session's worktree.
+    /// `POST /executions/run-file`: runs a file of the session's worktree. An `execution_id` is what it is for
+    /// [`repl`](Self::repl).
     pub fn run_file(&self, request: &RunFileRequest) -> Call<Execution> {
-        self.post(&["executions", "run-file"], request)
+        let call = self.post(&["executions", "run-file"], request);
+        once(call, request.execution_id.as_ref())
     }
 
     /// `GET /executions/{execution_id}`.
@@ -54,5 +58,14 @@ impl Client {
             &["executions", &execution_id.to_string(), "events"],
             &[("after_seq", after_seq.to_string())],
         )
+    }
+}
+
+/// A call that runs something, under an id or not.
+fn once(call: Call<Execution>, id: Option<&String>) -> Call<Execution> {
+    if id.is_some() {
+        call.repeatable()
+    } else {
+        call
     }
 }

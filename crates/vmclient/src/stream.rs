@@ -132,6 +132,8 @@ struct Stream {
     /// Where to go on, as the daemon names it.
     place: Option<String>,
     connection: Option<Connection>,
+    /// Whether there ever was one.
+    has_begun: bool,
     attempts: u32,
 }
 
@@ -148,6 +150,7 @@ impl Stream {
             path: path.map(str::to_owned),
             place,
             connection: None,
+            has_begun: false,
             attempts: 0,
         }
     }
@@ -163,10 +166,14 @@ impl Stream {
                 Err(error) => {
                     self.connection = None;
                     self.attempts += 1;
-                    let is_final = matches!(
-                        error,
-                        Error::Api { .. } | Error::Protocol { .. } | Error::PathSegment(_)
-                    );
+                    let is_final = match &error {
+                        // The daemon can't answer for now.
+                        Error::Api { status: 503, .. } => false,
+                        // A daemon that was there may come back.
+                        Error::Unreachable { .. } => !self.has_begun,
+                        Error::Api { .. } | Error::Protocol { .. } | Error::PathSegment(_) => true,
+                        _ => false,
+                    };
                     if is_final || self.attempts > MAX_ATTEMPTS {
                         return Err(error);
                     }
@@ -187,6 +194,7 @@ impl Stream {
             request = request.header(LAST_EVENT_ID, place);
         }
         let connection = Connection::open(request, daemon).await?;
+        self.has_begun = true;
         self.connection.insert(connection).next().await
     }
 

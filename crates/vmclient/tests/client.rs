@@ -121,6 +121,67 @@ async fn names_and_queries_are_encoded() {
     assert!(request.starts_with(expected), "{request}");
 }
 
+/// A server whose first connection breaks after the request; the second gets `answer`. It gives back both requests.
+fn breaking_server(answer: String) -> (Client, JoinHandle<[String; 2]>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let requests = thread::spawn(move || {
+        let (mut broken, _) = listener.accept().unwrap();
+        let first = read_request(&mut broken);
+        drop(broken);
+        let (mut stream, _) = listener.accept().unwrap();
+        let second = read_request(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+        [first, second]
+    });
+    (client, requests)
+}
+
+#[tokio::test]
+async fn what_runs_under_an_id_is_sent_once_more_when_its_connection_breaks_and_nothing_else_is() {
+    let body = format!("{{\"id\":\"{ID}\"}}");
+    let (client, requests) = breaking_server(http("201 Created", &body));
+    let request = RunFileRequest {
+        execution_id: Some(ID.into()),
+        ..RunFileRequest::default()
+    };
+    let answer = client.run_file(&request).raw().await.unwrap();
+    assert_eq!(answer.get(), body);
+    let [first, second] = requests.join().unwrap();
+    assert!(first.contains(ID) && first == second, "{first} {second}");
+
+    let (client, _requests) = breaking_server(http("201 Created", &body));
+    let error = client.run_file(&RunFileRequest::default()).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_daemon_that_went_away_is_told_from_one_that_never_was() {
+    let (client, request) = server("");
+    let request_with_id = RunFileRequest {
+        execution_id: Some(ID.into()),
+        ..RunFileRequest::default()
+    };
+    let error = client.run_file(&request_with_id).await.unwrap_err();
+    request.join().unwrap();
+    assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
+    let mut stream = client.follow(ID, 0);
+    let error = stream.next().await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_is_not_reached_for_another_reason_learns_it() {
+    let client = Client::new("http://no-such-host.invalid:1").unwrap();
+    let error = client.health().await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("cannot reach the daemon at http://no-such-host.invalid:1: ")
+            && !error.contains("vm-system serve"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn an_api_error_keeps_its_code_and_details() {
     let (client, _request) = server(http(

@@ -1,4 +1,4 @@
-//! A connection whose client must take what it is sent.
+//! A connection whose client must take what it is sent, and that takes leave of one that still sends.
 
 use std::io;
 use std::pin::Pin;
@@ -11,12 +11,23 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How long a client may take nothing of what it is sent.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long a client may go on sending after the last answer. If the connection were gone, what it sends would be answered
+/// with a reset, which can take the answer along.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// How much of that is read at once, in bytes.
+const THROWN_AWAY_AT_ONCE: usize = 16 * 1024;
+
 /// A stream in which a write fails that could not go on for a while.
 pub(crate) struct Patient<S> {
     stream: S,
     patience: Duration,
     /// When the write fails that waits now, if one does.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Whether the client has been told that nothing more comes.
+    is_shut: bool,
+    /// When a client that sends all the same is left to itself.
+    leave: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
@@ -26,6 +37,8 @@ impl<S> Patient<S> {
             stream,
             patience,
             deadline: None,
+            is_shut: false,
+            leave: None,
         }
     }
 
@@ -51,6 +64,28 @@ impl<S> Patient<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// Throws away what a client sends that is sending now, until it has stopped, or for a while.
+    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; THROWN_AWAY_AT_ONCE];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
+            match (read, &mut self.leave) {
+                (Poll::Ready(Ok(())), _) if buffer.filled().is_empty() => return Poll::Ready(()),
+                (Poll::Ready(Err(_)), _) | (Poll::Pending, None) => return Poll::Ready(()),
+                (Poll::Ready(Ok(())), leave) => {
+                    let leave = leave.get_or_insert_with(|| Box::pin(tokio::time::sleep(LEAVE)));
+                    if leave.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(());
+                    }
+                }
+                (Poll::Pending, Some(leave)) => return leave.as_mut().poll(context),
+            }
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -61,7 +96,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -89,7 +124,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if !self.is_shut {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.is_shut = true;
+        }
+        self.poll_leave(context).map(Ok)
     }
 }
 
@@ -112,6 +151,26 @@ mod tests {
             .await;
         assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(started.elapsed() >= patience);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_still_sends_is_read_until_it_has_stopped() {
+        let (mut client, server) = duplex(ROOM);
+        let mut server = Patient::new(server, PATIENCE);
+        client.write_all(&[0; ROOM]).await.unwrap();
+        let client = async {
+            client.write_all(&[0; 10 * ROOM]).await.unwrap();
+            client.shutdown().await.unwrap();
+        };
+        let (left, ()) = tokio::join!(server.shutdown(), client);
+        left.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_nothing_is_not_waited_for() {
+        let (client, server) = duplex(ROOM);
+        Patient::new(server, PATIENCE).shutdown().await.unwrap();
+        drop(client);
     }
 
     #[tokio::test]

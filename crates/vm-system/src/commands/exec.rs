@@ -9,11 +9,11 @@ use anyhow::Context;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, RawJson, ReplRequest, RunFileRequest};
-use vmclient::{Call, Client, EventStream, StreamItem};
+use vmclient::{Call, Client, Error, EventStream, StreamItem};
 
 use self::interrupt::Awaited;
 use crate::cli::{ExecCommand, Format};
-use crate::failure::{Failure, verdict};
+use crate::failure::{Failure, say_note, verdict};
 use crate::output::{Output, Paint, Table, moment, one_line};
 
 /// How much of an id is enough for people, in characters.
@@ -171,13 +171,28 @@ impl Code {
 
 /// Runs something and prints how it ended; on a terminal events are printed as they come. Ctrl-C cancels it.
 async fn run_code(
-    mut code: Code,
+    code: Code,
     no_wait: bool,
     check: bool,
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let id = Uuid::new_v4();
+    let ran = run_as(id, code, no_wait, check, client, output).await;
+    if let Err(Failure::Client(Error::Interrupted { .. } | Error::BrokeOff { .. })) = &ran {
+        say_note(&format!("What became of it: vm-system exec get {id}"));
+    }
+    ran
+}
+
+async fn run_as(
+    id: Uuid,
+    mut code: Code,
+    no_wait: bool,
+    check: bool,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
     if no_wait {
         return show_id(code.call(id, Some(0), client), output).await;
     }
