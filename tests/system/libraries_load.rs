@@ -37,6 +37,22 @@ fn libraries_are_loaded_once_for_all_sessions_that_have_them() {
 }
 
 #[test]
+fn a_library_reads_a_clock_like_that_of_a_session() {
+    let daemon = Daemon::start();
+    cache(
+        &daemon,
+        "a-1.0",
+        "var read = [performance.timeOrigin, performance.now()];",
+    );
+    let session = daemon.session_of(&daemon.template_with_libraries(&["a-1.0"]));
+    // It was loaded after the engine was made, and before the session was.
+    assert_eq!(
+        session.eval("read[0] > 1e12 && read[0] + read[1] <= Date.now() + 1"),
+        "true"
+    );
+}
+
+#[test]
 fn a_library_that_was_replaced_is_loaded_anew_and_old_sessions_keep_theirs() {
     let daemon = Daemon::start();
     cache(&daemon, "a-1.0", "var made = 'old';");

@@ -221,3 +221,133 @@ fn a_static_import_works_in_a_snippet() {
     );
     assert!(error_of(&session, "b = 3").contains("Assignment to constant"));
 }
+
+#[test]
+fn a_function_finds_what_later_executions_declare() {
+    let daemon = Daemon::start();
+    daemon.write(
+        "main.js",
+        "function main() { return helper(1) + new Later().x }",
+    );
+    daemon.write(
+        "helper.js",
+        "const helper = x => x + 1; class Later { x = 10 }",
+    );
+    let session = daemon.session();
+    for path in ["main.js", "helper.js"] {
+        session.try_run_file(path).expect(201);
+    }
+    assert_eq!(session.eval("main()"), "12");
+    session.eval("const helper = x => x + 2");
+    assert_eq!(session.eval("main()"), "13");
+    let message = error_of(&session, "helper = 1");
+    assert!(message.contains("constant"), "{message}");
+    session.eval(
+        "arrow = () => late; object = { method() { return late } }; function set() { late = 5 }",
+    );
+    session.eval("let late = 1");
+    assert_eq!(session.eval("[arrow(), object.method()]"), "[ 1, 1 ]");
+    assert_eq!(session.eval("set(); late"), "5");
+    // What no function used before stays out of the global object, and what is there for all is not replaced in it.
+    session.eval("let quiet = 1; function pi() { return Math.PI }");
+    assert_eq!(session.eval("'quiet' in globalThis"), "false");
+    assert_eq!(
+        session.eval("let Math = 1; [Math, pi() > 3]"),
+        "[ 1, true ]"
+    );
+}
+
+#[test]
+fn a_value_comes_out_of_branches_that_wait() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for (code, value) in [
+        ("if (await 1) { 2 } else { 3 }", "2"),
+        ("if (await 0) 2; else 3", "3"),
+        ("{ await 5 }", "5"),
+        (
+            "try { await Promise.reject(new Error('c')) } catch (error) { error.message }",
+            "c",
+        ),
+        ("for (const i of [1]) await i", "undefined"),
+    ] {
+        assert_eq!(session.eval(code), value, "{code}");
+    }
+}
+
+#[test]
+fn what_can_not_be_released_is_not_declared() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("class C { x = 1 }");
+    daemon.write("a.mjs", "export const a = 1;\nusing b = null;");
+    daemon.write("a.cjs", "exports.a = 1;\n{ using b = null; }");
+    for (code, place) in [
+        ("using u = { [Symbol.dispose]() {} }; 1", "repl:1:1"),
+        ("function f() { using u = null }", "repl:1:16"),
+        ("await using u = null", "repl:1:1"),
+        ("await import('./a.mjs')", "a.mjs:2:1"),
+        ("require('./a.cjs')", "a.cjs:2:3"),
+    ] {
+        let message = error_of(&session, code);
+        assert!(
+            message.starts_with("SyntaxError: ") && message.contains("'finally'"),
+            "{message}"
+        );
+        assert!(message.contains(place), "{message}");
+    }
+    assert_eq!(session.eval("new C().x"), "1");
+}
+
+#[test]
+fn a_static_import_of_what_is_not_exported_is_an_error() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    daemon.write("a.mjs", "export const a = 1;");
+    for (code, name) in [
+        ("1;\nimport { nothing } from './a.mjs'", "nothing"),
+        ("1;\nimport nothing from './a.mjs'", "default"),
+    ] {
+        let message = error_of(&session, code);
+        let expected =
+            format!("SyntaxError: the module './a.mjs' has no export named '{name}' at repl:2:1");
+        assert_eq!(message, expected);
+    }
+    assert_eq!(session.eval("import { a as b } from './a.mjs'; b"), "1");
+}
+
+#[test]
+fn errors_name_what_is_no_function_and_what_is_not_there() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("var object = {}");
+    for (code, said) in [
+        ("object.method(1)", "object.method is not a function"),
+        ("object()", "object is not a function"),
+        ("await object.nope()", "object.nope is not a function"),
+        ("new object.Kind(1)", "object.Kind is not a constructor"),
+        (
+            "object.a.b",
+            "Cannot read properties of undefined or null (reading 'b' of object.a)",
+        ),
+        (
+            "function deep() { return object.list.map(x => x) }\ndeep()",
+            "Cannot read properties of undefined or null (reading 'map' of object.list)",
+        ),
+        (
+            "object.x.y = 5",
+            "Cannot set properties of undefined or null (setting object.x.y)",
+        ),
+        // Whose words these are can't be told.
+        (
+            "Object.keys(undefined)",
+            "cannot convert 'null' or 'undefined' to object",
+        ),
+    ] {
+        let message = error_of(&session, code);
+        assert!(
+            message.starts_with(&format!("TypeError: {said} at ")),
+            "{message}"
+        );
+    }
+}

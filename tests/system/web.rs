@@ -83,6 +83,42 @@ const CASES: &[(&str, &str)] = &[
         "new Request('http://a/', { method: 'post', body: 'x' }).headers.get('content-type')",
         "text/plain;charset=UTF-8",
     ),
+    (
+        "try { btoa('€') } catch (e) { [e.name, e.code, e instanceof DOMException] }",
+        "[ 'InvalidCharacterError', 5, true ]",
+    ),
+    (
+        "try { atob('*') } catch (e) { [e.name, [atob, btoa, structuredClone].map(f => f.length).join()] }",
+        "[ 'InvalidCharacterError', '1,1,2' ]",
+    ),
+    (
+        "try { structuredClone(() => {}) } catch (e) { e.name }",
+        "DataCloneError",
+    ),
+    (
+        "util = String(_ = new DOMException('m', 'AbortError')); util",
+        "AbortError: m",
+    ),
+    (
+        "await new Promise((done) => { clearImmediate(setImmediate(done, 1)); setImmediate(done, 2) })",
+        "2",
+    ),
+    (
+        "await Array.fromAsync([1, Promise.resolve(2)], (x) => x * 2)",
+        "[ 2, 4 ]",
+    ),
+    (
+        "await Array.fromAsync((async function* () { yield 1; yield 2 })())",
+        "[ 1, 2 ]",
+    ),
+    (
+        "const o = { name: 'N', message: 'm' }; Error.captureStackTrace(o); o.stack.split('\\n    at ')[0]",
+        "N: m",
+    ),
+    (
+        "class Own extends Error { constructor(m) { super(m); Error.captureStackTrace(this, Own) } } new Own('x').message",
+        "x",
+    ),
     ("Object.keys(process.env).length", "0"),
     ("Object.keys(globalThis).includes('fetch')", "false"),
 ];
@@ -104,4 +140,17 @@ fn random_bytes_differ_between_sessions() {
         .map(|_| daemon.session_of(&template).eval("crypto.randomUUID()"))
         .collect();
     assert_eq!(ids.len(), 8);
+}
+
+#[test]
+fn errors_of_the_web_are_shown_with_their_names_and_several_with_each() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let shown = session.eval("new DOMException('m', 'AbortError')");
+    assert!(shown.starts_with("DOMException [AbortError]: m"), "{shown}");
+    let execution = session.run("await Promise.any([Promise.reject(new Error('first'))])");
+    let events = session.events(&execution);
+    let stack = events.last().unwrap()["payload"]["stack"].as_str().unwrap();
+    assert!(stack.starts_with("AggregateError: "), "{stack}");
+    assert!(stack.contains("Error: first"), "{stack}");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
-use vmapi_types::{ErrorEnvelope, RawJson};
+use vmapi_types::{ErrorCode, ErrorEnvelope, RawJson};
 
 use crate::Error;
 
@@ -59,11 +59,14 @@ impl<T: DeserializeOwned> Call<T> {
         let again = request.try_clone().filter(|_| self.is_repeatable);
         let body = match (answered(request, &self.daemon).await, again) {
             (Err(broken @ Error::Interrupted { .. }), Some(again)) => {
-                // A daemon that is gone says less than that it went.
+                // A daemon that is gone, or back without its sessions, says less than that it went.
                 answered(again, &self.daemon)
                     .await
                     .map_err(|error| match error {
                         Error::Unreachable { .. } => broken,
+                        Error::Api { code, .. } if code == ErrorCode::SessionNotReady.as_str() => {
+                            broken
+                        }
                         error => error,
                     })
             }

@@ -175,7 +175,12 @@ impl Stream {
                         _ => false,
                     };
                     if is_final || self.attempts > MAX_ATTEMPTS {
-                        return Err(error);
+                        return Err(match error {
+                            Error::Unreachable { url, .. } if self.has_begun => {
+                                Error::BrokeOff { url }
+                            }
+                            error => error,
+                        });
                     }
                     tokio::time::sleep(BETWEEN_ATTEMPTS * self.attempts).await;
                 }

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -102,7 +102,7 @@ pub(crate) fn respond_session(feed: SessionFeed) -> Response {
 
 fn stream() -> (Sink, Response) {
     let (pieces, waiting) = mpsc::channel(WAITING_PIECES);
-    let mut response = Response::new(Body::new(Pieces(waiting)));
+    let mut response = Response::new(Body::new(Pieces::new(waiting)));
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream"),
@@ -256,7 +256,19 @@ pub(crate) enum Piece {
 }
 
 /// A body that comes in pieces, and breaks off if the last one is missing.
-pub(crate) struct Pieces(pub(crate) mpsc::Receiver<Piece>);
+pub(crate) struct Pieces {
+    waiting: mpsc::Receiver<Piece>,
+    breaks_off: bool,
+}
+
+impl Pieces {
+    pub(crate) fn new(waiting: mpsc::Receiver<Piece>) -> Self {
+        Self {
+            waiting,
+            breaks_off: false,
+        }
+    }
+}
 
 impl HttpBody for Pieces {
     type Data = Bytes;
@@ -266,10 +278,16 @@ impl HttpBody for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(context).map(|piece| match piece {
+        let piece = match ready!(self.waiting.poll_recv(context)) {
             Some(Piece::Bytes(bytes)) => Some(Ok(Frame::data(bytes))),
             Some(Piece::End) => None,
+            // What came before is written while there is nothing, and thrown away once there is an error.
+            None if !std::mem::replace(&mut self.breaks_off, true) => {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             None => Some(Err(io::ErrorKind::BrokenPipe.into())),
-        })
+        };
+        Poll::Ready(piece)
     }
 }

@@ -45,10 +45,10 @@ pub(crate) async fn read_to_end(
     let deadline = Instant::now() + BODY_TIMEOUT;
     let expects = request.headers().contains_key(EXPECT);
     let slot = Slot::default();
-    let lent = |body| Body::new(Lent::new(body, Arc::clone(&slot)));
-    let mut response = next.run(request.map(lent)).await;
-    let left = std::mem::take(&mut *slot.lock().unwrap_or_else(PoisonError::into_inner));
-    let is_at_end = match left {
+    let lend = |body| Body::new(Lent::new(body, Arc::clone(&slot)));
+    let mut response = next.run(request.map(lend)).await;
+    let rest = std::mem::take(&mut *slot.lock().unwrap_or_else(PoisonError::into_inner));
+    let is_at_end = match rest {
         Left::Nothing => true,
         Left::Broken => false,
         // A client that waits to be told to go on is answered instead, and sends nothing.

@@ -23,6 +23,9 @@ pub(crate) const VERSION: u8 = 8;
 /// The file descriptor on which a zygote finds its channel to the daemon.
 pub(crate) const CONTROL_FD: i32 = 3;
 
+/// How many numbers from outside an execution may learn that is to be run once more.
+pub(crate) const MAX_LEARNT: usize = 64;
+
 /// The largest message to a session process: a script of 16 MiB with arguments of
 /// 8 MiB, which can grow sixfold as JSON text.
 pub(crate) const MAX_TO_SESSION_BYTES: u32 = 256 * 1024 * 1024;

@@ -10,7 +10,8 @@ use super::channel::Channel;
 use super::{allocator, exit, limits, page};
 use crate::engine::{Evaluation, HostLink};
 use crate::protocol::{
-    FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, Recording, ToSession,
+    FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, MAX_LEARNT, Recording,
+    ToSession,
 };
 
 /// The most that an event may say, in bytes of JSON: what a message may be, without what stands around it there.
@@ -18,9 +19,6 @@ const MAX_PAYLOAD_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
 
 /// The most that the arguments of one call may be, in bytes of JSON: well below what a message may be.
 const MAX_ARGS_BYTES: usize = 32 * 1024 * 1024;
-
-/// How many numbers from outside an execution may be told that is to be run once more instead of kept.
-const MAX_LEARNT: usize = 64;
 
 /// How much an execution may print that is to be run once more instead of kept, in bytes of JSON.
 const MAX_REPEATED_BYTES: u64 = 16 * 1024;

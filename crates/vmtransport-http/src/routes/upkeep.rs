@@ -54,7 +54,7 @@ pub(crate) async fn backup(State(control): State<Control>) -> Result<Response, A
     let (pieces, waiting) = mpsc::channel(WAITING_PIECES);
     tokio::task::spawn_blocking(move || send(file, &pieces));
     let length = [(header::CONTENT_LENGTH, bytes)];
-    let body = HttpBody::new(Pieces(waiting));
+    let body = HttpBody::new(Pieces::new(waiting));
     Ok((KIND_OF_BACKUP, length, body).into_response())
 }
 

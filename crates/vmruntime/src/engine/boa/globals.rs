@@ -10,6 +10,7 @@ use boa_engine::{
 };
 use serde_json::{Map, Value};
 
+use super::host::located;
 use crate::engine::source::{BINDINGS, Globals, Slot};
 
 /// The global scope at one moment.
@@ -17,6 +18,17 @@ pub(super) struct GlobalScope<'a> {
     pub(super) context: &'a Context,
     /// Names whose last declaration was a `const`.
     pub(super) constants: &'a HashSet<String>,
+    /// Names that functions use, and that were nothing when these were compiled.
+    pub(super) used: &'a HashSet<String>,
+}
+
+impl GlobalScope<'_> {
+    /// Whether the global object itself has a property of that name.
+    pub(super) fn has_property(&self, name: &str) -> bool {
+        let global = self.context.global_object();
+        let key = PropertyKey::from(JsString::from(name));
+        global.borrow().properties().contains_key(&key)
+    }
 }
 
 impl Globals for GlobalScope<'_> {
@@ -44,6 +56,10 @@ impl Globals for GlobalScope<'_> {
     fn has_constants(&self) -> bool {
         !self.constants.is_empty()
     }
+
+    fn is_used(&self, name: &str) -> bool {
+        self.used.contains(name)
+    }
 }
 
 /// Defines the object that prepared scripts use in place of what the language forbids.
@@ -51,6 +67,8 @@ pub(super) fn define_bindings(context: &mut Context) -> JsResult<()> {
     let bindings = JsObject::with_null_proto();
     let early = function("early", 1, early, context);
     bindings.create_data_property_or_throw(js_string!("early"), early, context)?;
+    let imported = function("imported", 4, imported, context);
+    bindings.create_data_property_or_throw(js_string!("imported"), imported, context)?;
     let constant = PropertyDescriptor::builder()
         .get(JsValue::undefined())
         .set(function("constant", 1, assign_constant, context))
@@ -66,6 +84,26 @@ fn early(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
     Err(JsNativeError::reference()
         .with_message(format!("Cannot access '{name}' before initialization"))
         .into())
+}
+
+/// `imported(namespace, specifier, place, ...names)`: the namespace, if it has these names.
+fn imported(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let namespace = args.get_or_undefined(0);
+    let object = namespace.to_object(context)?;
+    for name in args.get(3..).unwrap_or_default() {
+        let key = name.to_property_key(context)?;
+        if !object.has_property(key.clone(), context)? {
+            let mut text = |index| -> JsResult<String> {
+                let text = args.get_or_undefined(index).to_string(context)?;
+                Ok(text.to_std_string_lossy())
+            };
+            let (specifier, place) = (text(1)?, text(2)?);
+            let message = format!("the module '{specifier}' has no export named '{key}'");
+            let error = JsNativeError::syntax().with_message(message);
+            return Err(located(error, None, Some(&place), context));
+        }
+    }
+    Ok(namespace.clone())
 }
 
 fn assign_constant(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {

@@ -11,6 +11,7 @@ use serde_json::value::to_raw_value;
 
 use super::HostLink;
 use super::{outside, wire};
+use crate::clock::{monotonic, since_epoch};
 use crate::protocol::{HostError, SessionSetup};
 
 /// The session as native functions know it.
@@ -35,8 +36,9 @@ impl Host {
             template_id: String::new(),
             allowed: Vec::new(),
             modules,
-            started: Duration::ZERO,
-            started_at: Duration::ZERO,
+            // What a library sees that is loaded before there is a session.
+            started: monotonic(),
+            started_at: since_epoch(),
         }
     }
 

@@ -71,6 +71,8 @@ pub(super) struct Boa {
     constants: HashSet<String>,
     /// Names that scripts have declared otherwise.
     variables: HashSet<String>,
+    /// Names that functions of scripts use, and that were nothing when these were compiled.
+    used: HashSet<String>,
     /// The native modules that `require` finds.
     native_modules: Vec<String>,
     /// Whether the globals of a file that was run are there.
@@ -143,6 +145,7 @@ impl Boa {
                 modules,
                 constants: HashSet::new(),
                 variables: HashSet::new(),
+                used: HashSet::new(),
                 native_modules: Vec::new(),
                 has_main: false,
                 last,
@@ -192,8 +195,10 @@ impl Boa {
         let scope = GlobalScope {
             context: &self.context,
             constants: &self.constants,
+            used: &self.used,
         };
-        let script = source::prepare(&request.source, &request.name, is_console, &scope);
+        let mut script = source::prepare(&request.source, &request.name, is_console, &scope);
+        script.used.retain(|name| !scope.has_property(name));
         for snippet in &script.before {
             self.parse(&snippet.text, &snippet.path)?
                 .evaluate(&mut self.context)?;
@@ -207,6 +212,7 @@ impl Boa {
         }
         self.constants.extend(script.constants);
         self.variables.extend(script.variables);
+        self.used.extend(script.used);
         let value = parsed.evaluate(&mut self.context)?;
         let promise = value.as_object().filter(|_| script.is_async);
         let promise = promise.map(JsPromise::from_object).transpose()?;

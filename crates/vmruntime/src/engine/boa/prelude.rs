@@ -23,6 +23,7 @@ const PARTS: &[(&str, &str)] = &[
     ("events", include_str!("prelude/events.js")),
     ("url", include_str!("prelude/url.js")),
     ("encoding", include_str!("prelude/encoding.js")),
+    ("language", include_str!("prelude/language.js")),
     ("fetch", include_str!("prelude/fetch.js")),
     ("process", include_str!("prelude/process.js")),
     ("fs", include_str!("prelude/fs.js")),

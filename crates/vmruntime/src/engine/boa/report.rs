@@ -7,7 +7,7 @@ use serde::Serialize;
 use vmcontrol::runtime::RunRequest;
 
 use super::inspect::{Frame, Inspector, Thrown};
-use super::source;
+use super::source::{self, Complaint};
 
 /// The longest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 8 * 1024;
@@ -52,7 +52,8 @@ pub(super) fn describe(
     let stack = text_of(&thrown);
     Report {
         message: cut(message, MAX_MESSAGE_BYTES),
-        stack: (!thrown.stack.is_empty()).then(|| cut(stack, MAX_STACK_BYTES)),
+        stack: (!thrown.stack.is_empty() || !thrown.causes.is_empty())
+            .then(|| cut(stack, MAX_STACK_BYTES)),
     }
 }
 
@@ -149,9 +150,23 @@ fn complete_location(
             thrown.headline =
                 format!("ReferenceError: Cannot access '{undefined}' before initialization");
         }
+    } else if let (Some(known), Some(complaint)) = (known, complaint_of(&thrown.headline)) {
+        if let Some(words) = source::name_culprit(&source, known, complaint) {
+            thrown.headline = format!("TypeError: {words}");
+        }
     } else if known.is_none() && source.trim_end().lines().count() == 1 {
         let start = source.len() - source.trim_start().len();
         frame.location = place(source::line_and_column(&source, start));
+    }
+}
+
+/// What the engine complains of without a word of what it is about.
+fn complaint_of(headline: &str) -> Option<Complaint> {
+    match headline {
+        "TypeError: not a callable function" => Some(Complaint::NotCallable),
+        "TypeError: not a constructor" => Some(Complaint::NotConstructor),
+        "TypeError: cannot convert 'null' or 'undefined' to object" => Some(Complaint::Nothing),
+        _ => None,
     }
 }
 

@@ -8,9 +8,12 @@
 //! engine sees ([`position`]).
 
 mod completeness;
+mod culprit;
 mod cursor;
+mod disposal;
 mod edits;
 mod exports;
+mod imports;
 mod position;
 mod script;
 #[cfg(test)]
@@ -24,7 +27,9 @@ use oxc_semantic::SemanticBuilder;
 use oxc_span::SourceType;
 
 pub(crate) use completeness::completeness;
+pub(crate) use culprit::{Complaint, name_culprit};
 pub(crate) use cursor::{Typed, typed};
+pub(crate) use disposal::{NO_DISPOSAL, disposal_in};
 pub(crate) use exports::common_js_exports;
 pub(crate) use position::{line_and_column, original_of, untagged, with_prefix};
 pub(crate) use script::{BINDINGS, Globals, Slot, prepare};

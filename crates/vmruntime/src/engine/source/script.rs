@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
-    Class, ImportDeclaration, ImportDeclarationSpecifier, ModuleExportName, Program, Statement,
-    VariableDeclaration, VariableDeclarationKind,
+    Class, ImportDeclaration, Program, Statement, VariableDeclaration, VariableDeclarationKind,
 };
 use oxc_ast_visit::Visit;
 use oxc_parser::Parser;
 use oxc_semantic::SemanticBuilder;
 use oxc_span::{GetSpan, SourceType, Span};
 
+use super::disposal::{self, NO_DISPOSAL};
 use super::edits::{Edits, blanked};
+use super::imports;
 use super::position::{HIDDEN, Move, tagged};
 use super::walk::Walk;
 
@@ -41,6 +42,9 @@ pub(crate) trait Globals {
 
     /// Whether there is any constant.
     fn has_constants(&self) -> bool;
+
+    /// Whether a function of an earlier execution uses a name that nothing had then.
+    fn is_used(&self, name: &str) -> bool;
 }
 
 /// A text for an engine, with the path that says where it comes from.
@@ -63,6 +67,8 @@ pub(crate) struct Script {
     pub(crate) constants: Vec<String>,
     /// The names that are declared, and not as constants.
     pub(crate) variables: Vec<String>,
+    /// The names that its functions use, and that it does not declare.
+    pub(crate) used: Vec<String>,
 }
 
 /// Prepares a script. A text that has a syntax error is left as it is: the engine finds the error again and says where.
@@ -73,14 +79,23 @@ pub(crate) fn prepare(source: &str, path: &str, is_console: bool, globals: &dyn 
     }
     let is_plain = !globals.has_constants()
         && [
-            "let", "const", "class", "var", "function", "await", "import",
+            "let", "const", "class", "var", "function", "=>", "using", "await", "import",
         ]
         .iter()
-        .all(|word| !source.contains(word));
+        .all(|word| !source.contains(word))
+        && !has_method(source);
     if is_plain {
         return Script::default();
     }
     prepare_text(source, path, 0, globals).unwrap_or_default()
+}
+
+/// Whether there may be a method, which is a function without a word for it.
+fn has_method(source: &str) -> bool {
+    source
+        .split(')')
+        .skip(1)
+        .any(|behind| behind.trim_start().starts_with('{'))
 }
 
 /// `{a: 1}` is a block to the language and an object to whoever types it.
@@ -104,6 +119,14 @@ fn prepare_text(source: &str, path: &str, prefix: usize, globals: &dyn Globals) 
         .then(|| rewrite(source, path, prefix, globals, Form::Async))
         .flatten()
         .or_else(|| rewrite(source, path, prefix, globals, Form::Plain))
+        .or_else(|| {
+            Some(refusal(
+                source,
+                path,
+                prefix,
+                disposal::disposal_in(source)?,
+            ))
+        })
 }
 
 /// What becomes of the body.
@@ -140,6 +163,11 @@ fn rewrite(
     if !analysed.diagnostics.is_empty() {
         return None;
     }
+    if source.contains("using")
+        && let Some(at) = disposal::first(program)
+    {
+        return Some(refusal(source, path, prefix, at));
+    }
     let mut walk = Walk::new(
         source,
         analysed.semantic.scoping(),
@@ -168,10 +196,33 @@ fn rewrite(
         functions: Vec::new(),
         script: Script {
             is_async: form == Form::Async,
+            used: std::mem::take(&mut walk.used).into_iter().collect(),
             ..Script::default()
         },
     };
     Some(rewriter.finish(program, prefix))
+}
+
+/// In place of a script that declares something with `using`, of which an engine would make something else: one that says so.
+fn refusal(source: &str, path: &str, prefix: usize, at: usize) -> Script {
+    // The engine's place of an exception is that of what is thrown.
+    const THROW: &str = "throw ";
+    let text = format!(
+        "{}{THROW}new SyntaxError(\"{NO_DISPOSAL}\")",
+        blanked(&source[..at])
+    );
+    let (line, column) = super::line_and_column(source, at);
+    let before = if line == 1 { prefix } else { 0 };
+    let thrown = Move {
+        line,
+        column: column + THROW.len(),
+        by: (before + THROW.len()).cast_signed(),
+    };
+    let path = tagged(path, &[thrown]);
+    Script {
+        body: Some(Snippet { text, path }),
+        ..Script::default()
+    }
 }
 
 fn allocator_ref<'a>(allocator: &'a Allocator, program: Program<'a>) -> &'a Program<'a> {
@@ -202,10 +253,7 @@ impl Rewriter<'_> {
         for statement in &program.body {
             self.statement(statement);
         }
-        let last = program
-            .body
-            .iter()
-            .rfind(|statement| !matches!(statement, Statement::EmptyStatement(_)));
+        let last = last_of(&program.body);
         let suffix = match self.form {
             Form::Plain => match last {
                 // As declarations they have no value; as assignments they would have one.
@@ -215,10 +263,8 @@ impl Rewriter<'_> {
                 _ => "",
             },
             Form::Async => {
-                if let Some(Statement::ExpressionStatement(last)) = last {
-                    self.edits.insert(last.span.start as usize, "return (");
-                    let end = last.expression.span().end as usize;
-                    self.edits.insert(end, ")");
+                if let Some(last) = last {
+                    self.give(last);
                 }
                 "\n})()"
             }
@@ -268,6 +314,38 @@ impl Rewriter<'_> {
         }
     }
 
+    /// Has the async function return what the last statement comes to. A loop and a `switch` come to nothing here.
+    fn give(&mut self, statement: &Statement<'_>) {
+        match statement {
+            Statement::ExpressionStatement(last) => {
+                self.edits.insert(last.span.start as usize, "return (");
+                let end = last.expression.span().end as usize;
+                self.edits.insert(end, ")");
+            }
+            Statement::BlockStatement(block) => self.give_last(&block.body),
+            Statement::IfStatement(branches) => {
+                self.give(&branches.consequent);
+                if let Some(alternate) = &branches.alternate {
+                    self.give(alternate);
+                }
+            }
+            Statement::TryStatement(attempt) => {
+                self.give_last(&attempt.block.body);
+                if let Some(handler) = &attempt.handler {
+                    self.give_last(&handler.body.body);
+                }
+            }
+            Statement::LabeledStatement(labeled) => self.give(&labeled.body),
+            _ => {}
+        }
+    }
+
+    fn give_last(&mut self, statements: &[Statement<'_>]) {
+        if let Some(last) = last_of(statements) {
+            self.give(last);
+        }
+    }
+
     fn statement(&mut self, statement: &Statement<'_>) {
         match statement {
             Statement::VariableDeclaration(declaration) => match declaration.kind {
@@ -301,11 +379,17 @@ impl Rewriter<'_> {
             &mut self.script.variables
         };
         names.push(name.to_owned());
-        if self.globals.slot(name) == Slot::Free {
-            self.fresh.insert(name.to_owned());
-            return false;
+        if self.globals.slot(name) != Slot::Free {
+            return true;
         }
-        true
+        // A function that was compiled before finds it as a property of the global object alone.
+        let fresh = if self.globals.is_used(name) {
+            &mut self.fresh_variables
+        } else {
+            &mut self.fresh
+        };
+        fresh.insert(name.to_owned());
+        false
     }
 
     /// `let x = 1, y` becomes `0,  x = 1, y`: as long, and an assignment.
@@ -358,49 +442,7 @@ impl Rewriter<'_> {
 
     /// A static import becomes a dynamic one.
     fn import(&mut self, import: &ImportDeclaration<'_>) {
-        let text = |span: Span| &self.source[span.start as usize..span.end as usize];
-        let mut members = Vec::new();
-        let mut namespace = None;
-        let mut locals = Vec::new();
-        for specifier in import.specifiers.iter().flatten() {
-            let local = specifier.local().name.to_string();
-            match specifier {
-                ImportDeclarationSpecifier::ImportSpecifier(named) => {
-                    let imported = match &named.imported {
-                        ModuleExportName::StringLiteral(name) => text(name.span),
-                        other => text(other.span()),
-                    };
-                    members.push(format!("{imported}: {local}"));
-                }
-                ImportDeclarationSpecifier::ImportDefaultSpecifier(_) => {
-                    members.push(format!("default: {local}"));
-                }
-                ImportDeclarationSpecifier::ImportNamespaceSpecifier(_) => {
-                    namespace = Some(local.clone());
-                }
-            }
-            locals.push(local);
-        }
-        let mut call = format!("await import({}", text(import.source.span));
-        if let Some(with) = &import.with_clause {
-            let attributes = text(with.span);
-            let object = attributes.find('{').map_or("{}", |at| &attributes[at..]);
-            call.push_str(", {with: ");
-            call.push_str(object);
-            call.push('}');
-        }
-        call.push(')');
-        let statement = match (namespace, members.is_empty()) {
-            (Some(namespace), true) => format!("{namespace} = {call};"),
-            (Some(namespace), false) => {
-                format!(
-                    "{namespace} = {call}; ({{{}}} = {namespace});",
-                    members.join(", ")
-                )
-            }
-            (None, true) => format!("{call};"),
-            (None, false) => format!("({{{}}} = {call});", members.join(", ")),
-        };
+        let (statement, locals) = imports::as_statement(self.source, self.path, import);
         let (start, end) = (import.span.start as usize, import.span.end as usize);
         self.edits
             .replace(self.source, start, end, format!(";{statement}"));
@@ -408,6 +450,12 @@ impl Rewriter<'_> {
             self.declares(&local, true);
         }
     }
+}
+
+/// The last statement that does anything.
+fn last_of<'s, 'a>(statements: &'s [Statement<'a>]) -> Option<&'s Statement<'a>> {
+    let mut backwards = statements.iter().rev();
+    backwards.find(|statement| !matches!(statement, Statement::EmptyStatement(_)))
 }
 
 /// The names that a declaration binds.

@@ -6,6 +6,7 @@ use super::*;
 struct Known {
     slots: HashMap<&'static str, Slot>,
     constants: HashSet<&'static str>,
+    used: HashSet<&'static str>,
 }
 
 impl Globals for Known {
@@ -19,6 +20,10 @@ impl Globals for Known {
 
     fn has_constants(&self) -> bool {
         !self.constants.is_empty()
+    }
+
+    fn is_used(&self, name: &str) -> bool {
+        self.used.contains(name)
     }
 }
 
@@ -113,7 +118,7 @@ fn await_at_the_top_makes_an_async_function() {
         texts("import fs, {a as b} from 'fs'\nb", &none),
         [
             "let b,fs;",
-            "(async () => {;({default: fs, a: b} = await import('fs'));\nreturn (b)\n})()"
+            "(async () => {;({default: fs, a: b} = __vmBindings__.imported(await import('fs'), 'fs', \"repl:1:1\", \"default\", \"a\"));\nreturn (b)\n})()"
         ]
     );
 }
@@ -164,4 +169,60 @@ fn the_exports_of_a_common_js_module_are_read_off_its_text() {
     assert_eq!(found.passed_on, ["./k"]);
     let all = common_js_exports("module.exports = require('./l')");
     assert_eq!(all.passed_on, ["./l"]);
+}
+
+#[test]
+fn a_name_that_an_earlier_function_uses_becomes_a_property_of_the_global_object() {
+    let known = Known {
+        used: HashSet::from(["late"]),
+        ..Known::default()
+    };
+    assert_eq!(
+        texts("let late = 1, other = 2", &known),
+        [
+            "let other;",
+            "var late;",
+            "0,  late = 1, other = 2\n;void 0"
+        ]
+    );
+    let used = |source: &str| prepare(source, "repl", true, &Known::default()).used;
+    assert_eq!(
+        used("function f(a) { return a + late + Math.PI }"),
+        ["Math", "late"]
+    );
+    assert_eq!(used("o = { f() { return late } }"), ["late"]);
+    assert_eq!(used("cb = () => late"), ["late"]);
+    assert_eq!(used("late; let here = 1; () => here"), [""; 0]);
+}
+
+#[test]
+fn what_branches_end_with_is_given_when_something_waits() {
+    let none = Known::default();
+    let body = |source: &str| texts(source, &none).pop().unwrap();
+    assert_eq!(
+        body("if (await a) { b; c } else d"),
+        "(async () => {if (await a) { b; return (c) } else return (d)\n})()"
+    );
+    assert_eq!(
+        body("try { await a } catch { b } finally { c }"),
+        "(async () => {try { return (await a) } catch { return (b) } finally { c }\n})()"
+    );
+}
+
+#[test]
+fn declarations_that_dispose_are_refused_where_they_stand() {
+    let none = Known::default();
+    for source in [
+        "using a = b",
+        "await using a = b",
+        "{\n using a = b }",
+        "for (using a of b);",
+    ] {
+        let texts = texts(source, &none);
+        assert!(
+            matches!(&texts[..], [only] if only.trim().starts_with("throw new SyntaxError(")),
+            "{source}: {texts:?}"
+        );
+    }
+    assert_eq!(texts("using = 1", &none), [""; 0]);
 }

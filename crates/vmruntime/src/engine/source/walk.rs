@@ -39,6 +39,8 @@ pub(super) struct Walk<'s> {
     in_shorthand: bool,
     /// Whether something at the top waits.
     pub(super) waits: bool,
+    /// Names that functions use and the script does not declare.
+    pub(super) used: BTreeSet<String>,
     /// Names of `var` that are to be declared first.
     pub(super) variables: BTreeSet<String>,
     pub(super) edits: Edits,
@@ -60,6 +62,7 @@ impl<'s> Walk<'s> {
             depth: 0,
             in_shorthand: false,
             waits: false,
+            used: BTreeSet::new(),
             variables: BTreeSet::new(),
             edits: Edits::default(),
         }
@@ -102,6 +105,12 @@ impl<'s> Walk<'s> {
                 },
             );
         }
+    }
+
+    fn is_undeclared(&self, used: &IdentifierReference<'_>) -> bool {
+        used.reference_id
+            .get()
+            .is_some_and(|id| self.scoping.get_reference(id).symbol_id().is_none())
     }
 
     /// What a use of a name is replaced by, if the language forbids it.
@@ -175,6 +184,9 @@ impl<'a> Visit<'a> for Walk<'_> {
 
     fn visit_identifier_reference(&mut self, used: &IdentifierReference<'a>) {
         let in_shorthand = std::mem::take(&mut self.in_shorthand);
+        if self.depth > 0 && self.is_undeclared(used) {
+            self.used.insert(used.name.to_string());
+        }
         if let Some(text) = self.refusal(used) {
             let text = if in_shorthand {
                 format!("{}: {text}", used.name)

@@ -6,7 +6,7 @@ use vmcontrol::runtime::{RunUpdate, Usage};
 
 use super::{Actor, Over};
 use crate::host::run::Stage;
-use crate::protocol::{Logged, Recording};
+use crate::protocol::{Logged, MAX_LEARNT, Recording};
 
 impl Actor {
     /// Notes that the run is a part of the session's state from now on.
@@ -31,7 +31,7 @@ impl Actor {
     ) -> Result<(), Option<Over>> {
         let request = self
             .active(run)
-            .filter(|active| active.may_log)
+            .filter(|active| active.may_log && recording.learnt.len() <= MAX_LEARNT)
             .and_then(|active| active.request.take());
         let Some(request) = request else {
             return Err(Some(

@@ -12,7 +12,7 @@ use boa_engine::{
 };
 
 use super::graph::{Format, Way};
-use super::{Modules, code_of, in_file, native, vanished};
+use super::{Modules, code_of, in_file, native, refuse_disposal, vanished};
 use crate::engine::boa::globals::{define_hidden, remove};
 use crate::engine::boa::host::{host, located};
 use crate::engine::source;
@@ -138,6 +138,7 @@ fn evaluate(
     module: &JsObject,
     context: &mut Context,
 ) -> JsResult<()> {
+    refuse_disposal(path, text, context)?;
     let text = match text.strip_prefix("#!") {
         Some(rest) => format!("{WRAPPER}//{rest}\n}})"),
         None => format!("{WRAPPER}{text}\n}})"),

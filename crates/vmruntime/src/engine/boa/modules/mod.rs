@@ -280,8 +280,24 @@ fn synthetic(
 
 /// Parses a module. A syntax error says in which file it is.
 fn parse_module(path: &str, text: &str, context: &mut Context) -> JsResult<Module> {
+    refuse_disposal(path, text, context)?;
     let source = Source::from_bytes(text).with_path(Path::new(path));
     Module::parse(source, None, context).map_err(|error| in_file(&error, path, context))
+}
+
+/// Refuses a file whose declarations with `using` the engine would take for others.
+pub(super) fn refuse_disposal(path: &str, text: &str, context: &mut Context) -> JsResult<()> {
+    let Some(at) = source::disposal_in(text) else {
+        return Ok(());
+    };
+    let (line, column) = source::line_and_column(text, at);
+    let error = JsNativeError::syntax().with_message(source::NO_DISPOSAL);
+    Err(located(
+        error,
+        None,
+        Some(&format!("{path}:{line}:{column}")),
+        context,
+    ))
 }
 
 /// A syntax error with the file that it is in.

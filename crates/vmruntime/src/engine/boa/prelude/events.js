@@ -3,14 +3,14 @@
   const { define } = host;
 
   class DOMException extends Error {
-    #name;
     constructor(message = "", options = "Error") {
       super(message);
-      this.#name = String(typeof options === "object" ? options.name ?? "Error" : options);
+      const name = String(typeof options === "object" ? options.name ?? "Error" : options);
+      // As a property of its own whoever shows the error finds it without running code.
+      Object.defineProperty(this, "name", { value: name, configurable: true });
       if (typeof options === "object" && "cause" in options) this.cause = options.cause;
     }
-    get name() { return this.#name; }
-    get code() { return { AbortError: 20, TimeoutError: 23, DataCloneError: 25, InvalidCharacterError: 5 }[this.#name] ?? 0; }
+    get code() { return { AbortError: 20, TimeoutError: 23, DataCloneError: 25, InvalidCharacterError: 5 }[this.name] ?? 0; }
   }
 
   class Event {

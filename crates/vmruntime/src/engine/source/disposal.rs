@@ -1,0 +1,47 @@
+//! Declarations with `using`, which an engine may take without doing what they are for.
+
+use oxc_allocator::Allocator;
+use oxc_ast::ast::{Program, VariableDeclaration, VariableDeclarationKind};
+use oxc_ast_visit::{Visit, walk};
+use oxc_parser::Parser;
+use oxc_span::SourceType;
+
+/// What a script is told that has one.
+pub(crate) const NO_DISPOSAL: &str =
+    "declarations with 'using' are not supported: release it in a 'finally' block";
+
+/// Where the first one stands in a script or a module, in bytes. Nothing for a text that can't be parsed.
+pub(crate) fn disposal_in(source: &str) -> Option<usize> {
+    if !source.contains("using") {
+        return None;
+    }
+    [SourceType::mjs(), SourceType::script()]
+        .into_iter()
+        .find_map(|kind| {
+            let allocator = Allocator::default();
+            let parsed = Parser::new(&allocator, source, kind).parse();
+            first(allocator.alloc(parsed.program))
+        })
+}
+
+/// Where the first one stands in a program, in bytes.
+pub(super) fn first(program: &Program<'_>) -> Option<usize> {
+    let mut finder = Finder(None);
+    finder.visit_program(program);
+    finder.0
+}
+
+struct Finder(Option<usize>);
+
+impl<'a> Visit<'a> for Finder {
+    fn visit_variable_declaration(&mut self, declaration: &VariableDeclaration<'a>) {
+        let disposes = matches!(
+            declaration.kind,
+            VariableDeclarationKind::Using | VariableDeclarationKind::AwaitUsing
+        );
+        if disposes {
+            self.0.get_or_insert(declaration.span.start as usize);
+        }
+        walk::walk_variable_declaration(self, declaration);
+    }
+}
