@@ -117,3 +117,29 @@ fn modules_find_the_files_of_the_worktree_as_the_default_resolver_says() {
         assert_eq!(session.eval("found"), "3", "{specifier}");
     }
 }
+
+#[test]
+fn a_file_that_is_run_is_not_run_again_by_those_that_it_requires() {
+    let daemon = Daemon::start();
+    daemon.write(
+        "one.js",
+        "console.log('one'); exports.early = 1; const two = require('./two'); exports.late = 2; JSON.stringify(two)",
+    );
+    daemon.write(
+        "two.js",
+        "const one = require('./one'); exports.seen = { ...one }; exports.isMain = require.main.exports === one",
+    );
+    let session = daemon.session();
+    let execution = session.try_run_file("one.js").expect(201);
+    assert_eq!(execution["status"], "ok", "{execution}");
+    assert_eq!(session.console(&execution), ["one"]);
+    assert_eq!(
+        execution["result"]["preview"],
+        "{\"seen\":{\"early\":1},\"isMain\":true}"
+    );
+    // For a later execution it is a file like any other.
+    let execution = session.run("require('./one').late");
+    assert_eq!(execution["result"]["preview"], "2");
+    assert_eq!(session.console(&execution), ["one"]);
+    assert_eq!(session.eval("require.main"), "undefined");
+}

@@ -77,7 +77,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        ApiError::InvalidRequest(if path == "." {
+        // Where the whole is at fault, or a name, there is no path.
+        ApiError::InvalidRequest(if path == "." || path == "?" {
             format!("the body can't be read: {inner}")
         } else {
             format!("the body can't be read: {path}: {inner}")

@@ -81,7 +81,31 @@ pub(in crate::engine::boa) fn forget_main(context: &mut Context) -> JsResult<()>
     for name in MAIN_GLOBALS {
         remove(name, context)?;
     }
+    let global = context.global_object();
+    let require = global.get(js_string!("require"), context)?;
+    if let Some(require) = require.as_object() {
+        require.set(js_string!("main"), JsValue::undefined(), false, context)?;
+    }
     Ok(())
+}
+
+/// What the file that is run itself has exported so far, if that is the one.
+fn exports_of_main(path: &str, context: &mut Context) -> JsResult<Option<JsValue>> {
+    let global = context.global_object();
+    let require = global.get(js_string!("require"), context)?;
+    let Some(require) = require.as_object() else {
+        return Ok(None);
+    };
+    let main = require.get(js_string!("main"), context)?;
+    let Some(main) = main.as_object() else {
+        return Ok(None);
+    };
+    let (file, _) = names(path, &host(context)?.folder);
+    let name = main.get(js_string!("filename"), context)?;
+    if name.strict_equals(&JsString::from(file).into()) {
+        return main.get(js_string!("exports"), context).map(Some);
+    }
+    Ok(None)
 }
 
 /// The absolute paths of a file and of its folder.
@@ -106,6 +130,11 @@ pub(super) fn load(modules: &Rc<Modules>, path: &str, context: &mut Context) -> 
     if let Some(module) = loaded {
         // It may be a getter, which loads files itself.
         return module.get(js_string!("exports"), context);
+    }
+    if format == Format::CommonJs
+        && let Some(exports) = exports_of_main(path, context)?
+    {
+        return Ok(exports);
     }
     let folder = host(context)?.folder.clone();
     let module = module_object(path, &folder, context)?;
