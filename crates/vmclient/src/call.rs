@@ -56,7 +56,7 @@ impl<T: DeserializeOwned> Call<T> {
     /// [`Error::Api`] if the daemon says no, another [`Error`] if there is no daemon to say anything.
     pub async fn send(self) -> Result<T, Error> {
         let request = self.request?;
-        let again = request.try_clone().filter(|_| self.is_repeatable);
+        let again = self.is_repeatable.then(|| request.try_clone()).flatten();
         let body = match (answered(request, &self.daemon).await, again) {
             (Err(broken @ Error::Interrupted { .. }), Some(again)) => {
                 // A daemon that is gone, or back without its sessions, says less than that it went.

@@ -107,42 +107,33 @@ impl Error {
 
 /// Whether nothing listens there, as opposed to a name that is unknown or a socket that is another user's.
 fn is_nobody_there(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(error) = inner.downcast_ref::<io::Error>()
-            && matches!(
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| {
+            matches!(
                 error.kind(),
                 io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
             )
-        {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
+        })
 }
 
 /// Whether the other side went away, as opposed to saying something that is not HTTP. The HTTP library has no type for
 /// the first text, and none that is public for the second.
 fn is_broken_connection(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if inner.is::<io::Error>()
+    causes(error).any(|cause| {
+        let text = cause.to_string();
+        cause.is::<io::Error>()
             || text.starts_with("connection closed before message completed")
             || text.starts_with("end of file before message length reached")
-        {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
+    })
 }
 
 fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
+    let root = causes(error).last();
+    root.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// What caused an error, and what caused that.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
 }
