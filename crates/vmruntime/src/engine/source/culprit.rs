@@ -6,15 +6,14 @@
 
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
-    Argument, ArrowFunctionExpression, AssignmentExpression, AssignmentTarget, CallExpression,
-    ChainExpression, ComputedMemberExpression, Expression, FunctionBody, NewExpression,
-    SimpleAssignmentTarget, StaticMemberExpression,
+    Argument, AssignmentExpression, AssignmentTarget, CallExpression, ChainExpression,
+    ComputedMemberExpression, Expression, FunctionBody, NewExpression, StaticMemberExpression,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_parser::Parser;
 use oxc_span::{GetSpan, SourceType, Span};
 
-use super::line_and_column;
+use super::position::offset_of;
 
 /// The longest text of an expression that is named, in characters.
 const MAX_TEXT_CHARS: usize = 60;
@@ -42,6 +41,7 @@ pub(crate) fn name_culprit(
     place: (usize, usize),
     complaint: Complaint,
 ) -> Option<String> {
+    let place = offset_of(source, place)?;
     [SourceType::mjs(), SourceType::script()]
         .into_iter()
         .find_map(|kind| {
@@ -66,7 +66,8 @@ pub(crate) fn name_culprit(
 /// A walk that knows for each expression at what place the engine reports that it fails.
 struct Search<'s> {
     source: &'s str,
-    place: (usize, usize),
+    /// Where the engine reports it, in bytes.
+    place: usize,
     complaint: Complaint,
     /// The place that holds for what has none of its own, in bytes.
     around: Option<usize>,
@@ -97,10 +98,10 @@ impl Search<'_> {
     }
 
     fn is_at(&self, at: Option<usize>) -> bool {
-        at.is_some_and(|at| line_and_column(self.source, at) == self.place)
+        at == Some(self.place)
     }
 
-    /// The text of an expression, in one line and not too long; nothing if it would not say much.
+    /// The text of an expression, in one line and not too long.
     fn text(&self, span: Span) -> String {
         let text = &self.source[span.start as usize..span.end as usize];
         let text: Vec<&str> = text.split_whitespace().collect();
@@ -235,17 +236,9 @@ impl<'a> Visit<'a> for Search<'_> {
         });
     }
 
-    fn visit_simple_assignment_target(&mut self, target: &SimpleAssignmentTarget<'a>) {
-        walk::walk_simple_assignment_target(self, target);
-    }
-
     fn visit_function_body(&mut self, body: &FunctionBody<'a>) {
         let at = body.span.start as usize;
         self.within(at, |search| walk::walk_function_body(search, body));
-    }
-
-    fn visit_arrow_function_expression(&mut self, arrow: &ArrowFunctionExpression<'a>) {
-        walk::walk_arrow_function_expression(self, arrow);
     }
 
     /// What can be nothing there is allowed to be, and the rest is reported at places of its own.

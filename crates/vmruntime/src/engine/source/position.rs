@@ -123,3 +123,14 @@ pub(crate) fn line_and_column(source: &str, at: usize) -> (usize, usize) {
         before[start..].chars().count() + 1,
     )
 }
+
+/// The byte at a line and column of a text, from 1; nothing if it has no such place.
+pub(super) fn offset_of(source: &str, (line, column): (usize, usize)) -> Option<usize> {
+    let mut start = 0;
+    for _ in 1..line {
+        start += source[start..].find('\n')? + 1;
+    }
+    let rest = source[start..].split('\n').next()?;
+    let before = rest.chars().take(column.checked_sub(1)?);
+    Some(start + before.map(char::len_utf8).sum::<usize>())
+}

@@ -226,3 +226,13 @@ fn declarations_that_dispose_are_refused_where_they_stand() {
     }
     assert_eq!(texts("using = 1", &none), [""; 0]);
 }
+
+#[test]
+fn a_place_and_its_byte_belong_together() {
+    let source = "ab\n\n\u{e9}x\ny";
+    for (at, _) in source.char_indices() {
+        let place = line_and_column(source, at);
+        assert_eq!(position::offset_of(source, place), Some(at), "{place:?}");
+    }
+    assert_eq!(position::offset_of(source, (9, 1)), None);
+}

@@ -65,9 +65,7 @@ pub(in crate::engine::boa) fn set_main(path: &str, context: &mut Context) -> JsR
     let module = module_object(path, &folder, context)?;
     let exports = module.get(js_string!("exports"), context)?;
     let (file, directory) = names(path, &folder);
-    let global = context.global_object();
-    let require = global.get(js_string!("require"), context)?;
-    if let Some(require) = require.as_object() {
+    if let Some(require) = global_require(context)? {
         require.set(js_string!("main"), module.clone(), false, context)?;
     }
     define_hidden("module", module, context)?;
@@ -81,19 +79,22 @@ pub(in crate::engine::boa) fn forget_main(context: &mut Context) -> JsResult<()>
     for name in MAIN_GLOBALS {
         remove(name, context)?;
     }
-    let global = context.global_object();
-    let require = global.get(js_string!("require"), context)?;
-    if let Some(require) = require.as_object() {
+    if let Some(require) = global_require(context)? {
         require.set(js_string!("main"), JsValue::undefined(), false, context)?;
     }
     Ok(())
 }
 
-/// What the file that is run itself has exported so far, if that is the one.
-fn exports_of_main(path: &str, context: &mut Context) -> JsResult<Option<JsValue>> {
+/// The global `require`, unless a script has put something else in its place that is no object.
+fn global_require(context: &mut Context) -> JsResult<Option<JsObject>> {
     let global = context.global_object();
     let require = global.get(js_string!("require"), context)?;
-    let Some(require) = require.as_object() else {
+    Ok(require.as_object())
+}
+
+/// What the file that is run itself has exported so far, if that is the one.
+fn exports_of_main(path: &str, context: &mut Context) -> JsResult<Option<JsValue>> {
+    let Some(require) = global_require(context)? else {
         return Ok(None);
     };
     let main = require.get(js_string!("main"), context)?;
@@ -257,9 +258,7 @@ fn require_function(
         .length(1)
         .build();
     require.create_data_property_or_throw(js_string!("resolve"), resolve, context)?;
-    let global = context.global_object();
-    let shared = global.get(js_string!("require"), context)?;
-    let main = match shared.as_object() {
+    let main = match global_require(context)? {
         Some(shared) => shared.get(js_string!("main"), context)?,
         None => JsValue::undefined(),
     };
