@@ -18,6 +18,9 @@ use super::position::offset_of;
 /// The longest text of an expression that is named, in characters.
 const MAX_TEXT_CHARS: usize = 60;
 
+/// The longest source that is searched, in bytes: its tree takes many times as much memory, which counts as the script's.
+const MAX_SOURCE_BYTES: usize = 128 * 1024;
+
 /// The most expressions that are named.
 const MAX_NAMED: usize = 3;
 
@@ -41,6 +44,9 @@ pub(crate) fn name_culprit(
     place: (usize, usize),
     complaint: Complaint,
 ) -> Option<String> {
+    if source.len() > MAX_SOURCE_BYTES {
+        return None;
+    }
     let place = offset_of(source, place)?;
     [SourceType::mjs(), SourceType::script()]
         .into_iter()
@@ -285,5 +291,7 @@ mod tests {
             "Cannot set properties of undefined or null (setting o.x.y)"
         );
         assert_eq!(read("Object.keys(o)", 12), "");
+        let long = format!("o.a.b{}", " ".repeat(MAX_SOURCE_BYTES));
+        assert_eq!(read(&long, 5), "");
     }
 }
