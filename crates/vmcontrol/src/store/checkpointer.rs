@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::files::length_of;
 use super::open::BUSY_TIMEOUT;
 
 /// How long the log may be before it is carried over, in bytes.
@@ -150,7 +151,7 @@ impl Log {
     fn make_room(&mut self, used: u64) -> io::Result<()> {
         let wanted = (used + STEP_BYTES / 2).min(KEPT_BYTES);
         let file = self.file()?;
-        let length = file.metadata()?.len();
+        let length = length_of(file)?;
         if length < wanted {
             fill(file, length, length + STEP_BYTES)?;
         }
@@ -160,7 +161,7 @@ impl Log {
     /// Makes the file at least that long, on disk.
     fn make_long(&mut self, bytes: u64) -> io::Result<()> {
         let file = self.file()?;
-        let length = file.metadata()?.len();
+        let length = length_of(file)?;
         let filled = fill(file, length, bytes).and_then(|()| file.sync_data());
         if filled.is_err() {
             // A disk that is nearly full has better uses for what was written.
