@@ -14,12 +14,16 @@ mod stat;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt as _};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 use crate::{Error, FsRefusal};
 pub use scoped::{Scoped, WriteMode};
@@ -125,6 +129,29 @@ impl Worktree {
             given: path.into(),
             path: canonical,
             dir,
+            guarded,
+        })
+    }
+
+    /// Opens the directory as [`open`](Self::open) does, if that needs no more than the system has in memory; so this does not
+    /// block, whatever file system it is on. Nothing if that can't be, and where `open` may have an error to report.
+    pub fn open_at_once(path: &str, guarded: Vec<PathBuf>) -> Option<Self> {
+        let given = Path::new(path);
+        if !given.is_absolute() {
+            return None;
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = openat2(CWD, given, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+        let shown = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        let real = std::fs::read_link(shown).ok()?;
+        // One that is out of reach or removed by now has a path that is none.
+        if !real.is_absolute() || real.as_os_str().as_bytes().ends_with(b" (deleted)") {
+            return None;
+        }
+        Some(Self {
+            given: path.into(),
+            path: real,
+            dir: Dir::from_std_file(File::from(opened)),
             guarded,
         })
     }
