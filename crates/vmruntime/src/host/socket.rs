@@ -54,8 +54,9 @@ pub(crate) fn pair(max_bytes: u32) -> io::Result<(Sender, Receiver, OwnedFd)> {
         &ours,
         nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
     )?;
+    // For sending nothing is registered: each message that the other side reads would wake the daemon to tell it of the room.
     // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never handed out.
-    let fd = Arc::new(unsafe { AsyncFd::register(ours)? });
+    let fd = Arc::new(unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE)? });
     let receiver = Receiver {
         fd: Arc::clone(&fd),
         assembler: Assembler::new(max_bytes),
@@ -116,19 +117,35 @@ impl Sender {
     ) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         let mut fds: &[RawFd] = fd.as_slice();
+        let mut waiting = None;
         for (header, chunk) in split(generation, &bytes) {
             let parts = [IoSlice::new(&header), IoSlice::new(chunk)];
             let along = [ControlMessage::ScmRights(fds)];
             let along = if fds.is_empty() { &[] } else { &along[..] };
-            self.fd
-                .async_io(Interest::WRITABLE, |socket| {
-                    let socket = socket.as_raw_fd();
-                    retry(|| sendmsg::<()>(socket, &parts, along, MsgFlags::MSG_NOSIGNAL, None))
-                })
-                .await?;
+            let send = |socket: &OwnedFd| {
+                let socket = socket.as_raw_fd();
+                retry(|| sendmsg::<()>(socket, &parts, along, MsgFlags::MSG_NOSIGNAL, None))
+            };
+            match send(self.fd.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let waiting = match &mut waiting {
+                        Some(waiting) => waiting,
+                        none => none.insert(self.registered_for_room()?),
+                    };
+                    waiting.async_io(Interest::WRITABLE, send).await?;
+                }
+                sent => drop(sent?),
+            }
             fds = &[];
         }
         Ok(())
+    }
+
+    /// The same socket, registered to be told when there is room.
+    fn registered_for_room(&self) -> io::Result<AsyncFd<OwnedFd>> {
+        let socket = self.fd.get_ref().try_clone()?;
+        // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never handed out.
+        Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::WRITABLE)? })
     }
 }
 
