@@ -25,7 +25,11 @@ fn a_worktree_that_is_opened_at_once_is_the_one_that_is_opened() {
             assert_eq!(opened.path(), tree.path(), "{name}");
             assert_eq!(opened.read_script("a.js", 10).unwrap(), "1", "{name}");
             let given = path.join("a.js");
-            assert_eq!(opened.read_script(given.to_str().unwrap(), 10).unwrap(), "1", "{name}");
+            assert_eq!(
+                opened.read_script(given.to_str().unwrap(), 10).unwrap(),
+                "1",
+                "{name}"
+            );
         }
     }
 }

@@ -132,10 +132,10 @@ impl Sender {
                         Some(waiting) => waiting,
                         none => none.insert(self.registered_for_room()?),
                     };
-                    waiting.async_io(Interest::WRITABLE, send).await?;
+                    waiting.async_io(Interest::WRITABLE, send).await?
                 }
-                sent => drop(sent?),
-            }
+                outcome => outcome?,
+            };
             fds = &[];
         }
         Ok(())
@@ -155,5 +155,59 @@ fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
             Err(Errno::EINTR) => {}
             other => return other.map_err(io::Error::from),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+
+    const MAX_BYTES: u32 = 8 << 20;
+
+    /// What one message of a generation says, read as the other side does.
+    fn read(socket: &OwnedFd) -> (u32, String) {
+        let mut assembler = Assembler::new(MAX_BYTES);
+        let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
+        loop {
+            let length = retry(|| recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()));
+            let whole = assembler.push(&buffer[..length.unwrap()]).unwrap();
+            if let Some(whole) = whole {
+                return (
+                    whole.generation,
+                    serde_json::from_slice(&whole.bytes).unwrap(),
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_for_which_there_is_no_room_yet_arrives_whole() {
+        let (sender, _receiver, theirs) = pair(MAX_BYTES).unwrap();
+        let text = "text".repeat(1 << 20);
+        let mut sending = pin!(sender.send(7, &text, None));
+        let is_sent_at_once =
+            poll_fn(|context| Poll::Ready(sending.as_mut().poll(context).is_ready())).await;
+        assert!(!is_sent_at_once);
+        let reading = std::thread::spawn(move || read(&theirs));
+        sending.await.unwrap();
+        let (generation, received) = reading.join().unwrap();
+        assert_eq!(generation, 7);
+        assert!(received == text);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_hears_that_the_other_side_is_gone() {
+        let (sender, _receiver, theirs) = pair(MAX_BYTES).unwrap();
+        let text = "text".repeat(1 << 20);
+        let mut sending = pin!(sender.send(7, &text, None));
+        let is_sent_at_once =
+            poll_fn(|context| Poll::Ready(sending.as_mut().poll(context).is_ready())).await;
+        assert!(!is_sent_at_once);
+        drop(theirs);
+        assert!(sending.await.is_err());
     }
 }
