@@ -9,6 +9,7 @@ mod control;
 mod error;
 mod execution;
 mod feed;
+mod file_id;
 mod grants;
 mod idle;
 pub mod library;

