@@ -170,7 +170,7 @@ fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::pin::pin;
+    use std::pin::{Pin, pin};
     use std::task::Poll;
 
     use super::*;
@@ -193,14 +193,17 @@ mod tests {
         }
     }
 
+    /// Whether something that is begun now is not done at once.
+    async fn is_waiting(mut begun: Pin<&mut impl Future>) -> bool {
+        poll_fn(|context| Poll::Ready(begun.as_mut().poll(context).is_pending())).await
+    }
+
     #[tokio::test]
     async fn a_message_for_which_there_is_no_room_yet_arrives_whole() {
         let (sender, _receiver, theirs) = pair(MAX_BYTES).unwrap();
         let text = "text".repeat(1 << 20);
         let mut sending = pin!(sender.send(7, &text, None));
-        let is_sent_at_once =
-            poll_fn(|context| Poll::Ready(sending.as_mut().poll(context).is_ready())).await;
-        assert!(!is_sent_at_once);
+        assert!(is_waiting(sending.as_mut()).await);
         let reading = std::thread::spawn(move || read(&theirs));
         sending.await.unwrap();
         let (generation, received) = reading.join().unwrap();
@@ -213,9 +216,7 @@ mod tests {
         let (sender, _receiver, theirs) = pair(MAX_BYTES).unwrap();
         let text = "text".repeat(1 << 20);
         let mut sending = pin!(sender.send(7, &text, None));
-        let is_sent_at_once =
-            poll_fn(|context| Poll::Ready(sending.as_mut().poll(context).is_ready())).await;
-        assert!(!is_sent_at_once);
+        assert!(is_waiting(sending.as_mut()).await);
         drop(theirs);
         assert!(sending.await.is_err());
     }
