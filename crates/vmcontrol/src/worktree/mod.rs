@@ -200,11 +200,9 @@ impl Worktree {
     }
 
     fn check_guarded(&self, file: &Metadata) -> Result<(), FileError> {
-        let is_guarded = self
-            .guarded
-            .iter()
-            .any(|path| FileId::at(path).is_ok_and(|known| known == FileId::from(file)));
-        if is_guarded {
+        let file = FileId::from(file);
+        let is_file = |path: &PathBuf| FileId::at(path).is_ok_and(|known| known == file);
+        if self.guarded.iter().any(is_file) {
             return Err(own_files());
         }
         Ok(())

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 
 use super::{FileAccess, FileError, FileStat, Worktree};
+use crate::file_id::FileId;
 use crate::{FsGrant, FsRefusal};
 
 /// The largest file that is copied, in bytes.
@@ -282,7 +283,7 @@ impl Scoped<'_> {
         };
         let mut target = self.open_to_write(to, mode, Some(metadata.mode()))?;
         let there = target.metadata()?;
-        if (there.dev(), there.ino()) == (metadata.dev(), metadata.ino()) {
+        if FileId::from(&there) == FileId::from(&metadata) {
             return Ok(());
         }
         target.set_len(0)?;
