@@ -16,7 +16,7 @@ use vmcontrol::runtime::{
     RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
     Sight, Usage,
 };
-use vmcontrol::{Control, ControlOptions, Retention, RunOptions, Store};
+use vmcontrol::{Charge, Control, ControlOptions, MemoryBudget, Retention, RunOptions, Store};
 
 /// A runtime whose scripts are numbers: so many lines are printed.
 struct Player;
@@ -67,6 +67,7 @@ impl RuntimeSession for Played {
                 let event = RuntimeEvent {
                     kind: EventType::Console,
                     payload: line.clone(),
+                    charge: Charge::default(),
                 };
                 if updates.send(RunUpdate::Event(event)).await.is_err() {
                     return;
@@ -75,6 +76,7 @@ impl RuntimeSession for Played {
             let end = RunEnd {
                 outcome: Outcome::Value(raw(&json!({"type": "undefined", "preview": "undefined"}))),
                 usage: Usage::default(),
+                charge: Charge::default(),
             };
             // Nobody listens to one that could not be recorded.
             let _ = updates.send(RunUpdate::Ended(end)).await;
@@ -100,6 +102,7 @@ fn raw(value: &serde_json::Value) -> RawJson {
 
 async fn session(home: &TempDir) -> (Control, Uuid) {
     let control = Control::open(ControlOptions {
+        memory: MemoryBudget::default(),
         store: Store::open(&home.path().join("bench.db")).expect("a database"),
         runtime: Arc::new(Player),
         library_cache: home.path().join("libraries"),

@@ -11,6 +11,7 @@ use vmapi_types::{RuntimeSummary, Sandbox, SessionStatus, Timestamp};
 use crate::idle;
 use crate::library::LibraryCache;
 use crate::live::LiveExecutions;
+use crate::memory::MemoryBudget;
 use crate::policies::Policies;
 use crate::recorder::failure_payload;
 use crate::registry::Registry;
@@ -32,6 +33,8 @@ pub struct ControlOptions {
     pub store: Store,
     /// Makes live sessions.
     pub runtime: Arc<dyn Runtime>,
+    /// What may be held in memory for sessions, by this and by the runtime.
+    pub memory: MemoryBudget,
     /// The directory of the libraries.
     pub library_cache: PathBuf,
     /// Files of the service that no session opens, beside those of the store and the libraries.
@@ -59,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) registry: Registry,
     pub(crate) policies: Policies,
+    pub(crate) memory: MemoryBudget,
     /// Held while what is old is removed.
     pub(crate) pruning: AsyncMutex<()>,
     pub(crate) max_sessions: usize,
@@ -92,6 +96,7 @@ impl Control {
                 stopped: watch::Sender::new(false),
                 registry: Registry::default(),
                 policies: Policies::default(),
+                memory: options.memory,
                 pruning: AsyncMutex::default(),
                 max_sessions: options.max_sessions,
                 own_files,

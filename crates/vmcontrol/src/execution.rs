@@ -12,14 +12,16 @@ use vmapi_types::{
 
 use crate::feed::FeedItem;
 use crate::live::LiveGuard;
+use crate::memory::{Charge, MemoryBudget};
 use crate::recorder::{Ending, Recorder, failure_payload, payload};
 use crate::registry::LiveSession;
 use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
+use crate::session::blocking;
 use crate::store::{self, ExecutionFilter, Page, Portion};
 use crate::submission::FileRun;
-use crate::{Control, Error, Result};
+use crate::{Control, Error, Result, Worktree};
 
 /// The largest script, in bytes.
 pub const MAX_SOURCE_BYTES: u64 = 16 * 1024 * 1024;
@@ -35,6 +37,15 @@ pub(crate) struct Run {
     execution: Execution,
     echo: String,
     request: RunRequest,
+    /// The room that the source text takes.
+    charge: Charge,
+}
+
+/// The text of a file that is about to be run.
+pub(crate) struct Source {
+    text: Arc<str>,
+    /// The room that it takes.
+    charge: Charge,
 }
 
 impl Run {
@@ -46,11 +57,13 @@ impl Run {
             execution,
             echo: input.clone(),
             request: RunRequest {
-                source: input,
+                source: input.into(),
                 name: "repl".into(),
                 mode: RunMode::Repl,
                 limits,
             },
+            // The request that it came with is bounded itself.
+            charge: Charge::default(),
         }
     }
 
@@ -58,7 +71,7 @@ impl Run {
         session_id: Uuid,
         id: Uuid,
         file: FileRun,
-        source: String,
+        source: Source,
         limits: Limits,
     ) -> Self {
         let mut execution = new_execution(session_id, id, ExecutionKind::RunFile);
@@ -73,11 +86,12 @@ impl Run {
             execution,
             echo: file.path.clone(),
             request: RunRequest {
-                source,
+                source: source.text,
                 name: file.path,
                 mode,
                 limits,
             },
+            charge: source.charge,
         }
     }
 
@@ -87,7 +101,7 @@ impl Run {
         id: Uuid,
         path: &str,
         mode: &str,
-        source: String,
+        source: Source,
         limits: Limits,
     ) -> Self {
         let mut execution = new_execution(session_id, id, ExecutionKind::Startup);
@@ -96,7 +110,7 @@ impl Run {
             execution,
             echo: path.to_owned(),
             request: RunRequest {
-                source,
+                source: source.text,
                 name: path.to_owned(),
                 mode: if mode == "import" {
                     RunMode::Module
@@ -105,6 +119,7 @@ impl Run {
                 },
                 limits,
             },
+            charge: source.charge,
         }
     }
 }
@@ -243,6 +258,26 @@ impl Control {
     }
 }
 
+/// Reads the text of a file of a session's worktree, for which there may have to be room first.
+pub(crate) async fn read_source(
+    memory: &MemoryBudget,
+    worktree: &Arc<Worktree>,
+    path: &str,
+) -> Result<Source> {
+    let (worktree, path, memory) = (Arc::clone(worktree), path.to_owned(), memory.clone());
+    blocking(move || {
+        let busy = || Error::Unavailable {
+            message: "the service holds too much for sessions just now: try again".into(),
+        };
+        let length = worktree.length(&path);
+        // It is there once as it is read and once as it is shared.
+        let charge = memory.take_for_call(2 * length).ok_or_else(busy)?;
+        let text = worktree.read_script(&path, MAX_SOURCE_BYTES)?.into();
+        Ok(Source { text, charge })
+    })
+    .await
+}
+
 /// A page that is not too long.
 pub(crate) fn checked(page: Page) -> Result<Page> {
     if page.limit == 0 {
@@ -267,12 +302,14 @@ pub(crate) async fn run_recorded(
         .ok_or_else(|| Error::internal("a session runs code before it has a runtime"))?;
     let inner = control.inner();
     let running = Arc::clone(guard.execution());
-    let mut recorder = Recorder::start(inner.store.clone(), guard, run.execution).await?;
+    let (store, memory) = (inner.store.clone(), inner.memory.clone());
+    let mut recorder = Recorder::start(store, memory, guard, run.execution).await?;
     // Nobody may have to know.
     let _ = begun.send(());
     recorder.record(EventType::InputEcho, payload(&json!({"text": run.echo})));
     let id = recorder.execution().id;
     let mut updates = runtime.run(id, run.request);
+    let _charge = run.charge;
     live.begin_running(id, Arc::clone(&running));
     if running.is_cancelled() {
         runtime.cancel(id);
@@ -352,7 +389,9 @@ async fn follow(
 ) -> Result<Option<Failure>> {
     loop {
         match next_update(recorder, updates).await? {
-            RunUpdate::Event(event) => recorder.record(event.kind, event.payload),
+            RunUpdate::Event(event) => {
+                recorder.record_charged(event.kind, event.payload, event.charge);
+            }
             RunUpdate::BeforeHostCall(go_on) => {
                 recorder.sync().await?;
                 // The session may have died meanwhile.
@@ -405,7 +444,7 @@ async fn record_end(recorder: &mut Recorder, end: RunEnd) -> Result<()> {
     let usage = Some(end.usage);
     let ending = match end.outcome {
         Outcome::Value(value) => {
-            recorder.record(EventType::Value, value.clone());
+            recorder.record_charged(EventType::Value, value.clone(), end.charge);
             Ending {
                 status: ExecutionStatus::Ok,
                 result: Some(value),
@@ -414,7 +453,7 @@ async fn record_end(recorder: &mut Recorder, end: RunEnd) -> Result<()> {
             }
         }
         Outcome::Exception(exception) => {
-            recorder.record(EventType::Exception, exception.clone());
+            recorder.record_charged(EventType::Exception, exception.clone(), end.charge);
             Ending {
                 status: ExecutionStatus::Error,
                 result: None,

@@ -5,6 +5,7 @@
 //! `stat` before each, and 0.23 to 0.25 ms without. So whoever wants to know whether something is one of the store's files asks
 //! for no more than that.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -26,6 +27,14 @@ impl FileId {
     /// When it leads nowhere that can be reached.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         ask(CWD, path, AtFlags::empty())
+    }
+
+    /// That of what has a name in a folder. A link is not followed.
+    ///
+    /// # Errors
+    /// When nothing has that name.
+    pub(crate) fn in_folder(folder: impl AsFd, name: &OsStr) -> io::Result<Self> {
+        ask(folder, Path::new(name), AtFlags::SYMLINK_NOFOLLOW)
     }
 
     /// That of an open file. No server is asked for it.

@@ -15,6 +15,7 @@ mod idle;
 pub mod library;
 mod live;
 mod looks;
+mod memory;
 mod metadata;
 mod policies;
 mod policy;
@@ -37,6 +38,7 @@ pub use execution::MAX_SOURCE_BYTES;
 pub use feed::{EventFeed, FeedItem, SessionCursor, SessionFeed, SessionItem};
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
 pub use live::LiveEvent;
+pub use memory::{Charge, FREE_BYTES, MemoryBudget, ROOM_TIMEOUT};
 pub use policy::Policy;
 pub use session::parse_id;
 pub use store::{
@@ -45,7 +47,10 @@ pub use store::{
 pub use submission::{FileRun, RunOptions, Submitted};
 pub use template::{NameList, NewCapability, NewStartupFile};
 pub use upkeep::Retention;
-pub use worktree::{FileAccess, FileError, FileKind, FileStat, Scoped, Worktree, WriteMode};
+pub use worktree::{
+    FileAccess, FileError, FileKind, FileStat, Listing, Scoped, Worktree, WriteAllowance, WriteLimits,
+    WriteMode,
+};
 
 /// The result of an operation of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

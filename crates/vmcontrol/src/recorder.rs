@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
 
 use crate::live::LiveGuard;
+use crate::memory::{Charge, MemoryBudget};
 use crate::runtime::{FailureCode, Usage};
 use crate::store::{self, ExecutionEnd, Pending, Store, StoreError};
 
@@ -28,11 +30,14 @@ const FULL_BATCH_BYTES: usize = 256 * 1024;
 /// Records one execution.
 pub(crate) struct Recorder {
     store: Store,
+    memory: MemoryBudget,
     live: Arc<LiveGuard>,
     execution: Execution,
     started: Instant,
     buffer: Vec<Event>,
     buffered_bytes: usize,
+    /// The room that large events among them take.
+    charges: Vec<Charge>,
     flush_at: Option<Instant>,
     /// What was sent to the store and is not known to be on disk, oldest first.
     writes: VecDeque<Pending<()>>,
@@ -50,6 +55,7 @@ impl Recorder {
     /// Starts the log with the record of the running execution.
     pub(crate) async fn start(
         store: Store,
+        memory: MemoryBudget,
         live: Arc<LiveGuard>,
         execution: Execution,
     ) -> Result<Self, StoreError> {
@@ -62,11 +68,13 @@ impl Recorder {
         live.begin(&execution);
         Ok(Self {
             store,
+            memory,
             live,
             execution,
             started: Instant::now(),
             buffer: Vec::new(),
             buffered_bytes: 0,
+            charges: Vec::new(),
             flush_at: None,
             writes: VecDeque::from([inserted]),
         })
@@ -76,8 +84,16 @@ impl Recorder {
         &self.execution
     }
 
-    /// Adds an event.
+    /// Adds an event of the daemon's own.
     pub(crate) fn record(&mut self, kind: EventType, payload: RawJson) {
+        self.record_charged(kind, payload, Charge::default());
+    }
+
+    /// Adds an event that takes room until it is stored.
+    pub(crate) fn record_charged(&mut self, kind: EventType, payload: RawJson, charge: Charge) {
+        if charge.is_of_something() {
+            self.charges.push(charge);
+        }
         let metrics = &mut self.execution.metrics;
         metrics.events += 1;
         if matches!(
@@ -120,15 +136,21 @@ impl Recorder {
             self.writes.pop_front();
             outcome?;
         }
-        let events = self.take_buffer();
+        let (events, mut charges) = self.take_buffer();
         if events.is_empty() {
             return Ok(());
         }
+        if charges.is_empty() {
+            // Many small ones wait for the disk, too.
+            let bytes = events.iter().map(|event| event.payload.get().len()).sum();
+            charges.push(self.memory.take(bytes).await);
+        }
         let id = self.execution.id;
-        let appended = self
-            .store
-            .write_soon(move |connection| store::event::append(connection, id, &events))
-            .await?;
+        let append = move |connection: &Connection| {
+            let _charges = charges;
+            store::event::append(connection, id, &events)
+        };
+        let appended = self.store.write_soon(append).await?;
         self.writes.push_back(appended);
         Ok(())
     }
@@ -136,10 +158,11 @@ impl Recorder {
     /// Waits until everything so far is on disk.
     pub(crate) async fn sync(&mut self) -> Result<(), StoreError> {
         let id = self.execution.id;
-        let events = self.take_buffer();
-        let written = self
-            .store
-            .write(move |connection| store::event::append(connection, id, &events));
+        let (events, charges) = self.take_buffer();
+        let written = self.store.write(move |connection| {
+            let _charges = charges;
+            store::event::append(connection, id, &events)
+        });
         let written = written.await;
         self.settle_writes(written).await
     }
@@ -162,8 +185,9 @@ impl Recorder {
             metrics: execution.metrics,
         };
         let id = execution.id;
-        let events = self.take_buffer();
+        let (events, charges) = self.take_buffer();
         let written = self.store.write(move |connection| {
+            let _charges = charges;
             store::event::append(connection, id, &events)?;
             store::execution::end(connection, id, &end)
         });
@@ -242,10 +266,13 @@ impl Recorder {
         last
     }
 
-    fn take_buffer(&mut self) -> Vec<Event> {
+    fn take_buffer(&mut self) -> (Vec<Event>, Vec<Charge>) {
         self.buffered_bytes = 0;
         self.flush_at = None;
-        std::mem::take(&mut self.buffer)
+        (
+            std::mem::take(&mut self.buffer),
+            std::mem::take(&mut self.charges),
+        )
     }
 }
 

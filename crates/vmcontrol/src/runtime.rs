@@ -10,7 +10,7 @@ use uuid::Uuid;
 use vmapi_types::{Candidate, Completeness, EventType, Inspection, Limits, RawJson, Sandbox};
 
 use crate::library::LoadedLibrary;
-use crate::{Policy, Worktree};
+use crate::{Charge, Policy, Worktree};
 
 /// A future that a port returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -91,8 +91,8 @@ pub trait RuntimeSession: Send + Sync {
 /// A script to run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRequest {
-    /// The source text.
-    pub source: String,
+    /// The source text, of which there is one copy in the daemon.
+    pub source: Arc<str>,
     /// The name that positions in error messages carry: `repl`, or the path of the file.
     pub name: String,
     /// How to take it.
@@ -182,21 +182,25 @@ pub enum RunUpdate {
 }
 
 /// An event that a script made.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RuntimeEvent {
     /// What it is.
     pub kind: EventType,
     /// What it says.
     pub payload: RawJson,
+    /// The room that the payload takes until it is stored.
+    pub charge: Charge,
 }
 
 /// How a script ended by itself.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RunEnd {
     /// The value or the exception.
     pub outcome: Outcome,
     /// What it used.
     pub usage: Usage,
+    /// The room that the outcome takes until it is stored.
+    pub charge: Charge,
 }
 
 /// A script's own outcome: an exception is an ordinary one.

@@ -9,7 +9,7 @@ use vmapi_types::{
     CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
 };
 
-use crate::execution::{MAX_SOURCE_BYTES, Run, checked, run_recorded};
+use crate::execution::{Run, checked, read_source, run_recorded};
 use crate::library::LoadedLibrary;
 use crate::policies::TemplatePolicy;
 use crate::recorder::RETRY_EVERY;
@@ -332,8 +332,7 @@ impl Control {
             execution_id,
             message,
         };
-        let (worktree, path) = (Arc::clone(&live.worktree), file.path.clone());
-        let source = blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES))
+        let source = read_source(&self.inner().memory, &live.worktree, &file.path)
             .await
             .map_err(|error| failed(None, error.to_string()))?;
         let guard = self.inner().live.begin_new(live.id);

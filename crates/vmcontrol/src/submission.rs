@@ -9,12 +9,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Execution, ExecutionStatus, LimitsPatch};
 
-use crate::execution::{MAX_SOURCE_BYTES, Run, run_recorded};
+use crate::execution::{Run, read_source, run_recorded};
 use crate::library::integrity_of;
 use crate::live::{Begun, LiveGuard};
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::FailureCode;
-use crate::session::{blocking, joined, message_of};
+use crate::session::{joined, message_of};
 use crate::{Control, Error, Result, settings, store};
 
 /// A file to run.
@@ -163,9 +163,8 @@ impl Control {
         let run = match code {
             Code::Snippet(input) => Run::repl(session_id, id, input, limits),
             Code::File(file) => {
-                let (worktree, path) = (Arc::clone(&live.worktree), file.path.clone());
-                let source =
-                    blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES)).await?;
+                let memory = &self.inner().memory;
+                let source = read_source(memory, &live.worktree, &file.path).await?;
                 Run::file(session_id, id, file, source, limits)
             }
         };

@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vmcontrol::runtime::Runtime;
-use vmcontrol::{Control, ControlOptions, Retention, Store};
+use vmcontrol::{Control, ControlOptions, MemoryBudget, Retention, Store, WriteLimits};
 use vmruntime::{WorkerCommand, WorkerRuntime};
 use vmtransport_http::{ApiOptions, Listener, Token};
 
@@ -46,6 +46,8 @@ pub struct Options {
     pub shutdown_timeout: Duration,
     /// The directory of the libraries.
     pub library_cache: PathBuf,
+    /// What host modules may write to files.
+    pub write_limits: WriteLimits,
     /// Whether to refuse to start when the kernel does not confine sessions.
     pub require_sandbox: bool,
     /// How to start a worker.
@@ -107,7 +109,9 @@ async fn start_at(
             address: options.listen.to_string(),
         });
     }
-    let runtime = Arc::new(WorkerRuntime::new(options.worker));
+    let memory = MemoryBudget::default();
+    let runtime = WorkerRuntime::new(options.worker, memory.clone(), options.write_limits);
+    let runtime = Arc::new(runtime);
     let sandbox = runtime.sandbox().await?;
     if !sandbox.is_complete() {
         if options.require_sandbox {
@@ -118,6 +122,7 @@ async fn start_at(
     let control = Control::open(ControlOptions {
         store,
         runtime: runtime as Arc<dyn Runtime>,
+        memory,
         library_cache: options.library_cache,
         own_files: options.token_file.into_iter().collect(),
         max_sessions: options.max_sessions,

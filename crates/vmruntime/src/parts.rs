@@ -8,8 +8,9 @@ use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings};
 use vmcontrol::runtime::{RunMode, RunRequest};
 
 use crate::engine::{self, Engine, HostLink};
+use crate::protocol::codec::{self, Encoded};
 use crate::protocol::frame::{Assembler, split};
-use crate::protocol::{FromSession, HostError, HostReply, MAX_FROM_SESSION_BYTES, SessionSetup};
+use crate::protocol::{FromSession, HostError, Answered, MAX_FROM_SESSION_BYTES, SessionSetup};
 
 /// Carries an event from one end of a channel to the other, without the socket: its text, the datagrams, and all that again.
 ///
@@ -21,15 +22,15 @@ pub fn carry_event(payload: &RawJson) -> RawJson {
         kind,
         payload: payload.clone(),
     };
-    let text = serde_json::to_vec(&event).expect("an event is JSON");
+    let encoded = Encoded::of(&event).expect("an event is JSON");
     let mut assembler = Assembler::new(MAX_FROM_SESSION_BYTES);
     let mut whole = None;
-    for (header, chunk) in split(1, &text) {
-        let datagram = [&header, chunk].concat();
+    for (header, [first, second, third]) in split(1, false, encoded.parts(&event)) {
+        let datagram = [&header, first, second, third].concat();
         whole = assembler.push(&datagram).expect("datagrams in their order");
     }
-    let message = whole.expect("the last datagram ends the message");
-    match serde_json::from_slice(&message.bytes) {
+    let bytes = whole.and_then(|message| message.bytes);
+    match codec::decode(bytes.expect("the last datagram ends the message")) {
         Ok(FromSession::Event { payload, .. }) => payload,
         other => panic!("{other:?}"),
     }
@@ -69,7 +70,7 @@ impl Scope {
     /// When it waits for what can't happen.
     pub fn evaluate(&mut self, source: &str) -> Result<RawJson, String> {
         let request = RunRequest {
-            source: source.to_owned(),
+            source: source.into(),
             name: "repl".into(),
             mode: RunMode::Repl,
             limits: Limits::default(),
@@ -87,7 +88,7 @@ struct Nobody;
 impl HostLink for Nobody {
     fn event(&self, _: EventType, _: RawJson) {}
 
-    fn call(&self, _: &str, _: &str, _: RawJson) -> HostReply {
+    fn call(&self, _: &str, _: &str, _: RawJson, _: Vec<u8>) -> Result<Answered, HostError> {
         Err(HostError::new("there is no host"))
     }
 

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use vmcontrol::Retention;
 use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
+use vmcontrol::{Retention, WriteLimits};
 use vmdaemon::DEFAULT_MAX_BODY_BYTES;
 
 use super::parse::duration;
@@ -42,6 +42,12 @@ pub struct ServeArgs {
     /// Where the libraries are that templates name
     #[arg(long, value_name = "DIR", default_value = DEFAULT_LIBRARY_CACHE)]
     pub library_cache: PathBuf,
+    /// How much one execution may write to files through host modules, in MB
+    #[arg(long, value_name = "MB", default_value_t = 256)]
+    pub max_write_mb: u64,
+    /// How much of a disk host modules leave free, in MB
+    #[arg(long, value_name = "MB", default_value_t = 512)]
+    pub min_free_disk: u64,
     /// Refuse to start unless the kernel confines session processes
     #[arg(long)]
     pub require_sandbox: bool,
@@ -51,6 +57,15 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// What host modules may write.
+    pub fn write_limits(&self) -> WriteLimits {
+        const MB: u64 = 1024 * 1024;
+        WriteLimits {
+            max_write_bytes: self.max_write_mb.saturating_mul(MB),
+            min_free_bytes: self.min_free_disk.saturating_mul(MB),
+        }
+    }
+
     /// What is kept of the past.
     pub fn retention(&self) -> Retention {
         Retention {

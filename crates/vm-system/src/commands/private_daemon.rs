@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tempfile::TempDir;
 use vmclient::Client;
-use vmcontrol::Retention;
 use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
+use vmcontrol::{Retention, WriteLimits};
 use vmdaemon::{DEFAULT_MAX_BODY_BYTES, Daemon, Listen};
 
 use super::worker;
@@ -48,6 +48,7 @@ impl PrivateDaemon {
             // Nothing is left running but what an interruption leaves, and that is to end.
             shutdown_timeout: Duration::ZERO,
             library_cache: PathBuf::from(DEFAULT_LIBRARY_CACHE),
+            write_limits: WriteLimits::default(),
             require_sandbox: false,
             worker: worker::command()?,
         })

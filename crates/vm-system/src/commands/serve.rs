@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 /// Runs the daemon until a signal ends it.
 pub async fn run(args: ServeArgs, db: PathBuf, token_file: Option<PathBuf>) -> Result<(), Failure> {
-    let retention = args.retention();
+    let (retention, write_limits) = (args.retention(), args.write_limits());
     let shown = db.display().to_string();
     let daemon = vmdaemon::start(vmdaemon::Options {
         db,
@@ -22,6 +22,7 @@ pub async fn run(args: ServeArgs, db: PathBuf, token_file: Option<PathBuf>) -> R
         max_sessions: args.max_sessions,
         session_idle_timeout: args.session_idle_timeout,
         retention,
+        write_limits,
         allowed_hosts: args.allowed_hosts,
         allowed_origins: args.allowed_origins,
         shutdown_timeout: Duration::from_secs(args.shutdown_timeout),

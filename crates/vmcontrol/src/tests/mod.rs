@@ -14,7 +14,7 @@ use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, Execution};
 
 use crate::{
-    Control, ControlOptions, ExecutionFilter, Page, Result, Retention, RunOptions, Store, Submitted,
+    Control, ControlOptions, ExecutionFilter, MemoryBudget, Page, Result, Retention, RunOptions, Store, Submitted,
 };
 use fake::FakeRuntime;
 
@@ -71,6 +71,7 @@ impl Fixture {
     async fn with(dir: TempDir, session_idle_timeout: Option<Duration>) -> Self {
         let runtime = Arc::new(FakeRuntime::default());
         let control = Control::open(ControlOptions {
+            memory: MemoryBudget::default(),
             store: Store::open(&dir.path().join("test.db")).unwrap(),
             runtime: Arc::clone(&runtime) as _,
             library_cache: dir.path().join("libraries"),

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{OpenOptions, OpenOptionsExt};
+use cap_std::fs::{File, OpenOptions, OpenOptionsExt};
 
 use super::{FileError, Worktree};
 use crate::Error;
@@ -14,20 +14,40 @@ impl Worktree {
     /// # Errors
     /// As the variants of [`FileError`] say.
     pub fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
-        let below = self.relative(path)?;
-        self.check_guard(&below)?;
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_NONBLOCK);
-        let file = self.dir.open_with(&below, &options)?;
-        if !file.metadata()?.is_file() {
-            return Err(FileError::NotAFile);
-        }
-        let mut bytes = Vec::new();
+        let (file, length) = self.open_to_read(path, max_bytes)?;
+        // Growing would take twice as much.
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
         file.take(max_bytes + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > max_bytes {
             return Err(FileError::TooLarge(max_bytes));
         }
         Ok(bytes)
+    }
+
+    /// About how long a file is, in bytes; nothing if it can't be read.
+    pub(crate) fn length(&self, path: &str) -> usize {
+        let opened = self.open_to_read(path, u64::MAX);
+        opened.map_or(0, |(_, length)| usize::try_from(length).unwrap_or(usize::MAX))
+    }
+
+    /// Opens a regular file of at most `max_bytes`, and says how long it is.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say.
+    pub fn open_to_read(&self, path: &str, max_bytes: u64) -> Result<(File, u64), FileError> {
+        let below = self.relative(path)?;
+        self.check_guard(&below)?;
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NONBLOCK);
+        let file = self.dir.open_with(&below, &options)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(FileError::NotAFile);
+        }
+        if metadata.len() > max_bytes {
+            return Err(FileError::TooLarge(max_bytes));
+        }
+        Ok((file, metadata.len()))
     }
 
     /// The absolute path of a file that may not exist yet, with every link on the way to it resolved below the
@@ -59,7 +79,9 @@ impl Worktree {
             Err(
                 error @ (FileError::Outside(_)
                 | FileError::NotAFile
-                | FileError::TooMany(_)
+                | FileError::ListingTooLarge(_)
+                | FileError::Busy
+                | FileError::NoRoom(_)
                 | FileError::Root
                 | FileError::Refused { .. }),
             ) => Err(invalid(error.to_string())),

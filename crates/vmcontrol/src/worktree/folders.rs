@@ -3,27 +3,29 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use cap_std::fs::Metadata;
-
-use super::scoped::{Place, Scoped, open_folder};
+use super::scoped::{Scoped, open_folder};
+use super::walk::Walk;
 use super::{FileAccess, FileError, FileKind};
+use crate::{Charge, FREE_BYTES};
 
-/// The most entries that a listing can have.
-const MAX_LISTED: usize = 100_000;
+/// The most that a listing may take, in bytes, with [`ENTRY_BYTES`] for each entry beside its path.
+pub(super) const MAX_LISTING_BYTES: usize = 16 * 1024 * 1024;
 
-/// The most files that are looked through before a folder is deleted or moved.
-const MAX_WALKED: usize = 1_000_000;
+/// What an entry of a listing takes beside its path, in bytes.
+const ENTRY_BYTES: usize = 32;
 
-/// What [`Scoped::walk`] finds.
-pub(super) struct Found {
-    /// The path below the folder where the walk began.
-    pub(super) below: PathBuf,
-    pub(super) metadata: Metadata,
+/// What a folder holds, sorted by name, with what it takes in memory.
+#[derive(Debug)]
+pub struct Listing {
+    /// The paths below the folder, and what is there.
+    pub entries: Vec<(String, FileKind)>,
+    /// The room that they take.
+    pub charge: Charge,
 }
 
 impl Scoped<'_> {
     /// What a folder holds, sorted by name. With `recursive`, also what the folders in it hold, by their paths below it,
-    /// as far as they may be read; links are not followed.
+    /// as far as they may be read; links are not followed. `room` gives room for so many bytes, if there is any.
     ///
     /// # Errors
     /// As the variants of [`FileError`] say.
@@ -31,32 +33,37 @@ impl Scoped<'_> {
         &self,
         path: &str,
         recursive: bool,
-    ) -> Result<Vec<(String, FileKind)>, FileError> {
+        room: impl Fn(usize) -> Option<Charge>,
+    ) -> Result<Listing, FileError> {
         let place = self.follow(FileAccess::Read, path)?;
-        let mut listed = Vec::new();
-        let mut folders = vec![PathBuf::new()];
-        while let Some(folder) = folders.pop() {
-            let dir = self.tree.descend(&place.real.join(&folder))?;
-            for entry in dir.entries()? {
-                self.go_on()?;
-                let entry = entry?;
-                let below = folder.join(entry.file_name());
-                let kind = FileKind::from(entry.file_type()?);
-                if listed.len() == MAX_LISTED {
-                    return Err(FileError::TooMany(MAX_LISTED));
-                }
-                listed.push((below.to_string_lossy().into_owned(), kind));
-                let enter = recursive
-                    && kind == FileKind::Directory
-                    && self.grant.may_read(&place.given.join(&below))
-                    && self.grant.may_read(&place.real.join(&below));
-                if enter {
-                    folders.push(below);
-                }
+        let folder = self.tree.descend(&place.real)?;
+        let may_enter = |below: &Path| {
+            recursive
+                && self.grant.may_read(&place.given.join(below))
+                && self.grant.may_read(&place.real.join(below))
+        };
+        let mut walk = Walk::begin(self, &folder, true)?;
+        let mut listing = Listing {
+            entries: Vec::new(),
+            charge: Charge::default(),
+        };
+        let mut bytes = 0;
+        while let Some((path, kind)) = walk.next(may_enter)? {
+            let before = bytes;
+            bytes += path.as_os_str().len() + ENTRY_BYTES;
+            if bytes > MAX_LISTING_BYTES {
+                return Err(FileError::ListingTooLarge(MAX_LISTING_BYTES));
             }
+            if bytes > FREE_BYTES && before <= FREE_BYTES {
+                // Once as it is, and once as it is sent.
+                listing.charge = room(2 * MAX_LISTING_BYTES).ok_or(FileError::Busy)?;
+            }
+            listing
+                .entries
+                .push((path.to_string_lossy().into_owned(), kind));
         }
-        listed.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(listed)
+        listing.entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(listing)
     }
 
     /// Makes a folder. With `recursive`, also those that lead to it, and it may be there already; then it says which is
@@ -126,28 +133,5 @@ impl Scoped<'_> {
             }
         }
         Ok((PathBuf::new(), PathBuf::new()))
-    }
-
-    /// Everything in a folder and below it. What is in a folder comes after the folder, and in one piece.
-    pub(super) fn walk(&self, folder: &Place) -> Result<Vec<Found>, FileError> {
-        let mut found = Vec::new();
-        let mut folders = vec![PathBuf::new()];
-        while let Some(inner) = folders.pop() {
-            let dir = self.tree.descend(&folder.real.join(&inner))?;
-            for entry in dir.entries()? {
-                self.go_on()?;
-                let entry = entry?;
-                let metadata = entry.metadata()?;
-                let below = inner.join(entry.file_name());
-                if found.len() == MAX_WALKED {
-                    return Err(FileError::TooMany(MAX_WALKED));
-                }
-                if metadata.is_dir() {
-                    folders.push(below.clone());
-                }
-                found.push(Found { below, metadata });
-            }
-        }
-        Ok(found)
     }
 }

@@ -4,6 +4,7 @@
 //! (with `openat2` where the kernel has it): no `..`, absolute path or symbolic link leads outside, and nothing that is
 //! swapped during a call does.
 
+mod allowance;
 mod files;
 mod folders;
 mod moves;
@@ -13,6 +14,7 @@ mod scoped_tests;
 mod stat;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::fs::File;
 use std::io;
@@ -25,6 +27,8 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 use crate::file_id::FileId;
 use crate::{Error, FsRefusal};
+pub use allowance::{WriteAllowance, WriteLimits};
+pub use folders::Listing;
 pub use scoped::{Scoped, WriteMode};
 pub use stat::{FileKind, FileStat};
 
@@ -49,9 +53,15 @@ pub enum FileError {
     /// The file is larger than it may be.
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
-    /// There are more files than can be looked through.
-    #[error("there are more than {0} files")]
-    TooMany(usize),
+    /// A listing takes more bytes than it may.
+    #[error("the listing takes more than {0} bytes: list the folders in it one by one")]
+    ListingTooLarge(usize),
+    /// The daemon has no memory for it for now.
+    #[error("the service holds too much for sessions just now: try again")]
+    Busy,
+    /// It would write more than a session may.
+    #[error("{0}")]
+    NoRoom(String),
     /// The operation can't be done to the worktree itself.
     #[error("it is the worktree itself")]
     Root,
@@ -197,6 +207,12 @@ impl Worktree {
             return Err(own_files());
         }
         Ok(())
+    }
+
+    /// What tells the guarded files from all others, as far as they are there.
+    fn guarded_ids(&self) -> Vec<FileId> {
+        let ids = self.guarded.iter().map(|path| FileId::at(path));
+        ids.filter_map(Result::ok).collect()
     }
 
     fn check_guarded(&self, file: &Metadata) -> Result<(), FileError> {

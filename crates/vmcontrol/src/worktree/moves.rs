@@ -4,12 +4,11 @@
 //! file. That is looked at before anything is touched.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use cap_std::fs::Dir;
-
-use super::scoped::{Place, Scoped};
-use super::{FileAccess, FileError};
+use super::scoped::{Place, Scoped, open_folder};
+use super::walk::{Entry, Walk};
+use super::{FileAccess, FileError, FileKind, own_files};
 
 impl Scoped<'_> {
     /// Deletes a file or a link; a folder with all that is in it only if `recursive`. Links are not followed. With
@@ -33,28 +32,50 @@ impl Scoped<'_> {
         if !recursive {
             return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
         }
-        let found = self.walk(&place)?;
-        for found in &found {
-            self.check_path(FileAccess::Write, &place.given.join(&found.below))?;
-            self.check_path(FileAccess::Write, &place.real.join(&found.below))?;
-            self.tree.check_guarded(&found.metadata)?;
-        }
-        let mut last: Option<(PathBuf, Dir)> = None;
-        for found in found.iter().rev() {
-            self.go_on()?;
-            let (Some(folder), Some(name)) = (found.below.parent(), found.below.file_name()) else {
-                continue;
-            };
-            let dir = match last.take() {
-                Some((path, dir)) if path == folder => dir,
-                _ => self.tree.descend(&place.real.join(folder))?,
-            };
-            if found.metadata.is_dir() {
-                dir.remove_dir(name)?;
-            } else {
-                dir.remove_file(name)?;
+        let folder = open_folder(&place.parent, &place.name)?;
+        let guarded = self.tree.guarded_ids();
+        let is_free = self.grant.is_unrestricted();
+        let check = |walk: &Walk<'_>, entry: &Entry| {
+            if !guarded.is_empty() && guarded.contains(&walk.id_of(entry)?) {
+                return Err(own_files());
             }
-            last = Some((folder.to_owned(), dir));
+            if is_free {
+                return Ok(());
+            }
+            let below = walk.path_of(entry)?;
+            self.check_path(FileAccess::Write, &place.given.join(&below))?;
+            self.check_path(FileAccess::Write, &place.real.join(&below))
+        };
+        if !is_free || !guarded.is_empty() {
+            let mut walk = Walk::begin(self, &folder, !is_free)?;
+            loop {
+                match walk.next_here()? {
+                    Some(entry) => {
+                        check(&walk, &entry)?;
+                        if entry.kind == FileKind::Directory {
+                            walk.descend(&entry)?;
+                        }
+                    }
+                    None if walk.ascend()? => {}
+                    None => break,
+                }
+            }
+        }
+        // Somebody may have put something there since: it is checked again where it is deleted.
+        let mut walk = Walk::begin(self, &folder, !is_free)?;
+        loop {
+            match walk.next_here()? {
+                Some(entry) => {
+                    check(&walk, &entry)?;
+                    if entry.kind != FileKind::Directory {
+                        walk.unlink(&entry)?;
+                    } else if !walk.remove_if_empty(&entry)? {
+                        walk.descend_and_begin_anew(&entry)?;
+                    }
+                }
+                None if walk.ascend()? => {}
+                None => break,
+            }
         }
         Ok(place.parent.remove_dir(&place.name)?)
     }
@@ -92,8 +113,10 @@ impl Scoped<'_> {
         if metadata.is_dir() {
             self.tree.check_guarded_below(&source.real)?;
             if !self.grant.is_unrestricted() {
-                for found in self.walk(&source)? {
-                    self.check_move(&source, &target, &found.below)?;
+                let folder = open_folder(&source.parent, &source.name)?;
+                let mut walk = Walk::begin(self, &folder, true)?;
+                while let Some((below, _)) = walk.next(|_| true)? {
+                    self.check_move(&source, &target, &below)?;
                 }
             }
         }

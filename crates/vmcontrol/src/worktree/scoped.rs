@@ -6,17 +6,24 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 
-use super::{FileAccess, FileError, FileStat, Worktree};
+use super::{FileAccess, FileError, FileStat, Worktree, WriteAllowance};
 use crate::file_id::FileId;
 use crate::{FsGrant, FsRefusal};
 
 /// The largest file that is copied, in bytes.
 const MAX_COPY_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// How much of a file is read before it is handed over, in bytes.
+const READ_STEP_BYTES: usize = 256 * 1024;
+
+/// How much is written before somebody may say that it is enough, in bytes.
+const WRITE_STEP_BYTES: usize = 4 * 1024 * 1024;
 
 /// How much of a file is copied before somebody may say that it is enough, in bytes.
 const COPY_STEP_BYTES: u64 = 16 * 1024 * 1024;
@@ -27,6 +34,7 @@ pub struct Scoped<'a> {
     pub(super) tree: &'a Worktree,
     pub(super) grant: &'a FsGrant,
     stop: Option<&'a AtomicBool>,
+    allowance: Option<&'a WriteAllowance>,
 }
 
 /// How a file is written.
@@ -74,6 +82,7 @@ impl Worktree {
             tree: self,
             grant,
             stop: None,
+            allowance: None,
         }
     }
 
@@ -104,6 +113,14 @@ impl<'a> Scoped<'a> {
     pub fn until(self, stop: &'a AtomicBool) -> Self {
         Self {
             stop: Some(stop),
+            ..self
+        }
+    }
+
+    /// The same, with no more written than an execution may.
+    pub fn within(self, allowance: &'a WriteAllowance) -> Self {
+        Self {
+            allowance: Some(allowance),
             ..self
         }
     }
@@ -206,18 +223,36 @@ impl Scoped<'_> {
         }
     }
 
-    /// Reads a regular file of at most `max_bytes`.
+    /// Reads a regular file of at most `max_bytes`, and hands it over in steps, until one is not taken.
     ///
     /// # Errors
     /// As the variants of [`FileError`] say.
-    pub fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    pub fn read_in_steps(
+        &self,
+        path: &str,
+        max_bytes: u64,
+        mut take: impl FnMut(&[u8]) -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
         let file = self.open_to_read(path)?;
-        let mut bytes = Vec::new();
-        file.take(max_bytes + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > max_bytes {
+        if file.metadata()?.len() > max_bytes {
             return Err(FileError::TooLarge(max_bytes));
         }
-        Ok(bytes)
+        // It may grow while it is read.
+        let mut file = file.take(max_bytes + 1);
+        let mut buffer = vec![0; READ_STEP_BYTES];
+        let mut total = 0;
+        loop {
+            self.go_on()?;
+            let length = file.read(&mut buffer)?;
+            if length == 0 {
+                return Ok(());
+            }
+            total += length as u64;
+            if total > max_bytes {
+                return Err(FileError::TooLarge(max_bytes));
+            }
+            take(&buffer[..length])?;
+        }
     }
 
     fn open_to_read(&self, path: &str) -> Result<File, FileError> {
@@ -233,26 +268,40 @@ impl Scoped<'_> {
     /// # Errors
     /// As the variants of [`FileError`] say.
     pub fn write(&self, path: &str, bytes: &[u8], mode: WriteMode) -> Result<(), FileError> {
-        let mut file = self.open_to_write(path, mode, None)?;
+        let mut file = self.open_to_write(path, mode, None, bytes.len() as u64)?;
         if !mode.append {
             file.set_len(0)?;
         }
-        file.write_all(bytes)?;
+        for step in bytes.chunks(WRITE_STEP_BYTES) {
+            self.go_on()?;
+            file.write_all(step)?;
+        }
         Ok(())
     }
 
-    /// A file that is there is not cut short yet: only once it is known to be a regular one.
+    /// Takes what is about to be written to a file, or to what is made in a folder.
+    fn take(&self, at: impl AsFd, bytes: u64) -> Result<(), FileError> {
+        match self.allowance {
+            Some(allowance) => allowance.take(at, bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// A file that is there is not cut short yet: only once it is known to be a regular one. Nothing is made if `bytes` may not be
+    /// written.
     fn open_to_write(
         &self,
         path: &str,
         mode: WriteMode,
         permissions: Option<u32>,
+        bytes: u64,
     ) -> Result<File, FileError> {
         let place = self.follow(FileAccess::Write, path)?;
         if place.is_root() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
         }
         self.check_guard(&place)?;
+        self.take(&place.parent, bytes)?;
         let mut options = OpenOptions::new();
         options
             .write(true)
@@ -281,13 +330,14 @@ impl Scoped<'_> {
             exclusive,
             append: false,
         };
-        let mut target = self.open_to_write(to, mode, Some(metadata.mode()))?;
+        let mut target = self.open_to_write(to, mode, Some(metadata.mode()), metadata.len())?;
         let there = target.metadata()?;
         if FileId::from(&there) == FileId::from(&metadata) {
             return Ok(());
         }
         target.set_len(0)?;
-        let mut left = MAX_COPY_BYTES;
+        // What the file grows by meanwhile was not asked for.
+        let mut left = metadata.len();
         while left > 0 {
             self.go_on()?;
             let copied = io::copy(&mut (&source).take(left.min(COPY_STEP_BYTES)), &mut target)?;

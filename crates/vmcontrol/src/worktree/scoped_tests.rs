@@ -66,6 +66,21 @@ fn io_kind<T: std::fmt::Debug>(result: Result<T, FileError>) -> io::ErrorKind {
     }
 }
 
+/// What a file holds.
+fn read(files: &Scoped<'_>, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    let mut all = Vec::new();
+    files.read_in_steps(path, max_bytes, |step| {
+        all.extend_from_slice(step);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// For listings that are small.
+fn no_room(_: usize) -> Option<crate::Charge> {
+    None
+}
+
 const NEW: WriteMode = WriteMode {
     append: false,
     exclusive: true,
@@ -91,13 +106,13 @@ fn files_are_written_in_four_ways() {
         io::ErrorKind::AlreadyExists
     );
     files.write("y", b"1", NEW).unwrap();
-    assert_eq!(files.read("y", 10).unwrap(), b"1");
+    assert_eq!(read(&files, "y", 10).unwrap(), b"1");
     assert_eq!(
         io_kind(files.write("out", b"", WriteMode::default())),
         io::ErrorKind::IsADirectory
     );
-    assert_eq!(io_kind(files.read(".", 10)), io::ErrorKind::IsADirectory);
-    assert!(matches!(files.read("x", 3), Err(FileError::TooLarge(3))));
+    assert_eq!(io_kind(read(&files, ".", 10)), io::ErrorKind::IsADirectory);
+    assert!(matches!(read(&files, "x", 3), Err(FileError::TooLarge(3))));
 }
 
 #[test]
@@ -105,11 +120,11 @@ fn a_link_does_not_reach_around_a_pattern() {
     let fixture = Fixture::new();
     let grant = grant(&[(true, json!({"read": ["data/**"], "write": ["out/**"]}))]);
     let files = fixture.tree.scoped(&grant);
-    assert_eq!(files.read("data/a.txt", 100).unwrap(), b"data/a.txt");
+    assert_eq!(read(&files, "data/a.txt", 100).unwrap(), b"data/a.txt");
     // Where it leads is not allowed, or the way is not.
-    assert!(refused(&files.read("data/link", 100)));
-    assert!(refused(&files.read("alias/a.txt", 100)));
-    assert!(refused(&files.read_dir("alias", false)));
+    assert!(refused(&read(&files, "data/link", 100)));
+    assert!(refused(&read(&files, "alias/a.txt", 100)));
+    assert!(refused(&files.read_dir("alias", false, no_room)));
     assert!(refused(&files.stat("data/link", true)));
     assert_eq!(
         files.stat("data/link", false).unwrap().kind,
@@ -143,7 +158,7 @@ fn nothing_outside_is_reached() {
     symlink("..", fixture.tree.path().join("up")).unwrap();
     for path in ["data/escape", "up/secret", "../secret", "/etc/passwd"] {
         assert!(
-            matches!(files.read(path, 100), Err(FileError::Outside(_))),
+            matches!(read(&files, path, 100), Err(FileError::Outside(_))),
             "{path}"
         );
         assert!(
@@ -162,7 +177,7 @@ fn nothing_outside_is_reached() {
         assert!(files.unlink(path).is_err(), "{path}");
         assert!(files.remove_dir(path).is_err(), "{path}");
     }
-    assert!(files.read_dir("up", true).is_err());
+    assert!(files.read_dir("up", true, no_room).is_err());
     files.remove("up", true, false).unwrap();
     let secret = fs::read_to_string(fixture.home.path().join("secret")).unwrap();
     assert_eq!(secret, "outside");
@@ -175,7 +190,7 @@ fn a_guarded_file_is_neither_moved_nor_deleted_nor_replaced() {
     let all = FsGrant::default();
     let files = fixture.tree.scoped(&all);
     for path in ["db/own.db", "out/hard.db"] {
-        assert!(files.read(path, 100).is_err(), "{path}");
+        assert!(read(&files, path, 100).is_err(), "{path}");
         assert!(files.write(path, b"", APPEND).is_err(), "{path}");
         assert!(files.unlink(path).is_err(), "{path}");
         assert!(files.remove(path, true, true).is_err(), "{path}");
@@ -201,7 +216,7 @@ fn a_fifo_is_no_file_and_nobody_waits_for_it() {
     let fifo = fixture.tree.path().join("fifo");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
     assert!(made.unwrap().success());
-    assert!(matches!(files.read("fifo", 10), Err(FileError::NotAFile)));
+    assert!(matches!(read(&files, "fifo", 10), Err(FileError::NotAFile)));
     assert!(files.write("fifo", b"x", WriteMode::default()).is_err());
     assert!(files.copy("fifo", "x", false).is_err());
     assert_eq!(files.stat("fifo", true).unwrap().kind, FileKind::Other);
@@ -214,7 +229,7 @@ fn a_folder_is_listed_with_and_without_what_is_below() {
     let all = FsGrant::default();
     let files = fixture.tree.scoped(&all);
     let names = |path: &str, recursive| -> Vec<String> {
-        let listed = files.read_dir(path, recursive).unwrap();
+        let listed = files.read_dir(path, recursive, no_room).unwrap().entries;
         listed.into_iter().map(|(name, _)| name).collect()
     };
     assert_eq!(
@@ -227,14 +242,14 @@ fn a_folder_is_listed_with_and_without_what_is_below() {
         ["a.txt", "deep", "deep/b.txt", "escape", "link"]
     );
     assert_eq!(
-        io_kind(files.read_dir("secret.txt", false)),
+        io_kind(files.read_dir("secret.txt", false, no_room)),
         io::ErrorKind::NotADirectory
     );
     let some = grant(&[(false, json!({"read": ["data/deep/**"]}))]);
     let some = fixture.tree.scoped(&some);
-    let listed = some.read_dir("data", true).unwrap();
+    let listed = some.read_dir("data", true, no_room).unwrap().entries;
     assert!(listed.iter().all(|(name, _)| name != "deep/b.txt"));
-    assert!(refused(&some.read_dir("data/deep", false)));
+    assert!(refused(&some.read_dir("data/deep", false, no_room)));
 }
 
 #[test]
@@ -426,7 +441,7 @@ fn what_goes_on_stops_when_it_is_enough() {
     };
     assert!(is_stopped(files.remove("folder", true, false)));
     assert!(is_stopped(files.copy("folder/a.txt", "b.txt", false)));
-    assert!(is_stopped(files.read_dir("folder", true).map(drop)));
+    assert!(is_stopped(files.read_dir("folder", true, no_room).map(drop)));
     assert!(files.exists("folder/inner") && files.exists("folder/a.txt"));
     stop.store(false, Ordering::Relaxed);
     files.copy("folder/a.txt", "b.txt", false).unwrap();

@@ -30,6 +30,20 @@ impl From<FileType> for FileKind {
 }
 
 impl FileKind {
+    /// All kinds.
+    const ALL: [Self; 4] = [Self::File, Self::Directory, Self::Symlink, Self::Other];
+
+    /// The letter that stands for it where many files are listed: the first one of its name.
+    pub fn letter(self) -> u8 {
+        self.as_str().as_bytes()[0]
+    }
+
+    /// The kind that a letter stands for; `Other` if it stands for none.
+    pub fn of_letter(letter: u8) -> Self {
+        let is_meant = |kind: &Self| kind.letter() == letter;
+        Self::ALL.into_iter().find(is_meant).unwrap_or(Self::Other)
+    }
+
     /// `file`, `directory`, `symlink` or `other`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,16 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
-use vmcontrol::Worktree;
+use vmcontrol::{Worktree, WriteLimits};
 
+use super::Answering;
 use crate::database::ARGUMENT;
 use crate::host::socket::{self, Receiver, Sender};
 use crate::host::{WorkerCommand, prepare_worker};
-use crate::protocol::{HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
+use crate::protocol::{HostAnswer, HostCall, HostError, MAX_FROM_SESSION_BYTES};
 
 /// How long the process may take to take something back before it is killed, which rolls its transaction back too.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +26,7 @@ const ABANDON_TIMEOUT: Duration = Duration::from_secs(5);
 /// The database of one session.
 pub(super) struct Database {
     worker: WorkerCommand,
+    limits: WriteLimits,
     /// Whether the run has called.
     is_in_use: AtomicBool,
     shared: Arc<Shared>,
@@ -52,18 +55,25 @@ struct Process {
 }
 
 impl Database {
-    pub(super) fn new(worker: WorkerCommand) -> Self {
+    pub(super) fn new(worker: WorkerCommand, limits: WriteLimits) -> Self {
         Self {
             worker,
+            limits,
             is_in_use: AtomicBool::new(false),
             shared: Arc::default(),
         }
     }
 
-    /// Hands a call on. When the future is dropped the statement is interrupted, and what the run did is taken back.
-    pub(super) async fn call(&self, worktree: &Arc<Worktree>, call: HostCall) -> HostReply {
+    /// Hands a call on, and its answer as it comes; gives the end of that. When the future is dropped the statement is
+    /// interrupted, and what the run did is taken back.
+    pub(super) async fn call(
+        &self,
+        worktree: &Arc<Worktree>,
+        call: HostCall,
+        answering: Answering,
+    ) -> HostAnswer {
         let is_first = !self.is_in_use.swap(true, Ordering::Relaxed);
-        let (worker, worktree) = (self.worker.clone(), Arc::clone(worktree));
+        let (worker, limits, worktree) = (self.worker.clone(), self.limits, Arc::clone(worktree));
         let shared = Arc::clone(&self.shared);
         let (waiting, nobody_waits) = oneshot::channel();
         let called = tokio::spawn(async move {
@@ -73,22 +83,25 @@ impl Database {
             let process = match slot.take() {
                 Some(process) => process,
                 None => {
-                    start(&worker, &worktree).map_err(|error| failed("can't be started", &error))?
+                    start(&worker, limits, &worktree)
+                        .map_err(|error| failed("can't be started", &error))?
                 }
             };
-            let answered = hand_on(process, is_begun, &call, nobody_waits).await;
+            let answered = hand_on(process, is_begun, &call, &answering, nobody_waits).await;
             let answered = answered.map_err(|error| failed("failed", &error))?;
-            let (process, reply) = answered.ok_or_else(|| {
+            let (process, end) = answered.ok_or_else(|| {
                 HostError::new(
                     "the database process ended, and the connection with it: it may have needed too much memory",
                 )
             })?;
             *slot = Some(process);
-            reply
+            Ok(end)
         });
         let answered = called.await;
         drop::<oneshot::Sender<()>>(waiting);
-        answered.unwrap_or_else(|error| Err(HostError::new(format!("the service failed: {error}"))))
+        let failed = |error| Err(HostError::new(format!("the service failed: {error}")));
+        let ended = answered.unwrap_or_else(failed);
+        ended.unwrap_or_else(|error: HostError| HostAnswer::End(Err(error)))
     }
 
     /// Notes how a run ended. The process hears of it before the next call, and soon: it may hold a lock on a file.
@@ -131,7 +144,7 @@ impl Shared {
             Ended::TakenBack => "abandon",
         });
         let answered = tokio::time::timeout(ABANDON_TIMEOUT, exchange(&mut process, &call)).await;
-        if let Ok(Ok(Some(Ok(_)))) = answered {
+        if let Ok(Ok(Some(HostAnswer::End(Ok(_))))) = answered {
             *slot = Some(process);
         }
     }
@@ -143,22 +156,24 @@ async fn hand_on(
     mut process: Process,
     is_begun: bool,
     call: &HostCall,
+    answering: &Answering,
     mut nobody_waits: oneshot::Receiver<()>,
-) -> io::Result<Option<(Process, HostReply)>> {
+) -> io::Result<Option<(Process, HostAnswer)>> {
     if !is_begun {
         match exchange(&mut process, &call_of("begin")).await? {
-            Some(Ok(_)) => {}
+            Some(HostAnswer::End(Ok(_))) => {}
             Some(refused) => return Ok(Some((process, refused))),
             None => return Ok(None),
         }
     }
     if let Err(TryRecvError::Closed) = nobody_waits.try_recv() {
-        return Ok(Some((process, Err(HostError::new("nobody waits for it")))));
+        let error = HostError::new("nobody waits for it");
+        return Ok(Some((process, HostAnswer::End(Err(error)))));
     }
     process.sender.send(0, call, None).await?;
     tokio::select! {
-        received = process.receiver.receive::<HostReply>() => {
-            return Ok(received?.map(|received| (process, received.message)));
+        ended = pass_on(&mut process, answering) => {
+            return Ok(ended?.map(|end| (process, end)));
         }
         // Nothing is ever sent there.
         _ = nobody_waits => {}
@@ -166,13 +181,38 @@ async fn hand_on(
     // The next message interrupts what goes on.
     let taken_back = tokio::time::timeout(ABANDON_TIMEOUT, async {
         process.sender.send(0, &call_of("abandon"), None).await?;
-        process.receiver.receive::<HostReply>().await?;
-        process.receiver.receive::<HostReply>().await
+        end_of_answer(&mut process).await?;
+        end_of_answer(&mut process).await
     });
     let Ok(taken_back) = taken_back.await else {
         return Ok(None);
     };
-    Ok(taken_back?.map(|received| (process, received.message)))
+    Ok(taken_back?.map(|end| (process, end)))
+}
+
+/// Hands an answer on to the script as it comes; gives its end, or nothing if the process has ended.
+async fn pass_on(process: &mut Process, answering: &Answering) -> io::Result<Option<HostAnswer>> {
+    loop {
+        let Some(received) = process.receiver.receive::<HostAnswer>().await? else {
+            return Ok(None);
+        };
+        match received.message {
+            end @ HostAnswer::End(_) => return Ok(Some(end)),
+            piece @ HostAnswer::Piece { .. } => answering.pass_on(piece).await?,
+        }
+    }
+}
+
+/// The end of an answer of which nobody wants to know more; nothing if the process has ended.
+async fn end_of_answer(process: &mut Process) -> io::Result<Option<HostAnswer>> {
+    loop {
+        let Some(received) = process.receiver.receive::<HostAnswer>().await? else {
+            return Ok(None);
+        };
+        if let end @ HostAnswer::End(_) = received.message {
+            return Ok(Some(end));
+        }
+    }
 }
 
 /// A call without arguments, of the daemon's own.
@@ -181,6 +221,7 @@ fn call_of(function: &str) -> HostCall {
         module: "database".into(),
         function: function.into(),
         args: no_args(),
+        body: Bytes::new(),
     }
 }
 
@@ -193,18 +234,23 @@ fn failed(what: &str, error: &io::Error) -> HostError {
     HostError::new(format!("the database process {what}: {error}"))
 }
 
-async fn exchange(process: &mut Process, call: &HostCall) -> io::Result<Option<HostReply>> {
+async fn exchange(process: &mut Process, call: &HostCall) -> io::Result<Option<HostAnswer>> {
     process.sender.send(0, call, None).await?;
-    let received = process.receiver.receive::<HostReply>().await?;
-    Ok(received.map(|received| received.message))
+    end_of_answer(process).await
 }
 
-fn start(worker: &WorkerCommand, worktree: &Worktree) -> io::Result<Process> {
+fn start(
+    worker: &WorkerCommand,
+    limits: WriteLimits,
+    worktree: &Worktree,
+) -> io::Result<Process> {
     let (sender, receiver, theirs) = socket::pair(MAX_FROM_SESSION_BYTES)?;
     let mut command = Command::new(&worker.program);
     command
         .args(&worker.args)
         .arg(ARGUMENT)
+        .arg(limits.max_write_bytes.to_string())
+        .arg(limits.min_free_bytes.to_string())
         .arg(worktree.path())
         .args(worktree.guarded())
         .stdin(Stdio::null())

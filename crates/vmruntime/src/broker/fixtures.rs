@@ -6,9 +6,15 @@ use uuid::Uuid;
 use vmapi_types::{
     Capability, Limits, Resolver, RuntimeSettings, Settings, Template, TemplateDetails, Timestamp,
 };
-use vmcontrol::{Policy, Worktree};
+use vmcontrol::{FileKind, Policy, Worktree};
 
-use crate::protocol::HostCall;
+use super::Answering;
+use super::wire::{self, Span};
+use crate::host::socket;
+use crate::protocol::{
+    HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, MAX_TO_SESSION_BYTES, Pieces, ToSession,
+};
+use crate::worker::channel::Channel;
 
 /// A policy with capabilities, each a kind, a name, whether it is enabled and its configuration.
 pub(crate) fn policy(capabilities: &[(&str, &str, bool, Value)]) -> Policy {
@@ -51,13 +57,98 @@ pub(crate) fn worktree() -> (tempfile::TempDir, Worktree) {
     (home, worktree)
 }
 
-/// A call with these arguments.
+/// A call with these arguments, in which `{"$bytes": "text"}` stands for bytes.
 pub(crate) fn host_call(module: &str, function: &str, args: &Value) -> HostCall {
+    let mut body = Vec::new();
+    let args = in_body(args, &mut body);
     HostCall {
         module: module.into(),
         function: function.into(),
-        args: to_raw_value(args).unwrap(),
+        args: to_raw_value(&args).unwrap(),
+        body: body.into(),
     }
+}
+
+/// Puts what stands for bytes, and long texts, into a body.
+fn in_body(value: &Value, body: &mut Vec<u8>) -> Value {
+    match value {
+        Value::Object(map) => match map.get(wire::BYTES) {
+            Some(Value::String(text)) => wire::bytes(text.as_bytes(), body),
+            _ => map
+                .iter()
+                .map(|(key, value)| (key.clone(), in_body(value, body)))
+                .collect(),
+        },
+        Value::Array(values) => values.iter().map(|value| in_body(value, body)).collect(),
+        Value::String(text) => wire::text(text.into(), body),
+        other => other.clone(),
+    }
+}
+
+/// An answer with what is in its bodies put into its JSON: texts as they are, bytes as `{"$bytes": "text"}` with what is no UTF-8
+/// replaced, and entries as objects.
+pub(crate) fn out_of_bodies(value: &Value, bodies: &[Vec<u8>]) -> Value {
+    let text_of = |span: &Value| {
+        let Span(body, start, end) = serde_json::from_value(span.clone()).unwrap();
+        let part = bodies.get(usize::from(body)).map_or(&[][..], |body| &body[start..end]);
+        String::from_utf8_lossy(part).into_owned()
+    };
+    match value {
+        // Its keys are those of a script.
+        Value::Object(map) if map.contains_key(wire::OBJECT) => value.clone(),
+        Value::Object(map) => {
+            if let Some(span) = map.get(wire::TEXT) {
+                return json!(text_of(span));
+            }
+            if let Some(span) = map.get(wire::BYTES) {
+                return json!({ wire::BYTES: text_of(span) });
+            }
+            if map.contains_key(wire::ENTRIES) {
+                let all = bodies.first().map_or(&[][..], Vec::as_slice);
+                let entries = all.split(|byte| *byte == 0).filter_map(|entry| {
+                    let (kind, name) = entry.split_first()?;
+                    let kind = FileKind::of_letter(*kind).as_str();
+                    Some(json!({"name": String::from_utf8_lossy(name), "kind": kind}))
+                });
+                return entries.collect();
+            }
+            let inner = |(key, value): (&String, &Value)| (key.clone(), out_of_bodies(value, bodies));
+            map.iter().map(inner).collect()
+        }
+        Value::Array(values) => values
+            .iter()
+            .map(|value| out_of_bodies(value, bodies))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// What a call is answered, as the session process puts it together.
+pub(crate) async fn answered<F>(call: impl FnOnce(Answering) -> F) -> Result<Value, HostError>
+where
+    F: Future<Output = HostReply>,
+{
+    let (sender, _receiver, theirs) = socket::pair(MAX_FROM_SESSION_BYTES).unwrap();
+    let reading = std::thread::spawn(move || {
+        let channel = Channel::new(theirs, MAX_TO_SESSION_BYTES);
+        let mut pieces = Pieces::default();
+        loop {
+            let received = channel.receive::<ToSession>().unwrap().unwrap();
+            let ToSession::HostAnswer(part) = received.message else {
+                panic!("it is no part of an answer");
+            };
+            if let Some(answered) = pieces.push(part).unwrap() {
+                return answered;
+            }
+        }
+    });
+    let answering = Answering::new(sender, 0);
+    let reply = call(answering.clone()).await;
+    let end = answering.all_but_the_end(reply).await.unwrap();
+    answering.pass_on(end).await.unwrap();
+    let answered = reading.join().unwrap()?;
+    let json = serde_json::from_str(answered.json.get()).unwrap();
+    Ok(out_of_bodies(&json, &answered.bodies))
 }
 
 #[test]

@@ -1,29 +1,39 @@
 //! Finding ES modules in the worktree.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use cap_std::fs::MetadataExt as _;
 use vmapi_types::Resolver;
 use vmcontrol::{FileError, MAX_SOURCE_BYTES, Worktree};
 
-use super::{answer, args, unknown_function};
-use crate::protocol::{HostCall, HostError, HostReply, LoadedModule};
+use super::{Answering, answer, args, unknown_function};
+use crate::protocol::{HostCall, HostError, HostReply, LoadedModule, PIECE_BYTES, WHOLE};
 
 /// The largest `package.json` that is looked at, in bytes.
 const MAX_PACKAGE_BYTES: u64 = 1024 * 1024;
 
 /// What the module loader of an engine asks for.
-pub(super) fn call(worktree: &Worktree, resolver: &Resolver, call: &HostCall) -> HostReply {
+pub(super) fn call(
+    worktree: &Worktree,
+    resolver: &Resolver,
+    call: &HostCall,
+    answering: &Answering,
+) -> HostReply {
     match call.function.as_str() {
-        "load" => load(worktree, resolver, call),
+        "load" => load(worktree, resolver, call, answering),
         "changed" => changed(worktree, call),
         _ => Err(unknown_function(call)),
     }
 }
 
-/// Finds and reads the file that a specifier means.
-fn load(worktree: &Worktree, resolver: &Resolver, call: &HostCall) -> HostReply {
+/// Finds the file that a specifier means, and sends its text.
+fn load(
+    worktree: &Worktree,
+    resolver: &Resolver,
+    call: &HostCall,
+    answering: &Answering,
+) -> HostReply {
     let (specifier, importer, way): (String, Option<String>, String) =
         args(call, "load(specifier, importer, way)")?;
     let is_require = way == "require";
@@ -52,15 +62,11 @@ fn load(worktree: &Worktree, resolver: &Resolver, call: &HostCall) -> HostReply 
         .ok_or_else(|| not_found(": it leads outside the worktree"))?;
     for base in candidates {
         for path in files_of(&base, resolver, is_require, worktree) {
-            match worktree.read(&path, MAX_SOURCE_BYTES) {
-                Ok(bytes) => {
+            match worktree.open_to_read(&path, MAX_SOURCE_BYTES) {
+                Ok((file, _)) => {
                     let stamp = stamp(worktree, &path).unwrap_or_default();
-                    let source = String::from_utf8_lossy(&bytes).into_owned();
-                    return answer(&LoadedModule {
-                        path,
-                        source,
-                        stamp,
-                    });
+                    send(file, answering).map_err(|error| not_found(&format!(": {error}")))?;
+                    return answer(&LoadedModule { path, stamp });
                 }
                 Err(FileError::NotAFile) => {}
                 Err(FileError::Io(error)) if is_missing(&error) => {}
@@ -69,6 +75,24 @@ fn load(worktree: &Worktree, resolver: &Resolver, call: &HostCall) -> HostReply 
         }
     }
     Err(not_found(""))
+}
+
+/// Sends what a file holds, which may have grown since it was opened.
+fn send(file: impl Read, answering: &Answering) -> Result<(), FileError> {
+    let mut file = file.take(MAX_SOURCE_BYTES + 1);
+    let mut buffer = vec![0; PIECE_BYTES];
+    let mut total = 0;
+    loop {
+        let length = file.read(&mut buffer)?;
+        total += length as u64;
+        if total > MAX_SOURCE_BYTES {
+            return Err(FileError::TooLarge(MAX_SOURCE_BYTES));
+        }
+        if length == 0 {
+            return Ok(());
+        }
+        answering.send_blocking(&[WHOLE], &buffer[..length], || Ok(()))?;
+    }
 }
 
 /// Which of the files with these stamps are not what they were.

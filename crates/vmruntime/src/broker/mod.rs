@@ -3,6 +3,7 @@
 //! A session process can do nothing itself. It asks, and the broker checks the session's policy for every single call:
 //! what the session process believes to be allowed counts for nothing here.
 
+mod answering;
 mod database;
 mod exec;
 #[cfg(test)]
@@ -12,19 +13,23 @@ mod loader;
 mod net;
 pub(crate) mod wire;
 
+use std::io;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
-use vmcontrol::{Policy, Worktree};
+use vmcontrol::{Policy, Worktree, WriteAllowance};
 
-use crate::host::WorkerCommand;
-use crate::protocol::{HostCall, HostError, HostReply, LOADER};
+use crate::host::{Bounds, WorkerCommand};
+use crate::protocol::{HostAnswer, HostCall, HostError, HostReply, LOADER};
 use database::{Database, Ended};
 use fs::Files;
 use net::Net;
+use wire::Content;
+
+pub(crate) use answering::Answering;
 
 /// The broker of one session.
 pub(crate) struct Broker {
@@ -33,30 +38,59 @@ pub(crate) struct Broker {
     database: Database,
     files: Files,
     net: Net,
+    allowance: Arc<WriteAllowance>,
 }
 
 impl Broker {
     /// For a session with this policy, on this worktree.
-    pub(crate) fn new(policy: Arc<Policy>, worktree: Arc<Worktree>, worker: WorkerCommand) -> Self {
+    pub(crate) fn new(
+        policy: Arc<Policy>,
+        worktree: Arc<Worktree>,
+        worker: WorkerCommand,
+        bounds: Bounds,
+    ) -> Self {
+        let Bounds { memory, write } = bounds;
+        let allowance = Arc::new(WriteAllowance::new(write));
         Self {
-            database: Database::new(worker),
-            files: Files::default(),
+            database: Database::new(worker, write),
+            files: Files::new(memory, Arc::clone(&allowance)),
             net: Net::new(Arc::clone(&policy)),
+            allowance,
             policy,
             worktree,
         }
     }
 
-    /// Does what a script asks for. Dropping the future ends a command that it runs.
-    pub(crate) async fn call(&self, call: HostCall) -> HostReply {
+    /// Does what a script asks for. Of the answer all but the end, which this returns, has been sent then. Dropping the future ends
+    /// a command that it runs.
+    ///
+    /// # Errors
+    /// When the session process is gone.
+    pub(crate) async fn call(
+        &self,
+        call: HostCall,
+        answering: &Answering,
+    ) -> io::Result<HostAnswer> {
         self.database.settled().await;
+        if call.module == "database" && self.policy.modules.contains(&call.module) {
+            // Its process has the answer in parts already.
+            let answering = answering.clone();
+            return Ok(self.database.call(&self.worktree, call, answering).await);
+        }
+        let reply = self.reply(call, answering).await;
+        answering.all_but_the_end(reply).await
+    }
+
+    async fn reply(&self, call: HostCall, answering: &Answering) -> HostReply {
         if call.module == LOADER {
             let (worktree, policy) = (Arc::clone(&self.worktree), Arc::clone(&self.policy));
-            return blocking(move || loader::call(&worktree, &policy.resolver, &call)).await;
+            let answering = answering.clone();
+            return blocking(move || loader::call(&worktree, &policy.resolver, &call, &answering))
+                .await;
         }
         if call.module == net::MODULE {
             // No module gives it: the capabilities of kind `net` do, for each host.
-            return self.net.call(&call).await;
+            return self.net.call(&call, answering).await;
         }
         if !self.policy.modules.contains(&call.module) {
             return Err(HostError::with_code(
@@ -65,9 +99,16 @@ impl Broker {
             ));
         }
         match call.module.as_str() {
-            "fs" => self.files.call(&self.worktree, &self.policy, call).await,
-            "database" => self.database.call(&self.worktree, call).await,
-            "exec" => exec::call(&self.worktree, &self.policy, &call).await,
+            "fs" => {
+                let answering = answering.clone();
+                self.files
+                    .call(&self.worktree, &self.policy, call, answering)
+                    .await
+            }
+            "exec" => {
+                let limits = self.allowance.limits();
+                exec::call(&self.worktree, &self.policy, &call, limits, answering).await
+            }
             _ => Err(unknown_function(&call)),
         }
     }
@@ -75,6 +116,7 @@ impl Broker {
     /// Notes that the session keeps what a run did.
     pub(crate) fn run_kept(&self) {
         self.database.run_ended(Ended::Kept);
+        self.allowance.begin();
     }
 
     /// Takes back what a run left open that is rolled back. What it has begun to do has ended when this is over.
@@ -82,6 +124,7 @@ impl Broker {
         self.database.run_ended(Ended::TakenBack);
         self.files.stop().await;
         self.database.settled().await;
+        self.allowance.begin();
     }
 }
 
@@ -101,6 +144,32 @@ pub(crate) fn args<T: DeserializeOwned>(call: &HostCall, usage: &str) -> Result<
             format!("use {}.{usage}", call.module),
         )
     })
+}
+
+/// A text among the arguments of a call.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn text<'a>(call: &'a HostCall, given: &'a Content) -> Result<&'a str, HostError> {
+    given.text(&call.body).ok_or_else(|| {
+        HostError::with_code(
+            "ERR_INVALID_ARG_TYPE",
+            format!("{}.{}: an argument is not a string", call.module, call.function),
+        )
+    })
+}
+
+/// The error of a call for which the daemon has no memory for now.
+pub(crate) fn busy() -> HostError {
+    HostError::with_code(
+        "ERR_HOST_BUSY",
+        "the service holds too much for sessions just now: try again, or read and write in smaller parts",
+    )
+}
+
+/// The error of a call whose answer can't be sent, which nobody will see.
+fn unsent(error: &io::Error) -> HostError {
+    HostError::new(format!("the answer can't be sent: {error}"))
 }
 
 pub(crate) fn answer(value: &impl Serialize) -> HostReply {

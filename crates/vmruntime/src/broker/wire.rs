@@ -1,22 +1,73 @@
 //! What travels between scripts and host modules, beyond what JSON has.
 //!
-//! Bytes are `{"$bytes":"<base64>"}`, a bigint is `{"$bigint":"123"}`, and an object of the user's that has exactly one
-//! key, which begins with `$`, is `{"$object":{…}}`, so that it can't be taken for one of these. `undefined` is `null`.
+//! Bytes and long texts lie in a body beside the JSON, which names their place: `{"$bytes":[body, start, end]}`,
+//! `{"$text":[body, start, end]}`. The arguments of a call have one body, with the number 0; an answer may have several. A
+//! folder's entries are `{"$entries":body}`, each of them a letter for its kind, its name and a NUL. A bigint is
+//! `{"$bigint":"123"}`, and an object of the user's that has exactly one key, which begins with `$`, is `{"$object":{…}}`,
+//! so that it can't be taken for one of these. `undefined` is `null`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, json};
 
 /// The largest magnitude below which every integer is a number of JavaScript: `Number.MAX_SAFE_INTEGER`.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-const BYTES: &str = "$bytes";
-const BIGINT: &str = "$bigint";
-const OBJECT: &str = "$object";
+/// Up to how many bytes a text is a string of JSON, where escapes make six bytes of one.
+pub(crate) const SHORT_BYTES: usize = 64;
 
-/// Bytes, as they travel.
-pub(crate) fn bytes(bytes: &[u8]) -> Value {
-    tagged(BYTES, Value::String(STANDARD.encode(bytes)))
+pub(crate) const BYTES: &str = "$bytes";
+pub(crate) const TEXT: &str = "$text";
+pub(crate) const ENTRIES: &str = "$entries";
+pub(crate) const BIGINT: &str = "$bigint";
+pub(crate) const OBJECT: &str = "$object";
+
+/// A part of a body: the body's number, and where the part begins and ends in it, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Span(pub(crate) u8, pub(crate) usize, pub(crate) usize);
+
+impl Span {
+    /// The part of the one body that there is.
+    fn of<'a>(&self, body: &'a [u8]) -> Option<&'a [u8]> {
+        let Self(number, start, end) = *self;
+        body.get(start..end).filter(|_| number == 0)
+    }
+}
+
+/// The bytes of a part of a body, as they are named.
+pub(crate) fn bytes_at(span: Span) -> Value {
+    json!({ BYTES: span })
+}
+
+/// The text of a part of a body, as it is named.
+pub(crate) fn text_at(span: Span) -> Value {
+    json!({ TEXT: span })
+}
+
+/// The entries that a body holds, as they are named.
+pub(crate) fn entries_in(body: u8) -> Value {
+    json!({ ENTRIES: body })
+}
+
+/// Bytes, put into the body with the number 0.
+pub(crate) fn bytes(bytes: &[u8], body: &mut Vec<u8>) -> Value {
+    let start = body.len();
+    body.extend_from_slice(bytes);
+    bytes_at(Span(0, start, body.len()))
+}
+
+/// A text, put into the body with the number 0 if it is long.
+pub(crate) fn text(text: Cow<'_, str>, body: &mut Vec<u8>) -> Value {
+    if text.len() <= SHORT_BYTES {
+        return Value::String(text.into_owned());
+    }
+    let start = body.len();
+    body.extend_from_slice(text.as_bytes());
+    text_at(Span(0, start, body.len()))
 }
 
 /// An integer, as it travels: a bigint where a number would lose digits.
@@ -41,7 +92,9 @@ pub(crate) fn object(object: Map<String, Value>) -> Value {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Wire<'a> {
     /// Bytes.
-    Bytes(Vec<u8>),
+    Bytes(&'a [u8]),
+    /// A long text.
+    Text(&'a str),
     /// A bigint's digits.
     Bigint(&'a str),
     /// An object; its values are still as they travel.
@@ -52,32 +105,97 @@ pub(crate) enum Wire<'a> {
     Malformed,
 }
 
-/// Reads a value that came from a script.
-pub(crate) fn decode(value: &Value) -> Wire<'_> {
+impl<'a> Wire<'a> {
+    /// The text, if it is one.
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Plain(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a value that came from a script, with the body that came along.
+pub(crate) fn decode<'a>(value: &'a Value, body: &'a [u8]) -> Wire<'a> {
     let Value::Object(object) = value else {
         return Wire::Plain(value);
     };
     if !is_ambiguous(object) {
         return Wire::Object(object);
     }
-    let tagged = |tag| object.get(tag);
-    if let Some(Value::String(text)) = tagged(BYTES) {
-        STANDARD.decode(text).map_or(Wire::Malformed, Wire::Bytes)
-    } else if let Some(Value::String(digits)) = tagged(BIGINT) {
-        Wire::Bigint(digits)
-    } else if let Some(Value::Object(inner)) = tagged(OBJECT) {
-        Wire::Object(inner)
-    } else {
-        Wire::Malformed
+    let part = |tag| Span::deserialize(object.get(tag)?).ok()?.of(body);
+    let text = |part| std::str::from_utf8(part).ok();
+    match object.keys().next().map(String::as_str) {
+        Some(BYTES) => part(BYTES).map_or(Wire::Malformed, Wire::Bytes),
+        Some(TEXT) => part(TEXT).and_then(text).map_or(Wire::Malformed, Wire::Text),
+        _ => match (object.get(BIGINT), object.get(OBJECT)) {
+            (Some(Value::String(digits)), _) => Wire::Bigint(digits),
+            (_, Some(Value::Object(inner))) => Wire::Object(inner),
+            _ => Wire::Malformed,
+        },
     }
 }
 
-/// What is to be written somewhere: a string's UTF-8, or bytes.
-pub(crate) fn content(value: &Value) -> Option<Vec<u8>> {
-    match decode(value) {
-        Wire::Bytes(bytes) => Some(bytes),
-        Wire::Plain(Value::String(text)) => Some(text.as_bytes().to_vec()),
-        _ => None,
+/// A text or bytes, as an argument names them. What it is read from is bounded, whatever that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A short text.
+    Short(String),
+    /// A long text.
+    Text(Span),
+    /// Bytes.
+    Bytes(Span),
+}
+
+impl Content {
+    /// The text; nothing if it is none.
+    pub(crate) fn text<'a>(&'a self, body: &'a [u8]) -> Option<&'a str> {
+        match self {
+            Self::Short(text) => Some(text),
+            Self::Text(span) => std::str::from_utf8(span.of(body)?).ok(),
+            Self::Bytes(_) => None,
+        }
+    }
+
+    /// The bytes, or the text in UTF-8; nothing if the body has no such part.
+    pub(crate) fn bytes(&self, body: &Bytes) -> Option<Bytes> {
+        match self {
+            Self::Short(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
+            Self::Text(span) | Self::Bytes(span) => span.of(body).map(|part| body.slice_ref(part)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Content;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string or bytes")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Content, E> {
+                Ok(Content::Short(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {
+                let content = match map.next_key::<Cow<'de, str>>()?.as_deref() {
+                    Some(TEXT) => Content::Text(map.next_value()?),
+                    Some(BYTES) => Content::Bytes(map.next_value()?),
+                    _ => return Err(A::Error::custom("an object is no string and no bytes")),
+                };
+                match map.next_key::<Cow<'de, str>>()? {
+                    None => Ok(content),
+                    Some(_) => Err(A::Error::custom("an object is no string and no bytes")),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
     }
 }
 
@@ -93,11 +211,18 @@ fn tagged(tag: &str, value: Value) -> Value {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
 
     #[test]
     fn values_have_the_shapes_that_both_sides_know() {
-        assert_eq!(bytes(b"\x00\xff"), json!({"$bytes": "AP8="}));
+        let mut body = Vec::new();
+        assert_eq!(bytes(b"\x00\xff", &mut body), json!({"$bytes": [0, 0, 2]}));
+        assert_eq!(text("short".into(), &mut body), json!("short"));
+        let long = "\u{1}".repeat(SHORT_BYTES + 1);
+        assert_eq!(
+            text(long.as_str().into(), &mut body),
+            json!({"$text": [0, 2, 2 + SHORT_BYTES + 1]})
+        );
+        assert_eq!(body, [b"\x00\xff".as_slice(), long.as_bytes()].concat());
         assert_eq!(
             integer(9_007_199_254_740_991),
             json!(9_007_199_254_740_991_i64)
@@ -110,10 +235,13 @@ mod tests {
             integer(i64::MIN),
             json!({"$bigint": "-9223372036854775808"})
         );
-        let own = json!({"$bytes": "AP8="});
+        let own = json!({"$bytes": [0, 0, 1]});
         let travels = object(own.as_object().unwrap().clone());
-        assert_eq!(travels, json!({"$object": {"$bytes": "AP8="}}));
-        assert_eq!(decode(&travels), Wire::Object(own.as_object().unwrap()));
+        assert_eq!(travels, json!({"$object": {"$bytes": [0, 0, 1]}}));
+        assert_eq!(
+            decode(&travels, b"a"),
+            Wire::Object(own.as_object().unwrap())
+        );
         for plain in [json!({}), json!({"a": 1}), json!({"$a": 1, "$b": 2})] {
             assert_eq!(object(plain.as_object().unwrap().clone()), plain);
         }
@@ -122,27 +250,46 @@ mod tests {
     #[test]
     fn a_tag_that_holds_something_else_is_malformed() {
         for value in [
-            json!({"$bytes": "not base64"}),
+            json!({"$bytes": "text"}),
             json!({"$bytes": 1}),
+            json!({"$bytes": [0, 0, 3]}),
+            json!({"$bytes": [1, 0, 1]}),
+            json!({"$bytes": [0, 2, 1]}),
+            json!({"$text": [0, 0, 3]}),
+            json!({"$text": [0, 0, 1]}),
             json!({"$bigint": 1}),
             json!({"$object": []}),
             json!({"$what": 1}),
         ] {
-            assert_eq!(decode(&value), Wire::Malformed, "{value}");
+            assert_eq!(decode(&value, b"\xff\xff"), Wire::Malformed, "{value}");
+            let content = serde_json::from_value::<Content>(value.clone());
+            let body = Bytes::from_static(b"\xff\xff");
+            assert!(
+                content.is_err() || content.is_ok_and(|content| content.text(&body).is_none()),
+                "{value}"
+            );
         }
     }
 
     proptest! {
         #[test]
-        fn bytes_come_back(given in proptest::collection::vec(any::<u8>(), 0..64)) {
-            prop_assert_eq!(content(&bytes(&given)), Some(given));
+        fn bytes_and_texts_come_back(before in 0..9_usize, given in "\\PC{0,100}") {
+            let mut body = vec![7; before];
+            let travels = [bytes(given.as_bytes(), &mut body), text(given.as_str().into(), &mut body)];
+            let body = Bytes::from(body);
+            prop_assert_eq!(decode(&travels[0], &body), Wire::Bytes(given.as_bytes()));
+            prop_assert_eq!(decode(&travels[1], &body).text(), Some(given.as_str()));
+            for value in travels {
+                let content: Content = serde_json::from_str(&value.to_string()).unwrap();
+                prop_assert_eq!(content.bytes(&body), Some(Bytes::copy_from_slice(given.as_bytes())));
+            }
         }
 
         #[test]
         fn an_object_comes_back_whatever_its_keys_are(keys in proptest::collection::vec("\\$?(bytes|object|a)?", 0..3)) {
             let own: Map<_, _> = keys.into_iter().map(|key| (key, json!("AA=="))).collect();
             let travels = object(own.clone());
-            prop_assert_eq!(decode(&travels), Wire::Object(&own));
+            prop_assert_eq!(decode(&travels, b""), Wire::Object(&own));
         }
     }
 }

@@ -10,6 +10,7 @@ mod parameters;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod writes;
 
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
@@ -22,9 +23,9 @@ use landlock::{
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, setrlimit};
-use vmcontrol::Worktree;
+use vmcontrol::{Worktree, WriteLimits};
 
-use crate::protocol::{CONTROL_FD, HostCall, MAX_FROM_SESSION_BYTES};
+use crate::protocol::{CONTROL_FD, HostAnswer, HostCall, MAX_FROM_SESSION_BYTES, WHOLE};
 use crate::worker::channel::Channel;
 
 /// The argument that makes a worker such a process, in place of the name of an engine.
@@ -36,7 +37,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The address space of the process, in bytes: its image, and what SQLite may use.
 const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Serves a session's calls until the daemon hangs up. `args` are the worktree, and files that must not be opened.
+/// Serves a session's calls until the daemon hangs up. `args` are what a run may write and what stays free of the disk, in bytes, the
+/// worktree, and files that must not be opened.
 ///
 /// # Errors
 /// When the process can't be confined, or the channel fails.
@@ -44,13 +46,27 @@ pub(crate) fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
     // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
     let channel = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let channel = Channel::new(channel, MAX_FROM_SESSION_BYTES);
-    let path = args.next().ok_or_else(|| io::Error::other("no worktree"))?;
+    let mut next = |what: &str| {
+        let missing = || io::Error::other(format!("the argument is missing that says {what}"));
+        args.next().ok_or_else(missing)
+    };
+    let number = |text: String| text.parse::<u64>().map_err(io::Error::other);
+    let limits = WriteLimits {
+        max_write_bytes: number(next("what a run may write")?)?,
+        min_free_bytes: number(next("what stays free")?)?,
+    };
+    let path = next("where the worktree is")?;
     let guarded = args.map(PathBuf::from).collect();
     let worktree = Worktree::open(&path, guarded).map_err(io::Error::other)?;
     confine(worktree.path())?;
-    let mut database = sqlite::Database::new(Arc::new(worktree), is_called_away, wait_for_lock);
+    writes::survive_long_writes()?;
+    let worktree = Arc::new(worktree);
+    let mut database = sqlite::Database::new(worktree, limits, is_called_away, wait_for_lock);
     while let Some(received) = channel.receive::<HostCall>()? {
-        channel.send(&database.call(&received.message))?;
+        let (reply, body) = database.call(&received.message);
+        for part in HostAnswer::pieces(&[WHOLE], &body).chain(HostAnswer::of(reply)) {
+            channel.send(&part)?;
+        }
     }
     Ok(())
 }

@@ -67,20 +67,22 @@ fn invalid(reason: String) -> rusqlite::Error {
 }
 
 /// The text of a statement, and its parameters: one array or one object, or all the other arguments.
-pub(super) fn statement_of(given: &[Value]) -> Result<(&str, Parameters), HostError> {
-    let Some((Value::String(sql), rest)) = given.split_first() else {
-        return Err(error("the SQL text must be a string"));
-    };
+pub(super) fn statement_of<'a>(
+    given: &'a [Value],
+    body: &'a [u8],
+) -> Result<(&'a str, Parameters), HostError> {
+    let sql = given.first().and_then(|sql| wire::decode(sql, body).text());
+    let sql = sql.ok_or_else(|| error("the SQL text must be a string"))?;
     let positional = |values: &[Value]| -> Result<_, HostError> {
-        let values = values.iter().map(sql_of).collect::<Result<_, _>>()?;
-        Ok(Parameters::Positional(values))
+        let values = values.iter().map(|value| sql_of(value, body));
+        Ok(Parameters::Positional(values.collect::<Result<_, _>>()?))
     };
-    let parameters = match rest {
+    let parameters = match &given[1..] {
         [Value::Array(values)] => positional(values)?,
-        [value] if let Wire::Object(values) = wire::decode(value) => {
+        [value] if let Wire::Object(values) = wire::decode(value, body) => {
             let values = values
                 .iter()
-                .map(|(name, value)| Ok((name.clone(), sql_of(value)?)))
+                .map(|(name, value)| Ok((name.clone(), sql_of(value, body)?)))
                 .collect::<Result<_, HostError>>()?;
             Parameters::Named(values)
         }
@@ -89,8 +91,8 @@ pub(super) fn statement_of(given: &[Value]) -> Result<(&str, Parameters), HostEr
     Ok((sql, parameters))
 }
 
-fn sql_of(value: &Value) -> Result<Sql, HostError> {
-    Ok(match wire::decode(value) {
+fn sql_of(value: &Value, body: &[u8]) -> Result<Sql, HostError> {
+    Ok(match wire::decode(value, body) {
         Wire::Plain(Value::Null) => Sql::Null,
         Wire::Plain(Value::Bool(flag)) => Sql::Integer(i64::from(*flag)),
         Wire::Plain(Value::Number(number)) => match number.as_i64() {
@@ -98,7 +100,8 @@ fn sql_of(value: &Value) -> Result<Sql, HostError> {
             None => Sql::Real(number.as_f64().unwrap_or(f64::NAN)),
         },
         Wire::Plain(Value::String(text)) => Sql::Text(text.clone()),
-        Wire::Bytes(bytes) => Sql::Blob(bytes),
+        Wire::Text(text) => Sql::Text(text.to_owned()),
+        Wire::Bytes(bytes) => Sql::Blob(bytes.to_vec()),
         Wire::Bigint(digits) => Sql::Integer(digits.parse().map_err(|_| {
             error(format!(
                 "the bigint {digits} is out of the range of an INTEGER, which has 64 bits"

@@ -9,11 +9,12 @@ use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, ffi};
 use serde_json::{Map, Number, Value, json};
-use vmcontrol::{FileError, Worktree};
+use vmcontrol::{FileError, Worktree, WriteLimits};
 
-use super::parameters::statement_of;
+use super::parameters::{Parameters, statement_of};
+use super::writes::Writes;
 use crate::broker::{answer, args, done, unknown_function, wire};
-use crate::protocol::{HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
+use crate::protocol::{HostCall, HostError, HostReply};
 
 /// The most rows that one query can hand to a script.
 const MAX_ROWS: usize = 100_000;
@@ -21,9 +22,8 @@ const MAX_ROWS: usize = 100_000;
 /// The most that one query can hand to a script, in bytes.
 const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
-/// The most that its answer may take as JSON, in bytes, where a control character takes six: what a message may be, without what
-/// stands around it there.
-const MAX_ANSWER_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
+/// The most that its answer may take as JSON, in bytes, without the bytes and long texts in it.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// The longest message of an error, in bytes: SQLite repeats in it what it was given.
 const MAX_MESSAGE_BYTES: usize = 8 * 1024;
@@ -46,6 +46,8 @@ pub(super) struct Database {
     open: Option<Open>,
     /// What a run that has called, and has not ended, goes back to.
     mark: Option<Mark>,
+    /// How much of the files is written.
+    writes: Writes,
     /// Whether whoever calls does not wait for the statement any more.
     is_called_away: fn() -> bool,
     /// Waits for a lock, and says whether to try again.
@@ -81,11 +83,13 @@ enum Before {
 impl Database {
     pub(super) fn new(
         worktree: Arc<Worktree>,
+        limits: WriteLimits,
         is_called_away: fn() -> bool,
         wait_for_lock: fn(i32) -> bool,
     ) -> Self {
         Self {
             worktree,
+            writes: Writes::new(limits),
             open: None,
             mark: None,
             is_called_away,
@@ -93,22 +97,30 @@ impl Database {
         }
     }
 
-    pub(super) fn call(&mut self, call: &HostCall) -> HostReply {
-        let given: Vec<Value> = args(call, "query(sql, params)")?;
-        let reply = self.carry_out(call, &given);
+    /// Does what is asked for; gives the answer and its body.
+    pub(super) fn call(&mut self, call: &HostCall) -> (HostReply, Vec<u8>) {
+        let mut body = Vec::new();
+        let given = args::<Vec<Value>>(call, "query(sql, params)");
+        let reply = given.and_then(|given| self.carry_out(call, &given, &mut body));
         if let Some(mark) = &mut self.mark
             && (self.is_called_away)()
         {
             mark.was_interrupted = true;
         }
-        reply
+        (reply, body)
     }
 
-    fn carry_out(&mut self, call: &HostCall, given: &[Value]) -> HostReply {
+    fn carry_out(&mut self, call: &HostCall, given: &[Value], body: &mut Vec<u8>) -> HostReply {
         match call.function.as_str() {
-            "configure" => self.configure(given),
-            "query" => self.query(given),
-            "exec" => self.exec(given),
+            "configure" => self.configure(call, given),
+            "query" => {
+                let (sql, parameters) = statement_of(given, &call.body)?;
+                self.bounded(|database| database.query(sql, &parameters, body))
+            }
+            "exec" => {
+                let (sql, parameters) = statement_of(given, &call.body)?;
+                self.bounded(|database| database.exec(sql, &parameters))
+            }
             "close" => {
                 self.close();
                 done()
@@ -120,11 +132,21 @@ impl Database {
         }
     }
 
-    fn configure(&mut self, given: &[Value]) -> HostReply {
-        let (Some(driver), Some(source)) = (
-            given.first().and_then(Value::as_str),
-            given.get(1).and_then(Value::as_str),
-        ) else {
+    /// Does something to the database, which writes no more to its files than it may.
+    fn bounded(&mut self, work: impl FnOnce(&Self) -> HostReply) -> HostReply {
+        let path = self.open.as_ref().and_then(|open| open.path.clone());
+        let Some(path) = path else {
+            return work(self);
+        };
+        let bound = self.writes.begin(&path).map_err(|cause| error(cause.to_string()))?;
+        let reply = work(self);
+        self.writes.end(&bound);
+        reply.map_err(|failure| bound.explain(failure, self.writes.limits()))
+    }
+
+    fn configure(&mut self, call: &HostCall, given: &[Value]) -> HostReply {
+        let text = |index: usize| wire::decode(given.get(index)?, &call.body).text();
+        let (Some(driver), Some(source)) = (text(0), text(1)) else {
             return Err(error("use database.configure('sqlite3', dataSource)"));
         };
         if driver != "sqlite3" {
@@ -187,10 +209,9 @@ impl Database {
         }
     }
 
-    fn query(&self, given: &[Value]) -> HostReply {
-        let (sql, parameters) = statement_of(given)?;
+    fn query(&self, sql: &str, parameters: &Parameters, body: &mut Vec<u8>) -> HostReply {
         let connection = self.connection()?;
-        let query = || -> rusqlite::Result<(Vec<Value>, usize)> {
+        let mut query = || -> rusqlite::Result<(Vec<Value>, usize)> {
             let mut statement = connection.prepare(sql)?;
             let names: Vec<String> = statement
                 .column_names()
@@ -202,7 +223,7 @@ impl Database {
             let mut bytes = 0;
             let mut taken = Vec::new();
             while let Some(row) = rows.next()? {
-                let (row, size) = object_of(row, &names)?;
+                let (row, size) = object_of(row, &names, body)?;
                 bytes += size;
                 taken.push(row);
                 if taken.len() > MAX_ROWS || bytes > MAX_RESULT_BYTES {
@@ -222,8 +243,7 @@ impl Database {
         Ok(rows)
     }
 
-    fn exec(&self, given: &[Value]) -> HostReply {
-        let (sql, parameters) = statement_of(given)?;
+    fn exec(&self, sql: &str, parameters: &Parameters) -> HostReply {
         let connection = self.connection()?;
         let exec = || -> rusqlite::Result<usize> {
             if parameters.is_empty() {
@@ -248,6 +268,7 @@ impl Database {
     /// Begins the part of a run: from here on it can be taken back.
     fn begin(&mut self) -> HostReply {
         self.keep()?;
+        self.writes.begin_run();
         let mut mark = Mark::default();
         if let Some(Open { connection, .. }) = &self.open
             && !connection.is_autocommit()
@@ -349,30 +370,32 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
 }
 
 /// A row as it travels, and about how much it takes in the answer.
-fn object_of(row: &Row<'_>, names: &[String]) -> rusqlite::Result<(Value, usize)> {
+fn object_of(
+    row: &Row<'_>,
+    names: &[String],
+    body: &mut Vec<u8>,
+) -> rusqlite::Result<(Value, usize)> {
     let mut object = Map::new();
     let mut size = 0;
     for (index, name) in names.iter().enumerate() {
         let value = row.get_ref(index)?;
         size += name.len()
             + match value {
-                ValueRef::Text(bytes) => bytes.len(),
-                // Base64 has four characters for three bytes.
-                ValueRef::Blob(bytes) => bytes.len().div_ceil(3) * 4,
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
                 _ => size_of::<Value>(),
             };
-        object.insert(name.clone(), value_of(value));
+        object.insert(name.clone(), value_of(value, body));
     }
     Ok((wire::object(object), size))
 }
 
-fn value_of(value: ValueRef<'_>) -> Value {
+fn value_of(value: ValueRef<'_>, body: &mut Vec<u8>) -> Value {
     match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(integer) => wire::integer(integer),
         ValueRef::Real(real) => Number::from_f64(real).map_or(Value::Null, Value::Number),
-        ValueRef::Text(text) => Value::String(String::from_utf8_lossy(text).into_owned()),
-        ValueRef::Blob(blob) => wire::bytes(blob),
+        ValueRef::Text(text) => wire::text(String::from_utf8_lossy(text), body),
+        ValueRef::Blob(blob) => wire::bytes(blob, body),
     }
 }
 

@@ -1,11 +1,10 @@
 use std::sync::Arc;
 
-use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
-use vmcontrol::Worktree;
+use vmcontrol::{Worktree, WriteLimits};
 
 use super::sqlite::Database;
-use crate::protocol::HostCall;
+use crate::broker::fixtures::{host_call, out_of_bodies};
 
 struct Fixture {
     home: tempfile::TempDir,
@@ -22,7 +21,12 @@ impl Fixture {
         let worktree = Worktree::open(home.path().to_str().unwrap(), Vec::new()).unwrap();
         let mut fixture = Self {
             home,
-            database: Database::new(Arc::new(worktree), has_hung_up, |_| false),
+            database: Database::new(
+                Arc::new(worktree),
+                WriteLimits::default(),
+                has_hung_up,
+                |_| false,
+            ),
         };
         fixture
             .call("configure", &json!(["sqlite3", ":memory:"]))
@@ -31,15 +35,10 @@ impl Fixture {
     }
 
     fn call(&mut self, function: &str, args: &Value) -> Result<Value, String> {
-        let call = HostCall {
-            module: "database".into(),
-            function: function.into(),
-            args: to_raw_value(args).unwrap(),
-        };
-        self.database
-            .call(&call)
-            .map(|answer| serde_json::from_str(answer.get()).unwrap())
-            .map_err(|error| error.message)
+        let (reply, body) = self.database.call(&host_call("database", function, args));
+        let answer = reply.map_err(|error| error.message)?;
+        let answer = serde_json::from_str(answer.get()).unwrap();
+        Ok(out_of_bodies(&answer, &[body]))
     }
 
     fn one(&mut self, args: &Value) -> Value {
@@ -71,7 +70,7 @@ fn parameters_are_bound_by_position_or_by_name() {
         json!(["SELECT ?", [1, 2]]),
         json!(["SELECT ?", [[1]]]),
         json!(["SELECT ?", [{"a": 1}]]),
-        json!(["SELECT ?", [{"$bytes": "?"}]]),
+        json!(["SELECT ?", [{"$what": 1}]]),
     ] {
         assert!(fixture.call("query", &args).is_err(), "{args}");
     }
@@ -139,8 +138,11 @@ fn what_is_too_large_as_an_answer_is_an_error_and_the_connection_goes_on() {
     fixture
         .call("exec", &json!(["CREATE TABLE kept (x)"]))
         .unwrap();
-    // Control characters take six bytes of an answer each.
-    let many = json!(["SELECT replace(hex(zeroblob(6000000)), '0', char(1)) AS x"]);
+    // Control characters take no more of an answer than others.
+    let text = "replace(hex(zeroblob(6000000)), '0', char(1))";
+    let one = fixture.one(&json!([format!("SELECT {text} AS x")]));
+    assert_eq!(one["x"].as_str().unwrap().len(), 12_000_000);
+    let many = json!([format!("SELECT {text} AS x, {text} AS y")]);
     let message = fixture.call("query", &many).unwrap_err();
     assert!(message.contains("add a LIMIT"), "{message}");
     let unknown = json!([format!("SELECT [{}]", "\u{1}".repeat(5_000_000))]);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use vmapi_types::{EventType, RawJson};
 use vmcontrol::runtime::{Look, RunRequest, Sight};
 
-use crate::protocol::{HostReply, SessionSetup};
+use crate::protocol::{Answered, HostError, SessionSetup};
 
 /// The engines that are built in; the first is the default.
 pub(crate) const NAMES: &[&str] = &["boa"];
@@ -55,8 +55,15 @@ pub(crate) trait HostLink {
     /// Something happened.
     fn event(&self, kind: EventType, payload: RawJson);
 
-    /// Calls a function of a host module and waits for the answer.
-    fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply;
+    /// Calls a function of a host module and waits for the answer. `body` holds the bytes and long texts that the arguments
+    /// name parts of.
+    fn call(
+        &self,
+        module: &str,
+        function: &str,
+        args: RawJson,
+        body: Vec<u8>,
+    ) -> Result<Answered, HostError>;
 
     /// What a script is to be told from outside: the time, chance. `ask` gives it; a script that is run once more in the same
     /// state is told what it was told then.

@@ -20,11 +20,11 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 use vmcontrol::runtime::{
-    Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd, Usage,
+    Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd,
 };
 
 use again::Again;
-use calls::HostStep;
+use calls::{HostStep, refusal};
 use take_over::TakeOver;
 
 use super::death::cause_text;
@@ -249,10 +249,16 @@ impl Actor {
                 }
             }
             FromSession::Event { kind, payload } => {
-                self.update(RunUpdate::Event(RuntimeEvent { kind, payload }))
-                    .await;
+                let charge = received.charge;
+                let event = RuntimeEvent {
+                    kind,
+                    payload,
+                    charge,
+                };
+                self.update(RunUpdate::Event(event)).await;
             }
-            FromSession::HostCall(call) => self.start_host_call(call),
+            FromSession::HostCall(call) => self.start_host_call(call, received.charge),
+            FromSession::RefusedHostCall => self.tell(&refusal()).await,
             FromSession::Ended {
                 run,
                 threw,
@@ -265,7 +271,12 @@ impl Actor {
                 } else {
                     Outcome::Value(payload)
                 };
-                self.end_run(run, outcome, usage).await;
+                let end = RunEnd {
+                    outcome,
+                    usage,
+                    charge: received.charge,
+                };
+                self.end_run(run, end).await;
                 if let Some(recording) = recording {
                     self.log_run(run, recording, usage)?;
                     self.commit_run().await;
@@ -350,21 +361,16 @@ impl Actor {
         let run = self.next_run;
         self.next_run += 1;
         let may_log = self.redo_log.has_room_for(&request);
-        let active = ActiveRun::new(run, execution_id, request.clone(), may_log, updates);
+        let message = ToSession::run(run, &request, may_log);
+        let active = ActiveRun::new(run, execution_id, request, may_log, updates);
         self.run = Some(active);
-        let message = ToSession::Run {
-            run,
-            request,
-            may_log,
-        };
         self.tell(&message).await;
     }
 
-    async fn end_run(&mut self, run: u64, outcome: Outcome, usage: Usage) {
+    async fn end_run(&mut self, run: u64, end: RunEnd) {
         if let Some(active) = self.active(run) {
             active.stage = Stage::Ended;
-            self.update(RunUpdate::Ended(RunEnd { outcome, usage }))
-                .await;
+            self.update(RunUpdate::Ended(end)).await;
         }
     }
 

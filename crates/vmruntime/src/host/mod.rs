@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use vmapi_types::Sandbox;
 use vmcontrol::runtime::{BoxFuture, OpenSessionError, OpenedSession, Runtime, SessionSpec};
+use vmcontrol::{MemoryBudget, WriteLimits};
 
 use crate::engine;
 pub(crate) use launch::prepare_worker;
@@ -35,15 +36,26 @@ pub struct WorkerCommand {
 /// Live sessions in worker processes.
 #[derive(Debug)]
 pub struct WorkerRuntime {
+    bounds: Bounds,
     command: WorkerCommand,
     zygotes: Pool,
 }
 
+/// What all that sessions ask for is bounded by.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// What the daemon may hold for sessions.
+    pub(crate) memory: MemoryBudget,
+    /// What host modules may write.
+    pub(crate) write: WriteLimits,
+}
+
 impl WorkerRuntime {
     /// Starts no process yet: each zygote starts with the first session that needs it, or when [`sandbox`](Runtime::sandbox) is asked for.
-    pub fn new(command: WorkerCommand) -> Self {
+    pub fn new(command: WorkerCommand, memory: MemoryBudget, write: WriteLimits) -> Self {
         Self {
-            zygotes: Pool::new(command.clone()),
+            zygotes: Pool::new(command.clone(), memory.clone()),
+            bounds: Bounds { memory, write },
             command,
         }
     }
@@ -60,7 +72,7 @@ impl Runtime for WorkerRuntime {
     ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>> {
         Box::pin(async move {
             let zygote = self.zygotes.get(&spec.engine, &spec.libraries).await?;
-            Ok(session::open(zygote, spec, self.command.clone()).await?)
+            Ok(session::open(zygote, spec, self.command.clone(), self.bounds.clone()).await?)
         })
     }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Mutex as AsyncMutex, watch};
+use vmcontrol::MemoryBudget;
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
 
@@ -30,6 +31,8 @@ type Slot = Arc<AsyncMutex<Option<Arc<Zygote>>>>;
 /// The running zygotes.
 #[derive(Debug)]
 pub(super) struct Pool {
+    /// What may be held of what sessions send.
+    memory: MemoryBudget,
     command: WorkerCommand,
     state: Mutex<State>,
     closed: watch::Sender<bool>,
@@ -51,8 +54,9 @@ struct Place {
 }
 
 impl Pool {
-    pub(super) fn new(command: WorkerCommand) -> Self {
+    pub(super) fn new(command: WorkerCommand, memory: MemoryBudget) -> Self {
         Self {
+            memory,
             command,
             state: Mutex::default(),
             closed: watch::Sender::new(false),
@@ -95,7 +99,7 @@ impl Pool {
         if let Some(zygote) = zygote.as_ref().filter(|zygote| zygote.is_alive()) {
             return Ok(Arc::clone(zygote));
         }
-        let started = Arc::new(Zygote::start(&self.command, engine, libraries).await?);
+        let started = Arc::new(Zygote::start(&self.command, engine, libraries, self.memory.clone()).await?);
         self.state().all.push(Arc::downgrade(&started));
         Ok(Arc::clone(zygote.insert(started)))
     }

@@ -10,7 +10,7 @@ use vmcontrol::runtime::{
     RuntimeUnavailable, SessionEnd, SessionSpec, Sight,
 };
 
-use super::WorkerCommand;
+use super::{Bounds, WorkerCommand};
 use super::actor::{Actor, ActorParts};
 use super::look::Looks;
 use super::origin::Origin;
@@ -53,9 +53,11 @@ pub(super) async fn open(
     zygote: Arc<Zygote>,
     spec: SessionSpec,
     worker: WorkerCommand,
+    bounds: Bounds,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
     if let Some(waiting) = zygote.take_waiting(&spec.policy.limits) {
-        let opened = prepare(waiting, &zygote, spec.clone(), worker.clone()).await;
+        let (worker, bounds) = (worker.clone(), bounds.clone());
+        let opened = prepare(waiting, &zygote, spec.clone(), worker, bounds).await;
         // It may have died while it waited: that is nothing to the caller.
         if opened.is_ok() || !zygote.is_alive() {
             return opened;
@@ -64,7 +66,7 @@ pub(super) async fn open(
     let forked = zygote.fork_session().map_err(|error| RuntimeUnavailable {
         reason: error.to_string(),
     })?;
-    prepare(forked, &zygote, spec, worker).await
+    prepare(forked, &zygote, spec, worker, bounds).await
 }
 
 /// Prepares a process for a session.
@@ -73,6 +75,7 @@ async fn prepare(
     zygote: &Arc<Zygote>,
     spec: SessionSpec,
     worker: WorkerCommand,
+    bounds: Bounds,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
     let unavailable = |reason: String| RuntimeUnavailable { reason };
     let Forked {
@@ -109,7 +112,7 @@ async fn prepare(
         origin: Origin::new(&spec, asked_over),
         redo_log,
     };
-    let broker = Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree), worker);
+    let broker = Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree), worker, bounds);
     let actor = Actor::new(parts, broker);
     // A new socket takes a message at once, unless the message is large and the process stands still: then it is never ready.
     let _ = tokio::time::timeout(OPEN_TIMEOUT, actor.set_up()).await;

@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use vmapi_types::{Limits, Sandbox};
+use vmcontrol::MemoryBudget;
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
 
@@ -49,6 +50,8 @@ type Families = Mutex<HashMap<u64, mpsc::UnboundedSender<News>>>;
 #[derive(Debug)]
 pub(super) struct Zygote {
     orders: mpsc::UnboundedSender<Order>,
+    /// What may be held of what its sessions send.
+    memory: MemoryBudget,
     next_session: AtomicU64,
     families: Arc<Families>,
     stop: Arc<Notify>,
@@ -76,6 +79,7 @@ impl Zygote {
         command: &WorkerCommand,
         engine: &str,
         libraries: &[LoadedLibrary],
+        memory: MemoryBudget,
     ) -> Result<Self, OpenSessionError> {
         let unavailable = |error: io::Error| RuntimeUnavailable {
             reason: error.to_string(),
@@ -115,6 +119,7 @@ impl Zygote {
         });
         Ok(Self {
             orders,
+            memory,
             next_session: AtomicU64::new(1),
             families,
             stop,
@@ -155,6 +160,7 @@ impl Zygote {
 
     fn fork(&self, number: u64, ahead: bool) -> io::Result<Forked> {
         let (sender, receiver, theirs) = socket::pair(MAX_FROM_SESSION_BYTES)?;
+        let receiver = receiver.within(self.memory.clone());
         let news = self.open(number, theirs, ahead);
         Ok(Forked {
             sender,

@@ -1,7 +1,8 @@
 //! Messages as datagrams.
 //!
 //! A datagram is a header of 12 bytes (version, flags, two bytes of zero, generation and length of the whole message,
-//! both little-endian) and at most [`MAX_CHUNK_BYTES`] of the message.
+//! both little-endian) and at most [`MAX_CHUNK_BYTES`] of the message. A message of at most that size is one datagram, so
+//! that it can be sent between two datagrams of another message.
 
 use super::VERSION;
 
@@ -9,31 +10,53 @@ use super::VERSION;
 const HEADER_BYTES: usize = 12;
 
 /// How much of a message one datagram carries: well below the send buffer that a socket has by default (208 KiB).
-const MAX_CHUNK_BYTES: usize = 60 * 1024;
+pub(crate) const MAX_CHUNK_BYTES: usize = 60 * 1024;
 
 /// The length of the longest datagram, in bytes.
 pub(crate) const MAX_DATAGRAM_BYTES: usize = HEADER_BYTES + MAX_CHUNK_BYTES;
 
 const FLAG_FIRST: u8 = 1;
 const FLAG_LAST: u8 = 2;
+const FLAG_REFUSABLE: u8 = 4;
 
-/// The datagrams of a message, in order, each as a header and a chunk.
+/// The header of a datagram.
+pub(crate) type Header = [u8; HEADER_BYTES];
+
+/// The parts that a message is put together from, none of which is copied for that.
+pub(crate) type Parts<'a> = [&'a [u8]; 3];
+
+/// The datagrams of a message, in order, each as a header and a chunk. `is_refusable` says that the receiver may drop the
+/// message for want of memory, and answer so.
 pub(crate) fn split(
     generation: u32,
-    message: &[u8],
-) -> impl Iterator<Item = ([u8; HEADER_BYTES], &[u8])> {
-    let total = u32::try_from(message.len()).unwrap_or(u32::MAX);
-    let count = message.len().div_ceil(MAX_CHUNK_BYTES).max(1);
+    is_refusable: bool,
+    message: Parts<'_>,
+) -> impl Iterator<Item = (Header, Parts<'_>)> {
+    let length: usize = message.iter().map(|part| part.len()).sum();
+    let total = u32::try_from(length).unwrap_or(u32::MAX);
+    let count = length.div_ceil(MAX_CHUNK_BYTES).max(1);
     (0..count).map(move |index| {
         let start = index * MAX_CHUNK_BYTES;
-        let chunk = &message[start..message.len().min(start + MAX_CHUNK_BYTES)];
+        let chunk = window(message, start, length.min(start + MAX_CHUNK_BYTES));
         let mut header = [0; HEADER_BYTES];
         header[0] = VERSION;
         header[1] |= if index == 0 { FLAG_FIRST } else { 0 };
         header[1] |= if index + 1 == count { FLAG_LAST } else { 0 };
+        header[1] |= if is_refusable { FLAG_REFUSABLE } else { 0 };
         header[4..8].copy_from_slice(&generation.to_le_bytes());
         header[8..12].copy_from_slice(&total.to_le_bytes());
         (header, chunk)
+    })
+}
+
+/// What of the parts lies between two offsets into all of them.
+fn window(parts: Parts<'_>, start: usize, end: usize) -> Parts<'_> {
+    let mut before = 0;
+    parts.map(|part| {
+        let from = start.saturating_sub(before).min(part.len());
+        let to = end.saturating_sub(before).min(part.len());
+        before += part.len();
+        &part[from..to]
     })
 }
 
@@ -55,8 +78,17 @@ pub(crate) enum FrameError {
 pub(crate) struct Message {
     /// Which generation of the session process it is from or for.
     pub(crate) generation: u32,
-    /// Its text.
-    pub(crate) bytes: Vec<u8>,
+    /// What it says; nothing if it was dropped for want of memory.
+    pub(crate) bytes: Option<Vec<u8>>,
+}
+
+/// A message of which the first datagram has come, and more is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// The length of the whole message, in bytes.
+    pub(crate) total: usize,
+    /// Whether it may be dropped.
+    pub(crate) is_refusable: bool,
 }
 
 /// Puts messages together again.
@@ -70,7 +102,11 @@ pub(crate) struct Assembler {
 struct Partial {
     generation: u32,
     total: u32,
-    bytes: Vec<u8>,
+    is_refusable: bool,
+    /// How much has come, in bytes.
+    length: usize,
+    /// What has come; nothing if it is dropped.
+    bytes: Option<Vec<u8>>,
 }
 
 impl Assembler {
@@ -79,6 +115,22 @@ impl Assembler {
         Self {
             max_bytes,
             partial: None,
+        }
+    }
+
+    /// The message whose first datagram alone has come. Its receiver makes room for the rest, or drops it, before it takes more.
+    pub(crate) fn begun(&self) -> Option<Begun> {
+        let partial = self.partial.as_ref()?;
+        (partial.length <= MAX_CHUNK_BYTES).then_some(Begun {
+            total: partial.total as usize,
+            is_refusable: partial.is_refusable,
+        })
+    }
+
+    /// Drops what has come of a message, and what is to come.
+    pub(crate) fn drop_message(&mut self) {
+        if let Some(partial) = &mut self.partial {
+            partial.bytes = None;
         }
     }
 
@@ -102,7 +154,9 @@ impl Assembler {
             Partial {
                 generation,
                 total,
-                bytes: Vec::with_capacity((total as usize).min(4 * MAX_CHUNK_BYTES)),
+                is_refusable: flags & FLAG_REFUSABLE != 0,
+                length: 0,
+                bytes: Some(Vec::with_capacity((total as usize).min(MAX_CHUNK_BYTES))),
             }
         } else {
             match self.partial.take() {
@@ -112,10 +166,20 @@ impl Assembler {
                 _ => return Ok(None),
             }
         };
-        partial.bytes.extend_from_slice(chunk);
-        let length = partial.bytes.len();
+        partial.length += chunk.len();
+        let length = partial.length;
+        if length > total as usize {
+            return Err(FrameError::Mismatch);
+        }
+        if let Some(bytes) = &mut partial.bytes {
+            if length > chunk.len() {
+                // All of it at once, now that there is room for it: growing would take twice as much.
+                bytes.reserve_exact(total as usize - bytes.len());
+            }
+            bytes.extend_from_slice(chunk);
+        }
         let is_last = flags & FLAG_LAST != 0;
-        if length > total as usize || is_last != (length == total as usize) {
+        if is_last != (length == total as usize) {
             return Err(FrameError::Mismatch);
         }
         if is_last {
@@ -140,8 +204,9 @@ mod tests {
     use proptest::test_runner::TestRunner;
 
     fn datagrams(generation: u32, message: &[u8]) -> Vec<Vec<u8>> {
-        split(generation, message)
-            .map(|(header, chunk)| [&header, chunk].concat())
+        let (front, back) = message.split_at(message.len() / 3);
+        split(generation, false, [front, b"", back])
+            .map(|(header, chunk)| [&header, chunk[0], chunk[1], chunk[2]].concat())
             .collect()
     }
 
@@ -155,7 +220,7 @@ mod tests {
             assembler.push(&next[0]),
             Ok(Some(Message {
                 generation: 2,
-                bytes: b"next".to_vec()
+                bytes: Some(b"next".to_vec())
             }))
         );
         assert_eq!(assembler.push(&long[1]), Ok(None));
@@ -176,6 +241,28 @@ mod tests {
             Err(FrameError::Version(VERSION + 1))
         );
         assert_eq!(assembler.push(&[VERSION; 5]), Err(FrameError::Short(5)));
+    }
+
+    #[test]
+    fn a_message_that_is_dropped_ends_where_it_would_have_ended() {
+        let mut assembler = Assembler::new(1 << 20);
+        let message = vec![7; 3 * MAX_CHUNK_BYTES];
+        let mut all = split(1, true, [&message, b"", b""])
+            .map(|(header, chunk)| [&header, chunk[0]].concat());
+        assert_eq!(assembler.push(&all.next().unwrap()), Ok(None));
+        let begun = Begun {
+            total: message.len(),
+            is_refusable: true,
+        };
+        assert_eq!(assembler.begun(), Some(begun));
+        assembler.drop_message();
+        assert_eq!(assembler.push(&all.next().unwrap()), Ok(None));
+        assert_eq!(assembler.begun(), None);
+        let dropped = Message {
+            generation: 1,
+            bytes: None,
+        };
+        assert_eq!(assembler.push(&all.next().unwrap()), Ok(Some(dropped)));
     }
 
     /// What is done to a datagram on its way.
@@ -248,10 +335,10 @@ mod tests {
                 let mut assembler = Assembler::new(MOST);
                 for datagram in &all {
                     if let Ok(Some(message)) = assembler.push(datagram) {
-                        prop_assert!(message.bytes.len() <= MOST as usize);
+                        prop_assert!(message.bytes.unwrap().len() <= MOST as usize);
                     }
                     let kept = assembler.partial.as_ref();
-                    prop_assert!(kept.is_none_or(|kept| kept.bytes.len() <= kept.total as usize));
+                    prop_assert!(kept.is_none_or(|kept| kept.length <= kept.total as usize));
                 }
                 let mut out = Vec::new();
                 let bytes = vec![9; 2 * MAX_CHUNK_BYTES];
@@ -262,7 +349,7 @@ mod tests {
                     out,
                     vec![Message {
                         generation: 7,
-                        bytes
+                        bytes: Some(bytes)
                     }]
                 );
                 Ok(())
@@ -281,7 +368,7 @@ mod tests {
                 prop_assert!(datagram.len() <= MAX_DATAGRAM_BYTES);
                 out.extend(assembler.push(&datagram).unwrap());
             }
-            prop_assert_eq!(out, vec![Message { generation, bytes: message }]);
+            prop_assert_eq!(out, vec![Message { generation, bytes: Some(message) }]);
         }
 
         #[test]
@@ -296,7 +383,7 @@ mod tests {
                     datagram[9..12].fill(0);
                 }
                 if let Ok(Some(message)) = assembler.push(&datagram) {
-                    prop_assert!(message.bytes.len() <= 256);
+                    prop_assert!(message.bytes.unwrap().len() <= 256);
                 }
             }
         }

@@ -1,10 +1,25 @@
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings, Sandbox};
 use vmcontrol::runtime::{Look, RunRequest, Sight, Usage};
+
+use super::answer::HostAnswer;
+use super::codec::{Message, no_attachment};
+
+/// The most JSON that a call's arguments may be, in bytes. Bytes and long texts are no part of it.
+pub(crate) const MAX_ARGS_JSON_BYTES: usize = 2 * 1024 * 1024;
+
+/// By how much arguments grow when they are read: a list of empty strings takes 24 bytes for each three.
+const ARGS_GROWTH: usize = 8;
+
+/// How many copies there are of an event on its way: the payload, the execution's result, and that of SQLite.
+const EVENT_COPIES: usize = 3;
 
 /// From the daemon to the zygote. Sessions have numbers here: their ids are the daemon's affair.
 #[derive(Debug, Serialize, Deserialize)]
@@ -14,7 +29,8 @@ pub(crate) enum ToZygote {
     Load {
         /// Its name.
         name: String,
-        /// Its code.
+        /// Its code, which is the attachment.
+        #[serde(skip)]
         source: Arc<str>,
     },
     /// Fork a session process. Its socket comes along as a descriptor.
@@ -115,15 +131,18 @@ pub(crate) enum ToSession {
     Run {
         /// The run's number, ascending within the session.
         run: u64,
-        /// What to run.
+        /// What to run, without its source text.
         request: RunRequest,
+        /// The source text, which is the attachment.
+        #[serde(skip)]
+        source: Arc<str>,
         /// Whether the redo log has room for it.
         may_log: bool,
     },
     /// Run once more what the redo log holds, as far as this state does not hold it, and commit. Nothing of it is heard.
     Redo(Vec<Arc<Logged>>),
-    /// The answer to a [`HostCall`].
-    HostReply(HostReply),
+    /// A part of the answer to a [`HostCall`].
+    HostAnswer(HostAnswer),
     /// The checkpoint is gone: make another.
     RenewCheckpoint,
     /// Answer questions about the session as it has been set up, as a checkpoint does, until the daemon hangs up.
@@ -212,18 +231,23 @@ pub(crate) enum FromSession {
     Event {
         /// What it is.
         kind: EventType,
-        /// What it says.
+        /// What it says. Its text is the attachment.
+        #[serde(skip)]
         payload: RawJson,
     },
     /// The script calls a host module, and waits.
     HostCall(HostCall),
+    /// A host call came for which there was no room.
+    #[serde(skip)]
+    RefusedHostCall,
     /// The script ended by itself.
     Ended {
         /// The run's number.
         run: u64,
         /// Whether it threw.
         threw: bool,
-        /// The payload of the value or exception event.
+        /// The payload of the value or exception event. Its text is the attachment.
+        #[serde(skip)]
         payload: RawJson,
         /// What it used.
         usage: Usage,
@@ -264,21 +288,19 @@ pub(crate) struct HostCall {
     pub(crate) function: String,
     /// The arguments, a JSON array.
     pub(crate) args: RawJson,
+    /// The bytes and long texts that the arguments name parts of; they are the attachment.
+    #[serde(skip)]
+    pub(crate) body: Bytes,
 }
 
-/// A module that was found in the worktree.
+/// A module that was found in the worktree. Its text is the answer's body.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LoadedModule {
     /// Its path below the worktree.
     pub(crate) path: String,
-    /// Its text.
-    pub(crate) source: String,
     /// Changes when the file does.
     pub(crate) stamp: String,
 }
-
-/// What a host module answers: JSON, or an error to throw.
-pub(crate) type HostReply = Result<RawJson, HostError>;
 
 /// An error that a host module throws.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -309,4 +331,116 @@ impl HostError {
             ..Self::new(message)
         }
     }
+}
+
+impl Message for ToZygote {
+    fn attachment(&self) -> &[u8] {
+        match self {
+            Self::Load { source, .. } => source.as_bytes(),
+            _ => &[],
+        }
+    }
+
+    fn attach(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Load { source, .. } => *source = text(bytes)?.into(),
+            _ => no_attachment(&bytes)?,
+        }
+        Ok(())
+    }
+}
+
+impl ToSession {
+    /// Has a run begin.
+    pub(crate) fn run(run: u64, request: &RunRequest, may_log: bool) -> Self {
+        Self::Run {
+            run,
+            request: RunRequest {
+                source: Arc::default(),
+                name: request.name.clone(),
+                mode: request.mode.clone(),
+                limits: request.limits,
+            },
+            source: Arc::clone(&request.source),
+            may_log,
+        }
+    }
+}
+
+impl Message for ToSession {
+    fn attachment(&self) -> &[u8] {
+        match self {
+            Self::Run { source, .. } => source.as_bytes(),
+            Self::HostAnswer(answer) => answer.attachment(),
+            _ => &[],
+        }
+    }
+
+    fn attach(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Run { request, .. } => request.source = text(bytes)?.into(),
+            Self::HostAnswer(answer) => answer.attach(bytes)?,
+            _ => no_attachment(&bytes)?,
+        }
+        Ok(())
+    }
+}
+
+impl Message for FromSession {
+    fn attachment(&self) -> &[u8] {
+        match self {
+            Self::Event { payload, .. } | Self::Ended { payload, .. } => payload.get().as_bytes(),
+            Self::HostCall(call) => &call.body,
+            _ => &[],
+        }
+    }
+
+    fn attach(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Event { payload, .. } | Self::Ended { payload, .. } => {
+                *payload = RawValue::from_string(text(bytes)?)?;
+            }
+            Self::HostCall(call) => call.body = bytes.into(),
+            _ => no_attachment(&bytes)?,
+        }
+        Ok(())
+    }
+
+    fn is_refusable(&self) -> bool {
+        matches!(self, Self::HostCall(_))
+    }
+
+    fn memory(bytes: usize, is_refusable: bool) -> usize {
+        if is_refusable {
+            bytes + bytes.min(MAX_ARGS_JSON_BYTES) * ARGS_GROWTH
+        } else {
+            bytes * EVENT_COPIES
+        }
+    }
+
+    fn refused() -> Option<Self> {
+        Some(Self::RefusedHostCall)
+    }
+}
+
+/// A call to a database process.
+impl Message for HostCall {
+    fn attachment(&self) -> &[u8] {
+        &self.body
+    }
+
+    fn attach(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        self.body = bytes.into();
+        Ok(())
+    }
+}
+
+/// What goes along with a descriptor says nothing.
+impl Message for () {}
+impl Message for FromZygote {}
+impl Message for Question {}
+impl Message for FromLook {}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(io::Error::other)
 }

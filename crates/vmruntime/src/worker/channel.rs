@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use crate::protocol::Message;
+use crate::protocol::codec::{self, Encoded};
 use crate::protocol::frame::{Assembler, MAX_DATAGRAM_BYTES, split};
 
 /// A message that came in.
@@ -70,10 +70,12 @@ impl Channel {
     ///
     /// # Errors
     /// When the peer is gone.
-    pub(crate) fn send(&self, message: &impl Serialize) -> io::Result<()> {
-        let bytes = serde_json::to_vec(message)?;
-        for (header, chunk) in split(self.generation.get(), &bytes) {
-            let parts = [IoSlice::new(&header), IoSlice::new(chunk)];
+    pub(crate) fn send(&self, message: &impl Message) -> io::Result<()> {
+        let encoded = Encoded::of(message)?;
+        let (generation, is_refusable) = (self.generation.get(), message.is_refusable());
+        for (header, chunk) in split(generation, is_refusable, encoded.parts(message)) {
+            let [first, second, third] = chunk.map(IoSlice::new);
+            let parts = [IoSlice::new(&header), first, second, third];
             let socket = self.socket.as_raw_fd();
             loop {
                 match sendmsg::<()>(socket, &parts, &[], MsgFlags::MSG_NOSIGNAL, None) {
@@ -90,7 +92,7 @@ impl Channel {
     ///
     /// # Errors
     /// When what came makes no sense.
-    pub(crate) fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<Received<T>>> {
+    pub(crate) fn receive<T: Message>(&self) -> io::Result<Option<Received<T>>> {
         let mut buffer = self.buffer.borrow_mut();
         let mut came_along = None;
         loop {
@@ -102,9 +104,11 @@ impl Channel {
             came_along = fd.or(came_along);
             let pushed = self.assembler.borrow_mut().push(&buffer[..length]);
             if let Some(whole) = pushed.map_err(io::Error::other)? {
+                // Only a receiver drops what comes, and this one does not.
+                let bytes = whole.bytes.unwrap_or_default();
                 return Ok(Some(Received {
                     generation: whole.generation,
-                    message: serde_json::from_slice(&whole.bytes)?,
+                    message: codec::decode(bytes)?,
                     fd: came_along,
                 }));
             }

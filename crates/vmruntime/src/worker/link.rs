@@ -10,15 +10,15 @@ use super::channel::Channel;
 use super::{allocator, exit, limits, page};
 use crate::engine::{Evaluation, HostLink};
 use crate::protocol::{
-    FromSession, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, MAX_LEARNT, Recording,
-    ToSession,
+    Answered, FromSession, HostCall, HostError, MAX_ARGS_JSON_BYTES, MAX_FROM_SESSION_BYTES,
+    MAX_LEARNT, Pieces, Recording, ToSession,
 };
 
 /// The most that an event may say, in bytes of JSON: what a message may be, without what stands around it there.
 const MAX_PAYLOAD_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
 
-/// The most that the arguments of one call may be, in bytes of JSON: well below what a message may be.
-const MAX_ARGS_BYTES: usize = 32 * 1024 * 1024;
+/// The most that the bytes and long texts among the arguments of one call may be, in bytes.
+const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
 /// How much an execution may print that is to be run once more instead of kept, in bytes of JSON.
 const MAX_REPEATED_BYTES: u64 = 16 * 1024;
@@ -139,15 +139,18 @@ impl HostLink for Link {
         self.send(&FromSession::Event { kind, payload });
     }
 
-    fn call(&self, module: &str, function: &str, args: RawJson) -> HostReply {
+    fn call(
+        &self,
+        module: &str,
+        function: &str,
+        args: RawJson,
+        body: Vec<u8>,
+    ) -> Result<Answered, HostError> {
         page::count_host_call();
         self.note_unrepeatable();
-        if args.get().len() > MAX_ARGS_BYTES {
-            return Err(HostError::with_code(
-                "ERR_OUT_OF_RANGE",
-                format!("the arguments are larger than {MAX_ARGS_BYTES} bytes"),
-            ));
-        }
+        check_size("the strings and bytes among the arguments", &body, MAX_BODY_BYTES)?;
+        let others = "all else than long strings and bytes among the arguments";
+        check_size(others, args.get().as_bytes(), MAX_ARGS_JSON_BYTES)?;
         let channel = self.channel.borrow().clone();
         let Some(channel) = channel else {
             return Err(HostError::new("there is no host to call"));
@@ -156,6 +159,7 @@ impl HostLink for Link {
             module: module.to_owned(),
             function: function.to_owned(),
             args,
+            body: body.into(),
         });
         if self.has_called.replace(true) {
             self.send(&call);
@@ -196,13 +200,26 @@ impl HostLink for Link {
     }
 }
 
-/// Waits for the daemon's answer to a call.
-fn await_reply(channel: &Channel) -> HostReply {
+fn check_size(what: &str, given: &[u8], limit: usize) -> Result<(), HostError> {
+    if given.len() <= limit {
+        return Ok(());
+    }
+    let message = format!("{what} take {} bytes, and at most {limit} can be handed over", given.len());
+    Err(HostError::with_code("ERR_OUT_OF_RANGE", message))
+}
+
+/// Waits for the daemon's answer to a call. What comes of it counts as the script's memory.
+fn await_reply(channel: &Channel) -> Result<Answered, HostError> {
+    let mut pieces = Pieces::default();
     loop {
         match channel.receive::<ToSession>() {
             Ok(Some(received)) if received.generation == channel.generation() => {
-                if let ToSession::HostReply(reply) = received.message {
-                    return reply;
+                if let ToSession::HostAnswer(part) = received.message {
+                    match pieces.push(part) {
+                        Ok(None) => {}
+                        Ok(Some(answered)) => return answered,
+                        Err(error) => exit::noting(exit::CHANNEL, &error.to_string()),
+                    }
                 }
             }
             // What was meant for a process that is dead.

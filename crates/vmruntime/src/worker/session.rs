@@ -116,12 +116,13 @@ impl Session {
                     run,
                     request,
                     may_log,
+                    ..
                 } => self.run(run, &request, may_log),
                 ToSession::Redo(log) => self.redo(&log),
                 ToSession::RenewCheckpoint => self.commit(),
                 ToSession::StandIn => self.stand_in(),
                 // Nobody waits for it any more.
-                ToSession::HostReply(_) => {}
+                ToSession::HostAnswer(_) => {}
             }
         }
     }

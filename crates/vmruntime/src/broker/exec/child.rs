@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use bytes::Bytes;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 
 use super::started_not;
+use crate::broker::Answering;
 use crate::protocol::HostError;
 
 /// The most output that one command can hand to a script, in bytes.
@@ -33,9 +35,11 @@ pub(super) struct Prepared {
     /// Where it runs.
     pub(super) folder: OwnedFd,
     /// What it can read.
-    pub(super) input: Option<Vec<u8>>,
+    pub(super) input: Option<Bytes>,
     /// When it is killed.
     pub(super) timeout: Option<Duration>,
+    /// The largest file that it can write, in bytes.
+    pub(super) max_file_bytes: u64,
 }
 
 /// What became of a command.
@@ -47,14 +51,23 @@ pub(in crate::broker) struct Ran {
     pub(in crate::broker) signal: Option<String>,
     /// Whether it was killed because it took too long.
     pub(in crate::broker) timed_out: bool,
-    pub(in crate::broker) stdout: String,
-    pub(in crate::broker) stderr: String,
-    /// Both streams, in the order in which they came.
-    pub(in crate::broker) output: String,
+    /// How much it wrote to its standard output, in bytes.
+    pub(in crate::broker) stdout_bytes: usize,
+    /// How much it wrote to its standard error, in bytes.
+    pub(in crate::broker) stderr_bytes: usize,
 }
 
-/// Runs a command to its end. Dropping the future kills it, and whatever it started.
-pub(super) async fn run(name: &str, prepared: Prepared) -> Result<Ran, HostError> {
+/// The bodies of the answer that hold what a command wrote: to each stream, and to both in the order in which it came.
+pub(super) const STDOUT: u8 = 0;
+pub(super) const STDERR: u8 = 1;
+pub(super) const BOTH: u8 = 2;
+
+/// Runs a command to its end, and sends what it writes. Dropping the future kills it, and whatever it started.
+pub(super) async fn run(
+    name: &str,
+    prepared: Prepared,
+    answering: &Answering,
+) -> Result<Ran, HostError> {
     let failed = |message: String| HostError::new(format!("exec.run({name:?}): {message}"));
     let (input, timeout) = (prepared.input.clone(), prepared.timeout);
     let mut child = command_of(prepared).spawn().map_err(|error| {
@@ -70,7 +83,9 @@ pub(super) async fn run(name: &str, prepared: Prepared) -> Result<Ran, HostError
     let mut output = Output::default();
     let timed_out = {
         let to_end = async {
-            output.collect(&mut child, input.as_deref()).await?;
+            output
+                .pass_on(&mut child, input.as_deref(), answering)
+                .await?;
             if !output.is_too_long() {
                 group.wait_for_leader().await;
             }
@@ -114,7 +129,7 @@ fn command_of(prepared: Prepared) -> Command {
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    let folder = prepared.folder;
+    let (folder, max_file_bytes) = (prepared.folder, prepared.max_file_bytes);
     // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
     unsafe {
         command.pre_exec(move || {
@@ -123,6 +138,9 @@ fn command_of(prepared: Prepared) -> Command {
             // The daemon has raised its own limit; programs that use `select` rely on the usual one.
             let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
             setrlimit(Resource::RLIMIT_NOFILE, USUAL_OPEN_FILES.min(hard), hard)?;
+            let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE)?;
+            let max_file_bytes = max_file_bytes.min(hard);
+            setrlimit(Resource::RLIMIT_FSIZE, max_file_bytes, max_file_bytes)?;
             // A daemon that is killed can't clean up after itself.
             Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?)
         });
@@ -158,18 +176,22 @@ impl Drop for Group {
     }
 }
 
-/// What a command has written so far.
+/// How much a command has written so far, in bytes.
 #[derive(Default)]
 struct Output {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    both: Vec<u8>,
+    stdout: usize,
+    stderr: usize,
 }
 
 impl Output {
-    /// Hands the command its input and takes what it writes, until it has closed both streams or has written more than
-    /// it may.
-    async fn collect(&mut self, child: &mut Child, input: Option<&[u8]>) -> std::io::Result<()> {
+    /// Hands the command its input and the session process what it writes, until it has closed both streams or has written
+    /// more than it may.
+    async fn pass_on(
+        &mut self,
+        child: &mut Child,
+        input: Option<&[u8]>,
+        answering: &Answering,
+    ) -> std::io::Result<()> {
         let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
         let mut feeding = std::pin::pin!(feed(child.stdin.take(), input.unwrap_or_default()));
         let mut is_fed = false;
@@ -179,16 +201,16 @@ impl Output {
                 () = &mut feeding, if !is_fed => is_fed = true,
                 length = read(&mut stdout, &mut from_stdout) => {
                     let came = &from_stdout[..length?];
-                    self.stdout.extend_from_slice(came);
-                    self.both.extend_from_slice(came);
+                    self.stdout += came.len();
+                    answering.send(&[STDOUT, BOTH], came).await?;
                     if came.is_empty() {
                         stdout = None;
                     }
                 }
                 length = read(&mut stderr, &mut from_stderr) => {
                     let came = &from_stderr[..length?];
-                    self.stderr.extend_from_slice(came);
-                    self.both.extend_from_slice(came);
+                    self.stderr += came.len();
+                    answering.send(&[STDERR, BOTH], came).await?;
                     if came.is_empty() {
                         stderr = None;
                     }
@@ -199,11 +221,10 @@ impl Output {
     }
 
     fn is_too_long(&self) -> bool {
-        self.both.len() > MAX_OUTPUT_BYTES
+        self.stdout + self.stderr > MAX_OUTPUT_BYTES
     }
 
     fn into_ran(self, status: ExitStatus, timed_out: bool) -> Ran {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let signal = status.signal().map(|number| {
             Signal::try_from(number)
                 .map_or_else(|_| format!("SIG{number}"), |signal| signal.to_string())
@@ -212,9 +233,8 @@ impl Output {
             status: status.code(),
             signal,
             timed_out,
-            stdout: text(self.stdout),
-            stderr: text(self.stderr),
-            output: text(self.both),
+            stdout_bytes: self.stdout,
+            stderr_bytes: self.stderr,
         }
     }
 }

@@ -11,14 +11,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use vmcontrol::{FileError, Policy, Worktree};
+use serde_json::json;
+use serde_json::value::RawValue;
+use vmcontrol::{FileError, Policy, Worktree, WriteLimits};
 
-use super::{answer, args, blocking, hint, unknown_function, wire};
+use super::wire::{self, Content, Span};
+use super::{Answering, answer, blocking, hint, text, unknown_function};
 use crate::protocol::{HostCall, HostError, HostReply};
 use child::Prepared;
 pub(super) use child::Ran;
+use child::{BOTH, STDERR, STDOUT};
 
 const USAGE: &str = "run(program, args, {cwd, env, input, timeout_ms})";
 
@@ -58,13 +62,23 @@ const STEERING: &[&str] = &[
 /// As [`STEERING`], by how their names begin.
 const STEERING_PREFIXES: &[&str] = &["LD_", "BASH_", "PERL5", "PYTHON", "GIT_"];
 
-/// How a command is run.
+/// What a script asks for.
+struct Given {
+    program: String,
+    arguments: Vec<String>,
+    cwd: Option<String>,
+    env: BTreeMap<String, String>,
+    input: Option<Bytes>,
+    timeout: Option<Duration>,
+}
+
+/// How a command is run, as a script says it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    cwd: Option<String>,
-    env: Option<BTreeMap<String, String>>,
-    input: Option<Value>,
+    cwd: Option<Content>,
+    env: Option<BTreeMap<String, Content>>,
+    input: Option<Content>,
     timeout_ms: Option<u64>,
 }
 
@@ -72,21 +86,28 @@ pub(super) async fn call(
     worktree: &Arc<Worktree>,
     policy: &Arc<Policy>,
     call: &HostCall,
+    limits: &WriteLimits,
+    answering: &Answering,
 ) -> HostReply {
     match call.function.as_str() {
-        "run" => run(worktree, policy, call).await,
+        "run" => run(worktree, policy, call, limits, answering).await,
         _ => Err(unknown_function(call)),
     }
 }
 
-async fn run(worktree: &Arc<Worktree>, policy: &Arc<Policy>, call: &HostCall) -> HostReply {
-    let given: Vec<Value> = args(call, USAGE)?;
-    let (program, arguments, options) = command_of(&given)?;
-    let (worktree, policy, named) = (Arc::clone(worktree), Arc::clone(policy), program.clone());
+async fn run(
+    worktree: &Arc<Worktree>,
+    policy: &Arc<Policy>,
+    call: &HostCall,
+    limits: &WriteLimits,
+    answering: &Answering,
+) -> HostReply {
+    let given = command_of(call)?;
+    let (program, limits) = (given.program.clone(), *limits);
+    let (worktree, policy) = (Arc::clone(worktree), Arc::clone(policy));
     // It looks into folders, and those may be slow.
-    let prepared =
-        blocking(move || prepare(&worktree, &policy, &named, arguments, options)).await?;
-    let ran = child::run(&program, prepared).await?;
+    let prepared = blocking(move || prepare(&worktree, &policy, given, limits)).await?;
+    let ran = child::run(&program, prepared, answering).await?;
     answer(&ran)
 }
 
@@ -94,14 +115,16 @@ async fn run(worktree: &Arc<Worktree>, policy: &Arc<Policy>, call: &HostCall) ->
 fn prepare(
     worktree: &Worktree,
     policy: &Policy,
-    program: &str,
-    arguments: Vec<String>,
-    options: Options,
+    given: Given,
+    limits: WriteLimits,
 ) -> Result<Prepared, HostError> {
-    let given_env = options.env.unwrap_or_default();
-    check_env(policy, &given_env)?;
-    let env = environment(given_env);
-    let cwd = options.cwd.as_deref().unwrap_or(".");
+    let program = &given.program;
+    limits
+        .check_disk(worktree.path())
+        .map_err(|error| started_not(program, "ENOSPC", &format!("ENOSPC: {error}")))?;
+    check_env(policy, &given.env)?;
+    let env = environment(given.env);
+    let cwd = given.cwd.as_deref().unwrap_or(".");
     let (folder, cwd_path) = folder_of(worktree, cwd)?;
     let path = env
         .iter()
@@ -112,37 +135,59 @@ fn prepare(
     if !policy.grants.exec.allows(&found) {
         return Err(refusal(policy, program, &found));
     }
-    let input = options
-        .input
-        .filter(|input| !input.is_null())
-        .map(|input| wire::content(&input).ok_or_else(|| wrong("input is a string or bytes")))
-        .transpose()?;
     Ok(Prepared {
         program: found,
-        arguments,
+        arguments: given.arguments,
         env,
         folder,
-        input,
+        input: given.input,
+        timeout: given.timeout,
+        max_file_bytes: limits.max_write_bytes,
+    })
+}
+
+fn command_of(call: &HostCall) -> Result<Given, HostError> {
+    let (program, arguments, options): (Content, Option<Vec<Content>>, Option<Options>) =
+        match serde_json::from_str::<Vec<&RawValue>>(call.args.get()) {
+            // Arguments and options may be left out.
+            Ok(given) if (1..=3).contains(&given.len()) => {
+                let rest = |index: usize| given.get(index).map_or("null", |given| given.get());
+                (
+                    read(rest(0), "the program")?,
+                    read(rest(1), "the arguments")?,
+                    read(rest(2), "the options")?,
+                )
+            }
+            _ => return Err(wrong(&format!("use exec.{USAGE} with strings"))),
+        };
+    let options = options.unwrap_or_default();
+    let owned = |given: &Content| text(call, given).map(str::to_owned);
+    let program = owned(&program)?;
+    let arguments = arguments.unwrap_or_default();
+    let arguments = arguments.iter().map(owned).collect::<Result<Vec<_>, _>>()?;
+    if program.contains('\0') || arguments.iter().any(|argument| argument.contains('\0')) {
+        return Err(wrong("a program and its arguments contain no NUL"));
+    }
+    let env = options.env.unwrap_or_default();
+    let env = env.iter().map(|(name, value)| Ok((name.clone(), owned(value)?)));
+    let input = options.input.map(|input| {
+        let input = input.bytes(&call.body);
+        input.ok_or_else(|| wrong("input is a string or bytes"))
+    });
+    Ok(Given {
+        program,
+        arguments,
+        cwd: options.cwd.as_ref().map(owned).transpose()?,
+        env: env.collect::<Result<_, HostError>>()?,
+        input: input.transpose()?,
         timeout: options.timeout_ms.map(Duration::from_millis),
     })
 }
 
-fn command_of(given: &[Value]) -> Result<(String, Vec<String>, Options), HostError> {
-    let usage = || wrong(&format!("use exec.{USAGE} with strings"));
-    let program = given.first().and_then(Value::as_str).ok_or_else(usage)?;
-    let arguments: Vec<String> = match given.get(1) {
-        None | Some(Value::Null) => Vec::new(),
-        Some(arguments) => Vec::deserialize(arguments).map_err(|_| usage())?,
-    };
-    if program.contains('\0') || arguments.iter().any(|argument| argument.contains('\0')) {
-        return Err(wrong("a program and its arguments contain no NUL"));
-    }
-    let options = match given.get(2) {
-        None | Some(Value::Null) => Options::default(),
-        Some(options) => Options::deserialize(options)
-            .map_err(|error| wrong(&format!("exec.run: options: {error}")))?,
-    };
-    Ok((program.to_owned(), arguments, options))
+/// Reads one of the arguments.
+fn read<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, HostError> {
+    serde_json::from_str(text)
+        .map_err(|error| wrong(&format!("use exec.{USAGE} with strings: {what}: {error}")))
 }
 
 fn wrong(message: &str) -> HostError {
@@ -261,13 +306,14 @@ fn refusal(policy: &Policy, program: &str, found: &Path) -> HostError {
 
 impl Serialize for Ran {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let all = |body, length| wire::text_at(Span(body, 0, length));
         json!({
             "status": self.status,
             "signal": self.signal,
             "timed_out": self.timed_out,
-            "stdout": self.stdout,
-            "stderr": self.stderr,
-            "output": self.output,
+            "stdout": all(STDOUT, self.stdout_bytes),
+            "stderr": all(STDERR, self.stderr_bytes),
+            "output": all(BOTH, self.stdout_bytes + self.stderr_bytes),
         })
         .serialize(serializer)
     }

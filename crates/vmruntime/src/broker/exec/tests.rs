@@ -3,9 +3,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vmcontrol::Policy;
+use vmcontrol::{Policy, WriteLimits};
 
-use crate::broker::fixtures::{host_call, policy, worktree};
+use crate::broker::fixtures::{answered, host_call, policy, worktree};
 use crate::protocol::HostError;
 
 struct Fixture {
@@ -26,8 +26,11 @@ impl Fixture {
 
     async fn run(&self, args: Value) -> Result<Value, HostError> {
         let call = host_call("exec", "run", &args);
-        let answer = super::call(&self.worktree, &self.policy, &call).await?;
-        Ok(serde_json::from_str(answer.get()).unwrap())
+        let limits = WriteLimits::default();
+        answered(|answering| async move {
+            super::call(&self.worktree, &self.policy, &call, &limits, &answering).await
+        })
+        .await
     }
 
     async fn sh(&self, script: &str, options: Value) -> Value {

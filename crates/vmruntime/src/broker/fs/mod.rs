@@ -12,43 +12,64 @@ use nix::errno::Errno;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use vmcontrol::{
-    FileAccess, FileError, FileKind, FileStat, FsRefusal, Policy, Scoped, Worktree, WriteMode,
+    FileAccess, FileError, FileStat, FsRefusal, MemoryBudget, Policy, Scoped, Worktree,
+    WriteAllowance, WriteMode,
 };
 
-use super::{answer, args, blocking, done, hint, unknown_function, wire};
-use crate::protocol::{HostCall, HostError, HostReply};
+use super::wire::{self, Content, Span};
+use super::{Answering, answer, args, blocking, busy, done, hint, text, unknown_function};
+use crate::protocol::{HostCall, HostError, HostReply, PIECE_BYTES, WHOLE};
 
 /// How long the end of what is done to files is waited for.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest file that a script can read at once, in bytes: the answer has to fit a message, as JSON text.
+/// The largest file that a script can read at once, in bytes.
 const MAX_READ_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What a session does to files, one thing after the other. Nobody can take it off the thread where it is done: it is told to
 /// stop, and waited for.
-#[derive(Default)]
 pub(super) struct Files {
     /// Held while something is done.
     busy: Arc<Mutex<()>>,
     stop: Arc<AtomicBool>,
+    memory: MemoryBudget,
+    allowance: Arc<WriteAllowance>,
 }
 
 impl Files {
+    pub(super) fn new(memory: MemoryBudget, allowance: Arc<WriteAllowance>) -> Self {
+        Self {
+            busy: Arc::default(),
+            stop: Arc::default(),
+            memory,
+            allowance,
+        }
+    }
+
     /// Carries a call out. It goes on when the future is dropped, until [`stop`](Self::stop).
     pub(super) async fn call(
         &self,
         worktree: &Arc<Worktree>,
         policy: &Arc<Policy>,
         call: HostCall,
+        answering: Answering,
     ) -> HostReply {
         let busy = Arc::clone(&self.busy).lock_owned().await;
         // It was for what came before.
         self.stop.store(false, Ordering::Relaxed);
         let (worktree, policy) = (Arc::clone(worktree), Arc::clone(policy));
-        let stop = Arc::clone(&self.stop);
+        let (stop, allowance) = (Arc::clone(&self.stop), Arc::clone(&self.allowance));
+        let memory = self.memory.clone();
         blocking(move || {
             let _busy = busy;
-            carry_out(&worktree, &policy, &stop, &call)
+            let files = worktree.scoped(&policy.grants.fs);
+            let fs = Fs {
+                files: files.until(&stop).within(&allowance),
+                template: policy.template_id.to_string(),
+                memory: &memory,
+                answering: &answering,
+            };
+            fs.carry_out(&call)
         })
         .await
     }
@@ -71,59 +92,63 @@ impl Drop for Files {
     }
 }
 
-fn carry_out(
-    worktree: &Worktree,
-    policy: &Policy,
-    stop: &AtomicBool,
-    call: &HostCall,
-) -> HostReply {
-    let fs = Fs {
-        files: worktree.scoped(&policy.grants.fs).until(stop),
-        template: policy.template_id.to_string(),
-    };
-    // It may have waited for a thread for longer than its run.
-    fs.files
-        .go_on()
-        .map_err(|error| HostError::new(error.to_string()))?;
-    match call.function.as_str() {
-        "readFile" => fs.read_file(call),
-        "writeFile" => fs.write_file(call),
-        "exists" => fs.exists(call),
-        "stat" => fs.stat(call),
-        "readdir" => fs.readdir(call),
-        "mkdir" => fs.mkdir(call),
-        "rm" => fs.rm(call),
-        "unlink" => fs.unlink(call),
-        "rmdir" => fs.rmdir(call),
-        "rename" => fs.rename(call),
-        "copyFile" => fs.copy_file(call),
-        _ => Err(unknown_function(call)),
-    }
-}
-
 struct Fs<'a> {
     files: Scoped<'a>,
     template: String,
+    memory: &'a MemoryBudget,
+    answering: &'a Answering,
 }
 
 impl Fs<'_> {
-    fn read_file(&self, call: &HostCall) -> HostReply {
-        let (path, as_text): (String, bool) = args(call, "readFile(path, asText)")?;
-        let bytes = self
-            .files
-            .read(&path, MAX_READ_BYTES)
-            .map_err(|error| self.error("open", &path, &error))?;
-        if as_text {
-            answer(&String::from_utf8_lossy(&bytes))
-        } else {
-            answer(&wire::bytes(&bytes))
+    fn carry_out(&self, call: &HostCall) -> HostReply {
+        // It may have waited for a thread for longer than its run.
+        self.files
+            .go_on()
+            .map_err(|error| HostError::new(error.to_string()))?;
+        match call.function.as_str() {
+            "readFile" => self.read_file(call),
+            "writeFile" => self.write_file(call),
+            "exists" => self.exists(call),
+            "stat" => self.stat(call),
+            "readdir" => self.readdir(call),
+            "mkdir" => self.mkdir(call),
+            "rm" => self.rm(call),
+            "unlink" => self.unlink(call),
+            "rmdir" => self.rmdir(call),
+            "rename" => self.rename(call),
+            "copyFile" => self.copy_file(call),
+            _ => Err(unknown_function(call)),
         }
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), FileError> {
+        let go_on = || self.files.go_on();
+        self.answering.send_blocking(&[WHOLE], bytes, go_on)
+    }
+
+    fn read_file(&self, call: &HostCall) -> HostReply {
+        let (path, as_text): (Content, bool) = args(call, "readFile(path, asText)")?;
+        let path = text(call, &path)?;
+        let mut length = 0;
+        self.files
+            .read_in_steps(path, MAX_READ_BYTES, |step| {
+                length += step.len();
+                self.send(step)
+            })
+            .map_err(|error| self.error("open", path, &error))?;
+        let all = Span(WHOLE, 0, length);
+        answer(&if as_text {
+            wire::text_at(all)
+        } else {
+            wire::bytes_at(all)
+        })
     }
 
     fn write_file(&self, call: &HostCall) -> HostReply {
         let usage = "writeFile(path, data, flag)";
-        let (path, data, flag): (String, Value, String) = args(call, usage)?;
-        let data = wire::content(&data).ok_or_else(|| {
+        let (path, data, flag): (Content, Content, String) = args(call, usage)?;
+        let path = text(call, &path)?;
+        let data = data.bytes(&call.body).ok_or_else(|| {
             HostError::with_code(
                 "ERR_INVALID_ARG_TYPE",
                 "fs.writeFile: data must be a string or bytes",
@@ -142,45 +167,60 @@ impl Fs<'_> {
             }
         };
         self.files
-            .write(&path, &data, mode)
-            .map_err(|error| self.error("open", &path, &error))?;
+            .write(path, &data, mode)
+            .map_err(|error| self.error("open", path, &error))?;
         done()
     }
 
     fn exists(&self, call: &HostCall) -> HostReply {
-        let (path,): (String,) = args(call, "exists(path)")?;
-        answer(&self.files.exists(&path))
+        let (path,): (Content,) = args(call, "exists(path)")?;
+        answer(&self.files.exists(text(call, &path)?))
     }
 
     fn stat(&self, call: &HostCall) -> HostReply {
-        let (path, follow): (String, bool) = args(call, "stat(path, follow)")?;
+        let (path, follow): (Content, bool) = args(call, "stat(path, follow)")?;
+        let path = text(call, &path)?;
         let syscall = if follow { "stat" } else { "lstat" };
         let stat = self
             .files
-            .stat(&path, follow)
-            .map_err(|error| self.error(syscall, &path, &error))?;
+            .stat(path, follow)
+            .map_err(|error| self.error(syscall, path, &error))?;
         answer(&stat_value(&stat))
     }
 
     fn readdir(&self, call: &HostCall) -> HostReply {
-        let (path, recursive): (String, bool) = args(call, "readdir(path, recursive)")?;
-        let listed = self
+        let (path, recursive): (Content, bool) = args(call, "readdir(path, recursive)")?;
+        let path = text(call, &path)?;
+        let failed = |error| self.error("scandir", path, &error);
+        let room = |bytes| self.memory.take_for_call(bytes);
+        let listing = self
             .files
-            .read_dir(&path, recursive)
-            .map_err(|error| self.error("scandir", &path, &error))?;
-        let entry = |(name, kind): (String, FileKind)| json!({"name": name, "kind": kind.as_str()});
-        answer(&listed.into_iter().map(entry).collect::<Vec<_>>())
+            .read_dir(path, recursive, room)
+            .map_err(failed)?;
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        for (name, kind) in &listing.entries {
+            piece.push(kind.letter());
+            piece.extend_from_slice(name.as_bytes());
+            piece.push(0);
+            if piece.len() >= PIECE_BYTES {
+                self.send(&piece).map_err(failed)?;
+                piece.clear();
+            }
+        }
+        self.send(&piece).map_err(failed)?;
+        answer(&wire::entries_in(WHOLE))
     }
 
     fn mkdir(&self, call: &HostCall) -> HostReply {
-        let (path, recursive): (String, bool) = args(call, "mkdir(path, recursive)")?;
+        let (path, recursive): (Content, bool) = args(call, "mkdir(path, recursive)")?;
+        let path = text(call, &path)?;
         let made = self
             .files
-            .make_dir(&path, recursive)
-            .map_err(|error| self.error("mkdir", &path, &error))?;
+            .make_dir(path, recursive)
+            .map_err(|error| self.error("mkdir", path, &error))?;
         // The path is told as it was given: below the worktree, or from the root.
         let made = made.filter(|_| recursive).map(|made| {
-            if Path::new(&path).is_absolute() {
+            if Path::new(path).is_absolute() {
                 self.files.worktree_path().join(made)
             } else {
                 made
@@ -190,12 +230,13 @@ impl Fs<'_> {
     }
 
     fn rm(&self, call: &HostCall) -> HostReply {
-        let (path, recursive, force): (String, bool, bool) =
+        let (path, recursive, force): (Content, bool, bool) =
             args(call, "rm(path, recursive, force)")?;
+        let path = text(call, &path)?;
         let is_folder = |error: &FileError| {
             !recursive && errno(error).is_some_and(|errno| errno == Errno::EISDIR)
         };
-        match self.files.remove(&path, recursive, force) {
+        match self.files.remove(path, recursive, force) {
             Ok(()) => done(),
             Err(error) if is_folder(&error) => {
                 let message =
@@ -203,43 +244,47 @@ impl Fs<'_> {
                 Err(with_place(
                     HostError::with_code("ERR_FS_EISDIR", message),
                     "rm",
-                    &path,
+                    path,
                 ))
             }
-            Err(error) => Err(self.error("rm", &path, &error)),
+            Err(error) => Err(self.error("rm", path, &error)),
         }
     }
 
     fn unlink(&self, call: &HostCall) -> HostReply {
-        let (path,): (String,) = args(call, "unlink(path)")?;
+        let (path,): (Content,) = args(call, "unlink(path)")?;
+        let path = text(call, &path)?;
         self.files
             .unlink(&path)
-            .map_err(|error| self.error("unlink", &path, &error))?;
+            .map_err(|error| self.error("unlink", path, &error))?;
         done()
     }
 
     fn rmdir(&self, call: &HostCall) -> HostReply {
-        let (path,): (String,) = args(call, "rmdir(path)")?;
+        let (path,): (Content,) = args(call, "rmdir(path)")?;
+        let path = text(call, &path)?;
         self.files
             .remove_dir(&path)
-            .map_err(|error| self.error("rmdir", &path, &error))?;
+            .map_err(|error| self.error("rmdir", path, &error))?;
         done()
     }
 
     fn rename(&self, call: &HostCall) -> HostReply {
-        let (from, to): (String, String) = args(call, "rename(from, to)")?;
+        let (from, to): (Content, Content) = args(call, "rename(from, to)")?;
+        let (from, to) = (text(call, &from)?, text(call, &to)?);
         self.files
-            .rename(&from, &to)
-            .map_err(|error| self.error_of_two("rename", &from, &to, &error))?;
+            .rename(from, &to)
+            .map_err(|error| self.error_of_two("rename", from, to, &error))?;
         done()
     }
 
     fn copy_file(&self, call: &HostCall) -> HostReply {
-        let (from, to, exclusive): (String, String, bool) =
+        let (from, to, exclusive): (Content, Content, bool) =
             args(call, "copyFile(from, to, exclusive)")?;
+        let (from, to) = (text(call, &from)?, text(call, &to)?);
         self.files
-            .copy(&from, &to, exclusive)
-            .map_err(|error| self.error_of_two("copyfile", &from, &to, &error))?;
+            .copy(from, to, exclusive)
+            .map_err(|error| self.error_of_two("copyfile", from, to, &error))?;
         done()
     }
 
@@ -261,9 +306,13 @@ impl Fs<'_> {
             FileError::Outside(reason) => ("EACCES".into(), Some(reason.clone())),
             FileError::Root => ("EPERM".into(), Some("it is the worktree itself".into())),
             FileError::NotAFile => ("EINVAL".into(), Some("it is not a regular file".into())),
-            FileError::TooLarge(_) | FileError::TooMany(_) => {
-                ("EFBIG".into(), Some(error.to_string()))
+            FileError::TooLarge(_) => ("EFBIG".into(), Some(error.to_string())),
+            FileError::NoRoom(_) => ("ENOSPC".into(), Some(error.to_string())),
+            FileError::ListingTooLarge(_) => {
+                let message = format!("{operation}: {error}");
+                return HostError::with_code("ERR_LISTING_TOO_LARGE", message);
             }
+            FileError::Busy => return busy(),
             FileError::Refused { access, path, why } => {
                 ("EACCES".into(), Some(self.refusal(*access, path, *why)))
             }

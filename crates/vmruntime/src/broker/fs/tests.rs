@@ -1,16 +1,16 @@
 use std::fs;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vmcontrol::{Policy, Worktree};
+use vmcontrol::{MemoryBudget, Policy, Worktree, WriteAllowance, WriteLimits};
 
-use crate::broker::fixtures::{host_call, policy, worktree};
+use crate::broker::fixtures::{answered, host_call, policy, worktree};
 use crate::protocol::HostError;
 
 struct Fixture {
     home: tempfile::TempDir,
-    worktree: Worktree,
-    policy: Policy,
+    worktree: Arc<Worktree>,
+    policy: Arc<Policy>,
 }
 
 impl Fixture {
@@ -20,16 +20,22 @@ impl Fixture {
         fs::write(home.path().join("a.txt"), "text").unwrap();
         Self {
             home,
-            worktree,
-            policy: policy(capabilities),
+            worktree: Arc::new(worktree),
+            policy: Arc::new(policy(capabilities)),
         }
     }
 
     fn call(&self, function: &str, args: &Value) -> Result<Value, HostError> {
         let call = host_call("fs", function, args);
-        let stop = AtomicBool::new(false);
-        let answer = super::carry_out(&self.worktree, &self.policy, &stop, &call)?;
-        Ok(serde_json::from_str(answer.get()).unwrap())
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(answered(|answering| async move {
+            let allowance = Arc::new(WriteAllowance::new(WriteLimits::default()));
+            let files = super::Files::new(MemoryBudget::default(), allowance);
+            files
+                .call(&self.worktree, &self.policy, call, answering)
+                .await
+        }))
     }
 
     #[track_caller]
@@ -49,16 +55,16 @@ fn files_are_read_and_written_as_text_and_as_bytes() {
     assert_eq!(fixture.ok("readFile", &json!(["a.txt", true])), "text");
     assert_eq!(
         fixture.ok("readFile", &json!(["a.txt", false])),
-        json!({"$bytes": "dGV4dA=="})
+        json!({"$bytes": "text"})
     );
-    let bytes = json!({"$bytes": "/wA="});
+    let bytes = json!({"$bytes": "\u{e4}\0"});
     assert_eq!(
         fixture.ok("writeFile", &json!(["b", bytes, "w"])),
         json!(null)
     );
     fixture.ok("writeFile", &json!(["b", "x", "a"]));
-    assert_eq!(fs::read(fixture.home.path().join("b")).unwrap(), b"\xff\0x");
-    assert_eq!(fixture.ok("readFile", &json!(["b", true])), "\u{fffd}\0x");
+    assert_eq!(fs::read(fixture.home.path().join("b")).unwrap(), b"\xc3\xa4\0x");
+    assert_eq!(fixture.ok("readFile", &json!(["b", true])), "\u{e4}\0x");
     fixture.ok("writeFile", &json!(["c", "x", "ax"]));
     for args in [
         json!(["c", 1, "w"]),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -10,27 +11,67 @@ use url::Url;
 
 use super::gate::Gate;
 use super::{client, failure, headers};
-use crate::broker::wire;
-use crate::protocol::HostError;
+use crate::broker::wire::{self, Content, Span};
+use crate::broker::{Answering, text, unsent};
+use crate::protocol::{HostCall, HostError, WHOLE};
 
 /// The most redirects that are followed, as the Fetch standard has it.
 const MAX_REDIRECTS: usize = 20;
 
-/// The largest body, of a request and of an answer, in bytes: it has to fit a message.
+/// The largest body, of a request and of an answer, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// What a script asks for.
+/// What a script asks for, as it says it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Request {
-    url: String,
-    method: Option<String>,
+pub(super) struct Given {
+    url: Content,
+    method: Option<Content>,
     #[serde(default)]
-    headers: Vec<(String, String)>,
-    body: Option<Value>,
+    headers: Vec<(Content, Content)>,
+    body: Option<Content>,
     #[serde(default)]
     redirect: Redirect,
     timeout_ms: Option<u64>,
+}
+
+/// What a script asks for.
+#[derive(Debug)]
+pub(super) struct Request {
+    url: String,
+    method: Option<String>,
+    headers: Vec<(String, String)>,
+    body: Option<Bytes>,
+    redirect: Redirect,
+    timeout_ms: Option<u64>,
+}
+
+impl Given {
+    /// Takes what it names out of the body of the call.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(super) fn read(self, call: &HostCall) -> Result<Request, HostError> {
+        let owned = |given: &Content| text(call, given).map(str::to_owned);
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| Ok((owned(name)?, owned(value)?)));
+        let body = self.body.map(|body| {
+            body.bytes(&call.body)
+                .ok_or_else(|| invalid("fetch: body is a string or bytes".into()))
+        });
+        Ok(Request {
+            url: owned(&self.url)?,
+            method: self.method.as_ref().map(owned).transpose()?,
+            headers: headers.collect::<Result<_, HostError>>()?,
+            body: body.transpose()?,
+            redirect: self.redirect,
+            timeout_ms: self.timeout_ms,
+        })
+    }
+}
+
+fn invalid(message: String) -> HostError {
+    HostError::with_code("ERR_INVALID_ARG_VALUE", message)
 }
 
 /// What is done with an answer that leads elsewhere.
@@ -62,18 +103,22 @@ struct Hop {
     url: Url,
     method: Method,
     headers: HeaderMap,
-    body: Option<Vec<u8>>,
+    body: Option<Bytes>,
 }
 
 /// Makes a request.
 ///
 /// # Errors
 /// When it may not be made, or the network fails. An answer with an error status is an answer.
-pub(super) async fn fetch(gate: &Gate<'_>, request: Request) -> Result<Answer, HostError> {
+pub(super) async fn fetch(
+    gate: &Gate<'_>,
+    request: Request,
+    answering: &Answering,
+) -> Result<Answer, HostError> {
     let (redirect, timeout_ms) = (request.redirect, request.timeout_ms);
     let first = first_hop(request)?;
     let url = first.url.clone();
-    let fetched = follow(gate, first, redirect);
+    let fetched = follow(gate, first, redirect, answering);
     match timeout_ms {
         None => fetched.await,
         Some(timeout_ms) => tokio::time::timeout(Duration::from_millis(timeout_ms), fetched)
@@ -83,7 +128,6 @@ pub(super) async fn fetch(gate: &Gate<'_>, request: Request) -> Result<Answer, H
 }
 
 fn first_hop(request: Request) -> Result<Hop, HostError> {
-    let invalid = |message: String| HostError::with_code("ERR_INVALID_ARG_VALUE", message);
     let mut url = Url::parse(&request.url).map_err(|error| {
         HostError::with_code(
             "ERR_INVALID_URL",
@@ -92,13 +136,7 @@ fn first_hop(request: Request) -> Result<Hop, HostError> {
     })?;
     url.set_fragment(None);
     let method = method_of(request.method.as_deref().unwrap_or("GET"))?;
-    let body = match request.body {
-        None | Some(Value::Null) => None,
-        Some(body) => Some(
-            wire::content(&body)
-                .ok_or_else(|| invalid("fetch: body is a string or bytes".into()))?,
-        ),
-    };
+    let body = request.body;
     if body.is_some() && matches!(method, Method::GET | Method::HEAD) {
         return Err(invalid(format!("fetch: a {method} request has no body")));
     }
@@ -132,7 +170,12 @@ fn method_of(text: &str) -> Result<Method, HostError> {
     })
 }
 
-async fn follow(gate: &Gate<'_>, first: Hop, redirect: Redirect) -> Result<Answer, HostError> {
+async fn follow(
+    gate: &Gate<'_>,
+    first: Hop,
+    redirect: Redirect,
+    answering: &Answering,
+) -> Result<Answer, HostError> {
     let mut hop = first;
     for redirects in 0..=MAX_REDIRECTS {
         let response = send(gate, &hop).await?;
@@ -149,7 +192,7 @@ async fn follow(gate: &Gate<'_>, first: Hop, redirect: Redirect) -> Result<Answe
                 ));
             }
             (Some(_), Redirect::Manual) | (None, _) => {
-                return answer_of(response, &hop, redirects > 0).await;
+                return answer_of(response, &hop, redirects > 0, answering).await;
             }
         }
     }
@@ -222,6 +265,7 @@ async fn answer_of(
     mut response: reqwest::Response,
     hop: &Hop,
     redirected: bool,
+    answering: &Answering,
 ) -> Result<Answer, HostError> {
     let status = response.status();
     let received = headers::of_answer(response.headers());
@@ -233,23 +277,25 @@ async fn answer_of(
     {
         return Err(too_large("the answer"));
     }
-    let mut body = Vec::new();
+    let mut length = 0;
     while let Some(chunk) = response
         .chunk()
         .await
         .map_err(|error| failure::of_client(&error, &hop.url))?
     {
-        if body.len() + chunk.len() > MAX_BODY_BYTES {
+        length += chunk.len();
+        if length > MAX_BODY_BYTES {
             return Err(too_large("the answer"));
         }
-        body.extend_from_slice(&chunk);
+        let sent = answering.send(&[WHOLE], &chunk).await;
+        sent.map_err(|error| unsent(&error))?;
     }
     Ok(Answer {
         url: hop.url.to_string(),
         status: status.as_u16(),
         status_text: status.canonical_reason().unwrap_or_default().to_owned(),
         headers: received,
-        body: wire::bytes(&body),
+        body: wire::bytes_at(Span(WHOLE, 0, length)),
         redirected,
     })
 }

@@ -18,10 +18,10 @@ use std::sync::Arc;
 
 use vmcontrol::Policy;
 
-use super::{answer, args, unknown_function};
+use super::{Answering, answer, args, unknown_function};
 use crate::protocol::{HostCall, HostReply};
 use client::{Lookup, SystemLookup};
-use fetch::Request;
+use fetch::Given;
 use gate::Gate;
 
 /// The module's name in calls.
@@ -42,16 +42,17 @@ impl Net {
     }
 
     /// Does what a script asks for. Dropping the future ends the request.
-    pub(super) async fn call(&self, call: &HostCall) -> HostReply {
+    pub(super) async fn call(&self, call: &HostCall, answering: &Answering) -> HostReply {
         if call.function != "fetch" {
             return Err(unknown_function(call));
         }
         let usage = "fetch({url, method, headers, body, redirect, timeout_ms})";
-        let (request,): (Request,) = args(call, usage)?;
+        let (request,): (Given,) = args(call, usage)?;
         let gate = Gate {
             policy: &self.policy,
             lookup: &*self.lookup,
         };
-        answer(&fetch::fetch(&gate, request).await?)
+        let request = request.read(call)?;
+        answer(&fetch::fetch(&gate, request, answering).await?)
     }
 }

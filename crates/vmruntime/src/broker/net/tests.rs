@@ -8,8 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use vmcontrol::runtime::BoxFuture;
 
 use super::{Lookup, Net};
-use crate::broker::fixtures::{host_call, policy};
-use crate::broker::wire;
+use crate::broker::fixtures::{answered, host_call, policy};
 use crate::protocol::HostError;
 
 /// Names that lead somewhere, one answer after the other; the last stays.
@@ -51,12 +50,11 @@ fn net(hosts: &[&str], names: &[(&'static str, &[&[IpAddr]])]) -> Net {
 
 async fn fetch(net: &Net, request: Value) -> Result<Value, HostError> {
     let call = host_call("net", "fetch", &json!([request]));
-    let answer = net.call(&call).await?;
-    Ok(serde_json::from_str(answer.get()).unwrap())
+    answered(|answering| async move { net.call(&call, &answering).await }).await
 }
 
 fn body(answer: &Value) -> String {
-    String::from_utf8(wire::content(&answer["body"]).unwrap()).unwrap()
+    answer["body"]["$bytes"].as_str().unwrap().to_owned()
 }
 
 /// A server that answers each request with what the function makes of it, and keeps the requests.
@@ -173,7 +171,7 @@ async fn method_headers_and_body_are_sent_and_what_is_ours_stays_ours() {
         "url": format!("http://{host}/"),
         "method": "put",
         "headers": [["X-Own", "one"], ["Host", "evil"], ["Content-Length", "1"], ["Connection", "upgrade"]],
-        "body": {"$bytes": "YWJj"},
+        "body": {"$bytes": "abc"},
     });
     fetch(&net, request).await.unwrap();
     let seen = server.seen().remove(0).to_lowercase();

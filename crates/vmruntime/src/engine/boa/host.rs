@@ -79,27 +79,32 @@ pub(super) fn call(
     args: &[JsValue],
     context: &mut Context,
 ) -> JsResult<JsValue> {
+    let mut body = Vec::new();
     let args = args
         .iter()
-        .map(|arg| wire::encode(arg, context))
+        .map(|arg| wire::encode(arg, &mut body, context))
         .collect::<JsResult<Vec<Value>>>()?;
-    let answer = call_json(module, function, &args, context)?;
-    wire::decode(&answer, context)
+    let (answer, bodies) = call_json(module, function, &args, body, context)?;
+    wire::decode(&answer, &bodies, context)
 }
 
-/// The same with JSON.
+/// The same with JSON, and the body of its arguments; gives the answer's JSON and its bodies.
 pub(super) fn call_json(
     module: &str,
     function: &str,
     args: &[Value],
+    body: Vec<u8>,
     context: &mut Context,
-) -> JsResult<Value> {
+) -> JsResult<(Value, Vec<Vec<u8>>)> {
     let args = to_raw_value(args).map_err(JsError::from_rust)?;
     let link = Rc::clone(&host(context)?.link);
     // What it gives takes room.
     link.collect_if_due(boa_gc::force_collect);
-    match link.call(module, function, args) {
-        Ok(answer) => serde_json::from_str(answer.get()).map_err(JsError::from_rust),
+    match link.call(module, function, args, body) {
+        Ok(answered) => {
+            let json = serde_json::from_str(answered.json.get()).map_err(JsError::from_rust)?;
+            Ok((json, answered.bodies))
+        }
         Err(error) => Err(thrown(error, context)),
     }
 }
@@ -113,7 +118,7 @@ pub(super) fn thrown(error: HostError, context: &mut Context) -> JsError {
         .code
         .map(|code| ("code".to_owned(), Value::from(code)));
     for (name, value) in code.into_iter().chain(error.properties) {
-        let set = wire::decode(&value, context).and_then(|value| {
+        let set = wire::decode(&value, &[], context).and_then(|value| {
             object.create_data_property_or_throw(JsString::from(name.as_str()), value, context)
         });
         if let Err(error) = set {

@@ -338,7 +338,7 @@ fn is_module(request: &RunRequest) -> bool {
 impl Engine for Boa {
     fn load(&mut self, name: &str, source: &str) -> Result<(), String> {
         let request = RunRequest {
-            source: source.to_owned(),
+            source: source.into(),
             name: format!("{name}.js"),
             mode: RunMode::Startup,
             limits: Limits::default(),

@@ -1,41 +1,47 @@
-//! Values on their way to a host module and back: JSON, in which bytes are `{"$bytes": base64}`, bigints are
-//! `{"$bigint": digits}`, and an object whose one key starts with `$` stands in `{"$object": …}`.
+//! Values on their way to a host module and back, as `broker/wire.rs` says.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsUint8Array};
 use boa_engine::property::PropertyKey;
 use boa_engine::{
     Context, JsBigInt, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string,
 };
-use serde_json::{Map, Number, Value};
+use serde::Deserialize;
+use serde_json::{Map, Number, Value, json};
+use vmcontrol::FileKind;
+
+use crate::broker::wire::{BIGINT, BYTES, ENTRIES, OBJECT, SHORT_BYTES, Span, TEXT};
 
 /// How deeply arguments may be nested.
 const MAX_DEPTH: usize = 64;
 
-const BYTES: &str = "$bytes";
-const BIGINT: &str = "$bigint";
-const OBJECT: &str = "$object";
-
-/// Encodes an argument. Runs getters and `toJSON` methods of the script's.
-pub(super) fn encode(value: &JsValue, context: &mut Context) -> JsResult<Value> {
-    encode_at(value, MAX_DEPTH, context)
+/// Encodes an argument; its bytes and long texts go into the body. Runs getters and `toJSON` methods of the script's.
+pub(super) fn encode(
+    value: &JsValue,
+    body: &mut Vec<u8>,
+    context: &mut Context,
+) -> JsResult<Value> {
+    encode_at(value, MAX_DEPTH, body, context)
 }
 
-fn encode_at(value: &JsValue, depth: usize, context: &mut Context) -> JsResult<Value> {
+fn encode_at(
+    value: &JsValue,
+    depth: usize,
+    body: &mut Vec<u8>,
+    context: &mut Context,
+) -> JsResult<Value> {
     if let Some(object) = value.as_object() {
         if depth == 0 {
             return Err(JsNativeError::typ()
                 .with_message("an argument is nested too deeply, or contains itself")
                 .into());
         }
-        return encode_object(&object, depth - 1, context);
+        return encode_object(&object, depth - 1, body, context);
     }
     if let Some(bigint) = value.as_bigint() {
-        return Ok(tagged(BIGINT, bigint.to_string()));
+        return Ok(json!({ BIGINT: bigint.to_string() }));
     }
     if let Some(text) = value.as_string() {
-        return Ok(Value::String(text.to_std_string_lossy()));
+        return Ok(text_value(text.to_std_string_lossy(), body));
     }
     if let Some(flag) = value.as_boolean() {
         return Ok(Value::Bool(flag));
@@ -51,9 +57,15 @@ fn encode_at(value: &JsValue, depth: usize, context: &mut Context) -> JsResult<V
         .into())
 }
 
-fn encode_object(object: &JsObject, depth: usize, context: &mut Context) -> JsResult<Value> {
+fn encode_object(
+    object: &JsObject,
+    depth: usize,
+    body: &mut Vec<u8>,
+    context: &mut Context,
+) -> JsResult<Value> {
     if let Ok(bytes) = JsUint8Array::from_object(object.clone()) {
-        return Ok(tagged(BYTES, STANDARD.encode(bytes.to_vec(context)?)));
+        let span = put(&bytes.to_vec(context)?, body);
+        return Ok(json!({ BYTES: span }));
     }
     if object.is_callable() {
         return Err(JsNativeError::typ()
@@ -63,14 +75,14 @@ fn encode_object(object: &JsObject, depth: usize, context: &mut Context) -> JsRe
     if object.is_array() {
         let length = JsArray::from_object(object.clone())?.length(context)?;
         return (0..length)
-            .map(|index| encode_at(&object.get(index, context)?, depth, context))
+            .map(|index| encode_at(&object.get(index, context)?, depth, body, context))
             .collect::<JsResult<Vec<Value>>>()
             .map(Value::Array);
     }
     let to_json = object.get(js_string!("toJSON"), context)?;
     if let Some(to_json) = to_json.as_callable() {
         let value = to_json.call(&object.clone().into(), &[], context)?;
-        return encode_at(&value, depth, context);
+        return encode_at(&value, depth, body, context);
     }
     let mut map = Map::new();
     for key in object.own_property_keys(context)? {
@@ -78,7 +90,7 @@ fn encode_object(object: &JsObject, depth: usize, context: &mut Context) -> JsRe
             let name = key.to_string();
             let value = object.get(key, context)?;
             if !value.is_undefined() && !value.is_callable() {
-                map.insert(name, encode_at(&value, depth, context)?);
+                map.insert(name, encode_at(&value, depth, body, context)?);
             }
             continue;
         };
@@ -93,10 +105,18 @@ fn encode_object(object: &JsObject, depth: usize, context: &mut Context) -> JsRe
     })
 }
 
-fn tagged(tag: &str, text: String) -> Value {
-    let mut map = Map::new();
-    map.insert(tag.into(), Value::String(text));
-    Value::Object(map)
+/// A text: in the body, if it is long.
+fn text_value(text: String, body: &mut Vec<u8>) -> Value {
+    if text.len() <= SHORT_BYTES {
+        return Value::String(text);
+    }
+    json!({ TEXT: put(text.as_bytes(), body) })
+}
+
+fn put(bytes: &[u8], body: &mut Vec<u8>) -> Span {
+    let start = body.len();
+    body.extend_from_slice(bytes);
+    Span(0, start, body.len())
 }
 
 /// Integers travel as such: `1.0` is not what a script wrote.
@@ -111,8 +131,12 @@ fn json_number(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
-/// Decodes an answer.
-pub(super) fn decode(value: &Value, context: &mut Context) -> JsResult<JsValue> {
+/// Decodes an answer, whose bytes, long texts and entries are in its bodies.
+pub(super) fn decode(
+    value: &Value,
+    bodies: &[Vec<u8>],
+    context: &mut Context,
+) -> JsResult<JsValue> {
     Ok(match value {
         Value::Null => JsValue::null(),
         Value::Bool(flag) => JsValue::from(*flag),
@@ -121,22 +145,53 @@ pub(super) fn decode(value: &Value, context: &mut Context) -> JsResult<JsValue> 
         Value::Array(elements) => {
             let elements = elements
                 .iter()
-                .map(|element| decode(element, context))
+                .map(|element| decode(element, bodies, context))
                 .collect::<JsResult<Vec<_>>>()?;
             JsArray::from_iter(elements, context).into()
         }
         Value::Object(map) => match special(map) {
-            Some((BYTES, Value::String(text))) => {
-                let bytes = STANDARD.decode(text).unwrap_or_default();
-                bytes_value(&bytes, context)?
+            Some((BYTES, place)) => bytes_value(part(place, bodies), context)?,
+            Some((TEXT, place)) => {
+                JsString::from(&*String::from_utf8_lossy(part(place, bodies))).into()
+            }
+            Some((ENTRIES, number)) => {
+                let body = number.as_u64().and_then(|number| bodies.get(usize::try_from(number).ok()?));
+                entries_value(body.map_or(&[], Vec::as_slice), context)?
             }
             Some((BIGINT, Value::String(digits))) => {
                 JsBigInt::from_string(digits).map_or_else(JsValue::null, JsValue::from)
             }
-            Some((OBJECT, Value::Object(map))) => object_value(map, context)?,
-            _ => object_value(map, context)?,
+            Some((OBJECT, Value::Object(map))) => object_value(map, bodies, context)?,
+            _ => object_value(map, bodies, context)?,
         },
     })
+}
+
+/// A part of a body. One that is not there was never sent: it is empty.
+fn part<'a>(place: &Value, bodies: &'a [Vec<u8>]) -> &'a [u8] {
+    let Ok(Span(body, start, end)) = Span::deserialize(place) else {
+        return &[];
+    };
+    let body = bodies.get(usize::from(body));
+    body.and_then(|body| body.get(start..end)).unwrap_or_default()
+}
+
+/// The entries of a folder: objects with a name and a kind.
+fn entries_value(entries: &[u8], context: &mut Context) -> JsResult<JsValue> {
+    let array = JsArray::new(context)?;
+    for entry in entries.split(|byte| *byte == 0) {
+        let Some((kind, name)) = entry.split_first() else {
+            // It is what comes after the last one.
+            continue;
+        };
+        let object = JsObject::with_object_proto(context.intrinsics());
+        let name = JsString::from(&*String::from_utf8_lossy(name));
+        let kind = FileKind::of_letter(*kind).as_str();
+        object.create_data_property_or_throw(js_string!("name"), name, context)?;
+        object.create_data_property_or_throw(js_string!("kind"), JsString::from(kind), context)?;
+        array.push(object, context)?;
+    }
+    Ok(array.into())
 }
 
 fn special(map: &Map<String, Value>) -> Option<(&str, &Value)> {
@@ -144,10 +199,14 @@ fn special(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     Some((key.as_str(), value))
 }
 
-fn object_value(map: &Map<String, Value>, context: &mut Context) -> JsResult<JsValue> {
+fn object_value(
+    map: &Map<String, Value>,
+    bodies: &[Vec<u8>],
+    context: &mut Context,
+) -> JsResult<JsValue> {
     let object = JsObject::with_object_proto(context.intrinsics());
     for (key, value) in map {
-        let value = decode(value, context)?;
+        let value = decode(value, bodies, context)?;
         object.create_data_property_or_throw(JsString::from(key.as_str()), value, context)?;
     }
     Ok(object.into())

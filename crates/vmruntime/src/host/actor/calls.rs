@@ -3,25 +3,32 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use vmcontrol::Charge;
 use vmcontrol::runtime::RunUpdate;
 
 use super::Actor;
-use crate::protocol::{HostCall, HostError, HostReply, ToSession};
+use crate::broker::{Answering, busy};
+use crate::protocol::{HostAnswer, HostCall, HostError, ToSession};
 
 /// How far a host call is.
 pub(super) enum HostStep {
     /// The record of its execution is on disk: it may be carried out.
-    Recorded(HostCall),
-    /// It has been answered.
-    Done(HostReply),
+    Recorded(HostCall, Charge),
+    /// It has been answered, up to the end of the answer.
+    Done(HostAnswer),
+}
+
+/// The answer to a call for whose arguments there was no room.
+pub(super) fn refusal() -> ToSession {
+    ToSession::HostAnswer(HostAnswer::End(Err(busy())))
 }
 
 impl Actor {
     /// Takes a host call. The first of a run waits until the run's record is on disk.
-    pub(super) fn start_host_call(&mut self, call: HostCall) {
+    pub(super) fn start_host_call(&mut self, call: HostCall, charge: Charge) {
         let Some(run) = &mut self.run else { return };
         if run.announced {
-            self.carry_out(call);
+            self.carry_out(call, charge);
             return;
         }
         run.announced = true;
@@ -32,22 +39,27 @@ impl Actor {
             let (go_on, recorded) = oneshot::channel();
             let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
             let step = match recorded.await {
-                Ok(()) => HostStep::Recorded(call),
-                Err(_) => HostStep::Done(Err(HostError::new(
+                Ok(()) => HostStep::Recorded(call, charge),
+                Err(_) => HostStep::Done(HostAnswer::End(Err(HostError::new(
                     "the execution can't be recorded, and so it may do nothing",
-                ))),
+                )))),
             };
             let _ = steps.send((number, generation, step));
         }));
     }
 
-    fn carry_out(&mut self, call: HostCall) {
+    fn carry_out(&mut self, call: HostCall, charge: Charge) {
         let Some(run) = &mut self.run else { return };
+        let answering = Answering::new(self.sender.clone(), self.generation);
         let (broker, steps) = (Arc::clone(&self.broker), self.step_sender.clone());
         let (number, generation) = (run.id, self.generation);
         run.call = Some(tokio::spawn(async move {
-            let reply = broker.call(call).await;
-            let _ = steps.send((number, generation, HostStep::Done(reply)));
+            let answered = broker.call(call, &answering).await;
+            drop(charge);
+            // If the process is gone, nobody waits for the answer.
+            if let Ok(end) = answered {
+                let _ = steps.send((number, generation, HostStep::Done(end)));
+            }
         }));
     }
 
@@ -60,8 +72,8 @@ impl Actor {
             }
         }
         match step {
-            HostStep::Recorded(call) => self.carry_out(call),
-            HostStep::Done(reply) => self.tell(&ToSession::HostReply(reply)).await,
+            HostStep::Recorded(call, charge) => self.carry_out(call, charge),
+            HostStep::Done(end) => self.tell(&ToSession::HostAnswer(end)).await,
         }
     }
 }

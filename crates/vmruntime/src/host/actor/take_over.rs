@@ -102,10 +102,7 @@ impl Actor {
             return None;
         }
         run.sent += 1;
-        Some(ToSession::Run {
-            run: run.id,
-            request: run.request.clone()?,
-            may_log: run.may_log,
-        })
+        let request = run.request.as_ref()?;
+        Some(ToSession::run(run.id, request, run.may_log))
     }
 }

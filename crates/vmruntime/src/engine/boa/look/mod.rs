@@ -15,7 +15,7 @@ impl Boa {
     /// Runs an expression as a snippet.
     fn value_of(&mut self, expression: &str) -> (RunRequest, Result<JsValue, Halt>) {
         let request = RunRequest {
-            source: expression.to_owned(),
+            source: expression.into(),
             name: REPL.to_owned(),
             mode: RunMode::Repl,
             limits: Limits::default(),

@@ -7,7 +7,7 @@ use vmcontrol::runtime::{Look, RunMode, RunRequest, Sight};
 
 use crate::engine::boa::Boa;
 use crate::engine::{Engine, HostLink};
-use crate::protocol::{HostError, HostReply, SessionSetup};
+use crate::protocol::{Answered, HostError, SessionSetup};
 
 /// Hears nothing and answers nothing, and has garbage collected whenever that can be.
 struct Nobody;
@@ -15,7 +15,7 @@ struct Nobody;
 impl HostLink for Nobody {
     fn event(&self, _: EventType, _: RawJson) {}
 
-    fn call(&self, _: &str, _: &str, _: RawJson) -> HostReply {
+    fn call(&self, _: &str, _: &str, _: RawJson, _: Vec<u8>) -> Result<Answered, HostError> {
         Err(HostError::new("there is no host"))
     }
 
@@ -49,7 +49,7 @@ fn engine(snippets: &[&str]) -> Boa {
     engine.configure(&setup).unwrap();
     for source in snippets {
         let request = RunRequest {
-            source: (*source).to_owned(),
+            source: (*source).into(),
             name: "repl".into(),
             mode: RunMode::Repl,
             limits: Limits::default(),

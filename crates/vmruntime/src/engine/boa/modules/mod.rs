@@ -110,16 +110,19 @@ impl Modules {
             return Ok(path);
         }
         let args = [json!(specifier), json!(importer), json!(way.as_str())];
-        let answer = call_json(LOADER, "load", &args, context);
-        let found: LoadedModule = match answer {
-            Ok(found) => serde_json::from_value(found).map_err(JsError::from_rust)?,
+        let answer = call_json(LOADER, "load", &args, Vec::new(), context);
+        let (found, mut bodies) = match answer {
+            Ok(found) => found,
             Err(error) => return Err(self.at_request(error, importer, specifier, context)),
         };
+        let found: LoadedModule = serde_json::from_value(found).map_err(JsError::from_rust)?;
+        let text = String::from_utf8(bodies.pop().unwrap_or_default())
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         let format = match Path::new(&found.path).extension().and_then(|e| e.to_str()) {
             Some("mjs") => Format::Es,
             Some("cjs") => Format::CommonJs,
             Some("json") => Format::Json,
-            _ if source::has_module_syntax(&found.source) => Format::Es,
+            _ if source::has_module_syntax(&text) => Format::Es,
             _ => Format::CommonJs,
         };
         let mut graph = self.graph.borrow_mut();
@@ -128,7 +131,7 @@ impl Modules {
             &found.path,
             File {
                 stamp: found.stamp,
-                source: Rc::from(found.source),
+                source: Rc::from(text),
                 format,
                 module: None,
                 common: None,
@@ -143,7 +146,7 @@ impl Modules {
             return Ok(());
         }
         let stamps = self.graph.borrow().stamps();
-        let changed = call_json(LOADER, "changed", &[json!(stamps)], context)?;
+        let (changed, _) = call_json(LOADER, "changed", &[json!(stamps)], Vec::new(), context)?;
         let changed: Vec<String> = serde_json::from_value(changed).map_err(JsError::from_rust)?;
         self.graph.borrow_mut().invalidate(changed);
         Ok(())

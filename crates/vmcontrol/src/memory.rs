@@ -1,0 +1,107 @@
+//! What the daemon may hold in memory on behalf of sessions, all of them together.
+//!
+//! A script decides how large a file is that it reads, a message that it sends, a text that it prints. Before such bytes
+//! are read, room for them is taken from one budget; it is given back when the bytes are. A caller that finds no room
+//! waits. What is small has no need of it, so that a session that asks for little never waits for one that asks for much.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What all sessions together may have the daemon hold, in bytes.
+const BUDGET_BYTES: usize = 128 * 1024 * 1024;
+
+/// What needs no room, in bytes: a thousand sessions that each have as much come to half of the budget.
+pub const FREE_BYTES: usize = 64 * 1024;
+
+/// In what units room is counted, in bytes: a semaphore counts with 32 bits.
+const UNIT_BYTES: usize = 1024;
+
+/// How long a host call waits for room before it fails.
+pub const ROOM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A budget of bytes. Clones share it. Room is given in the order in which it was asked for.
+#[derive(Clone, Debug)]
+pub struct MemoryBudget {
+    units: Arc<Semaphore>,
+    total: usize,
+}
+
+/// Room that was taken from a budget; given back when this is dropped.
+#[derive(Debug, Default)]
+pub struct Charge {
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Charge {
+    /// Whether anything was taken.
+    pub fn is_of_something(&self) -> bool {
+        self.permit.is_some()
+    }
+}
+
+impl Default for MemoryBudget {
+    fn default() -> Self {
+        Self::of_bytes(BUDGET_BYTES)
+    }
+}
+
+impl MemoryBudget {
+    /// A budget of this size.
+    pub fn of_bytes(bytes: usize) -> Self {
+        let total = bytes.div_ceil(UNIT_BYTES);
+        Self {
+            units: Arc::new(Semaphore::new(total)),
+            total,
+        }
+    }
+
+    /// Takes room for so many bytes; waits until there is as much. What is more than the whole budget gets all of it.
+    pub async fn take(&self, bytes: usize) -> Charge {
+        if bytes <= FREE_BYTES {
+            return Charge::default();
+        }
+        let units = bytes.div_ceil(UNIT_BYTES).min(self.total);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.units).acquire_many_owned(units).await;
+        Charge {
+            permit: permit.ok(),
+        }
+    }
+
+    /// The same for a host call, on a thread that may block: nothing if there is no room in time.
+    pub fn take_for_call(&self, bytes: usize) -> Option<Charge> {
+        let take = async { tokio::time::timeout(ROOM_TIMEOUT, self.take(bytes)).await };
+        Handle::current().block_on(take).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_waits_for_room_and_a_small_one_never_does() {
+        let budget = MemoryBudget::of_bytes(1024 * 1024);
+        let held = budget.take(700 * 1024).await;
+        let mut waiting = pin!(budget.take(400 * 1024));
+        assert!(matches!(futures_poll(&mut waiting), Poll::Pending));
+        drop(budget.take(FREE_BYTES).await);
+        drop(held);
+        let more = waiting.await;
+        drop(more);
+        // More than there is: all of it.
+        drop(budget.take(10 * 1024 * 1024).await);
+    }
+
+    fn futures_poll<F: Future>(future: &mut std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        future.as_mut().poll(&mut context)
+    }
+}

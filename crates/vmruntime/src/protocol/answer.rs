@@ -1,0 +1,188 @@
+//! The answer to a host call: pieces of bytes, which a session process puts together to bodies, and then JSON that names
+//! parts of those bodies.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use vmapi_types::RawJson;
+
+use super::codec::{Message, no_attachment};
+use super::frame::MAX_CHUNK_BYTES;
+use super::message::HostError;
+
+/// How much one piece carries, in bytes: with what stands around it, it is one datagram.
+pub(crate) const PIECE_BYTES: usize = MAX_CHUNK_BYTES - 1024;
+
+/// The most JSON that comes with the end of an answer, in bytes. More of it comes in pieces.
+const MAX_INLINE_BYTES: usize = PIECE_BYTES;
+
+/// The body that holds an answer's only bytes, where it has no more than one.
+pub(crate) const WHOLE: u8 = 0;
+
+/// The body that holds the JSON, if it came in pieces.
+const BODY_OF_JSON: u8 = 7;
+
+/// What a host module answers, without its bodies: JSON, or an error to throw.
+pub(crate) type HostReply = Result<RawJson, HostError>;
+
+/// A part of an answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HostAnswer {
+    /// Bytes to be put at the end of these bodies.
+    Piece {
+        /// The numbers of the bodies.
+        into: Vec<u8>,
+        /// The bytes, at most [`PIECE_BYTES`].
+        #[serde(skip)]
+        bytes: Vec<u8>,
+    },
+    /// The end of the answer.
+    End(Result<Json, HostError>),
+}
+
+/// Where the JSON of an answer is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Json {
+    /// Here.
+    Here(RawJson),
+    /// In the pieces that came before.
+    InPieces,
+}
+
+impl Message for HostAnswer {
+    fn attachment(&self) -> &[u8] {
+        match self {
+            Self::Piece { bytes, .. } => bytes,
+            Self::End(_) => &[],
+        }
+    }
+
+    fn attach(&mut self, given: Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Piece { bytes, .. } => {
+                *bytes = given;
+                Ok(())
+            }
+            Self::End(_) => no_attachment(&given),
+        }
+    }
+}
+
+impl HostAnswer {
+    /// The parts of an answer's JSON: its end, and what has to come before it.
+    pub(crate) fn of(reply: HostReply) -> impl Iterator<Item = Self> {
+        let (text, end) = match reply {
+            Ok(json) if json.get().len() > MAX_INLINE_BYTES => (Some(json), Ok(Json::InPieces)),
+            Ok(json) => (None, Ok(Json::Here(json))),
+            Err(error) => (None, Err(error)),
+        };
+        let pieces = text.map(|json| Self::pieces(&[BODY_OF_JSON], json.get().as_bytes()).collect::<Vec<_>>());
+        pieces.into_iter().flatten().chain([Self::End(end)])
+    }
+
+    /// Bytes for these bodies, in pieces.
+    pub(crate) fn pieces<'a>(into: &'a [u8], bytes: &'a [u8]) -> impl Iterator<Item = Self> + 'a {
+        bytes.chunks(PIECE_BYTES).map(|bytes| Self::Piece {
+            into: into.to_vec(),
+            bytes: bytes.to_vec(),
+        })
+    }
+}
+
+/// A whole answer, in the session process.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The JSON.
+    pub(crate) json: RawJson,
+    /// The bodies that it names parts of.
+    pub(crate) bodies: Vec<Vec<u8>>,
+}
+
+/// What has come of an answer.
+#[derive(Default)]
+pub(crate) struct Pieces {
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Pieces {
+    /// Takes a part; gives the answer once it is whole.
+    ///
+    /// # Errors
+    /// When it is no answer.
+    pub(crate) fn push(
+        &mut self,
+        part: HostAnswer,
+    ) -> io::Result<Option<Result<Answered, HostError>>> {
+        match part {
+            HostAnswer::Piece { into, bytes } => {
+                for body in into {
+                    let body = usize::from(body.min(BODY_OF_JSON));
+                    if self.bodies.len() <= body {
+                        self.bodies.resize_with(body + 1, Vec::new);
+                    }
+                    self.bodies[body].extend_from_slice(&bytes);
+                }
+                Ok(None)
+            }
+            HostAnswer::End(Err(error)) => Ok(Some(Err(error))),
+            HostAnswer::End(Ok(json)) => {
+                let mut bodies = std::mem::take(&mut self.bodies);
+                let json = match json {
+                    Json::Here(json) => json,
+                    Json::InPieces => {
+                        bodies.truncate(usize::from(BODY_OF_JSON) + 1);
+                        let text = bodies.pop().unwrap_or_default();
+                        let text = String::from_utf8(text).map_err(io::Error::other)?;
+                        RawValue::from_string(text)?
+                    }
+                };
+                Ok(Some(Ok(Answered { json, bodies })))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    fn put_together(parts: impl IntoIterator<Item = HostAnswer>) -> Answered {
+        let mut pieces = Pieces::default();
+        for part in parts {
+            if let Some(answered) = pieces.push(part).unwrap() {
+                return answered.unwrap();
+            }
+        }
+        panic!("the answer has no end");
+    }
+
+    #[test]
+    fn an_answer_of_any_length_is_put_together_from_pieces_of_one_datagram_each() {
+        for length in [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES] {
+            let value = json!({"text": "x".repeat(length)});
+            let bytes: Vec<u8> = (0..=255).cycle().take(length).collect();
+            let reply = to_raw_value(&value).unwrap();
+            let parts: Vec<_> = HostAnswer::pieces(&[WHOLE, 2], &bytes)
+                .chain(HostAnswer::of(Ok(reply)))
+                .collect();
+            for part in &parts {
+                let encoded = super::super::codec::Encoded::of(part).unwrap();
+                let sent: usize = encoded.parts(part).iter().map(|part| part.len()).sum();
+                assert!(sent <= MAX_CHUNK_BYTES, "{sent}");
+            }
+            let answered = put_together(parts);
+            let text: serde_json::Value = serde_json::from_str(answered.json.get()).unwrap();
+            assert_eq!(text, value);
+            if length > 0 {
+                assert_eq!(answered.bodies[0], bytes);
+                assert_eq!(answered.bodies[2], bytes);
+            }
+        }
+    }
+}

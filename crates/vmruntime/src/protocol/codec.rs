@@ -1,0 +1,99 @@
+//! How a message is laid out: its attachment as it is, its JSON, and the length of the JSON in four bytes, little-endian.
+//!
+//! The attachment comes first, so that what is left when the rest is cut off is the attachment, in the same memory.
+
+use std::io;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::frame::Parts;
+
+/// The length of what says how long the JSON is, in bytes.
+const TRAILER_BYTES: usize = 4;
+
+/// A message. Its attachment is no part of its JSON.
+pub(crate) trait Message: Serialize + DeserializeOwned {
+    /// What travels as it is.
+    fn attachment(&self) -> &[u8] {
+        &[]
+    }
+
+    /// Takes back what travelled as it is.
+    ///
+    /// # Errors
+    /// When the message has no attachment, or not one like this.
+    fn attach(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        no_attachment(&bytes)
+    }
+
+    /// Whether its receiver may drop it for want of memory.
+    fn is_refusable(&self) -> bool {
+        false
+    }
+
+    /// How much memory a message takes in all, in bytes, from when it comes until it is dealt with. So much is known of it when
+    /// it begins to come: its length, and whether it may be dropped.
+    fn memory(bytes: usize, _is_refusable: bool) -> usize {
+        bytes
+    }
+
+    /// What stands for a message that was dropped, if there is anything.
+    fn refused() -> Option<Self> {
+        None
+    }
+}
+
+/// Refuses an attachment to a message that has none.
+///
+/// # Errors
+/// When there is one.
+pub(crate) fn no_attachment(bytes: &[u8]) -> io::Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "a message has an attachment that is not its own",
+    ))
+}
+
+/// A message's JSON, with its length behind it.
+pub(crate) struct Encoded {
+    json: Vec<u8>,
+    trailer: [u8; TRAILER_BYTES],
+}
+
+impl Encoded {
+    /// The JSON of a message.
+    ///
+    /// # Errors
+    /// When it can't be JSON.
+    pub(crate) fn of(message: &impl Message) -> io::Result<Self> {
+        let json = serde_json::to_vec(message)?;
+        let length = u32::try_from(json.len()).map_err(io::Error::other)?;
+        Ok(Self {
+            json,
+            trailer: length.to_le_bytes(),
+        })
+    }
+
+    /// All that travels, in its order.
+    pub(crate) fn parts<'a>(&'a self, message: &'a impl Message) -> Parts<'a> {
+        [message.attachment(), &self.json, &self.trailer]
+    }
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn decode<T: Message>(mut bytes: Vec<u8>) -> io::Result<T> {
+    let malformed = || io::Error::other("a message is shorter than it says");
+    let (rest, trailer) = bytes.split_last_chunk::<TRAILER_BYTES>().ok_or_else(malformed)?;
+    let length = u32::from_le_bytes(*trailer) as usize;
+    let start = rest.len().checked_sub(length).ok_or_else(malformed)?;
+    let mut message: T = serde_json::from_slice(&rest[start..])?;
+    bytes.truncate(start);
+    message.attach(bytes)?;
+    Ok(message)
+}
