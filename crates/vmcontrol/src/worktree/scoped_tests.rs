@@ -430,11 +430,12 @@ proptest! {
 fn what_goes_on_stops_when_it_is_enough() {
     let fixture = Fixture::new();
     let all = FsGrant::default();
-    let stop = AtomicBool::new(true);
+    let stop = AtomicBool::new(false);
     let files = fixture.tree.scoped(&all).until(&stop);
     let mode = WriteMode::default();
     files.make_dir("folder/inner", true).unwrap();
     files.write("folder/a.txt", b"a", mode).unwrap();
+    stop.store(true, Ordering::Relaxed);
     let is_stopped = |result: Result<(), FileError>| match result {
         Err(FileError::Io(error)) => error.kind() == io::ErrorKind::Interrupted,
         _ => false,
@@ -447,6 +448,113 @@ fn what_goes_on_stops_when_it_is_enough() {
     files.copy("folder/a.txt", "b.txt", false).unwrap();
     files.remove("folder", true, false).unwrap();
     assert!(files.exists("b.txt") && !files.exists("folder"));
+}
+
+/// A folder in which one path of folders is much longer than a path may be that the system is given.
+fn deep(fixture: &Fixture, levels: usize) {
+    let root = fixture.tree.path();
+    fs::create_dir(root.join("deep")).unwrap();
+    fs::write(root.join("deep/leaf"), "leaf").unwrap();
+    let name = "n".repeat(200);
+    for _ in 0..levels {
+        // From below: each folder is moved into the next one.
+        fs::create_dir(root.join("next")).unwrap();
+        fs::rename(root.join("deep"), root.join("next").join(&name)).unwrap();
+        fs::rename(root.join("next"), root.join("deep")).unwrap();
+    }
+}
+
+#[test]
+fn paths_of_any_length_are_walked_with_one_handle() {
+    let fixture = Fixture::new();
+    deep(&fixture, 300);
+    let all = FsGrant::default();
+    let files = fixture.tree.scoped(&all);
+    let room = |_| Some(crate::Charge::default());
+    let listed = files.read_dir("deep", true, room).unwrap().entries;
+    assert_eq!(listed.len(), 301);
+    assert_eq!(listed.iter().map(|(path, _)| path.len()).max(), Some(300 * 201 + 4));
+    let some = grant(&[(true, json!({"read": ["deep/**", "moved/**"], "write": ["deep/**", "moved/**"]}))]);
+    let some = fixture.tree.scoped(&some);
+    some.rename("deep", "moved").unwrap();
+    some.remove("moved", true, false).unwrap();
+    assert!(!files.exists("moved") && !files.exists("deep"));
+}
+
+#[test]
+fn a_listing_is_bounded_in_bytes_and_what_is_too_long_to_list_can_still_be_removed() {
+    let fixture = Fixture::new();
+    deep(&fixture, 600);
+    let all = FsGrant::default();
+    let files = fixture.tree.scoped(&all);
+    let room = |_| Some(crate::Charge::default());
+    assert!(matches!(
+        files.read_dir("deep", true, room),
+        Err(FileError::ListingTooLarge(_))
+    ));
+    assert_eq!(files.read_dir("deep", false, no_room).unwrap().entries.len(), 1);
+    assert!(matches!(
+        files.read_dir("deep", true, no_room),
+        Err(FileError::Busy)
+    ));
+    files.remove("deep", true, false).unwrap();
+    assert!(!files.exists("deep"));
+}
+
+#[test]
+fn a_wide_tree_with_links_and_guarded_files_is_removed_whole_or_not_at_all() {
+    let fixture = Fixture::new();
+    let root = fixture.tree.path();
+    for folder in 0..30 {
+        let folder = root.join(format!("wide/{folder}/inner"));
+        fs::create_dir_all(&folder).unwrap();
+        for file in 0..30 {
+            fs::write(folder.join(file.to_string()), "x").unwrap();
+        }
+        symlink("../../../data", folder.join("link")).unwrap();
+    }
+    let all = FsGrant::default();
+    let files = fixture.tree.scoped(&all);
+    fs::hard_link(root.join("db/own.db"), root.join("wide/29/inner/own")).unwrap();
+    assert!(matches!(
+        files.remove("wide", true, false),
+        Err(FileError::Outside(_))
+    ));
+    let room = |_| Some(crate::Charge::default());
+    let count = files.read_dir("wide", true, room).unwrap().entries.len();
+    assert_eq!(count, 30 * 2 + 30 * 31 + 1);
+    fs::remove_file(root.join("wide/29/inner/own")).unwrap();
+    files.remove("wide", true, false).unwrap();
+    assert!(!files.exists("wide"));
+    assert_eq!(fixture.text("data/a.txt").unwrap(), "data/a.txt");
+}
+
+#[test]
+fn an_execution_writes_no_more_than_it_may_and_leaves_the_disk_some_room() {
+    let fixture = Fixture::new();
+    let all = FsGrant::default();
+    let limits = WriteLimits {
+        max_write_bytes: 100,
+        min_free_bytes: 0,
+    };
+    let allowance = WriteAllowance::new(limits);
+    let files = fixture.tree.scoped(&all).within(&allowance);
+    let no_room = |result: Result<(), FileError>| matches!(result, Err(FileError::NoRoom(_)));
+    files.write("a", &[7; 60], WriteMode::default()).unwrap();
+    assert!(no_room(files.write("a", &[7; 41], APPEND)));
+    assert!(no_room(files.write("b", &[7; 41], NEW)));
+    assert!(no_room(files.copy("a", "c", false)));
+    assert!(!files.exists("b") && !files.exists("c"));
+    files.write("a", &[7; 40], APPEND).unwrap();
+    allowance.begin();
+    files.copy("a", "c", false).unwrap();
+    let full = WriteAllowance::new(WriteLimits {
+        max_write_bytes: 100,
+        min_free_bytes: u64::MAX,
+    });
+    let files = fixture.tree.scoped(&all).within(&full);
+    assert!(no_room(files.write("d", b"x", NEW)));
+    assert!(no_room(full.limits().check_disk(fixture.tree.path())));
 }
 
 #[test]

@@ -77,7 +77,7 @@ async fn input_is_read_by_commands_that_want_it() {
         .unwrap();
     assert_eq!(ran["stdout"], "text \u{e4}");
     let ran = fixture
-        .run(json!(["cat", null, {"input": {"$bytes": "YWJj"}}]))
+        .run(json!(["cat", null, {"input": {"$bytes": "abc"}}]))
         .await
         .unwrap();
     assert_eq!(ran["stdout"], "abc");
