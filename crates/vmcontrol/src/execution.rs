@@ -29,6 +29,9 @@ pub const MAX_SOURCE_BYTES: u64 = 16 * 1024 * 1024;
 /// How long the end of a cancelled execution is waited for.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a file that is to be run waits for room in memory.
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The largest number of executions that one listing gives.
 const MAX_LIMIT: u32 = 10_000;
 
@@ -37,8 +40,6 @@ pub(crate) struct Run {
     execution: Execution,
     echo: String,
     request: RunRequest,
-    /// The room that the source text takes.
-    charge: Charge,
 }
 
 /// The text of a file that is about to be run.
@@ -61,9 +62,9 @@ impl Run {
                 name: "repl".into(),
                 mode: RunMode::Repl,
                 limits,
+                // The request that it came with is bounded itself.
+                charge: Arc::default(),
             },
-            // The request that it came with is bounded itself.
-            charge: Charge::default(),
         }
     }
 
@@ -90,8 +91,8 @@ impl Run {
                 name: file.path,
                 mode,
                 limits,
+                charge: Arc::new(source.charge),
             },
-            charge: source.charge,
         }
     }
 
@@ -118,8 +119,8 @@ impl Run {
                     RunMode::Startup
                 },
                 limits,
+                charge: Arc::new(source.charge),
             },
-            charge: source.charge,
         }
     }
 }
@@ -271,7 +272,8 @@ pub(crate) async fn read_source(
         };
         let length = worktree.length(&path);
         // It is there once as it is read and once as it is shared.
-        let charge = memory.take_for_call(2 * length).ok_or_else(busy)?;
+        let charge = memory.take_blocking(2 * length, SOURCE_TIMEOUT);
+        let charge = charge.ok_or_else(busy)?;
         let text = worktree.read_script(&path, MAX_SOURCE_BYTES)?.into();
         Ok(Source { text, charge })
     })
@@ -309,7 +311,6 @@ pub(crate) async fn run_recorded(
     recorder.record(EventType::InputEcho, payload(&json!({"text": run.echo})));
     let id = recorder.execution().id;
     let mut updates = runtime.run(id, run.request);
-    let _charge = run.charge;
     live.begin_running(id, Arc::clone(&running));
     if running.is_cancelled() {
         runtime.cancel(id);

@@ -74,7 +74,12 @@ impl MemoryBudget {
 
     /// The same for a host call, on a thread that may block: nothing if there is no room in time.
     pub fn take_for_call(&self, bytes: usize) -> Option<Charge> {
-        let take = async { tokio::time::timeout(ROOM_TIMEOUT, self.take(bytes)).await };
+        self.take_blocking(bytes, ROOM_TIMEOUT)
+    }
+
+    /// The same, with another time to wait.
+    pub(crate) fn take_blocking(&self, bytes: usize, timeout: Duration) -> Option<Charge> {
+        let take = async { tokio::time::timeout(timeout, self.take(bytes)).await };
         Handle::current().block_on(take).ok()
     }
 }

@@ -99,6 +99,9 @@ pub struct RunRequest {
     pub mode: RunMode,
     /// What it may use: no more than the session's policy says.
     pub limits: Limits,
+    /// The room that the source text takes in the daemon.
+    #[serde(skip)]
+    pub charge: Arc<Charge>,
 }
 
 /// How to take a script.

@@ -1,6 +1,7 @@
 //! Parts that the benchmarks time one by one. They are no interface, and change with what they time.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Map;
@@ -74,6 +75,7 @@ impl Scope {
             name: "repl".into(),
             mode: RunMode::Repl,
             limits: Limits::default(),
+            charge: Arc::default(),
         };
         let evaluated = self.engine.evaluate(&request);
         evaluated

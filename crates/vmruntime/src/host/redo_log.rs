@@ -86,6 +86,7 @@ mod tests {
             name: "repl".into(),
             mode: RunMode::Repl,
             limits: Limits::default(),
+            charge: Arc::default(),
         }
     }
 

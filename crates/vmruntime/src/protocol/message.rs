@@ -360,6 +360,7 @@ impl ToSession {
                 name: request.name.clone(),
                 mode: request.mode.clone(),
                 limits: request.limits,
+                charge: Arc::default(),
             },
             source: Arc::clone(&request.source),
             may_log,

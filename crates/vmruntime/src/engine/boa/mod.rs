@@ -16,6 +16,7 @@ mod wire;
 use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use boa_engine::builtins::promise::PromiseState;
 use boa_engine::object::builtins::JsPromise;
@@ -342,6 +343,7 @@ impl Engine for Boa {
             name: format!("{name}.js"),
             mode: RunMode::Startup,
             limits: Limits::default(),
+            charge: Arc::default(),
         };
         self.modules.begin(&request.name, &request.source);
         let loaded = match self.run(&request) {

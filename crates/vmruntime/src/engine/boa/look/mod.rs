@@ -5,6 +5,8 @@ mod inspect;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use boa_engine::JsValue;
 use vmapi_types::Limits;
 use vmcontrol::runtime::{RunMode, RunRequest};
@@ -19,6 +21,7 @@ impl Boa {
             name: REPL.to_owned(),
             mode: RunMode::Repl,
             limits: Limits::default(),
+            charge: Arc::default(),
         };
         self.modules.begin(&request.name, &request.source);
         let value = self.run(&request);

@@ -1,4 +1,5 @@
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -53,6 +54,7 @@ fn engine(snippets: &[&str]) -> Boa {
             name: "repl".into(),
             mode: RunMode::Repl,
             limits: Limits::default(),
+            charge: Arc::default(),
         };
         let evaluation = engine.evaluate(&request).unwrap();
         assert!(!evaluation.threw, "{}", evaluation.payload);
