@@ -10,6 +10,9 @@ use vmcontrol::{FileError, MAX_SOURCE_BYTES, Worktree};
 use super::{Answering, answer, args, unknown_function};
 use crate::protocol::{HostCall, HostError, HostReply, LoadedModule, PIECE_BYTES, WHOLE};
 
+/// The longest specifier, in bytes: what is said of it repeats it.
+const MAX_SPECIFIER_BYTES: usize = 64 * 1024;
+
 /// The largest `package.json` that is looked at, in bytes.
 const MAX_PACKAGE_BYTES: u64 = 1024 * 1024;
 
@@ -36,6 +39,12 @@ fn load(
 ) -> HostReply {
     let (specifier, importer, way): (String, Option<String>, String) =
         args(call, "load(specifier, importer, way)")?;
+    if specifier.len() > MAX_SPECIFIER_BYTES {
+        return Err(HostError::with_code(
+            "ERR_INVALID_MODULE_SPECIFIER",
+            format!("a specifier has at most {MAX_SPECIFIER_BYTES} bytes"),
+        ));
+    }
     let is_require = way == "require";
     let not_found = |reason: &str| {
         let from = importer.as_deref().unwrap_or("a script");

@@ -31,6 +31,12 @@ use wire::Content;
 
 pub(crate) use answering::Answering;
 
+/// The longest path that the system takes, in bytes: `PATH_MAX` of Linux without its NUL.
+const MAX_PATH_BYTES: usize = 4095;
+
+/// How much of a path that is too long is shown, in bytes.
+const SHOWN_PATH_BYTES: usize = 100;
+
 /// The broker of one session.
 pub(crate) struct Broker {
     policy: Arc<Policy>,
@@ -157,6 +163,24 @@ pub(crate) fn text<'a>(call: &'a HostCall, given: &'a Content) -> Result<&'a str
             format!("{}.{}: an argument is not a string", call.module, call.function),
         )
     })
+}
+
+/// A path among the arguments of a call.
+///
+/// # Errors
+/// When it is none, or longer than the system takes: what is said of it may repeat it.
+pub(crate) fn path<'a>(call: &'a HostCall, given: &'a Content) -> Result<&'a str, HostError> {
+    let path = text(call, given)?;
+    if path.len() <= MAX_PATH_BYTES {
+        return Ok(path);
+    }
+    let start = &path[..path.floor_char_boundary(SHOWN_PATH_BYTES)];
+    let message = format!(
+        "ENAMETOOLONG: name too long, {} '{start}...': it has {} bytes, and a path may have {MAX_PATH_BYTES}",
+        call.function,
+        path.len()
+    );
+    Err(HostError::with_code("ENAMETOOLONG", message))
 }
 
 /// The error of a call for which the daemon has no memory for now.

@@ -18,8 +18,9 @@ use super::redo_log::RedoLog;
 use super::zygote::{Forked, Zygote};
 use crate::broker::Broker;
 
-/// How many updates of a run may wait for the recorder, before the session process has to wait.
-const UPDATE_QUEUE: usize = 256;
+/// How many updates of a run may wait for the recorder, before the session process has to wait. Each may have as much as a datagram
+/// without taking room for it.
+const UPDATE_QUEUE: usize = 64;
 
 /// How long a session process may take to be forked and prepared.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(20);

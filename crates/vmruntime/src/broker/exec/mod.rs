@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use vmcontrol::{FileError, Policy, Worktree, WriteLimits};
 
 use super::wire::{self, Content, Span};
-use super::{Answering, answer, blocking, hint, text, unknown_function};
+use super::{Answering, answer, blocking, hint, path, text, unknown_function};
 use crate::protocol::{HostCall, HostError, HostReply};
 use child::Prepared;
 pub(super) use child::Ran;
@@ -162,7 +162,7 @@ fn command_of(call: &HostCall) -> Result<Given, HostError> {
         };
     let options = options.unwrap_or_default();
     let owned = |given: &Content| text(call, given).map(str::to_owned);
-    let program = owned(&program)?;
+    let program = path(call, &program)?.to_owned();
     let arguments = arguments.unwrap_or_default();
     let arguments = arguments.iter().map(owned).collect::<Result<Vec<_>, _>>()?;
     if program.contains('\0') || arguments.iter().any(|argument| argument.contains('\0')) {
@@ -177,7 +177,11 @@ fn command_of(call: &HostCall) -> Result<Given, HostError> {
     Ok(Given {
         program,
         arguments,
-        cwd: options.cwd.as_ref().map(owned).transpose()?,
+        cwd: options
+            .cwd
+            .as_ref()
+            .map(|cwd| path(call, cwd).map(str::to_owned))
+            .transpose()?,
         env: env.collect::<Result<_, HostError>>()?,
         input: input.transpose()?,
         timeout: options.timeout_ms.map(Duration::from_millis),

@@ -17,7 +17,7 @@ use vmcontrol::{
 };
 
 use super::wire::{self, Content, Span};
-use super::{Answering, answer, args, blocking, busy, done, hint, text, unknown_function};
+use super::{Answering, answer, args, blocking, busy, done, hint, path as path_of, unknown_function};
 use crate::protocol::{HostCall, HostError, HostReply, PIECE_BYTES, WHOLE};
 
 /// How long the end of what is done to files is waited for.
@@ -128,7 +128,7 @@ impl Fs<'_> {
 
     fn read_file(&self, call: &HostCall) -> HostReply {
         let (path, as_text): (Content, bool) = args(call, "readFile(path, asText)")?;
-        let path = text(call, &path)?;
+        let path = path_of(call, &path)?;
         let mut length = 0;
         self.files
             .read_in_steps(path, MAX_READ_BYTES, |step| {
@@ -147,7 +147,7 @@ impl Fs<'_> {
     fn write_file(&self, call: &HostCall) -> HostReply {
         let usage = "writeFile(path, data, flag)";
         let (path, data, flag): (Content, Content, String) = args(call, usage)?;
-        let path = text(call, &path)?;
+        let path = path_of(call, &path)?;
         let data = data.bytes(&call.body).ok_or_else(|| {
             HostError::with_code(
                 "ERR_INVALID_ARG_TYPE",
@@ -174,12 +174,12 @@ impl Fs<'_> {
 
     fn exists(&self, call: &HostCall) -> HostReply {
         let (path,): (Content,) = args(call, "exists(path)")?;
-        answer(&self.files.exists(text(call, &path)?))
+        answer(&self.files.exists(path_of(call, &path)?))
     }
 
     fn stat(&self, call: &HostCall) -> HostReply {
         let (path, follow): (Content, bool) = args(call, "stat(path, follow)")?;
-        let path = text(call, &path)?;
+        let path = path_of(call, &path)?;
         let syscall = if follow { "stat" } else { "lstat" };
         let stat = self
             .files
@@ -190,7 +190,7 @@ impl Fs<'_> {
 
     fn readdir(&self, call: &HostCall) -> HostReply {
         let (path, recursive): (Content, bool) = args(call, "readdir(path, recursive)")?;
-        let path = text(call, &path)?;
+        let path = path_of(call, &path)?;
         let failed = |error| self.error("scandir", path, &error);
         let room = |bytes| self.memory.take_for_call(bytes);
         let listing = self
@@ -213,7 +213,7 @@ impl Fs<'_> {
 
     fn mkdir(&self, call: &HostCall) -> HostReply {
         let (path, recursive): (Content, bool) = args(call, "mkdir(path, recursive)")?;
-        let path = text(call, &path)?;
+        let path = path_of(call, &path)?;
         let made = self
             .files
             .make_dir(path, recursive)
@@ -232,7 +232,7 @@ impl Fs<'_> {
     fn rm(&self, call: &HostCall) -> HostReply {
         let (path, recursive, force): (Content, bool, bool) =
             args(call, "rm(path, recursive, force)")?;
-        let path = text(call, &path)?;
+        let path = path_of(call, &path)?;
         let is_folder = |error: &FileError| {
             !recursive && errno(error).is_some_and(|errno| errno == Errno::EISDIR)
         };
@@ -253,7 +253,7 @@ impl Fs<'_> {
 
     fn unlink(&self, call: &HostCall) -> HostReply {
         let (path,): (Content,) = args(call, "unlink(path)")?;
-        let path = text(call, &path)?;
+        let path = path_of(call, &path)?;
         self.files
             .unlink(&path)
             .map_err(|error| self.error("unlink", path, &error))?;
@@ -262,7 +262,7 @@ impl Fs<'_> {
 
     fn rmdir(&self, call: &HostCall) -> HostReply {
         let (path,): (Content,) = args(call, "rmdir(path)")?;
-        let path = text(call, &path)?;
+        let path = path_of(call, &path)?;
         self.files
             .remove_dir(&path)
             .map_err(|error| self.error("rmdir", path, &error))?;
@@ -271,7 +271,7 @@ impl Fs<'_> {
 
     fn rename(&self, call: &HostCall) -> HostReply {
         let (from, to): (Content, Content) = args(call, "rename(from, to)")?;
-        let (from, to) = (text(call, &from)?, text(call, &to)?);
+        let (from, to) = (path_of(call, &from)?, path_of(call, &to)?);
         self.files
             .rename(from, &to)
             .map_err(|error| self.error_of_two("rename", from, to, &error))?;
@@ -281,7 +281,7 @@ impl Fs<'_> {
     fn copy_file(&self, call: &HostCall) -> HostReply {
         let (from, to, exclusive): (Content, Content, bool) =
             args(call, "copyFile(from, to, exclusive)")?;
-        let (from, to) = (text(call, &from)?, text(call, &to)?);
+        let (from, to) = (path_of(call, &from)?, path_of(call, &to)?);
         self.files
             .copy(from, to, exclusive)
             .map_err(|error| self.error_of_two("copyfile", from, to, &error))?;

@@ -21,6 +21,9 @@ const MAX_REDIRECTS: usize = 20;
 /// The largest body, of a request and of an answer, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
+/// The longest URL, in bytes: what is said of it repeats it.
+const MAX_URL_BYTES: usize = 64 * 1024;
+
 /// What a script asks for, as it says it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,6 +131,10 @@ pub(super) async fn fetch(
 }
 
 fn first_hop(request: Request) -> Result<Hop, HostError> {
+    if request.url.len() > MAX_URL_BYTES {
+        let message = format!("fetch: a URL has at most {MAX_URL_BYTES} bytes");
+        return Err(HostError::with_code("ERR_INVALID_URL", message));
+    }
     let mut url = Url::parse(&request.url).map_err(|error| {
         HostError::with_code(
             "ERR_INVALID_URL",
