@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use unicode_width::UnicodeWidthChar;
 use vmapi_types::{RawJson, Timestamp};
-use vmclient::Call;
+use vmclient::{Call, Portions};
 
 use crate::cli::Format;
 use crate::failure::Failure;
@@ -67,6 +67,22 @@ impl Output {
     /// Prints an answer as it came, whatever the format.
     pub fn raw(&mut self, json: &RawJson) -> Result<(), Failure> {
         Ok(writeln!(self.out, "{json}")?)
+    }
+
+    /// Prints a list as one JSON list, whatever the format; each item as it came, portion by portion.
+    pub async fn raw_list(&mut self, mut list: Portions<RawJson>) -> Result<(), Failure> {
+        // What is refused leaves nothing that looks like a list.
+        let mut portion = list.next().await?;
+        write!(self.out, "[")?;
+        let mut before = "";
+        while let Some(items) = portion {
+            for item in items {
+                write!(self.out, "{before}{item}")?;
+                before = ",";
+            }
+            portion = list.next().await?;
+        }
+        Ok(writeln!(self.out, "]")?)
     }
 
     /// Prints what did not come from the daemon: with `text`, or as JSON if that was asked for.

@@ -1,10 +1,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{LimitsPatch, RawJson, Timestamp};
+use crate::{JsonObject, LimitsPatch, RawJson, Timestamp};
 
 /// One snippet or one file that was run in a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -178,10 +177,10 @@ pub struct RunFileRequest {
     pub path: Option<String>,
     /// What the script sees as `__ARGS__`; `{}` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub args: Option<Map<String, Value>>,
+    pub args: Option<JsonObject>,
     /// What the script sees as `__ENV__`; `{}` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub env: Option<Map<String, Value>>,
+    pub env: Option<JsonObject>,
     /// Limits below those of the session's template; what is left out stays as it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsPatch>,

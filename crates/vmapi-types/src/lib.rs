@@ -9,6 +9,7 @@ mod execution;
 mod id;
 mod look;
 mod metadata;
+mod object;
 mod runtime;
 mod session;
 mod settings;
@@ -27,6 +28,7 @@ pub use look::{
     InspectRequest, Inspection, IsCompleteRequest, LOOK_LIMIT, PropertyView, ValueView,
 };
 pub use metadata::{AvailableLibrary, AvailableModule};
+pub use object::JsonObject;
 pub use runtime::{Health, LandlockLevel, RuntimeSummary, Sandbox};
 pub use session::{CreateSessionRequest, Session, SessionStatus};
 pub use settings::{

@@ -126,7 +126,7 @@ fn refusal(daemon: &str, status: StatusCode, body: &[u8]) -> Error {
     }
 }
 
-fn excerpt(body: &[u8]) -> String {
+pub(crate) fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     if text.trim().is_empty() {
         return "an empty body".into();

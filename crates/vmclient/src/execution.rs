@@ -1,31 +1,19 @@
 use std::fmt::Display;
 
-use uuid::Uuid;
 use vmapi_types::{Event, Execution, ReplRequest, RunFileRequest};
 
+use crate::portions::{Cursor, Portions};
 use crate::{Call, Client};
 
 impl Client {
-    /// `GET /executions`: the newest executions of a session, at most `limit` (the daemon's own limit when `None`).
-    pub fn executions(&self, session_id: impl Display, limit: Option<u32>) -> Call<Vec<Execution>> {
-        let mut query = vec![("session_id", session_id.to_string())];
-        query.extend(limit.map(|limit| ("limit", limit.to_string())));
-        self.get_with(&["executions"], &query)
-    }
-
-    /// `GET /executions`: executions of a session, newest first and older than that one; at most `limit`.
-    pub fn executions_before(
+    /// `GET /executions`: the newest executions of a session, at most `limit`; all when `None`.
+    pub fn executions(
         &self,
         session_id: impl Display,
-        before: Option<Uuid>,
-        limit: u32,
-    ) -> Call<Vec<Execution>> {
-        let mut query = vec![
-            ("session_id", session_id.to_string()),
-            ("limit", limit.to_string()),
-        ];
-        query.extend(before.map(|id| ("before", id.to_string())));
-        self.get_with(&["executions"], &query)
+        limit: Option<usize>,
+    ) -> Portions<Execution> {
+        let query = vec![("session_id", session_id.to_string())];
+        Portions::new(self, &["executions"], query, Cursor::Before, limit)
     }
 
     /// `POST /executions/repl`: runs a snippet. One that throws is an answer like any other. With an `execution_id`, which is
@@ -53,11 +41,10 @@ impl Client {
     }
 
     /// `GET /executions/{execution_id}/events`: the events after number `after_seq`, in order; 0 gives all.
-    pub fn events(&self, execution_id: impl Display, after_seq: u64) -> Call<Vec<Event>> {
-        self.get_with(
-            &["executions", &execution_id.to_string(), "events"],
-            &[("after_seq", after_seq.to_string())],
-        )
+    pub fn events(&self, execution_id: impl Display, after_seq: u64) -> Portions<Event> {
+        let path = ["executions", &execution_id.to_string(), "events"];
+        let query = vec![("after_seq", after_seq.to_string())];
+        Portions::new(self, &path, query, Cursor::AfterSeq, None)
     }
 }
 

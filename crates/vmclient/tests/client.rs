@@ -115,7 +115,7 @@ async fn names_and_queries_are_encoded() {
     );
 
     let (client, request) = server(http("200 OK", "[]"));
-    client.executions("a&b", Some(7)).await.unwrap();
+    client.executions("a&b", Some(7)).all().await.unwrap();
     let request = request.join().unwrap();
     let expected = "GET /api/v1/executions?session_id=a%26b&limit=7 HTTP/1.1\r\n";
     assert!(request.starts_with(expected), "{request}");

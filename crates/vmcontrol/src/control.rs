@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, watch};
 use vmapi_types::{RuntimeSummary, Sandbox, SessionStatus, Timestamp};
 
+use crate::answers;
+use crate::budget::Budget;
 use crate::idle;
 use crate::library::LibraryCache;
 use crate::live::LiveExecutions;
@@ -65,6 +67,8 @@ pub(crate) struct Inner {
     pub(crate) memory: MemoryBudget,
     /// Held while what is old is removed.
     pub(crate) pruning: AsyncMutex<()>,
+    /// What answers to clients hold together.
+    pub(crate) answers: Budget,
     pub(crate) max_sessions: usize,
     /// What no session opens.
     pub(crate) own_files: Vec<PathBuf>,
@@ -98,6 +102,7 @@ impl Control {
                 policies: Policies::default(),
                 memory: options.memory,
                 pruning: AsyncMutex::default(),
+                answers: answers::budget(),
                 max_sessions: options.max_sessions,
                 own_files,
                 accepting: AtomicBool::new(true),

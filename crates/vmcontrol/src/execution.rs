@@ -1,5 +1,6 @@
 //! Executions: one snippet or one file run in a session, recorded with everything it does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,10 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 use vmapi_types::{
-    Event, EventType, Execution, ExecutionKind, ExecutionStatus, Limits, Metrics, Timestamp,
+    EventType, Execution, ExecutionKind, ExecutionStatus, Limits, Metrics, RawJson, Timestamp,
 };
 
-use crate::feed::FeedItem;
+use crate::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::live::LiveGuard;
 use crate::memory::{Charge, MemoryBudget};
 use crate::recorder::{Ending, Recorder, failure_payload, payload};
@@ -19,7 +20,7 @@ use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
 use crate::session::blocking;
-use crate::store::{self, ExecutionFilter, Page, Portion};
+use crate::store::{self, ExecutionFilter, Page, Portion, Within};
 use crate::submission::FileRun;
 use crate::{Control, Error, Result, Worktree};
 
@@ -38,7 +39,8 @@ const MAX_LIMIT: u32 = 10_000;
 /// What is about to be run and recorded.
 pub(crate) struct Run {
     execution: Execution,
-    echo: String,
+    /// The payload of its first event.
+    echo: RawJson,
     request: RunRequest,
 }
 
@@ -56,7 +58,7 @@ impl Run {
         execution.args = payload(&json!([]));
         Self {
             execution,
-            echo: input.clone(),
+            echo: echo(&input),
             request: RunRequest {
                 source: input.into(),
                 name: "repl".into(),
@@ -77,15 +79,15 @@ impl Run {
     ) -> Self {
         let mut execution = new_execution(session_id, id, ExecutionKind::RunFile);
         execution.path = Some(file.path.clone());
-        execution.args = payload(&file.args);
-        execution.env = payload(&file.env);
+        execution.args = file.args.into_raw();
+        execution.env = file.env.into_raw();
         let mode = RunMode::File {
             args: execution.args.clone(),
             env: execution.env.clone(),
         };
         Self {
             execution,
-            echo: file.path.clone(),
+            echo: echo(&file.path),
             request: RunRequest {
                 source: source.text,
                 name: file.path,
@@ -109,7 +111,7 @@ impl Run {
         execution.path = Some(path.to_owned());
         Self {
             execution,
-            echo: path.to_owned(),
+            echo: echo(path),
             request: RunRequest {
                 source: source.text,
                 name: path.to_owned(),
@@ -123,6 +125,11 @@ impl Run {
             },
         }
     }
+}
+
+/// The payload of an event that says what is run.
+fn echo(text: &str) -> RawJson {
+    payload(&BTreeMap::from([("text", text)]))
 }
 
 pub(crate) fn new_execution(session_id: Uuid, id: Uuid, kind: ExecutionKind) -> Execution {
@@ -148,7 +155,7 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::ExecutionNotFound`].
-    pub async fn cancel_execution(&self, id: Uuid) -> Result<Execution> {
+    pub async fn cancel_execution(&self, id: Uuid) -> Result<Charged<Execution>> {
         // Its record may not be on disk yet.
         if let Some(running) = self.inner().live.get(id) {
             // Whoever runs it looks at this once it can be cancelled; if it can be already, that is done here.
@@ -168,33 +175,55 @@ impl Control {
     /// An execution's record. It runs until its session has kept what it did, or has gone back, and takes the next one.
     ///
     /// # Errors
-    /// [`Error::ExecutionNotFound`].
-    pub async fn get_execution(&self, id: Uuid) -> Result<Execution> {
+    /// [`Error::ExecutionNotFound`]; [`Error::Unavailable`] for a large one while answers hold too much.
+    pub async fn get_execution(&self, id: Uuid) -> Result<Charged<Execution>> {
         let is_running = self.inner().live.is_running(id);
-        let found = match self.find_execution(id).await? {
-            Some(execution) => Some(store::execution::as_seen(execution, is_running)),
+        let mut found = self.find_execution(id).await?;
+        if found.is_none() && is_running {
             // Its record is on the way.
-            None if is_running => self.written(id).await?,
-            None => None,
-        };
-        found.ok_or(Error::ExecutionNotFound { execution_id: id })
+            found = self.written(id).await?;
+        } else {
+            found = found.map(|found| as_seen(found, is_running));
+        }
+        found.or_missing(|| Error::ExecutionNotFound { execution_id: id })
     }
 
-    pub(crate) async fn find_execution(&self, id: Uuid) -> Result<Option<Execution>> {
-        Ok(self
-            .store()
-            .read(move |connection| store::execution::get(connection, id))
-            .await?)
+    pub(crate) async fn find_execution(&self, id: Uuid) -> Result<Charged<Option<Execution>>> {
+        self.read_charged(move |connection, most| {
+            store::execution::get_within(connection, id, most)
+        })
+        .await
     }
 
     /// The record of an execution that was begun, once it is on disk.
-    pub(crate) async fn written(&self, id: Uuid) -> Result<Option<Execution>> {
+    pub(crate) async fn written(&self, id: Uuid) -> Result<Charged<Option<Execution>>> {
         let is_running = self.inner().live.is_running(id);
+        let found = self.store().write(move |connection| {
+            store::execution::get_within(connection, id, SMALL_ANSWER_BYTES)
+        });
+        let found = match found.await? {
+            Within::Fits(found) => Charged::free(found),
+            Within::Needs(_) => self.find_execution(id).await?,
+        };
+        Ok(found.map(|found| as_seen(found, is_running)))
+    }
+
+    /// The session of an execution, and whether the execution has ended.
+    ///
+    /// # Errors
+    /// [`Error::ExecutionNotFound`].
+    pub(crate) async fn execution_head(&self, id: Uuid) -> Result<(Uuid, bool)> {
+        if let Some(live) = self.inner().live.get(id)
+            && live.has_begun()
+        {
+            return Ok((live.session_id, false));
+        }
         let found = self
             .store()
-            .write(move |connection| store::execution::get(connection, id))
-            .await?;
-        Ok(found.map(|execution| store::execution::as_seen(execution, is_running)))
+            .read(move |connection| store::execution::head(connection, id));
+        found
+            .await?
+            .ok_or(Error::ExecutionNotFound { execution_id: id })
     }
 
     /// Executions of a session, newest first.
@@ -206,57 +235,22 @@ impl Control {
         session_id: Uuid,
         filter: ExecutionFilter,
         page: Page,
-    ) -> Result<Portion<Execution>> {
+    ) -> Result<Charged<Portion<Execution>>> {
         let page = checked(page)?;
         self.get_session(session_id).await?;
         let running = self.inner().live.of_session(session_id);
-        self.store()
-            .read(move |connection| {
-                store::execution::list(connection, session_id, filter, page, &running)
-            })
-            .await?
-            .ok_or_else(|| Error::validation("before and after must be the id of an execution"))
+        self.read_charged(move |connection, most| {
+            let portion =
+                store::execution::list(connection, session_id, filter, page, most, &running)?;
+            Ok(portion.map_or(Within::Fits(None), |portion| portion.within(most).map(Some)))
+        })
+        .await?
+        .or_missing(|| Error::validation("before and after must be the id of an execution"))
     }
+}
 
-    /// The stored events of an execution with a `seq` above `after_seq`.
-    ///
-    /// # Errors
-    /// [`Error::ExecutionNotFound`].
-    pub async fn list_events(
-        &self,
-        execution_id: Uuid,
-        after_seq: u64,
-        limit: usize,
-    ) -> Result<Vec<Event>> {
-        self.get_execution(execution_id).await?;
-        Ok(self
-            .store()
-            .read(move |connection| store::event::list(connection, execution_id, after_seq, limit))
-            .await?)
-    }
-
-    /// The same, but if there are none yet, waits for them; an empty list says that none came in time, or will ever come.
-    ///
-    /// # Errors
-    /// [`Error::ExecutionNotFound`].
-    pub async fn wait_for_events(
-        &self,
-        execution_id: Uuid,
-        after_seq: u64,
-        limit: usize,
-        wait: Duration,
-    ) -> Result<Vec<Event>> {
-        let mut feed = self.follow(execution_id, after_seq).await?;
-        match tokio::time::timeout(wait, feed.next()).await {
-            Ok(Ok(FeedItem::Events(events))) => Ok(events
-                .iter()
-                .take(limit)
-                .map(|live| live.event.clone())
-                .collect()),
-            Ok(Ok(FeedItem::End(_))) | Err(_) => Ok(Vec::new()),
-            Ok(Err(error)) => Err(error),
-        }
-    }
+fn as_seen(found: Option<Execution>, is_running: bool) -> Option<Execution> {
+    found.map(|execution| store::execution::as_seen(execution, is_running))
 }
 
 /// Reads the text of a file of a session's worktree, for which there may have to be room first.
@@ -308,7 +302,7 @@ pub(crate) async fn run_recorded(
     let mut recorder = Recorder::start(store, memory, guard, run.execution).await?;
     // Nobody may have to know.
     let _ = begun.send(());
-    recorder.record(EventType::InputEcho, payload(&json!({"text": run.echo})));
+    recorder.record(EventType::InputEcho, run.echo);
     let id = recorder.execution().id;
     let mut updates = runtime.run(id, run.request);
     live.begin_running(id, Arc::clone(&running));

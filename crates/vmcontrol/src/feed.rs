@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
-use vmapi_types::{Execution, ExecutionStatus, Session, SessionStatus};
+use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
 
-use crate::live::{Follower, LiveEvent, LiveExecution, PAUSE_FOR_EACH};
+use crate::answers::Charged;
+use crate::event::LiveEvent;
+use crate::live::{Follower, LiveExecution, PAUSE_FOR_EACH};
 use crate::registry::{LiveSession, NotKept};
-use crate::store::{ExecutionFilter, Page};
+use crate::store::{ExecutionFilter, Page, Portion};
 use crate::{Control, Error, Result, store};
 
 /// How many events are handed over at once, at most.
 const BATCH: usize = 500;
+
+/// How many bytes they may take. What is handed over is kept for as long as its follower takes to receive it.
+const BATCH_BYTES: usize = 64 * 1024;
 
 /// How long until the store is asked again for what is on its way there.
 const RETRY: Duration = Duration::from_millis(20);
@@ -37,7 +42,7 @@ pub enum FeedItem {
     /// Events, by number.
     Events(Vec<Arc<LiveEvent>>),
     /// The execution has ended, and all of its events were handed over.
-    End(Box<Execution>),
+    End(Box<Charged<Execution>>),
 }
 
 impl Control {
@@ -48,7 +53,7 @@ impl Control {
     pub async fn follow(&self, execution_id: Uuid, after_seq: u64) -> Result<EventFeed> {
         let live = self.inner().live.get(execution_id);
         if live.is_none() {
-            self.get_execution(execution_id).await?;
+            self.execution_head(execution_id).await?;
         }
         Ok(self.feed(execution_id, live, after_seq))
     }
@@ -103,8 +108,8 @@ impl Control {
     }
 
     async fn check_execution_of(&self, session_id: Uuid, execution_id: Uuid) -> Result<()> {
-        let execution = self.get_execution(execution_id).await?;
-        if execution.session_id == session_id {
+        let (of, _) = self.execution_head(execution_id).await?;
+        if of == session_id {
             Ok(())
         } else {
             Err(Error::ExecutionNotFound { execution_id })
@@ -122,11 +127,8 @@ impl Control {
             .await?;
         // One that runs is handed over from its start.
         let is_over = |execution: &Execution| execution.status != ExecutionStatus::Running;
-        Ok(newest
-            .items
-            .into_iter()
-            .find(is_over)
-            .map(|execution| execution.id))
+        let newest = newest.items.iter().find(|execution| is_over(execution));
+        Ok(newest.map(|execution| execution.id))
     }
 }
 
@@ -158,14 +160,15 @@ impl EventFeed {
             let live = follower.execution();
             let mut progress = live.progress();
             let is_over = *progress.borrow();
-            match live.after(self.after_seq, BATCH) {
+            match live.after(self.after_seq, BATCH, BATCH_BYTES) {
                 Some(events) if !events.is_empty() => {
                     self.not_before = follower.next_look();
                     return Ok(self.hand_over(events));
                 }
                 Some(_) => match live.ended() {
                     Some(execution) if is_over => {
-                        return Ok(FeedItem::End(Box::new(execution.clone())));
+                        let execution = Charged::free(execution.clone());
+                        return Ok(FeedItem::End(Box::new(execution)));
                     }
                     // Its end is in the store alone, or could not be stored.
                     None if is_over => self.follower = None,
@@ -194,25 +197,46 @@ impl EventFeed {
     /// What is stored of an execution that does not run.
     async fn stored(&mut self) -> Result<Option<FeedItem>> {
         // The record first: events that come between the two questions are found by the second.
-        let execution = self.control.get_execution(self.execution_id).await?;
+        let (_, has_ended) = self.control.execution_head(self.execution_id).await?;
         let events = self.read().await?;
         if !events.is_empty() {
             return Ok(Some(self.hand_over(events)));
         }
-        Ok((execution.status != ExecutionStatus::Running)
-            .then(|| FeedItem::End(Box::new(execution))))
+        if !has_ended {
+            return Ok(None);
+        }
+        let execution = self.control.get_execution(self.execution_id).await?;
+        Ok(Some(FeedItem::End(Box::new(execution))))
     }
 
+    /// The next events of the store; one that is larger than what is handed over at once comes alone, and counts as an
+    /// answer until it was received.
     async fn read(&self) -> Result<Vec<Arc<LiveEvent>>> {
+        let portion = self.read_within(BATCH, BATCH_BYTES).await?;
+        match portion.left_out_bytes {
+            Some(bytes) if portion.items.is_empty() => {
+                // Once as it is stored, and once as it is sent.
+                let lease = self.control.answer_share(2 * bytes).await?;
+                let large = self.read_within(1, bytes).await?.items.into_iter();
+                Ok(large
+                    .zip(Some(lease))
+                    .map(|(event, lease)| Arc::new(LiveEvent::charged(event, lease)))
+                    .collect())
+            }
+            _ => Ok(portion
+                .items
+                .into_iter()
+                .map(|event| Arc::new(LiveEvent::new(event)))
+                .collect()),
+        }
+    }
+
+    async fn read_within(&self, limit: usize, max_bytes: usize) -> Result<Portion<Event>> {
         let (id, after) = (self.execution_id, self.after_seq);
         let store = self.control.store();
-        let events = store
-            .read(move |connection| store::event::list(connection, id, after, BATCH))
-            .await?;
-        Ok(events
-            .into_iter()
-            .map(|event| Arc::new(LiveEvent::new(event)))
-            .collect())
+        Ok(store
+            .read(move |connection| store::event::list(connection, id, after, limit, max_bytes))
+            .await?)
     }
 
     fn hand_over(&mut self, events: Vec<Arc<LiveEvent>>) -> FeedItem {
@@ -266,7 +290,7 @@ pub enum SessionItem {
     /// The session, at first and whenever its status has changed.
     Session(Box<Session>),
     /// An execution begins.
-    Begin(Box<Execution>),
+    Begin(Box<Charged<Execution>>),
     /// What happens in it.
     Execution(FeedItem),
 }
@@ -315,8 +339,8 @@ impl SessionFeed {
             // What has begun by now is in the store, once that has written what is queued.
             let count = live.begun();
             self.control.store().write(|_| Ok(())).await?;
-            if let Some(execution) = self.following().await? {
-                return Ok(Some(self.begin(execution, None)));
+            if let Some(begun) = self.begin_following().await? {
+                return Ok(Some(begun));
             }
             self.caught_up = Some(count);
             return Ok(None);
@@ -325,7 +349,7 @@ impl SessionFeed {
             Ok(Some(execution)) => {
                 if let Some(begun) = execution.begun().cloned() {
                     self.caught_up = Some(count + 1);
-                    return Ok(Some(self.begin(begun, Some(execution))));
+                    return Ok(Some(self.begin(Charged::free(begun), Some(execution))));
                 }
                 self.caught_up = None;
                 return Ok(None);
@@ -354,8 +378,8 @@ impl SessionFeed {
 
     /// What is left of a session that does not live; nothing at the end.
     async fn of_store(&mut self) -> Result<Option<SessionItem>> {
-        if let Some(execution) = self.following().await? {
-            return Ok(Some(self.begin(execution, None)));
+        if let Some(begun) = self.begin_following().await? {
+            return Ok(Some(begun));
         }
         let session = self.control.get_session(self.session_id).await?;
         if self.status.replace(session.status) == Some(session.status) {
@@ -364,18 +388,25 @@ impl SessionFeed {
         Ok(Some(SessionItem::Session(Box::new(session))))
     }
 
-    fn begin(&mut self, execution: Execution, live: Option<Arc<LiveExecution>>) -> SessionItem {
+    fn begin(
+        &mut self,
+        execution: Charged<Execution>,
+        live: Option<Arc<LiveExecution>>,
+    ) -> SessionItem {
         let live = live.or_else(|| self.control.inner().live.get(execution.id));
         self.after = Some(execution.id);
         self.current = Some(self.control.feed(execution.id, live, 0));
-        SessionItem::Begin(Box::new(store::execution::as_seen(execution, true)))
+        let begun = execution.map(|execution| store::execution::as_seen(execution, true));
+        SessionItem::Begin(Box::new(begun))
     }
 
-    async fn following(&self) -> Result<Option<Execution>> {
+    /// Begins with the execution that the store has after the last one, if there is one.
+    async fn begin_following(&mut self) -> Result<Option<SessionItem>> {
         let (session, after) = (self.session_id, self.after);
-        let store = self.control.store();
-        Ok(store
-            .read(move |connection| store::execution::following(connection, session, after))
-            .await?)
+        let found = self.control.read_charged(move |connection, most| {
+            store::execution::following(connection, session, after, most)
+        });
+        let Charged { value, lease } = found.await?;
+        Ok(value.map(|value| self.begin(Charged { value, lease }, None)))
     }
 }

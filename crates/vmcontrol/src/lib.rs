@@ -4,9 +4,12 @@
 //! Nothing here knows HTTP, processes or an engine: live runtimes are reached through the ports in [`runtime`],
 //! so that another program can embed this crate and a test can drive it with a fake runtime.
 
+mod answers;
+mod budget;
 pub mod catalog;
 mod control;
 mod error;
+mod event;
 mod execution;
 mod feed;
 mod file_id;
@@ -32,12 +35,14 @@ mod tests;
 mod upkeep;
 mod worktree;
 
+pub use answers::{Charged, SMALL_ANSWER_BYTES};
+pub use budget::{Budget, Exhausted, Lease};
 pub use control::{Control, ControlOptions};
 pub use error::Error;
+pub use event::LiveEvent;
 pub use execution::MAX_SOURCE_BYTES;
 pub use feed::{EventFeed, FeedItem, SessionCursor, SessionFeed, SessionItem};
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
-pub use live::LiveEvent;
 pub use memory::{Charge, FREE_BYTES, MemoryBudget, ROOM_TIMEOUT};
 pub use policy::Policy;
 pub use session::parse_id;

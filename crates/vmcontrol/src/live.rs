@@ -10,15 +10,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution};
 
+use crate::event::LiveEvent;
+use crate::store::event::EVENT_BYTES;
+
 /// How many events of a running execution are kept in memory for its followers. Older ones are read from the store, where
 /// they are after a tenth of a second.
 const RECENT_EVENTS: usize = 2048;
 
 /// How many bytes they may take.
 const RECENT_BYTES: usize = 1024 * 1024;
-
-/// What an event takes beside its payload, in bytes: its record, and twice the allocator's own.
-const EVENT_BYTES: usize = 200;
 
 /// How many bytes of an execution that is over.
 const LEFT_BYTES: usize = 32 * 1024;
@@ -35,35 +35,6 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// By how much longer for each follower: many of a chatty execution would take its time otherwise.
 pub(crate) const PAUSE_FOR_EACH: Duration = Duration::from_micros(500);
-
-/// An event, and its JSON text once somebody has asked for it: all followers share it.
-#[derive(Debug)]
-pub struct LiveEvent {
-    /// The event.
-    pub event: Event,
-    json: OnceLock<Box<str>>,
-}
-
-impl LiveEvent {
-    /// An event that nobody has asked for as JSON.
-    pub(crate) fn new(event: Event) -> Self {
-        Self {
-            event,
-            json: OnceLock::new(),
-        }
-    }
-
-    /// The event as the API shows it.
-    ///
-    /// # Panics
-    /// Never: events are JSON.
-    pub fn json(&self) -> &str {
-        self.json.get_or_init(|| {
-            let text = serde_json::to_string(&self.event);
-            text.expect("an event is JSON").into_boxed_str()
-        })
-    }
-}
 
 /// All of them, by id.
 #[derive(Default)]
@@ -268,19 +239,23 @@ impl LiveGuard {
     }
 }
 
-/// Notes a record, unless it is too large.
-fn note(place: &OnceLock<Execution>, execution: &Execution) {
+/// What the texts of a record take, in bytes.
+pub(crate) fn record_bytes(execution: &Execution) -> usize {
     let texts = [&execution.input, &execution.path];
     let payloads = [&execution.result, &execution.error];
-    let bytes = texts.into_iter().flatten().map(String::len).sum::<usize>()
+    texts.into_iter().flatten().map(String::len).sum::<usize>()
         + payloads
             .into_iter()
             .flatten()
             .map(|json| json.get().len())
             .sum::<usize>()
         + execution.args.get().len()
-        + execution.env.get().len();
-    if bytes <= RECORD_BYTES {
+        + execution.env.get().len()
+}
+
+/// Notes a record, unless it is too large.
+fn note(place: &OnceLock<Execution>, execution: &Execution) {
+    if record_bytes(execution) <= RECORD_BYTES {
         // An execution begins and ends once.
         let _ = place.set(execution.clone());
     }
@@ -298,7 +273,8 @@ impl Drop for LiveGuard {
 }
 
 impl LiveExecution {
-    fn has_begun(&self) -> bool {
+    /// Whether it has begun: until then there may be an older record under its id.
+    pub(crate) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Acquire)
     }
 
@@ -333,19 +309,25 @@ impl LiveExecution {
         let _ = self.progress().wait_for(|is_over| *is_over).await;
     }
 
-    /// The events after that number, at most `limit`; nothing when they are not kept any more.
-    pub(crate) fn after(&self, seq: u64, limit: usize) -> Option<Vec<Arc<LiveEvent>>> {
+    /// The events after that number: at most `limit`, and no more bytes than that unless the first is larger. Nothing when
+    /// they are not kept any more.
+    pub(crate) fn after(
+        &self,
+        seq: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Option<Vec<Arc<LiveEvent>>> {
         let recent = self.recent();
         let skip = usize::try_from(seq.checked_sub(recent.gone_seq)?).unwrap_or(usize::MAX);
-        Some(
-            recent
-                .events
-                .iter()
-                .skip(skip)
-                .take(limit)
-                .cloned()
-                .collect(),
-        )
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        for live in recent.events.iter().skip(skip).take(limit) {
+            bytes += bytes_of(&live.event);
+            if bytes > max_bytes && !events.is_empty() {
+                break;
+            }
+            events.push(Arc::clone(live));
+        }
+        Some(events)
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {
@@ -407,7 +389,7 @@ mod tests {
     }
 
     fn numbers(execution: &LiveExecution, after: u64, limit: usize) -> Option<Vec<u64>> {
-        let events = execution.after(after, limit)?;
+        let events = execution.after(after, limit, RECENT_BYTES)?;
         Some(events.iter().map(|live| live.event.seq).collect())
     }
 

@@ -9,13 +9,14 @@ use vmapi_types::{
     CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
 };
 
+use crate::answers::Charged;
 use crate::execution::{Run, checked, read_source, run_recorded};
 use crate::library::LoadedLibrary;
 use crate::policies::TemplatePolicy;
 use crate::recorder::RETRY_EVERY;
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
-use crate::store::{self, Page, Pending, Portion, SessionFilter, StoreError};
+use crate::store::{self, Page, Pending, Portion, SessionFilter, StoreError, Within};
 use crate::template::check_name;
 use crate::{Control, Error, Result, Worktree};
 
@@ -81,17 +82,17 @@ impl Control {
         &self,
         filter: SessionFilter,
         page: Page,
-    ) -> Result<Portion<Session>> {
+    ) -> Result<Charged<Portion<Session>>> {
         let page = checked(page)?;
         let inner = Arc::clone(self.inner());
         let were_starting = inner.registry.starting();
-        self.store()
-            .read(move |connection| {
-                let starting = || inner.registry.never_ready(&were_starting);
-                store::session::list(connection, &filter, page, starting)
-            })
-            .await?
-            .ok_or_else(|| Error::validation("before and after must be the id of a session"))
+        self.read_charged(move |connection, most| {
+            let starting = || inner.registry.never_ready(&were_starting);
+            let portion = store::session::list(connection, &filter, page, most, starting)?;
+            Ok(portion.map_or(Within::Fits(None), |portion| portion.within(most).map(Some)))
+        })
+        .await?
+        .or_missing(|| Error::validation("before and after must be the id of a session"))
     }
 
     /// Closes a session. What runs in it ends as `cancelled`. Closing a closed one changes nothing.

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use uuid::Uuid;
-use vmapi_types::{Execution, ExecutionStatus, LimitsPatch};
+use vmapi_types::{Execution, ExecutionStatus, JsonObject, LimitsPatch, RawJson};
 
+use crate::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::{Run, read_source, run_recorded};
 use crate::library::integrity_of;
-use crate::live::{Begun, LiveGuard};
+use crate::live::{Begun, LiveGuard, record_bytes};
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::FailureCode;
-use crate::session::{joined, message_of};
+use crate::session::{blocking, joined, message_of};
 use crate::{Control, Error, Result, settings, store};
 
 /// A file to run.
@@ -23,9 +26,9 @@ pub struct FileRun {
     /// The path in the worktree.
     pub path: String,
     /// What the script sees as `__ARGS__`.
-    pub args: Map<String, Value>,
+    pub args: JsonObject,
     /// What the script sees as `__ENV__`.
-    pub env: Map<String, Value>,
+    pub env: JsonObject,
 }
 
 /// How something is to be run.
@@ -43,24 +46,37 @@ pub struct RunOptions {
 #[derive(Debug)]
 pub enum Submitted {
     /// It has ended, and is on disk.
-    Ended(Execution),
+    Ended(Charged<Execution>),
     /// It goes on. Its record is on disk.
-    Running(Execution),
+    Running(Charged<Execution>),
 }
 
 impl Submitted {
     /// The execution, as far as it is.
     pub fn into_execution(self) -> Execution {
         match self {
-            Self::Ended(execution) | Self::Running(execution) => execution,
+            Self::Ended(execution) | Self::Running(execution) => execution.value,
         }
     }
 }
+
+/// From how many bytes on a text is written and read where that holds up nobody else.
+const LARGE_BYTES: usize = 64 * 1024;
 
 /// What is to be run.
 enum Code {
     Snippet(String),
     File(FileRun),
+}
+
+impl Code {
+    /// How much text it is, in bytes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Snippet(input) => input.len(),
+            Self::File(file) => file.args.get().len() + file.env.get().len(),
+        }
+    }
 }
 
 impl Control {
@@ -104,23 +120,23 @@ impl Control {
             let live = self.inner().live.begin_new(session_id);
             return self.start(session_id, live, code, options, deadline).await;
         };
-        let request = fingerprint(session_id, &code, &options.limits);
+        let (code, request) = fingerprinted(session_id, code, options.limits.clone()).await?;
         loop {
             match self.inner().live.begin(id, session_id, request.clone()) {
-                Begun::New(live) => match self.find_execution(id).await? {
-                    Some(execution) => {
+                Begun::New(live) => {
+                    if self.is_stored(id).await? {
                         drop(live);
                         self.check_request(id, &request).await?;
-                        return as_submitted(execution);
+                        return as_submitted(self.get_execution(id).await?);
                     }
-                    None => return self.start(session_id, live, code, options, deadline).await,
-                },
+                    return self.start(session_id, live, code, options, deadline).await;
+                }
                 Begun::Running(running) => {
                     if running.fingerprint.as_deref() != Some(&*request) {
                         return Err(Error::ExecutionExists { execution_id: id });
                     }
                     if !until(deadline, running.over()).await
-                        && let Some(execution) = self.written(id).await?
+                        && let Ok(execution) = self.written(id).await?.or_missing(missing(id))
                     {
                         return as_submitted(execution);
                     }
@@ -128,6 +144,14 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// Whether an execution of that id is in the store.
+    async fn is_stored(&self, id: Uuid) -> Result<bool> {
+        let found = self
+            .store()
+            .read(move |connection| store::execution::head(connection, id));
+        Ok(found.await?.is_some())
     }
 
     /// Makes sure that an execution of the store was asked for in the same way.
@@ -161,6 +185,10 @@ impl Control {
         let limits = settings::lower(&live.policy.limits, &options.limits)?;
         let id = guard.id();
         let run = match code {
+            Code::Snippet(input) if input.len() > LARGE_BYTES => {
+                blocking::<_, Error, _>(move || Ok(Run::repl(session_id, id, input, limits)))
+                    .await?
+            }
             Code::Snippet(input) => Run::repl(session_id, id, input, limits),
             Code::File(file) => {
                 let memory = &self.inner().memory;
@@ -180,18 +208,39 @@ impl Control {
             execution
         });
         let Some(deadline) = deadline else {
-            return joined(running.await).map(Submitted::Ended);
+            return self.ended(running.await).await;
         };
-        if let Ok(ended) = tokio::time::timeout_at(deadline, &mut running).await {
-            return joined(ended).map(Submitted::Ended);
+        if let Ok(outcome) = tokio::time::timeout_at(deadline, &mut running).await {
+            return self.ended(outcome).await;
         }
         // If it could not even begin, that is in the outcome.
         if begun.await.is_ok()
-            && let Some(execution) = self.written(id).await?
+            && let Ok(execution) = self.written(id).await?.or_missing(missing(id))
         {
             return as_submitted(execution);
         }
-        joined(running.await).map(Submitted::Ended)
+        self.ended(running.await).await
+    }
+
+    /// The answer with what has just ended.
+    async fn ended(
+        &self,
+        outcome: std::result::Result<Result<Execution>, JoinError>,
+    ) -> Result<Submitted> {
+        let value = joined(outcome)?;
+        let bytes = record_bytes(&value);
+        if bytes <= SMALL_ANSWER_BYTES {
+            return Ok(Submitted::Ended(Charged::free(value)));
+        }
+        match self.answer_share(bytes).await {
+            Ok(lease) => Ok(Submitted::Ended(Charged { value, lease })),
+            Err(error) => Err(Error::Unavailable {
+                message: format!(
+                    "execution {} has ended and is not to be run again, but {error}: GET /executions/{}",
+                    value.id, value.id
+                ),
+            }),
+        }
     }
 
     /// Takes a live session for an execution, or says why it can't be had.
@@ -208,19 +257,52 @@ impl Control {
     }
 }
 
+/// A request, and what says whether another one is the same. What is large is read on a thread that may block.
+async fn fingerprinted(
+    session_id: Uuid,
+    code: Code,
+    limits: LimitsPatch,
+) -> Result<(Code, String)> {
+    if code.bytes() <= LARGE_BYTES {
+        let request = fingerprint(session_id, &code, &limits);
+        return Ok((code, request));
+    }
+    blocking(move || {
+        let request = fingerprint(session_id, &code, &limits);
+        Ok((code, request))
+    })
+    .await
+}
+
 /// What says whether a request is the same: a digest of all that it asks for.
 fn fingerprint(session_id: Uuid, code: &Code, limits: &LimitsPatch) -> String {
+    // Names stand in the order of the alphabet, as in all fingerprints that were ever stored.
+    let limits = json!(limits);
     let asked = match code {
-        Code::Snippet(input) => json!([session_id, "repl", input, limits]),
-        Code::File(file) => json!([
-            session_id, "run_file", file.path, file.args, file.env, limits
-        ]),
+        Code::Snippet(input) => to_raw_value(&(session_id, "repl", input, limits)),
+        Code::File(FileRun { path, args, env }) => {
+            let (args, env) = (sorted(args), sorted(env));
+            to_raw_value(&(session_id, "run_file", path, args, env, limits))
+        }
     };
-    integrity_of(asked.to_string().as_bytes())
+    integrity_of(asked.expect("texts and objects are JSON").get().as_bytes())
+}
+
+/// An object with its names in order, if it is small; a large one is taken as it is.
+fn sorted(object: &JsonObject) -> RawJson {
+    let tree = (object.get().len() <= LARGE_BYTES)
+        .then(|| serde_json::from_str::<Value>(object.get()).ok())
+        .flatten();
+    let sorted = tree.and_then(|tree| to_raw_value(&tree).ok());
+    sorted.unwrap_or_else(|| object.clone().into_raw())
+}
+
+fn missing(id: Uuid) -> impl FnOnce() -> Error {
+    move || Error::ExecutionNotFound { execution_id: id }
 }
 
 /// What is answered for an execution that was asked for before.
-fn as_submitted(execution: Execution) -> Result<Submitted> {
+fn as_submitted(execution: Charged<Execution>) -> Result<Submitted> {
     if execution.status == ExecutionStatus::Running {
         return Ok(Submitted::Running(execution));
     }

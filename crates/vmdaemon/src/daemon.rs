@@ -16,6 +16,7 @@ use vmtransport_http::{ApiOptions, Listener, Token};
 
 use crate::error::{ServeError, StartError};
 use crate::listen::{self, Address, Listen};
+use crate::memory;
 use crate::signals::StopSignals;
 use crate::token;
 
@@ -64,6 +65,17 @@ pub struct Daemon {
     stop_accepting: watch::Sender<bool>,
     server: JoinHandle<()>,
     signals: StopSignals,
+    /// Gives memory back that was needed for a while.
+    memory: AbortOnDrop,
+}
+
+/// A task that ends when this is dropped.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Starts a daemon. It takes requests when this returns.
@@ -71,6 +83,7 @@ pub struct Daemon {
 /// # Errors
 /// See [`StartError`].
 pub async fn start(options: Options) -> Result<Daemon, StartError> {
+    memory::set_up_allocator();
     // From here on a signal waits for the daemon to be up, and then stops it in order.
     let signals = StopSignals::listen()?;
     raise_descriptor_limit();
@@ -155,6 +168,7 @@ async fn start_at(
         stop_accepting,
         server: tokio::spawn(server),
         signals,
+        memory: AbortOnDrop(tokio::spawn(memory::keep_giving_back())),
     })
 }
 
@@ -205,8 +219,10 @@ impl Daemon {
             mut server,
             signals,
             address,
+            memory,
         } = self;
         let stopped = async move {
+            let _memory = memory;
             // Nobody may be listening any more.
             let _ = stop_accepting.send(true);
             address.clean_up();

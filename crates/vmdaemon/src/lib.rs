@@ -4,6 +4,7 @@
 mod daemon;
 mod error;
 mod listen;
+mod memory;
 mod signals;
 mod token;
 

@@ -33,6 +33,12 @@ pub(crate) enum ApiError {
     BodyTooLarge,
     /// The body did not arrive in time.
     BodyTimeout,
+    /// There is no memory left for bodies.
+    BodiesFull,
+    /// The body has more values than fit in memory as trees.
+    TooManyValues,
+    /// The request says in two ways where its body ends, or in one that is not known here.
+    Framing(&'static str),
     /// The body is not declared as JSON.
     MediaType,
     /// No such route.
@@ -51,6 +57,7 @@ impl From<Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let ends_connection = matches!(self, Self::Framing(_));
         let (status, code, message, details) = match self {
             Self::InvalidRequest(message) => plain(400, ErrorCode::InvalidRequest, message),
             Self::ForbiddenHost => plain(
@@ -82,10 +89,21 @@ impl IntoResponse for ApiError {
                     BODY_TIMEOUT.as_secs()
                 ),
             ),
+            Self::BodiesFull => plain(
+                503,
+                ErrorCode::Unavailable,
+                "bodies of other requests take up all the memory there is for large ones: try again",
+            ),
+            Self::TooManyValues => plain(
+                413,
+                ErrorCode::PayloadTooLarge,
+                "the body has more values than fit in memory: send fewer of them",
+            ),
+            Self::Framing(reason) => plain(400, ErrorCode::InvalidRequest, reason),
             Self::MediaType => plain(
                 415,
                 ErrorCode::UnsupportedMediaType,
-                "send the body with Content-Type: application/json",
+                "send the body with the header Content-Type: application/json, once",
             ),
             Self::NoRoute => plain(404, ErrorCode::NotFound, "there is no such route"),
             Self::WrongMethod => plain(
@@ -104,6 +122,9 @@ impl IntoResponse for ApiError {
         };
         let mut response = (status, Body(envelope)).into_response();
         let headers = response.headers_mut();
+        if ends_connection {
+            headers.insert(header::CONNECTION, CLOSE);
+        }
         match status {
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);

@@ -3,56 +3,105 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use axum::RequestExt;
-use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, ORIGIN};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 use vmcontrol::{Error, parse_id};
 
+use crate::bodies::BodyShare;
 use crate::error::ApiError;
+use crate::heavy::{LARGE_BYTES, heavy};
 
 /// How long a client may take to send a body.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A JSON body with no field too many.
-pub(crate) struct Json<T>(pub(crate) T);
+/// A JSON body with no field too many. `IN_TREES` says whether free JSON in it is made into trees, which take many times the
+/// memory of their text.
+pub(crate) struct Json<T, const IN_TREES: bool = true>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+impl<S, T, const IN_TREES: bool> FromRequest<S> for Json<T, IN_TREES>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send + 'static,
+{
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let is_json = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(is_json_type);
-        if !is_json {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        if !is_taken_as_json(request.headers()) {
             return Err(ApiError::MediaType);
         }
-        let declared = request.body().size_hint().lower();
-        let limited = request.with_limited_body();
-        // A client that asks first is told before it has sent anything.
-        let most = limited.body().size_hint().upper();
-        if most.is_some_and(|most| declared > most) {
-            return Err(ApiError::BodyTooLarge);
-        }
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(limited, state))
+        let (mut parts, body) = request.into_parts();
+        let share = parts.extensions.remove::<BodyShare>();
+        let share = share.ok_or_else(|| Error::internal("a body has no share of the memory"))?;
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, share.read(body))
             .await
-            .map_err(|_| ApiError::BodyTimeout)?
-            .map_err(|rejection| match rejection.status().as_u16() {
-                413 => ApiError::BodyTooLarge,
-                _ => ApiError::InvalidRequest(rejection.body_text()),
-            })?;
-        decode(&bytes).map(Self)
+            .map_err(|_| ApiError::BodyTimeout)??;
+        if bytes.len() <= LARGE_BYTES {
+            return decode(&bytes).map(Self);
+        }
+        let decoded = heavy(move || {
+            if IN_TREES && tree_bytes(&bytes) > MAX_TREE_BYTES {
+                return Err(ApiError::TooManyValues);
+            }
+            decode(&bytes)
+        });
+        match decoded.await {
+            Ok(decoded) => decoded.map(Self),
+            Err(_) => Err(Error::internal("what reads a body panicked").into()),
+        }
     }
 }
 
-fn is_json_type(value: &str) -> bool {
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+/// Whether a body is JSON by its type. Existing clients send none, or the one that `curl -d` sends. A page can send these
+/// without asking, so they are taken only from what is no browser.
+fn is_taken_as_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let kind = match (types.next(), types.next()) {
+        (None, _) => None,
+        (Some(kind), None) => Some(kind.to_str().unwrap_or_default()),
+        (Some(_), Some(_)) => return false,
+    };
+    let is_type = |name: &str, kind: &str| {
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case(name)
+    };
+    match kind {
+        Some(kind) if is_type("application/json", kind) => true,
+        Some(kind) if !is_type("application/x-www-form-urlencoded", kind) => false,
+        _ => {
+            let is_of_browser = |name: &str| name.starts_with("sec-fetch-");
+            !headers.contains_key(ORIGIN)
+                && !headers.keys().any(|name| is_of_browser(name.as_str()))
+        }
+    }
+}
+
+/// What the values of a body may take as trees, in bytes.
+const MAX_TREE_BYTES: usize = 32 * 1024 * 1024;
+
+/// What an element of a list takes in memory, in bytes, in a list that has grown to twice its length.
+const ELEMENT_BYTES: usize = 64;
+
+/// What an object takes, in bytes: the first node of its tree has room for eleven fields.
+const OBJECT_BYTES: usize = 700;
+
+/// What the values of a body would take as trees, at most.
+fn tree_bytes(json: &[u8]) -> usize {
+    let (mut bytes, mut in_string, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' if !in_string => bytes += OBJECT_BYTES,
+            b'[' | b',' if !in_string => bytes += ELEMENT_BYTES,
+            _ => {}
+        }
+    }
+    bytes
 }
 
 /// Decodes a body; the error names the field and the position.
@@ -143,6 +192,11 @@ impl QueryParams {
         self.0.get(name).map(String::as_str)
     }
 
+    /// A filter, if it is there and says something.
+    pub(crate) fn filter(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|text| !text.is_empty())
+    }
+
     /// A required id.
     pub(crate) fn id(&self, name: &str) -> Result<Uuid, ApiError> {
         required_id(name, self.get(name))
@@ -182,4 +236,59 @@ pub(crate) fn required(name: &str, text: Option<String>) -> Result<String, ApiEr
 /// A text that has to be there, and may be empty.
 pub(crate) fn present(name: &str, text: Option<String>) -> Result<String, ApiError> {
     text.ok_or_else(|| Error::validation(format!("{name} is required")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn is_taken(pairs: &[(&'static str, &'static str)]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        is_taken_as_json(&headers)
+    }
+
+    #[test]
+    fn what_a_page_could_send_without_asking_is_taken_from_programs_alone() {
+        const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+        const JSON: (&str, &str) = ("content-type", "application/json");
+        assert!(is_taken(&[]));
+        assert!(is_taken(&[FORM]));
+        assert!(is_taken(&[(
+            "content-type",
+            "Application/X-WWW-form-urlencoded; charset=utf-8"
+        )]));
+        for browser in [
+            ("origin", "http://localhost:3210"),
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-mode", "cors"),
+            ("sec-fetch-storage-access", "none"),
+        ] {
+            assert!(!is_taken(&[browser]), "{browser:?}");
+            assert!(!is_taken(&[browser, FORM]), "{browser:?}");
+            assert!(is_taken(&[browser, JSON]), "{browser:?}");
+        }
+        for other in ["text/plain", "multipart/form-data; boundary=a", "json", ""] {
+            assert!(!is_taken(&[("content-type", other)]), "{other}");
+        }
+        assert!(!is_taken(&[JSON, JSON]));
+    }
+
+    #[test]
+    fn values_are_counted_and_what_is_in_strings_is_none() {
+        assert_eq!(tree_bytes(br#"{"a":1}"#), OBJECT_BYTES);
+        assert_eq!(tree_bytes(br#"[1,2,3]"#), 3 * ELEMENT_BYTES);
+        assert_eq!(tree_bytes(br#""[,{\"[,{\\\"""#), 0);
+        assert_eq!(tree_bytes(br#"["\\",[]]"#), 3 * ELEMENT_BYTES);
+        // What is counted is what there is at least.
+        assert!(size_of::<Value>() * 2 <= ELEMENT_BYTES);
+    }
 }

@@ -10,9 +10,10 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, TRANSFER_ENCODING,
+    VARY,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -56,9 +57,13 @@ impl Guard {
         }
     }
 
-    fn check_host(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
         let host = only(headers, &HOST).ok_or(ApiError::ForbiddenHost)?;
-        if self.hosts.contains(&host) {
+        // A target that is a whole URL names a host as well, and is what counts where the two differ.
+        let is_meant = uri
+            .authority()
+            .is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(&host));
+        if is_meant && self.hosts.contains(&host) {
             Ok(())
         } else {
             Err(ApiError::ForbiddenHost)
@@ -67,14 +72,17 @@ impl Guard {
 
     /// The allowed foreign origin that a request comes from, if it does.
     fn check_origin(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, ApiError> {
+        // Old browsers send no `Sec-Fetch-Site`, but then send `Origin` with everything that changes something.
+        let site = if headers.contains_key(SEC_FETCH_SITE) {
+            // A value that is there twice is of something that no browser sent.
+            Some(only(headers, &SEC_FETCH_SITE).ok_or(ApiError::ForbiddenOrigin)?)
+        } else {
+            None
+        };
         if !headers.contains_key(ORIGIN) {
-            // Old browsers send no `Sec-Fetch-Site`, but then send `Origin` with everything that changes something.
-            let foreign = only(headers, &SEC_FETCH_SITE)
-                .is_some_and(|site| site == "cross-site" || site == "same-site");
-            return if foreign {
-                Err(ApiError::ForbiddenOrigin)
-            } else {
-                Ok(None)
+            return match site.as_deref() {
+                None | Some("same-origin" | "none") => Ok(None),
+                Some(_) => Err(ApiError::ForbiddenOrigin),
             };
         }
         let origin = only(headers, &ORIGIN).ok_or(ApiError::ForbiddenOrigin)?;
@@ -92,6 +100,20 @@ impl Guard {
     }
 }
 
+/// Refuses a body whose end others might see elsewhere. The HTTP library reads a body in chunks if its last coding is
+/// `chunked`, whatever was done to it before, and refuses what it can't frame at all.
+fn check_framing(headers: &HeaderMap) -> Result<(), ApiError> {
+    if !headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    if only(headers, &TRANSFER_ENCODING).is_none_or(|coding| coding.trim() != "chunked") {
+        return Err(ApiError::Framing(
+            "the only Transfer-Encoding that is taken is chunked, once",
+        ));
+    }
+    Ok(())
+}
+
 /// The value of a header that is there once, in lower case.
 fn only(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let mut values = headers.get_all(name).iter();
@@ -102,8 +124,8 @@ fn only(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 /// Refuses requests of foreign pages, and tells browsers which pages are allowed.
 pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let allowed = guard
-        .check_host(headers)
+    let allowed = check_framing(headers)
+        .and_then(|()| guard.check_host(request.uri(), headers))
         .and_then(|()| guard.check_origin(headers));
     let origin = match allowed {
         Ok(origin) => origin,
@@ -164,6 +186,10 @@ mod tests {
         headers
     }
 
+    fn own() -> Uri {
+        Uri::from_static("/api/v1/health")
+    }
+
     #[test]
     fn only_hosts_that_are_served_get_in_and_each_request_names_one() {
         for host in [
@@ -174,7 +200,9 @@ mod tests {
             "box.local:3210",
         ] {
             assert!(
-                guard().check_host(&headers(&[("host", host)])).is_ok(),
+                guard()
+                    .check_host(&own(), &headers(&[("host", host)]))
+                    .is_ok(),
                 "{host}"
             );
         }
@@ -186,13 +214,64 @@ mod tests {
             "evil.example:3210",
         ] {
             assert!(
-                guard().check_host(&headers(&[("host", host)])).is_err(),
+                guard()
+                    .check_host(&own(), &headers(&[("host", host)]))
+                    .is_err(),
                 "{host}"
             );
         }
-        assert!(guard().check_host(&headers(&[])).is_err());
+        assert!(guard().check_host(&own(), &headers(&[])).is_err());
         let twice = headers(&[("host", "localhost:3210"), ("host", "localhost:3210")]);
-        assert!(guard().check_host(&twice).is_err());
+        assert!(guard().check_host(&own(), &twice).is_err());
+    }
+
+    #[test]
+    fn a_target_that_is_a_url_names_the_host_of_the_request() {
+        let is_served = |uri: &'static str, host: &'static str| {
+            let uri = Uri::from_static(uri);
+            guard()
+                .check_host(&uri, &headers(&[("host", host)]))
+                .is_ok()
+        };
+        assert!(is_served("http://localhost:3210/a", "localhost:3210"));
+        assert!(is_served("http://LOCALHOST:3210/a", "localhost:3210"));
+        for uri in [
+            "http://evil.example/a",
+            "http://evil.example:3210/a",
+            "http://localhost/a",
+            "http://a@localhost:3210/a",
+            "http://127.0.0.1:3210/a",
+            "evil.example:443",
+        ] {
+            assert!(!is_served(uri, "localhost:3210"), "{uri}");
+        }
+        assert!(!is_served("http://localhost:3210/a", "evil.example"));
+    }
+
+    #[test]
+    fn a_body_is_framed_in_one_way() {
+        let check = |values: &[&'static str]| {
+            let pairs: Vec<_> = values
+                .iter()
+                .map(|value| ("transfer-encoding", *value))
+                .collect();
+            check_framing(&headers(&pairs)).is_ok()
+        };
+        assert!(check(&[]));
+        assert!(check(&["chunked"]));
+        assert!(check(&["Chunked"]));
+        for values in [
+            &["gzip, chunked"] as &[_],
+            &["identity, chunked"],
+            &["chunked, chunked"],
+            &["gzip", "chunked"],
+            &["chunked", "chunked"],
+            &[", chunked"],
+            &["xchunked"],
+            &[""],
+        ] {
+            assert!(!check(values), "{values:?}");
+        }
     }
 
     #[test]
@@ -217,11 +296,15 @@ mod tests {
         ] {
             assert!(check(&[("origin", origin)]).is_err(), "{origin}");
         }
-        for site in ["cross-site", "same-site"] {
+        for site in ["cross-site", "same-site", "", "none, cross-site", "other"] {
             assert!(check(&[("sec-fetch-site", site)]).is_err(), "{site}");
         }
         for site in ["same-origin", "none"] {
             assert!(check(&[("sec-fetch-site", site)]).is_ok(), "{site}");
+            let twice = [("sec-fetch-site", site), ("sec-fetch-site", site)];
+            assert!(check(&twice).is_err(), "{site}");
+            let own = [("origin", "http://localhost:3210"), twice[0], twice[1]];
+            assert!(check(&own).is_err(), "{site}");
         }
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Nothing is decided here. A handler decodes a request, calls [`vmcontrol::Control`] and encodes what that says.
 
+mod bodies;
 mod error;
 mod extract;
 mod guard;
+mod heavy;
 mod list;
 mod middleware;
 mod patience;
+mod places;
 mod respond;
 mod router;
 mod routes;
@@ -15,6 +18,7 @@ mod serve;
 mod stream;
 mod token;
 mod unread;
+mod watched;
 
 pub use router::{ApiOptions, DEFAULT_MAX_BODY_BYTES, router};
 pub use serve::{Listener, serve};

@@ -1,10 +1,12 @@
 //! Lists in portions: which one is asked for, and where the next one is.
 
+use std::fmt::Display;
+
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::Response;
 use serde::Serialize;
 use uuid::Uuid;
-use vmcontrol::{Error, Page, Portion, parse_id};
+use vmcontrol::{Charged, Error, Page, Portion, parse_id};
 
 use crate::error::ApiError;
 use crate::extract::QueryParams;
@@ -22,14 +24,14 @@ impl QueryParams {
         })
     }
 
-    /// A parameter that names one of some values.
+    /// A parameter that names one of some values; an empty one is as none.
     pub(crate) fn one_of<T: Copy>(
         &self,
         name: &str,
         all: &[T],
         name_of: impl Fn(T) -> &'static str,
     ) -> Result<Option<T>, ApiError> {
-        let Some(text) = self.get(name) else {
+        let Some(text) = self.filter(name) else {
             return Ok(None);
         };
         let found = all.iter().copied().find(|value| name_of(*value) == text);
@@ -42,16 +44,17 @@ impl QueryParams {
     }
 }
 
-/// The answer with a portion of a list. Its `Link` header says where the older (`next`) and the newer (`prev`) ones are.
+/// The answer with a portion of a list. Its `Link` header says where the older (`next`) and the newer (`prev`) ones are;
+/// of events, where the later ones are (`next`).
 pub(crate) struct Listed<T> {
-    items: Vec<T>,
+    portion: Charged<Portion<T>>,
     links: Vec<String>,
 }
 
 impl<T> Listed<T> {
     /// `uri` is that of the request, `id_of` what the next portion begins after.
     pub(crate) fn new(
-        portion: Portion<T>,
+        portion: Charged<Portion<T>>,
         page: Page,
         uri: &Uri,
         id_of: impl Fn(&T) -> Uuid,
@@ -64,33 +67,52 @@ impl<T> Listed<T> {
         };
         let mut links = Vec::new();
         if let (Some(oldest), true) = (portion.items.last(), has_older) {
-            links.push(link(uri, "before", id_of(oldest), "next"));
+            links.push(link(uri, "before", &id_of(oldest), "next"));
         }
         if let (Some(newest), true) = (portion.items.first(), has_newer) {
-            links.push(link(uri, "after", id_of(newest), "prev"));
+            links.push(link(uri, "after", &id_of(newest), "prev"));
         }
+        Self { portion, links }
+    }
+
+    /// Of things with numbers, which are listed in their order.
+    pub(crate) fn numbered(
+        portion: Charged<Portion<T>>,
+        uri: &Uri,
+        number_of: impl Fn(&T) -> u64,
+    ) -> Self {
+        let last = portion.items.last().filter(|_| portion.has_more);
+        let links = last.map(|last| link(uri, "after_seq", &number_of(last), "next"));
         Self {
-            items: portion.items,
-            links,
+            links: links.into_iter().collect(),
+            portion,
         }
     }
 }
 
+/// The names of parameters that say where a portion begins.
+const CURSORS: [&str; 3] = ["before", "after", "after_seq"];
+
 /// The same request with another cursor.
-fn link(uri: &Uri, cursor: &str, id: Uuid, relation: &str) -> String {
-    let is_cursor = |part: &&str| part.starts_with("before=") || part.starts_with("after=");
+fn link(uri: &Uri, cursor: &str, place: &dyn Display, relation: &str) -> String {
+    let is_cursor = |part: &&str| {
+        let name = part.split('=').next().unwrap_or_default();
+        CURSORS.contains(&name)
+    };
     let kept = uri.query().unwrap_or_default().split('&');
     let mut query: Vec<String> = kept
         .filter(|part| !part.is_empty() && !is_cursor(part))
         .map(str::to_owned)
         .collect();
-    query.push(format!("{cursor}={id}"));
+    query.push(format!("{cursor}={place}"));
     format!("<{}?{}>; rel=\"{relation}\"", uri.path(), query.join("&"))
 }
 
 impl<T: Serialize + Send + 'static> Listed<T> {
     pub(crate) async fn respond(self) -> Response {
-        let mut response = respond::list(self.items).await;
+        let bytes = self.portion.bytes;
+        let items = self.portion.map(|portion| portion.items);
+        let mut response = respond::list(items, bytes).await;
         // What was in a header of a request can be in one of an answer.
         if let (false, Ok(links)) = (
             self.links.is_empty(),

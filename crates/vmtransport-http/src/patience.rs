@@ -2,11 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::places::Connection;
 
 /// How long a client may take nothing of what it is sent.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,6 +24,8 @@ const THROWN_AWAY_AT_ONCE: usize = 16 * 1024;
 /// A stream in which a write fails that could not go on for a while.
 pub(crate) struct Patient<S> {
     stream: S,
+    /// Who hears whether a write waits.
+    connection: Arc<Connection>,
     patience: Duration,
     /// When the write fails that waits now, if one does.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -32,9 +37,10 @@ pub(crate) struct Patient<S> {
 
 impl<S> Patient<S> {
     /// A stream whose writes wait for at most `patience`.
-    pub(crate) fn new(stream: S, patience: Duration) -> Self {
+    pub(crate) fn new(stream: S, patience: Duration, connection: Arc<Connection>) -> Self {
         Self {
             stream,
+            connection,
             patience,
             deadline: None,
             is_shut: false,
@@ -48,6 +54,7 @@ impl<S> Patient<S> {
         context: &mut Context<'_>,
         write: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.connection.set_writing(write.is_pending());
         if write.is_ready() {
             self.deadline = None;
             return write;
@@ -137,6 +144,12 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
+    use crate::places::Places;
+
+    /// A server's end whose client is as patient as that.
+    async fn patient<S>(stream: S, patience: Duration) -> Patient<S> {
+        Patient::new(stream, patience, Places::new(1).take().await.connection)
+    }
 
     /// How much waits for a reader, in bytes.
     const ROOM: usize = 16;
@@ -146,7 +159,8 @@ mod tests {
         let (_client, server) = duplex(ROOM);
         let patience = Duration::from_millis(20);
         let started = Instant::now();
-        let sent = Patient::new(server, patience)
+        let sent = patient(server, patience)
+            .await
             .write_all(&[0; ROOM + 1])
             .await;
         assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::TimedOut);
@@ -156,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_still_sends_is_read_until_it_has_stopped() {
         let (mut client, server) = duplex(ROOM);
-        let mut server = Patient::new(server, PATIENCE);
+        let mut server = patient(server, PATIENCE).await;
         client.write_all(&[0; ROOM]).await.unwrap();
         let client = async {
             client.write_all(&[0; 10 * ROOM]).await.unwrap();
@@ -169,14 +183,14 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_sends_nothing_is_not_waited_for() {
         let (client, server) = duplex(ROOM);
-        Patient::new(server, PATIENCE).shutdown().await.unwrap();
+        patient(server, PATIENCE).await.shutdown().await.unwrap();
         drop(client);
     }
 
     #[tokio::test]
     async fn a_client_that_takes_a_little_at_a_time_has_the_whole_time_for_each() {
         let (mut client, server) = duplex(ROOM);
-        let mut server = Patient::new(server, PATIENCE);
+        let mut server = patient(server, PATIENCE).await;
         for _ in 0..3 {
             server.write_all(&[0; ROOM]).await.unwrap();
             assert!(server.deadline.is_none());

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 use vmcontrol::{Control, NameList};
 
+use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::guard::{self, Guard};
 use crate::middleware::request_context;
@@ -62,7 +62,10 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .nest("/api/v1", api)
         .fallback(async || ApiError::NoRoute)
         .method_not_allowed_fallback(async || ApiError::WrongMethod)
-        .layer(DefaultBodyLimit::max(options.max_body_bytes))
+        .layer(from_fn_with_state(
+            Bodies::new(options.max_body_bytes),
+            bodies::share,
+        ))
         .layer(from_fn_with_state(options.token.clone(), token::check))
         .layer(from_fn_with_state(guard, guard::check))
         .layer(from_fn(request_context))

@@ -12,12 +12,17 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::patience::{PATIENCE, Patient};
+use crate::places::{Place, Places};
+use crate::watched::Watched;
 
-/// How many connections are served at once. More wait in the system's queue, which is bounded too.
+/// How many connections are served at once. More take the places of idle ones, or wait in the system's queue, which is bounded
+/// too.
 const MAX_CONNECTIONS: usize = 1024;
+
+/// How much of what a client sends or is sent waits in memory, in bytes; so large may the head of a request be.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// How long a client may take to send the head of a request, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,7 +43,7 @@ pub enum Listener {
 pub async fn serve(listener: Listener, router: Router, stop: impl Future<Output = ()>) {
     let server = Server {
         router,
-        connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        places: Places::new(MAX_CONNECTIONS),
         graceful: GracefulShutdown::new(),
     };
     let mut stop = pin!(stop);
@@ -54,25 +59,23 @@ pub async fn serve(listener: Listener, router: Router, stop: impl Future<Output 
 
 struct Server {
     router: Router,
-    connections: Arc<Semaphore>,
+    places: Places,
     graceful: GracefulShutdown,
 }
 
 impl Server {
     async fn take_connection(&self, listener: &Listener) {
-        let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else {
-            return;
-        };
+        let place = self.places.take().await;
         let taken = match listener {
             Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
                 // Answers are small; they should not wait for company. One that does is right all the same.
                 let _ = stream.set_nodelay(true);
-                self.serve_connection(stream, permit);
+                self.serve_connection(stream, place);
             }),
             Listener::Unix(listener) => listener
                 .accept()
                 .await
-                .map(|(stream, _)| self.serve_connection(stream, permit)),
+                .map(|(stream, _)| self.serve_connection(stream, place)),
         };
         if let Err(error) = taken
             && !is_of_connection(&error)
@@ -82,21 +85,33 @@ impl Server {
         }
     }
 
-    fn serve_connection<S>(&self, stream: S, permit: OwnedSemaphorePermit)
+    fn serve_connection<S>(&self, stream: S, place: Place)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let service = TowerToHyperService::new(self.router.clone());
+        let service = Watched {
+            router: TowerToHyperService::new(self.router.clone()),
+            connection: Arc::clone(&place.connection),
+        };
+        let stream = Patient::new(stream, PATIENCE, Arc::clone(&place.connection));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), service);
+            .max_buf_size(MAX_BUFFER_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+            tokio::select! {
+                // What has come meanwhile is looked at first.
+                biased;
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                },
+                () = place.connection.given_up() => {
+                    tracing::debug!("an idle connection gives up its place");
+                }
             }
-            drop(permit);
+            drop(place);
         });
     }
 }

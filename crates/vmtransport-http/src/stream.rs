@@ -1,12 +1,13 @@
 //! Server-sent events.
 //!
-//! A task for each stream reads the feed and hands pieces of text to the connection. What waits there is bounded; a client
-//! that takes nothing for a while is cut off, and can resume with `Last-Event-ID`. A stream that ends without an `end` (or,
+//! A task for each stream reads the feed and hands pieces of text to the connection. What waits there is bounded in bytes: two
+//! pieces, or one event or record that is larger and counts as an answer. A client that takes nothing for a while is cut off, and can resume with `Last-Event-ID`. A stream that ends without an `end` (or,
 //! of a session, a last `session`) is not complete, and its response breaks off as HTTP has it.
 
-use std::fmt::Write;
-use std::io;
+use std::io::{self, Write};
+use std::ops::Deref;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,20 +17,24 @@ use axum::response::Response;
 use http_body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use vmcontrol::{
-    Error, EventFeed, FeedItem, LiveEvent, SessionCursor, SessionFeed, SessionItem, parse_id,
+    Charged, Error, EventFeed, FeedItem, LiveEvent, SessionCursor, SessionFeed, SessionItem,
+    parse_id,
 };
 
 use crate::error::ApiError;
+use crate::heavy::heavy;
 use crate::patience::PATIENCE;
+use crate::respond::{held, time_for};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// How many pieces wait for a client, each of at most [`PIECE_BYTES`] and one event.
-const WAITING_PIECES: usize = 4;
+/// How many pieces wait for a client.
+const WAITING_PIECES: usize = 2;
 
-/// How large a piece is that more is added to, in bytes.
-const PIECE_BYTES: usize = 64 * 1024;
+/// How large a piece is, in bytes. Of a larger event or record, which counts as an answer, each takes a part.
+const PIECE_BYTES: usize = 32 * 1024;
 
 /// How often a comment is sent when nothing happens, so that whoever is between does not hang up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -112,7 +117,7 @@ fn stream() -> (Sink, Response) {
     }
     let sink = Sink {
         pieces,
-        text: RETRY.to_owned(),
+        text: RETRY.into(),
     };
     (sink, response)
 }
@@ -126,12 +131,13 @@ async fn send_execution(mut feed: EventFeed, mut sink: Sink) -> Result<(), Gone>
         match item {
             FeedItem::Events(events) => {
                 for event in events {
-                    sink.event(&event.event.seq.to_string(), &event).await?;
+                    let place = event.event.seq.to_string();
+                    sink.event(place, event).await?;
                 }
                 sink.flush().await?;
             }
             FeedItem::End(execution) => {
-                sink.named("end", None, &execution);
+                sink.record("end", None, *execution).await?;
                 sink.flush().await?;
                 return sink.end().await;
             }
@@ -151,9 +157,12 @@ async fn send_session(mut feed: SessionFeed, mut sink: Sink) -> Result<(), Gone>
         };
         let place = place(feed.cursor());
         match item {
-            SessionItem::Session(session) => sink.named("session", Some(&place), &session),
+            SessionItem::Session(session) => {
+                let session = Charged::free(*session);
+                sink.record("session", Some(place), session).await?;
+            }
             SessionItem::Begin(execution) => {
-                sink.named("execution", Some(&place), &execution);
+                sink.record("execution", Some(place), *execution).await?;
                 // Its first events are on their way, and take it along.
                 continue;
             }
@@ -163,11 +172,11 @@ async fn send_session(mut feed: SessionFeed, mut sink: Sink) -> Result<(), Gone>
                         execution_id: event.event.execution_id,
                         seq: event.event.seq,
                     });
-                    sink.event(&place, &event).await?;
+                    sink.event(place, event).await?;
                 }
             }
             SessionItem::Execution(FeedItem::End(execution)) => {
-                sink.named("end", Some(&place), &execution);
+                sink.record("end", Some(place), *execution).await?;
             }
         }
         sink.flush().await?;
@@ -186,7 +195,8 @@ struct Gone;
 /// Where the pieces go.
 struct Sink {
     pieces: mpsc::Sender<Piece>,
-    text: String,
+    /// What is still to be sent.
+    text: Vec<u8>,
 }
 
 impl Sink {
@@ -198,34 +208,73 @@ impl Sink {
                 item = &mut what => return Ok(Some(item)),
                 () = self.pieces.closed() => return Ok(None),
                 () = tokio::time::sleep(KEEP_ALIVE) => {
-                    self.text.push_str(": still here\n\n");
+                    self.text.extend_from_slice(b": still here\n\n");
                     self.flush().await?;
                 }
             }
         }
     }
 
-    async fn event(&mut self, id: &str, event: &LiveEvent) -> Result<(), Gone> {
-        self.add(None, Some(id), event.json());
+    /// Adds an event; one text of it is shared by all followers, unless it is large.
+    async fn event(&mut self, id: String, event: Arc<LiveEvent>) -> Result<(), Gone> {
+        if event.event.payload.get().len() > PIECE_BYTES {
+            return self.large(Head::new(None, Some(id)), event).await;
+        }
+        let head = Head::new(None, Some(id));
+        head.write(&mut self.text);
+        self.text.extend_from_slice(event.json().as_bytes());
+        Head::finish(&mut self.text);
         if self.text.len() >= PIECE_BYTES {
             self.flush().await?;
         }
         Ok(())
     }
 
-    fn named(&mut self, name: &str, id: Option<&str>, data: &impl Serialize) {
-        let data = serde_json::to_string(data).expect("what the API shows is JSON");
-        self.add(Some(name), id, &data);
+    /// Adds a record.
+    async fn record<T>(
+        &mut self,
+        name: &'static str,
+        id: Option<String>,
+        record: Charged<T>,
+    ) -> Result<(), Gone>
+    where
+        T: Serialize + Send + Sync + 'static,
+    {
+        self.large(Head::new(Some(name), id), record).await
     }
 
-    /// JSON text has no line breaks, so that one line of data is enough.
-    fn add(&mut self, name: Option<&str>, id: Option<&str>, data: &str) {
-        for (field, value) in [("id", id), ("event", name), ("data", Some(data))] {
-            if let Some(value) = value {
-                writeln!(self.text, "{field}: {value}").expect("a string takes all");
-            }
+    /// Adds something of any size. Where it is large it is written by a thread that may block, and sent in parts; what it
+    /// counts for is given back with the last of them.
+    async fn large<T>(&mut self, head: Head, thing: T) -> Result<(), Gone>
+    where
+        T: Deref<Target: Serialize> + Send + Sync + 'static,
+    {
+        let mut text = Limited(std::mem::take(&mut self.text));
+        let length = text.0.len();
+        head.write(&mut text.0);
+        if serde_json::to_writer(&mut text, &*thing).is_ok() {
+            self.text = text.0;
+            Head::finish(&mut self.text);
+            return Ok(());
         }
-        self.text.push('\n');
+        self.text = text.0;
+        self.text.truncate(length);
+        self.flush().await?;
+        let written = heavy(move || {
+            let mut text = Vec::new();
+            head.write(&mut text);
+            serde_json::to_writer(&mut text, &*thing).expect("what the API shows is JSON");
+            Head::finish(&mut text);
+            held(text, thing)
+        });
+        let mut text = written.await.map_err(|_| Gone)?;
+        let deadline = Instant::now() + time_for(text.len());
+        while !text.is_empty() {
+            let piece = text.split_to(text.len().min(PIECE_BYTES));
+            let sent = tokio::time::timeout_at(deadline, self.send(Piece::Bytes(piece)));
+            sent.await.map_err(|_| Gone)??;
+        }
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), Gone> {
@@ -244,6 +293,50 @@ impl Sink {
     async fn send(&self, piece: Piece) -> Result<(), Gone> {
         let sent = self.pieces.send_timeout(piece, PATIENCE).await;
         sent.map_err(|_| Gone)
+    }
+}
+
+/// What stands before the data of a message.
+struct Head {
+    name: Option<&'static str>,
+    id: Option<String>,
+}
+
+impl Head {
+    fn new(name: Option<&'static str>, id: Option<String>) -> Self {
+        Self { name, id }
+    }
+
+    /// Writes it up to the data. JSON text has no line breaks, so that one line of data is enough.
+    fn write(&self, text: &mut Vec<u8>) {
+        for (field, value) in [("id", self.id.as_deref()), ("event", self.name)] {
+            if let Some(value) = value {
+                writeln!(text, "{field}: {value}").expect("a vector takes all");
+            }
+        }
+        text.extend_from_slice(b"data: ");
+    }
+
+    /// Ends a message behind its data.
+    fn finish(text: &mut Vec<u8>) {
+        text.extend_from_slice(b"\n\n");
+    }
+}
+
+/// A text that does not become larger than a piece.
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > PIECE_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

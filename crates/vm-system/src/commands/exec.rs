@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
-use vmapi_types::{Event, Execution, ExecutionStatus, RawJson, ReplRequest, RunFileRequest};
-use vmclient::{Call, Client, Error, EventStream, StreamItem};
+use vmapi_types::{
+    Event, Execution, ExecutionStatus, JsonObject, RawJson, ReplRequest, RunFileRequest,
+};
+use vmclient::{Call, Client, Error, EventStream, Portions, StreamItem};
 
 use self::interrupt::Awaited;
 use crate::cli::{ExecCommand, Format};
@@ -60,8 +62,8 @@ pub async fn run(
             let code = Code::File(RunFileRequest {
                 session_id: Some(session),
                 path: Some(path),
-                args,
-                env,
+                args: args.map(JsonObject::from),
+                env: env.map(JsonObject::from),
                 limits: limits.patch(),
                 ..RunFileRequest::default()
             });
@@ -83,10 +85,14 @@ pub async fn run(
         }
         ExecCommand::List { session, limit } => {
             let paint = output.paint();
-            let call = client.executions(session, Some(limit));
-            output
-                .answer(call, |out, executions| list(out, paint, executions))
-                .await
+            let executions = client.executions(session, usize::try_from(limit).ok());
+            match output.format() {
+                Format::Json => output.raw_list(executions.raw()).await,
+                Format::Text => {
+                    let executions = executions.all().await?;
+                    output.text(|out| list(out, paint, &executions))
+                }
+            }
         }
         ExecCommand::Events {
             execution,
@@ -98,10 +104,11 @@ pub async fn run(
             after_seq,
             follow: false,
         } => {
-            let call = client.events(execution, after_seq);
-            output
-                .answer(call, |out, events| event_list(out, events))
-                .await
+            let events = client.events(execution, after_seq);
+            match output.format() {
+                Format::Json => output.raw_list(events.raw()).await,
+                Format::Text => print_events(events, "No events.", output).await,
+            }
         }
     }
 }
@@ -277,11 +284,34 @@ async fn show(
 async fn print(execution: &Execution, client: &Client, output: &mut Output) -> Result<(), Failure> {
     let paint = output.paint();
     output.text(|out| summary(out, paint, execution))?;
-    let events = client.events(execution.id, 0).await?;
+    let mut events = client.events(execution.id, 0);
+    // What can't be had is said instead of the heading.
+    let first = events.next().await?.unwrap_or_default();
     output.text(|out| {
         writeln!(out, "\n{}", paint.heading("Events:"))?;
-        event_lines(out, &events)
-    })
+        event_lines(out, &first)
+    })?;
+    while let Some(portion) = events.next().await? {
+        output.text(|out| event_lines(out, &portion))?;
+    }
+    Ok(())
+}
+
+/// Prints events portion by portion; `nothing` if there are none.
+async fn print_events(
+    mut events: Portions<Event>,
+    nothing: &str,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let mut count = 0;
+    while let Some(portion) = events.next().await? {
+        count += portion.len();
+        output.text(|out| event_lines(out, &portion))?;
+    }
+    if count == 0 {
+        output.text(|out| writeln!(out, "{nothing}"))?;
+    }
+    Ok(())
 }
 
 /// Whether the code did not get to its end.
@@ -327,13 +357,6 @@ fn event_lines(out: &mut dyn Write, events: &[Event]) -> io::Result<()> {
         writeln!(out, "[{}] {}: {}", event.seq, event.kind, event.payload)?;
     }
     Ok(())
-}
-
-fn event_list(out: &mut dyn Write, events: &[Event]) -> io::Result<()> {
-    if events.is_empty() {
-        return writeln!(out, "No events.");
-    }
-    event_lines(out, events)
 }
 
 fn list(out: &mut dyn Write, paint: Paint, executions: &[Execution]) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::SignalKind;
 use vmapi_types::{
-    CreateSessionRequest, CreateTemplateRequest, Execution, RawJson, RunFileRequest,
+    CreateSessionRequest, CreateTemplateRequest, Execution, JsonObject, RawJson, RunFileRequest,
 };
 use vmclient::{Client, StreamItem};
 
@@ -89,8 +89,8 @@ async fn execute(
         .run_file(&RunFileRequest {
             session_id: Some(session.id.to_string()),
             path: Some(script.name),
-            args: args.args,
-            env: args.env,
+            args: args.args.map(JsonObject::from),
+            env: args.env.map(JsonObject::from),
             wait_ms: Some(0),
             ..RunFileRequest::default()
         })

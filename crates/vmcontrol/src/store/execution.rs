@@ -4,7 +4,7 @@ use vmapi_types::{
     Event, EventType, Execution, ExecutionKind, ExecutionStatus, Metrics, RawJson, Timestamp,
 };
 
-use super::page::{Listing, Page, Portion, listed};
+use super::page::{Listing, Page, Portion, Within, listed};
 use super::session::{optional_json, raw_json};
 use super::template::{corrupt, parse_id};
 use super::{StoreError, event};
@@ -66,23 +66,27 @@ pub(crate) fn request_of(connection: &Connection, id: Uuid) -> Result<Option<Str
     Ok(found.flatten())
 }
 
-/// The execution of a session that began after that one, or its first.
+/// The execution of a session that began after that one, or its first, if the record takes no more bytes than that.
 pub(crate) fn following(
     connection: &Connection,
     session_id: Uuid,
     after: Option<Uuid>,
-) -> Result<Option<Execution>, StoreError> {
-    let found = connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM execution WHERE session_id = ?1
-             AND n > coalesce((SELECT n FROM execution WHERE id = ?2), 0) ORDER BY n LIMIT 1"
-        ))?
+    max_bytes: usize,
+) -> Result<Within<Option<Execution>>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached(
+            "SELECT id FROM execution WHERE session_id = ?1
+             AND n > coalesce((SELECT n FROM execution WHERE id = ?2), 0) ORDER BY n LIMIT 1",
+        )?
         .query_row(
             params![session_id.to_string(), after.map(|id| id.to_string())],
-            |row| Ok(execution_of(row)),
+            |row| row.get(0),
         )
         .optional()?;
-    found.transpose()
+    match found {
+        Some(id) => get_within(connection, parse_id("execution.id", &id)?, max_bytes),
+        None => Ok(Within::Fits(None)),
+    }
 }
 
 pub(crate) fn end(connection: &Connection, id: Uuid, end: &ExecutionEnd) -> Result<(), StoreError> {
@@ -158,6 +162,39 @@ pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Execution>
     found.transpose()
 }
 
+/// As [`get`], if the record takes no more bytes than that.
+pub(crate) fn get_within(
+    connection: &Connection,
+    id: Uuid,
+    max_bytes: usize,
+) -> Result<Within<Option<Execution>>, StoreError> {
+    let bytes: Option<usize> = connection
+        .prepare_cached(
+            "SELECT coalesce(octet_length(input), 0) + coalesce(octet_length(path), 0) + octet_length(args)
+             + octet_length(env) + coalesce(octet_length(result), 0) + coalesce(octet_length(error), 0)
+             FROM execution WHERE id = ?",
+        )?
+        .query_row([id.to_string()], |row| row.get(0))
+        .optional()?;
+    match bytes {
+        // Once as it is stored, and once as it is sent.
+        Some(bytes) if bytes > max_bytes => Ok(Within::Needs(2 * bytes)),
+        Some(_) => Ok(Within::Fits(get(connection, id)?)),
+        None => Ok(Within::Fits(None)),
+    }
+}
+
+/// The session of an execution, and whether the store knows of its end.
+pub(crate) fn head(connection: &Connection, id: Uuid) -> Result<Option<(Uuid, bool)>, StoreError> {
+    let found: Option<(String, bool)> = connection
+        .prepare_cached("SELECT session_id, status <> 'running' FROM execution WHERE id = ?")?
+        .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    found
+        .map(|(session, has_ended)| Ok((parse_id("execution.session_id", &session)?, has_ended)))
+        .transpose()
+}
+
 /// Executions of a session, newest first; nothing when the page begins at one that is not there. Those of `running` count as
 /// that, whatever their records say.
 pub(crate) fn list(
@@ -165,6 +202,7 @@ pub(crate) fn list(
     session_id: Uuid,
     filter: ExecutionFilter,
     page: Page,
+    max_bytes: usize,
     running: &[Uuid],
 ) -> Result<Option<Portion<Execution>>, StoreError> {
     let ids = listed(running);
@@ -181,6 +219,7 @@ pub(crate) fn list(
             ("kind = ?", filter.kind.map(|kind| kind.to_string())),
         ],
         page,
+        max_bytes,
     };
     listing.read(connection, |row| {
         let execution = execution_of(row)?;

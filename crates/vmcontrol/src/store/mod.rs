@@ -34,6 +34,7 @@ pub use error::{OpenError, StoreError};
 pub(crate) use execution::ExecutionEnd;
 pub use execution::ExecutionFilter;
 pub use lock::LockError;
+pub(crate) use page::Within;
 pub use page::{Page, Portion};
 pub use session::SessionFilter;
 pub(crate) use writer::Pending;

@@ -1,4 +1,4 @@
-//! Lists that are given in portions, newest first.
+//! Lists that are given in portions.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
@@ -17,17 +17,86 @@ pub struct Page {
     pub after: Option<Uuid>,
 }
 
-/// How many bytes the rows of a portion may take, about: it is built in memory, and as JSON beside that.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// How many bytes the items of a portion may take, about. An item that is larger is a portion by itself.
+const PORTION_BYTES: usize = 16 * 1024 * 1024;
 
 /// A portion of a list.
 #[derive(Clone, Debug)]
 pub struct Portion<T> {
-    /// Newest first.
+    /// Newest first; events by number.
     pub items: Vec<T>,
     /// Whether there are more in the direction in which the list was gone through. A portion of large items ends before its
     /// limit.
     pub has_more: bool,
+    /// What the items take, in bytes, about.
+    pub bytes: usize,
+    /// How large the next item is that had no room, in bytes; `None` if the portion ends for another reason.
+    pub(crate) left_out_bytes: Option<usize>,
+}
+
+impl<T> Portion<T> {
+    /// A portion without items.
+    pub(super) fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            has_more: false,
+            bytes: 0,
+            left_out_bytes: None,
+        }
+    }
+
+    /// The first of these items.
+    pub(crate) fn cut(mut items: Vec<T>, limit: usize) -> Self {
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        Self {
+            items,
+            has_more,
+            ..Self::empty()
+        }
+    }
+
+    /// The same portion of what its items are made into.
+    pub(crate) fn map<U>(self, make: impl FnMut(T) -> U) -> Portion<U> {
+        Portion {
+            items: self.items.into_iter().map(make).collect(),
+            has_more: self.has_more,
+            bytes: self.bytes,
+            left_out_bytes: self.left_out_bytes,
+        }
+    }
+
+    /// Whether there is room for another item within a number of items and of bytes; notes what is left out.
+    pub(super) fn has_room(&mut self, item_bytes: usize, limit: usize, max_bytes: usize) -> bool {
+        if self.items.len() >= limit {
+            self.has_more = true;
+        } else if self.bytes + item_bytes > max_bytes {
+            self.has_more = true;
+            self.left_out_bytes = Some(item_bytes);
+        } else {
+            self.bytes += item_bytes;
+        }
+        !self.has_more
+    }
+
+    /// The portion, unless more bytes would have given a larger one.
+    pub(crate) fn within(self, max_bytes: usize) -> Within<Self> {
+        match self.left_out_bytes {
+            Some(bytes) if self.items.is_empty() || max_bytes < PORTION_BYTES => {
+                Within::Needs(bytes.max(PORTION_BYTES))
+            }
+            _ => Within::Fits(self),
+        }
+    }
+}
+
+/// What was read within a number of bytes.
+#[derive(Debug)]
+pub(crate) enum Within<T> {
+    /// It fits.
+    Fits(T),
+    /// It takes so many.
+    Needs(usize),
 }
 
 /// What is asked of a table with the columns `n`, ascending, and `id`.
@@ -37,6 +106,8 @@ pub(super) struct Listing<'a> {
     /// Conditions with one parameter, that count where there is a value for it.
     pub(super) filters: Vec<(&'a str, Option<String>)>,
     pub(super) page: Page,
+    /// How many bytes the items may take.
+    pub(super) max_bytes: usize,
 }
 
 impl Listing<'_> {
@@ -72,21 +143,19 @@ impl Listing<'_> {
         let mut statement = connection.prepare_cached(&sql)?;
         let count = statement.column_count();
         let mut rows = statement.query(params_from_iter(values))?;
-        let (mut items, mut bytes, mut has_more) = (Vec::new(), 0, false);
+        let mut portion = Portion::empty();
         while let Some(row) = rows.next()? {
             let sizes = (0..count).map(|column| row.get_ref(column).map(size_of_value));
-            bytes += sizes.sum::<Result<usize, _>>()?;
-            has_more =
-                items.len() == self.page.limit as usize || bytes > MAX_BYTES && !items.is_empty();
-            if has_more {
+            let bytes = sizes.sum::<Result<usize, _>>()?;
+            if !portion.has_room(bytes, self.page.limit as usize, self.max_bytes) {
                 break;
             }
-            items.push(of(row)?);
+            portion.items.push(of(row)?);
         }
         if is_upwards {
-            items.reverse();
+            portion.items.reverse();
         }
-        Ok(Some(Portion { items, has_more }))
+        Ok(Some(portion))
     }
 }
 
@@ -96,7 +165,7 @@ pub(super) fn listed(ids: &[Uuid]) -> String {
     quoted.join(", ")
 }
 
-fn size_of_value(value: ValueRef<'_>) -> usize {
+pub(super) fn size_of_value(value: ValueRef<'_>) -> usize {
     match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
         ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => size_of::<i64>(),

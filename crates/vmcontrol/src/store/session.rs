@@ -96,6 +96,7 @@ pub(crate) fn list(
     connection: &Connection,
     filter: &SessionFilter,
     page: Page,
+    max_bytes: usize,
     starting: impl FnOnce() -> Vec<Uuid>,
 ) -> Result<Option<Portion<Session>>, StoreError> {
     let transaction = connection.unchecked_transaction()?;
@@ -122,6 +123,7 @@ pub(crate) fn list(
             ("workspace_id = ?", filter.workspace_id.clone()),
         ],
         page,
+        max_bytes,
     };
     listing.read(&transaction, |row| {
         let session = session_of(row)?;

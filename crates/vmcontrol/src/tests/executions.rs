@@ -1,17 +1,13 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use vmapi_types::{Event, EventType, ExecutionStatus};
+use vmapi_types::{Event, EventType, ExecutionStatus, JsonObject};
 
 use super::{Fixture, PAGE};
 use crate::{Error, ExecutionFilter, FileRun, Page, RunOptions, Submitted};
 
 async fn events(fixture: &Fixture, id: Uuid) -> Vec<Event> {
-    let events = fixture
-        .control
-        .list_events(id, 0, usize::MAX)
-        .await
-        .unwrap();
+    let events = fixture.events(id, 0).await;
     let numbers: Vec<u64> = events.iter().map(|event| event.seq).collect();
     let expected: Vec<u64> = (1..=events.len() as u64).collect();
     assert_eq!(numbers, expected, "seq has no gaps");
@@ -33,7 +29,7 @@ async fn an_answered_execution_is_stored_with_its_events() {
     let stored = fixture.control.get_execution(execution.id).await.unwrap();
     assert_eq!(stored.status, ExecutionStatus::Ok);
     assert_eq!(
-        stored.result.unwrap().get(),
+        stored.value.result.unwrap().get(),
         execution.result.unwrap().get()
     );
     let events = events(&fixture, execution.id).await;
@@ -49,11 +45,7 @@ async fn thousands_of_events_are_stored_in_order() {
     let code = format!("{} value commit", "line ".repeat(5000));
     let execution = fixture.run(session, code).await.unwrap();
     assert_eq!(events(&fixture, execution.id).await.len(), 5002);
-    let after = fixture
-        .control
-        .list_events(execution.id, 5000, usize::MAX)
-        .await;
-    assert_eq!(after.unwrap().len(), 2);
+    assert_eq!(fixture.events(execution.id, 5000).await.len(), 2);
 }
 
 #[tokio::test]
@@ -193,7 +185,7 @@ async fn an_execution_runs_until_its_session_has_kept_what_it_did() {
                 kind: None,
             };
             let listed = fixture.control.list_executions(session, filter, PAGE).await;
-            let items = listed.unwrap().items;
+            let items = listed.unwrap().value.items;
             assert_eq!(items.iter().any(|execution| execution.id == id), is_in);
         }
         fixture.runtime.let_go.add_permits(1);
@@ -298,8 +290,8 @@ async fn a_file_is_read_in_the_worktree_alone() {
     let run = |path: &str| {
         let file = FileRun {
             path: path.into(),
-            args: serde_json::Map::new(),
-            env: serde_json::Map::new(),
+            args: JsonObject::default(),
+            env: JsonObject::default(),
         };
         fixture.control.run_file(session, file, &options)
     };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
-use vmapi_types::{CreateSessionRequest, Execution};
+use vmapi_types::{CreateSessionRequest, Event, Execution};
 
 use crate::{
     Control, ControlOptions, ExecutionFilter, MemoryBudget, Page, Result, Retention, RunOptions, Store, Submitted,
@@ -50,7 +50,14 @@ impl Fixture {
     async fn executions(&self, session: Uuid) -> Vec<Execution> {
         let filter = ExecutionFilter::default();
         let listed = self.control.list_executions(session, filter, PAGE).await;
-        listed.unwrap().items
+        listed.unwrap().value.items
+    }
+
+    /// The stored events of an execution after number `after`.
+    async fn events(&self, execution: Uuid, after: u64) -> Vec<Event> {
+        let listed = self.control.list_events(execution, after, usize::MAX).await;
+        let events = listed.unwrap().value.items.into_iter();
+        events.map(|live| live.event.clone()).collect()
     }
 
     /// Keeps the store from being written until what this returns is dropped.

@@ -184,11 +184,7 @@ async fn what_a_killed_daemon_left_is_settled_by_the_next() {
     let next = Fixture::on(copy).await;
     let settled = next.control.get_execution(execution).await.unwrap();
     assert_eq!(settled.status, ExecutionStatus::Error);
-    let events = next
-        .control
-        .list_events(execution, 0, usize::MAX)
-        .await
-        .unwrap();
+    let events = next.events(execution, 0).await;
     let numbers: Vec<u64> = events.iter().map(|event| event.seq).collect();
     assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
     let record = next.control.get_session(session).await.unwrap();

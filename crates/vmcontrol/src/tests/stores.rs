@@ -54,15 +54,7 @@ async fn a_full_disk_is_said_and_loses_nothing_and_is_recovered_from() {
         panic!("{error:?}");
     };
     assert!(message.contains("disk"), "{message}");
-    assert_eq!(
-        fixture
-            .control
-            .list_events(before.id, 0, usize::MAX)
-            .await
-            .unwrap()
-            .len(),
-        3
-    );
+    assert_eq!(fixture.events(before.id, 0).await.len(), 3);
     limit(1_000_000).await.unwrap();
     run("b value commit".into()).await.unwrap();
 }
@@ -181,7 +173,7 @@ async fn what_could_not_be_recorded_does_not_run_again_and_ends_when_the_store_d
             break end;
         }
     };
-    assert_eq!(end.error.unwrap().get(), error);
+    assert_eq!(end.value.error.unwrap().get(), error);
 }
 
 #[tokio::test]
@@ -330,10 +322,9 @@ async fn the_sessions_that_start_are_listed_as_that() {
         };
         let page = Page { limit, ..PAGE };
         let starting = starting.to_vec();
-        let listed = fixture
-            .control
-            .store()
-            .read(move |connection| store::session::list(connection, &filter, page, || starting));
+        let listed = fixture.control.store().read(move |connection| {
+            store::session::list(connection, &filter, page, usize::MAX, || starting)
+        });
         let portion = listed.await.unwrap().unwrap();
         let items = portion.items.into_iter();
         let items: Vec<_> = items.map(|session| (session.id, session.status)).collect();

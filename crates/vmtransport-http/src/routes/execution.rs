@@ -2,16 +2,14 @@ use std::time::Duration;
 
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use vmapi_types::{
-    Execution, ExecutionKind, ExecutionStatus, LimitsPatch, ReplRequest, RunFileRequest,
-};
+use axum::response::Response;
+use vmapi_types::{ExecutionKind, ExecutionStatus, LimitsPatch, ReplRequest, RunFileRequest};
 use vmcontrol::{Control, Error, ExecutionFilter, FileRun, RunOptions, Submitted, parse_id};
 
 use crate::error::ApiError;
-use crate::extract::{Json, PathParams, QueryParams, present, required, required_id};
+use crate::extract::{Json, PathParams, QueryParams, required, required_id};
 use crate::list::Listed;
-use crate::respond::{self, Body, Created};
+use crate::respond;
 use crate::stream::{self, bad_last_event_id, last_event_id};
 
 /// How long a request may wait, in milliseconds: an hour, as long as an execution may take.
@@ -39,22 +37,23 @@ pub(crate) async fn list(
 pub(crate) async fn repl(
     State(control): State<Control>,
     Json(request): Json<ReplRequest>,
-) -> Result<Ran, ApiError> {
+) -> Result<Response, ApiError> {
     let session_id = required_id("session_id", request.session_id.as_deref())?;
-    // An empty snippet is a snippet; only a missing one is refused.
-    let input = present("input", request.input)?;
+    // Blanks are a snippet.
+    let input = required("input", request.input)?;
     let options = options(
         request.limits,
         request.execution_id.as_deref(),
         request.wait_ms,
     )?;
-    Ok(Ran(control.run_repl(session_id, input, &options).await?))
+    let submitted = control.run_repl(session_id, input, &options).await?;
+    Ok(answer(submitted).await)
 }
 
 pub(crate) async fn run_file(
     State(control): State<Control>,
-    Json(request): Json<RunFileRequest>,
-) -> Result<Ran, ApiError> {
+    Json(request): Json<RunFileRequest, false>,
+) -> Result<Response, ApiError> {
     let session_id = required_id("session_id", request.session_id.as_deref())?;
     let file = FileRun {
         path: required("path", request.path)?,
@@ -66,7 +65,8 @@ pub(crate) async fn run_file(
         request.execution_id.as_deref(),
         request.wait_ms,
     )?;
-    Ok(Ran(control.run_file(session_id, file, &options).await?))
+    let submitted = control.run_file(session_id, file, &options).await?;
+    Ok(answer(submitted).await)
 }
 
 fn options(
@@ -87,36 +87,38 @@ fn options(
 }
 
 /// The answer to a request to run something.
-pub(crate) struct Ran(Submitted);
-
-impl IntoResponse for Ran {
-    fn into_response(self) -> Response {
-        match self.0 {
-            Submitted::Ended(execution) => Created(execution).into_response(),
-            Submitted::Running(execution) => {
-                (StatusCode::ACCEPTED, Body(execution)).into_response()
-            }
-        }
+async fn answer(submitted: Submitted) -> Response {
+    let (status, execution) = match submitted {
+        Submitted::Ended(execution) => (StatusCode::CREATED, execution),
+        Submitted::Running(execution) => (StatusCode::ACCEPTED, execution),
+    };
+    let mut response = respond::json(execution).await;
+    // What could not be written is answered with a status of its own.
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = status;
     }
+    response
 }
 
 pub(crate) async fn get(
     State(control): State<Control>,
     path: PathParams,
-) -> Result<Body<Execution>, ApiError> {
-    Ok(Body(control.get_execution(path.id("execution_id")?).await?))
+) -> Result<Response, ApiError> {
+    let found = control.get_execution(path.id("execution_id")?).await?;
+    Ok(respond::json(found).await)
 }
 
 pub(crate) async fn cancel(
     State(control): State<Control>,
     path: PathParams,
-) -> Result<Body<Execution>, ApiError> {
+) -> Result<Response, ApiError> {
     let id = path.id("execution_id")?;
-    Ok(Body(control.cancel_execution(id).await?))
+    Ok(respond::json(control.cancel_execution(id).await?).await)
 }
 
 pub(crate) async fn events(
     State(control): State<Control>,
+    uri: OriginalUri,
     path: PathParams,
     query: QueryParams,
 ) -> Result<Response, ApiError> {
@@ -128,13 +130,13 @@ pub(crate) async fn events(
         return Err(Error::validation(format!("wait_ms may be at most {MAX_WAIT_MS}")).into());
     }
     let id = path.id("execution_id")?;
-    let events = control.list_events(id, after_seq, limit).await?;
-    if !events.is_empty() || wait_ms == 0 {
-        return Ok(respond::list(events).await);
+    let mut events = control.list_events(id, after_seq, limit).await?;
+    if events.items.is_empty() && wait_ms > 0 {
+        let wait = Duration::from_millis(wait_ms);
+        events = control.wait_for_events(id, after_seq, limit, wait).await?;
     }
-    let wait = Duration::from_millis(wait_ms);
-    let events = control.wait_for_events(id, after_seq, limit, wait).await?;
-    Ok(respond::list(events).await)
+    let listed = Listed::numbered(events, &uri, |live| live.event.seq);
+    Ok(listed.respond().await)
 }
 
 /// The events of an execution as they come, and its end.

@@ -24,10 +24,10 @@ pub(crate) async fn list(
     let filter = SessionFilter {
         status: query.one_of("status", &SessionStatus::ALL, SessionStatus::as_str)?,
         template_id: query
-            .get("template_id")
+            .filter("template_id")
             .map(|id| parse_id("template_id", id))
             .transpose()?,
-        workspace_id: query.get("workspace_id").map(str::to_owned),
+        workspace_id: query.filter("workspace_id").map(str::to_owned),
     };
     let page = query.page(DEFAULT_LIMIT)?;
     let portion = control.list_sessions(filter, page).await?;

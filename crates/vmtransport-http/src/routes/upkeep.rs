@@ -21,6 +21,9 @@ const PIECE_BYTES: usize = 256 * 1024;
 /// How many pieces of a copy wait for the client.
 const WAITING_PIECES: usize = 4;
 
+/// What is in memory of a copy on its way, in bytes: the pieces that wait, one that is read, and one that is written.
+const HELD_BYTES: usize = (WAITING_PIECES + 2) * PIECE_BYTES;
+
 /// The header of a copy of the database.
 pub(crate) const KIND_OF_BACKUP: [(HeaderName, &str); 1] =
     [(header::CONTENT_TYPE, "application/vnd.sqlite3")];
@@ -49,10 +52,14 @@ pub(crate) async fn vacuum(State(control): State<Control>) -> Result<Body<Vacuum
 
 /// A copy of the database.
 pub(crate) async fn backup(State(control): State<Control>) -> Result<Response, ApiError> {
+    let lease = control.answer_share(HELD_BYTES).await?;
     let file = control.back_up().await?;
     let bytes = file.metadata().map(|found| found.len()).unwrap_or_default();
     let (pieces, waiting) = mpsc::channel(WAITING_PIECES);
-    tokio::task::spawn_blocking(move || send(file, &pieces));
+    tokio::task::spawn_blocking(move || {
+        send(file, &pieces);
+        drop(lease);
+    });
     let length = [(header::CONTENT_LENGTH, bytes)];
     let body = HttpBody::new(Pieces::new(waiting));
     Ok((KIND_OF_BACKUP, length, body).into_response())

@@ -49,11 +49,10 @@ fn an_execution_is_lines_that_scripts_read() {
 
 #[test]
 fn an_event_is_a_line_with_its_payload_as_it_came() {
-    assert_snapshot!(printed(|out| event_list(out, &events())), @r#"
+    assert_snapshot!(printed(|out| event_lines(out, &events())), @r#"
     [1] input_echo: {"text":"6 *\n7"}
     [2] value: {"type":"number","preview":"42","json":42}
     "#);
-    assert_snapshot!(printed(|out| event_list(out, &[])), @"No events.");
 }
 
 #[test]

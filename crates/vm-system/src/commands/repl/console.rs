@@ -267,7 +267,7 @@ impl<'a> Console<'a> {
     }
 
     async fn cancel(&mut self) -> Result<(), Failure> {
-        let newest = self.client.executions(self.session, Some(1)).await?;
+        let newest = self.client.executions(self.session, Some(1)).all().await?;
         let is_running = |execution: &&Execution| execution.status == ExecutionStatus::Running;
         match newest.iter().find(is_running) {
             Some(execution) => {

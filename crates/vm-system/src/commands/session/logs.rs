@@ -11,27 +11,22 @@ use crate::commands::exec::log_lines;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// How many executions are asked for at once.
-const PORTION: u32 = 500;
-
 /// Prints the events of all executions, the oldest first.
 pub async fn show(session: &str, client: &Client, output: &mut Output) -> Result<(), Failure> {
     // They are listed newest first.
     let mut ids: Vec<Uuid> = Vec::new();
-    loop {
-        let before = ids.last().copied();
-        let portion = client.executions_before(session, before, PORTION).await?;
+    let mut executions = client.executions(session, None);
+    while let Some(portion) = executions.next().await? {
         ids.extend(portion.iter().map(|execution| execution.id));
-        if portion.len() < PORTION as usize {
-            break;
-        }
     }
     if ids.is_empty() && output.format() == Format::Text {
         return output.text(|out| writeln!(out, "Nothing has run in this session."));
     }
     for id in ids.into_iter().rev() {
-        let events = client.events(id, 0).await?;
-        print(&events, output)?;
+        let mut events = client.events(id, 0);
+        while let Some(portion) = events.next().await? {
+            print(&portion, output)?;
+        }
     }
     Ok(())
 }

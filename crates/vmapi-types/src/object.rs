@@ -1,0 +1,120 @@
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::RawJson;
+
+/// How deep values may be nested, as in every other JSON of the API.
+const MAX_DEPTH: usize = 127;
+
+/// A JSON object that is passed on as text, without spaces between its tokens. As a tree it could take a hundred times the
+/// memory.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub struct JsonObject(RawJson);
+
+impl JsonObject {
+    /// The text.
+    pub fn get(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The text as JSON.
+    pub fn into_raw(self) -> RawJson {
+        self.0
+    }
+}
+
+impl Default for JsonObject {
+    fn default() -> Self {
+        Self::from(Map::new())
+    }
+}
+
+impl From<Map<String, Value>> for JsonObject {
+    fn from(map: Map<String, Value>) -> Self {
+        let text = Value::Object(map).to_string();
+        Self(RawValue::from_string(text).expect("a map is written as JSON"))
+    }
+}
+
+impl fmt::Debug for JsonObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.get())
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = RawJson::deserialize(deserializer)?;
+        if !raw.get().starts_with('{') {
+            return Err(D::Error::custom("a JSON object is expected"));
+        }
+        match compact(raw.get()) {
+            Some(text) => RawValue::from_string(text)
+                .map(Self)
+                .map_err(D::Error::custom),
+            None => Err(D::Error::custom("recursion limit exceeded")),
+        }
+    }
+}
+
+/// JSON text without the spaces between its tokens; nothing if it is nested too deeply.
+fn compact(json: &str) -> Option<String> {
+    let mut text = String::with_capacity(json.len());
+    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+    for c in json.chars() {
+        if in_string {
+            in_string = c != '"' || is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+        } else {
+            match c {
+                ' ' | '\t' | '\r' | '\n' => continue,
+                '{' | '[' => depth += 1,
+                '}' | ']' => depth = depth.saturating_sub(1),
+                '"' => in_string = true,
+                _ => {}
+            }
+            if depth > MAX_DEPTH {
+                return None;
+            }
+        }
+        text.push(c);
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<String, String> {
+        serde_json::from_str::<JsonObject>(json)
+            .map(|object| object.get().to_owned())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn spaces_between_tokens_go_and_those_in_strings_stay() {
+        let json = " {\"a b\" :\n [1,\t2 , \"\\\" x \\\\\" ] , \"é\\n\": { }\r\n} ";
+        let text = "{\"a b\":[1,2,\"\\\" x \\\\\"],\"é\\n\":{}}";
+        assert_eq!(read(json).as_deref(), Ok(text));
+        assert_eq!(
+            serde_json::from_str::<Value>(text).unwrap(),
+            serde_json::from_str::<Value>(json).unwrap()
+        );
+    }
+
+    #[test]
+    fn only_an_object_is_taken_and_none_that_is_nested_too_deeply() {
+        for json in ["[]", "1", "\"{}\"", "null", "true"] {
+            assert!(read(json).unwrap_err().contains("a JSON object"), "{json}");
+        }
+        let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(read(&nested(MAX_DEPTH - 1)).is_ok());
+        assert!(read(&nested(MAX_DEPTH)).unwrap_err().contains("recursion"));
+    }
+}
