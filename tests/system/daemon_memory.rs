@@ -68,7 +68,8 @@ fn daemon_with_large_files(port: u16) -> (Daemon, String) {
     let limits = json!({"limits": {"mem_mb": 1024}});
     let path = format!("/templates/{template}");
     daemon.api.patch(&path, &limits).expect(200);
-    let net = json!({"kind": "net", "name": "n", "config": {"hosts": [format!("127.0.0.1:{port}")]}});
+    let net =
+        json!({"kind": "net", "name": "n", "config": {"hosts": [format!("127.0.0.1:{port}")]}});
     daemon
         .api
         .post(&format!("{path}/capabilities"), &net)
@@ -162,7 +163,9 @@ fn sessions_that_all_make_the_largest_answers_at_once_leave_the_daemon_in_its_bo
         (failed, small.join().unwrap())
     });
     let peak = peak_kib(daemon.pid());
-    println!("the daemon had {peak} KiB at its highest; a small execution took {longest:?} at the longest");
+    println!(
+        "the daemon had {peak} KiB at its highest; a small execution took {longest:?} at the longest"
+    );
     assert!(failed.is_empty(), "{} failed: {}", failed.len(), failed[0]);
     assert!(peak < LIMIT_KIB, "{peak} KiB");
     assert!(longest < SMALL_TIMEOUT, "{longest:?}");
@@ -199,17 +202,38 @@ fn an_execution_that_writes_more_than_it_may_gets_enospc_and_others_go_on() {
     let template = daemon.template_with(&["fs", "database", "exec"]);
     daemon.give_time(&template);
     let session = daemon.session_of(&template);
-    let code = |code: &str| format!("try {{ {code}; 'written' }} catch (error) {{ error.code + ' ' + error.message }}");
+    let code = |code: &str| {
+        format!("try {{ {code}; 'written' }} catch (error) {{ error.code + ' ' + error.message }}")
+    };
     let refused = |code: &str| {
         let told = session.eval(code);
-        assert!(told.contains("ENOSPC") && told.contains("--max-write-mb"), "{told}");
+        assert!(
+            told.contains("ENOSPC") && told.contains("--max-write-mb"),
+            "{told}"
+        );
     };
-    let write = code("const fs = require('fs'); for (let i = 0; i < 3; i++) fs.appendFileSync('a', 'x'.repeat(1 << 20))");
+    let write = code(
+        "const fs = require('fs'); for (let i = 0; i < 3; i++) fs.appendFileSync('a', 'x'.repeat(1 << 20))",
+    );
     refused(&write);
-    assert_eq!(fs::metadata(daemon.worktree().join("a")).unwrap().len(), 2 << 20);
+    assert_eq!(
+        fs::metadata(daemon.worktree().join("a")).unwrap().len(),
+        2 << 20
+    );
     // The next execution may write as much again.
-    assert_eq!(session.eval(&code("require('fs').writeFileSync('b', 'x'.repeat(1 << 20))")), "written");
-    assert!(session.eval(&code("require('fs').copyFileSync('a', 'c'); require('fs').copyFileSync('a', 'd')")).contains("ENOSPC"));
+    assert_eq!(
+        session.eval(&code(
+            "require('fs').writeFileSync('b', 'x'.repeat(1 << 20))"
+        )),
+        "written"
+    );
+    assert!(
+        session
+            .eval(&code(
+                "require('fs').copyFileSync('a', 'c'); require('fs').copyFileSync('a', 'd')"
+            ))
+            .contains("ENOSPC")
+    );
     refused(&code(
         "const db = require('database'); db.configure('sqlite3', 'data.db'); db.exec('CREATE TABLE t (x)'); \
          for (let i = 0; i < 50; i++) db.exec('INSERT INTO t VALUES (zeroblob(100000))')",
@@ -220,13 +244,20 @@ fn an_execution_that_writes_more_than_it_may_gets_enospc_and_others_go_on() {
     assert_ne!(session.eval(file), "0");
     assert!(fs::metadata(daemon.worktree().join("e")).unwrap().len() <= 2 << 20);
     let other = daemon.session_of(&template);
-    assert_eq!(other.eval(&code("require('fs').writeFileSync('f', 'x'.repeat(1 << 20))")), "written");
+    assert_eq!(
+        other.eval(&code(
+            "require('fs').writeFileSync('f', 'x'.repeat(1 << 20))"
+        )),
+        "written"
+    );
 }
 
 #[test]
 fn nothing_is_written_to_a_disk_that_is_nearly_full() {
     let daemon = Daemon::start_with(DaemonOptions {
-        args: ["--min-free-disk", "1000000000"].map(str::to_owned).to_vec(),
+        args: ["--min-free-disk", "1000000000"]
+            .map(str::to_owned)
+            .to_vec(),
         ..DaemonOptions::default()
     });
     let template = daemon.template_with(&["fs", "database", "exec"]);
@@ -236,12 +267,20 @@ fn nothing_is_written_to_a_disk_that_is_nearly_full() {
         "require('exec').run('true')",
         "const db = require('database'); db.configure('sqlite3', 'data.db'); db.exec('CREATE TABLE t (x)')",
     ] {
-        let code = format!("try {{ {code}; 'written' }} catch (error) {{ error.code + ' ' + error.message }}");
+        let code = format!(
+            "try {{ {code}; 'written' }} catch (error) {{ error.code + ' ' + error.message }}"
+        );
         let told = session.eval(&code);
-        assert!(told.contains("ENOSPC") && told.contains("--min-free-disk"), "{told}");
+        assert!(
+            told.contains("ENOSPC") && told.contains("--min-free-disk"),
+            "{told}"
+        );
     }
     assert!(!daemon.worktree().join("a").exists());
-    assert_eq!(session.eval("require('fs').readdirSync('.').length >= 0"), "true");
+    assert_eq!(
+        session.eval("require('fs').readdirSync('.').length >= 0"),
+        "true"
+    );
 }
 
 #[test]
@@ -252,7 +291,8 @@ fn a_session_process_is_charged_for_what_it_is_answered() {
     let template = daemon.template_with(&["fs"]);
     daemon.give_time(&template);
     let session = daemon.session_of(&template);
-    let answer = session.run("const all = []; for (;;) all.push(require('fs').readFileSync('a.txt', null))");
+    let answer =
+        session.run("const all = []; for (;;) all.push(require('fs').readFileSync('a.txt', null))");
     assert_eq!(answer["error"]["code"], "MEMORY_LIMIT", "{answer}");
     assert_eq!(session.eval("typeof all"), "undefined");
 }

@@ -16,7 +16,7 @@ use vmcontrol::runtime::{
     RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
     Sight, Usage,
 };
-use vmcontrol::{Charge, Control, ControlOptions, MemoryBudget, Retention, RunOptions, Store};
+use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, Retention, RunOptions, Store};
 
 /// A runtime whose scripts are numbers: so many lines are printed.
 struct Player;
@@ -67,7 +67,7 @@ impl RuntimeSession for Played {
                 let event = RuntimeEvent {
                     kind: EventType::Console,
                     payload: line.clone(),
-                    charge: Charge::default(),
+                    charge: Lease::default(),
                 };
                 if updates.send(RunUpdate::Event(event)).await.is_err() {
                     return;
@@ -76,7 +76,7 @@ impl RuntimeSession for Played {
             let end = RunEnd {
                 outcome: Outcome::Value(raw(&json!({"type": "undefined", "preview": "undefined"}))),
                 usage: Usage::default(),
-                charge: Charge::default(),
+                charge: Lease::default(),
             };
             // Nobody listens to one that could not be recorded.
             let _ = updates.send(RunUpdate::Ended(end)).await;

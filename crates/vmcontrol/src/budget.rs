@@ -52,12 +52,16 @@ impl Budget {
     /// # Errors
     /// [`Exhausted`] when others hold too much for too long.
     pub async fn take(&self, bytes: usize) -> Result<Lease, Exhausted> {
+        let taken = tokio::time::timeout(SHARE_TIMEOUT, self.wait_for(bytes)).await;
+        taken.map_err(|_| Exhausted)
+    }
+
+    /// The same, for as long as it takes.
+    pub async fn wait_for(&self, bytes: usize) -> Lease {
         let permit = Arc::clone(&self.free).acquire_many_owned(self.units(bytes));
-        match tokio::time::timeout(SHARE_TIMEOUT, permit).await {
-            Ok(Ok(permit)) => Ok(Lease {
-                permit: Some(permit),
-            }),
-            Ok(Err(_)) | Err(_) => Err(Exhausted),
+        // The semaphore is never closed.
+        Lease {
+            permit: permit.await.ok(),
         }
     }
 
@@ -68,6 +72,11 @@ impl Budget {
 }
 
 impl Lease {
+    /// Whether it is of nothing.
+    pub fn is_empty(&self) -> bool {
+        self.permit.is_none()
+    }
+
     /// Adds another share of the same budget to this one.
     pub fn add(&mut self, other: Self) {
         match (&mut self.permit, other.permit) {

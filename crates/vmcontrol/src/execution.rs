@@ -12,8 +12,9 @@ use vmapi_types::{
 };
 
 use crate::answers::{Charged, SMALL_ANSWER_BYTES};
+use crate::budget::Lease;
 use crate::live::LiveGuard;
-use crate::memory::{Charge, MemoryBudget};
+use crate::memory::MemoryBudget;
 use crate::recorder::{Ending, Recorder, failure_payload, payload};
 use crate::registry::LiveSession;
 use crate::runtime::{
@@ -48,7 +49,7 @@ pub(crate) struct Run {
 pub(crate) struct Source {
     text: Arc<str>,
     /// The room that it takes.
-    charge: Charge,
+    charge: Lease,
 }
 
 impl Run {

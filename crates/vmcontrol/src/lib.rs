@@ -43,7 +43,7 @@ pub use event::LiveEvent;
 pub use execution::MAX_SOURCE_BYTES;
 pub use feed::{EventFeed, FeedItem, SessionCursor, SessionFeed, SessionItem};
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
-pub use memory::{Charge, FREE_BYTES, MemoryBudget, ROOM_TIMEOUT};
+pub use memory::{FREE_BYTES, MemoryBudget, ROOM_TIMEOUT};
 pub use policy::Policy;
 pub use session::parse_id;
 pub use store::{
@@ -53,8 +53,8 @@ pub use submission::{FileRun, RunOptions, Submitted};
 pub use template::{NameList, NewCapability, NewStartupFile};
 pub use upkeep::Retention;
 pub use worktree::{
-    FileAccess, FileError, FileKind, FileStat, Listing, Scoped, Worktree, WriteAllowance, WriteLimits,
-    WriteMode,
+    FileAccess, FileError, FileKind, FileStat, Listing, Scoped, Worktree, WriteAllowance,
+    WriteLimits, WriteMode,
 };
 
 /// The result of an operation of this crate.

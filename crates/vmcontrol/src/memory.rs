@@ -4,11 +4,11 @@
 //! are read, room for them is taken from one budget; it is given back when the bytes are. A caller that finds no room
 //! waits. What is small has no need of it, so that a session that asks for little never waits for one that asks for much.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::budget::{Budget, Lease, SHARE_TIMEOUT};
 
 /// What all sessions together may have the daemon hold, in bytes.
 const BUDGET_BYTES: usize = 128 * 1024 * 1024;
@@ -16,31 +16,12 @@ const BUDGET_BYTES: usize = 128 * 1024 * 1024;
 /// What needs no room, in bytes: a thousand sessions that each have as much come to half of the budget.
 pub const FREE_BYTES: usize = 64 * 1024;
 
-/// In what units room is counted, in bytes: a semaphore counts with 32 bits.
-const UNIT_BYTES: usize = 1024;
-
 /// How long a host call waits for room before it fails.
-pub const ROOM_TIMEOUT: Duration = Duration::from_secs(5);
+pub const ROOM_TIMEOUT: Duration = SHARE_TIMEOUT;
 
-/// A budget of bytes. Clones share it. Room is given in the order in which it was asked for.
+/// The budget of what is held for sessions. Clones share it. Room is given in the order in which it was asked for.
 #[derive(Clone, Debug)]
-pub struct MemoryBudget {
-    units: Arc<Semaphore>,
-    total: usize,
-}
-
-/// Room that was taken from a budget; given back when this is dropped.
-#[derive(Debug, Default)]
-pub struct Charge {
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Charge {
-    /// Whether anything was taken.
-    pub fn is_of_something(&self) -> bool {
-        self.permit.is_some()
-    }
-}
+pub struct MemoryBudget(Budget);
 
 impl Default for MemoryBudget {
     fn default() -> Self {
@@ -51,34 +32,24 @@ impl Default for MemoryBudget {
 impl MemoryBudget {
     /// A budget of this size.
     pub fn of_bytes(bytes: usize) -> Self {
-        let total = bytes.div_ceil(UNIT_BYTES);
-        Self {
-            units: Arc::new(Semaphore::new(total)),
-            total,
-        }
+        Self(Budget::new(bytes))
     }
 
     /// Takes room for so many bytes; waits until there is as much. What is more than the whole budget gets all of it.
-    pub async fn take(&self, bytes: usize) -> Charge {
+    pub async fn take(&self, bytes: usize) -> Lease {
         if bytes <= FREE_BYTES {
-            return Charge::default();
+            return Lease::default();
         }
-        let units = bytes.div_ceil(UNIT_BYTES).min(self.total);
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
-        let permit = Arc::clone(&self.units).acquire_many_owned(units).await;
-        Charge {
-            permit: permit.ok(),
-        }
+        self.0.wait_for(bytes).await
     }
 
     /// The same for a host call, on a thread that may block: nothing if there is no room in time.
-    pub fn take_for_call(&self, bytes: usize) -> Option<Charge> {
+    pub fn take_for_call(&self, bytes: usize) -> Option<Lease> {
         self.take_blocking(bytes, ROOM_TIMEOUT)
     }
 
     /// The same, with another time to wait.
-    pub(crate) fn take_blocking(&self, bytes: usize, timeout: Duration) -> Option<Charge> {
+    pub(crate) fn take_blocking(&self, bytes: usize, timeout: Duration) -> Option<Lease> {
         let take = async { tokio::time::timeout(timeout, self.take(bytes)).await };
         Handle::current().block_on(take).ok()
     }

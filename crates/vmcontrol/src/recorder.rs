@@ -10,8 +10,9 @@ use serde_json::json;
 use serde_json::value::to_raw_value;
 use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
 
+use crate::budget::Lease;
 use crate::live::LiveGuard;
-use crate::memory::{Charge, MemoryBudget};
+use crate::memory::MemoryBudget;
 use crate::runtime::{FailureCode, Usage};
 use crate::store::{self, ExecutionEnd, Pending, Store, StoreError};
 
@@ -37,7 +38,7 @@ pub(crate) struct Recorder {
     buffer: Vec<Event>,
     buffered_bytes: usize,
     /// The room that large events among them take.
-    charges: Vec<Charge>,
+    charges: Vec<Lease>,
     flush_at: Option<Instant>,
     /// What was sent to the store and is not known to be on disk, oldest first.
     writes: VecDeque<Pending<()>>,
@@ -86,12 +87,12 @@ impl Recorder {
 
     /// Adds an event of the daemon's own.
     pub(crate) fn record(&mut self, kind: EventType, payload: RawJson) {
-        self.record_charged(kind, payload, Charge::default());
+        self.record_charged(kind, payload, Lease::default());
     }
 
     /// Adds an event that takes room until it is stored.
-    pub(crate) fn record_charged(&mut self, kind: EventType, payload: RawJson, charge: Charge) {
-        if charge.is_of_something() {
+    pub(crate) fn record_charged(&mut self, kind: EventType, payload: RawJson, charge: Lease) {
+        if !charge.is_empty() {
             self.charges.push(charge);
         }
         let metrics = &mut self.execution.metrics;
@@ -266,7 +267,7 @@ impl Recorder {
         last
     }
 
-    fn take_buffer(&mut self) -> (Vec<Event>, Vec<Charge>) {
+    fn take_buffer(&mut self) -> (Vec<Event>, Vec<Lease>) {
         self.buffered_bytes = 0;
         self.flush_at = None;
         (

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use vmapi_types::{Candidate, Completeness, EventType, Inspection, Limits, RawJson, Sandbox};
 
 use crate::library::LoadedLibrary;
-use crate::{Charge, Policy, Worktree};
+use crate::{Lease, Policy, Worktree};
 
 /// A future that a port returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -101,7 +101,7 @@ pub struct RunRequest {
     pub limits: Limits,
     /// The room that the source text takes in the daemon.
     #[serde(skip)]
-    pub charge: Arc<Charge>,
+    pub charge: Arc<Lease>,
 }
 
 /// How to take a script.
@@ -192,7 +192,7 @@ pub struct RuntimeEvent {
     /// What it says.
     pub payload: RawJson,
     /// The room that the payload takes until it is stored.
-    pub charge: Charge,
+    pub charge: Lease,
 }
 
 /// How a script ended by itself.
@@ -203,7 +203,7 @@ pub struct RunEnd {
     /// What it used.
     pub usage: Usage,
     /// The room that the outcome takes until it is stored.
-    pub charge: Charge,
+    pub charge: Lease,
 }
 
 /// A script's own outcome: an exception is an ordinary one.

@@ -11,7 +11,7 @@ use vmcontrol::runtime::{RunMode, RunRequest};
 use crate::engine::{self, Engine, HostLink};
 use crate::protocol::codec::{self, Encoded};
 use crate::protocol::frame::{Assembler, split};
-use crate::protocol::{FromSession, HostError, Answered, MAX_FROM_SESSION_BYTES, SessionSetup};
+use crate::protocol::{Answered, FromSession, HostError, MAX_FROM_SESSION_BYTES, SessionSetup};
 
 /// Carries an event from one end of a channel to the other, without the socket: its text, the datagrams, and all that again.
 ///

@@ -9,8 +9,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 use vmapi_types::{EventType, LandlockLevel, Sandbox};
 
+use crate::Lease;
 use crate::recorder::payload;
-use crate::Charge;
 use crate::runtime::{
     BoxFuture, Failure, FailureCode, Look, LookError, OpenSessionError, OpenedSession, Outcome,
     RunEnd, RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable,
@@ -98,7 +98,11 @@ impl RuntimeSession for FakeSession {
         if request.source.trim() == "hang" {
             self.hanging.lock().unwrap().insert(execution_id, updates);
         } else {
-            tokio::spawn(play(request.source.as_ref().to_owned(), updates, Arc::clone(&self.let_go)));
+            tokio::spawn(play(
+                request.source.as_ref().to_owned(),
+                updates,
+                Arc::clone(&self.let_go),
+            ));
         }
         receiver
     }
@@ -155,7 +159,7 @@ async fn play(script: String, updates: mpsc::Sender<RunUpdate>, let_go: Arc<Sema
                 updates.send(RunUpdate::Event(RuntimeEvent {
                     kind: EventType::Console,
                     payload,
-                    charge: Charge::default(),
+                    charge: Lease::default(),
                 }))
             }
         }
@@ -167,7 +171,7 @@ fn end(outcome: Outcome) -> RunUpdate {
     RunUpdate::Ended(RunEnd {
         outcome,
         usage: Usage::default(),
-        charge: Charge::default(),
+        charge: Lease::default(),
     })
 }
 

@@ -14,7 +14,8 @@ use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, Event, Execution};
 
 use crate::{
-    Control, ControlOptions, ExecutionFilter, MemoryBudget, Page, Result, Retention, RunOptions, Store, Submitted,
+    Control, ControlOptions, ExecutionFilter, MemoryBudget, Page, Result, Retention, RunOptions,
+    Store, Submitted,
 };
 use fake::FakeRuntime;
 

@@ -27,7 +27,9 @@ impl Worktree {
     /// About how long a file is, in bytes; nothing if it can't be read.
     pub(crate) fn length(&self, path: &str) -> usize {
         let opened = self.open_to_read(path, u64::MAX);
-        opened.map_or(0, |(_, length)| usize::try_from(length).unwrap_or(usize::MAX))
+        opened.map_or(0, |(_, length)| {
+            usize::try_from(length).unwrap_or(usize::MAX)
+        })
     }
 
     /// Opens a regular file of at most `max_bytes`, and says how long it is.

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use super::scoped::{Scoped, open_folder};
 use super::walk::Walk;
 use super::{FileAccess, FileError, FileKind};
-use crate::{Charge, FREE_BYTES};
+use crate::{FREE_BYTES, Lease};
 
 /// The most that a listing may take, in bytes, with [`ENTRY_BYTES`] for each entry beside its path.
 pub(super) const MAX_LISTING_BYTES: usize = 16 * 1024 * 1024;
@@ -20,7 +20,7 @@ pub struct Listing {
     /// The paths below the folder, and what is there.
     pub entries: Vec<(String, FileKind)>,
     /// The room that they take.
-    pub charge: Charge,
+    pub charge: Lease,
 }
 
 impl Scoped<'_> {
@@ -33,7 +33,7 @@ impl Scoped<'_> {
         &self,
         path: &str,
         recursive: bool,
-        room: impl Fn(usize) -> Option<Charge>,
+        room: impl Fn(usize) -> Option<Lease>,
     ) -> Result<Listing, FileError> {
         let place = self.follow(FileAccess::Read, path)?;
         let folder = self.tree.descend(&place.real)?;
@@ -45,7 +45,7 @@ impl Scoped<'_> {
         let mut walk = Walk::begin(self, &folder, true)?;
         let mut listing = Listing {
             entries: Vec::new(),
-            charge: Charge::default(),
+            charge: Lease::default(),
         };
         let mut bytes = 0;
         while let Some((path, kind)) = walk.next(may_enter)? {
@@ -62,7 +62,9 @@ impl Scoped<'_> {
                 .entries
                 .push((path.to_string_lossy().into_owned(), kind));
         }
-        listing.entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        listing
+            .entries
+            .sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(listing)
     }
 

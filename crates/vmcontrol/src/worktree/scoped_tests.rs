@@ -77,7 +77,7 @@ fn read(files: &Scoped<'_>, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileE
 }
 
 /// For listings that are small.
-fn no_room(_: usize) -> Option<crate::Charge> {
+fn no_room(_: usize) -> Option<crate::Lease> {
     None
 }
 
@@ -442,7 +442,9 @@ fn what_goes_on_stops_when_it_is_enough() {
     };
     assert!(is_stopped(files.remove("folder", true, false)));
     assert!(is_stopped(files.copy("folder/a.txt", "b.txt", false)));
-    assert!(is_stopped(files.read_dir("folder", true, no_room).map(drop)));
+    assert!(is_stopped(
+        files.read_dir("folder", true, no_room).map(drop)
+    ));
     assert!(files.exists("folder/inner") && files.exists("folder/a.txt"));
     stop.store(false, Ordering::Relaxed);
     files.copy("folder/a.txt", "b.txt", false).unwrap();
@@ -470,11 +472,17 @@ fn paths_of_any_length_are_walked_with_one_handle() {
     deep(&fixture, 300);
     let all = FsGrant::default();
     let files = fixture.tree.scoped(&all);
-    let room = |_| Some(crate::Charge::default());
+    let room = |_| Some(crate::Lease::default());
     let listed = files.read_dir("deep", true, room).unwrap().entries;
     assert_eq!(listed.len(), 301);
-    assert_eq!(listed.iter().map(|(path, _)| path.len()).max(), Some(300 * 201 + 4));
-    let some = grant(&[(true, json!({"read": ["deep/**", "moved/**"], "write": ["deep/**", "moved/**"]}))]);
+    assert_eq!(
+        listed.iter().map(|(path, _)| path.len()).max(),
+        Some(300 * 201 + 4)
+    );
+    let some = grant(&[(
+        true,
+        json!({"read": ["deep/**", "moved/**"], "write": ["deep/**", "moved/**"]}),
+    )]);
     let some = fixture.tree.scoped(&some);
     some.rename("deep", "moved").unwrap();
     some.remove("moved", true, false).unwrap();
@@ -487,12 +495,19 @@ fn a_listing_is_bounded_in_bytes_and_what_is_too_long_to_list_can_still_be_remov
     deep(&fixture, 600);
     let all = FsGrant::default();
     let files = fixture.tree.scoped(&all);
-    let room = |_| Some(crate::Charge::default());
+    let room = |_| Some(crate::Lease::default());
     assert!(matches!(
         files.read_dir("deep", true, room),
         Err(FileError::ListingTooLarge(_))
     ));
-    assert_eq!(files.read_dir("deep", false, no_room).unwrap().entries.len(), 1);
+    assert_eq!(
+        files
+            .read_dir("deep", false, no_room)
+            .unwrap()
+            .entries
+            .len(),
+        1
+    );
     assert!(matches!(
         files.read_dir("deep", true, no_room),
         Err(FileError::Busy)
@@ -520,7 +535,7 @@ fn a_wide_tree_with_links_and_guarded_files_is_removed_whole_or_not_at_all() {
         files.remove("wide", true, false),
         Err(FileError::Outside(_))
     ));
-    let room = |_| Some(crate::Charge::default());
+    let room = |_| Some(crate::Lease::default());
     let count = files.read_dir("wide", true, room).unwrap().entries.len();
     assert_eq!(count, 30 * 2 + 30 * 31 + 1);
     fs::remove_file(root.join("wide/29/inner/own")).unwrap();

@@ -151,7 +151,9 @@ impl<'a> Walk<'a> {
         };
         let folder = open(self.folder.fd()?, c"..")?;
         if FileId::of(&folder)? != above.id {
-            return Err(io::Error::other("a folder was moved while it was gone through"));
+            return Err(io::Error::other(
+                "a folder was moved while it was gone through",
+            ));
         }
         seek(&folder, SeekFrom::Start(above.position))?;
         self.folder = Dir::new(folder)?;
@@ -165,7 +167,10 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// When something can't be read, and when it is enough.
-    pub(super) fn next(&mut self, enter: impl Fn(&Path) -> bool) -> io::Result<Option<(PathBuf, FileKind)>> {
+    pub(super) fn next(
+        &mut self,
+        enter: impl Fn(&Path) -> bool,
+    ) -> io::Result<Option<(PathBuf, FileKind)>> {
         loop {
             let Some(entry) = self.next_here()? else {
                 if !self.ascend()? {

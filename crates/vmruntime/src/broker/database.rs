@@ -82,10 +82,8 @@ impl Database {
             let is_begun = slot.is_some() && !is_first;
             let process = match slot.take() {
                 Some(process) => process,
-                None => {
-                    start(&worker, limits, &worktree)
-                        .map_err(|error| failed("can't be started", &error))?
-                }
+                None => start(&worker, limits, &worktree)
+                    .map_err(|error| failed("can't be started", &error))?,
             };
             let answered = hand_on(process, is_begun, &call, &answering, nobody_waits).await;
             let answered = answered.map_err(|error| failed("failed", &error))?;
@@ -239,11 +237,7 @@ async fn exchange(process: &mut Process, call: &HostCall) -> io::Result<Option<H
     end_of_answer(process).await
 }
 
-fn start(
-    worker: &WorkerCommand,
-    limits: WriteLimits,
-    worktree: &Worktree,
-) -> io::Result<Process> {
+fn start(worker: &WorkerCommand, limits: WriteLimits, worktree: &Worktree) -> io::Result<Process> {
     let (sender, receiver, theirs) = socket::pair(MAX_FROM_SESSION_BYTES)?;
     let mut command = Command::new(&worker.program);
     command

@@ -90,7 +90,9 @@ fn in_body(value: &Value, body: &mut Vec<u8>) -> Value {
 pub(crate) fn out_of_bodies(value: &Value, bodies: &[Vec<u8>]) -> Value {
     let text_of = |span: &Value| {
         let Span(body, start, end) = serde_json::from_value(span.clone()).unwrap();
-        let part = bodies.get(usize::from(body)).map_or(&[][..], |body| &body[start..end]);
+        let part = bodies
+            .get(usize::from(body))
+            .map_or(&[][..], |body| &body[start..end]);
         String::from_utf8_lossy(part).into_owned()
     };
     match value {
@@ -112,7 +114,8 @@ pub(crate) fn out_of_bodies(value: &Value, bodies: &[Vec<u8>]) -> Value {
                 });
                 return entries.collect();
             }
-            let inner = |(key, value): (&String, &Value)| (key.clone(), out_of_bodies(value, bodies));
+            let inner =
+                |(key, value): (&String, &Value)| (key.clone(), out_of_bodies(value, bodies));
             map.iter().map(inner).collect()
         }
         Value::Array(values) => values

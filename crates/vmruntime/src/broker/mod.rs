@@ -160,7 +160,10 @@ pub(crate) fn text<'a>(call: &'a HostCall, given: &'a Content) -> Result<&'a str
     given.text(&call.body).ok_or_else(|| {
         HostError::with_code(
             "ERR_INVALID_ARG_TYPE",
-            format!("{}.{}: an argument is not a string", call.module, call.function),
+            format!(
+                "{}.{}: an argument is not a string",
+                call.module, call.function
+            ),
         )
     })
 }

@@ -128,7 +128,9 @@ pub(crate) fn decode<'a>(value: &'a Value, body: &'a [u8]) -> Wire<'a> {
     let text = |part| std::str::from_utf8(part).ok();
     match object.keys().next().map(String::as_str) {
         Some(BYTES) => part(BYTES).map_or(Wire::Malformed, Wire::Bytes),
-        Some(TEXT) => part(TEXT).and_then(text).map_or(Wire::Malformed, Wire::Text),
+        Some(TEXT) => part(TEXT)
+            .and_then(text)
+            .map_or(Wire::Malformed, Wire::Text),
         _ => match (object.get(BIGINT), object.get(OBJECT)) {
             (Some(Value::String(digits)), _) => Wire::Bigint(digits),
             (_, Some(Value::Object(inner))) => Wire::Object(inner),

@@ -138,7 +138,10 @@ impl Database {
         let Some(path) = path else {
             return work(self);
         };
-        let bound = self.writes.begin(&path).map_err(|cause| error(cause.to_string()))?;
+        let bound = self
+            .writes
+            .begin(&path)
+            .map_err(|cause| error(cause.to_string()))?;
         let reply = work(self);
         self.writes.end(&bound);
         reply.map_err(|failure| bound.explain(failure, self.writes.limits()))

@@ -99,7 +99,8 @@ impl Pool {
         if let Some(zygote) = zygote.as_ref().filter(|zygote| zygote.is_alive()) {
             return Ok(Arc::clone(zygote));
         }
-        let started = Arc::new(Zygote::start(&self.command, engine, libraries, self.memory.clone()).await?);
+        let started =
+            Arc::new(Zygote::start(&self.command, engine, libraries, self.memory.clone()).await?);
         self.state().all.push(Arc::downgrade(&started));
         Ok(Arc::clone(zygote.insert(started)))
     }

@@ -10,12 +10,12 @@ use vmcontrol::runtime::{
     RuntimeUnavailable, SessionEnd, SessionSpec, Sight,
 };
 
-use super::{Bounds, WorkerCommand};
 use super::actor::{Actor, ActorParts};
 use super::look::Looks;
 use super::origin::Origin;
 use super::redo_log::RedoLog;
 use super::zygote::{Forked, Zygote};
+use super::{Bounds, WorkerCommand};
 use crate::broker::Broker;
 
 /// How many updates of a run may wait for the recorder, before the session process has to wait. Each may have as much as a datagram
@@ -113,7 +113,12 @@ async fn prepare(
         origin: Origin::new(&spec, asked_over),
         redo_log,
     };
-    let broker = Broker::new(Arc::clone(&spec.policy), Arc::clone(&spec.worktree), worker, bounds);
+    let broker = Broker::new(
+        Arc::clone(&spec.policy),
+        Arc::clone(&spec.worktree),
+        worker,
+        bounds,
+    );
     let actor = Actor::new(parts, broker);
     // A new socket takes a message at once, unless the message is large and the process stands still: then it is never ready.
     let _ = tokio::time::timeout(OPEN_TIMEOUT, actor.set_up()).await;

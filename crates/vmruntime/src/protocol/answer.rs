@@ -79,7 +79,8 @@ impl HostAnswer {
             Ok(json) => (None, Ok(Json::Here(json))),
             Err(error) => (None, Err(error)),
         };
-        let pieces = text.map(|json| Self::pieces(&[BODY_OF_JSON], json.get().as_bytes()).collect::<Vec<_>>());
+        let pieces = text
+            .map(|json| Self::pieces(&[BODY_OF_JSON], json.get().as_bytes()).collect::<Vec<_>>());
         pieces.into_iter().flatten().chain([Self::End(end)])
     }
 

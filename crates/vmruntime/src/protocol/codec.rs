@@ -89,7 +89,9 @@ impl Encoded {
 /// When it is none.
 pub(crate) fn decode<T: Message>(mut bytes: Vec<u8>) -> io::Result<T> {
     let malformed = || io::Error::other("a message is shorter than it says");
-    let (rest, trailer) = bytes.split_last_chunk::<TRAILER_BYTES>().ok_or_else(malformed)?;
+    let (rest, trailer) = bytes
+        .split_last_chunk::<TRAILER_BYTES>()
+        .ok_or_else(malformed)?;
     let length = u32::from_le_bytes(*trailer) as usize;
     let start = rest.len().checked_sub(length).ok_or_else(malformed)?;
     let mut message: T = serde_json::from_slice(&rest[start..])?;

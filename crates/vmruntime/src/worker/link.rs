@@ -148,7 +148,11 @@ impl HostLink for Link {
     ) -> Result<Answered, HostError> {
         page::count_host_call();
         self.note_unrepeatable();
-        check_size("the strings and bytes among the arguments", &body, MAX_BODY_BYTES)?;
+        check_size(
+            "the strings and bytes among the arguments",
+            &body,
+            MAX_BODY_BYTES,
+        )?;
         let others = "all else than long strings and bytes among the arguments";
         check_size(others, args.get().as_bytes(), MAX_ARGS_JSON_BYTES)?;
         let channel = self.channel.borrow().clone();
@@ -204,7 +208,10 @@ fn check_size(what: &str, given: &[u8], limit: usize) -> Result<(), HostError> {
     if given.len() <= limit {
         return Ok(());
     }
-    let message = format!("{what} take {} bytes, and at most {limit} can be handed over", given.len());
+    let message = format!(
+        "{what} take {} bytes, and at most {limit} can be handed over",
+        given.len()
+    );
     Err(HostError::with_code("ERR_OUT_OF_RANGE", message))
 }
 

@@ -169,7 +169,9 @@ fn command_of(call: &HostCall) -> Result<Given, HostError> {
         return Err(wrong("a program and its arguments contain no NUL"));
     }
     let env = options.env.unwrap_or_default();
-    let env = env.iter().map(|(name, value)| Ok((name.clone(), owned(value)?)));
+    let env = env
+        .iter()
+        .map(|(name, value)| Ok((name.clone(), owned(value)?)));
     let input = options.input.map(|input| {
         let input = input.bytes(&call.body);
         input.ok_or_else(|| wrong("input is a string or bytes"))

@@ -17,7 +17,9 @@ use vmcontrol::{
 };
 
 use super::wire::{self, Content, Span};
-use super::{Answering, answer, args, blocking, busy, done, hint, path as path_of, unknown_function};
+use super::{
+    Answering, answer, args, blocking, busy, done, hint, path as path_of, unknown_function,
+};
 use crate::protocol::{HostCall, HostError, HostReply, PIECE_BYTES, WHOLE};
 
 /// How long the end of what is done to files is waited for.
@@ -193,10 +195,7 @@ impl Fs<'_> {
         let path = path_of(call, &path)?;
         let failed = |error| self.error("scandir", path, &error);
         let room = |bytes| self.memory.take_for_call(bytes);
-        let listing = self
-            .files
-            .read_dir(path, recursive, room)
-            .map_err(failed)?;
+        let listing = self.files.read_dir(path, recursive, room).map_err(failed)?;
         let mut piece = Vec::with_capacity(PIECE_BYTES);
         for (name, kind) in &listing.entries {
             piece.push(kind.letter());

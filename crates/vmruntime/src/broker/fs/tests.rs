@@ -63,7 +63,10 @@ fn files_are_read_and_written_as_text_and_as_bytes() {
         json!(null)
     );
     fixture.ok("writeFile", &json!(["b", "x", "a"]));
-    assert_eq!(fs::read(fixture.home.path().join("b")).unwrap(), b"\xc3\xa4\0x");
+    assert_eq!(
+        fs::read(fixture.home.path().join("b")).unwrap(),
+        b"\xc3\xa4\0x"
+    );
     assert_eq!(fixture.ok("readFile", &json!(["b", true])), "\u{e4}\0x");
     fixture.ok("writeFile", &json!(["c", "x", "ax"]));
     for args in [

@@ -155,7 +155,9 @@ pub(super) fn decode(
                 JsString::from(&*String::from_utf8_lossy(part(place, bodies))).into()
             }
             Some((ENTRIES, number)) => {
-                let body = number.as_u64().and_then(|number| bodies.get(usize::try_from(number).ok()?));
+                let body = number
+                    .as_u64()
+                    .and_then(|number| bodies.get(usize::try_from(number).ok()?));
                 entries_value(body.map_or(&[], Vec::as_slice), context)?
             }
             Some((BIGINT, Value::String(digits))) => {
@@ -173,7 +175,8 @@ fn part<'a>(place: &Value, bodies: &'a [Vec<u8>]) -> &'a [u8] {
         return &[];
     };
     let body = bodies.get(usize::from(body));
-    body.and_then(|body| body.get(start..end)).unwrap_or_default()
+    body.and_then(|body| body.get(start..end))
+        .unwrap_or_default()
 }
 
 /// The entries of a folder: objects with a name and a kind.

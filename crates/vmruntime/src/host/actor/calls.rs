@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use vmcontrol::Charge;
+use vmcontrol::Lease;
 use vmcontrol::runtime::RunUpdate;
 
 use super::Actor;
@@ -13,7 +13,7 @@ use crate::protocol::{HostAnswer, HostCall, HostError, ToSession};
 /// How far a host call is.
 pub(super) enum HostStep {
     /// The record of its execution is on disk: it may be carried out.
-    Recorded(HostCall, Charge),
+    Recorded(HostCall, Lease),
     /// It has been answered, up to the end of the answer.
     Done(HostAnswer),
 }
@@ -25,7 +25,7 @@ pub(super) fn refusal() -> ToSession {
 
 impl Actor {
     /// Takes a host call. The first of a run waits until the run's record is on disk.
-    pub(super) fn start_host_call(&mut self, call: HostCall, charge: Charge) {
+    pub(super) fn start_host_call(&mut self, call: HostCall, charge: Lease) {
         let Some(run) = &mut self.run else { return };
         if run.announced {
             self.carry_out(call, charge);
@@ -48,7 +48,7 @@ impl Actor {
         }));
     }
 
-    fn carry_out(&mut self, call: HostCall, charge: Charge) {
+    fn carry_out(&mut self, call: HostCall, charge: Lease) {
         let Some(run) = &mut self.run else { return };
         let answering = Answering::new(self.sender.clone(), self.generation);
         let (broker, steps) = (Arc::clone(&self.broker), self.step_sender.clone());
