@@ -45,7 +45,9 @@ pub use store::{
 pub use submission::{FileRun, RunOptions, Submitted};
 pub use template::{NameList, NewCapability, NewStartupFile};
 pub use upkeep::Retention;
-pub use worktree::{FileAccess, FileError, FileKind, FileStat, Scoped, Worktree, WriteMode};
+pub use worktree::{
+    FileAccess, FileError, FileKind, FileStat, Scoped, Worktree, WriteMode, cleaned,
+};
 
 /// The result of an operation of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -9,7 +9,7 @@ use vmapi_types::{
     CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
 };
 
-use crate::execution::{MAX_SOURCE_BYTES, Run, checked, run_recorded};
+use crate::execution::{Run, checked, run_recorded};
 use crate::library::LoadedLibrary;
 use crate::policies::TemplatePolicy;
 use crate::recorder::RETRY_EVERY;
@@ -42,7 +42,8 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::TemplateNotFound`], [`Error::WorktreeInvalid`]; and, with a session left that is
-    /// `crashed`, [`Error::Unavailable`], [`Error::LibraryUnavailable`], [`Error::StartupFailed`].
+    /// `crashed`, [`Error::Unavailable`], [`Error::LibraryUnavailable`], [`Error::StartupFailed`],
+    /// [`Error::StartupPathInvalid`].
     pub async fn create_session(&self, request: CreateSessionRequest) -> Result<Session> {
         let new = check_request(request)?;
         let work = self.inner().begin_work()?;
@@ -332,15 +333,22 @@ impl Control {
             execution_id,
             message,
         };
-        let (worktree, path) = (Arc::clone(&live.worktree), file.path.clone());
-        let source = blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES))
+        let (worktree, given) = (Arc::clone(&live.worktree), file.path.clone());
+        let (path, source) = blocking(move || worktree.read_named(&given))
             .await
-            .map_err(|error| failed(None, error.to_string()))?;
+            .map_err(|error| match error {
+                Error::InvalidPath { path, reason } => Error::StartupPathInvalid {
+                    session_id: live.id,
+                    path,
+                    reason,
+                },
+                error => failed(None, error.to_string()),
+            })?;
         let guard = self.inner().live.begin_new(live.id);
         let run = Run::startup(
             live.id,
             guard.id(),
-            &file.path,
+            &path,
             &file.mode,
             source,
             live.policy.limits,

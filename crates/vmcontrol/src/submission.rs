@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Execution, ExecutionStatus, LimitsPatch};
 
-use crate::execution::{MAX_SOURCE_BYTES, Run, run_recorded};
+use crate::execution::{Run, run_recorded};
 use crate::library::integrity_of;
 use crate::live::{Begun, LiveGuard};
 use crate::registry::{BusyGuard, LiveSession};
@@ -20,7 +20,7 @@ use crate::{Control, Error, Result, settings, store};
 /// A file to run.
 #[derive(Clone, Debug)]
 pub struct FileRun {
-    /// The path in the worktree.
+    /// The path in the worktree, as the caller has it.
     pub path: String,
     /// What the script sees as `__ARGS__`.
     pub args: Map<String, Value>,
@@ -163,10 +163,9 @@ impl Control {
         let run = match code {
             Code::Snippet(input) => Run::repl(session_id, id, input, limits),
             Code::File(file) => {
-                let (worktree, path) = (Arc::clone(&live.worktree), file.path.clone());
-                let source =
-                    blocking(move || worktree.read_script(&path, MAX_SOURCE_BYTES)).await?;
-                Run::file(session_id, id, file, source, limits)
+                let (worktree, given) = (Arc::clone(&live.worktree), file.path.clone());
+                let (path, source) = blocking(move || worktree.read_named(&given)).await?;
+                Run::file(session_id, id, FileRun { path, ..file }, source, limits)
             }
         };
         let work = self.inner().begin_work()?;

@@ -12,6 +12,7 @@ use crate::grants;
 use crate::settings;
 use crate::store::StoreError;
 use crate::store::template::{self as rows, Part};
+use crate::worktree::cleaned_below;
 use crate::{Control, Error, Result};
 
 /// The longest name of anything, in bytes.
@@ -234,7 +235,7 @@ impl Control {
         Ok(self.get_template(id).await?.capabilities)
     }
 
-    /// Adds a startup file.
+    /// Adds a startup file. Its path is kept cleaned: `./a//b.js` is `a/b.js`.
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::StartupModeUnsupported`], [`Error::InvalidPath`], [`Error::TemplateNotFound`],
@@ -246,11 +247,11 @@ impl Control {
                 supported: STARTUP_MODES,
             });
         }
-        check_startup_path(&new.path)?;
+        let path = startup_path(new.path)?;
         let file = StartupFile {
             id: Uuid::new_v4(),
             vm_id: id,
-            path: new.path,
+            path,
             order_index: new.order_index,
             mode: new.mode,
         };
@@ -417,19 +418,13 @@ fn check_library(name: &str) -> Result<()> {
     )))
 }
 
-/// What can be said of a startup file's path before there is a worktree.
-fn check_startup_path(path: &str) -> Result<()> {
+/// A startup file's path, cleaned, as far as that can be told before there is a worktree.
+fn startup_path(path: String) -> Result<String> {
     if path.is_empty() {
         return Err(Error::validation("path is required"));
     }
-    let climbs = std::path::Path::new(path)
-        .components()
-        .any(|part| part == std::path::Component::ParentDir);
-    if climbs || path.contains('\0') {
-        return Err(Error::InvalidPath {
-            path: path.to_owned(),
-            reason: "`..` and NUL are not allowed".into(),
-        });
-    }
-    Ok(())
+    cleaned_below(&path).map_err(|error| Error::InvalidPath {
+        reason: error.to_string(),
+        path,
+    })
 }

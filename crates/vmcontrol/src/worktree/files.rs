@@ -3,10 +3,11 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{OpenOptions, OpenOptionsExt};
+use cap_std::fs::Metadata;
 
 use super::{FileError, Worktree};
 use crate::Error;
+use crate::execution::MAX_SOURCE_BYTES;
 
 impl Worktree {
     /// Reads a regular file of at most `max_bytes`.
@@ -14,11 +15,9 @@ impl Worktree {
     /// # Errors
     /// As the variants of [`FileError`] say.
     pub fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
-        let below = self.relative(path)?;
-        self.check_guard(&below)?;
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_NONBLOCK);
-        let file = self.dir.open_with(&below, &options)?;
+        let place = self.place_of_target(self.relative(path)?)?;
+        self.check_guard(&place)?;
+        let file = place.open_to_read()?;
         if !file.metadata()?.is_file() {
             return Err(FileError::NotAFile);
         }
@@ -30,18 +29,53 @@ impl Worktree {
         Ok(bytes)
     }
 
-    /// The absolute path of a file that may not exist yet, with every link on the way to it resolved below the
-    /// worktree: for libraries that take nothing but a path.
+    /// What the system says of a file, wherever a link at the end of its path leads.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say.
+    pub fn metadata(&self, path: &str) -> Result<Metadata, FileError> {
+        let place = self.place_of_target(self.relative(path)?)?;
+        if place.is_dangling {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        }
+        Ok(place.metadata()?)
+    }
+
+    /// The absolute path of a file that may not exist yet, with every link of it resolved below the worktree: for libraries
+    /// that take nothing but a path.
     ///
     /// # Errors
     /// As the variants of [`FileError`] say.
     pub fn real_path(&self, below: &Path) -> Result<PathBuf, FileError> {
-        let name = below
-            .file_name()
-            .ok_or_else(|| FileError::Outside("it names no file".into()))?;
-        let below = self.real_folder(below)?.join(name);
-        self.check_guard(&below)?;
-        Ok(self.path.join(below))
+        let place = self.place_of_target(below.to_owned())?;
+        if place.is_root() {
+            return Err(FileError::Outside("it names no file".into()));
+        }
+        self.check_guard(&place)?;
+        Ok(self.path.join(place.real))
+    }
+
+    /// The path below the worktree without links of something that is there.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say; of the kind `NotFound` for a link that leads to nothing.
+    pub(super) fn real_path_below(&self, below: &Path) -> Result<PathBuf, FileError> {
+        let place = self.place_of_target(below.to_owned())?;
+        if place.is_dangling {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        }
+        place.metadata()?;
+        Ok(place.real)
+    }
+
+    /// The clean name of a script that is to be run, and its text.
+    ///
+    /// # Errors
+    /// As [`clean_name`](Self::clean_name) and [`read_script`](Self::read_script).
+    pub(crate) fn read_named(&self, path: &str) -> Result<(String, String), Error> {
+        let name = self.clean_name(path)?;
+        let source = self.read_script(&name, MAX_SOURCE_BYTES)?;
+        Ok((name, source))
     }
 
     /// Reads a script: as [`read`](Self::read), with what is not valid UTF-8 replaced.

@@ -127,7 +127,7 @@ impl Scoped<'_> {
         if place.is_root() {
             return Err(FileError::Root);
         }
-        self.check_guard(&place)?;
+        self.tree.check_guard(&place)?;
         Ok(place)
     }
 }

@@ -40,7 +40,7 @@ impl Fixture {
     }
 }
 
-fn grant(configs: &[(bool, Value)]) -> FsGrant {
+pub(super) fn grant(configs: &[(bool, Value)]) -> FsGrant {
     let capabilities: Vec<_> = configs
         .iter()
         .map(|(enabled, config)| vmapi_types::Capability {
