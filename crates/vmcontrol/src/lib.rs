@@ -26,6 +26,7 @@ mod settings;
 mod store;
 mod submission;
 mod template;
+mod template_libraries;
 #[cfg(test)]
 mod tests;
 mod upkeep;

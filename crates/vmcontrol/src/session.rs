@@ -270,7 +270,8 @@ impl Control {
             OpenSessionError::Unavailable(error) => Error::Unavailable {
                 message: error.to_string(),
             },
-            OpenSessionError::Library { name, message } => Error::LibraryUnavailable {
+            OpenSessionError::Library { name, message }
+            | OpenSessionError::NoScript { name, message } => Error::LibraryUnavailable {
                 session_id: live.id,
                 name,
                 message,
@@ -314,16 +315,7 @@ impl Control {
             Arc::clone(&live.policy),
         );
         let session_id = live.id;
-        let load = move |name: &String| {
-            libraries
-                .load(name)
-                .map_err(|error| Error::LibraryUnavailable {
-                    session_id,
-                    name: name.clone(),
-                    message: error.in_words(),
-                })
-        };
-        blocking(move || policy.libraries.iter().map(load).collect()).await
+        blocking(move || Self::load_named(&libraries, &policy.libraries, session_id)).await
     }
 
     async fn run_startup_file(&self, live: &Arc<LiveSession>, file: &StartupFile) -> Result<()> {

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 use vmapi_types::{EventType, LandlockLevel, Sandbox};
 
+use crate::library::LoadedLibrary;
 use crate::recorder::payload;
 use crate::runtime::{
     BoxFuture, Failure, FailureCode, Look, LookError, OpenSessionError, OpenedSession, Outcome,
@@ -64,6 +65,14 @@ impl Runtime for FakeRuntime {
                 ended,
             })
         })
+    }
+
+    fn try_libraries(
+        &self,
+        _: String,
+        _: Vec<LoadedLibrary>,
+    ) -> BoxFuture<'_, Result<(), OpenSessionError>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn sandbox(&self) -> BoxFuture<'_, Result<Sandbox, OpenSessionError>> {

@@ -16,12 +16,19 @@ mod zygote;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use tokio::sync::Semaphore;
 use vmapi_types::Sandbox;
+use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{BoxFuture, OpenSessionError, OpenedSession, Runtime, SessionSpec};
 
 use crate::engine;
 pub(crate) use launch::prepare_worker;
 use pool::Pool;
+use zygote::Zygote;
+
+/// How many processes at once try whether libraries can be used. Each takes 10 to 30 MB, and as long as the libraries take to
+/// load.
+const MAX_TRIALS: usize = 2;
 
 /// How to start a worker: a program that calls [`worker::main`](crate::worker::main).
 #[derive(Clone, Debug)]
@@ -37,6 +44,8 @@ pub struct WorkerCommand {
 pub struct WorkerRuntime {
     command: WorkerCommand,
     zygotes: Pool,
+    /// Held by whoever tries whether libraries can be used.
+    trials: Semaphore,
 }
 
 impl WorkerRuntime {
@@ -44,6 +53,7 @@ impl WorkerRuntime {
     pub fn new(command: WorkerCommand) -> Self {
         Self {
             zygotes: Pool::new(command.clone()),
+            trials: Semaphore::new(MAX_TRIALS),
             command,
         }
     }
@@ -61,6 +71,20 @@ impl Runtime for WorkerRuntime {
         Box::pin(async move {
             let zygote = self.zygotes.get(&spec.engine, &spec.libraries).await?;
             Ok(session::open(zygote, spec, self.command.clone()).await?)
+        })
+    }
+
+    fn try_libraries(
+        &self,
+        engine: String,
+        libraries: Vec<LoadedLibrary>,
+    ) -> BoxFuture<'_, Result<(), OpenSessionError>> {
+        Box::pin(async move {
+            // The semaphore is never closed.
+            let _turn = self.trials.acquire().await;
+            let zygote = Zygote::start(&self.command, &engine, &libraries).await?;
+            zygote.stop().await;
+            Ok(())
         })
     }
 

@@ -13,7 +13,7 @@ pub(crate) const LOADER: &str = "loader";
 
 pub(crate) use message::{
     Death, DeathCause, FromLook, FromSession, FromZygote, HostCall, HostError, HostReply,
-    LoadedModule, Logged, Question, Recording, SessionSetup, ToSession, ToZygote,
+    LoadError, LoadedModule, Logged, Question, Recording, SessionSetup, ToSession, ToZygote,
 };
 
 /// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a
