@@ -159,20 +159,6 @@ fn an_object_literal_alone_is_an_object() {
 }
 
 #[test]
-fn the_last_value_and_the_last_exception_have_names() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    assert_eq!(session.eval("_"), "undefined");
-    session.run("6 * 7");
-    assert_eq!(session.eval("_ + 1"), "43");
-    session.run("throw new RangeError('far')");
-    assert_eq!(session.eval("_error.message"), "far");
-    assert_eq!(session.eval("var _ = 'mine'; 1"), "1");
-    session.run("2");
-    assert_eq!(session.eval("_"), "mine");
-}
-
-#[test]
 fn stacks_name_the_users_places_and_nothing_of_the_service() {
     let daemon = Daemon::start();
     let session = daemon.session();

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime as Tokio;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, EventType, RawJson, Sandbox};
+use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{
     BoxFuture, Look, LookError, OpenSessionError, OpenedSession, Outcome, RunEnd, RunRequest,
     RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
@@ -42,6 +43,14 @@ impl Runtime for Player {
                 ended,
             })
         })
+    }
+
+    fn try_libraries(
+        &self,
+        _: String,
+        _: Vec<LoadedLibrary>,
+    ) -> BoxFuture<'_, Result<(), OpenSessionError>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn sandbox(&self) -> BoxFuture<'_, Result<Sandbox, OpenSessionError>> {

@@ -168,12 +168,32 @@ pub enum Error {
         /// How it failed.
         message: String,
     },
+    /// The path of a startup file leaves the worktree, and the session failed with it.
+    #[error("the startup file {path:?} is not a path inside the worktree: {reason}")]
+    StartupPathInvalid {
+        /// The session, now `crashed`.
+        session_id: Uuid,
+        /// The path as the template has it.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A library can't be loaded, and the session failed with it.
     #[error("the library {name} can't be loaded: {message}")]
     LibraryUnavailable {
         /// The session, now `crashed`.
         session_id: Uuid,
         /// The library.
+        name: String,
+        /// Why, with the remedy.
+        message: String,
+    },
+    /// A library can't be used by sessions, and is not added to the template.
+    #[error("the library {name} can't be used: {message}")]
+    LibraryRefused {
+        /// The template.
+        template_id: Uuid,
+        /// The library, with its version.
         name: String,
         /// Why, with the remedy.
         message: String,

@@ -254,23 +254,24 @@ fn as_seen(found: Option<Execution>, is_running: bool) -> Option<Execution> {
     found.map(|execution| store::execution::as_seen(execution, is_running))
 }
 
-/// Reads the text of a file of a session's worktree, for which there may have to be room first.
+/// Reads the text of a file of a session's worktree, for which there may have to be room first; gives its clean path, too.
 pub(crate) async fn read_source(
     memory: &MemoryBudget,
     worktree: &Arc<Worktree>,
     path: &str,
-) -> Result<Source> {
+) -> Result<(String, Source)> {
     let (worktree, path, memory) = (Arc::clone(worktree), path.to_owned(), memory.clone());
     blocking(move || {
         let busy = || Error::Unavailable {
             message: "the service holds too much for sessions just now: try again".into(),
         };
-        let length = worktree.length(&path);
-        // It is there once as it is read and once as it is shared.
-        let charge = memory.take_blocking(2 * length, SOURCE_TIMEOUT);
-        let charge = charge.ok_or_else(busy)?;
-        let text = worktree.read_script(&path, MAX_SOURCE_BYTES)?.into();
-        Ok(Source { text, charge })
+        let (path, text, charge) = worktree.read_named(&path, |length| {
+            // It is there once as it is read and once as it is shared.
+            let charge = memory.take_blocking(2 * length, SOURCE_TIMEOUT);
+            charge.ok_or_else(busy)
+        })?;
+        let text = text.into();
+        Ok((path, Source { text, charge }))
     })
     .await
 }

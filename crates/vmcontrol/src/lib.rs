@@ -30,6 +30,7 @@ mod settings;
 mod store;
 mod submission;
 mod template;
+mod template_libraries;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -54,7 +55,7 @@ pub use template::{NameList, NewCapability, NewStartupFile};
 pub use upkeep::Retention;
 pub use worktree::{
     FileAccess, FileError, FileKind, FileStat, Listing, Scoped, Worktree, WriteAllowance,
-    WriteLimits, WriteMode,
+    WriteLimits, WriteMode, cleaned,
 };
 
 /// The result of an operation of this crate.

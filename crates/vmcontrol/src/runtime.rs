@@ -29,6 +29,17 @@ pub trait Runtime: Send + Sync {
         spec: SessionSpec,
     ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>>;
 
+    /// Loads libraries in a process of their own, and ends that. Whether the last one can be used is what is asked; those before
+    /// it are what it may need.
+    ///
+    /// # Errors
+    /// See [`OpenSessionError`].
+    fn try_libraries(
+        &self,
+        engine: String,
+        libraries: Vec<LoadedLibrary>,
+    ) -> BoxFuture<'_, Result<(), OpenSessionError>>;
+
     /// What the kernel keeps sessions from.
     ///
     /// # Errors
@@ -271,6 +282,14 @@ pub enum OpenSessionError {
         /// Its name.
         name: String,
         /// How it fails.
+        message: String,
+    },
+    /// One of its libraries is a module, and defines no global.
+    #[error("the library {name} can't be used: {message}")]
+    NoScript {
+        /// Its name.
+        name: String,
+        /// What it is, with the remedy.
         message: String,
     },
 }

@@ -43,7 +43,8 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::TemplateNotFound`], [`Error::WorktreeInvalid`]; and, with a session left that is
-    /// `crashed`, [`Error::Unavailable`], [`Error::LibraryUnavailable`], [`Error::StartupFailed`].
+    /// `crashed`, [`Error::Unavailable`], [`Error::LibraryUnavailable`], [`Error::StartupFailed`],
+    /// [`Error::StartupPathInvalid`].
     pub async fn create_session(&self, request: CreateSessionRequest) -> Result<Session> {
         let new = check_request(request)?;
         let work = self.inner().begin_work()?;
@@ -270,7 +271,8 @@ impl Control {
             OpenSessionError::Unavailable(error) => Error::Unavailable {
                 message: error.to_string(),
             },
-            OpenSessionError::Library { name, message } => Error::LibraryUnavailable {
+            OpenSessionError::Library { name, message }
+            | OpenSessionError::NoScript { name, message } => Error::LibraryUnavailable {
                 session_id: live.id,
                 name,
                 message,
@@ -314,16 +316,7 @@ impl Control {
             Arc::clone(&live.policy),
         );
         let session_id = live.id;
-        let load = move |name: &String| {
-            libraries
-                .load(name)
-                .map_err(|error| Error::LibraryUnavailable {
-                    session_id,
-                    name: name.clone(),
-                    message: error.in_words(),
-                })
-        };
-        blocking(move || policy.libraries.iter().map(load).collect()).await
+        blocking(move || Self::load_named(&libraries, &policy.libraries, session_id)).await
     }
 
     async fn run_startup_file(&self, live: &Arc<LiveSession>, file: &StartupFile) -> Result<()> {
@@ -333,14 +326,21 @@ impl Control {
             execution_id,
             message,
         };
-        let source = read_source(&self.inner().memory, &live.worktree, &file.path)
+        let (path, source) = read_source(&self.inner().memory, &live.worktree, &file.path)
             .await
-            .map_err(|error| failed(None, error.to_string()))?;
+            .map_err(|error| match error {
+                Error::InvalidPath { path, reason } => Error::StartupPathInvalid {
+                    session_id: live.id,
+                    path,
+                    reason,
+                },
+                error => failed(None, error.to_string()),
+            })?;
         let guard = self.inner().live.begin_new(live.id);
         let run = Run::startup(
             live.id,
             guard.id(),
-            &file.path,
+            &path,
             &file.mode,
             source,
             live.policy.limits,

@@ -23,7 +23,7 @@ use crate::{Control, Error, Result, settings, store};
 /// A file to run.
 #[derive(Clone, Debug)]
 pub struct FileRun {
-    /// The path in the worktree.
+    /// The path in the worktree, as the caller has it.
     pub path: String,
     /// What the script sees as `__ARGS__`.
     pub args: JsonObject,
@@ -192,8 +192,8 @@ impl Control {
             Code::Snippet(input) => Run::repl(session_id, id, input, limits),
             Code::File(file) => {
                 let memory = &self.inner().memory;
-                let source = read_source(memory, &live.worktree, &file.path).await?;
-                Run::file(session_id, id, file, source, limits)
+                let (path, source) = read_source(memory, &live.worktree, &file.path).await?;
+                Run::file(session_id, id, FileRun { path, ..file }, source, limits)
             }
         };
         let work = self.inner().begin_work()?;

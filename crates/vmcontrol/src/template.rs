@@ -12,6 +12,7 @@ use crate::grants;
 use crate::settings;
 use crate::store::StoreError;
 use crate::store::template::{self as rows, Part};
+use crate::worktree::cleaned_below;
 use crate::{Control, Error, Result};
 
 /// The longest name of anything, in bytes.
@@ -234,7 +235,7 @@ impl Control {
         Ok(self.get_template(id).await?.capabilities)
     }
 
-    /// Adds a startup file.
+    /// Adds a startup file. Its path is kept cleaned: `./a//b.js` is `a/b.js`.
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::StartupModeUnsupported`], [`Error::InvalidPath`], [`Error::TemplateNotFound`],
@@ -246,11 +247,11 @@ impl Control {
                 supported: STARTUP_MODES,
             });
         }
-        check_startup_path(&new.path)?;
+        let path = startup_path(new.path)?;
         let file = StartupFile {
             id: Uuid::new_v4(),
             vm_id: id,
-            path: new.path,
+            path,
             order_index: new.order_index,
             mode: new.mode,
         };
@@ -277,35 +278,50 @@ impl Control {
         Ok(self.get_template(id).await?.startup_files)
     }
 
-    /// Adds a name to one of a template's lists. Adding it twice succeeds.
+    /// Adds a name to one of a template's lists, and gives it as it is kept: that of a library with its version. Adding it twice
+    /// succeeds.
     ///
     /// # Errors
-    /// [`Error::Validation`], [`Error::ModuleNotAllowed`], [`Error::TemplateNotFound`].
-    pub async fn add_name(&self, list: NameList, id: Uuid, name: String) -> Result<()> {
-        match list {
-            NameList::Modules => check_module(&name)?,
-            NameList::Libraries => check_library(&name)?,
-        }
+    /// [`Error::Validation`], [`Error::ModuleNotAllowed`], [`Error::LibraryRefused`], [`Error::TemplateNotFound`].
+    pub async fn add_name(&self, list: NameList, id: Uuid, name: String) -> Result<String> {
+        let name = match list {
+            NameList::Modules => {
+                check_module(&name)?;
+                name
+            }
+            NameList::Libraries => self.usable_library(id, &name).await?,
+        };
+        let added = name.clone();
         let touched = self
             .change(id, move |connection| {
-                rows::add_name(connection, list, id, &name)
+                rows::add_name(connection, list, id, &added)
             })
             .await?;
-        found(touched, id)
+        found(touched, id)?;
+        Ok(name)
     }
 
-    /// Removes a name from one of a template's lists. Removing one that is not there succeeds.
+    /// Removes a name from one of a template's lists, and gives it as it was kept. A library goes by every name that means it.
+    /// Removing one that is not there succeeds.
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::TemplateNotFound`].
-    pub async fn remove_name(&self, list: NameList, id: Uuid, name: String) -> Result<()> {
+    pub async fn remove_name(&self, list: NameList, id: Uuid, name: String) -> Result<String> {
         check_name("name", &name)?;
+        let listed = self.list_names(list, id).await?;
+        let (name, removed) = match list {
+            NameList::Modules => (name.clone(), vec![name]),
+            NameList::Libraries => self.libraries_meant(listed, name).await?,
+        };
         let touched = self
             .change(id, move |connection| {
-                rows::remove_name(connection, list, id, &name)
+                removed
+                    .iter()
+                    .try_for_each(|name| rows::remove_name(connection, list, id, name))
             })
             .await?;
-        found(touched, id)
+        found(touched, id)?;
+        Ok(name)
     }
 
     /// One of a template's lists.
@@ -407,29 +423,13 @@ fn check_module(name: &str) -> Result<()> {
     })
 }
 
-fn check_library(name: &str) -> Result<()> {
-    check_name("name", name)?;
-    if catalog::is_library_name(name) {
-        return Ok(());
-    }
-    Err(Error::validation(format!(
-        "name {name:?} is not the name of a library: use <id>-<version> as in lodash-4.17.21"
-    )))
-}
-
-/// What can be said of a startup file's path before there is a worktree.
-fn check_startup_path(path: &str) -> Result<()> {
+/// A startup file's path, cleaned, as far as that can be told before there is a worktree.
+fn startup_path(path: String) -> Result<String> {
     if path.is_empty() {
         return Err(Error::validation("path is required"));
     }
-    let climbs = std::path::Path::new(path)
-        .components()
-        .any(|part| part == std::path::Component::ParentDir);
-    if climbs || path.contains('\0') {
-        return Err(Error::InvalidPath {
-            path: path.to_owned(),
-            reason: "`..` and NUL are not allowed".into(),
-        });
-    }
-    Ok(())
+    cleaned_below(&path).map_err(|error| Error::InvalidPath {
+        reason: error.to_string(),
+        path,
+    })
 }

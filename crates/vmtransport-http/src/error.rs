@@ -175,14 +175,18 @@ fn kind_of(error: &Error) -> (u16, ErrorCode) {
         Error::CapabilityExists { .. } => (409, ErrorCode::CapabilityExists),
         Error::StartupFileExists { .. } => (409, ErrorCode::StartupFileExists),
         Error::FileTooLarge { .. } => (413, ErrorCode::PayloadTooLarge),
-        Error::InvalidPath { .. } => (422, ErrorCode::InvalidPath),
+        Error::InvalidPath { .. } | Error::StartupPathInvalid { .. } => {
+            (422, ErrorCode::InvalidPath)
+        }
         Error::WorktreeInvalid { .. } => (422, ErrorCode::WorktreeInvalid),
         Error::OutputLimitExceeded { .. } => (422, ErrorCode::OutputLimitExceeded),
         Error::StartupModeUnsupported { .. } => (422, ErrorCode::StartupModeUnsupported),
         Error::ModuleNotAllowed { .. } => (422, ErrorCode::ModuleNotAllowed),
         Error::EngineUnsupported { .. } => (422, ErrorCode::EngineUnsupported),
         Error::StartupFailed { .. } => (422, ErrorCode::StartupFailed),
-        Error::LibraryUnavailable { .. } => (422, ErrorCode::LibraryUnavailable),
+        Error::LibraryUnavailable { .. } | Error::LibraryRefused { .. } => {
+            (422, ErrorCode::LibraryUnavailable)
+        }
         Error::Internal(_) => (500, ErrorCode::Internal),
         Error::Unavailable { .. } => (503, ErrorCode::Unavailable),
     }
@@ -247,6 +251,12 @@ fn details_of(error: &Error) -> Value {
         Error::LibraryUnavailable {
             session_id, name, ..
         } => json!({"session_id": session_id, "library": name}),
+        Error::StartupPathInvalid {
+            session_id, path, ..
+        } => json!({"session_id": session_id, "path": path}),
+        Error::LibraryRefused {
+            template_id, name, ..
+        } => json!({"template_id": template_id, "library": name}),
     }
 }
 

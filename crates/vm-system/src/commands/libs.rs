@@ -13,6 +13,7 @@ mod origin;
 mod part;
 mod registry;
 mod source;
+mod trial;
 mod verify;
 mod wanted;
 

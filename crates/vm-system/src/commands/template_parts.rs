@@ -8,6 +8,7 @@ use vmapi_types::{
     NamedItem, RemovedItem, StartupFile,
 };
 use vmclient::{Call, Client};
+use vmcontrol::library::file_name;
 
 use crate::cli::PartCommand;
 use crate::failure::{Failure, say_warning};
@@ -236,11 +237,14 @@ fn available_libraries(
 
 /// Warns of a library that sessions could not load for now.
 async fn warn_if_not_cached(client: &Client, name: &str) {
+    let name = &file_name(name);
+    let is_meant =
+        |library: &AvailableLibrary| library.name == *name || library.id.as_ref() == Some(name);
     let message = match client.available_libraries().await {
         Ok(libraries)
             if libraries
                 .iter()
-                .any(|library| library.cached && library.name == name) =>
+                .any(|library| library.cached && is_meant(library)) =>
         {
             return;
         }

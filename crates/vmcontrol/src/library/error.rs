@@ -10,8 +10,20 @@ pub enum LibraryError {
         /// The name as it was given.
         name: String,
     },
+    /// The lock file has several versions of it.
+    #[error("there are several versions of {name}: name one of them in full, as in {}", versions.join(" or "))]
+    Ambiguous {
+        /// The name as it was given.
+        name: String,
+        /// The full names that it can mean.
+        versions: Vec<String>,
+    },
     /// The library is not in the cache.
-    #[error("{} is not there; fetch it with `vm-system libs download {name}`", path.display())]
+    #[error(
+        "{} is not there; fetch it with `vm-system libs download {name}`{}, or put a file of your own there",
+        path.display(),
+        into(path)
+    )]
     Missing {
         /// The library.
         name: String,
@@ -21,8 +33,9 @@ pub enum LibraryError {
     /// The file is not the one that the lock file names.
     #[error(
         "{} is damaged: its checksum is {actual}, and the lock file says {expected}; \
-         fetch it anew with `vm-system libs download {name}`",
-        path.display()
+         fetch it anew with `vm-system libs download {name}`{}",
+        path.display(),
+        into(path)
     )]
     Damaged {
         /// The library.
@@ -66,6 +79,15 @@ pub enum LibraryError {
         /// Why not.
         source: io::Error,
     },
+}
+
+/// The flag that has a library downloaded to where it is looked for: the cache of whoever downloads is the one below the
+/// directory that they are in.
+fn into(file: &Path) -> String {
+    let dir = file.parent().and_then(|dir| std::path::absolute(dir).ok());
+    dir.map_or_else(String::new, |dir| {
+        format!(" (and `--cache {}`)", dir.display())
+    })
 }
 
 impl LibraryError {

@@ -25,6 +25,19 @@ pub struct LoadedLibrary {
     pub integrity: String,
 }
 
+/// The words without which a text is neither a `CommonJS` nor an ES module.
+const WORDS_OF_MODULES: [&str; 4] = ["module", "exports", "import", "export"];
+
+impl LoadedLibrary {
+    /// Whether it has to be looked at more closely before anybody relies on it: it may be a module, that defines no global. Only
+    /// a process that may parse it can tell.
+    pub fn may_be_module(&self) -> bool {
+        WORDS_OF_MODULES
+            .iter()
+            .any(|word| self.source.contains(word))
+    }
+}
+
 /// What was loaded, with what says whether it is still that.
 #[derive(Debug, Default)]
 pub(super) struct Memory {

@@ -8,6 +8,7 @@ mod error;
 mod integrity;
 mod load;
 mod lock;
+mod names;
 mod verify;
 
 pub use cache::{CachedFile, LibraryCache};
@@ -15,6 +16,7 @@ pub use error::LibraryError;
 pub use integrity::integrity_of;
 pub use load::{LoadedLibrary, MAX_LIBRARY_BYTES};
 pub use lock::{LOCK_FILE, LockFile, LockedLibrary};
+pub use names::file_name;
 pub use verify::{CheckedLibrary, LibraryState};
 
 #[cfg(test)]

@@ -126,6 +126,7 @@ fn a_damaged_library_names_both_checksums_and_the_remedy() {
         integrity_of(b"var a;").as_str(),
         &integrity_of(b"evil()"),
         "`vm-system libs download a-1.0.0`",
+        &format!("`--cache {}`", cache.dir().display()),
     ] {
         assert!(text.contains(part), "{text}");
     }

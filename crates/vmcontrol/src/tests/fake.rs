@@ -10,6 +10,7 @@ use uuid::Uuid;
 use vmapi_types::{EventType, LandlockLevel, Sandbox};
 
 use crate::Lease;
+use crate::library::LoadedLibrary;
 use crate::recorder::payload;
 use crate::runtime::{
     BoxFuture, Failure, FailureCode, Look, LookError, OpenSessionError, OpenedSession, Outcome,
@@ -65,6 +66,14 @@ impl Runtime for FakeRuntime {
                 ended,
             })
         })
+    }
+
+    fn try_libraries(
+        &self,
+        _: String,
+        _: Vec<LoadedLibrary>,
+    ) -> BoxFuture<'_, Result<(), OpenSessionError>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn sandbox(&self) -> BoxFuture<'_, Result<Sandbox, OpenSessionError>> {

@@ -3,10 +3,11 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{File, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{File, Metadata};
 
 use super::{FileError, Worktree};
 use crate::Error;
+use crate::execution::MAX_SOURCE_BYTES;
 
 impl Worktree {
     /// Reads a regular file of at most `max_bytes`.
@@ -25,7 +26,7 @@ impl Worktree {
     }
 
     /// About how long a file is, in bytes; nothing if it can't be read.
-    pub(crate) fn length(&self, path: &str) -> usize {
+    fn length(&self, path: &str) -> usize {
         let opened = self.open_to_read(path, u64::MAX);
         opened.map_or(0, |(_, length)| {
             usize::try_from(length).unwrap_or(usize::MAX)
@@ -37,11 +38,9 @@ impl Worktree {
     /// # Errors
     /// As the variants of [`FileError`] say.
     pub fn open_to_read(&self, path: &str, max_bytes: u64) -> Result<(File, u64), FileError> {
-        let below = self.relative(path)?;
-        self.check_guard(&below)?;
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_NONBLOCK);
-        let file = self.dir.open_with(&below, &options)?;
+        let place = self.place_of_target(self.relative(path)?)?;
+        self.check_guard(&place)?;
+        let file = place.open_to_read()?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(FileError::NotAFile);
@@ -52,18 +51,58 @@ impl Worktree {
         Ok((file, metadata.len()))
     }
 
-    /// The absolute path of a file that may not exist yet, with every link on the way to it resolved below the
-    /// worktree: for libraries that take nothing but a path.
+    /// What the system says of a file, wherever a link at the end of its path leads.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say.
+    pub fn metadata(&self, path: &str) -> Result<Metadata, FileError> {
+        let place = self.place_of_target(self.relative(path)?)?;
+        if place.is_dangling {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        }
+        Ok(place.metadata()?)
+    }
+
+    /// The absolute path of a file that may not exist yet, with every link of it resolved below the worktree: for libraries
+    /// that take nothing but a path.
     ///
     /// # Errors
     /// As the variants of [`FileError`] say.
     pub fn real_path(&self, below: &Path) -> Result<PathBuf, FileError> {
-        let name = below
-            .file_name()
-            .ok_or_else(|| FileError::Outside("it names no file".into()))?;
-        let below = self.real_folder(below)?.join(name);
-        self.check_guard(&below)?;
-        Ok(self.path.join(below))
+        let place = self.place_of_target(below.to_owned())?;
+        if place.is_root() {
+            return Err(FileError::Outside("it names no file".into()));
+        }
+        self.check_guard(&place)?;
+        Ok(self.path.join(place.real))
+    }
+
+    /// The path below the worktree without links of something that is there.
+    ///
+    /// # Errors
+    /// As the variants of [`FileError`] say; of the kind `NotFound` for a link that leads to nothing.
+    pub(super) fn real_path_below(&self, below: &Path) -> Result<PathBuf, FileError> {
+        let place = self.place_of_target(below.to_owned())?;
+        if place.is_dangling {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        }
+        place.metadata()?;
+        Ok(place.real)
+    }
+
+    /// The clean name of a script that is to be run, and its text.
+    ///
+    /// # Errors
+    /// As [`clean_name`](Self::clean_name) and [`read_script`](Self::read_script).
+    pub(crate) fn read_named<T>(
+        &self,
+        path: &str,
+        room: impl FnOnce(usize) -> Result<T, Error>,
+    ) -> Result<(String, String, T), Error> {
+        let name = self.clean_name(path)?;
+        let room = room(self.length(&name))?;
+        let source = self.read_script(&name, MAX_SOURCE_BYTES)?;
+        Ok((name, source, room))
     }
 
     /// Reads a script: as [`read`](Self::read), with what is not valid UTF-8 replaced.

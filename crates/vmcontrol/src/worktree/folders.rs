@@ -79,7 +79,7 @@ impl Scoped<'_> {
             if place.is_root() {
                 return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
             }
-            self.check_guard(&place)?;
+            self.tree.check_guard(&place)?;
             place.parent.create_dir(&place.name)?;
             return Ok(Some(place.given));
         }
@@ -126,12 +126,12 @@ impl Scoped<'_> {
             there = PathBuf::new();
         }
         while !there.as_os_str().is_empty() {
-            match self.tree.dir().canonicalize(&there) {
+            match self.tree.real_path_below(&there) {
                 Ok(real) => return Ok((there, real)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                     there.pop();
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         Ok((PathBuf::new(), PathBuf::new()))

@@ -1,13 +1,18 @@
 //! The one directory that a session's files come from.
 //!
-//! Every access goes through a directory handle and `cap-std`, which resolves each path component below the handle
-//! (with `openat2` where the kernel has it): no `..`, absolute path or symbolic link leads outside, and nothing that is
+//! Every access goes through a directory handle. The links on a path are followed by hand ([`resolve`]), an absolute one as
+//! well if it stays inside; what is opened then is opened by `cap-std`, by one name below a handle (with `openat2` where the
+//! kernel has it) and without following a link. So no `..`, absolute path or symbolic link leads outside, and nothing that is
 //! swapped during a call does.
 
 mod allowance;
+mod clean;
 mod files;
 mod folders;
 mod moves;
+mod resolve;
+#[cfg(test)]
+mod resolve_tests;
 mod scoped;
 #[cfg(test)]
 mod scoped_tests;
@@ -18,17 +23,20 @@ mod walk;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, accessat, openat2};
 
 use crate::file_id::FileId;
 use crate::{Error, FsRefusal};
 pub use allowance::{WriteAllowance, WriteLimits};
+pub use clean::cleaned;
+pub(crate) use clean::cleaned_below;
 pub use folders::Listing;
+use scoped::Place;
 pub use scoped::{Scoped, WriteMode};
 pub use stat::{FileKind, FileStat};
 
@@ -117,7 +125,8 @@ impl Worktree {
     /// open, opening and closing that by other means would drop SQLite's locks.
     ///
     /// # Errors
-    /// [`Error::WorktreeInvalid`] when the path is not absolute, does not exist or is not a directory.
+    /// [`Error::WorktreeInvalid`] when the path is not absolute, does not exist, is not a directory, or when the daemon's user
+    /// may not read or enter it.
     pub fn open(path: &str, guarded: Vec<PathBuf>) -> Result<Self, Error> {
         let invalid = |reason: String| Error::WorktreeInvalid {
             path: path.to_owned(),
@@ -128,12 +137,13 @@ impl Worktree {
         }
         let canonical = Path::new(path)
             .canonicalize()
-            .map_err(|error| invalid(error.to_string()))?;
+            .map_err(|error| invalid(in_words(&error)))?;
         if !canonical.is_dir() {
             return Err(invalid("it is not a directory".into()));
         }
         let dir = Dir::open_ambient_dir(&canonical, ambient_authority())
-            .map_err(|error| invalid(error.to_string()))?;
+            .map_err(|error| invalid(in_words(&error)))?;
+        check_access(&dir).map_err(|error| invalid(in_words(&error)))?;
         Ok(Self {
             given: path.into(),
             path: canonical,
@@ -156,7 +166,8 @@ impl Worktree {
         // That of a directory which was removed or unmounted meanwhile leads nowhere, or elsewhere.
         let found = open_cached(&real, ResolveFlags::NO_SYMLINKS)?;
         let is_there = FileId::of(&found).ok()? == FileId::of(&opened).ok()?;
-        is_there.then(|| Self {
+        let is_usable = is_there && check_access(&found).is_ok();
+        is_usable.then(|| Self {
             given: path.into(),
             path: real,
             dir: Dir::from_std_file(File::from(found)),
@@ -175,28 +186,12 @@ impl Worktree {
     }
 
     /// Refuses a guarded file, under whatever name, and what is in a guarded folder.
-    fn check_guard(&self, below: &Path) -> Result<(), FileError> {
-        if let (Ok(folder), Some(name)) = (self.real_folder(below), below.file_name()) {
-            self.check_place(&folder.join(name))?;
-        }
-        match self.dir.metadata(below) {
+    fn check_guard(&self, place: &Place) -> Result<(), FileError> {
+        self.check_place(&place.real)?;
+        match place.metadata() {
             Ok(file) => self.check_guarded(&file),
             // What can't be looked at can't be opened either, or does not exist yet.
             Err(_) => Ok(()),
-        }
-    }
-
-    /// The folder that a path leads to, with every link resolved below the worktree.
-    fn real_folder(&self, below: &Path) -> io::Result<PathBuf> {
-        match below.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => {
-                // Resolving a path opens what it ends with, where `/proc` is out of reach: a FIFO would be waited for.
-                if !self.dir.metadata(parent)?.is_dir() {
-                    return Err(io::ErrorKind::NotADirectory.into());
-                }
-                self.dir.canonicalize(parent)
-            }
-            _ => Ok(PathBuf::new()),
         }
     }
 
@@ -250,17 +245,24 @@ impl Worktree {
         if path.contains('\0') {
             return outside("it contains a NUL");
         }
-        let below = match Path::new(path) {
-            absolute if absolute.is_absolute() => {
-                let stripped = absolute
-                    .strip_prefix(&self.given)
-                    .or_else(|_| absolute.strip_prefix(&self.path));
-                match stripped {
-                    Ok(below) => below,
-                    Err(_) => return outside("it is an absolute path outside the worktree"),
+        let path = Path::new(path);
+        let by_other_name;
+        let below = if path.is_absolute() {
+            let stripped = path
+                .strip_prefix(&self.given)
+                .or_else(|_| path.strip_prefix(&self.path));
+            match stripped {
+                Ok(below) => below,
+                Err(_) => {
+                    by_other_name = self.below_by_other_name(path);
+                    match &by_other_name {
+                        Some(below) => below,
+                        None => return outside("it is an absolute path outside the worktree"),
+                    }
                 }
             }
-            relative => relative,
+        } else {
+            path
         };
         let mut clean = PathBuf::new();
         for component in below.components() {
@@ -276,6 +278,29 @@ impl Worktree {
         }
         Ok(clean)
     }
+
+    /// What a file of the worktree is called below it, as a clean path: `x/../b.js` is `b.js`, and an absolute path that lies
+    /// inside becomes relative. Only the text is cleaned, and links are left as they are.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPath`] for a path that is blank or has a NUL, and for one that names the worktree itself or what is
+    /// outside.
+    pub fn clean_name(&self, path: &str) -> Result<String, Error> {
+        let invalid = |error: FileError| Error::InvalidPath {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        if !Path::new(path).is_absolute() {
+            return cleaned_below(path).map_err(invalid);
+        }
+        // What is cleaned away may be a part of the name that the worktree was given by.
+        let below = self.relative(path).or_else(|_| {
+            let clean = cleaned(Path::new(path)).unwrap_or_default();
+            self.relative(&clean.to_string_lossy())
+        });
+        let below = below.map_err(invalid)?;
+        cleaned_below(&below.to_string_lossy()).map_err(invalid)
+    }
 }
 
 /// A handle of a directory, if the system has all of the path in memory.
@@ -283,6 +308,22 @@ fn open_cached(path: &Path, resolve: ResolveFlags) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = resolve | ResolveFlags::CACHED;
     openat2(CWD, path, flags, Mode::empty(), resolve).ok()
+}
+
+/// Fails if the user that the process runs as may not list a directory, or not open what is in it.
+fn check_access(dir: impl AsFd) -> io::Result<()> {
+    let access = Access::READ_OK | Access::EXEC_OK;
+    Ok(accessat(dir, ".", access, AtFlags::EACCESS)?)
+}
+
+/// Why a directory can't be opened. Who is refused has to be told: the caller may well be allowed what the daemon is not.
+fn in_words(error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error.to_string();
+    }
+    // SAFETY: the call takes nothing, touches no memory and always succeeds.
+    let user = unsafe { libc::geteuid() };
+    format!("the daemon, which runs as user id {user}, may not read or enter it: {error}")
 }
 
 /// A path with its links resolved, as far as there is something.

@@ -150,7 +150,7 @@ impl Scoped<'_> {
         if place.is_root() {
             return Err(FileError::Root);
         }
-        self.check_guard(&place)?;
+        self.tree.check_guard(&place)?;
         Ok(place)
     }
 }

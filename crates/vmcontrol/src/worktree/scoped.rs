@@ -56,6 +56,8 @@ pub(super) struct Place {
     pub(super) parent: Dir,
     /// Its name there; `.` for the worktree itself.
     pub(super) name: OsString,
+    /// Whether it is a link to be followed that leads to nothing.
+    pub(super) is_dangling: bool,
 }
 
 impl Place {
@@ -66,6 +68,14 @@ impl Place {
 
     pub(super) fn is_root(&self) -> bool {
         self.real.as_os_str().is_empty()
+    }
+
+    /// Opens what lies there to be read. The caller still has to see that it is a file.
+    pub(super) fn open_to_read(&self) -> io::Result<File> {
+        if self.is_dangling {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.open(OpenOptions::new().read(true))
     }
 
     fn open(&self, options: &mut OpenOptions) -> io::Result<File> {
@@ -84,6 +94,17 @@ impl Worktree {
             stop: None,
             allowance: None,
         }
+    }
+
+    /// The worktree itself as a place.
+    pub(super) fn root(&self, given: PathBuf) -> Result<Place, FileError> {
+        Ok(Place {
+            given,
+            real: PathBuf::new(),
+            parent: self.dir().try_clone()?,
+            name: ".".into(),
+            is_dangling: false,
+        })
     }
 
     /// Opens a folder below the worktree by a path without links.
@@ -148,11 +169,7 @@ impl Scoped<'_> {
     pub(super) fn follow(&self, access: FileAccess, path: &str) -> Result<Place, FileError> {
         let given = self.tree.relative(path)?;
         self.check_path(access, &given)?;
-        let place = match self.tree.dir().canonicalize(&given) {
-            Ok(real) => self.place(given, &real),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.name_of(given),
-            Err(error) => Err(error.into()),
-        }?;
+        let place = self.tree.place_of_target(given)?;
         self.check_path(access, &place.real)?;
         Ok(place)
     }
@@ -161,43 +178,9 @@ impl Scoped<'_> {
     pub(super) fn name(&self, access: FileAccess, path: &str) -> Result<Place, FileError> {
         let given = self.tree.relative(path)?;
         self.check_path(access, &given)?;
-        let place = self.name_of(given)?;
+        let place = self.tree.place_of_name(given)?;
         self.check_path(access, &place.real)?;
         Ok(place)
-    }
-
-    fn name_of(&self, given: PathBuf) -> Result<Place, FileError> {
-        let (Some(name), Some(parent)) = (given.file_name(), given.parent()) else {
-            return self.place(given, Path::new(""));
-        };
-        let parent = if parent.as_os_str().is_empty() {
-            PathBuf::new()
-        } else {
-            self.tree.dir().canonicalize(parent)?
-        };
-        let real = parent.join(name);
-        self.place(given, &real)
-    }
-
-    fn place(&self, given: PathBuf, real: &Path) -> Result<Place, FileError> {
-        let real: PathBuf = real
-            .components()
-            .filter(|component| *component != Component::CurDir)
-            .collect();
-        let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
-            return Ok(Place {
-                given,
-                real: PathBuf::new(),
-                parent: self.tree.dir().try_clone()?,
-                name: ".".into(),
-            });
-        };
-        Ok(Place {
-            given,
-            parent: self.tree.descend(parent)?,
-            name: name.to_owned(),
-            real,
-        })
     }
 
     /// Checks that the capabilities allow it.
@@ -212,15 +195,6 @@ impl Scoped<'_> {
             path: path.to_owned(),
             why,
         })
-    }
-
-    /// Checks that what lies there, if something does, is not the service's own.
-    pub(super) fn check_guard(&self, place: &Place) -> Result<(), FileError> {
-        self.tree.check_place(&place.real)?;
-        match place.metadata() {
-            Ok(metadata) => self.tree.check_guarded(&metadata),
-            Err(_) => Ok(()),
-        }
     }
 
     /// Reads a regular file of at most `max_bytes`, and hands it over in steps, until one is not taken.
@@ -257,8 +231,8 @@ impl Scoped<'_> {
 
     fn open_to_read(&self, path: &str) -> Result<File, FileError> {
         let place = self.follow(FileAccess::Read, path)?;
-        self.check_guard(&place)?;
-        let file = place.open(OpenOptions::new().read(true))?;
+        self.tree.check_guard(&place)?;
+        let file = place.open_to_read()?;
         check_regular(&file)?;
         Ok(file)
     }
@@ -300,7 +274,7 @@ impl Scoped<'_> {
         if place.is_root() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
         }
-        self.check_guard(&place)?;
+        self.tree.check_guard(&place)?;
         self.take(&place.parent, bytes)?;
         let mut options = OpenOptions::new();
         options
@@ -364,12 +338,10 @@ impl Scoped<'_> {
         } else {
             self.name(FileAccess::See, path)
         }?;
-        let metadata = place.metadata()?;
-        if follow && metadata.is_symlink() {
-            // It leads to nothing.
+        if place.is_dangling {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         }
-        Ok(FileStat::from(&metadata))
+        Ok(FileStat::from(&place.metadata()?))
     }
 }
 

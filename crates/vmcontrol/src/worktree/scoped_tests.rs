@@ -40,7 +40,7 @@ impl Fixture {
     }
 }
 
-fn grant(configs: &[(bool, Value)]) -> FsGrant {
+pub(super) fn grant(configs: &[(bool, Value)]) -> FsGrant {
     let capabilities: Vec<_> = configs
         .iter()
         .map(|(enabled, config)| vmapi_types::Capability {
@@ -67,7 +67,7 @@ fn io_kind<T: std::fmt::Debug>(result: Result<T, FileError>) -> io::ErrorKind {
 }
 
 /// What a file holds.
-fn read(files: &Scoped<'_>, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+pub(super) fn read(files: &Scoped<'_>, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
     let mut all = Vec::new();
     files.read_in_steps(path, max_bytes, |step| {
         all.extend_from_slice(step);
@@ -77,7 +77,7 @@ fn read(files: &Scoped<'_>, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileE
 }
 
 /// For listings that are small.
-fn no_room(_: usize) -> Option<crate::Lease> {
+pub(super) fn no_room(_: usize) -> Option<crate::Lease> {
     None
 }
 

@@ -1,11 +1,11 @@
 //! Finding ES modules in the worktree.
 
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use cap_std::fs::MetadataExt as _;
 use vmapi_types::Resolver;
-use vmcontrol::{FileError, MAX_SOURCE_BYTES, Worktree};
+use vmcontrol::{FileError, MAX_SOURCE_BYTES, Worktree, cleaned};
 
 use super::{Answering, answer, args, unknown_function};
 use crate::protocol::{HostCall, HostError, HostReply, LoadedModule, PIECE_BYTES, WHOLE};
@@ -116,7 +116,7 @@ fn changed(worktree: &Worktree, call: &HostCall) -> HostReply {
 
 /// What tells a file from what it is after a change.
 fn stamp(worktree: &Worktree, path: &str) -> Option<String> {
-    let file = worktree.dir().metadata(path).ok()?;
+    let file = worktree.metadata(path).ok()?;
     Some(format!(
         "{}:{}:{}.{}:{}.{}",
         file.ino(),
@@ -184,22 +184,9 @@ fn bases(specifier: &str, importer: Option<&Path>, resolver: &Resolver) -> Optio
         .collect()
 }
 
-/// The path without `.` and `..`; nothing when it climbs above its start.
+/// A cleaned path below the worktree; nothing when it climbs above its start or is absolute.
 fn normal(path: &Path) -> Option<PathBuf> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !clean.pop() {
-                    return None;
-                }
-            }
-            Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    Some(clean)
+    cleaned(path).filter(|clean| clean.is_relative())
 }
 
 /// The files that a path can mean, in the order they are looked for. A folder means the file that its `package.json` names,

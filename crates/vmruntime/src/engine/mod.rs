@@ -8,15 +8,16 @@ use std::rc::Rc;
 use vmapi_types::{EventType, RawJson};
 use vmcontrol::runtime::{Look, RunRequest, Sight};
 
-use crate::protocol::{Answered, HostError, SessionSetup};
+use crate::protocol::{Answered, HostError, LoadError, SessionSetup};
 
 /// The engines that are built in; the first is the default.
 pub(crate) const NAMES: &[&str] = &["boa"];
 
 /// A JavaScript engine with one global scope. It lives in a worker process and is copied by forks.
 pub(crate) trait Engine {
-    /// Runs a library, before [`configure`](Self::configure). After a failure the engine must not be used any more.
-    fn load(&mut self, name: &str, source: &str) -> Result<(), String>;
+    /// Runs a library, before [`configure`](Self::configure). A module that leaves nothing in the global scope is refused. After a
+    /// failure the engine must not be used any more.
+    fn load(&mut self, name: &str, source: &str) -> Result<(), LoadError>;
 
     /// Fits the global scope to a session's policy, before its first script.
     fn configure(&mut self, setup: &SessionSetup) -> Result<(), String>;

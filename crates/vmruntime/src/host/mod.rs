@@ -16,13 +16,20 @@ mod zygote;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use tokio::sync::Semaphore;
 use vmapi_types::Sandbox;
+use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{BoxFuture, OpenSessionError, OpenedSession, Runtime, SessionSpec};
 use vmcontrol::{MemoryBudget, WriteLimits};
 
 use crate::engine;
 pub(crate) use launch::prepare_worker;
 use pool::Pool;
+use zygote::Zygote;
+
+/// How many processes at once try whether libraries can be used. Each takes 10 to 30 MB, and as long as the libraries take to
+/// load.
+const MAX_TRIALS: usize = 2;
 
 /// How to start a worker: a program that calls [`worker::main`](crate::worker::main).
 #[derive(Clone, Debug)]
@@ -39,6 +46,8 @@ pub struct WorkerRuntime {
     bounds: Bounds,
     command: WorkerCommand,
     zygotes: Pool,
+    /// Held by whoever tries whether libraries can be used.
+    trials: Semaphore,
 }
 
 /// What all that sessions ask for is bounded by.
@@ -56,6 +65,7 @@ impl WorkerRuntime {
         Self {
             zygotes: Pool::new(command.clone(), memory.clone()),
             bounds: Bounds { memory, write },
+            trials: Semaphore::new(MAX_TRIALS),
             command,
         }
     }
@@ -73,6 +83,21 @@ impl Runtime for WorkerRuntime {
         Box::pin(async move {
             let zygote = self.zygotes.get(&spec.engine, &spec.libraries).await?;
             Ok(session::open(zygote, spec, self.command.clone(), self.bounds.clone()).await?)
+        })
+    }
+
+    fn try_libraries(
+        &self,
+        engine: String,
+        libraries: Vec<LoadedLibrary>,
+    ) -> BoxFuture<'_, Result<(), OpenSessionError>> {
+        Box::pin(async move {
+            // The semaphore is never closed.
+            let _turn = self.trials.acquire().await;
+            let memory = self.bounds.memory.clone();
+            let zygote = Zygote::start(&self.command, &engine, &libraries, memory).await?;
+            zygote.stop().await;
+            Ok(())
         })
     }
 

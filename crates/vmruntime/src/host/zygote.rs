@@ -19,7 +19,9 @@ use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
 use super::death::exit_text;
 use super::socket::{self, Receiver, Sender};
 use super::{WorkerCommand, prepare_worker};
-use crate::protocol::{Death, FromZygote, MAX_FROM_SESSION_BYTES, MAX_FROM_ZYGOTE_BYTES, ToZygote};
+use crate::protocol::{
+    Death, FromZygote, LoadError, MAX_FROM_SESSION_BYTES, MAX_FROM_ZYGOTE_BYTES, ToZygote,
+};
 
 /// How long a zygote may take to warm up, to load a library, or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -293,7 +295,15 @@ impl Starting {
             .map_err(|error| failed(error.to_string()))?;
         match self.next().await {
             Ok(FromZygote::Loaded { error: None }) => Ok(()),
-            Ok(FromZygote::Loaded { error: Some(error) }) => Err(failed(error)),
+            Ok(FromZygote::Loaded {
+                error: Some(LoadError::NoScript(message)),
+            }) => Err(OpenSessionError::NoScript {
+                name: library.name.clone(),
+                message,
+            }),
+            Ok(FromZygote::Loaded {
+                error: Some(LoadError::Failed(error)),
+            }) => Err(failed(error)),
             Ok(_) => Err(failed("its process did not say whether it loaded".into())),
             Err(error) => Err(failed(error.to_string())),
         }

@@ -61,6 +61,16 @@ pub(crate) enum ToZygote {
     },
 }
 
+/// Why a library was not loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LoadError {
+    /// It failed.
+    Failed(String),
+    /// It is a module and no script.
+    NoScript(String),
+}
+
 /// From the zygote to the daemon.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,7 +85,7 @@ pub(crate) enum FromZygote {
     /// A library was loaded, or could not be.
     Loaded {
         /// Why not, if so. The engine is of no more use then.
-        error: Option<String>,
+        error: Option<LoadError>,
     },
     /// A session process could not be forked.
     OpenFailed {

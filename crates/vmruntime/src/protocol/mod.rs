@@ -19,8 +19,9 @@ pub(crate) const LOADER: &str = "loader";
 pub(crate) use answer::{Answered, HostAnswer, HostReply, PIECE_BYTES, Pieces, WHOLE};
 pub(crate) use codec::Message;
 pub(crate) use message::{
-    Death, DeathCause, FromLook, FromSession, FromZygote, HostCall, HostError, LoadedModule,
-    Logged, MAX_ARGS_JSON_BYTES, Question, Recording, SessionSetup, ToSession, ToZygote,
+    Death, DeathCause, FromLook, FromSession, FromZygote, HostCall, HostError, LoadError,
+    LoadedModule, Logged, MAX_ARGS_JSON_BYTES, Question, Recording, SessionSetup, ToSession,
+    ToZygote,
 };
 
 /// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a

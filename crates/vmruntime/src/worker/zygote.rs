@@ -24,7 +24,8 @@ use super::session::{Parts, Session};
 use super::{allocator, exit, faults, image, limits, stack};
 use crate::engine::{self, Engine};
 use crate::protocol::{
-    CONTROL_FD, Death, DeathCause, FromZygote, MAX_TO_SESSION_BYTES, MAX_TO_ZYGOTE_BYTES, ToZygote,
+    CONTROL_FD, Death, DeathCause, FromZygote, LoadError, MAX_TO_SESSION_BYTES,
+    MAX_TO_ZYGOTE_BYTES, ToZygote,
 };
 
 /// Looks at a dead child without waiting for one, and leaves it to be reaped.
@@ -172,18 +173,20 @@ impl Zygote {
     }
 
     /// Loads a library, so that each session is forked with it. The daemon loads all before it opens a session.
-    fn load(&mut self, name: &str, source: &str) -> Result<(), String> {
-        let engine = self.engine.as_mut().ok_or("there is no engine")?;
+    fn load(&mut self, name: &str, source: &str) -> Result<(), LoadError> {
+        let failed = |error: io::Error| LoadError::Failed(error.to_string());
+        let engine = self.engine.as_mut();
+        let engine = engine.ok_or_else(|| LoadError::Failed("there is no engine".into()))?;
         self.link.begin(Limits::default(), &[]);
         let clocks = Limits {
             wall_ms: MAX_LIBRARY_MS,
             cpu_ms: MAX_LIBRARY_MS,
             ..Limits::default()
         };
-        limits::start_clocks(&clocks).map_err(|error| error.to_string())?;
+        limits::start_clocks(&clocks).map_err(failed)?;
         allocator::limit_growth(MAX_LIBRARY_HEAP_BYTES);
         let loaded = engine.load(name, source);
-        limits::stop_clocks().map_err(|error| error.to_string())?;
+        limits::stop_clocks().map_err(failed)?;
         engine.collect();
         allocator::lift_limit();
         allocator::take_holes();

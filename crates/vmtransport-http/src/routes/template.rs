@@ -134,7 +134,7 @@ pub(crate) async fn add_name(
 ) -> Result<Created<NamedItem>, ApiError> {
     let template_id = path.id("template_id")?;
     let name = required("name", request.name)?;
-    control.add_name(list, template_id, name.clone()).await?;
+    let name = control.add_name(list, template_id, name).await?;
     Ok(Created(NamedItem { template_id, name }))
 }
 
@@ -144,7 +144,7 @@ pub(crate) async fn remove_name(
     path: PathParams,
 ) -> Result<Body<RemovedItem>, ApiError> {
     let (template_id, name) = (path.id("template_id")?, path.text("name"));
-    control.remove_name(list, template_id, name.clone()).await?;
+    let name = control.remove_name(list, template_id, name).await?;
     Ok(Body(RemovedItem {
         status: OK.into(),
         template_id,

@@ -10,9 +10,10 @@ use vmcontrol::library::LibraryCache;
 use super::fetch::{Fetched, Fetcher, present};
 use super::http::Http;
 use super::origin::Origin;
+use super::trial::Trial;
 use super::wanted::{self, Wanted};
 use crate::cli::{DownloadArgs, Format};
-use crate::failure::{Failure, say_error, verdict, with_causes};
+use crate::failure::{Failure, say_error, say_warning, verdict, with_causes};
 use crate::output::Progress;
 use crate::output::{Output, size};
 
@@ -73,9 +74,15 @@ async fn start(
         .collect::<Result<Option<Vec<_>>>>()?;
     if let Some(there) = there {
         // Nobody has to say where to download from when there is nothing to download.
-        let done = |fetched: Fetched| (fetched.name.clone(), tokio::spawn(async { Ok(fetched) }));
+        let trial = Arc::new(Trial::new(cache)?);
+        let done = |fetched: Fetched| {
+            let trial = Arc::clone(&trial);
+            let name = fetched.name.clone();
+            (name, tokio::spawn(async move { trial.of(fetched).await }))
+        };
         return Ok(there.into_iter().map(done).collect());
     }
+    let trial = Arc::new(Trial::new(LibraryCache::new(cache.dir()))?);
     let fetcher = Arc::new(Fetcher {
         cache,
         origin: Origin::of(args).await?,
@@ -85,10 +92,11 @@ async fn start(
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let start = |wanted: Wanted| {
         let (fetcher, turns) = (Arc::clone(&fetcher), Arc::clone(&turns));
+        let trial = Arc::clone(&trial);
         let name = wanted.spec();
         let task = async move {
             let _turn = turns.acquire().await?;
-            fetcher.fetch(&wanted).await
+            trial.of(fetcher.fetch(&wanted).await?).await
         };
         (name, tokio::spawn(task))
     };
@@ -101,6 +109,10 @@ fn tell(outcome: &Outcome, output: &mut Output) -> Result<(), Failure> {
         Outcome::Failed { error, .. } => say_error(error),
         Outcome::Fetched(fetched) if output.format() == Format::Text => {
             output.text(|out| line(out, fetched))?;
+            if let Some(warning) = &fetched.warning {
+                output.finish()?;
+                say_warning(&format!("{}: {warning}", fetched.name));
+            }
         }
         Outcome::Fetched(_) => {}
     }
@@ -129,6 +141,7 @@ mod tests {
             name: "lodash-4.17.21".into(),
             downloaded,
             size_bytes: 73_015,
+            warning: None,
         };
         assert_snapshot!(
             printed(|out| line(out, &fetched(true))),

@@ -40,6 +40,9 @@ pub struct Fetched {
     pub downloaded: bool,
     /// Its size.
     pub size_bytes: u64,
+    /// Why sessions can't use it; nothing if they can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 impl Fetcher {
@@ -138,6 +141,7 @@ impl Fetcher {
             name,
             downloaded: true,
             size_bytes: code.len() as u64,
+            warning: None,
         })
     }
 
@@ -185,6 +189,7 @@ pub fn present(cache: &LibraryCache, wanted: &Wanted) -> Result<Option<Fetched>>
         name,
         downloaded: false,
         size_bytes,
+        warning: None,
     }))
 }
 

@@ -1,6 +1,8 @@
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
+use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
 use vmcontrol::library::{LibraryCache, LockFile};
 
 use super::fetch::present;
@@ -24,11 +26,16 @@ pub fn run(args: &DownloadArgs, cache: &LibraryCache, output: &mut Output) -> Re
         list.push(presence(&wanted, cache, &lock)?);
     }
     let printed = output.print(&list, |out, list| lines(out, list));
+    let into = if cache.dir() == Path::new(DEFAULT_LIBRARY_CACHE) {
+        String::new()
+    } else {
+        format!(" --cache {}", cache.dir().display())
+    };
     let missing: Vec<_> = list.iter().filter(|one| !one.cached).collect();
     if output.format() == Format::Text {
         for Presence { name, .. } in &missing {
             say_error(&format!(
-                "{name} is missing or damaged: fetch it with `vm-system libs download {name}`"
+                "{name} is missing or damaged: fetch it with `vm-system libs download {name}{into}`"
             ));
         }
     }

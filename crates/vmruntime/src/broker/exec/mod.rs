@@ -261,9 +261,7 @@ fn folder_of(worktree: &Worktree, cwd: &str) -> Result<(std::os::fd::OwnedFd, Pa
         error
     };
     let open = || -> Result<_, FileError> {
-        let below = worktree.relative(cwd)?;
-        let real = worktree.dir().canonicalize(&below)?;
-        let folder = worktree.dir().open_dir(&below)?;
+        let (real, folder) = worktree.open_folder(&worktree.relative(cwd)?)?;
         Ok((folder.into_std_file().into(), worktree.path().join(real)))
     };
     open().map_err(|error| refused(&error))

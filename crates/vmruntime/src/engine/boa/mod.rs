@@ -5,6 +5,8 @@ mod globals;
 mod host;
 mod inspect;
 mod jobs;
+mod last;
+mod library;
 mod look;
 mod modules;
 mod outside;
@@ -16,7 +18,6 @@ mod wire;
 use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use boa_engine::builtins::promise::PromiseState;
 use boa_engine::object::builtins::JsPromise;
@@ -27,20 +28,21 @@ use boa_engine::{
 };
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use vmapi_types::{ConsoleLevel, EventType, Limits, RawJson};
+use vmapi_types::{ConsoleLevel, EventType, RawJson};
 use vmcontrol::runtime::{Look, RunMode, RunRequest, Sight};
 
 use self::console::ConsoleSink;
-use self::globals::{GlobalScope, Last};
+use self::globals::GlobalScope;
 use self::host::Host;
 use self::inspect::{Inspector, Json};
 use self::jobs::{Jobs, Rejections};
+use self::last::Last;
 use self::modules::Modules;
 use self::outside::LinkedClock;
 use self::report::Report;
 use super::source;
 use super::{Deadlock, Engine, Evaluation, HostLink};
-use crate::protocol::SessionSetup;
+use crate::protocol::{LoadError, SessionSetup};
 
 /// How deep functions may call each other. A level takes at most about 2 KiB of native stack, when native functions
 /// (`map`, `sort`, a getter) stand in between, so that scripts meet this limit and not the end of the stack.
@@ -168,6 +170,7 @@ impl Boa {
     }
 
     fn run(&mut self, request: &RunRequest) -> Result<JsValue, Halt> {
+        self.last.begin(matches!(request.mode, RunMode::Repl));
         let context = &mut self.context;
         if std::mem::take(&mut self.has_main) {
             modules::forget_main(context)?;
@@ -337,22 +340,8 @@ fn is_module(request: &RunRequest) -> bool {
 }
 
 impl Engine for Boa {
-    fn load(&mut self, name: &str, source: &str) -> Result<(), String> {
-        let request = RunRequest {
-            source: source.into(),
-            name: format!("{name}.js"),
-            mode: RunMode::Startup,
-            limits: Limits::default(),
-            charge: Arc::default(),
-        };
-        self.modules.begin(&request.name, &request.source);
-        let loaded = match self.run(&request) {
-            Ok(_) => Ok(()),
-            Err(Halt::Threw(error)) => Err(self.report(error, &request).message),
-            Err(Halt::Deadlock) => Err("it waits for something that can't happen any more".into()),
-        };
-        self.finish(loaded.is_err());
-        loaded
+    fn load(&mut self, name: &str, source: &str) -> Result<(), LoadError> {
+        self.load_library(name, source)
     }
 
     fn configure(&mut self, setup: &SessionSetup) -> Result<(), String> {
@@ -374,6 +363,7 @@ impl Engine for Boa {
             }
             for name in &setup.removed_globals {
                 globals::remove(name, context)?;
+                self.last.remove(name);
             }
             Ok(())
         };

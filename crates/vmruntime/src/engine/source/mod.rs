@@ -54,6 +54,22 @@ pub(crate) fn has_module_syntax(source: &str) -> bool {
     module.module_record.has_module_syntax
 }
 
+/// Whether a text is written for a loader of `CommonJS` modules, or for one among others: it uses `module` or `exports`, and
+/// declares neither.
+pub(crate) fn uses_common_js(source: &str) -> bool {
+    if !source.contains("module") && !source.contains("exports") {
+        return false;
+    }
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, source, SourceType::script()).parse();
+    let program = allocator.alloc(parsed.program);
+    let analysed = SemanticBuilder::new().build(program);
+    let undeclared = analysed.semantic.scoping().root_unresolved_references();
+    undeclared
+        .keys()
+        .any(|name| matches!(name.as_str(), "module" | "exports"))
+}
+
 /// Whether a name is declared at the top of a module.
 pub(crate) fn declares(source: &str, name: &str) -> bool {
     let allocator = Allocator::default();

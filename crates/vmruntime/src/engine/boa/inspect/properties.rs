@@ -41,6 +41,9 @@ pub(super) enum Lookup {
 
 pub(super) fn is_proxy(object: &JsObject) -> bool {
     object.is::<Proxy>()
+        && object
+            .prototype()
+            .is_none_or(|behind| behind.prototype().is_none())
 }
 
 /// The own property of `object` with this key. A proxy has none.
