@@ -45,7 +45,7 @@ fn unfinished_bodies_are_bounded_and_small_requests_get_through() {
     let full = Process::rss_kib(daemon.pid());
     assert!(full < before + MORE_KIB, "{before} KiB, then {full}");
     assert_eq!(session.eval("1 + 1"), "2");
-    let code = format!("/*{}*/1", "x".repeat(1_000_000));
+    let code = format!("/*{}*/1", "x".repeat(7_000_000));
     let refused = session.try_run(&code).expect_error(503, "UNAVAILABLE");
     assert!(refused.headers.contains_key("retry-after"));
     drop(held);
