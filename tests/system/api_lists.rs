@@ -91,6 +91,8 @@ fn executions_are_listed_by_status_and_kind() {
     assert_eq!(count("&kind=run_file"), 1);
     assert_eq!(count("&kind=repl&status=error"), 1);
     assert_eq!(count("&status=running"), 0);
+    assert_eq!(count("&status="), 3);
+    assert_eq!(count("&kind=&status=ok"), 1);
 }
 
 #[test]
@@ -111,6 +113,7 @@ fn sessions_are_listed_by_template_and_workspace() {
         ids(&daemon.api.get(&path).expect(200)).len()
     };
     assert_eq!(count(""), 3);
+    assert_eq!(count("status=&template_id=&workspace_id="), 3);
     assert_eq!(count(&format!("template_id={first}")), 2);
     assert_eq!(count("workspace_id=a"), 2);
     assert_eq!(count(&format!("template_id={first}&workspace_id=a")), 1);

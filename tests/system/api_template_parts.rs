@@ -185,10 +185,22 @@ fn built_ins_and_unknown_names_are_no_modules() {
     for name in built_ins.into_iter().chain(["http", "JSON", "nothing"]) {
         add(&daemon, &id, "modules", &json!({"name": name}))
             .expect_error(422, "MODULE_NOT_ALLOWED");
+    }
+    for name in ["http", "nothing"] {
         let body = json!({"kind": "module", "name": name});
         add(&daemon, &id, "capabilities", &body).expect_error(422, "MODULE_NOT_ALLOWED");
     }
     assert_eq!(list(&daemon, &id, "modules"), json!([]));
+    // As a capability a built-in is kept, and changes nothing.
+    for name in built_ins {
+        let body = json!({"kind": "module", "name": name});
+        add(&daemon, &id, "capabilities", &body).expect(201);
+    }
+    assert_eq!(list(&daemon, &id, "modules"), json!([]));
+    assert_eq!(
+        daemon.session_of(&id).eval("typeof console.log"),
+        "function"
+    );
 }
 
 #[test]

@@ -194,8 +194,16 @@ fn errors_over_curl() {
     let method = curl(&daemon, "/api/v1/templates", &["-X", "PUT"]);
     assert_error(&method, 405, "METHOD_NOT_ALLOWED");
     assert!(method.head.contains("\r\nallow: "), "{}", method.head);
+    let text = ["-H", "Content-Type: text/plain", "-d", "{}"];
+    let text = curl(&daemon, "/api/v1/templates", &text);
+    assert_error(&text, 415, "UNSUPPORTED_MEDIA_TYPE");
+    let message = text.json["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("Content-Type: application/json"),
+        "{message}"
+    );
     let form = curl(&daemon, "/api/v1/templates", &["-d", "name=a"]);
-    assert_error(&form, 415, "UNSUPPORTED_MEDIA_TYPE");
+    assert_error(&form, 400, "INVALID_REQUEST");
     let unknown = post(&daemon, "/templates", &json!({"name": "a", "color": 1}));
     assert_error(&unknown, 400, "INVALID_REQUEST");
     assert_error(
@@ -206,6 +214,41 @@ fn errors_over_curl() {
     post(&daemon, "/templates", &json!({"name": "a"}));
     let taken = post(&daemon, "/templates", &json!({"name": "a"}));
     assert_error(&taken, 409, "TEMPLATE_EXISTS");
+}
+
+#[test]
+fn a_body_is_read_as_curl_sends_it_unless_a_browser_might_have() {
+    if !has_curl() {
+        return;
+    }
+    let daemon = Daemon::start();
+    let mut number = 0;
+    let mut create = |headers: &[&str]| {
+        number += 1;
+        let body = json!({"name": format!("template-{number}")}).to_string();
+        let mut args = vec!["-d", &body];
+        for header in headers {
+            args.extend(["-H", header]);
+        }
+        curl(&daemon, "/api/v1/templates", &args)
+    };
+    // Without anything, `curl -d` names the type of forms.
+    assert_eq!(create(&[]).status, 201);
+    assert_eq!(create(&["Content-Type:"]).status, 201);
+    let own = format!("Origin: {}", daemon.server());
+    for browser in [
+        &*own,
+        "Sec-Fetch-Site: same-origin",
+        "Sec-Fetch-Mode: navigate",
+    ] {
+        for kind in ["X-Other: 1", "Content-Type:"] {
+            assert_error(&create(&[browser, kind]), 415, "UNSUPPORTED_MEDIA_TYPE");
+        }
+        assert_eq!(
+            create(&[browser, "Content-Type: application/json"]).status,
+            201
+        );
+    }
 }
 
 #[test]

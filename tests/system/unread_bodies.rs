@@ -70,6 +70,7 @@ fn assert_answered(daemon: &Daemon, request: &str, headers: &str, length: usize,
     connection.assert_goes_on(daemon);
 }
 
+const TEXT: &str = "Content-Type: text/plain\r\n";
 const JSON: &str = "Content-Type: application/json\r\n";
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -87,7 +88,7 @@ fn a_connection_goes_on_behind_a_body_that_its_route_does_not_take() {
 fn a_connection_goes_on_behind_a_body_that_is_refused() {
     let daemon = Daemon::start();
     let create = "POST /api/v1/templates";
-    assert_answered(&daemon, create, "", LARGE, "UNSUPPORTED_MEDIA_TYPE");
+    assert_answered(&daemon, create, TEXT, LARGE, "UNSUPPORTED_MEDIA_TYPE");
     assert_answered(&daemon, create, JSON, 40 * LARGE, "PAYLOAD_TOO_LARGE");
     let foreign = "Origin: https://example.com\r\n";
     assert_answered(&daemon, create, foreign, LARGE, "FORBIDDEN_ORIGIN");
@@ -111,7 +112,7 @@ fn assert_refused(daemon: &Daemon, headers: &str, beginning: &[u8], status: u16)
 fn a_client_that_asks_first_is_not_asked_for_a_body_that_nobody_takes() {
     let daemon = Daemon::start();
     let asking = "Expect: 100-continue\r\n";
-    let headers = format!("Content-Length: {LARGE}\r\n{asking}");
+    let headers = format!("Content-Length: {LARGE}\r\n{asking}{TEXT}");
     assert_refused(&daemon, &headers, b"", 415);
     let headers = format!("Content-Length: {}\r\n{asking}{JSON}", 9 * LARGE);
     assert_refused(&daemon, &headers, b"", 413);
@@ -120,7 +121,8 @@ fn a_client_that_asks_first_is_not_asked_for_a_body_that_nobody_takes() {
 #[test]
 fn a_refusal_does_not_wait_for_a_body_that_does_not_come() {
     let daemon = Daemon::start();
-    assert_refused(&daemon, "Content-Length: 100\r\n", b"{", 415);
+    let headers = format!("Content-Length: 100\r\n{TEXT}");
+    assert_refused(&daemon, &headers, b"{", 415);
 }
 
 #[test]
@@ -134,8 +136,8 @@ fn behind_a_body_that_is_no_http_the_connection_ends_and_the_answer_says_so() {
 fn a_body_without_an_end_is_answered_before_its_connection_ends() {
     let daemon = Daemon::start();
     let mut connection = Connection::open(&daemon);
-    let headers = "Transfer-Encoding: chunked\r\n";
-    connection.send(&daemon, "POST /api/v1/templates", headers, b"");
+    let headers = format!("Transfer-Encoding: chunked\r\n{TEXT}");
+    connection.send(&daemon, "POST /api/v1/templates", &headers, b"");
     let chunk = [b"100000\r\n".as_slice(), &vec![b' '; LARGE], b"\r\n"].concat();
     let mut stream = connection.0.get_ref().try_clone().unwrap();
     let sending = std::thread::spawn(move || while stream.write_all(&chunk).is_ok() {});

@@ -154,7 +154,7 @@ impl Control {
             )));
         }
         check_name("name", &new.name)?;
-        if new.kind == "module" {
+        if new.kind == "module" && !catalog::is_built_in(&new.name) {
             check_module(&new.name)?;
         }
         grants::check(&new.kind, &new.name, new.enabled, &new.config)

@@ -203,6 +203,7 @@ mod tests {
         let connection = Arc::clone(&place.connection);
         let served = tokio::spawn(async move {
             place.connection.given_up().await;
+            drop(place);
         });
         (connection, served)
     }

@@ -33,8 +33,11 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How many pieces wait for a client.
 const WAITING_PIECES: usize = 2;
 
-/// How large a piece is, in bytes. Of a larger event or record, which counts as an answer, each takes a part.
+/// How large a piece is, in bytes. A larger event or record goes by itself.
 const PIECE_BYTES: usize = 32 * 1024;
+
+/// How large the parts are of something that is larger than a piece, in bytes.
+const PART_BYTES: usize = 256 * 1024;
 
 /// How often a comment is sent when nothing happens, so that whoever is between does not hang up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -270,7 +273,7 @@ impl Sink {
         let mut text = written.await.map_err(|_| Gone)?;
         let deadline = Instant::now() + time_for(text.len());
         while !text.is_empty() {
-            let piece = text.split_to(text.len().min(PIECE_BYTES));
+            let piece = text.split_to(text.len().min(PART_BYTES));
             let sent = tokio::time::timeout_at(deadline, self.send(Piece::Bytes(piece)));
             sent.await.map_err(|_| Gone)??;
         }

@@ -1,11 +1,16 @@
-//! Capabilities of kind `module`: native modules that are given or taken away.
+//! Capabilities of kind `module`: native modules that are given or taken away. One with the name of a JavaScript built-in changes
+//! nothing, whatever is in it: existing scripts add `console`, which every session has.
 
 use serde_json::{Map, Value};
 use vmapi_types::Capability;
 
 use super::config::{self, ConfigError};
+use crate::catalog::is_built_in;
 
 pub(super) fn check(name: &str, config: &Map<String, Value>) -> Result<(), ConfigError> {
+    if is_built_in(name) {
+        return Ok(());
+    }
     let keys: &[&str] = if name == "exec" { &["commands"] } else { &[] };
     config::only(config, keys, &format!("module for {name}"))
 }
@@ -20,7 +25,8 @@ pub(crate) fn effective_modules(exposed: &[String], capabilities: &[Capability])
     };
     let given = of_kind(true)
         .filter(|capability| {
-            super::check("module", &capability.name, true, &capability.config).is_ok()
+            !is_built_in(&capability.name)
+                && super::check("module", &capability.name, true, &capability.config).is_ok()
         })
         .map(|capability| &capability.name);
     let mut modules: Vec<String> = exposed.iter().chain(given).cloned().collect();
@@ -58,6 +64,22 @@ mod tests {
             effective_modules(&exposed, &capabilities),
             ["database", "fs"]
         );
+    }
+
+    #[test]
+    fn a_built_in_changes_nothing_given_or_taken_away() {
+        for name in crate::catalog::BUILT_INS {
+            for enabled in [true, false] {
+                let capabilities = [
+                    capability(name, enabled, &json!({"level": 1})),
+                    capability("fs", true, &json!({})),
+                ];
+                assert_eq!(
+                    effective_modules(&["exec".into()], &capabilities),
+                    ["exec", "fs"]
+                );
+            }
+        }
     }
 
     #[test]
