@@ -180,7 +180,10 @@ fn the_path_of_a_file_that_is_run_is_echoed_clean() {
 fn an_absolute_link_that_stays_inside_works_everywhere() {
     let daemon = Daemon::start();
     let root = daemon.worktree();
-    daemon.write("real/a.js", "module.exports = globalThis.ran = 'a'");
+    daemon.write(
+        "real/a.js",
+        "var ran = 'a'; if (typeof module !== 'undefined') module.exports = ran; globalThis.ran = ran",
+    );
     daemon.write(
         "real/m.mjs",
         "import inner from './inner.cjs'; export default inner;",

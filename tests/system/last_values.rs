@@ -215,7 +215,7 @@ fn what_the_global_object_is_does_not_change() {
         ("globalThis instanceof Object", "true"),
         (
             "String(globalThis) + toString()",
-            "[object global][object Undefined]",
+            "[object Object][object Undefined]",
         ),
         (
             "globalThis.hasOwnProperty('_') || Object.keys(globalThis).includes('_')",

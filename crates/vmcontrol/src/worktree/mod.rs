@@ -251,14 +251,13 @@ impl Worktree {
             let stripped = path
                 .strip_prefix(&self.given)
                 .or_else(|_| path.strip_prefix(&self.path));
-            match stripped {
-                Ok(below) => below,
-                Err(_) => {
-                    by_other_name = self.below_by_other_name(path);
-                    match &by_other_name {
-                        Some(below) => below,
-                        None => return outside("it is an absolute path outside the worktree"),
-                    }
+            if let Ok(below) = stripped {
+                below
+            } else {
+                by_other_name = self.below_by_other_name(path);
+                match &by_other_name {
+                    Some(below) => below,
+                    None => return outside("it is an absolute path outside the worktree"),
                 }
             }
         } else {

@@ -15,6 +15,7 @@ mod zygote;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use vmapi_types::Sandbox;
@@ -30,6 +31,9 @@ use zygote::Zygote;
 /// How many processes at once try whether libraries can be used. Each takes 10 to 30 MB, and as long as the libraries take to
 /// load.
 const MAX_TRIALS: usize = 2;
+
+/// How long a trial may take, with the wait for its turn. A client waits for the answer.
+const TRIAL_TIME: Duration = Duration::from_secs(8);
 
 /// How to start a worker: a program that calls [`worker::main`](crate::worker::main).
 #[derive(Clone, Debug)]
@@ -92,12 +96,25 @@ impl Runtime for WorkerRuntime {
         libraries: Vec<LoadedLibrary>,
     ) -> BoxFuture<'_, Result<(), OpenSessionError>> {
         Box::pin(async move {
-            // The semaphore is never closed.
-            let _turn = self.trials.acquire().await;
-            let memory = self.bounds.memory.clone();
-            let zygote = Zygote::start(&self.command, &engine, &libraries, memory).await?;
-            zygote.stop().await;
-            Ok(())
+            let trial = async {
+                // The semaphore is never closed.
+                let _turn = self.trials.acquire().await;
+                let memory = self.bounds.memory.clone();
+                let zygote = Zygote::start(&self.command, &engine, &libraries, memory).await?;
+                zygote.stop().await;
+                Ok(())
+            };
+            // A process that is not warm yet ends when nobody waits for it.
+            tokio::time::timeout(TRIAL_TIME, trial)
+                .await
+                .unwrap_or_else(|_| {
+                    Err(OpenSessionError::Library {
+                        name: libraries
+                            .last()
+                            .map_or_else(String::new, |last| last.name.clone()),
+                        message: format!("it takes longer than {} s", TRIAL_TIME.as_secs()),
+                    })
+                })
         })
     }
 

@@ -53,7 +53,11 @@ impl Boa {
         };
         self.modules.begin(&request.name, &request.source);
         let loaded = match self.run(&request) {
-            Ok(_) if before.is_some_and(|before| before == self.footprint()) => {
+            Ok(_)
+                if before
+                    .as_ref()
+                    .is_some_and(|before| *before == self.footprint()) =>
+            {
                 Err(no_script(name, "a CommonJS module"))
             }
             Ok(_) => Ok(()),
@@ -62,7 +66,9 @@ impl Boa {
                 let lacks_loader = ["module", "exports"].iter().any(|word| {
                     message.starts_with(&format!("ReferenceError: {word} is not defined"))
                 });
-                Err(if lacks_loader {
+                // What has asked for other files before it failed is not for pages.
+                let needs_loader = lacks_loader || before.is_some() && self.modules.has_required();
+                Err(if needs_loader {
                     no_script(name, "a CommonJS module")
                 } else {
                     LoadError::Failed(message)

@@ -72,8 +72,8 @@ impl Boa {
         }
         let global = self.context.global_object();
         candidates.add_properties(&global, CandidateKind::Variable, &mut self.context);
-        let last = self.last.scope();
-        candidates.add_properties(last, CandidateKind::Variable, &mut self.context);
+        let of_snippets = self.last.scope();
+        candidates.add_properties(of_snippets, CandidateKind::Variable, &mut self.context);
         let mut list = candidates.sorted();
         let mut keywords = Candidates::new(prefix);
         // An empty prefix asks for what is there, not for the language.

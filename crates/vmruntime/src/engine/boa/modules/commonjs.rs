@@ -294,6 +294,7 @@ fn asked(
 }
 
 fn require(captures: &Captures, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    captures.modules.has_required.set(true);
     let (specifier, importer) = asked(captures, args, context)?;
     if let Some(name) = native::name_of(&specifier) {
         return native::object(name, context).map(JsValue::from);

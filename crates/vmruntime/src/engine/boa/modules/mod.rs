@@ -27,6 +27,8 @@ pub(super) use commonjs::{define_require, forget_main, set_main};
 pub(super) struct Modules {
     is_enabled: Cell<bool>,
     graph: RefCell<Graph>,
+    /// Whether the execution has called `require`.
+    has_required: Cell<bool>,
     /// The name and the text of what runs, for saying where it asks for a file.
     main: RefCell<(String, Rc<str>)>,
 }
@@ -40,6 +42,7 @@ impl Modules {
     /// A new execution begins, of this text.
     pub(super) fn begin(&self, name: &str, source: &str) {
         self.graph.borrow_mut().begin();
+        self.has_required.set(false);
         self.main.replace((name.to_owned(), Rc::from(source)));
     }
 
@@ -49,6 +52,11 @@ impl Modules {
             self.graph.borrow_mut().forget_fresh();
         }
         self.main.take();
+    }
+
+    /// Whether the execution has called `require`.
+    pub(super) fn has_required(&self) -> bool {
+        self.has_required.get()
     }
 
     /// The text of a file or of what runs, if it is known.
