@@ -1,10 +1,9 @@
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
-use vmapi_types::{Event, EventType, Timestamp};
+use vmapi_types::{Event, EventType};
 
 use super::StoreError;
-use super::session::raw_json;
-use super::template::corrupt;
+use super::record::{LeftOut, Record};
 
 /// Appends events of one execution.
 ///
@@ -30,6 +29,15 @@ pub(crate) fn append(
             "the execution's events after number {last} could not be written"
         )));
     }
+    insert(connection, number, events)
+}
+
+/// Appends events to the execution of that number, whatever its log has so far.
+pub(super) fn insert(
+    connection: &Connection,
+    number: i64,
+    events: &[Event],
+) -> Result<(), StoreError> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO event (execution_n, seq, ts, type, payload) VALUES (?, ?, ?, ?, ?)",
     )?;
@@ -45,36 +53,41 @@ pub(crate) fn append(
     Ok(())
 }
 
-/// The events of an execution with a `seq` above `after_seq`, in order, at most `limit`.
+/// The events of an execution with a `seq` above `after_seq`, in order, at most `limit`. Unreadable ones are left out and do not
+/// count: an empty list is the end.
 pub(crate) fn list(
     connection: &Connection,
     execution_id: Uuid,
     after_seq: u64,
     limit: usize,
 ) -> Result<Vec<Event>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, ts, type, payload FROM event
-         WHERE execution_n = (SELECT n FROM execution WHERE id = ?) AND seq > ? ORDER BY seq LIMIT ?",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM event
+         WHERE execution_n = (SELECT n FROM execution WHERE id = ?) AND seq > ? ORDER BY seq"
+    ))?;
     let after = i64::try_from(after_seq).unwrap_or(i64::MAX);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![execution_id.to_string(), after, limit], |row| {
-        Ok((
-            row.get(0)?,
-            row.get(1)?,
-            row.get::<_, String>(2)?,
-            row.get(3)?,
-        ))
-    })?;
-    rows.map(|row| {
-        let (seq, micros, kind, payload) = row?;
-        Ok(Event {
-            execution_id,
-            seq,
-            ts: Timestamp::from_micros(micros),
-            kind: EventType::from_name(&kind).ok_or_else(|| corrupt("event.type", &kind))?,
-            payload: raw_json("event.payload", payload)?,
-        })
+    let mut rows = statement.query(params![execution_id.to_string(), after])?;
+    let mut events = Vec::new();
+    let mut left_out = LeftOut::default();
+    while events.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        events.extend(left_out.readable(event_of(row, execution_id))?);
+    }
+    Ok(events)
+}
+
+/// The columns of an event, as [`event_of`] takes them.
+pub(super) const COLUMNS: &str = "seq, ts, type, payload";
+
+/// Decodes an event of an execution.
+pub(super) fn event_of(row: &Row<'_>, execution_id: Uuid) -> Result<Event, StoreError> {
+    let record = Record::owned("event", row, execution_id);
+    Ok(Event {
+        execution_id,
+        seq: record.get(0)?,
+        ts: record.time(1)?,
+        kind: record.parsed(2, EventType::from_name)?,
+        payload: record.json(3)?,
     })
-    .collect()
 }

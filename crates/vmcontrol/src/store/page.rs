@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 use uuid::Uuid;
 
 use super::StoreError;
+use super::record::LeftOut;
 
 /// Which portion of a list.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ pub(super) struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// Reads the portion; nothing when the row that it begins at is not there.
+    /// Reads the portion; nothing when the row that it begins at is not there. Unreadable rows are left out.
     pub(super) fn read<T>(
         &self,
         connection: &Connection,
@@ -66,14 +67,17 @@ impl Listing<'_> {
         }
         let is_upwards = self.page.after.is_some() && self.page.before.is_none();
         let order = if is_upwards { "ASC" } else { "DESC" };
-        sql.push_str(&[" ORDER BY n ", order, " LIMIT ?"].concat());
-        // One more says whether there are more.
-        values.push(Box::new(i64::from(self.page.limit) + 1));
+        // Without a limit: rows that are left out do not count.
+        sql.push_str(&[" ORDER BY n ", order].concat());
         let mut statement = connection.prepare_cached(&sql)?;
         let count = statement.column_count();
         let mut rows = statement.query(params_from_iter(values))?;
         let (mut items, mut bytes, mut has_more) = (Vec::new(), 0, false);
+        let mut left_out = LeftOut::default();
         while let Some(row) = rows.next()? {
+            let Some(item) = left_out.readable(of(row))? else {
+                continue;
+            };
             let sizes = (0..count).map(|column| row.get_ref(column).map(size_of_value));
             bytes += sizes.sum::<Result<usize, _>>()?;
             has_more =
@@ -81,7 +85,7 @@ impl Listing<'_> {
             if has_more {
                 break;
             }
-            items.push(of(row)?);
+            items.push(item);
         }
         if is_upwards {
             items.reverse();
