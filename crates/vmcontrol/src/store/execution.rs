@@ -6,6 +6,7 @@ use vmapi_types::{
 
 use super::page::{Listing, Page, Portion, listed};
 use super::record::{LeftOut, Record};
+use super::session::skip_unwritable;
 use super::{StoreError, event};
 
 /// The columns of an execution, as [`execution_of`] takes them.
@@ -116,10 +117,14 @@ pub(crate) fn settle(
         .prepare("SELECT n FROM execution WHERE status = 'running'")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    for number in &running {
-        settle_number(connection, *number, now, error)?;
+    let mut settled = 0;
+    for number in running {
+        match settle_number(connection, number, now, error) {
+            Ok(()) => settled += 1,
+            Err(error) => skip_unwritable("execution", number, error)?,
+        }
     }
-    Ok(running.len())
+    Ok(settled)
 }
 
 /// Ends an execution that nobody follows any more, as an error with a last event.
@@ -159,7 +164,6 @@ fn settle_number(
         kind: EventType::Exception,
         payload: error.clone(),
     };
-    event::insert(connection, number, &[last])?;
     let metrics = Metrics {
         events,
         ..Metrics::default()
@@ -174,7 +178,7 @@ fn settle_number(
             metrics_text(&metrics),
             number
         ])?;
-    Ok(())
+    event::insert(connection, number, &[last])
 }
 
 /// Whether there is such an execution, readable or not.

@@ -12,7 +12,7 @@ use super::lock::DatabaseLock;
 use super::{import, schema};
 
 /// Marks a database as vm-system's, in the header field that SQLite has for that: the bytes `vmSy`.
-const APPLICATION_ID: i64 = 0x766d_5379;
+pub(super) const APPLICATION_ID: i64 = 0x766d_5379;
 
 /// The first bytes of every SQLite database.
 pub(super) const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";

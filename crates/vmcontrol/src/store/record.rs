@@ -73,6 +73,9 @@ impl<'a, 'stmt> Record<'a, 'stmt> {
             SqliteError::FromSqlConversionFailure(_, _, error) => {
                 self.unreadable(column, format_args!("can't be decoded: {error}"))
             }
+            SqliteError::Utf8Error(_, error) => {
+                self.unreadable(column, format_args!("can't be decoded: {error}"))
+            }
             error => error.into(),
         })
     }

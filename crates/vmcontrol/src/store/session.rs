@@ -77,11 +77,34 @@ pub(crate) fn settle(
     now: Timestamp,
     reason: &str,
 ) -> Result<usize, StoreError> {
-    let settled = connection.execute(
-        "UPDATE session SET status = 'closed', closed_at = ?, last_error = ? WHERE status IN ('starting', 'ready')",
-        params![now.as_micros(), reason],
+    let open: Vec<i64> = connection
+        .prepare("SELECT n FROM session WHERE status IN ('starting', 'ready')")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut close = connection.prepare_cached(
+        "UPDATE session SET status = 'closed', closed_at = ?, last_error = ? WHERE n = ?",
     )?;
+    let mut settled = 0;
+    for number in open {
+        match close.execute(params![now.as_micros(), reason, number]) {
+            Ok(closed) => settled += closed,
+            Err(error) => skip_unwritable("session", number, error.into())?,
+        }
+    }
     Ok(settled)
+}
+
+/// Passes over a row that can't be written: SQLite refuses one that holds what a column of it can't. The check names it.
+pub(super) fn skip_unwritable(
+    table: &'static str,
+    number: i64,
+    error: StoreError,
+) -> Result<(), StoreError> {
+    if !error.is_constraint() {
+        return Err(error);
+    }
+    tracing::warn!(table, number, %error, "a damaged row stays as it is");
+    Ok(())
 }
 
 pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Session>, StoreError> {

@@ -32,15 +32,14 @@ pub(super) fn look(connection: &Connection, findings: &mut Findings) -> Result<(
     table(connection, findings, "session", session::COLUMNS, |row| {
         session::session_of(row).map(drop)
     })?;
-    let columns = format!("{}, request", execution::COLUMNS);
-    let count = table(connection, findings, "execution", &columns, |row| {
-        let request = execution::COLUMNS.split(',').count();
-        execution::execution_of(row)?;
-        Record::new("execution", row)
-            .get::<Option<String>>(request)
-            .map(drop)
+    let columns = execution::COLUMNS;
+    findings.executions = table(connection, findings, "execution", columns, |row| {
+        execution::execution_of(row).map(drop)
     })?;
-    findings.executions = count;
+    table(connection, findings, "execution", "id, request", |row| {
+        let record = Record::new("execution", row);
+        record.get::<Option<String>>(1).map(drop)
+    })?;
     findings.events = events(connection, findings)?;
     Ok(())
 }
