@@ -31,6 +31,7 @@ mod cli_basics;
 mod cli_exec;
 mod crashes;
 mod curl;
+mod damage;
 mod databases;
 mod deaths;
 mod fuzz;
