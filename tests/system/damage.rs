@@ -276,9 +276,10 @@ fn import(home: &Path, args: &[&str]) -> Ran {
 fn a_database_of_the_go_service_is_brought_over_by_the_command_that_serve_says() {
     let (home, old) = go_database("vm-system.db");
     let before = fs::read(&old).unwrap();
-    let refused = ran(Daemon::serve_command(home.path())
-        .args(["--db", "vm-system.db"])
-        .args(ANY_PORT));
+    let refused = ran(command()
+        .args(["serve", "--db", "vm-system.db"])
+        .args(ANY_PORT)
+        .current_dir(home.path()));
     let said = format!("vm-system ops import {}", old.display());
     assert_eq!(refused.status, 1);
     assert!(refused.stderr.contains(&said), "{}", refused.stderr);
@@ -366,7 +367,13 @@ fn databases_of_each_version_are_served() {
             assert_eq!(answer.status, 200, "{path:?}: {route}: {}", answer.text);
         }
         let template = daemon.api.get("/templates").expect(200)[0]["id"].clone();
-        let session = daemon.session_of(template.as_str().unwrap());
+        let template = template.as_str().unwrap();
+        let active = json!({"is_active": true});
+        daemon
+            .api
+            .patch(&format!("/templates/{template}"), &active)
+            .expect(200);
+        let session = daemon.session_of(template);
         assert_eq!(session.eval("6 * 7"), "42");
     }
     assert!(count >= 2);

@@ -19,6 +19,7 @@ mod import;
 mod lock;
 mod open;
 mod page;
+mod read_only;
 mod reader;
 mod record;
 mod schema;

@@ -159,7 +159,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("execution", "env", "''"),
     ("execution", "started_at", "1e300"),
     ("execution", "ended_at", "253402300800000000"),
-    ("execution", "result", "'\u{0}'"),
+    ("execution", "result", "char(0)"),
     ("execution", "error", "x'00'"),
     ("execution", "metrics", "'7'"),
     ("execution", "metrics", "'{\"events\": \"many\"}'"),

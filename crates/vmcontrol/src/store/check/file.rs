@@ -1,18 +1,16 @@
 //! The check of a file, without a daemon.
 
-use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use rusqlite::Connection;
 use rusqlite::backup::Backup;
-use rusqlite::{Connection, OpenFlags};
 use vmapi_types::CheckReport;
 
 use super::{Findings, Live, integrity, look_at_records};
-use crate::store::files::{LOG, beside};
-use crate::store::open::{self, BUSY_TIMEOUT, SQLITE_MAGIC};
+use crate::store::open::{self, SQLITE_MAGIC};
+use crate::store::read_only::ReadOnly;
 use crate::store::{OpenError, StoreError, schema};
 
 /// Looks whether the database in a file is sound. Nothing of it is changed. No daemon can start on it meanwhile; one that has it
@@ -125,61 +123,4 @@ fn migrated(connection: &Connection) -> Result<(tempfile::TempDir, Connection), 
         .to_latest(&mut copy)
         .map_err(|error| error.to_string())?;
     Ok((directory, copy))
-}
-
-/// A connection that changes nothing, and the file that SQLite may have to make for it.
-struct ReadOnly {
-    connection: Connection,
-    made: Option<PathBuf>,
-}
-
-impl ReadOnly {
-    fn open(path: &Path, is_served: bool) -> Result<Self, OpenError> {
-        let has_log = std::fs::metadata(beside(path, LOG)).is_ok_and(|log| log.len() > 0);
-        let index = beside(path, "-shm");
-        // What is not in use and has no log is all in the file, and nothing needs to stand beside it.
-        let (mode, made) = if is_served || has_log {
-            let is_new = !is_served && !index.exists();
-            ("mode=ro", is_new.then_some(index))
-        } else {
-            ("mode=ro&immutable=1", None)
-        };
-        let open = || -> rusqlite::Result<Connection> {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-                | OpenFlags::SQLITE_OPEN_URI
-                | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(uri(path, mode), flags)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            Ok(connection)
-        };
-        let connection = open().map_err(|source| OpenError::Sqlite {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self { connection, made })
-    }
-}
-
-impl Drop for ReadOnly {
-    fn drop(&mut self) {
-        // The file lock keeps daemons away. Open though it still is, the connection needs it no more.
-        if let Some(made) = &self.made {
-            // It may not have been made.
-            let _ = std::fs::remove_file(made);
-        }
-    }
-}
-
-/// The path as SQLite takes it with parameters.
-fn uri(path: &Path, parameters: &str) -> String {
-    let mut uri = "file:".to_owned();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
-            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
-            // Writing to a string does not fail.
-            byte => drop(write!(uri, "%{byte:02x}")),
-        }
-    }
-    uri + "?" + parameters
 }

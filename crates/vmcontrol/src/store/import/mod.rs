@@ -22,6 +22,7 @@ pub(super) use source::is_of_go_service;
 
 use super::error::{OpenError, StoreError};
 use super::files::beside;
+use super::read_only::ReadOnly;
 use super::{execution, open, session};
 use crate::recorder::failure_payload;
 use crate::runtime::FailureCode;
@@ -109,26 +110,57 @@ impl<'a> Target<'a> {
         let is_there = path.exists();
         let is_new = !std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
         let lock = super::lock::DatabaseLock::acquire(path)?;
-        let opened = open::writer(path, &lock);
-        let connection = opened.map_err(|error| {
-            if !is_there {
-                // It was made by the lock, and holds nothing.
-                let _ = std::fs::remove_file(path);
+        let opened = Self::check_empty(path, is_new).and_then(|()| {
+            let opened = open::writer(path, &lock);
+            opened.map_err(ImportError::from)
+        });
+        match opened {
+            Ok(connection) => Ok(Self {
+                path,
+                connection,
+                lock,
+                is_new,
+            }),
+            Err(error) => {
+                if !is_there {
+                    // It was made by the lock, and holds nothing.
+                    let _ = std::fs::remove_file(path);
+                }
+                Err(match error {
+                    // All of these have something in them.
+                    ImportError::Target(
+                        OpenError::GoService { path, .. }
+                        | OpenError::ForeignDatabase { path }
+                        | OpenError::NotADatabase { path },
+                    ) => ImportError::NotEmpty { path },
+                    error => error,
+                })
             }
-            match error {
-                // All of these are some database.
-                OpenError::GoService { path, .. }
-                | OpenError::ForeignDatabase { path }
-                | OpenError::NotADatabase { path } => ImportError::NotEmpty { path },
-                error => error.into(),
-            }
+        }
+    }
+
+    /// Refuses a file with something in it, before anything is written to it.
+    fn check_empty(path: &Path, is_new: bool) -> Result<(), ImportError> {
+        if is_new {
+            return Ok(());
+        }
+        let sqlite_error = |source| OpenError::Sqlite {
+            path: path.to_owned(),
+            source,
+        };
+        let real_path = path.canonicalize().map_err(|source| OpenError::Io {
+            path: path.to_owned(),
+            source,
         })?;
-        Ok(Self {
-            path,
-            connection,
-            lock,
-            is_new,
-        })
+        let target = ReadOnly::open(&real_path, false)?;
+        let version = open::check_owner(path, &target.connection)?;
+        if version == 0 || is_empty(&target.connection).map_err(sqlite_error)? {
+            Ok(())
+        } else {
+            Err(ImportError::NotEmpty {
+                path: path.to_owned(),
+            })
+        }
     }
 
     /// Brings everything over in one transaction.
@@ -139,11 +171,6 @@ impl<'a> Target<'a> {
         };
         let run = |sql| self.connection.execute_batch(sql).map_err(StoreError::from);
         run("BEGIN IMMEDIATE").map_err(failed)?;
-        if !self.is_empty().map_err(failed)? {
-            return Err(ImportError::NotEmpty {
-                path: self.path.to_owned(),
-            });
-        }
         let mut import = Import {
             source,
             target: &self.connection,
@@ -163,12 +190,6 @@ impl<'a> Target<'a> {
         Ok(report)
     }
 
-    fn is_empty(&self) -> Result<bool, StoreError> {
-        let sql =
-            "SELECT NOT EXISTS (SELECT 1 FROM template) AND NOT EXISTS (SELECT 1 FROM session)";
-        Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
-    }
-
     /// Writes everything into the database file; or leaves no file where there was none.
     fn close(self, is_filled: bool) {
         // Of a transaction that was not committed nothing is left.
@@ -181,6 +202,12 @@ impl<'a> Target<'a> {
         }
         drop(self.lock);
     }
+}
+
+/// Whether nothing was ever stored in a database.
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM template) AND NOT EXISTS (SELECT 1 FROM session)";
+    connection.query_row(sql, [], |row| row.get(0))
 }
 
 /// Why the import as a whole failed.

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
@@ -117,24 +118,17 @@ fn make_writable(path: &Path) -> io::Result<()> {
 fn lock_for_reading(file: &File) -> io::Result<()> {
     let (start, length) = SHARED_LOCKS;
     let lock = |kind: libc::c_int| libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
+        l_type: kind.try_into().expect("kinds of locks are small"),
+        l_whence: libc::SEEK_SET
+            .try_into()
+            .expect("kinds of places are small"),
         l_start: start,
         l_len: length,
         l_pid: 0,
     };
-    let call = |command: libc::c_int, lock: &mut libc::flock| {
-        // SAFETY: the descriptor is open, and the structure lives until the call returns.
-        let outcome = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut *lock) };
-        if outcome == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
-    };
     // Nobody may have it open with a log: who does keeps a lock of this kind.
     let mut found = lock(libc::F_WRLCK);
-    call(libc::F_OFD_GETLK, &mut found)?;
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))?;
     if libc::c_int::from(found.l_type) != libc::F_UNLCK {
         let holder = match found.l_pid {
             pid if pid > 0 => format!("the process {pid}"),
@@ -144,11 +138,12 @@ fn lock_for_reading(file: &File) -> io::Result<()> {
             "{holder} has it open: stop the old service first"
         )));
     }
-    call(libc::F_OFD_SETLK, &mut lock(libc::F_RDLCK)).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::PermissionDenied => {
+    let locked = fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_RDLCK)));
+    locked.map(drop).map_err(|error| match error {
+        Errno::EAGAIN | Errno::EACCES => {
             io::Error::other("it is being written: stop the old service first")
         }
-        _ => error,
+        error => error.into(),
     })
 }
 

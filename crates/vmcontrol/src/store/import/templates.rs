@@ -40,17 +40,17 @@ impl Import<'_> {
         while let Some(row) = found.next().map_err(Failure::Source)? {
             let old = OldRow::new(row, TEMPLATE);
             match template_of(&old) {
-                Ok(template) => self.template(template, &old)?,
+                Ok(template) => self.template(&template, &old)?,
                 Err(reason) => self.leave_out(old.name("template"), reason),
             }
         }
         Ok(())
     }
 
-    fn template(&mut self, template: Template, old: &OldRow<'_, '_>) -> Result<(), Failure> {
+    fn template(&mut self, template: &Template, old: &OldRow<'_, '_>) -> Result<(), Failure> {
         let (id, name) = (template.id, old.name("template"));
         let settings = self.settings_of(id, old)?;
-        let written = rows::insert(self.target, &template, &settings);
+        let written = rows::insert(self.target, template, &settings);
         if !self.wrote(&name, written)? {
             return Ok(());
         }
