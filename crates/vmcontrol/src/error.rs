@@ -178,8 +178,11 @@ pub enum Error {
         /// Why, with the remedy.
         message: String,
     },
-    /// What is stored of something is damaged.
-    #[error("{0}: `vm-system ops check` names all that is damaged, and a copy may still have it")]
+    /// What is stored of something is damaged. The reason is for the log.
+    #[error(
+        "the stored {} {} is damaged and can't be read: `vm-system ops check` says how, and a copy may still have it",
+        .0.table, .0.id
+    )]
     RecordUnreadable(UnreadableRecord),
     /// The service can't do this for now.
     #[error("{message}")]

@@ -129,7 +129,8 @@ impl<'a, 'stmt> Record<'a, 'stmt> {
         let text = self.text(column)?;
         // An array of values would be taken for the fields in their order.
         if !text.trim_ascii_start().starts_with('{') {
-            return Err(self.unreadable(column, format_args!("is not a JSON object")));
+            let what = shown(text);
+            return Err(self.unreadable(column, format_args!("is not a JSON object: {what}")));
         }
         serde_json::from_str(text)
             .map_err(|error| self.unreadable(column, format_args!("can't be decoded: {error}")))
