@@ -22,7 +22,7 @@ impl ReadOnly {
         let has_log = std::fs::metadata(beside(path, LOG)).is_ok_and(|log| log.len() > 0);
         let index = beside(path, "-shm");
         // What is not in use and has no log is all in the file, and nothing needs to stand beside it.
-        let (mode, made) = if is_served || has_log {
+        let (parameters, made) = if is_served || has_log {
             let is_new = !is_served && !index.exists();
             ("mode=ro", is_new.then_some(index))
         } else {
@@ -32,7 +32,7 @@ impl ReadOnly {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
                 | OpenFlags::SQLITE_OPEN_URI
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(uri(path, mode), flags)?;
+            let connection = Connection::open_with_flags(uri(path, parameters), flags)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
             Ok(connection)
         };
