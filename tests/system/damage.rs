@@ -53,8 +53,8 @@ fn an_unreadable_record_hides_no_other_and_is_named_to_whoever_asks_for_it() {
         list.as_array().unwrap().iter().map(id).collect()
     };
     let executions = format!("/executions?session_id={}", session.id);
-    assert_eq!(ids(&executions), [good_id.clone()]);
-    assert_eq!(ids("/sessions"), [session.id.clone()]);
+    assert_eq!(ids(&executions), [&*good_id]);
+    assert_eq!(ids("/sessions"), [&*session.id]);
     assert!(!ids("/templates").contains(&template));
     assert_eq!(ids("/templates").len(), 2);
     let numbers = session.events(&good);

@@ -49,8 +49,9 @@ fn integrity(connection: &Connection, findings: &mut Findings) -> Result<(), Sto
         let mut said = check.query([])?;
         while let Some(row) = said.next()? {
             let said: String = row.get(0)?;
-            let lines = said.lines().filter(|line| *line != "ok");
-            lines.for_each(|line| problems.add(line));
+            for line in said.lines().filter(|line| *line != "ok") {
+                problems.add(line);
+            }
         }
         Ok(())
     })
@@ -63,8 +64,9 @@ fn look_at_records(
     findings: &mut Findings,
 ) -> Result<(), StoreError> {
     findings.rule("the schema", |problems| {
-        let missing = schema::missing(connection)?;
-        missing.iter().for_each(|object| problems.add(object));
+        for object in schema::missing(connection)? {
+            problems.add(object);
+        }
         Ok(())
     })?;
     rows::look(connection, findings)?;
