@@ -266,7 +266,7 @@ fn a_failure_of_the_service_is_logged_and_answered_without_internals() {
         .execute("UPDATE template SET limits = 'spoilt by a test'", [])
         .unwrap();
     let answer = daemon.api.get(&format!("/templates/{template}"));
-    let answer = answer.expect_error(500, "INTERNAL");
+    let answer = answer.expect_error(500, "RECORD_UNREADABLE");
     for internal in ["spoilt", "limits", "column", "SQL"] {
         assert!(!answer.text.contains(internal), "{}", answer.text);
     }

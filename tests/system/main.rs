@@ -33,6 +33,7 @@ mod cli_exec;
 mod crashes;
 mod curl;
 mod daemon_memory;
+mod damage;
 mod databases;
 mod deaths;
 mod fuzz;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tokio::runtime::Builder;
 use vmclient::Client;
 
-use crate::cli::{Cli, Command, LogFormat};
+use crate::cli::{Cli, Command, DEFAULT_DB, LogFormat};
 use crate::commands::{exec, guide, libs, ops, repl, run, serve, session, template};
 use crate::failure::Failure;
 use crate::ids;
@@ -39,12 +39,20 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         block_on(ids::complete(&client, command.ids()))?;
     }
     match command {
-        Command::Serve(args) => block_on(serve::run(args, global.db, global.token_file.clone())),
+        Command::Serve(args) => {
+            let db = global.db.unwrap_or_else(|| DEFAULT_DB.into());
+            block_on(serve::run(args, db, global.token_file.clone()))
+        }
         Command::Run(args) => block_on(run::run(args, &mut output)),
         Command::Template(command) => block_on(template::run(command, &connect()?, &mut output)),
         Command::Session(command) => block_on(session::run(command, &connect()?, &mut output)),
         Command::Exec(command) => block_on(exec::run(command, &connect()?, &mut output)),
-        Command::Ops(command) => block_on(ops::run(command, &connect()?, &mut output)),
+        Command::Ops(command) => block_on(ops::run(
+            command,
+            global.db.as_deref(),
+            connect,
+            &mut output,
+        )),
         Command::Libs(args) => block_on(libs::run(args, &mut output)),
         Command::Repl(args) => block_on(repl::run(args, connect()?, &mut output)),
         Command::Completions { shell } => guide::completions(shell, &mut output),

@@ -87,14 +87,14 @@ pub struct Global {
         value_name = "PATH"
     )]
     pub token_file: Option<PathBuf>,
-    /// The daemon's database, made if it is not there (only serve uses it)
+    /// The database, if one was named.
     #[arg(
         long,
+        help = "The database of serve, made if it is not there, of ops import, and of ops check without a daemon [default: vm-system.db]",
         global = true,
-        value_name = "PATH",
-        default_value = "vm-system.db"
+        value_name = "PATH"
     )]
-    pub db: PathBuf,
+    pub db: Option<PathBuf>,
     /// What to log on standard error: off, error, warn, info, debug, trace or directives like warn,vmcontrol=debug
     /// [default: info for serve, off for run and repl, else warn]
     #[arg(
@@ -116,6 +116,9 @@ pub struct Global {
     )]
     pub output: Format,
 }
+
+/// The database of a daemon, if none is named.
+pub const DEFAULT_DB: &str = "vm-system.db";
 
 /// How answers are printed: for people, or as the API's JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -63,6 +63,8 @@ pub enum ErrorCode {
     StartupFailed,
     /// A library of the template is not in the cache, or failed to load.
     LibraryUnavailable,
+    /// What is stored of the thing that was asked for is damaged.
+    RecordUnreadable,
     /// A bug in the service.
     Internal,
     /// The service can't do this for now; a retry may help.
@@ -101,6 +103,7 @@ impl ErrorCode {
             Self::EngineUnsupported => "ENGINE_UNSUPPORTED",
             Self::StartupFailed => "STARTUP_FAILED",
             Self::LibraryUnavailable => "LIBRARY_UNAVAILABLE",
+            Self::RecordUnreadable => "RECORD_UNREADABLE",
             Self::Internal => "INTERNAL",
             Self::Unavailable => "UNAVAILABLE",
         }
@@ -141,6 +144,7 @@ mod tests {
         for code in [
             ErrorCode::ValidationError,
             ErrorCode::OutputLimitExceeded,
+            ErrorCode::RecordUnreadable,
             ErrorCode::Unavailable,
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());

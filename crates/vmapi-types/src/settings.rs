@@ -14,8 +14,9 @@ pub struct Settings {
     pub runtime: RuntimeSettings,
 }
 
-/// What one execution may use.
+/// What one execution may use. Stored by an older version, it may lack fields: those have their defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// CPU time, in milliseconds.
     pub cpu_ms: u64,
@@ -41,8 +42,9 @@ impl Default for Limits {
     }
 }
 
-/// How module specifiers are resolved.
+/// How module specifiers are resolved; fields that were not stored have their defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Resolver {
     /// Folders of the worktree that bare specifiers are looked up in, in order.
     pub roots: Vec<String>,
@@ -62,8 +64,9 @@ impl Default for Resolver {
     }
 }
 
-/// How scripts run.
+/// How scripts run; fields that were not stored have their defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RuntimeSettings {
     /// Whether ES modules may be used.
     pub esm: bool,

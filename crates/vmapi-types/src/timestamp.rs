@@ -26,6 +26,12 @@ impl Timestamp {
         Self(micros)
     }
 
+    /// The same, if it is one that can be written: of the years from 0 to 9999.
+    pub fn checked_from_micros(micros: i64) -> Option<Self> {
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
+        (0..=9999).contains(&moment.year()).then_some(Self(micros))
+    }
+
     /// Microseconds since the Unix epoch.
     pub const fn as_micros(self) -> i64 {
         self.0
@@ -61,6 +67,28 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_that_can_not_be_written_is_none() {
+        let year_10000 = 253_402_300_800_000_000;
+        let year_0 = -62_167_219_200_000_000;
+        for (micros, is_good) in [
+            (0, true),
+            (year_10000 - 1, true),
+            (year_10000, false),
+            (year_0, true),
+            (year_0 - 1, false),
+            (i64::MIN, false),
+            (i64::MAX, false),
+        ] {
+            let moment = Timestamp::checked_from_micros(micros);
+            assert_eq!(moment.is_some(), is_good, "{micros}");
+            if let Some(moment) = moment {
+                let text = serde_json::to_string(&moment).unwrap();
+                assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), moment);
+            }
+        }
+    }
 
     #[test]
     fn a_timestamp_has_six_fractional_digits_and_reads_back() {

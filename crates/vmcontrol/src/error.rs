@@ -1,7 +1,7 @@
 use uuid::Uuid;
 use vmapi_types::SessionStatus;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, UnreadableRecord};
 
 /// Why an operation was not done. Every variant names what it is about.
 #[derive(Debug, thiserror::Error)]
@@ -198,6 +198,12 @@ pub enum Error {
         /// Why, with the remedy.
         message: String,
     },
+    /// What is stored of something is damaged. The reason is for the log.
+    #[error(
+        "the stored {} {} is damaged and can't be read: `vm-system ops check` says how, and a copy may still have it",
+        .0.table, .0.id
+    )]
+    RecordUnreadable(UnreadableRecord),
     /// The service can't do this for now.
     #[error("{message}")]
     Unavailable {
@@ -225,12 +231,16 @@ impl Error {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        if error.is_transient() {
-            Self::Unavailable {
+        match error {
+            StoreError::Full
+            | StoreError::Unreachable(_)
+            | StoreError::Io(_)
+            | StoreError::Closed
+            | StoreError::Damaged(_) => Self::Unavailable {
                 message: error.to_string(),
-            }
-        } else {
-            Self::Internal(Box::new(error))
+            },
+            StoreError::Unreadable(record) => Self::RecordUnreadable(record),
+            StoreError::Sql(_) => Self::Internal(Box::new(error)),
         }
     }
 }

@@ -48,7 +48,8 @@ pub use memory::{FREE_BYTES, MemoryBudget, ROOM_TIMEOUT};
 pub use policy::Policy;
 pub use session::parse_id;
 pub use store::{
-    ExecutionFilter, LockError, OpenError, Page, Portion, SessionFilter, Store, StoreError,
+    ExecutionFilter, ImportError, ImportReport, LockError, OpenError, Page, Portion, SessionFilter,
+    Store, StoreError, UnreadableRecord, check_file, import,
 };
 pub use submission::{FileRun, RunOptions, Submitted};
 pub use template::{NameList, NewCapability, NewStartupFile};

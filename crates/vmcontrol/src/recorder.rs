@@ -231,7 +231,7 @@ impl Recorder {
                 let request = request.clone();
                 let ended = store
                     .write(move |connection| {
-                        if store::execution::get(connection, record.id)?.is_none() {
+                        if !store::execution::exists(connection, record.id)? {
                             store::execution::insert(connection, &record, request.as_deref())?;
                         }
                         store::execution::settle_one(

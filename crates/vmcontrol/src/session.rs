@@ -16,7 +16,7 @@ use crate::policies::TemplatePolicy;
 use crate::recorder::RETRY_EVERY;
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
-use crate::store::{self, Page, Pending, Portion, SessionFilter, StoreError, Within};
+use crate::store::{self, OnUnreadable, Page, Pending, Portion, SessionFilter, StoreError, Within};
 use crate::template::check_name;
 use crate::{Control, Error, Result, Worktree};
 
@@ -140,7 +140,10 @@ impl Control {
             }
         } else {
             let begun = self.store().read_then(
-                move |connection| store::template::details(connection, template_id),
+                // Something that can't be read may be what takes a permission away.
+                move |connection| {
+                    store::template::details(connection, template_id, OnUnreadable::Refuse)
+                },
                 move |details| {
                     let details = details.ok_or(Error::TemplateNotFound { template_id })?;
                     let read = Arc::new(TemplatePolicy::of(details)?);

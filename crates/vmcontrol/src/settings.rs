@@ -56,6 +56,38 @@ fn check_limits(limits: &LimitsPatch) -> Result<()> {
     Ok(())
 }
 
+/// Gives limits that come from elsewhere the default where they are out of range; returns the fields.
+pub(crate) fn reset_bad_limits(limits: &mut Limits) -> Vec<&'static str> {
+    let default = Limits::default();
+    let fields = [
+        ("cpu_ms", &mut limits.cpu_ms, default.cpu_ms, TIME_MS),
+        ("wall_ms", &mut limits.wall_ms, default.wall_ms, TIME_MS),
+        ("mem_mb", &mut limits.mem_mb, default.mem_mb, MEM_MB),
+        (
+            "max_events",
+            &mut limits.max_events,
+            default.max_events,
+            EVENTS,
+        ),
+        (
+            "max_output_kb",
+            &mut limits.max_output_kb,
+            default.max_output_kb,
+            OUTPUT_KB,
+        ),
+    ];
+    let reset = fields
+        .into_iter()
+        .filter_map(|(field, value, default, range)| {
+            let is_bad = !range.contains(value);
+            if is_bad {
+                *value = default;
+            }
+            is_bad.then_some(field)
+        });
+    reset.collect()
+}
+
 /// The limits of one execution: those of its session, some of them lowered.
 ///
 /// # Errors

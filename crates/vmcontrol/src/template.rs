@@ -10,8 +10,8 @@ use vmapi_types::{
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
 use crate::grants;
 use crate::settings;
-use crate::store::StoreError;
 use crate::store::template::{self as rows, Part};
+use crate::store::{OnUnreadable, StoreError};
 use crate::worktree::cleaned_below;
 use crate::{Control, Error, Result};
 
@@ -99,7 +99,7 @@ impl Control {
     /// [`Error::TemplateNotFound`].
     pub async fn get_template(&self, id: Uuid) -> Result<TemplateDetails> {
         self.store()
-            .read(move |connection| rows::details(connection, id))
+            .read(move |connection| rows::details(connection, id, OnUnreadable::LeaveOut))
             .await?
             .ok_or(Error::TemplateNotFound { template_id: id })
     }
@@ -117,7 +117,7 @@ impl Control {
         let name = patch.name.clone().unwrap_or_default();
         self.store()
             .write_template(move |connection| {
-                let Some(mut details) = rows::parts(connection, id)? else {
+                let Some(mut details) = rows::parts(connection, id, OnUnreadable::LeaveOut)? else {
                     return Ok(None);
                 };
                 settings::merge(patch, &mut details.template, &mut details.settings);
@@ -218,7 +218,7 @@ impl Control {
                 let found = if deleted {
                     rows::touch(connection, id, Timestamp::now())?
                 } else {
-                    rows::get(connection, id)?.is_some()
+                    rows::exists(connection, id)?
                 };
                 Ok((found, deleted))
             })

@@ -179,7 +179,7 @@ impl Control {
         let inner = std::sync::Arc::clone(self.inner());
         let checked = self.store().read_long(move |connection, _| {
             let live = || inner.live.all();
-            store::upkeep::check(connection, &live)
+            store::check::check(connection, &store::check::Live::Known(&live))
         });
         Ok(checked.await?)
     }

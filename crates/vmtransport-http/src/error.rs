@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use vmapi_types::{ErrorBody, ErrorCode, ErrorEnvelope};
-use vmcontrol::Error;
+use vmcontrol::{Error, UnreadableRecord};
 
 use crate::extract::BODY_TIMEOUT;
 use crate::respond::Body;
@@ -150,8 +150,10 @@ fn plain(status: u16, code: ErrorCode, message: impl Into<String>) -> Parts {
 }
 
 fn of_domain(error: &Error) -> Parts {
-    if let Error::Internal(_) = error {
-        log_internal(error);
+    match error {
+        Error::Internal(_) => log_internal(error),
+        Error::RecordUnreadable(record) => tracing::error!(%record, "a stored record is damaged"),
+        _ => {}
     }
     let (status, code) = kind_of(error);
     let (status, code, message, _) = plain(status, code, error.to_string());
@@ -187,6 +189,7 @@ fn kind_of(error: &Error) -> (u16, ErrorCode) {
         Error::LibraryUnavailable { .. } | Error::LibraryRefused { .. } => {
             (422, ErrorCode::LibraryUnavailable)
         }
+        Error::RecordUnreadable(_) => (500, ErrorCode::RecordUnreadable),
         Error::Internal(_) => (500, ErrorCode::Internal),
         Error::Unavailable { .. } => (503, ErrorCode::Unavailable),
     }
@@ -248,6 +251,17 @@ fn details_of(error: &Error) -> Value {
             execution_id,
             ..
         } => json!({"session_id": session_id, "path": path, "execution_id": execution_id}),
+        Error::RecordUnreadable(UnreadableRecord { table, id, .. }) => {
+            let name = match *table {
+                "template" | "template_module" | "template_library" => "template_id",
+                "session" => "session_id",
+                "execution" | "event" => "execution_id",
+                "capability" => "capability_id",
+                "startup_file" => "file_id",
+                _ => "id",
+            };
+            json!({"table": table, name: id})
+        }
         Error::LibraryUnavailable {
             session_id, name, ..
         } => json!({"session_id": session_id, "library": name}),

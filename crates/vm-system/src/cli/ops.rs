@@ -38,9 +38,20 @@ pub enum OpsCommand {
         /// The file, which must not be there
         file: PathBuf,
     },
-    /// Look whether the database is sound; the exit status is 1 if it is not
-    #[command(after_help = "Example:\n  vm-system ops check")]
+    /// Look whether the database is sound, the daemon's or with --db that in a file; the exit status is 1 if it is not
+    #[command(
+        after_help = "Example:\n  vm-system ops check\n  vm-system ops check --db vm-system-backup.db"
+    )]
     Check,
+    /// Bring the database of the Go service over into a new one, which --db names
+    #[command(
+        after_help = "Example:\n  vm-system ops import old.db\n  vm-system ops import vm-system.db --db new.db"
+    )]
+    Import {
+        /// The old database, which is not changed
+        #[arg(value_name = "OLD.DB")]
+        file: PathBuf,
+    },
     /// Give the room of what was removed back to the disk; answers wait meanwhile
     #[command(after_help = "Example:\n  vm-system ops vacuum")]
     Vacuum,

@@ -68,8 +68,8 @@ fn the_help_of_the_top_level_names_every_group() {
                                VM_SYSTEM_SERVER_URL] [default: http://127.0.0.1:3210]
           --token-file <PATH>  The file with the token that the daemon asks for, if VM_SYSTEM_TOKEN does
                                not hold it; serve makes the file if it is missing
-          --db <PATH>          The daemon's database, made if it is not there (only serve uses it)
-                               [default: vm-system.db]
+          --db <PATH>          The database of serve, made if it is not there, of ops import, and of ops
+                               check without a daemon [default: vm-system.db]
           --log-level <LEVEL>  What to log on standard error: off, error, warn, info, debug, trace or
                                directives like warn,vmcontrol=debug [default: info for serve, off for
                                run and repl, else warn] [env: VM_SYSTEM_LOG]
@@ -113,7 +113,7 @@ fn global_flags_stand_before_or_after_the_command() {
         let global = parse(&arguments).unwrap().global;
         assert_eq!(global.server_url, "http://h");
         assert_eq!(global.output, Format::Json);
-        assert_eq!(global.db, PathBuf::from("vm-system.db"));
+        assert_eq!(global.db, None);
     }
 }
 

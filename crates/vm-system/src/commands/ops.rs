@@ -1,23 +1,31 @@
 //! `vm-system ops`.
 
 mod backup;
+mod import;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use vmapi_types::{CheckReport, PruneRequest};
+use serde_json::value::to_raw_value;
+use vmapi_types::{CheckReport, PruneRequest, RawJson};
 use vmclient::Client;
 
 use crate::cli::OpsCommand;
 use crate::failure::{Failure, verdict};
 use crate::output::Output;
 
-/// Runs one of the commands. All print the API's JSON in either format: scripts read it.
-pub async fn run(command: OpsCommand, client: &Client, output: &mut Output) -> Result<(), Failure> {
+/// Runs one of the commands. Those that ask a daemon print the API's JSON in either format: scripts read it.
+pub async fn run(
+    command: OpsCommand,
+    db: Option<&Path>,
+    connect: impl Fn() -> Result<Client, Failure>,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let json = match command {
-        OpsCommand::Health => client.health().raw().await?,
-        OpsCommand::Sandbox => client.sandbox().raw().await?,
-        OpsCommand::RuntimeSummary => client.runtime_summary().raw().await?,
+        OpsCommand::Health => connect()?.health().raw().await?,
+        OpsCommand::Sandbox => connect()?.sandbox().raw().await?,
+        OpsCommand::RuntimeSummary => connect()?.runtime_summary().raw().await?,
         OpsCommand::Prune {
             retain_executions,
             retain_sessions,
@@ -29,17 +37,32 @@ pub async fn run(command: OpsCommand, client: &Client, output: &mut Output) -> R
                 retain_sessions_s: seconds(retain_sessions),
                 dry_run,
             };
-            client.prune(&request).raw().await?
+            connect()?.prune(&request).raw().await?
         }
-        OpsCommand::Backup { file } => return backup::run(&file, client, output).await,
+        OpsCommand::Backup { file } => return backup::run(&file, &connect()?, output).await,
         OpsCommand::Check => {
-            let json = client.check().raw().await?;
+            if let Some(file) = db {
+                return check_file(file, output);
+            }
+            let json = connect()?.check().raw().await?;
             let report: CheckReport =
                 serde_json::from_str(json.get()).context("the report is of another kind")?;
-            let printed = output.raw(&json);
-            return output.conclude(printed, verdict(report.ok));
+            return print_report(&json, report.ok, output);
         }
-        OpsCommand::Vacuum => client.vacuum().raw().await?,
+        OpsCommand::Import { file } => return import::run(&file, db, output),
+        OpsCommand::Vacuum => connect()?.vacuum().raw().await?,
     };
     output.raw(&json)
+}
+
+/// Checks the database in a file, without a daemon.
+fn check_file(file: &Path, output: &mut Output) -> Result<(), Failure> {
+    let report = vmcontrol::check_file(file).map_err(anyhow::Error::new)?;
+    let json = to_raw_value(&report).context("the report is no JSON")?;
+    print_report(&json, report.ok, output)
+}
+
+fn print_report(json: &RawJson, is_sound: bool, output: &mut Output) -> Result<(), Failure> {
+    let printed = output.raw(json);
+    output.conclude(printed, verdict(is_sound))
 }

@@ -1,9 +1,10 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
 use super::lock::LockError;
+use super::record::UnreadableRecord;
 
 /// Why a query or a write failed.
 #[derive(Debug, thiserror::Error)]
@@ -11,29 +12,33 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk that holds the database is full: free some space and try again")]
     Full,
-    /// The database can't be reached for now: an input or output error, a lock, a vanished file.
+    /// The database can't be reached for now: a lock, a vanished file.
     #[error("the database can't be used for now: {0}")]
     Unreachable(String),
+    /// The operating system failed to read or write: the disk is broken, or a file is shorter than it was.
+    #[error("the database can't be used for now: {0}")]
+    Io(String),
     /// The store was closed.
     #[error("the service is shutting down")]
     Closed,
-    /// What is stored, or a statement, is not as it must be.
+    /// The database file is damaged.
+    #[error("the database is damaged ({0}): `vm-system ops check` says where")]
+    Damaged(String),
+    /// A statement is not as it must be.
     #[error("the database refused a statement")]
     Sql(#[source] rusqlite::Error),
-    /// A stored text is not what its column must hold.
-    #[error("column {column} of the database holds {text:?}")]
-    Corrupt {
-        /// The column.
-        column: &'static str,
-        /// What it holds.
-        text: String,
-    },
+    /// A row does not hold what it must.
+    #[error("a stored record can't be read: {0}")]
+    Unreadable(UnreadableRecord),
 }
 
 impl StoreError {
     /// Whether a retry may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full | Self::Unreachable(_) | Self::Closed)
+        matches!(
+            self,
+            Self::Full | Self::Unreachable(_) | Self::Io(_) | Self::Closed
+        )
     }
 
     /// The same failure, for everybody else whose write was in the transaction that it ended.
@@ -42,7 +47,10 @@ impl StoreError {
             Self::Full => Self::Full,
             Self::Closed => Self::Closed,
             Self::Unreachable(reason) => Self::Unreachable(reason.clone()),
-            Self::Sql(_) | Self::Corrupt { .. } => Self::Unreachable(self.to_string()),
+            Self::Io(reason) => Self::Io(reason.clone()),
+            Self::Damaged(reason) => Self::Damaged(reason.clone()),
+            Self::Unreadable(record) => Self::Unreadable(record.clone()),
+            Self::Sql(_) => Self::Unreachable(self.to_string()),
         }
     }
 
@@ -70,9 +78,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::SystemIoFailure) => Self::Io(error.to_string()),
             Some(
-                ErrorCode::SystemIoFailure
-                | ErrorCode::DatabaseBusy
+                ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::CannotOpen
                 | ErrorCode::ReadOnly
@@ -81,8 +89,31 @@ impl From<rusqlite::Error> for StoreError {
                 | ErrorCode::OperationInterrupted
                 | ErrorCode::OutOfMemory,
             ) => Self::Unreachable(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged(error.to_string())
+            }
+            _ if is_of_damage(&error) => Self::Damaged(error.to_string()),
             _ => Self::Sql(error),
         }
+    }
+}
+
+/// Whether an error that has no code for that comes from what is stored: the statements are right.
+fn is_of_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError,
+        SqliteFailure, Utf8Error,
+    };
+    let is_missing = |message: &str| {
+        message.starts_with("no such table") || message.starts_with("no such column")
+    };
+    match error {
+        FromSqlConversionFailure(..)
+        | IntegralValueOutOfRange(..)
+        | InvalidColumnType(..)
+        | Utf8Error(..) => true,
+        SqliteFailure(_, Some(message)) | SqlInputError { msg: message, .. } => is_missing(message),
+        _ => false,
     }
 }
 
@@ -111,6 +142,34 @@ pub enum OpenError {
     NotADatabase {
         /// The path.
         path: PathBuf,
+    },
+    /// There is no such file.
+    #[error("there is no database {}: name another path", path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The database was made by the Go service, of which this program is the successor.
+    #[error(
+        "{} is a database of the Go service: bring it over with `vm-system ops import {}`",
+        path.display(), quoted(real_path)
+    )]
+    GoService {
+        /// The path as it was given.
+        path: PathBuf,
+        /// The path without links.
+        real_path: PathBuf,
+    },
+    /// A table or an index of it is not there.
+    #[error(
+        "the database {} is damaged ({}): `vm-system ops check --db {}` says what else is, and a copy may be whole",
+        path.display(), missing.join(", "), quoted(path)
+    )]
+    Incomplete {
+        /// The path.
+        path: PathBuf,
+        /// What is missing.
+        missing: Vec<String>,
     },
     /// The database belongs to another program.
     #[error("{} is a database of another program: name another path with --db", path.display())]
@@ -145,6 +204,14 @@ pub enum OpenError {
         /// Why.
         source: rusqlite_migration::Error,
     },
+    /// It can't be read for now.
+    #[error("the database {} can't be read", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: Box<StoreError>,
+    },
     /// SQLite refused it in another way.
     #[error("the database {} can't be opened", path.display())]
     Sqlite {
@@ -153,4 +220,15 @@ pub enum OpenError {
         /// Why.
         source: rusqlite::Error,
     },
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
+    if text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }

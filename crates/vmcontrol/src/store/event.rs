@@ -1,11 +1,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
-use vmapi_types::{Event, EventType, Timestamp};
+use vmapi_types::{Event, EventType};
 
 use super::StoreError;
 use super::page::{Portion, size_of_value};
-use super::session::raw_json;
-use super::template::corrupt;
+use super::record::{LeftOut, Record};
 
 /// Appends events of one execution.
 ///
@@ -31,6 +30,15 @@ pub(crate) fn append(
             "the execution's events after number {last} could not be written"
         )));
     }
+    insert(connection, number, events)
+}
+
+/// Appends events to the execution of that number, whatever its log has so far.
+pub(super) fn insert(
+    connection: &Connection,
+    number: i64,
+    events: &[Event],
+) -> Result<(), StoreError> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO event (execution_n, seq, ts, type, payload) VALUES (?, ?, ?, ?, ?)",
     )?;
@@ -49,7 +57,8 @@ pub(crate) fn append(
 /// What an event takes beside its payload, in bytes: its record, and twice the allocator's own.
 pub(crate) const EVENT_BYTES: usize = 200;
 
-/// The events of an execution with a `seq` above `after_seq`, in order: at most `limit`, and no more bytes than that.
+/// The events of an execution with a `seq` above `after_seq`, in order: at most `limit`, and no more bytes than that. Unreadable
+/// ones are left out and do not count: an empty list is the end.
 pub(crate) fn list(
     connection: &Connection,
     execution_id: Uuid,
@@ -57,32 +66,37 @@ pub(crate) fn list(
     limit: usize,
     max_bytes: usize,
 ) -> Result<Portion<Event>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, ts, type, payload FROM event
-         WHERE execution_n = (SELECT n FROM execution WHERE id = ?) AND seq > ? ORDER BY seq LIMIT ?",
-    )?;
+    // Without a limit: rows that are left out do not count.
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM event
+         WHERE execution_n = (SELECT n FROM execution WHERE id = ?) AND seq > ? ORDER BY seq"
+    ))?;
     let after = i64::try_from(after_seq).unwrap_or(i64::MAX);
-    // One more says whether there are more.
-    let rows = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![execution_id.to_string(), after, rows])?;
+    let mut rows = statement.query(params![execution_id.to_string(), after])?;
     let mut portion = Portion::empty();
+    let mut left_out = LeftOut::default();
     while let Some(row) = rows.next()? {
         let bytes = EVENT_BYTES + size_of_value(row.get_ref(3)?);
         if !portion.has_room(bytes, limit, max_bytes) {
             break;
         }
-        portion.items.push(event_of(execution_id, row)?);
+        let event = left_out.readable(event_of(row, execution_id))?;
+        portion.items.extend(event);
     }
     Ok(portion)
 }
 
-fn event_of(execution_id: Uuid, row: &Row<'_>) -> Result<Event, StoreError> {
-    let kind: String = row.get(2)?;
+/// The columns of an event, as [`event_of`] takes them.
+pub(super) const COLUMNS: &str = "seq, ts, type, payload";
+
+/// Decodes an event of an execution.
+pub(super) fn event_of(row: &Row<'_>, execution_id: Uuid) -> Result<Event, StoreError> {
+    let record = Record::owned("event", row, execution_id);
     Ok(Event {
         execution_id,
-        seq: row.get(0)?,
-        ts: Timestamp::from_micros(row.get(1)?),
-        kind: EventType::from_name(&kind).ok_or_else(|| corrupt("event.type", &kind))?,
-        payload: raw_json("event.payload", row.get(3)?)?,
+        seq: record.get(0)?,
+        ts: record.time(1)?,
+        kind: record.parsed(2, EventType::from_name)?,
+        payload: record.json(3)?,
     })
 }

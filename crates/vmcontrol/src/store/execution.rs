@@ -5,11 +5,12 @@ use vmapi_types::{
 };
 
 use super::page::{Listing, Page, Portion, Within, listed};
-use super::session::{optional_json, raw_json};
-use super::template::{corrupt, parse_id};
+use super::record::{LeftOut, Record};
+use super::session::skip_unwritable;
 use super::{StoreError, event};
 
-const COLUMNS: &str = "id, session_id, kind, input, path, args, env, status, started_at, ended_at, result, error, metrics";
+/// The columns of an execution, as [`execution_of`] takes them.
+pub(super) const COLUMNS: &str = "id, session_id, kind, input, path, args, env, status, started_at, ended_at, result, error, metrics";
 
 /// Which executions of a session.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,27 +67,32 @@ pub(crate) fn request_of(connection: &Connection, id: Uuid) -> Result<Option<Str
     Ok(found.flatten())
 }
 
-/// The execution of a session that began after that one, or its first, if the record takes no more bytes than that.
+/// The execution of a session that began after that one, or its first, if the record takes no more bytes than that. Unreadable
+/// ones are passed over.
 pub(crate) fn following(
     connection: &Connection,
     session_id: Uuid,
     after: Option<Uuid>,
     max_bytes: usize,
 ) -> Result<Within<Option<Execution>>, StoreError> {
-    let found: Option<String> = connection
-        .prepare_cached(
-            "SELECT id FROM execution WHERE session_id = ?1
-             AND n > coalesce((SELECT n FROM execution WHERE id = ?2), 0) ORDER BY n LIMIT 1",
-        )?
-        .query_row(
-            params![session_id.to_string(), after.map(|id| id.to_string())],
-            |row| row.get(0),
-        )
-        .optional()?;
-    match found {
-        Some(id) => get_within(connection, parse_id("execution.id", &id)?, max_bytes),
-        None => Ok(Within::Fits(None)),
+    let mut find = connection.prepare_cached(
+        "SELECT id FROM execution WHERE session_id = ?1
+         AND n > coalesce((SELECT n FROM execution WHERE id = ?2), 0) ORDER BY n",
+    )?;
+    let mut rows = find.query(params![
+        session_id.to_string(),
+        after.map(|id| id.to_string())
+    ])?;
+    let mut left_out = LeftOut::default();
+    while let Some(row) = rows.next()? {
+        let found = Record::new("execution", row)
+            .id(0)
+            .and_then(|id| get_within(connection, id, max_bytes));
+        if let Some(found) = left_out.readable(found)? {
+            return Ok(found);
+        }
     }
+    Ok(Within::Fits(None))
 }
 
 pub(crate) fn end(connection: &Connection, id: Uuid, end: &ExecutionEnd) -> Result<(), StoreError> {
@@ -111,14 +117,19 @@ pub(crate) fn settle(
     now: Timestamp,
     error: &RawJson,
 ) -> Result<usize, StoreError> {
-    let running: Vec<String> = connection
-        .prepare("SELECT id FROM execution WHERE status = 'running'")?
+    // By their numbers: an id may be unreadable.
+    let running: Vec<i64> = connection
+        .prepare("SELECT n FROM execution WHERE status = 'running'")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    for id in &running {
-        settle_one(connection, parse_id("execution.id", id)?, now, error)?;
+    let mut settled = 0;
+    for number in running {
+        match settle_number(connection, number, now, error) {
+            Ok(()) => settled += 1,
+            Err(error) => skip_unwritable("execution", number, error)?,
+        }
     }
-    Ok(running.len())
+    Ok(settled)
 }
 
 /// Ends an execution that nobody follows any more, as an error with a last event.
@@ -128,30 +139,58 @@ pub(crate) fn settle_one(
     now: Timestamp,
     error: &RawJson,
 ) -> Result<(), StoreError> {
+    let number: Option<i64> = connection
+        .prepare_cached("SELECT n FROM execution WHERE id = ?")?
+        .query_row([id.to_string()], |row| row.get(0))
+        .optional()?;
+    match number {
+        Some(number) => settle_number(connection, number, now, error),
+        None => Err(StoreError::Unreachable(
+            "the execution's record could not be written".into(),
+        )),
+    }
+}
+
+fn settle_number(
+    connection: &Connection,
+    number: i64,
+    now: Timestamp,
+    error: &RawJson,
+) -> Result<(), StoreError> {
     let last_seq: u64 = connection
-        .prepare_cached(
-            "SELECT coalesce(max(seq), 0) FROM event JOIN execution ON n = execution_n WHERE id = ?",
-        )?
-        .query_row([id.to_string()], |row| row.get(0))?;
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM event WHERE execution_n = ?")?
+        .query_row([number], |row| row.get(0))?;
+    let events = last_seq + 1;
     let last = Event {
-        execution_id: id,
-        seq: last_seq + 1,
+        // The number says which one it is.
+        execution_id: Uuid::nil(),
+        seq: events,
         ts: now,
         kind: EventType::Exception,
         payload: error.clone(),
     };
-    event::append(connection, id, &[last])?;
-    let ended = ExecutionEnd {
-        status: ExecutionStatus::Error,
-        ended_at: now,
-        result: None,
-        error: Some(error.clone()),
-        metrics: Metrics {
-            events: last_seq + 1,
-            ..Metrics::default()
-        },
+    let metrics = Metrics {
+        events,
+        ..Metrics::default()
     };
-    end(connection, id, &ended)
+    connection
+        .prepare_cached(
+            "UPDATE execution SET status = 'error', ended_at = ?, result = NULL, error = ?, metrics = ? WHERE n = ?",
+        )?
+        .execute(params![
+            now.as_micros(),
+            error.get(),
+            metrics_text(&metrics),
+            number
+        ])?;
+    event::insert(connection, number, &[last])
+}
+
+/// Whether there is such an execution, readable or not.
+pub(crate) fn exists(connection: &Connection, id: Uuid) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM execution WHERE id = ?")?
+        .exists([id.to_string()])?)
 }
 
 pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Execution>, StoreError> {
@@ -186,13 +225,16 @@ pub(crate) fn get_within(
 
 /// The session of an execution, and whether the store knows of its end.
 pub(crate) fn head(connection: &Connection, id: Uuid) -> Result<Option<(Uuid, bool)>, StoreError> {
-    let found: Option<(String, bool)> = connection
-        .prepare_cached("SELECT session_id, status <> 'running' FROM execution WHERE id = ?")?
-        .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+    let found = connection
+        .prepare_cached("SELECT id, session_id, status <> 'running' FROM execution WHERE id = ?")?
+        .query_row([id.to_string()], |row| {
+            let record = Record::new("execution", row);
+            Ok(record
+                .id(1)
+                .and_then(|session_id| Ok((session_id, record.get(2)?))))
+        })
         .optional()?;
-    found
-        .map(|(session, has_ended)| Ok((parse_id("execution.session_id", &session)?, has_ended)))
-        .transpose()
+    found.transpose()
 }
 
 /// Executions of a session, newest first; nothing when the page begins at one that is not there. Those of `running` count as
@@ -243,26 +285,23 @@ pub(crate) fn as_seen(execution: Execution, is_running: bool) -> Execution {
     }
 }
 
-fn execution_of(row: &Row<'_>) -> Result<Execution, StoreError> {
-    let kind: String = row.get(2)?;
-    let status: String = row.get(7)?;
-    let metrics: String = row.get(12)?;
+/// Decodes an execution from its [`COLUMNS`].
+pub(super) fn execution_of(row: &Row<'_>) -> Result<Execution, StoreError> {
+    let record = Record::new("execution", row);
     Ok(Execution {
-        id: parse_id("execution.id", &row.get::<_, String>(0)?)?,
-        session_id: parse_id("execution.session_id", &row.get::<_, String>(1)?)?,
-        kind: ExecutionKind::from_name(&kind).ok_or_else(|| corrupt("execution.kind", &kind))?,
-        input: row.get(3)?,
-        path: row.get(4)?,
-        args: raw_json("execution.args", row.get(5)?)?,
-        env: raw_json("execution.env", row.get(6)?)?,
-        status: ExecutionStatus::from_name(&status)
-            .ok_or_else(|| corrupt("execution.status", &status))?,
-        started_at: Timestamp::from_micros(row.get(8)?),
-        ended_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_micros),
-        result: optional_json("execution.result", row.get(10)?)?,
-        error: optional_json("execution.error", row.get(11)?)?,
-        metrics: serde_json::from_str(&metrics)
-            .map_err(|_| corrupt("execution.metrics", &metrics))?,
+        id: record.id(0)?,
+        session_id: record.id(1)?,
+        kind: record.parsed(2, ExecutionKind::from_name)?,
+        input: record.get(3)?,
+        path: record.get(4)?,
+        args: record.json(5)?,
+        env: record.json(6)?,
+        status: record.parsed(7, ExecutionStatus::from_name)?,
+        started_at: record.time(8)?,
+        ended_at: record.optional_time(9)?,
+        result: record.optional_json(10)?,
+        error: record.optional_json(11)?,
+        metrics: record.object(12)?,
     })
 }
 

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use vmapi_types::{IdKind, Identified};
 
 use super::StoreError;
-use super::template::parse_id;
+use super::record::{LeftOut, Record};
 
 /// The ids that begin with a text, at most `limit` of each kind.
 pub(crate) fn like(
@@ -26,10 +26,11 @@ pub(crate) fn like(
         let mut statement = connection.prepare_cached(&format!(
             "SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
         ))?;
-        let rows = statement.query_map((prefix, &end, limit), |row| row.get::<_, String>(0))?;
-        for id in rows {
-            let id = parse_id("id", &id?)?;
-            found.push(Identified { id, kind });
+        let mut rows = statement.query((prefix, &end, limit))?;
+        let mut left_out = LeftOut::default();
+        while let Some(row) = rows.next()? {
+            let id = left_out.readable(Record::new(table, row).id(0))?;
+            found.extend(id.map(|id| Identified { id, kind }));
         }
     }
     Ok(found)

@@ -7,6 +7,7 @@
 //! blocking pool. Times are stored as whole microseconds since the Unix epoch, ids as text.
 
 mod changes;
+pub(crate) mod check;
 mod checkpointer;
 mod error;
 pub(crate) mod event;
@@ -14,10 +15,13 @@ pub(crate) mod execution;
 mod failpoint;
 mod files;
 pub(crate) mod id;
+mod import;
 mod lock;
 mod open;
 mod page;
+mod read_only;
 mod reader;
+mod record;
 mod schema;
 pub(crate) mod session;
 pub(crate) mod template;
@@ -30,12 +34,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 
 pub(crate) use changes::Version;
+pub use check::check_file;
 pub use error::{OpenError, StoreError};
 pub(crate) use execution::ExecutionEnd;
 pub use execution::ExecutionFilter;
+pub use import::{ImportError, ImportReport, import};
 pub use lock::LockError;
 pub(crate) use page::Within;
 pub use page::{Page, Portion};
+pub(crate) use record::OnUnreadable;
+pub use record::UnreadableRecord;
 pub use session::SessionFilter;
 pub(crate) use writer::Pending;
 

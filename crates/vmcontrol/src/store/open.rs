@@ -9,13 +9,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::checkpointer::{self, KEPT_BYTES};
 use super::error::OpenError;
 use super::lock::DatabaseLock;
-use super::schema;
+use super::{import, schema};
 
 /// Marks a database as vm-system's, in the header field that SQLite has for that: the bytes `vmSy`.
-const APPLICATION_ID: i64 = 0x766d_5379;
+pub(super) const APPLICATION_ID: i64 = 0x766d_5379;
 
 /// The first bytes of every SQLite database.
-const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+pub(super) const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// How long a statement waits for a lock, which only a backup tool or `sqlite3` by hand can hold.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -83,23 +83,24 @@ fn check_header(path: &Path, lock: &DatabaseLock) -> Result<(), OpenError> {
 }
 
 fn prepare(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
-    let known = schema::version();
-    let found = check_owner(path, connection)?;
-    if found > known {
-        return Err(OpenError::NewerSchema {
-            path: path.to_owned(),
-            found,
-            known,
-        });
-    }
+    check_owner(path, connection)?;
     configure(connection).map_err(|source| sqlite_error(path, source))?;
     schema::migrations()
         .to_latest(connection)
-        .map_err(|source| migration_error(path, source))
+        .map_err(|source| migration_error(path, source))?;
+    let missing = schema::missing(connection).map_err(|source| sqlite_error(path, source))?;
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(OpenError::Incomplete {
+            path: path.to_owned(),
+            missing,
+        })
+    }
 }
 
-/// Refuses another program's database; returns the version of the schema, 0 for a new database.
-fn check_owner(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
+/// Refuses another program's database and one of a newer version; returns the version of the schema, 0 for a new database.
+pub(super) fn check_owner(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
     let look = || -> rusqlite::Result<(i64, i64, i64)> {
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let objects =
@@ -108,12 +109,21 @@ fn check_owner(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
     };
     let (application, version, objects) = look().map_err(|source| sqlite_error(path, source))?;
     let is_new = application == 0 && version == 0 && objects == 0;
-    if application == APPLICATION_ID || is_new {
-        Ok(version)
-    } else {
-        Err(OpenError::ForeignDatabase {
-            path: path.to_owned(),
+    let known = schema::version();
+    let path = path.to_owned();
+    if application == APPLICATION_ID && version > known {
+        Err(OpenError::NewerSchema {
+            path,
+            found: version,
+            known,
         })
+    } else if application == APPLICATION_ID || is_new {
+        Ok(version)
+    } else if import::is_of_go_service(connection).map_err(|source| sqlite_error(&path, source))? {
+        let real_path = path.canonicalize().unwrap_or_else(|_| path.clone());
+        Err(OpenError::GoService { path, real_path })
+    } else {
+        Err(OpenError::ForeignDatabase { path })
     }
 }
 

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 use uuid::Uuid;
 
 use super::StoreError;
+use super::record::LeftOut;
 
 /// Which portion of a list.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +112,7 @@ pub(super) struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// Reads the portion; nothing when the row that it begins at is not there.
+    /// Reads the portion; nothing when the row that it begins at is not there. Unreadable rows are left out.
     pub(super) fn read<T>(
         &self,
         connection: &Connection,
@@ -137,20 +138,20 @@ impl Listing<'_> {
         }
         let is_upwards = self.page.after.is_some() && self.page.before.is_none();
         let order = if is_upwards { "ASC" } else { "DESC" };
-        sql.push_str(&[" ORDER BY n ", order, " LIMIT ?"].concat());
-        // One more says whether there are more.
-        values.push(Box::new(i64::from(self.page.limit) + 1));
+        // Without a limit: rows that are left out do not count.
+        sql.push_str(&[" ORDER BY n ", order].concat());
         let mut statement = connection.prepare_cached(&sql)?;
         let count = statement.column_count();
         let mut rows = statement.query(params_from_iter(values))?;
         let mut portion = Portion::empty();
+        let mut left_out = LeftOut::default();
         while let Some(row) = rows.next()? {
             let sizes = (0..count).map(|column| row.get_ref(column).map(size_of_value));
             let bytes = sizes.sum::<Result<usize, _>>()?;
             if !portion.has_room(bytes, self.page.limit as usize, self.max_bytes) {
                 break;
             }
-            portion.items.push(of(row)?);
+            portion.items.extend(left_out.readable(of(row))?);
         }
         if is_upwards {
             portion.items.reverse();

@@ -1,11 +1,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::value::RawValue;
 use uuid::Uuid;
-use vmapi_types::{RawJson, Session, SessionStatus, Timestamp};
+use vmapi_types::{Session, SessionStatus, Timestamp};
 
 use super::StoreError;
 use super::page::{Listing, Page, Portion, listed};
-use super::template::{corrupt, parse_id};
+use super::record::Record;
 
 /// Which sessions.
 #[derive(Clone, Debug, Default)]
@@ -18,14 +17,15 @@ pub struct SessionFilter {
     pub workspace_id: Option<String>,
 }
 
-const COLUMNS: &str = "id, template_id, workspace_id, base_commit_oid, worktree_path, status, created_at, closed_at, \
+/// The columns of a session, as [`session_of`] takes them.
+pub(super) const COLUMNS: &str = "id, template_id, workspace_id, base_commit_oid, worktree_path, status, created_at, closed_at, \
                        last_error, runtime_meta";
 
 pub(crate) fn insert(connection: &Connection, session: &Session) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO session (id, template_id, workspace_id, base_commit_oid, worktree_path, status, created_at,
-             runtime_meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+             closed_at, last_error, runtime_meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             session.id.to_string(),
@@ -35,6 +35,8 @@ pub(crate) fn insert(connection: &Connection, session: &Session) -> Result<(), S
             session.worktree_path,
             session.status.as_str(),
             session.created_at.as_micros(),
+            session.closed_at.map(Timestamp::as_micros),
+            session.last_error,
             session.runtime_meta.as_ref().map(|meta| meta.get()),
         ])?;
     Ok(())
@@ -75,11 +77,34 @@ pub(crate) fn settle(
     now: Timestamp,
     reason: &str,
 ) -> Result<usize, StoreError> {
-    let settled = connection.execute(
-        "UPDATE session SET status = 'closed', closed_at = ?, last_error = ? WHERE status IN ('starting', 'ready')",
-        params![now.as_micros(), reason],
+    let open: Vec<i64> = connection
+        .prepare("SELECT n FROM session WHERE status IN ('starting', 'ready')")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut close = connection.prepare_cached(
+        "UPDATE session SET status = 'closed', closed_at = ?, last_error = ? WHERE n = ?",
     )?;
+    let mut settled = 0;
+    for number in open {
+        match close.execute(params![now.as_micros(), reason, number]) {
+            Ok(closed) => settled += closed,
+            Err(error) => skip_unwritable("session", number, error.into())?,
+        }
+    }
     Ok(settled)
+}
+
+/// Passes over a row that can't be written: SQLite refuses one that holds what a column of it can't. The check names it.
+pub(super) fn skip_unwritable(
+    table: &'static str,
+    number: i64,
+    error: StoreError,
+) -> Result<(), StoreError> {
+    if !error.is_constraint() {
+        return Err(error);
+    }
+    tracing::warn!(table, number, %error, "a damaged row stays as it is");
+    Ok(())
 }
 
 pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Session>, StoreError> {
@@ -143,30 +168,19 @@ pub(crate) fn as_seen(session: Session, is_starting: bool) -> Session {
     }
 }
 
-fn session_of(row: &Row<'_>) -> Result<Session, StoreError> {
-    let status: String = row.get(5)?;
+/// Decodes a session from its [`COLUMNS`].
+pub(super) fn session_of(row: &Row<'_>) -> Result<Session, StoreError> {
+    let record = Record::new("session", row);
     Ok(Session {
-        id: parse_id("session.id", &row.get::<_, String>(0)?)?,
-        vm_id: parse_id("session.template_id", &row.get::<_, String>(1)?)?,
-        workspace_id: row.get(2)?,
-        base_commit_oid: row.get(3)?,
-        worktree_path: row.get(4)?,
-        status: SessionStatus::from_name(&status)
-            .ok_or_else(|| corrupt("session.status", &status))?,
-        created_at: Timestamp::from_micros(row.get(6)?),
-        closed_at: row.get::<_, Option<i64>>(7)?.map(Timestamp::from_micros),
-        last_error: row.get(8)?,
-        runtime_meta: optional_json("session.runtime_meta", row.get(9)?)?,
+        id: record.id(0)?,
+        vm_id: record.id(1)?,
+        workspace_id: record.get(2)?,
+        base_commit_oid: record.get(3)?,
+        worktree_path: record.get(4)?,
+        status: record.parsed(5, SessionStatus::from_name)?,
+        created_at: record.time(6)?,
+        closed_at: record.optional_time(7)?,
+        last_error: record.get(8)?,
+        runtime_meta: record.optional_json(9)?,
     })
-}
-
-pub(super) fn optional_json(
-    column: &'static str,
-    text: Option<String>,
-) -> Result<Option<RawJson>, StoreError> {
-    text.map(|text| raw_json(column, text)).transpose()
-}
-
-pub(super) fn raw_json(column: &'static str, text: String) -> Result<RawJson, StoreError> {
-    RawValue::from_string(text).map_err(|error| corrupt(column, &error.to_string()))
 }

@@ -1,14 +1,15 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 use vmapi_types::{Capability, Settings, StartupFile, Template, TemplateDetails, Timestamp};
 
 use super::StoreError;
+use super::record::{OnUnreadable, Record, collect};
 use crate::NameList;
 
 impl NameList {
-    const fn table(self) -> &'static str {
+    /// The table of the names.
+    pub(super) const fn table(self) -> &'static str {
         match self {
             Self::Modules => "template_module",
             Self::Libraries => "template_library",
@@ -48,51 +49,73 @@ pub(crate) fn insert(
     Ok(())
 }
 
+/// The columns of a template, as [`template_of`] takes them.
+pub(super) const COLUMNS: &str =
+    "id, name, engine, is_active, created_at, updated_at, limits, resolver, runtime";
+
+/// All templates, newest first. Unreadable ones are left out.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Template>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, name, engine, is_active, created_at, updated_at FROM template ORDER BY rowid DESC",
-    )?;
-    let rows = statement.query_map([], |row| Ok(template_of(row)))?;
-    rows.map(|row| with_names(connection, row??)).collect()
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM template ORDER BY rowid DESC"
+    ))?;
+    let unreadable = OnUnreadable::LeaveOut;
+    let found = collect(statement.query([])?, unreadable, template_of)?;
+    let templates = found
+        .into_iter()
+        .map(|(template, _)| with_names(connection, template, unreadable));
+    templates.collect()
 }
 
 pub(crate) fn get(connection: &Connection, id: Uuid) -> Result<Option<Template>, StoreError> {
-    let found = connection
-        .prepare_cached(
-            "SELECT id, name, engine, is_active, created_at, updated_at FROM template WHERE id = ?",
-        )?
-        .query_row([id.to_string()], |row| Ok(template_of(row)))
-        .optional()?;
-    found
-        .map(|template| with_names(connection, template?))
+    find(connection, id)?
+        .map(|(template, _)| with_names(connection, template, OnUnreadable::LeaveOut))
         .transpose()
 }
 
+/// Whether there is such a template, readable or not.
+pub(crate) fn exists(connection: &Connection, id: Uuid) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM template WHERE id = ?")?
+        .exists([id.to_string()])?)
+}
+
+fn find(connection: &Connection, id: Uuid) -> Result<Option<(Template, Settings)>, StoreError> {
+    let found = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM template WHERE id = ?"))?
+        .query_row([id.to_string()], |row| Ok(template_of(row)))
+        .optional()?;
+    found.transpose()
+}
+
+/// A template with all that belongs to it.
 pub(crate) fn details(
     connection: &Connection,
     id: Uuid,
+    on_unreadable: OnUnreadable,
 ) -> Result<Option<TemplateDetails>, StoreError> {
     // One transaction, so that the parts fit together.
     let transaction = connection.unchecked_transaction()?;
-    parts(&transaction, id)
+    parts(&transaction, id, on_unreadable)
 }
 
 /// As [`details`], in a transaction that is open already.
 pub(crate) fn parts(
     connection: &Connection,
     id: Uuid,
+    on_unreadable: OnUnreadable,
 ) -> Result<Option<TemplateDetails>, StoreError> {
-    let Some(template) = get(connection, id)? else {
+    let Some((template, settings)) = find(connection, id)? else {
         return Ok(None);
     };
     Ok(Some(TemplateDetails {
-        settings: settings(connection, id)?,
-        capabilities: capabilities(connection, id)?,
-        startup_files: startup_files(connection, id)?,
-        template,
+        settings,
+        capabilities: capabilities(connection, id, on_unreadable)?,
+        startup_files: startup_files(connection, id, on_unreadable)?,
+        template: with_names(connection, template, on_unreadable)?,
     }))
 }
 
+/// Stores what a template and its settings are now. What a newer version of this program has stored beside them stays.
 pub(crate) fn update(
     connection: &Connection,
     template: &Template,
@@ -100,8 +123,8 @@ pub(crate) fn update(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE template SET name = ?, is_active = ?, limits = ?, resolver = ?, runtime = ?, updated_at = ?
-             WHERE id = ?",
+            "UPDATE template SET name = ?, is_active = ?, limits = json_patch(limits, ?),
+             resolver = json_patch(resolver, ?), runtime = json_patch(runtime, ?), updated_at = ? WHERE id = ?",
         )?
         .execute(params![
             template.name,
@@ -211,22 +234,31 @@ pub(crate) fn insert_capability(
 pub(crate) fn capabilities(
     connection: &Connection,
     id: Uuid,
+    on_unreadable: OnUnreadable,
 ) -> Result<Vec<Capability>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, kind, name, enabled, config FROM capability WHERE template_id = ? ORDER BY n",
-    )?;
-    let rows = statement.query_map([id.to_string()], |row| Ok(capability_of(row, id)))?;
-    rows.map(|row| row?).collect()
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {CAPABILITY_COLUMNS} FROM capability WHERE template_id = ? ORDER BY n"
+    ))?;
+    collect(
+        statement.query([id.to_string()])?,
+        on_unreadable,
+        capability_of,
+    )
 }
 
-fn capability_of(row: &Row<'_>, template_id: Uuid) -> Result<Capability, StoreError> {
+/// The columns of a capability, as [`capability_of`] takes them.
+pub(super) const CAPABILITY_COLUMNS: &str = "id, template_id, kind, name, enabled, config";
+
+/// Decodes a capability from its [`CAPABILITY_COLUMNS`].
+pub(super) fn capability_of(row: &Row<'_>) -> Result<Capability, StoreError> {
+    let record = Record::new("capability", row);
     Ok(Capability {
-        id: parse_id("capability.id", &row.get::<_, String>(0)?)?,
-        vm_id: template_id,
-        kind: row.get(1)?,
-        name: row.get(2)?,
-        enabled: row.get(3)?,
-        config: from_json("capability.config", &row.get::<_, String>(4)?)?,
+        id: record.id(0)?,
+        vm_id: record.id(1)?,
+        kind: record.get(2)?,
+        name: record.get(3)?,
+        enabled: record.get(4)?,
+        config: record.object(5)?,
     })
 }
 
@@ -251,84 +283,83 @@ pub(crate) fn insert_startup_file(
 pub(crate) fn startup_files(
     connection: &Connection,
     id: Uuid,
+    on_unreadable: OnUnreadable,
 ) -> Result<Vec<StartupFile>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, path, order_index, mode FROM startup_file WHERE template_id = ? ORDER BY order_index, n",
-    )?;
-    let rows = statement.query_map([id.to_string()], |row| Ok(startup_file_of(row, id)))?;
-    rows.map(|row| row?).collect()
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {STARTUP_FILE_COLUMNS} FROM startup_file WHERE template_id = ? ORDER BY order_index, n"
+    ))?;
+    collect(
+        statement.query([id.to_string()])?,
+        on_unreadable,
+        startup_file_of,
+    )
 }
 
-fn startup_file_of(row: &Row<'_>, template_id: Uuid) -> Result<StartupFile, StoreError> {
+/// The columns of a startup file, as [`startup_file_of`] takes them.
+pub(super) const STARTUP_FILE_COLUMNS: &str = "id, template_id, path, order_index, mode";
+
+/// Decodes a startup file from its [`STARTUP_FILE_COLUMNS`].
+pub(super) fn startup_file_of(row: &Row<'_>) -> Result<StartupFile, StoreError> {
+    let record = Record::new("startup_file", row);
     Ok(StartupFile {
-        id: parse_id("startup_file.id", &row.get::<_, String>(0)?)?,
-        vm_id: template_id,
-        path: row.get(1)?,
-        order_index: row.get(2)?,
-        mode: row.get(3)?,
+        id: record.id(0)?,
+        vm_id: record.id(1)?,
+        path: record.get(2)?,
+        order_index: record.get(3)?,
+        mode: record.get(4)?,
     })
 }
 
-fn settings(connection: &Connection, id: Uuid) -> Result<Settings, StoreError> {
-    let (limits, resolver, runtime): (String, String, String) = connection
-        .prepare_cached("SELECT limits, resolver, runtime FROM template WHERE id = ?")?
-        .query_row([id.to_string()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
-    Ok(Settings {
-        vm_id: id,
-        limits: from_json("template.limits", &limits)?,
-        resolver: from_json("template.resolver", &resolver)?,
-        runtime: from_json("template.runtime", &runtime)?,
-    })
-}
-
-fn template_of(row: &Row<'_>) -> Result<Template, StoreError> {
-    Ok(Template {
-        id: parse_id("template.id", &row.get::<_, String>(0)?)?,
-        name: row.get(1)?,
-        engine: row.get(2)?,
-        is_active: row.get(3)?,
+/// Decodes a template, without its lists of names, from its [`COLUMNS`]. Settings that lack a field have the default there, and
+/// a field that is unknown was stored by a newer version: neither keeps the template from being read.
+pub(super) fn template_of(row: &Row<'_>) -> Result<(Template, Settings), StoreError> {
+    let record = Record::new("template", row);
+    let id = record.id(0)?;
+    let template = Template {
+        id,
+        name: record.get(1)?,
+        engine: record.get(2)?,
+        is_active: record.get(3)?,
         exposed_modules: Vec::new(),
         libraries: Vec::new(),
-        created_at: Timestamp::from_micros(row.get(4)?),
-        updated_at: Timestamp::from_micros(row.get(5)?),
-    })
+        created_at: record.time(4)?,
+        updated_at: record.time(5)?,
+    };
+    let settings = Settings {
+        vm_id: id,
+        limits: record.object(6)?,
+        resolver: record.object(7)?,
+        runtime: record.object(8)?,
+    };
+    Ok((template, settings))
 }
 
-fn with_names(connection: &Connection, mut template: Template) -> Result<Template, StoreError> {
-    template.exposed_modules = names(connection, NameList::Modules, template.id)?;
-    template.libraries = names(connection, NameList::Libraries, template.id)?;
+fn with_names(
+    connection: &Connection,
+    mut template: Template,
+    on_unreadable: OnUnreadable,
+) -> Result<Template, StoreError> {
+    template.exposed_modules = names(connection, NameList::Modules, template.id, on_unreadable)?;
+    template.libraries = names(connection, NameList::Libraries, template.id, on_unreadable)?;
     Ok(template)
 }
 
-fn names(connection: &Connection, list: NameList, id: Uuid) -> Result<Vec<String>, StoreError> {
+fn names(
+    connection: &Connection,
+    list: NameList,
+    id: Uuid,
+    on_unreadable: OnUnreadable,
+) -> Result<Vec<String>, StoreError> {
     let (table, order) = (list.table(), list.order());
     let mut statement = connection.prepare_cached(&format!(
         "SELECT name FROM {table} WHERE template_id = ? ORDER BY {order}"
     ))?;
-    let names = statement
-        .query_map([id.to_string()], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    Ok(names)
+    collect(statement.query([id.to_string()])?, on_unreadable, |row| {
+        Record::owned(table, row, id).get(0)
+    })
 }
 
 /// JSON text of a value that always has one.
 fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("a struct with string keys is JSON")
-}
-
-fn from_json<T: DeserializeOwned>(column: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|_| corrupt(column, text))
-}
-
-pub(super) fn parse_id(column: &'static str, text: &str) -> Result<Uuid, StoreError> {
-    Uuid::parse_str(text).map_err(|_| corrupt(column, text))
-}
-
-pub(super) fn corrupt(column: &'static str, text: &str) -> StoreError {
-    StoreError::Corrupt {
-        column,
-        text: text.to_owned(),
-    }
 }

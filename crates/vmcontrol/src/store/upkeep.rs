@@ -1,6 +1,5 @@
 //! What keeps a database small and sound.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,14 +7,10 @@ use std::time::{Duration, Instant};
 use nix::sys::statvfs::fstatvfs;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OptionalExtension};
-use uuid::Uuid;
-use vmapi_types::{CheckReport, Timestamp, Vacuumed};
+use vmapi_types::{Timestamp, Vacuumed};
 
 use super::StoreError;
 use super::checkpointer::KEPT_BYTES;
-
-/// How many problems of a kind are told.
-const MAX_PROBLEMS: usize = 100;
 
 /// How many events of an execution go at once.
 const STEP_EVENTS: u64 = 32;
@@ -155,7 +150,8 @@ pub(crate) fn remove_executions(
                 // What is left of it is as its record says, whatever happens before the next portion.
                 connection
                     .prepare_cached(
-                        "UPDATE execution SET metrics = json_set(metrics, '$.events', ?) WHERE n = ?",
+                        "UPDATE execution SET metrics =
+                         json_set(CASE WHEN json_valid(metrics) THEN metrics ELSE '{}' END, '$.events', ?) WHERE n = ?",
                     )?
                     .execute((left, number))?;
                 break;
@@ -261,78 +257,6 @@ fn leave_room(copy: &File, bytes: u64) -> Result<(), StoreError> {
         megabytes(free),
         megabytes(bytes.saturating_add(LEFT_FREE)),
     )))
-}
-
-/// Looks for damage, and for what no execution can have. `live` says which executions the daemon has in hand: what it writes
-/// of them and of their sessions comes in any order.
-pub(crate) fn check(
-    connection: &Connection,
-    live: &dyn Fn() -> HashSet<Uuid>,
-) -> Result<CheckReport, StoreError> {
-    let mut problems = Vec::new();
-    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MAX_PROBLEMS})"))?;
-    for said in statement.query_map([], |row| row.get::<_, String>(0))? {
-        let said = said?;
-        if said != "ok" {
-            problems.push(said);
-        }
-    }
-    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
-    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-    for table in rows.take(MAX_PROBLEMS) {
-        problems.push(format!("a row of {} belongs to nothing", table?));
-    }
-    let rules = [
-        (
-            "its events are not numbered from 1 without a gap",
-            "SELECT id FROM execution JOIN (SELECT execution_n, count(*) AS events, min(seq) AS first, max(seq) AS last
-             FROM event GROUP BY execution_n) ON execution_n = n WHERE first <> 1 OR last <> events",
-        ),
-        (
-            "it has another number of events than its record says",
-            "SELECT id FROM execution WHERE status <> 'running' AND json_extract(metrics, '$.events') <>
-             (SELECT count(*) FROM event WHERE execution_n = n)",
-        ),
-        (
-            "it has ended, and its record does not say when",
-            "SELECT id FROM execution WHERE status <> 'running' AND ended_at IS NULL",
-        ),
-    ];
-    for (problem, sql) in rules {
-        for id in ids(connection, sql)? {
-            problems.push(format!("execution {id}: {problem}"));
-        }
-    }
-    let live = live();
-    let is_live = |id: &str| id.parse().is_ok_and(|id| live.contains(&id));
-    let unsettled = ids(
-        connection,
-        "SELECT execution.id FROM execution JOIN session ON session.id = session_id
-         WHERE execution.status = 'running' AND session.status IN ('closed', 'crashed')",
-    )?;
-    for id in unsettled.iter().filter(|id| !is_live(id)) {
-        problems.push(format!(
-            "execution {id}: it runs in a session that has ended"
-        ));
-    }
-    let count = |table: &str| {
-        // `count(*)` is one step to SQLite, in which nobody can say that it is not wanted any more.
-        let sql = format!("SELECT coalesce(sum(1), 0) FROM {table}");
-        connection.query_row(&sql, [], |row| row.get::<_, u64>(0))
-    };
-    Ok(CheckReport {
-        ok: problems.is_empty(),
-        problems,
-        executions: count("execution")?,
-        events: count("event")?,
-    })
-}
-
-/// The ids that a query finds, as they stand there.
-fn ids(connection: &Connection, sql: &str) -> Result<Vec<String>, StoreError> {
-    let mut statement = connection.prepare(&format!("{sql} LIMIT {MAX_PROBLEMS}"))?;
-    let found = statement.query_map([], |row| row.get(0))?;
-    Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// The size of the database, in bytes.

@@ -1,10 +1,14 @@
 //! The core without processes: a store, and a runtime that plays what its scripts say.
 
+mod damage;
 mod executions;
 mod fake;
+mod imports;
+mod pages;
 mod sessions;
 mod stores;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,19 +81,12 @@ impl Fixture {
 
     /// With sessions that may be idle for so long.
     async fn with(dir: TempDir, session_idle_timeout: Option<Duration>) -> Self {
-        let runtime = Arc::new(FakeRuntime::default());
-        let control = Control::open(ControlOptions {
-            memory: MemoryBudget::default(),
-            store: Store::open(&dir.path().join("test.db")).unwrap(),
-            runtime: Arc::clone(&runtime) as _,
-            library_cache: dir.path().join("libraries"),
-            own_files: Vec::new(),
-            max_sessions: 100,
+        let store = Store::open(&dir.path().join("test.db")).unwrap();
+        let options = |options| ControlOptions {
             session_idle_timeout,
-            retention: Retention::default(),
-        })
-        .await
-        .unwrap();
+            ..options
+        };
+        let (control, runtime) = control_with(store, dir.path(), options).await.unwrap();
         Self {
             dir,
             control,
@@ -116,4 +113,29 @@ impl Fixture {
         let request = self.request(template);
         self.control.create_session(request).await.unwrap().id
     }
+}
+
+/// A service on a store.
+pub(crate) async fn control_of(store: Store, dir: &Path) -> Result<Control> {
+    let made = control_with(store, dir, |options| options).await;
+    made.map(|(control, _)| control)
+}
+
+async fn control_with(
+    store: Store,
+    dir: &Path,
+    change: impl FnOnce(ControlOptions) -> ControlOptions,
+) -> Result<(Control, Arc<FakeRuntime>)> {
+    let runtime = Arc::new(FakeRuntime::default());
+    let options = ControlOptions {
+        memory: MemoryBudget::default(),
+        store,
+        runtime: Arc::clone(&runtime) as _,
+        library_cache: dir.join("libraries"),
+        own_files: Vec::new(),
+        max_sessions: 100,
+        session_idle_timeout: None,
+        retention: Retention::default(),
+    };
+    Ok((Control::open(change(options)).await?, runtime))
 }

@@ -10,6 +10,7 @@ use vmapi_types::{Event, EventType, SessionStatus, Timestamp};
 
 use super::{Fixture, PAGE};
 use crate::recorder::payload;
+use crate::store::check::Live;
 use crate::{Error, FeedItem, LockError, OpenError, Page, RunOptions, SessionFilter, Store, store};
 
 fn open(path: &Path) -> Result<Store, OpenError> {
@@ -236,7 +237,7 @@ async fn events_are_removed_from_the_end_a_few_at_a_time() {
     let remove = async |numbers: &'static [i64]| {
         let removed = fixture.control.store().write(|connection| {
             let gone = store::upkeep::remove_executions(connection, numbers, Duration::ZERO)?;
-            let report = store::upkeep::check(connection, &HashSet::new)?;
+            let report = store::check::check(connection, &Live::Known(&HashSet::new))?;
             Ok((gone.dealt_with, gone.events, report.problems))
         });
         removed.await.unwrap()
