@@ -16,6 +16,7 @@ pub mod library;
 mod live;
 mod looks;
 mod metadata;
+pub mod names;
 mod policies;
 mod policy;
 mod recorder;

@@ -12,6 +12,7 @@ use vmapi_types::{Execution, ExecutionStatus, LimitsPatch};
 use crate::execution::{MAX_SOURCE_BYTES, Run, run_recorded};
 use crate::library::integrity_of;
 use crate::live::{Begun, LiveGuard};
+use crate::names::check_path;
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::FailureCode;
 use crate::session::{blocking, joined, message_of};
@@ -89,6 +90,7 @@ impl Control {
         file: FileRun,
         options: &RunOptions,
     ) -> Result<Submitted> {
+        check_path(&file.path)?;
         self.submit(session_id, Code::File(file), options).await
     }
 

@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use super::{Paint, columns_of, one_line};
+use super::{Paint, columns_of, one_line, visible};
 
 /// The heading of the column whose cells are coloured by what they mean.
 const STATUS: &str = "STATUS";
@@ -20,9 +20,11 @@ pub struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     /// A table of these rows.
     pub fn new(headings: [&'static str; N], rows: impl IntoIterator<Item = [String; N]>) -> Self {
+        // Before it is measured: what is shown of a control character takes room.
+        let shown = |row: [String; N]| row.map(|cell| visible(&cell).into_owned());
         Self {
             headings,
-            rows: rows.into_iter().collect(),
+            rows: rows.into_iter().map(shown).collect(),
         }
     }
 
