@@ -55,6 +55,7 @@ mod redo;
 mod repl;
 mod rollbacks;
 mod sandbox;
+mod screens;
 mod serve_limits;
 mod servers;
 mod shell;
