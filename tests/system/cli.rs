@@ -221,7 +221,10 @@ fn a_template_is_shown_under_the_labels_of_the_go_service() {
     let daemon = Daemon::start();
     let id = create_template(&daemon, "demo");
     let shown = cli(&daemon, &["template", "get", &id]).ok();
-    assert!(shown.starts_with(&format!("Template: demo\nID: {id}\n")), "{shown}");
+    assert!(
+        shown.starts_with(&format!("Template: demo\nID: {id}\n")),
+        "{shown}"
+    );
     assert!(!shown.contains("Exposed Modules:") && !shown.contains("Loaded Libraries:"));
     for args in [
         ["add-module", "fs"],
@@ -232,7 +235,8 @@ fn a_template_is_shown_under_the_labels_of_the_go_service() {
         assert_eq!(added.status, 0, "{}", added.stderr);
     }
     let shown = cli(&daemon, &["template", "get", &id]).ok();
-    let expected = "\nExposed Modules:\n  - database\n  - fs\n\nLoaded Libraries:\n  - lodash-4.17.21\n";
+    let expected =
+        "\nExposed Modules:\n  - database\n  - fs\n\nLoaded Libraries:\n  - lodash-4.17.21\n";
     assert!(shown.ends_with(expected), "{shown}");
 }
 

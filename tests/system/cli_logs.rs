@@ -18,9 +18,9 @@ fn daemon(args: &[&str]) -> Daemon {
 
 #[test]
 fn a_daemon_logs_into_a_file_instead_of_standard_error() {
-    let daemon = daemon(&["--log-file", "daemon.log"]);
+    let daemon = daemon(&["--log-file", "own.log"]);
     daemon.api.get("/templates").expect(200);
-    let path = daemon.home().join("daemon.log");
+    let path = daemon.home().join("own.log");
     let line = wait_for("a line of the log", || {
         let log = fs::read_to_string(&path).unwrap();
         let line = log.lines().find(|line| line.contains("/templates"))?;
@@ -38,14 +38,14 @@ fn a_daemon_logs_into_a_file_instead_of_standard_error() {
     });
     let session = daemon.api.post("/sessions", &body).expect(201);
     let session = daemon.session_with_id(session["id"].as_str().unwrap());
-    let read = session.run("require('fs').readFileSync('daemon.log')");
+    let read = session.run("require('fs').readFileSync('own.log')");
     assert_eq!(read["status"], "error", "{read}");
     // What it holds stays.
-    let before = fs::read_to_string(&path).unwrap();
     let home = daemon.stop();
+    let before = fs::read_to_string(&path).unwrap();
     let daemon = Daemon::start_with(DaemonOptions {
         home: Some(home),
-        args: ["--log-file", "daemon.log", "--log-format", "text"]
+        args: ["--log-file", "own.log", "--log-format", "text"]
             .map(String::from)
             .to_vec(),
         ..DaemonOptions::default()
@@ -53,14 +53,16 @@ fn a_daemon_logs_into_a_file_instead_of_standard_error() {
     daemon.api.get("/sessions").expect(200);
     let log = wait_for("a line of the log", || {
         let log = fs::read_to_string(&path).unwrap();
-        log.contains("/sessions ").then_some(log).or_else(|| {
-            let log = fs::read_to_string(&path).unwrap();
-            (log.len() > before.len()).then_some(log)
-        })
+        log.get(before.len()..)?
+            .contains("/sessions")
+            .then_some(log)
     });
     assert!(log.starts_with(&before));
     let added = &log[before.len()..];
-    assert!(!added.starts_with('{') && !added.contains('\u{1b}'), "{added}");
+    assert!(
+        !added.starts_with('{') && !added.contains('\u{1b}'),
+        "{added}"
+    );
 }
 
 #[test]
@@ -81,7 +83,14 @@ fn every_command_takes_the_flags_of_the_log() {
         for flags in [
             vec!["--log-level", "fatal"],
             vec!["--log-level=FATAL", "--log-format", "text"],
-            vec!["--log-file", "cli.log", "--log-format", "json", "--log-level", "trace"],
+            vec![
+                "--log-file",
+                "cli.log",
+                "--log-format",
+                "json",
+                "--log-level",
+                "trace",
+            ],
             vec!["--log-file", "", "--log-format", "human"],
         ] {
             let before = [&flags[..], &command].concat();
@@ -95,7 +104,10 @@ fn every_command_takes_the_flags_of_the_log() {
         }
     }
     let log = fs::read_to_string(daemon.home().join("cli.log")).unwrap();
-    assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    assert!(
+        log.lines()
+            .all(|line| serde_json::from_str::<Value>(line).is_ok())
+    );
     assert!(!log.is_empty());
 }
 

@@ -26,18 +26,48 @@ fn no_name_has_a_control_character() {
         };
         let here = worktree.to_str().unwrap();
         let refused = [
-            ("/templates".to_owned(), json!({"name": name}), 400, "VALIDATION_ERROR"),
-            (format!("{parts}/modules"), json!({"name": name}), 400, "VALIDATION_ERROR"),
-            (format!("{parts}/libraries"), json!({"name": name}), 400, "VALIDATION_ERROR"),
+            (
+                "/templates".to_owned(),
+                json!({"name": name}),
+                400,
+                "VALIDATION_ERROR",
+            ),
+            (
+                format!("{parts}/modules"),
+                json!({"name": name}),
+                400,
+                "VALIDATION_ERROR",
+            ),
+            (
+                format!("{parts}/libraries"),
+                json!({"name": name}),
+                400,
+                "VALIDATION_ERROR",
+            ),
             (
                 format!("{parts}/capabilities"),
                 json!({"kind": "fs", "name": name}),
                 400,
                 "VALIDATION_ERROR",
             ),
-            (format!("{parts}/startup-files"), json!({"path": name}), 422, "INVALID_PATH"),
-            ("/sessions".to_owned(), made(&name, "c", here), 400, "VALIDATION_ERROR"),
-            ("/sessions".to_owned(), made("w", &name, here), 400, "VALIDATION_ERROR"),
+            (
+                format!("{parts}/startup-files"),
+                json!({"path": name}),
+                422,
+                "INVALID_PATH",
+            ),
+            (
+                "/sessions".to_owned(),
+                made(&name, "c", here),
+                400,
+                "VALIDATION_ERROR",
+            ),
+            (
+                "/sessions".to_owned(),
+                made("w", &name, here),
+                400,
+                "VALIDATION_ERROR",
+            ),
             (
                 "/sessions".to_owned(),
                 made("w", "c", &format!("{here}/{name}")),
@@ -54,7 +84,11 @@ fn no_name_has_a_control_character() {
         for (path, body, status, code) in refused {
             let answer = daemon.api.post(&path, &body).expect_error(status, code);
             let named = format!("U+{:04X}", u32::from(control));
-            assert!(answer.message().contains(&named), "{path}: {}", answer.message());
+            assert!(
+                answer.message().contains(&named),
+                "{path}: {}",
+                answer.message()
+            );
             assert!(!answer.message().contains(control), "{path}");
         }
         for patch in [
@@ -73,8 +107,18 @@ fn no_name_has_a_control_character() {
 #[test]
 fn names_are_in_any_language() {
     let daemon = Daemon::start();
-    for name in ["日本語", "עברית", "العربية", "می\u{200c}خواهم", "👩\u{200d}🚀", "e\u{301}"] {
-        let template = daemon.api.post("/templates", &json!({"name": name})).expect(201);
+    for name in [
+        "日本語",
+        "עברית",
+        "العربية",
+        "می\u{200c}خواهم",
+        "👩\u{200d}🚀",
+        "e\u{301}",
+    ] {
+        let template = daemon
+            .api
+            .post("/templates", &json!({"name": name}))
+            .expect(201);
         assert_eq!(template["name"], name);
         let template = template["id"].as_str().unwrap();
         let file = format!("{name}.js");

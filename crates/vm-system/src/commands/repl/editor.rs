@@ -49,7 +49,8 @@ impl Editor {
             .and_then(|config| config.history_ignore_dups(true))
             .context("the history can't be set up")?
             .completion_type(CompletionType::List)
-            .color_mode(ColorMode::Enabled)
+            // Also without colours all that is drawn has to pass `highlight`.
+            .color_mode(ColorMode::Forced)
             .build();
         let mut editor =
             rustyline::Editor::with_config(config).context("the terminal can't be used")?;
@@ -217,8 +218,8 @@ impl Highlighter for Aide {
         words::coloured(&line, self.paint).into()
     }
 
-    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
-        kind != CmdKind::MoveCursor
+    fn highlight_char(&self, line: &str, _: usize, kind: CmdKind) -> bool {
+        kind != CmdKind::MoveCursor && (self.paint.is_on() || line.contains(is_control))
     }
 }
 
