@@ -132,6 +132,24 @@ fn each_stream_is_judged_by_its_own_terminal() {
 }
 
 #[test]
+fn a_colour_that_a_script_leaves_ends_with_the_command() {
+    let home = tempfile::tempdir().unwrap();
+    for (text, end) in [
+        (r"\x1b[31mred", "\u{1b}[31mred\r\n\u{1b}[0m\u{4}END"),
+        (
+            r"\x1b[8mhidden\x1b[1m",
+            "hidden\u{1b}[1m\r\n\u{1b}[0m\u{4}END",
+        ),
+        (r"\x1b[31mred\x1b[0m", "red\u{1b}[0m\r\n\u{4}END"),
+        (r"\x1b[38;5;0mblack\x1b[m", "black\u{1b}[m\r\n\u{4}END"),
+    ] {
+        fs::write(home.path().join("a.js"), format!("console.log('{text}')")).unwrap();
+        let (screen, _) = screen_of(shell(home.path(), "\"$0\" run a.js", &[]));
+        assert!(screen.ends_with(end), "{screen:?}");
+    }
+}
+
+#[test]
 fn events_and_records_do_nothing_to_the_terminal() {
     let daemon = Daemon::start();
     let session = daemon.session();

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 
 pub use paint::{Paint, colours_are_welcome, is_dumb};
 pub use progress::{Bar, Progress};
-pub use screen::{Screen, marked, stderr, stdout, visible};
+pub use screen::{Screen, marked, settle, stderr, stdout, visible};
 pub use table::Table;
 
 /// Standard output, in the format and the colours that were asked for.

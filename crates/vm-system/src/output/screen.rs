@@ -6,11 +6,15 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Stderr, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use vmcontrol::names::is_control;
 
 /// Where every sequence begins that a terminal understands as more than one character.
 const ESCAPE: char = '\u{1b}';
+
+/// What ends every colour.
+const PLAIN: &[u8] = b"\x1b[0m";
 
 /// The longest colour that is taken for one, in bytes. A foreground and a background of 24 bits with four attributes have 48.
 const MAX_SGR_BYTES: usize = 64;
@@ -39,6 +43,36 @@ pub fn stderr() -> Screen<Stderr> {
     Screen::new(stream, is_terminal)
 }
 
+/// Whether a terminal was left in a colour, or with its text hidden.
+static IS_COLOURED: AtomicBool = AtomicBool::new(false);
+
+/// Takes back a colour that somebody has begun and not ended, so that what comes after it is seen as it should be.
+pub fn settle() {
+    if !IS_COLOURED.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    fn plain(mut stream: impl Write) -> io::Result<()> {
+        stream.write_all(PLAIN)?;
+        stream.flush()
+    }
+    // There is nobody to tell when the terminal is gone.
+    let _ = if io::stdout().is_terminal() {
+        plain(io::stdout())
+    } else {
+        plain(io::stderr())
+    };
+}
+
+/// Notes in which colour a terminal is left by what it is shown. Each escape that is shown begins a colour.
+fn note_colour(shown: &[u8]) {
+    if let Some(last) = shown.iter().rposition(|&byte| byte == b'\x1b') {
+        let is_plain = [PLAIN, b"\x1b[m"]
+            .iter()
+            .any(|plain| shown[last..].starts_with(plain));
+        IS_COLOURED.store(!is_plain, Ordering::Relaxed);
+    }
+}
+
 impl<W: Write> Screen<W> {
     /// Over a stream.
     pub fn new(stream: W, is_terminal: bool) -> Self {
@@ -55,6 +89,7 @@ impl<W: Write> Write for Screen<W> {
             None => self.stream.write(bytes),
             Some(filter) => {
                 let shown = filter.shown(bytes);
+                note_colour(&shown);
                 self.stream.write_all(&shown)?;
                 Ok(bytes.len())
             }

@@ -177,6 +177,17 @@ mod tests {
     }
 
     #[test]
+    fn what_controls_a_terminal_takes_the_room_of_its_text() {
+        let rows = [
+            ["a\u{202e}b\n".to_owned(), "1".to_owned()],
+            ["c".into(), "2".into()],
+        ];
+        let table = Table::new(["NAME", "N"], rows);
+        let text = printed(|out| table.write_or(out, Paint::new(false), ""));
+        assert_eq!(text, "NAME        N\na\\u202eb\\n  1\nc           2\n");
+    }
+
+    #[test]
     fn colours_do_not_move_the_columns() {
         let text = printed(|out| table().write_or(out, Paint::new(true), ""));
         let first = text.lines().nth(1).unwrap();

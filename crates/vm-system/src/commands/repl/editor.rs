@@ -21,7 +21,7 @@ use vmcontrol::names::is_control;
 use super::lines::{PROMPT, Piece, lacks_something};
 use super::{instruction, words};
 use crate::failure::Failure;
-use crate::output::{Paint, marked};
+use crate::output::{self, Paint, marked};
 
 /// How many entries the history keeps.
 const HISTORY_ENTRIES: usize = 10_000;
@@ -79,6 +79,7 @@ impl Editor {
     /// # Errors
     /// When the terminal fails.
     pub async fn next(&mut self) -> Result<Piece, Failure> {
+        output::settle();
         let mut editor = self
             .editor
             .take()

@@ -23,9 +23,9 @@ fn templates_are_a_table() {
     let plain = Paint::new(false);
     let templates = [template(&[]), template(&["exec", "fs"])];
     assert_snapshot!(printed(|out| list(out, plain, &templates)), @r"
-    ID                                    NAME     ENGINE  CREATED (UTC)        MODULES   LIBRARIES
-    6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11  scripts  boa     2026-01-02 03:04:05  -         lodash-4.17.21
-    6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11  scripts  boa     2026-01-02 03:04:05  exec, fs  lodash-4.17.21
+    ID                                    NAME     ENGINE  ACTIVE  CREATED (UTC)        MODULES   LIBRARIES
+    6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11  scripts  boa     yes     2026-01-02 03:04:05  -         lodash-4.17.21
+    6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11  scripts  boa     yes     2026-01-02 03:04:05  exec, fs  lodash-4.17.21
     ");
     assert_snapshot!(printed(|out| list(out, plain, &[])), @"No templates.");
 }
