@@ -48,12 +48,12 @@ static IS_COLOURED: AtomicBool = AtomicBool::new(false);
 
 /// Takes back a colour that somebody has begun and not ended, so that what comes after it is seen as it should be.
 pub fn settle() {
-    if !IS_COLOURED.swap(false, Ordering::Relaxed) {
-        return;
-    }
     fn plain(mut stream: impl Write) -> io::Result<()> {
         stream.write_all(PLAIN)?;
         stream.flush()
+    }
+    if !IS_COLOURED.swap(false, Ordering::Relaxed) {
+        return;
     }
     // There is nobody to tell when the terminal is gone.
     let _ = if io::stdout().is_terminal() {
