@@ -38,7 +38,16 @@ fn create_session(daemon: &Daemon, template: &str) -> String {
         ],
     );
     let lines = made.lines();
-    assert_eq!(lines[1], "Status: ready");
+    assert_eq!(
+        lines[1..],
+        [
+            "Status: ready",
+            &format!("Template ID: {template}"),
+            "Workspace ID: w",
+            "Base Commit: c",
+            &format!("Worktree Path: {}", worktree.display()),
+        ]
+    );
     lines[0]
         .strip_prefix("Created session: ")
         .expect(lines[0])
@@ -191,6 +200,44 @@ fn modules_and_libraries_are_added_listed_and_removed() {
     ] {
         assert!(libraries.contains(name), "{libraries}");
     }
+}
+
+#[test]
+fn an_empty_filter_is_none() {
+    let daemon = Daemon::start();
+    let id = create_session(&daemon, &create_template(&daemon, "demo"));
+    for args in [
+        &["session", "list", "--status", ""] as &[&str],
+        &["session", "list", "--status="],
+    ] {
+        assert!(cli(&daemon, args).ok().contains(&id), "{args:?}");
+    }
+    let closed = cli(&daemon, &["session", "list", "--status", "closed"]).ok();
+    assert_eq!(closed, "No sessions.\n");
+}
+
+#[test]
+fn a_template_is_shown_under_the_labels_of_the_go_service() {
+    let daemon = Daemon::start();
+    let id = create_template(&daemon, "demo");
+    let shown = cli(&daemon, &["template", "get", &id]).ok();
+    assert!(
+        shown.starts_with(&format!("Template: demo\nID: {id}\n")),
+        "{shown}"
+    );
+    assert!(!shown.contains("Exposed Modules:") && !shown.contains("Loaded Libraries:"));
+    for args in [
+        ["add-module", "fs"],
+        ["add-module", "database"],
+        ["add-library", "lodash-4.17.21"],
+    ] {
+        let added = cli(&daemon, &["template", args[0], &id, "--name", args[1]]);
+        assert_eq!(added.status, 0, "{}", added.stderr);
+    }
+    let shown = cli(&daemon, &["template", "get", &id]).ok();
+    let expected =
+        "\nExposed Modules:\n  - database\n  - fs\n\nLoaded Libraries:\n  - lodash-4.17.21\n";
+    assert!(shown.ends_with(expected), "{shown}");
 }
 
 #[test]

@@ -129,7 +129,17 @@ fn a_snippet_is_printed_with_its_result_and_its_events() {
     assert!(lines[2].contains("\"preview\":\"42\""), "{}", lines[2]);
     assert!(lines[6].contains("\"text\":\"a 1\""), "{}", lines[6]);
     let got = cli(&daemon, &["exec", "get", &id]);
-    assert_eq!(got.stdout, ran.stdout);
+    let record = got.lines();
+    assert_eq!(record[..3], lines[..3]);
+    assert_eq!(record[3], format!("Session ID: {session}"));
+    assert_eq!(record[4], "Kind: repl");
+    for (line, label) in [(record[5], "Started: "), (record[6], "Ended: ")] {
+        let moment = line.strip_prefix(label).expect(line);
+        // As RFC 3339 has it, to the second.
+        assert!(moment.len() == 20 && moment.ends_with('Z'), "{line}");
+    }
+    assert!(record[7].starts_with("Input: "), "{}", record[7]);
+    assert_eq!(record[8..], lines[3..]);
     let events = cli(&daemon, &["exec", "events", &id]);
     assert_eq!(events.lines(), lines[5..]);
     let later = cli(&daemon, &["exec", "events", &id, "--after-seq", "2"]);
@@ -221,4 +231,28 @@ fn a_file_gets_its_arguments_and_its_environment() {
         outside.stderr
     );
     assert!(outside.stdout.is_empty(), "{}", outside.stdout);
+}
+
+#[test]
+fn the_record_of_an_execution_has_its_code_or_its_path_on_one_line() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    daemon.write("lib/a b.js", "7");
+    for (code, shown) in [
+        ("6 * 7", "6 * 7"),
+        ("'ä'  + \"b\"", "'ä'  + \"b\""),
+        ("6 *\n7", r#""6 *\n7""#),
+        ("`a\r\n\tb\\``", r#""`a\r\n\tb\\``""#),
+    ] {
+        let execution = session.run(code);
+        let id = execution["id"].as_str().unwrap();
+        let got = cli(&daemon, &["exec", "get", id]);
+        let expected = format!("Input: {shown}");
+        assert!(got.lines().contains(&&*expected), "{}", got.stdout);
+    }
+    let ran = cli(&daemon, &["exec", "run-file", &session.id, "lib/a b.js"]);
+    let id = ran.lines()[0].strip_prefix("Execution ID: ").unwrap();
+    let got = cli(&daemon, &["exec", "get", id]);
+    assert_eq!(got.lines()[4], "Kind: run_file");
+    assert_eq!(got.lines()[7..9], ["Path: lib/a b.js", ""]);
 }

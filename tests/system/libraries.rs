@@ -35,6 +35,47 @@ fn the_modules_are_listed_with_what_they_are_for() {
 }
 
 #[test]
+fn the_functions_of_a_module_are_those_that_it_has() {
+    let daemon = Daemon::start();
+    let listed = ran(&mut daemon.cli(&["template", "list-available-modules", "--output", "json"]));
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(listed, daemon.api.get("/metadata/modules").expect(200));
+    let template = daemon.template();
+    for module in listed.as_array().unwrap() {
+        let name = module["name"].as_str().unwrap();
+        let path = format!("/templates/{template}/modules");
+        daemon.api.post(&path, &json!({"name": name})).expect(201);
+        assert_eq!(module["kind"], "native");
+        assert!(!module["description"].as_str().unwrap().is_empty());
+    }
+    let session = daemon.session_of(&template);
+    for module in listed.as_array().unwrap() {
+        let name = module["name"].as_str().unwrap();
+        let functions = session.eval(&format!(
+            "{{ const m = require('{name}'); \
+             JSON.stringify(Object.keys(m).filter(key => typeof m[key] === 'function').sort()) }}"
+        ));
+        let functions: Value = serde_json::from_str(&functions).unwrap();
+        assert_eq!(module["functions"], functions, "{name}");
+    }
+}
+
+#[test]
+fn the_libraries_of_the_catalogue_are_described() {
+    let daemon = Daemon::start();
+    let listed =
+        ran(&mut daemon.cli(&["template", "list-available-libraries", "--output", "json"]));
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(listed, daemon.api.get("/metadata/libraries").expect(200));
+    for library in listed.as_array().unwrap() {
+        for field in ["title", "description", "source", "homepage"] {
+            assert!(!library[field].as_str().unwrap().is_empty(), "{library}");
+        }
+    }
+    assert_eq!(listed[1]["title"], "Moment.js");
+}
+
+#[test]
 fn the_catalogue_is_listed_first_and_then_what_else_is_in_the_cache() {
     let daemon = Daemon::start();
     let list = || daemon.api.get("/metadata/libraries").expect(200);
@@ -47,7 +88,12 @@ fn the_catalogue_is_listed_first_and_then_what_else_is_in_the_cache() {
     assert_eq!(names(&nothing), CATALOGUE);
     assert_eq!(
         nothing[0],
-        json!({"name": "lodash-4.17.21", "id": "lodash", "version": "4.17.21", "global": "_", "cached": false})
+        json!({
+            "name": "lodash-4.17.21", "id": "lodash", "version": "4.17.21", "global": "_", "title": "Lodash",
+            "description": "Functions for arrays, objects, strings and functions",
+            "source": "https://cdn.jsdelivr.net/npm/lodash@4.17.21/lodash.min.js",
+            "homepage": "https://lodash.com/", "cached": false,
+        })
     );
     daemon.cache("lodash-4.17.21.js", "var _;");
     daemon.cache("own.js", "var own;");

@@ -384,7 +384,7 @@ fn tables_fit_the_terminal_and_short_ids_are_understood() {
         "{screen}"
     );
     let mut terminal = cli(&daemon, &["session", "get", short], 80);
-    terminal.shows(&format!("Session: {}", session.id));
+    terminal.shows(&format!("Session ID: {}", session.id));
     wait_for("the command to end", || {
         terminal.ends().success().then_some(())
     });

@@ -5,13 +5,14 @@ use std::path::Path;
 
 use anyhow::Context;
 use tokio::runtime::Builder;
+use tracing_appender::non_blocking::WorkerGuard;
 use vmclient::Client;
 
-use crate::cli::{Cli, Command, DEFAULT_DB, LogFormat};
+use crate::cli::{Cli, Command, Global, LogFormat};
 use crate::commands::{exec, guide, libs, ops, repl, run, serve, session, template};
 use crate::failure::Failure;
 use crate::ids;
-use crate::logging;
+use crate::logging::Log;
 use crate::output::Output;
 
 /// Runs the command and waits for its end.
@@ -20,18 +21,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         global,
         mut command,
     } = cli;
-    let logs = match &command {
-        Command::Serve(_) => Some("info"),
-        Command::Run(_) | Command::Repl(_) => None,
-        _ => Some("warn"),
-    };
-    let log_format = match &command {
-        Command::Serve(args) => args.log_format,
-        _ => Some(LogFormat::Human),
-    };
-    let is_daemon = matches!(command, Command::Serve(_));
-    let filter = global.log_level.as_deref().or(logs);
-    let _log = filter.and_then(|filter| logging::init(filter, log_format, is_daemon));
+    let _log = start_log(&global, &command)?;
     let mut output = Output::stdout(global.output);
     let connect = || connect(&global.server_url, global.token_file.as_deref());
     if !command.ids().is_empty() {
@@ -39,10 +29,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         block_on(ids::complete(&client, command.ids()))?;
     }
     match command {
-        Command::Serve(args) => {
-            let db = global.db.unwrap_or_else(|| DEFAULT_DB.into());
-            block_on(serve::run(args, db, global.token_file.clone()))
-        }
+        Command::Serve(args) => block_on(serve::run(args, &global)),
         Command::Run(args) => block_on(run::run(args, &mut output)),
         Command::Template(command) => block_on(template::run(command, &connect()?, &mut output)),
         Command::Session(command) => block_on(session::run(command, &connect()?, &mut output)),
@@ -60,6 +47,31 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Help { topic } => guide::help(&topic, &mut output),
     }?;
     output.finish()
+}
+
+/// Starts the log, unless nothing is to be logged. What this returns sees to its last lines.
+fn start_log(global: &Global, command: &Command) -> Result<Option<WorkerGuard>, Failure> {
+    let is_daemon = matches!(command, Command::Serve(_));
+    let file = global.log_file();
+    let level = match command {
+        Command::Serve(_) => Some("info"),
+        // On standard error it would stand between what a script says.
+        Command::Run(_) | Command::Repl(_) if file.is_none() => None,
+        _ => Some("warn"),
+    };
+    let Some(filter) = global.log_level.as_deref().or(level) else {
+        return Ok(None);
+    };
+    let format = global
+        .log_format
+        .or((!is_daemon).then_some(LogFormat::Human));
+    let log = Log {
+        filter,
+        format,
+        file,
+        is_daemon,
+    };
+    log.start()
 }
 
 /// The variable that holds the token, for whoever has no file of it.

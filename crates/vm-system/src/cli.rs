@@ -13,8 +13,9 @@ mod session;
 mod template;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -25,7 +26,7 @@ pub use limits::LimitArgs;
 pub use ops::OpsCommand;
 pub use repl::ReplArgs;
 pub use run::RunArgs;
-pub use serve::{LogFormat, ServeArgs};
+pub use serve::ServeArgs;
 pub use session::SessionCommand;
 pub use template::{PartCommand, TemplateCommand};
 
@@ -95,7 +96,7 @@ pub struct Global {
         value_name = "PATH"
     )]
     pub db: Option<PathBuf>,
-    /// What to log on standard error: off, error, warn, info, debug, trace or directives like warn,vmcontrol=debug
+    /// What to log: off, fatal, error, warn, info, debug, trace or directives like warn,vmcontrol=debug
     /// [default: info for serve, off for run and repl, else warn]
     #[arg(
         long,
@@ -106,6 +107,24 @@ pub struct Global {
         value_parser = crate::logging::parse_filter
     )]
     pub log_level: Option<String>,
+    /// The file to log to. The usual parser of paths takes no empty one.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        help = "The file to log to instead of standard error; what it holds stays"
+    )]
+    pub log_file: Option<PathBuf>,
+    /// How to write the log: human (or text), or json [default: human on a terminal and for commands, else json]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        hide_possible_values = true
+    )]
+    pub log_format: Option<LogFormat>,
     /// How to print what the daemon answers: for people, or as the API's JSON
     #[arg(
         long,
@@ -119,12 +138,28 @@ pub struct Global {
 
 /// The database of a daemon, if none is named.
 pub const DEFAULT_DB: &str = "vm-system.db";
+impl Global {
+    /// The file to log to. An empty name is none, as in the Go service, where that was the default.
+    pub fn log_file(&self) -> Option<&Path> {
+        let file = self.log_file.as_deref();
+        file.filter(|path| !path.as_os_str().is_empty())
+    }
+}
 
 /// How answers are printed: for people, or as the API's JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     #[default]
     Text,
+    Json,
+}
+
+/// How log lines are written: for people, or as one JSON object each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// The Go service calls it `text`.
+    #[value(alias = "text")]
+    Human,
     Json,
 }
 

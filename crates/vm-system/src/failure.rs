@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use tokio::signal::unix::SignalKind;
 use vmapi_types::ErrorCode;
 
+use crate::output;
+
 /// The exit status of a command that failed.
 const FAILED: u8 = 1;
 /// What the number of the signal that ended a command is added to for its exit status, as shells have it.
@@ -114,11 +116,14 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
 
 /// The same for what the argument parser has to say: a usage error, or a help text that was asked for.
 pub fn parser_exit_code(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
     if !error.use_stderr() {
-        let _ = error.print();
+        let mut stdout = output::stdout();
+        let _ = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
         return ExitCode::SUCCESS;
     }
-    let text = error.render().to_string();
     match text.strip_prefix("error: ") {
         Some(message) => say_error(message.trim_end()),
         None => write_to_stderr(&text),
@@ -154,7 +159,10 @@ pub fn say_note(message: &str) {
 
 /// There is nobody to tell when standard error is gone, and no reason to panic.
 fn write_to_stderr(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    let mut stderr = output::stderr();
+    let _ = stderr
+        .write_all(text.as_bytes())
+        .and_then(|()| stderr.flush());
 }
 
 #[cfg(test)]

@@ -22,8 +22,10 @@ fn main() -> ExitCode {
     if worker::is_asked_for() {
         worker::main();
     }
-    match cli::Cli::read() {
+    let status = match cli::Cli::read() {
         Ok(cli) => failure::exit_code(app::run(cli)),
         Err(error) => failure::parser_exit_code(&error),
-    }
+    };
+    output::settle();
+    status
 }

@@ -2,6 +2,7 @@
 
 mod paint;
 mod progress;
+mod screen;
 mod table;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 
 pub use paint::{Paint, colours_are_welcome, is_dumb};
 pub use progress::{Bar, Progress};
+pub use screen::{Screen, marked, settle, stderr, stdout, visible};
 pub use table::Table;
 
 /// Standard output, in the format and the colours that were asked for.
@@ -29,11 +31,10 @@ pub struct Output {
 impl Output {
     /// Standard output. Colours only if it is a terminal that wants them.
     pub fn stdout(format: Format) -> Self {
-        let stdout = io::stdout();
         Self {
             format,
-            paint: Paint::of(&stdout).with_width(terminal_width()),
-            out: Box::new(BufWriter::new(stdout)),
+            paint: Paint::of(&io::stdout()).with_width(terminal_width()),
+            out: Box::new(BufWriter::new(stdout())),
         }
     }
 
@@ -133,7 +134,7 @@ fn terminal_width() -> Option<usize> {
     Some(width.0.into())
 }
 
-/// One line of at most that many columns, with control characters escaped.
+/// One line of at most that many columns, with control characters as text.
 pub fn one_line(text: &str, max_columns: usize) -> String {
     let mut line = String::new();
     let mut columns = 0;
@@ -141,11 +142,7 @@ pub fn one_line(text: &str, max_columns: usize) -> String {
     let mut kept = 0;
     for c in text.chars() {
         let before = line.len();
-        if c.is_control() {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
+        line.push_str(&visible(c.encode_utf8(&mut [0; 4])));
         columns += columns_of(&line[before..]);
         if columns > max_columns {
             line.truncate(kept);
@@ -166,11 +163,20 @@ pub fn columns_of(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
-/// A moment for people: to the second, in UTC.
+/// A moment in the columns of a table: to the second, in UTC.
 pub fn moment(timestamp: Timestamp) -> String {
+    seconds(timestamp).replace('T', " ")
+}
+
+/// A moment behind a label: to the second, in UTC, as RFC 3339 has it. The Go service prints it so.
+pub fn instant(timestamp: Timestamp) -> String {
+    seconds(timestamp) + "Z"
+}
+
+fn seconds(timestamp: Timestamp) -> String {
     let text = timestamp.to_string();
     let seconds = text.split('.').next().unwrap_or(&text);
-    seconds.replace('T', " ")
+    seconds.trim_end_matches('Z').to_owned()
 }
 
 /// A size for people, in units of a thousand.
@@ -202,7 +208,9 @@ mod tests {
 
     #[test]
     fn a_line_is_cut_and_its_control_characters_are_escaped() {
-        assert_eq!(one_line("a\nb\u{1b}[1m", 20), "a\\nb\\u{1b}[1m");
+        assert_eq!(one_line("a\nb\u{1b}[1m", 20), "a\\nb\\u001b[1m");
+        assert_eq!(one_line("a\u{202e}b", 8), "a\\u202eb");
+        assert_eq!(one_line("a\u{202e}b", 7), "a…");
         assert_eq!(one_line("abcde", 5), "abcde");
         assert_eq!(one_line("abcdef", 5), "abcd…");
         assert_eq!(one_line("äöüäöü", 5), "äöüä…");
@@ -226,5 +234,6 @@ mod tests {
         assert_eq!(size(1_960_000), "1.9 MB");
         let timestamp = Timestamp::from_micros(1_700_000_000_000_120);
         assert_eq!(moment(timestamp), "2023-11-14 22:13:20");
+        assert_eq!(instant(timestamp), "2023-11-14T22:13:20Z");
     }
 }

@@ -25,8 +25,12 @@ pub const DEFAULT_LIBRARY_CACHE: &str = ".vm-cache/libraries";
 pub struct NativeModule {
     /// The name given to `require`.
     pub name: &'static str,
-    /// What it is for.
+    /// What it is for, in a few words.
     pub summary: &'static str,
+    /// What it is for, in a sentence.
+    pub description: &'static str,
+    /// The names of its functions, sorted.
+    pub functions: &'static [&'static str],
 }
 
 /// Every native module, sorted by name.
@@ -34,14 +38,49 @@ pub const NATIVE_MODULES: &[NativeModule] = &[
     NativeModule {
         name: "database",
         summary: "SQLite databases inside the worktree or in memory",
+        description: "Queries and changes SQLite databases, which are files of the worktree or in memory",
+        functions: &["close", "configure", "exec", "query", "transaction"],
     },
     NativeModule {
         name: "exec",
         summary: "commands of the host, run in the worktree",
+        description: "Runs programs of the host in the worktree, and gives what they print",
+        functions: &["run", "spawnSync"],
     },
     NativeModule {
         name: "fs",
         summary: "files inside the worktree",
+        description: "Reads, writes, lists and removes files and folders of the worktree",
+        functions: &[
+            "access",
+            "accessSync",
+            "appendFile",
+            "appendFileSync",
+            "copyFile",
+            "copyFileSync",
+            "exists",
+            "existsSync",
+            "lstat",
+            "lstatSync",
+            "mkdir",
+            "mkdirSync",
+            "readFile",
+            "readFileSync",
+            "readdir",
+            "readdirSync",
+            "rename",
+            "renameSync",
+            "rm",
+            "rmSync",
+            "rmdir",
+            "rmdirSync",
+            "stat",
+            "statSync",
+            "unlink",
+            "unlinkSync",
+            "writeFile",
+            "writeFileSync",
+        ],
     },
 ];
 
@@ -79,6 +118,67 @@ impl Library {
     pub fn name(&self) -> String {
         format!("{}-{}", self.id, self.version)
     }
+
+    /// A URL of its file, for whoever wants to look at it; downloads come from the registry.
+    pub fn source(&self) -> String {
+        format!(
+            "https://cdn.jsdelivr.net/npm/{}@{}/{}",
+            self.npm_package, self.version, self.npm_file
+        )
+    }
+}
+
+/// What is said of a library to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What people call it.
+    pub title: &'static str,
+    /// What it is for.
+    pub description: &'static str,
+    /// The URL of its own page.
+    pub homepage: &'static str,
+}
+
+/// What is said of a library that `libs download` knows, by its id.
+pub fn about(id: &str) -> Option<About> {
+    let (title, description, homepage) = match id {
+        "lodash" => (
+            "Lodash",
+            "Functions for arrays, objects, strings and functions",
+            "https://lodash.com/",
+        ),
+        "moment" => (
+            "Moment.js",
+            "Reads, checks, changes and writes dates and times",
+            "https://momentjs.com/",
+        ),
+        "axios" => (
+            "Axios",
+            "An HTTP client with promises",
+            "https://axios-http.com/",
+        ),
+        "ramda" => (
+            "Ramda",
+            "Functions to compose others of, which change no data",
+            "https://ramdajs.com/",
+        ),
+        "dayjs" => (
+            "Day.js",
+            "Dates and times in 2 kB, with the interface of Moment.js",
+            "https://day.js.org/",
+        ),
+        "zustand" => (
+            "Zustand",
+            "Keeps the state of a program in one store",
+            "https://zustand.docs.pmnd.rs/",
+        ),
+        _ => return None,
+    };
+    Some(About {
+        title,
+        description,
+        homepage,
+    })
 }
 
 /// Every library that `libs download` knows.
@@ -122,4 +222,24 @@ pub fn is_library_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_something_to_say_of_every_library() {
+        for library in LIBRARIES {
+            let about = about(library.id).unwrap();
+            assert!(about.homepage.starts_with("https://"), "{}", library.id);
+            assert!(!about.title.is_empty() && !about.description.is_empty());
+        }
+        assert_eq!(about("own"), None);
+        let lodash = &LIBRARIES[0];
+        assert_eq!(
+            lodash.source(),
+            "https://cdn.jsdelivr.net/npm/lodash@4.17.21/lodash.min.js"
+        );
+    }
 }

@@ -20,6 +20,7 @@ mod live;
 mod looks;
 mod memory;
 mod metadata;
+pub mod names;
 mod policies;
 mod policy;
 mod recorder;

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use vmapi_types::{AvailableLibrary, AvailableModule, Identified};
 
-use crate::catalog::{LIBRARIES, Library, NATIVE_MODULES, is_library_name};
+use crate::catalog::{self, LIBRARIES, Library, NATIVE_MODULES, is_library_name};
 use crate::library::{CachedFile, LibraryCache, LibraryError, LockFile};
 use crate::session::blocking;
 use crate::{Control, Error, Result, store};
 
 /// How many ids of a kind are given: enough to show that a start is that of several.
 const MAX_IDS: usize = 10;
+
+/// The kind of a module that is a part of the service, as the Go service calls it.
+const NATIVE: &str = "native";
 
 impl Control {
     /// The native modules, by name.
@@ -20,6 +23,13 @@ impl Control {
             .map(|module| AvailableModule {
                 name: module.name.to_owned(),
                 summary: module.summary.to_owned(),
+                kind: NATIVE.to_owned(),
+                description: module.description.to_owned(),
+                functions: module
+                    .functions
+                    .iter()
+                    .map(|&name| name.to_owned())
+                    .collect(),
             })
             .collect()
     }
@@ -77,10 +87,15 @@ fn list(cache: &LibraryCache) -> std::result::Result<Vec<AvailableLibrary>, Libr
 fn of_catalogue(library: &Library, files: &[CachedFile]) -> AvailableLibrary {
     let name = library.name();
     let file = files.iter().find(|file| file.name == name);
+    let about = catalog::about(library.id);
     AvailableLibrary {
         id: Some(library.id.to_owned()),
         version: Some(library.version.to_owned()),
         global: Some(library.global.to_owned()),
+        title: about.map(|about| about.title.to_owned()),
+        description: about.map(|about| about.description.to_owned()),
+        source: Some(library.source()),
+        homepage: about.map(|about| about.homepage.to_owned()),
         cached: file.is_some(),
         size_bytes: file.map(|file| file.size_bytes),
         name,
@@ -101,6 +116,10 @@ fn of_cache(file: &CachedFile, lock: &LockFile) -> AvailableLibrary {
         id,
         version,
         global: None,
+        title: None,
+        description: None,
+        source: None,
+        homepage: None,
         cached: true,
         size_bytes: Some(file.size_bytes),
     }

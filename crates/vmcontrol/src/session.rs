@@ -12,12 +12,12 @@ use vmapi_types::{
 use crate::answers::Charged;
 use crate::execution::{Run, checked, read_source, run_recorded};
 use crate::library::LoadedLibrary;
+use crate::names::{check_name, invisible};
 use crate::policies::TemplatePolicy;
 use crate::recorder::RETRY_EVERY;
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::store::{self, OnUnreadable, Page, Pending, Portion, SessionFilter, StoreError, Within};
-use crate::template::check_name;
 use crate::{Control, Error, Result, Worktree};
 
 /// The fields of a request, once they are known to be there.
@@ -480,6 +480,12 @@ fn check_request(request: CreateSessionRequest) -> Result<NewSession> {
     };
     if new.worktree_path.is_empty() {
         return Err(Error::validation("worktree_path is required"));
+    }
+    if let Some(reason) = invisible(&new.worktree_path) {
+        return Err(Error::WorktreeInvalid {
+            path: new.worktree_path,
+            reason: format!("its path {reason}"),
+        });
     }
     Ok(new)
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use vmapi_types::{Limits, LimitsPatch, ResolverPatch, Settings, Template, UpdateTemplateRequest};
 
-use crate::template::check_name;
+use crate::names::{check_name, invisible};
 use crate::{Error, Result};
 
 /// An hour, in milliseconds: a script that needs longer is not one to wait for.
@@ -142,6 +142,9 @@ fn check_list(
             "resolver.{field} may have {MAX_TRIES} elements, not {}",
             list.len()
         )));
+    }
+    if let Some(reason) = list.iter().find_map(|element| invisible(element)) {
+        return Err(Error::validation(format!("resolver.{field} {reason}")));
     }
     match list.iter().find(|element| !is_good(element)) {
         Some(bad) => Err(Error::validation(format!(

@@ -15,6 +15,7 @@ use crate::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::{Run, read_source, run_recorded};
 use crate::library::integrity_of;
 use crate::live::{Begun, LiveGuard, record_bytes};
+use crate::names::check_path;
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::FailureCode;
 use crate::session::{blocking, joined, message_of};
@@ -105,6 +106,7 @@ impl Control {
         file: FileRun,
         options: &RunOptions,
     ) -> Result<Submitted> {
+        check_path(&file.path)?;
         self.submit(session_id, Code::File(file), options).await
     }
 

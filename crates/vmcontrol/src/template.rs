@@ -9,14 +9,12 @@ use vmapi_types::{
 
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
 use crate::grants;
+use crate::names::{check_name, check_path};
 use crate::settings;
 use crate::store::template::{self as rows, Part};
 use crate::store::{OnUnreadable, StoreError};
 use crate::worktree::cleaned_below;
 use crate::{Control, Error, Result};
-
-/// The longest name of anything, in bytes.
-const MAX_NAME_BYTES: usize = 256;
 
 /// Which of a template's two lists of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,6 +239,7 @@ impl Control {
     /// [`Error::Validation`], [`Error::StartupModeUnsupported`], [`Error::InvalidPath`], [`Error::TemplateNotFound`],
     /// [`Error::StartupFileExists`].
     pub async fn add_startup_file(&self, id: Uuid, new: NewStartupFile) -> Result<StartupFile> {
+        check_path(&new.path)?;
         if !STARTUP_MODES.contains(&new.mode.as_str()) {
             return Err(Error::StartupModeUnsupported {
                 requested: new.mode,
@@ -388,23 +387,6 @@ fn conflict(error: StoreError, taken: impl FnOnce() -> Error) -> Error {
     } else {
         error.into()
     }
-}
-
-pub(crate) fn check_name(field: &str, value: &str) -> Result<()> {
-    if value.trim().is_empty() {
-        return Err(Error::validation(format!("{field} is required")));
-    }
-    if value.len() > MAX_NAME_BYTES {
-        return Err(Error::validation(format!(
-            "{field} is longer than {MAX_NAME_BYTES} bytes"
-        )));
-    }
-    if value.chars().any(char::is_control) {
-        return Err(Error::validation(format!(
-            "{field} contains a control character"
-        )));
-    }
-    Ok(())
 }
 
 fn check_module(name: &str) -> Result<()> {

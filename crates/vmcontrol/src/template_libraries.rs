@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::catalog::is_library_name;
 use crate::library::{LibraryCache, LibraryError, LoadedLibrary, file_name};
+use crate::names::check_name;
 use crate::runtime::OpenSessionError;
 use crate::session::blocking;
-use crate::template::check_name;
 use crate::{Control, Error, Result};
 
 impl Control {

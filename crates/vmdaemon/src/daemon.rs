@@ -31,6 +31,8 @@ pub struct Options {
     pub listen: Listen,
     /// The file with the token that callers need, made if it is missing; nobody needs one if there is no file.
     pub token_file: Option<PathBuf>,
+    /// The file that the log is written to, which sessions do not reach; none if it is no file of its own.
+    pub log_file: Option<PathBuf>,
     /// How large the body of a request may be, in bytes.
     pub max_body_bytes: usize,
     /// How many sessions there may be.
@@ -137,7 +139,10 @@ async fn start_at(
         runtime: runtime as Arc<dyn Runtime>,
         memory,
         library_cache: options.library_cache,
-        own_files: options.token_file.into_iter().collect(),
+        own_files: [options.token_file, options.log_file]
+            .into_iter()
+            .flatten()
+            .collect(),
         max_sessions: options.max_sessions,
         session_idle_timeout: options.session_idle_timeout,
         retention: options.retention,

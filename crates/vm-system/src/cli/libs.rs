@@ -7,7 +7,13 @@ use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
 #[derive(Args, Debug)]
 pub struct LibsArgs {
     /// The directory of the libraries: the daemon's --library-cache
-    #[arg(long, global = true, value_name = "DIR", default_value = DEFAULT_LIBRARY_CACHE)]
+    #[arg(
+        long,
+        visible_alias = "cache-dir",
+        global = true,
+        value_name = "DIR",
+        default_value = DEFAULT_LIBRARY_CACHE
+    )]
     pub cache: PathBuf,
     /// What to do.
     #[command(subcommand)]

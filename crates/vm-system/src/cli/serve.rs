@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
 use vmcontrol::{Retention, WriteLimits};
 use vmdaemon::DEFAULT_MAX_BODY_BYTES;
@@ -51,9 +51,6 @@ pub struct ServeArgs {
     /// Refuse to start unless the kernel confines session processes
     #[arg(long)]
     pub require_sandbox: bool,
-    /// How to write the log [default: human on a terminal, else json]
-    #[arg(long, value_name = "FORMAT", value_enum)]
-    pub log_format: Option<LogFormat>,
 }
 
 impl ServeArgs {
@@ -73,11 +70,4 @@ impl ServeArgs {
             sessions: self.retain_sessions,
         }
     }
-}
-
-/// How log lines are written: for people, or as one JSON object each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    Human,
-    Json,
 }

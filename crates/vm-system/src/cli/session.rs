@@ -1,5 +1,5 @@
 use clap::Subcommand;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use vmapi_types::SessionStatus;
 
 /// The commands of `vm-system session`.
@@ -26,9 +26,9 @@ pub enum SessionCommand {
     /// List sessions, newest first
     #[command(after_help = "Example:\n  vm-system session list --status ready")]
     List {
-        /// Only sessions of this status
-        #[arg(long, value_parser = status_parser())]
-        status: Option<SessionStatus>,
+        /// Only sessions of this status; all if it is empty
+        #[arg(long, default_value = "", hide_default_value = true, value_parser = status_parser())]
+        status: StatusFilter,
     },
     /// Show a session
     #[command(
@@ -59,7 +59,15 @@ pub enum SessionCommand {
     },
 }
 
-fn status_parser() -> impl TypedValueParser<Value = SessionStatus> {
-    PossibleValuesParser::new(SessionStatus::ALL.map(SessionStatus::as_str))
-        .try_map(|name| SessionStatus::from_name(&name).ok_or("no such status"))
+/// The status that sessions are listed of, or of every one: an empty name stands for that, as in the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusFilter(pub Option<SessionStatus>);
+
+fn status_parser() -> impl TypedValueParser<Value = StatusFilter> {
+    let any = PossibleValue::new("").hide(true);
+    let names = SessionStatus::ALL.map(|status| PossibleValue::new(status.as_str()));
+    PossibleValuesParser::new([any].into_iter().chain(names)).map(|name| {
+        // Those are the possible values.
+        StatusFilter(SessionStatus::from_name(&name))
+    })
 }

@@ -64,17 +64,20 @@ fn the_help_of_the_top_level_names_every_group() {
       -V, --version  Print version
 
     Global options:
-          --server-url <URL>   The daemon to talk to: its URL, or its socket's path after unix: [env:
-                               VM_SYSTEM_SERVER_URL] [default: http://127.0.0.1:3210]
-          --token-file <PATH>  The file with the token that the daemon asks for, if VM_SYSTEM_TOKEN does
-                               not hold it; serve makes the file if it is missing
-          --db <PATH>          The database of serve, made if it is not there, of ops import, and of ops
-                               check without a daemon [default: vm-system.db]
-          --log-level <LEVEL>  What to log on standard error: off, error, warn, info, debug, trace or
-                               directives like warn,vmcontrol=debug [default: info for serve, off for
-                               run and repl, else warn] [env: VM_SYSTEM_LOG]
-          --output <FORMAT>    How to print what the daemon answers: for people, or as the API's JSON
-                               [default: text] [possible values: text, json]
+          --server-url <URL>     The daemon to talk to: its URL, or its socket's path after unix: [env:
+                                 VM_SYSTEM_SERVER_URL] [default: http://127.0.0.1:3210]
+          --token-file <PATH>    The file with the token that the daemon asks for, if VM_SYSTEM_TOKEN
+                                 does not hold it; serve makes the file if it is missing
+          --db <PATH>            The database of serve, made if it is not there, of ops import, and of
+                                 ops check without a daemon [default: vm-system.db]
+          --log-level <LEVEL>    What to log: off, fatal, error, warn, info, debug, trace or directives
+                                 like warn,vmcontrol=debug [default: info for serve, off for run and
+                                 repl, else warn] [env: VM_SYSTEM_LOG]
+          --log-file <PATH>      The file to log to instead of standard error; what it holds stays
+          --log-format <FORMAT>  How to write the log: human (or text), or json [default: human on a
+                                 terminal and for commands, else json]
+          --output <FORMAT>      How to print what the daemon answers: for people, or as the API's JSON
+                                 [default: text] [possible values: text, json]
 
     Example:
       vm-system run script.js
@@ -182,6 +185,6 @@ fn a_bad_value_is_a_usage_error_that_names_the_flag() {
     );
     assert_snapshot!(
         usage_error(&["serve", "--log-level", "inof"]),
-        @"error: invalid value 'inof' for '--log-level <LEVEL>': expected off, error, warn, info, debug, trace or directives like warn,vmcontrol=debug"
+        @"error: invalid value 'inof' for '--log-level <LEVEL>': expected off, fatal, error, warn, info, debug, trace or directives like warn,vmcontrol=debug"
     );
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use vmapi_types::{ConsoleLevel, Event, EventType};
 
 use crate::cli::Format;
-use crate::output::Paint;
+use crate::output::{self, Paint, Screen};
 
 /// The payload of a console event.
 #[derive(Deserialize)]
@@ -44,11 +44,17 @@ pub fn print(event: &Event, format: Format, paints: Paints) {
         };
         // A reader that went away does not stop the script.
         let _ = if to_stderr {
-            writeln!(io::stderr().lock(), "{text}")
+            say(output::stderr(), &text)
         } else {
-            writeln!(io::stdout().lock(), "{text}")
+            say(output::stdout(), &text)
         };
     }
+}
+
+/// Prints a line at once.
+fn say(mut stream: Screen<impl Write>, line: &str) -> io::Result<()> {
+    stream.write_all(format!("{line}\n").as_bytes())?;
+    stream.flush()
 }
 
 /// What is printed of an execution's result.

@@ -2,6 +2,7 @@
 
 pub mod interrupt;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ use vmclient::{Call, Client, Error, EventStream, Portions, StreamItem};
 use self::interrupt::Awaited;
 use crate::cli::{ExecCommand, Format};
 use crate::failure::{Failure, say_note, verdict};
-use crate::output::{Output, Paint, Table, moment, one_line};
+use crate::output::{Output, Paint, Table, instant, moment, one_line};
 
 /// How much of an id is enough for people, in characters.
 const SHORT_ID_CHARS: usize = 8;
@@ -73,15 +74,15 @@ pub async fn run(
             let mut stream = client.follow(&execution, NO_EVENTS);
             while stream.next().await?.is_some() {}
             let json = client.execution(execution).raw().await?;
-            show(&json, check, false, client, output).await
+            show(&json, summary, check, false, client, output).await
         }
         ExecCommand::Get { execution, check } => {
             let json = client.execution(execution).raw().await?;
-            show(&json, check, false, client, output).await
+            show(&json, record, check, false, client, output).await
         }
         ExecCommand::Cancel { execution } => {
             let json = client.cancel(execution).raw().await?;
-            show(&json, false, false, client, output).await
+            show(&json, summary, false, false, client, output).await
         }
         ExecCommand::List { session, limit } => {
             let paint = output.paint();
@@ -217,7 +218,7 @@ async fn run_as(
         outcome,
         interrupted,
     } = interrupt::wait(ended, id, client).await?;
-    show(&outcome, check, interrupted, client, output).await
+    show(&outcome, summary, check, interrupted, client, output).await
 }
 
 /// Prints the events of what has just been started, as they come.
@@ -259,9 +260,13 @@ fn judged(execution: &Execution, check: bool, interrupted: bool) -> Result<(), F
     verdict(!check || !has_failed(execution.status))
 }
 
+/// Prints what stands before the events.
+type Head = fn(&mut dyn Write, Paint, &Execution) -> io::Result<()>;
+
 /// Prints an execution with its events, and says what it means for the command.
 async fn show(
     json: &RawJson,
+    head: Head,
     check: bool,
     interrupted: bool,
     client: &Client,
@@ -275,15 +280,20 @@ async fn show(
     })?;
     let printed = match output.format() {
         Format::Json => output.raw(json),
-        Format::Text => print(&execution, client, output).await,
+        Format::Text => print(&execution, head, client, output).await,
     };
     output.conclude(printed, judged(&execution, check, interrupted))
 }
 
 /// Prints an execution with its events for people.
-async fn print(execution: &Execution, client: &Client, output: &mut Output) -> Result<(), Failure> {
+async fn print(
+    execution: &Execution,
+    head: Head,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let paint = output.paint();
-    output.text(|out| summary(out, paint, execution))?;
+    output.text(|out| head(out, paint, execution))?;
     let mut events = client.events(execution.id, 0);
     // What can't be had is said instead of the heading.
     let first = events.next().await?.unwrap_or_default();
@@ -325,6 +335,33 @@ pub fn has_failed(status: ExecutionStatus) -> bool {
 fn summary(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Result<()> {
     writeln!(out, "Execution ID: {}", execution.id)?;
     outcome(out, paint, execution)
+}
+
+/// The summary, and what the record says beside that, under the labels of the Go service.
+fn record(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Result<()> {
+    summary(out, paint, execution)?;
+    writeln!(out, "Session ID: {}", execution.session_id)?;
+    writeln!(out, "Kind: {}", execution.kind)?;
+    writeln!(out, "Started: {}", instant(execution.started_at))?;
+    if let Some(ended_at) = execution.ended_at {
+        writeln!(out, "Ended: {}", instant(ended_at))?;
+    }
+    if let Some(input) = &execution.input {
+        writeln!(out, "Input: {}", on_one_line(input))?;
+    }
+    if let Some(path) = &execution.path {
+        writeln!(out, "Path: {}", on_one_line(path))?;
+    }
+    Ok(())
+}
+
+/// A text behind a label: as it is if it has one line, and else as a string of JSON, so that the next label is found.
+fn on_one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(['\n', '\r']) {
+        serde_json::Value::from(text).to_string().into()
+    } else {
+        text.into()
+    }
 }
 
 fn outcome(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Result<()> {

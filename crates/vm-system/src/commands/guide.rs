@@ -19,7 +19,7 @@ const PROGRAM: &str = "vm-system";
 const CLI_REFERENCE: &str = "cli-reference";
 
 /// The guides: the name of the topic, what it is about, and the text.
-const GUIDES: [(&str, &str, &str); 10] = [
+const GUIDES: [(&str, &str, &str); 11] = [
     (
         "getting-started",
         "from the first session to contributing",
@@ -59,6 +59,11 @@ const GUIDES: [(&str, &str, &str); 10] = [
         "performance",
         "what things take, and where the time goes",
         include_str!("../../../../docs/performance.md"),
+    ),
+    (
+        "migrating",
+        "what is different from the Go service",
+        include_str!("../../../../docs/migrating.md"),
     ),
     (
         "architecture",

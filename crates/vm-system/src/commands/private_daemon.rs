@@ -39,6 +39,7 @@ impl PrivateDaemon {
             db: directory.path().join("vm-system.db"),
             listen: Listen::Unix(directory.path().join(SOCKET)),
             token_file: None,
+            log_file: None,
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             max_sessions: MAX_SESSIONS,
             session_idle_timeout: None,

@@ -1,7 +1,7 @@
 //! `vm-system run`: a daemon of its own for one file.
 
 use std::fs;
-use std::io;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -17,7 +17,7 @@ use super::exec::has_failed;
 use super::private_daemon::PrivateDaemon;
 use crate::cli::{Format, RunArgs};
 use crate::failure::{Failure, verdict};
-use crate::output::{Output, Paint};
+use crate::output::{self, Output, Paint};
 
 /// The name of the template and the workspace that the file runs in.
 const NAME: &str = "run";
@@ -122,7 +122,9 @@ fn report(json: &RawJson, output: &mut Output) -> Result<(), Failure> {
     if let Some(error) = &execution.error {
         let exception: Exception = serde_json::from_str(error.get()).context(unknown)?;
         // There is nobody to tell when standard error is gone.
-        let _ = exception.print(&mut io::stderr().lock(), Paint::new(false));
+        let mut stderr = BufWriter::new(output::stderr());
+        let _ = exception.print(&mut stderr, Paint::new(false));
+        let _ = stderr.flush();
     }
     output.conclude(printed, verdict(!has_failed(execution.status)))
 }

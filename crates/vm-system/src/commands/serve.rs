@@ -1,23 +1,25 @@
 //! `vm-system serve`.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
 
 use super::worker;
-use crate::cli::ServeArgs;
+use crate::cli::{DEFAULT_DB, Global, ServeArgs};
 use crate::failure::Failure;
+use crate::output;
 
 /// Runs the daemon until a signal ends it.
-pub async fn run(args: ServeArgs, db: PathBuf, token_file: Option<PathBuf>) -> Result<(), Failure> {
+pub async fn run(args: ServeArgs, global: &Global) -> Result<(), Failure> {
     let (retention, write_limits) = (args.retention(), args.write_limits());
+    let db = global.db.clone().unwrap_or_else(|| DEFAULT_DB.into());
     let shown = db.display().to_string();
     let daemon = vmdaemon::start(vmdaemon::Options {
         db,
         listen: args.listen.into(),
-        token_file,
+        token_file: global.token_file.clone(),
+        log_file: global.log_file().map(Into::into),
         max_body_bytes: args.max_body,
         max_sessions: args.max_sessions,
         session_idle_timeout: args.session_idle_timeout,
@@ -46,6 +48,6 @@ pub async fn run(args: ServeArgs, db: PathBuf, token_file: Option<PathBuf>) -> R
 
 /// Says that requests are welcome. A daemon without anybody at its standard output serves all the same.
 fn announce(line: &str) {
-    let mut stdout = io::stdout().lock();
+    let mut stdout = output::stdout();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }

@@ -10,7 +10,7 @@ use vmclient::Client;
 
 use crate::cli::SessionCommand;
 use crate::failure::Failure;
-use crate::output::{Output, Paint, Table, moment, one_line};
+use crate::output::{Output, Paint, Table, instant, moment, one_line};
 
 /// How much of a name is shown in a list, in columns of a terminal.
 const NAME_COLUMNS: usize = 32;
@@ -42,7 +42,7 @@ pub async fn run(
                 .await
         }
         SessionCommand::List { status } => {
-            let call = client.sessions(status);
+            let call = client.sessions(status.0);
             output
                 .answer(call, |out, sessions| list(out, paint, sessions))
                 .await
@@ -82,7 +82,16 @@ fn absolute(path: String) -> String {
 
 fn created(out: &mut dyn Write, paint: Paint, session: &Session) -> io::Result<()> {
     writeln!(out, "Created session: {}", session.id)?;
-    writeln!(out, "Status: {}", paint.status(session.status.as_str()))
+    writeln!(out, "Status: {}", paint.status(session.status.as_str()))?;
+    made_of(out, session)
+}
+
+/// Prints what a session was made of, under the labels of the Go service.
+fn made_of(out: &mut dyn Write, session: &Session) -> io::Result<()> {
+    writeln!(out, "Template ID: {}", session.vm_id)?;
+    writeln!(out, "Workspace ID: {}", session.workspace_id)?;
+    writeln!(out, "Base Commit: {}", session.base_commit_oid)?;
+    writeln!(out, "Worktree Path: {}", session.worktree_path)
 }
 
 fn list(out: &mut dyn Write, paint: Paint, sessions: &[Session]) -> io::Result<()> {
@@ -108,18 +117,15 @@ fn list(out: &mut dyn Write, paint: Paint, sessions: &[Session]) -> io::Result<(
 }
 
 fn details(out: &mut dyn Write, paint: Paint, session: &Session) -> io::Result<()> {
-    writeln!(out, "Session: {}", session.id)?;
+    writeln!(out, "Session ID: {}", session.id)?;
+    made_of(out, session)?;
     writeln!(out, "Status: {}", paint.status(session.status.as_str()))?;
-    writeln!(out, "Template: {}", session.vm_id)?;
-    writeln!(out, "Workspace: {}", session.workspace_id)?;
-    writeln!(out, "Base commit: {}", session.base_commit_oid)?;
-    writeln!(out, "Worktree: {}", session.worktree_path)?;
-    writeln!(out, "Created: {} UTC", moment(session.created_at))?;
+    writeln!(out, "Created: {}", instant(session.created_at))?;
     if let Some(closed_at) = session.closed_at {
-        writeln!(out, "Closed: {} UTC", moment(closed_at))?;
+        writeln!(out, "Closed: {}", instant(closed_at))?;
     }
     if let Some(last_error) = &session.last_error {
-        writeln!(out, "Last error: {last_error}")?;
+        writeln!(out, "Last Error: {last_error}")?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use vmclient::Client;
 use super::template_parts;
 use crate::cli::TemplateCommand;
 use crate::failure::Failure;
-use crate::output::{Output, Paint, Table, moment, one_line};
+use crate::output::{Output, Paint, Table, instant, moment, one_line};
 
 /// How much of a name is shown in a list, in columns of a terminal.
 const NAME_COLUMNS: usize = 48;
@@ -72,6 +72,7 @@ fn list(out: &mut dyn Write, paint: Paint, templates: &[Template]) -> io::Result
             template.id.to_string(),
             one_line(&template.name, NAME_COLUMNS),
             template.engine.clone(),
+            yes_or_no(template.is_active).to_owned(),
             moment(template.created_at),
             names(&template.exposed_modules, "-"),
             names(&template.libraries, "-"),
@@ -81,6 +82,7 @@ fn list(out: &mut dyn Write, paint: Paint, templates: &[Template]) -> io::Result
         "ID",
         "NAME",
         "ENGINE",
+        "ACTIVE",
         "CREATED (UTC)",
         "MODULES",
         "LIBRARIES",
@@ -90,19 +92,36 @@ fn list(out: &mut dyn Write, paint: Paint, templates: &[Template]) -> io::Result
 
 fn details(out: &mut dyn Write, paint: Paint, details: &TemplateDetails) -> io::Result<()> {
     let template = &details.template;
-    writeln!(out, "Template: {} (ID: {})", template.name, template.id)?;
+    writeln!(out, "Template: {}", template.name)?;
+    writeln!(out, "ID: {}", template.id)?;
     writeln!(out, "Engine: {}", template.engine)?;
     writeln!(out, "Active: {}", yes_or_no(template.is_active))?;
-    writeln!(out, "Created: {} UTC", moment(template.created_at))?;
-    writeln!(out, "Updated: {} UTC", moment(template.updated_at))?;
-    writeln!(out, "Modules: {}", names(&template.exposed_modules, "none"))?;
-    writeln!(out, "Libraries: {}", names(&template.libraries, "none"))?;
+    writeln!(out, "Created: {}", instant(template.created_at))?;
+    writeln!(out, "Updated: {}", instant(template.updated_at))?;
     writeln!(out)?;
     settings(out, paint, &details.settings)?;
     writeln!(out, "\n{}", paint.heading("Capabilities:"))?;
     template_parts::capabilities(out, paint, &details.capabilities)?;
-    writeln!(out, "\n{}", paint.heading("Startup files:"))?;
-    template_parts::startup_files(out, paint, &details.startup_files)
+    writeln!(out, "\n{}", paint.heading("Startup Files:"))?;
+    template_parts::startup_files(out, paint, &details.startup_files)?;
+    list_under(out, paint, "Exposed Modules:", &template.exposed_modules)?;
+    list_under(out, paint, "Loaded Libraries:", &template.libraries)
+}
+
+/// Prints names below a heading. Without names there is none: scripts look for the heading, as the Go service prints it.
+fn list_under(
+    out: &mut dyn Write,
+    paint: Paint,
+    heading: &str,
+    names: &[String],
+) -> io::Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", paint.heading(heading))?;
+    names
+        .iter()
+        .try_for_each(|name| writeln!(out, "  - {name}"))
 }
 
 fn settings(out: &mut dyn Write, paint: Paint, settings: &Settings) -> io::Result<()> {

@@ -27,6 +27,11 @@ impl Paint {
         Self::new(stream.is_terminal() && colours_are_welcome())
     }
 
+    /// Whether there are colours.
+    pub fn is_on(self) -> bool {
+        self.on
+    }
+
     /// With so many columns, or as many as it takes.
     pub fn with_width(self, width: Option<usize>) -> Self {
         Self { width, ..self }

@@ -2,6 +2,7 @@ use std::io::{self, IsTerminal};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::visible;
 use crate::cli::Format;
 
 /// Bars on the terminal, one for each download; nothing where nobody watches.
@@ -34,7 +35,8 @@ impl Progress {
             if let Ok(style) = style {
                 bar.set_style(style);
             }
-            bar.set_message(name.to_owned());
+            // It is drawn by the library.
+            bar.set_message(visible(name).into_owned());
             bar
         });
         Bar { bar }

@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use super::{Paint, columns_of, one_line};
+use super::{Paint, columns_of, one_line, visible};
 
 /// The heading of the column whose cells are coloured by what they mean.
 const STATUS: &str = "STATUS";
@@ -20,9 +20,11 @@ pub struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     /// A table of these rows.
     pub fn new(headings: [&'static str; N], rows: impl IntoIterator<Item = [String; N]>) -> Self {
+        // Before it is measured: what is shown of a control character takes room.
+        let shown = |row: [String; N]| row.map(|cell| visible(&cell).into_owned());
         Self {
             headings,
-            rows: rows.into_iter().collect(),
+            rows: rows.into_iter().map(shown).collect(),
         }
     }
 
@@ -172,6 +174,17 @@ mod tests {
             "ID        STATUS  NAME\n0b9d3c52  ok      a name that…\n"
         );
         assert_eq!(lines(1).lines().count(), 2);
+    }
+
+    #[test]
+    fn what_controls_a_terminal_takes_the_room_of_its_text() {
+        let rows = [
+            ["a\u{202e}b\n".to_owned(), "1".to_owned()],
+            ["c".into(), "2".into()],
+        ];
+        let table = Table::new(["NAME", "N"], rows);
+        let text = printed(|out| table.write_or(out, Paint::new(false), ""));
+        assert_eq!(text, "NAME        N\na\\u202eb\\n  1\nc           2\n");
     }
 
     #[test]

@@ -164,7 +164,11 @@ async fn history_comes_over_and_what_was_open_has_ended() {
     );
     assert!(second.error.unwrap().get().contains("ReferenceError"));
     let events = control.list_events(id(5, 2), 0, 9).await.unwrap();
-    assert_eq!((events.items.len(), events.items[0].event.seq), (1, 1), "a log has no gaps");
+    assert_eq!(
+        (events.items.len(), events.items[0].event.seq),
+        (1, 1),
+        "a log has no gaps"
+    );
     let third = execution(&control, 3).await;
     assert_eq!(third.status, ExecutionStatus::Error);
     assert_eq!((third.args.get(), third.env.get()), ("[]", "{}"));

@@ -125,6 +125,7 @@ impl Database {
                 self.close();
                 done()
             }
+            "transaction" => self.transaction(given),
             "begin" => self.begin(),
             "keep" => self.keep(),
             "abandon" => self.abandon(),
@@ -165,7 +166,7 @@ impl Database {
         };
         let open = self
             .connect(path)
-            .map_err(|cause| error(format!("{source:?} can't be opened: {cause}")))?;
+            .map_err(|cause| error(format!("{source:?} can't be opened: {}", reason(&cause))))?;
         self.open = Some(open);
         done()
     }
@@ -268,6 +269,30 @@ impl Database {
         }))
     }
 
+    /// A step of `database.transaction`, so many transactions deep: in the outermost one those inside are savepoints.
+    fn transaction(&self, given: &[Value]) -> HostReply {
+        let step = given.first().and_then(Value::as_str);
+        let depth = given.get(1).and_then(Value::as_u64);
+        let (Some(step), Some(depth)) = (step, depth) else {
+            return Err(error("use database.transaction(function)"));
+        };
+        let name = format!("vm_transaction_{depth}");
+        let (sql, doing) = match (step, depth) {
+            ("begin", 0) => ("BEGIN IMMEDIATE".to_owned(), "begun"),
+            ("begin", _) => (format!("SAVEPOINT {name}"), "begun"),
+            ("commit", 0) => ("COMMIT".to_owned(), "committed"),
+            ("commit", _) => (format!("RELEASE {name}"), "committed"),
+            (_, 0) => ("ROLLBACK".to_owned(), "rolled back"),
+            (_, _) => (format!("ROLLBACK TO {name}; RELEASE {name}"), "rolled back"),
+        };
+        run(
+            self.connection()?,
+            &sql,
+            &format!("the transaction can't be {doing}"),
+        )?;
+        done()
+    }
+
     /// Begins the part of a run: from here on it can be taken back.
     fn begin(&mut self) -> HostReply {
         self.keep()?;
@@ -276,7 +301,11 @@ impl Database {
         if let Some(Open { connection, .. }) = &self.open
             && !connection.is_autocommit()
         {
-            run(connection, &format!("SAVEPOINT {SAVEPOINT}"))?;
+            run(
+                connection,
+                &format!("SAVEPOINT {SAVEPOINT}"),
+                "the transaction that is open can't be gone on with",
+            )?;
             mark.has_savepoint = true;
         }
         self.mark = Some(mark);
@@ -292,7 +321,7 @@ impl Database {
             && !connection.is_autocommit()
         {
             // The run may have ended the transaction, and begun another one.
-            let _ = run(connection, &format!("RELEASE {SAVEPOINT}"));
+            let _ = connection.execute_batch(&format!("RELEASE {SAVEPOINT}"));
         }
         done()
     }
@@ -310,7 +339,7 @@ impl Database {
                 // First what the run has open, which may be the same file.
                 self.open = None;
                 let open = self.connect(Some(path));
-                self.open = Some(open.map_err(|cause| error(cause.to_string()))?);
+                self.open = Some(open.map_err(|cause| error(reason(&cause)))?);
                 return done();
             }
         }
@@ -323,10 +352,10 @@ impl Database {
             return done();
         }
         let back = format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}");
-        let is_back =
-            connection.is_autocommit() || mark.has_savepoint && run(connection, &back).is_ok();
+        let is_back = connection.is_autocommit()
+            || mark.has_savepoint && connection.execute_batch(&back).is_ok();
         if !is_back {
-            run(connection, "ROLLBACK")?;
+            run(connection, "ROLLBACK", "what the run did can't be undone")?;
         }
         done()
     }
@@ -337,10 +366,24 @@ impl Database {
     }
 }
 
-fn run(connection: &Connection, sql: &str) -> Result<(), HostError> {
+/// Runs SQL of the service's own; `failing` says what could not be done.
+fn run(connection: &Connection, sql: &str, failing: &str) -> Result<(), HostError> {
     connection
         .execute_batch(sql)
-        .map_err(|cause| error(cause.to_string()))
+        .map_err(|cause| error(format!("{failing}: {}", reason(&cause))))
+}
+
+/// What SQLite says of the service's own SQL, without that: a script can do nothing about it.
+fn reason(cause: &rusqlite::Error) -> String {
+    let said = match cause {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        cause => cause.to_string(),
+    };
+    // It goes on with the name.
+    if said.starts_with("no such savepoint") {
+        return "it has ended already".into();
+    }
+    said
 }
 
 /// Takes away what reaches beyond the one file, and keeps temporary files out of the file system.

@@ -196,6 +196,79 @@ fn a_statement_ends_when_its_caller_is_gone() {
     assert!(message.contains("interrupted"), "{message}");
 }
 
+#[test]
+fn what_is_refused_is_told_without_the_sql_of_the_service() {
+    let mut fixture = Fixture::new();
+    let folder = fixture.home.path().to_owned();
+    std::fs::write(
+        folder.join("text.db"),
+        "this is no database, whatever its name".repeat(100),
+    )
+    .unwrap();
+    std::fs::create_dir(folder.join("folder.db")).unwrap();
+    let mut call = |function: &str, args: Value| fixture.call(function, &args);
+    let mut refusals = Vec::new();
+    // None is open, and there is none to go back to.
+    for step in ["commit", "undo"] {
+        for depth in [0, 1] {
+            refusals.push(call("transaction", json!([step, depth])));
+        }
+    }
+    // One is open that is not the function's own.
+    call("exec", json!(["BEGIN"])).unwrap();
+    refusals.push(call("transaction", json!(["begin", 0])));
+    call("transaction", json!(["begin", 1])).unwrap();
+    call("exec", json!(["ROLLBACK"])).unwrap();
+    refusals.push(call("transaction", json!(["commit", 1])));
+    refusals.push(call("transaction", json!(["undo", 1])));
+    call("begin", json!([])).unwrap();
+    for name in ["text.db", "folder.db", "none/file.db", "../file.db"] {
+        let configured = call("configure", json!(["sqlite3", name]));
+        if configured.is_ok() {
+            refusals.push(call("query", json!(["SELECT 1 FROM sqlite_schema"])));
+            refusals.push(call("transaction", json!(["begin", 0])));
+        } else {
+            refusals.push(configured);
+        }
+    }
+    call("close", json!([])).unwrap();
+    refusals.push(call("transaction", json!(["begin", 0])));
+    for refused in refusals {
+        let message = refused.unwrap_err().to_lowercase();
+        let own = [
+            "savepoint",
+            "release",
+            "immediate",
+            "pragma",
+            "temp_store",
+            "offset 0",
+        ];
+        for own in own.into_iter().chain(["vm_transaction", "vm_system"]) {
+            assert!(!message.contains(own), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_transaction_of_a_run_that_can_not_be_gone_on_with_is_told_so() {
+    let mut fixture = Fixture::new();
+    let mut call = |function: &str, args: Value| fixture.call(function, &args);
+    call("configure", json!(["sqlite3", "a.db"])).unwrap();
+    call(
+        "exec",
+        json!(["CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1)"]),
+    )
+    .unwrap();
+    call("begin", json!([])).unwrap();
+    call("transaction", json!(["begin", 1])).unwrap();
+    call("exec", json!(["ROLLBACK TO vm_system_run"])).unwrap();
+    let message = call("transaction", json!(["commit", 1])).unwrap_err();
+    assert_eq!(
+        message,
+        "the transaction can't be committed: it has ended already"
+    );
+}
+
 const COUNT: &str = "SELECT count(*) AS n FROM t";
 
 #[test]

@@ -48,6 +48,45 @@ fn an_execution_is_lines_that_scripts_read() {
 }
 
 #[test]
+fn the_record_of_an_execution_stands_behind_its_summary() {
+    let plain = Paint::new(false);
+    let ended = execution(
+        "ok",
+        r#","ended_at":"2026-01-02T03:04:06.123456Z","result":{"type":"number","preview":"42","json":42}"#,
+    );
+    assert_snapshot!(printed(|out| record(out, plain, &ended)), @r#"
+    Execution ID: 51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21
+    Status: ok
+    Result: {"type":"number","preview":"42","json":42}
+    Session ID: 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10
+    Kind: repl
+    Started: 2026-01-02T03:04:05Z
+    Ended: 2026-01-02T03:04:06Z
+    Input: "6 *\n7"
+    "#);
+    let mut file = execution("running", "");
+    file.kind = vmapi_types::ExecutionKind::RunFile;
+    file.input = None;
+    file.path = Some("a b.js".into());
+    assert_snapshot!(printed(|out| record(out, plain, &file)), @r"
+    Execution ID: 51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21
+    Status: running
+    Session ID: 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10
+    Kind: run_file
+    Started: 2026-01-02T03:04:05Z
+    Path: a b.js
+    ");
+}
+
+#[test]
+fn a_text_of_several_lines_is_one_string_of_json() {
+    assert_eq!(on_one_line("6 * 7"), "6 * 7");
+    assert_eq!(on_one_line("'\"\\'"), "'\"\\'");
+    assert_eq!(on_one_line("a\n\"b\""), r#""a\n\"b\"""#);
+    assert_eq!(on_one_line("a\rb"), r#""a\rb""#);
+}
+
+#[test]
 fn an_event_is_a_line_with_its_payload_as_it_came() {
     assert_snapshot!(printed(|out| event_lines(out, &events())), @r#"
     [1] input_echo: {"text":"6 *\n7"}

@@ -14,12 +14,14 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{ColorMode, CompletionType, Config, Context, Helper};
 use tokio::runtime::Handle;
 use uuid::Uuid;
+use vmapi_types::Candidate;
 use vmclient::Client;
+use vmcontrol::names::is_control;
 
 use super::lines::{PROMPT, Piece, lacks_something};
 use super::{instruction, words};
 use crate::failure::Failure;
-use crate::output::Paint;
+use crate::output::{self, Paint, marked};
 
 /// How many entries the history keeps.
 const HISTORY_ENTRIES: usize = 10_000;
@@ -47,7 +49,8 @@ impl Editor {
             .and_then(|config| config.history_ignore_dups(true))
             .context("the history can't be set up")?
             .completion_type(CompletionType::List)
-            .color_mode(ColorMode::Enabled)
+            // Also without colours all that is drawn has to pass `highlight`.
+            .color_mode(ColorMode::Forced)
             .build();
         let mut editor =
             rustyline::Editor::with_config(config).context("the terminal can't be used")?;
@@ -76,6 +79,7 @@ impl Editor {
     /// # Errors
     /// When the terminal fails.
     pub async fn next(&mut self) -> Result<Piece, Failure> {
+        output::settle();
         let mut editor = self
             .editor
             .take()
@@ -157,7 +161,10 @@ impl Completer for Aide {
             return Ok((at, Vec::new()));
         };
         let start = code_at + byte_of(&before[code_at..], found.start);
-        let pairs = found.candidates.into_iter().map(|candidate| Pair {
+        // Nobody can type them, and what stands in the line is shown.
+        let is_typed = |candidate: &Candidate| !candidate.text.contains(is_control);
+        let candidates = found.candidates.into_iter().filter(is_typed);
+        let pairs = candidates.map(|candidate| Pair {
             display: candidate.text.clone(),
             replacement: candidate.text,
         });
@@ -204,14 +211,16 @@ impl Validator for Aide {
 
 impl Highlighter for Aide {
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        if instruction::parse(line).is_some() {
-            return line.into();
+        // What was pasted, or is in the history, may hold anything, and is drawn by the library.
+        let line = marked(line);
+        if instruction::parse(&line).is_some() {
+            return line;
         }
-        words::coloured(line, self.paint).into()
+        words::coloured(&line, self.paint).into()
     }
 
-    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
-        kind != CmdKind::MoveCursor
+    fn highlight_char(&self, line: &str, _: usize, kind: CmdKind) -> bool {
+        kind != CmdKind::MoveCursor && (self.paint.is_on() || line.contains(is_control))
     }
 }
 

@@ -28,11 +28,15 @@ fn crashed() -> Session {
 }
 
 #[test]
-fn a_new_session_is_two_lines_that_scripts_read() {
+fn a_new_session_is_lines_that_scripts_read() {
     let plain = Paint::new(false);
     assert_snapshot!(printed(|out| created(out, plain, &session())), @r"
     Created session: 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10
     Status: ready
+    Template ID: 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11
+    Workspace ID: demo
+    Base Commit: HEAD
+    Worktree Path: /home/me/demo
     ");
 }
 
@@ -51,15 +55,15 @@ fn sessions_are_a_table() {
 fn a_session_is_shown_with_what_ended_it() {
     let plain = Paint::new(false);
     assert_snapshot!(printed(|out| details(out, plain, &crashed())), @r"
-    Session: 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10
+    Session ID: 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10
+    Template ID: 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11
+    Workspace ID: demo
+    Base Commit: HEAD
+    Worktree Path: /home/me/demo
     Status: crashed
-    Template: 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11
-    Workspace: demo
-    Base commit: HEAD
-    Worktree: /home/me/demo
-    Created: 2026-01-02 03:04:05 UTC
-    Closed: 2026-01-02 03:04:05 UTC
-    Last error: init.js: ReferenceError: x is not defined
+    Created: 2026-01-02T03:04:05Z
+    Closed: 2026-01-02T03:04:05Z
+    Last Error: init.js: ReferenceError: x is not defined
     ");
 }
 

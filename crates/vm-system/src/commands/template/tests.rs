@@ -23,9 +23,9 @@ fn templates_are_a_table() {
     let plain = Paint::new(false);
     let templates = [template(&[]), template(&["exec", "fs"])];
     assert_snapshot!(printed(|out| list(out, plain, &templates)), @r"
-    ID                                    NAME     ENGINE  CREATED (UTC)        MODULES   LIBRARIES
-    6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11  scripts  boa     2026-01-02 03:04:05  -         lodash-4.17.21
-    6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11  scripts  boa     2026-01-02 03:04:05  exec, fs  lodash-4.17.21
+    ID                                    NAME     ENGINE  ACTIVE  CREATED (UTC)        MODULES   LIBRARIES
+    6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11  scripts  boa     yes     2026-01-02 03:04:05  -         lodash-4.17.21
+    6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11  scripts  boa     yes     2026-01-02 03:04:05  exec, fs  lodash-4.17.21
     ");
     assert_snapshot!(printed(|out| list(out, plain, &[])), @"No templates.");
 }
@@ -33,7 +33,7 @@ fn templates_are_a_table() {
 #[test]
 fn a_template_is_shown_with_all_that_belongs_to_it() {
     let plain = Paint::new(false);
-    let template = template(&[]);
+    let template = template(&["database", "fs"]);
     let shown = TemplateDetails {
         settings: Settings {
             vm_id: template.id,
@@ -52,13 +52,12 @@ fn a_template_is_shown_with_all_that_belongs_to_it() {
         template,
     };
     assert_snapshot!(printed(|out| details(out, plain, &shown)), @r"
-    Template: scripts (ID: 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11)
+    Template: scripts
+    ID: 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11
     Engine: boa
     Active: yes
-    Created: 2026-01-02 03:04:05 UTC
-    Updated: 2026-01-02 03:04:06 UTC
-    Modules: none
-    Libraries: lodash-4.17.21
+    Created: 2026-01-02T03:04:05Z
+    Updated: 2026-01-02T03:04:06Z
 
     Settings:
       Limits: 2000 ms of CPU, 5000 ms in all, 128 MiB, 50000 events, 256 KiB of output
@@ -68,8 +67,15 @@ fn a_template_is_shown_with_all_that_belongs_to_it() {
     Capabilities:
     No capabilities.
 
-    Startup files:
+    Startup Files:
     ORDER  MODE  PATH     ID
     10     eval  init.js  6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11
+
+    Exposed Modules:
+      - database
+      - fs
+
+    Loaded Libraries:
+      - lodash-4.17.21
     ");
 }

@@ -46,17 +46,14 @@
     },
     transaction(work) {
       if (typeof work !== "function") throw errors.type("fn", "of type function", work);
-      const name = `vm_transaction_${depth}`;
-      const [begin, commit, undo] = depth === 0
-        ? ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]
-        : [`SAVEPOINT ${name}`, `RELEASE ${name}`, `ROLLBACK TO ${name}; RELEASE ${name}`];
-      const statement = (sql) => call("exec", sql, []);
-      statement(begin);
+      const own = depth;
+      const step = (name) => call("transaction", name, own);
+      step("begin");
       depth += 1;
       const discard = (error) => {
         depth -= 1;
         try {
-          statement(undo);
+          step("undo");
         } catch {
           // It is over already: the error that ended it is the one to know.
         }
@@ -64,7 +61,7 @@
       };
       const keep = (value) => {
         try {
-          statement(commit);
+          step("commit");
         } catch (error) {
           // SQLite leaves it open, for another attempt that nobody makes.
           return discard(error);
