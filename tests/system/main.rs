@@ -29,6 +29,7 @@ mod checks;
 mod cli;
 mod cli_basics;
 mod cli_exec;
+mod completions;
 mod crashes;
 mod curl;
 mod databases;
