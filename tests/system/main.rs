@@ -63,6 +63,7 @@ mod soak;
 mod streams;
 mod terminal;
 mod unread_bodies;
+mod unwatched;
 mod upkeep;
 mod values;
 mod web;

@@ -16,6 +16,7 @@ pub mod library;
 mod live;
 mod looks;
 mod metadata;
+mod new_session;
 mod policies;
 mod policy;
 mod recorder;
