@@ -62,6 +62,7 @@ mod shell;
 mod soak;
 mod streams;
 mod terminal;
+mod typing;
 mod unread_bodies;
 mod unwatched;
 mod upkeep;
