@@ -1,4 +1,5 @@
-//! What is typed at a console is not lost: ahead of the prompt, pasted in one piece, or dropped by Ctrl-C.
+//! What is typed at a console is not lost: ahead of the prompt, pasted in one piece, or dropped by
+//! Ctrl-C.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -123,7 +124,8 @@ fn lines_that_come_together_are_all_run() {
         }
         terminal.types("\r");
         terminal.shows("'last'\r\n");
-        // Longer than any buffer on the way, with characters that stand across their edges, and with code of several lines.
+        // Longer than any buffer on the way, with characters that stand across their edges, and
+        // with code of several lines.
         let lines: Vec<_> = (0..300)
             .map(|n| match n % 3 {
                 0 => format!("all += 'ü€😀{n}'.length\r"),

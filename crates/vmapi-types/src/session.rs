@@ -85,8 +85,8 @@ pub struct CreateSessionRequest {
     pub base_commit_oid: Option<String>,
     /// The absolute path of an existing directory.
     pub worktree_path: Option<String>,
-    /// How long nobody may follow the session's event stream before the session is closed, in milliseconds, at least 1; `None`
-    /// means that it needs no follower.
+    /// How long nobody may follow the session's event stream before the session is closed, in
+    /// milliseconds, at least 1; `None` means that it needs no follower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unwatched_timeout_ms: Option<u64>,
 }

@@ -81,8 +81,8 @@ impl Client {
         }
     }
 
-    /// The same route with `executions=false`: the session's status alone. Who only keeps a session from being closed for want
-    /// of followers needs no more.
+    /// The same route with `executions=false`: the session's status alone. Who only keeps a session
+    /// from being closed for want of followers needs no more.
     pub fn follow_session_status(&self, session_id: impl Display) -> SessionStream {
         let id = session_id.to_string();
         SessionStream {

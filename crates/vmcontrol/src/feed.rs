@@ -288,7 +288,8 @@ pub struct SessionFeed {
     status: Option<SessionStatus>,
     /// How many executions of the live session were handed over, once the store has no others.
     caught_up: Option<u64>,
-    /// Keeps the session from being closed for want of followers; `None` when it was not live at the start.
+    /// Keeps the session from being closed for want of followers; `None` when it was not live at
+    /// the start.
     _following: Option<Following>,
 }
 
@@ -364,7 +365,8 @@ impl SessionFeed {
         Ok(None)
     }
 
-    /// The next execution of a live session, or nothing when that is to be asked again; `Continue` when none has begun.
+    /// The next execution of a live session, or nothing when that is to be asked again; `Continue`
+    /// when none has begun.
     async fn next_of_live(
         &mut self,
         live: &LiveSession,

@@ -61,8 +61,8 @@ async fn close(control: &Control, session: &LiveSession, timeout: Duration) {
     close_now(control, session.id).await;
 }
 
-/// Closes a session as soon as nobody has followed its event stream for `timeout`. What runs in it then is cancelled: nobody
-/// is left who waits for it.
+/// Closes a session as soon as nobody has followed its event stream for `timeout`. What runs in it
+/// then is cancelled: nobody is left who waits for it.
 pub(crate) fn close_when_unwatched(control: &Control, session: &LiveSession, timeout: Duration) {
     let (inner, id) = (Arc::downgrade(control.inner()), session.id);
     // The session itself is not held here: its followers are gone with it.

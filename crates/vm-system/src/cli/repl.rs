@@ -38,7 +38,8 @@ pub struct ReplArgs {
         conflicts_with = "session"
     )]
     pub worktree: PathBuf,
-    /// How long the new session stays when this console is gone without closing it, as when it is killed
+    /// How long the new session stays when this console is gone without closing it, as when it is
+    /// killed
     #[arg(
         long,
         value_name = "TIME",

@@ -155,8 +155,9 @@ pub fn completions(shell: Shell, output: &mut Output) -> Result<(), Failure> {
     })
 }
 
-/// The script with one label for each command. The generator for bash derives the labels that it assigns and those that it
-/// looks up in two ways, which differ for a program with a hyphen in its name: nothing would be completed behind the first word.
+/// The script with one label for each command. The generator for bash derives the labels that it
+/// assigns and those that it looks up in two ways, which differ for a program with a hyphen in its
+/// name: nothing would be completed behind the first word.
 fn with_matching_labels(shell: Shell, script: &str) -> Cow<'_, str> {
     if shell != Shell::Bash {
         return script.into();

@@ -63,7 +63,8 @@ pub async fn run(args: ReplArgs, client: Client, output: &mut Output) -> Result<
         outcome = Console::new(&target, output).run(history, terminal.as_ref()) => outcome,
         signal = ended => Err(Failure::Interrupted(signal)),
     };
-    // A line may be half typed. The editor may still wait for the rest of it, and keep the terminal: it is given back all the same.
+    // A line may be half typed. The editor may still wait for the rest of it, and keep the
+    // terminal: it is given back all the same.
     if let Some(terminal) = terminal {
         terminal.give_back();
     }

@@ -56,8 +56,8 @@ pub(crate) async fn close(
     Ok(Body(control.close_session(path.id("session_id")?).await?))
 }
 
-/// The executions of a session as they come, with their events, and the session's status; with `executions=false` the status
-/// alone.
+/// The executions of a session as they come, with their events, and the session's status; with
+/// `executions=false` the status alone.
 pub(crate) async fn stream(
     State(control): State<Control>,
     path: PathParams,

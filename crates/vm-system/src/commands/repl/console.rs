@@ -54,8 +54,8 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Until the input ends, or somebody wants to leave. Reads from the terminal if standard input is one. What is typed is kept
-    /// in that file, if lines can be edited.
+    /// Until the input ends, or somebody wants to leave. Reads from the terminal if standard input
+    /// is one. What is typed is kept in that file, if lines can be edited.
     ///
     /// # Errors
     /// When the terminal fails, when the session is gone, and when something failed that was piped.

@@ -48,8 +48,8 @@ struct LineState {
     interrupted: AtomicBool,
 }
 
-/// Ends a line as Enter does, but for its being dropped then. An error of the editor's would take along what was typed behind it
-/// and read at once with it.
+/// Ends a line as Enter does, but for its being dropped then. An error of the editor's would take
+/// along what was typed behind it and read at once with it.
 struct Interrupt(Arc<LineState>);
 
 impl ConditionalEventHandler for Interrupt {

@@ -46,7 +46,8 @@ pub enum Lines {
 }
 
 impl Lines {
-    /// For a session, from the terminal if standard input is one. What is typed is kept in that file, if lines can be edited.
+    /// For a session, from the terminal if standard input is one. What is typed is kept in that
+    /// file, if lines can be edited.
     ///
     /// # Errors
     /// When the terminal can't be used.
@@ -74,7 +75,8 @@ impl Lines {
         })))
     }
 
-    /// Waits for the next piece. Loses nothing when it is dropped before it is ready, unless lines are edited.
+    /// Waits for the next piece. Loses nothing when it is dropped before it is ready, unless lines
+    /// are edited.
     ///
     /// # Errors
     /// When the input fails, and when the session can't say where a piece ends that nobody edits.
@@ -118,8 +120,8 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// As many lines as make a piece; at the end of the input whatever is left. A piece that the session can't judge is none: the
-    /// rest of it would be run as pieces of their own.
+    /// As many lines as make a piece; at the end of the input whatever is left. A piece that the
+    /// session can't judge is none: the rest of it would be run as pieces of their own.
     async fn next(&mut self) -> Result<Piece, Failure> {
         loop {
             let reading = self.next_line().await;
@@ -151,7 +153,8 @@ impl Plain {
         }
     }
 
-    /// Reads on to the end of a line; gives the byte that ends it, which is left out, or nothing at the end of the input.
+    /// Reads on to the end of a line; gives the byte that ends it, which is left out, or nothing at
+    /// the end of the input.
     async fn next_line(&mut self) -> io::Result<Option<u8>> {
         let key = self.interrupt_key;
         loop {

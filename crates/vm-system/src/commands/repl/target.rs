@@ -102,7 +102,8 @@ async fn keep(client: Client, session: Uuid) {
         loop {
             match stream.next().await {
                 Ok(Some(_)) => {}
-                // The session has ended, or this daemon does not know it: the next line that is typed says so.
+                // The session has ended, or this daemon does not know it: the next line that is
+                // typed says so.
                 Ok(None) | Err(Error::Api { status: 404, .. }) => return,
                 // The daemon can't be reached now.
                 Err(_) => break,

@@ -29,7 +29,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal of standard input, whose lines this program edits or, if not `is_edited`, the kernel.
+    /// Takes the terminal of standard input, whose lines this program edits or, if not `is_edited`,
+    /// the kernel.
     ///
     /// # Errors
     /// When it can't be set up.
@@ -69,7 +70,8 @@ impl Terminal {
         self.key(Key::VINTR)
     }
 
-    /// The bytes of the keys that interrupt while lines are edited: Ctrl-C and Ctrl-\ unless the user has others.
+    /// The bytes of the keys that interrupt while lines are edited: Ctrl-C and Ctrl-\ unless the
+    /// user has others.
     pub fn interrupt_keys(&self) -> impl Iterator<Item = u8> {
         [Key::VINTR, Key::VQUIT]
             .into_iter()
@@ -81,8 +83,9 @@ impl Terminal {
         self.key(Key::VSUSP)
     }
 
-    /// Lets lines be read that the kernel edits. The interrupt key ends a line then, as a character of it: a signal would not say
-    /// what stood in the line, and come before what was typed ahead of it.
+    /// Lets lines be read that the kernel edits. The interrupt key ends a line then, as a character
+    /// of it: a signal would not say what stood in the line, and come before what was typed ahead
+    /// of it.
     ///
     /// # Errors
     /// When it can't be set up.
@@ -111,7 +114,8 @@ impl Terminal {
         self.set(&running)
     }
 
-    /// Stops this program as Ctrl-Z does, with the terminal as the shell left it, and goes on with the terminal as it is now.
+    /// Stops this program as Ctrl-Z does, with the terminal as the shell left it, and goes on with
+    /// the terminal as it is now.
     pub fn suspend(&self) {
         let now = tcgetattr(io::stdin());
         let marks = |text: &str| {
@@ -136,8 +140,9 @@ impl Terminal {
         }
     }
 
-    /// How the terminal is between two lines that are edited here. Characters wait as they were typed: the kernel would take keys
-    /// for itself, and throw away what is too long for a line of its own. Ctrl-C is a signal, which throws away nothing.
+    /// How the terminal is between two lines that are edited here. Characters wait as they were
+    /// typed: the kernel would take keys for itself, and throw away what is too long for a line of
+    /// its own. Ctrl-C is a signal, which throws away nothing.
     fn waiting(&self) -> Termios {
         let mut waiting = self.shell();
         waiting.input_flags &= !(InputFlags::ICRNL | InputFlags::ISTRIP | InputFlags::IXON);
@@ -172,10 +177,11 @@ impl Drop for Terminal {
 /// Stops this program and what the shell started with it, and returns when it goes on.
 fn stop() {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action runs no code of this program, and the action before is put back as it was.
+    // SAFETY: the default action runs no code of this program, and the action before is put back as
+    // it was.
     let before = unsafe { sigaction(Signal::SIGTSTP, &default) };
-    // The first stops the rest of the job, and this program at some time; the second stops it here. A process that nobody could
-    // continue is not stopped by either.
+    // The first stops the rest of the job, and this program at some time; the second stops it here.
+    // A process that nobody could continue is not stopped by either.
     let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
     let _ = raise(Signal::SIGTSTP);
     if let Ok(before) = before {

@@ -1,4 +1,5 @@
-//! Whether what somebody typed is all of it: as Node's REPL judges it, where the language here is the same.
+//! Whether what somebody typed is all of it: as Node's REPL judges it, where the language here is
+//! the same.
 
 use oxc_allocator::Allocator;
 use oxc_parser::Parser;
@@ -8,12 +9,14 @@ use vmapi_types::{Completeness, CompletenessStatus};
 
 use super::tokens::{TokenKind, scan};
 
-/// What the next line of a text might be. An error of the text that is another one, or none, with one of these behind the text
-/// was found because the text ended; an error that stays is the text's own, and no further line mends it. The first is an operand
-/// and changes every error that is about the end; the others are what a parser only misses when it has read on.
+/// What the next line of a text might be. An error of the text that is another one, or none, with
+/// one of these behind the text was found because the text ended; an error that stays is the text's
+/// own, and no further line mends it. The first is an operand and changes every error that is about
+/// the end; the others are what a parser only misses when it has read on.
 const NEXT_LINES: [&str; 5] = ["0", "= 0", "{}", "(0)", "catch {}"];
 
-/// What makes parameters of what stands in the last line. No arrow may stand in a line of its own, but Node goes on there.
+/// What makes parameters of what stands in the last line. No arrow may stand in a line of its own,
+/// but Node goes on there.
 const ARROW: &str = " => 0";
 
 /// Words without which a text is the same as a module and as a script.
@@ -104,8 +107,8 @@ fn judge_as(source: &str, kind: SourceType) -> Judgement {
     let is_of_the_end = next_lines.any(|other| match other {
         None => true,
         Some(other) if error.is_fatal => !other.is_same_as(&error),
-        // All was read, and what follows may be wrong for other reasons: but a token that has no end takes in the end of the line
-        // and what follows.
+        // All was read, and what follows may be wrong for other reasons: but a token that has no
+        // end takes in the end of the line and what follows.
         Some(other) => {
             let takes_end_in = error.place.is_some_and(|(_, end)| end >= line.len());
             takes_end_in && other.is_longer_than(&error)
@@ -126,8 +129,9 @@ fn takes_arrow(source: &str, kind: SourceType) -> bool {
         .is_none_or(|error| error.place.is_some_and(|(start, _)| start >= longer.len()))
 }
 
-/// Whether a text has a token that is wrong whatever follows, of which the parser's error depends on that all the same: a sign of
-/// decorators, which no engine here knows, and a number with a separator that separates no digits.
+/// Whether a text has a token that is wrong whatever follows, of which the parser's error depends
+/// on that all the same: a sign of decorators, which no engine here knows, and a number with a
+/// separator that separates no digits.
 fn has_wrong_token(source: &str) -> bool {
     scan(source).tokens.iter().any(|token| match token.kind {
         TokenKind::Sign('@') => true,
@@ -146,14 +150,16 @@ impl SyntaxError {
         self.place == other.place && self.message == other.message
     }
 
-    /// Whether it is the same error at the same start, of a token that goes on beyond the end of the other.
+    /// Whether it is the same error at the same start, of a token that goes on beyond the end of
+    /// the other.
     fn is_longer_than(&self, other: &Self) -> bool {
         let both = self.place.zip(other.place);
         self.message == other.message
             && both.is_some_and(|((start, end), before)| start == before.0 && end > before.1)
     }
 
-    /// Whether it is a string that ends with the text, behind a backslash that continues it in the next line.
+    /// Whether it is a string that ends with the text, behind a backslash that continues it in the
+    /// next line.
     fn is_continued_string(&self, source: &str) -> bool {
         let string = self
             .place
@@ -208,7 +214,8 @@ mod tests {
         differences: Vec<Difference>,
     }
 
-    /// A text with a judgement for each length, in UTF-16 code units: complete, incomplete or invalid (`x`).
+    /// A text with a judgement for each length, in UTF-16 code units: complete, incomplete or
+    /// invalid (`x`).
     #[derive(Deserialize)]
     struct Program {
         code: String,
