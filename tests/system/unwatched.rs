@@ -10,11 +10,11 @@ use crate::terminal::repl;
 
 /// A session that needs a follower again after that time.
 fn unwatched(daemon: &Daemon, template: &str, timeout_ms: u64) -> Session {
-    let record = try_unwatched(daemon, template, json!(timeout_ms)).expect(201);
+    let record = try_unwatched(daemon, template, &json!(timeout_ms)).expect(201);
     daemon.session_with_id(record["id"].as_str().unwrap())
 }
 
-fn try_unwatched(daemon: &Daemon, template: &str, timeout_ms: Value) -> vm_system_tests::Answer {
+fn try_unwatched(daemon: &Daemon, template: &str, timeout_ms: &Value) -> vm_system_tests::Answer {
     let body = json!({
         "template_id": template,
         "workspace_id": "test",
@@ -127,17 +127,18 @@ fn a_stream_without_executions_has_the_sessions_status_alone() {
 fn a_time_that_is_none_is_refused() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    let refused = try_unwatched(&daemon, &template, json!(0)).expect_error(400, "VALIDATION_ERROR");
+    let refused =
+        try_unwatched(&daemon, &template, &json!(0)).expect_error(400, "VALIDATION_ERROR");
     assert!(
         refused.message().contains("unwatched_timeout_ms"),
         "{}",
         refused.message()
     );
     for wrong in [json!("60s"), json!(-1), json!(1.5)] {
-        try_unwatched(&daemon, &template, wrong).expect_error(400, "INVALID_REQUEST");
+        try_unwatched(&daemon, &template, &wrong).expect_error(400, "INVALID_REQUEST");
     }
     assert_eq!(daemon.api.get("/sessions").expect(200), json!([]));
-    let session = try_unwatched(&daemon, &template, json!(u64::MAX)).expect(201);
+    let session = try_unwatched(&daemon, &template, &json!(u64::MAX)).expect(201);
     assert_eq!(session["status"], "ready");
 }
 
