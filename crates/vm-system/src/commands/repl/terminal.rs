@@ -176,13 +176,16 @@ impl Drop for Terminal {
 
 /// Stops this program and what the shell started with it, and returns when it goes on.
 fn stop() {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action runs no code of this program, and the action before is put back as
-    // it was.
-    let before = unsafe { sigaction(Signal::SIGTSTP, &default) };
-    // The first stops the rest of the job, and this program at some time; the second stops it here.
-    // A process that nobody could continue is not stopped by either.
+    let action = |handler| SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // The rest of the job is stopped first. For this program the signal to all is nothing: it would
+    // stop it at some time, and not here.
+    //
+    // SAFETY: to ignore a signal runs no code of this program.
+    let before = unsafe { sigaction(Signal::SIGTSTP, &action(SigHandler::SigIgn)) };
     let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
+    // SAFETY: the default action runs no code of this program.
+    let _ = unsafe { sigaction(Signal::SIGTSTP, &action(SigHandler::SigDfl)) };
+    // A process that nobody could continue is not stopped by it.
     let _ = raise(Signal::SIGTSTP);
     if let Ok(before) = before {
         // SAFETY: it is the action that was there before.
