@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 
 use nix::pty::{Winsize, openpty};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use crate::wait_for;
 
@@ -76,9 +77,26 @@ impl Terminal {
     /// # Panics
     /// When the program is gone.
     pub fn types(&mut self, keys: &str) {
+        self.sends(keys.as_bytes());
+    }
+
+    /// Sends bytes that may be no text.
+    ///
+    /// # Panics
+    /// When the program is gone.
+    pub fn sends(&mut self, bytes: &[u8]) {
         self.keyboard
-            .write_all(keys.as_bytes())
+            .write_all(bytes)
             .expect("the program is there");
+    }
+
+    /// How the terminal is set up.
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    pub fn local_flags(&self) -> LocalFlags {
+        let modes = tcgetattr(&self.keyboard).expect("the terminal is there");
+        modes.local_flags
     }
 
     /// Waits until a text is shown, behind those that were waited for before.

@@ -11,17 +11,17 @@ use crate::shell::ran;
 
 /// Something that a stream sent.
 #[derive(Clone, Debug, PartialEq)]
-struct Sent {
-    id: Option<String>,
-    name: String,
-    data: Value,
+pub struct Sent {
+    pub id: Option<String>,
+    pub name: String,
+    pub data: Value,
 }
 
 /// An open stream.
-struct Stream(BufReader<TcpStream>);
+pub struct Stream(BufReader<TcpStream>);
 
 impl Stream {
-    fn open(daemon: &Daemon, path: &str, last_event_id: Option<&str>) -> Self {
+    pub fn open(daemon: &Daemon, path: &str, last_event_id: Option<&str>) -> Self {
         let address = daemon.server().trim_start_matches("http://").to_owned();
         let mut connection = TcpStream::connect(&address).unwrap();
         let resume = last_event_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
@@ -41,7 +41,7 @@ impl Stream {
 
     /// The next thing that is sent; nothing at the end. The lines that frame the chunks of the body are skipped: they have
     /// no colon.
-    fn next(&mut self) -> Option<Sent> {
+    pub fn next(&mut self) -> Option<Sent> {
         let mut sent = Sent {
             id: None,
             name: "message".into(),

@@ -17,7 +17,7 @@ const UP: &str = "\u{1b}[A";
 const LEFT: &str = "\u{1b}[D";
 
 /// `vm-system repl` in a home of its own.
-fn repl(home: &Path, args: &[&str]) -> Command {
+pub fn repl(home: &Path, args: &[&str]) -> Command {
     let mut repl = command();
     repl.arg("repl")
         .args(args)
@@ -29,7 +29,7 @@ fn repl(home: &Path, args: &[&str]) -> Command {
 }
 
 /// The same, at a session of a daemon.
-fn repl_at(daemon: &Daemon, session: &Session) -> Terminal {
+pub fn repl_at(daemon: &Daemon, session: &Session) -> Terminal {
     let args = ["--server-url", daemon.server(), &session.id];
     let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
     terminal.shows("> ");

@@ -131,6 +131,7 @@ async fn session(home: &TempDir) -> (Control, Uuid) {
         workspace_id: Some("workspace".into()),
         base_commit_oid: Some("commit".into()),
         worktree_path: home.path().to_str().map(str::to_owned),
+        unwatched_timeout_ms: None,
     };
     let session = control.create_session(request).await.expect("a session");
     (control, session.id)

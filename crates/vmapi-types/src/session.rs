@@ -73,7 +73,7 @@ impl fmt::Display for SessionStatus {
     }
 }
 
-/// The body of `POST /sessions`; every field is required.
+/// The body of `POST /sessions`; every field but the last is required.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateSessionRequest {
@@ -85,4 +85,8 @@ pub struct CreateSessionRequest {
     pub base_commit_oid: Option<String>,
     /// The absolute path of an existing directory.
     pub worktree_path: Option<String>,
+    /// How long nobody may follow the session's event stream before the session is closed, in
+    /// milliseconds, at least 1; `None` means that it needs no follower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unwatched_timeout_ms: Option<u64>,
 }

@@ -65,7 +65,7 @@ impl Client {
     pub fn follow(&self, execution_id: impl Display, after_seq: u64) -> EventStream {
         let id = execution_id.to_string();
         EventStream {
-            stream: Stream::new(self, ["executions", &id], Some(after_seq.to_string())),
+            stream: Stream::new(self, ["executions", &id], &[], Some(after_seq.to_string())),
             is_over: false,
         }
     }
@@ -76,7 +76,17 @@ impl Client {
         let id = session_id.to_string();
         let place = from_start.then(|| FIRST_PLACE.to_owned());
         SessionStream {
-            stream: Stream::new(self, ["sessions", &id], place),
+            stream: Stream::new(self, ["sessions", &id], &[], place),
+            is_over: false,
+        }
+    }
+
+    /// The same route with `executions=false`: the session's status alone. Who only keeps a session
+    /// from being closed for want of followers needs no more.
+    pub fn follow_session_status(&self, session_id: impl Display) -> SessionStream {
+        let id = session_id.to_string();
+        SessionStream {
+            stream: Stream::new(self, ["sessions", &id], &[("executions", "false")], None),
             is_over: false,
         }
     }
@@ -129,6 +139,7 @@ impl SessionStream {
 struct Stream {
     client: Client,
     path: [String; 2],
+    query: &'static [(&'static str, &'static str)],
     /// Where to go on, as the daemon names it.
     place: Option<String>,
     connection: Option<Connection>,
@@ -144,10 +155,16 @@ struct Message {
 }
 
 impl Stream {
-    fn new(client: &Client, path: [&str; 2], place: Option<String>) -> Self {
+    fn new(
+        client: &Client,
+        path: [&str; 2],
+        query: &'static [(&'static str, &'static str)],
+        place: Option<String>,
+    ) -> Self {
         Self {
             client: client.clone(),
             path: path.map(str::to_owned),
+            query,
             place,
             connection: None,
             has_begun: false,
@@ -194,7 +211,8 @@ impl Stream {
         }
         let [kind, id] = &self.path;
         let path = [kind, id, "events", "stream"];
-        let (mut request, daemon) = self.client.open(&path)?;
+        let (request, daemon) = self.client.open(&path)?;
+        let mut request = request.query(self.query);
         if let Some(place) = &self.place {
             request = request.header(LAST_EVENT_ID, place);
         }

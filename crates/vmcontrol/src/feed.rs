@@ -1,5 +1,6 @@
 //! Following executions: what is stored first, and then what happens, without a gap and without a repetition.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
 use crate::answers::Charged;
 use crate::event::LiveEvent;
 use crate::live::{Follower, LiveExecution, PAUSE_FOR_EACH};
-use crate::registry::{LiveSession, NotKept};
+use crate::registry::{Following, LiveSession, NotKept};
 use crate::store::{ExecutionFilter, Page, Portion};
 use crate::{Control, Error, Result, store};
 
@@ -74,6 +75,30 @@ impl Control {
         }
     }
 
+    /// Follows the state of a session, and nothing of its executions.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`].
+    pub async fn follow_session_status(&self, session_id: Uuid) -> Result<SessionFeed> {
+        let following = self.following(session_id);
+        self.get_session(session_id).await?;
+        Ok(SessionFeed {
+            control: self.clone(),
+            session_id,
+            status_only: true,
+            after: None,
+            current: None,
+            status: None,
+            caught_up: None,
+            _following: following,
+        })
+    }
+
+    /// Counts a client that follows a session, if that is live.
+    fn following(&self, session_id: Uuid) -> Option<Following> {
+        self.inner().registry.get(session_id).map(Following::of)
+    }
+
     /// Follows a session: the executions after that one, with their events, and the session's own state.
     ///
     /// # Errors
@@ -83,6 +108,7 @@ impl Control {
         session_id: Uuid,
         after: Option<SessionCursor>,
     ) -> Result<SessionFeed> {
+        let following = self.following(session_id);
         self.get_session(session_id).await?;
         let (after, current) = match after {
             None => (self.newest(session_id).await?, None),
@@ -100,10 +126,12 @@ impl Control {
         Ok(SessionFeed {
             control: self.clone(),
             session_id,
+            status_only: false,
             after,
             current,
             status: None,
             caught_up: None,
+            _following: following,
         })
     }
 
@@ -276,12 +304,17 @@ pub enum SessionCursor {
 pub struct SessionFeed {
     control: Control,
     session_id: Uuid,
+    /// Whether its executions are left out.
+    status_only: bool,
     /// The last execution that was begun to be handed over.
     after: Option<Uuid>,
     current: Option<EventFeed>,
     status: Option<SessionStatus>,
     /// How many executions of the live session were handed over, once the store has no others.
     caught_up: Option<u64>,
+    /// Keeps the session from being closed for want of followers; `None` when it was not live at
+    /// the start.
+    _following: Option<Following>,
 }
 
 /// What a follower of a session is handed.
@@ -335,30 +368,10 @@ impl SessionFeed {
     /// What happened in a live session; nothing when that is to be asked again.
     async fn of_live(&mut self, live: &Arc<LiveSession>) -> Result<Option<SessionItem>> {
         let mut news = live.news();
-        let Some(count) = self.caught_up else {
-            // What has begun by now is in the store, once that has written what is queued.
-            let count = live.begun();
-            self.control.store().write(|_| Ok(())).await?;
-            if let Some(begun) = self.begin_following().await? {
-                return Ok(Some(begun));
-            }
-            self.caught_up = Some(count);
-            return Ok(None);
-        };
-        match live.begun_after(count) {
-            Ok(Some(execution)) => {
-                if let Some(begun) = execution.begun().cloned() {
-                    self.caught_up = Some(count + 1);
-                    return Ok(Some(self.begin(Charged::free(begun), Some(execution))));
-                }
-                self.caught_up = None;
-                return Ok(None);
-            }
-            Err(NotKept) => {
-                self.caught_up = None;
-                return Ok(None);
-            }
-            Ok(None) => {}
+        if !self.status_only
+            && let ControlFlow::Break(item) = self.next_of_live(live).await?
+        {
+            return Ok(item);
         }
         // Its other states are told when they are stored.
         if live.status() == SessionStatus::Ready && self.status.is_none() {
@@ -376,9 +389,39 @@ impl SessionFeed {
         Ok(None)
     }
 
+    /// The next execution of a live session, or nothing when that is to be asked again; `Continue`
+    /// when none has begun.
+    async fn next_of_live(
+        &mut self,
+        live: &LiveSession,
+    ) -> Result<ControlFlow<Option<SessionItem>>> {
+        let Some(count) = self.caught_up else {
+            // What has begun by now is in the store, once that has written what is queued.
+            let count = live.begun();
+            self.control.store().write(|_| Ok(())).await?;
+            if let Some(begun) = self.begin_following().await? {
+                return Ok(ControlFlow::Break(Some(begun)));
+            }
+            self.caught_up = Some(count);
+            return Ok(ControlFlow::Break(None));
+        };
+        let item = match live.begun_after(count) {
+            Ok(None) => return Ok(ControlFlow::Continue(())),
+            Ok(Some(execution)) => {
+                let begun = execution.begun().cloned();
+                begun.map(|begun| self.begin(Charged::free(begun), Some(execution)))
+            }
+            Err(NotKept) => None,
+        };
+        self.caught_up = item.is_some().then_some(count + 1);
+        Ok(ControlFlow::Break(item))
+    }
+
     /// What is left of a session that does not live; nothing at the end.
     async fn of_store(&mut self) -> Result<Option<SessionItem>> {
-        if let Some(begun) = self.begin_following().await? {
+        if !self.status_only
+            && let Some(begun) = self.begin_following().await?
+        {
             return Ok(Some(begun));
         }
         let session = self.control.get_session(self.session_id).await?;

@@ -1,7 +1,9 @@
-//! Closing sessions that nobody uses.
+//! Closing sessions that nobody uses, or whose client is gone.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+
+use uuid::Uuid;
 
 use crate::control::Inner;
 use crate::registry::LiveSession;
@@ -56,10 +58,46 @@ async fn close(control: &Control, session: &LiveSession, timeout: Duration) {
         drop(taken);
         tracing::info!(session_id = %session.id, reason, "closing a session");
     }
-    match control.close_session(session.id).await {
+    close_now(control, session.id).await;
+}
+
+/// Closes a session as soon as nobody has followed its event stream for `timeout`. What runs in it
+/// then is cancelled: nobody is left who waits for it.
+pub(crate) fn close_when_unwatched(control: &Control, session: &LiveSession, timeout: Duration) {
+    let (inner, id) = (Arc::downgrade(control.inner()), session.id);
+    // The session itself is not held here: its followers are gone with it.
+    let mut followed = session.followed();
+    tokio::spawn(async move {
+        while followed.wait_for(|count| *count == 0).await.is_ok() {
+            let resumed = followed.wait_for(|count| *count > 0);
+            match tokio::time::timeout(timeout, resumed).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => return,
+                Err(_) => break,
+            }
+        }
+        let Some(control) = Weak::<Inner>::upgrade(&inner).map(Control::from) else {
+            return;
+        };
+        let Some(session) = control.inner().registry.get(id) else {
+            return;
+        };
+        let reason = format!(
+            "nobody followed its event stream for {} s (unwatched_timeout_ms)",
+            timeout.as_secs_f64()
+        );
+        session.set_closing(&reason);
+        tracing::info!(session_id = %id, reason, "closing a session");
+        close_now(&control, id).await;
+    });
+}
+
+/// Closes a session whose end has been decided and has its reason.
+async fn close_now(control: &Control, id: Uuid) {
+    match control.close_session(id).await {
         Ok(_) | Err(Error::SessionNotFound { .. }) => {}
         Err(error) => {
-            tracing::warn!(session_id = %session.id, %error, "an idle session could not be closed");
+            tracing::warn!(session_id = %id, %error, "a session could not be closed");
         }
     }
 }

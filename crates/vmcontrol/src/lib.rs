@@ -21,6 +21,7 @@ mod looks;
 mod memory;
 mod metadata;
 pub mod names;
+mod new_session;
 mod policies;
 mod policy;
 mod recorder;

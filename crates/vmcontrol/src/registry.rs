@@ -22,6 +22,8 @@ pub(crate) struct LiveSession {
     state: Mutex<State>,
     /// Counts what happens to it.
     news: watch::Sender<u64>,
+    /// How many clients follow its event stream.
+    followed: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -66,6 +68,7 @@ impl LiveSession {
             busy,
             state: Mutex::default(),
             news: watch::Sender::new(0),
+            followed: watch::Sender::new(0),
         };
         let taken = taken.expect("nobody else knows of it");
         (Arc::new(session), taken)
@@ -156,6 +159,11 @@ impl LiveSession {
         self.news.subscribe()
     }
 
+    /// How many clients follow its event stream, from now on.
+    pub(crate) fn followed(&self) -> watch::Receiver<usize> {
+        self.followed.subscribe()
+    }
+
     /// How many follow the session.
     pub(crate) fn followers(&self) -> u32 {
         u32::try_from(self.news.receiver_count()).unwrap_or(u32::MAX)
@@ -235,6 +243,23 @@ impl LiveSession {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client that follows a session's event stream, for as long as this is kept.
+pub(crate) struct Following(Arc<LiveSession>);
+
+impl Following {
+    /// Counts one more.
+    pub(crate) fn of(session: Arc<LiveSession>) -> Self {
+        session.followed.send_modify(|count| *count += 1);
+        Self(session)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.followed.send_modify(|count| *count -= 1);
     }
 }
 

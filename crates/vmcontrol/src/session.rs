@@ -12,21 +12,16 @@ use vmapi_types::{
 use crate::answers::Charged;
 use crate::execution::{Run, checked, read_source, run_recorded};
 use crate::library::LoadedLibrary;
-use crate::names::{check_name, invisible};
+use crate::new_session::NewSession;
 use crate::policies::TemplatePolicy;
 use crate::recorder::RETRY_EVERY;
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::store::{self, OnUnreadable, Page, Pending, Portion, SessionFilter, StoreError, Within};
-use crate::{Control, Error, Result, Worktree};
+use crate::{Control, Error, Result, Worktree, idle};
 
-/// The fields of a request, once they are known to be there.
-struct NewSession {
-    template_id: Uuid,
-    workspace_id: String,
-    base_commit_oid: String,
-    worktree_path: String,
-}
+/// Why a session ends that a client closes, which its record does not say.
+const BY_REQUEST: &str = "the session was closed";
 
 /// A session that is being made.
 struct BegunSession {
@@ -46,7 +41,7 @@ impl Control {
     /// `crashed`, [`Error::Unavailable`], [`Error::LibraryUnavailable`], [`Error::StartupFailed`],
     /// [`Error::StartupPathInvalid`].
     pub async fn create_session(&self, request: CreateSessionRequest) -> Result<Session> {
-        let new = check_request(request)?;
+        let new = NewSession::of(request)?;
         let work = self.inner().begin_work()?;
         let control = self.clone();
         to_the_end(async move {
@@ -108,7 +103,7 @@ impl Control {
     async fn close(&self, id: Uuid) -> Result<Session> {
         let live = self.inner().registry.get(id);
         if let Some(live) = &live {
-            live.stop("the session was closed").await;
+            live.stop(BY_REQUEST).await;
             // Whatever ran has settled its record once the session can be taken.
             drop(live.take().await);
         } else {
@@ -118,7 +113,10 @@ impl Control {
             }
         }
         match live {
-            Some(live) => self.end_live(&live, SessionStatus::Closed, None).await?,
+            Some(live) => {
+                let reason = live.closing().filter(|reason| reason != BY_REQUEST);
+                self.end_live(&live, SessionStatus::Closed, reason).await?;
+            }
             None => self.end_session(id, SessionStatus::Closed, None).await?,
         }
         self.get_session(id).await
@@ -126,6 +124,7 @@ impl Control {
 
     async fn create(&self, new: NewSession) -> Result<Session> {
         let (control, template_id) = (self.clone(), new.template_id);
+        let unwatched_timeout = new.unwatched_timeout;
         let place = self.store().place().await?;
         let version = self.store().template_version();
         let own_files = self.inner().own_files.clone();
@@ -166,6 +165,9 @@ impl Control {
             return Err(failed.err().unwrap_or(error));
         }
         drop(taken);
+        if let Some(timeout) = unwatched_timeout {
+            idle::close_when_unwatched(self, &live, timeout);
+        }
         Ok(Session {
             status: SessionStatus::Ready,
             ..record
@@ -463,31 +465,6 @@ where
         Ok(outcome) => outcome,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
-}
-
-fn check_request(request: CreateSessionRequest) -> Result<NewSession> {
-    let required = |field: &str, value: Option<String>| -> Result<String> {
-        let value = value.unwrap_or_default();
-        check_name(field, &value)?;
-        Ok(value)
-    };
-    let template_id = required("template_id", request.template_id)?;
-    let new = NewSession {
-        template_id: parse_id("template_id", &template_id)?,
-        workspace_id: required("workspace_id", request.workspace_id)?,
-        base_commit_oid: required("base_commit_oid", request.base_commit_oid)?,
-        worktree_path: request.worktree_path.unwrap_or_default(),
-    };
-    if new.worktree_path.is_empty() {
-        return Err(Error::validation("worktree_path is required"));
-    }
-    if let Some(reason) = invisible(&new.worktree_path) {
-        return Err(Error::WorktreeInvalid {
-            path: new.worktree_path,
-            reason: format!("its path {reason}"),
-        });
-    }
-    Ok(new)
 }
 
 /// An id as it is written in a field or parameter.

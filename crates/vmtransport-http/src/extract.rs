@@ -202,6 +202,19 @@ impl QueryParams {
         required_id(name, self.get(name))
     }
 
+    /// `true` or `false`, or a default.
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => Err(Error::validation(format!(
+                "{name} must be true or false, not {other:?}"
+            ))
+            .into()),
+        }
+    }
+
     /// A whole number of at least `least`, or a default.
     pub(crate) fn number(&self, name: &str, default: u64, least: u64) -> Result<u64, ApiError> {
         let Some(text) = self.get(name) else {

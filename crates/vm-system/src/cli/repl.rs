@@ -1,7 +1,10 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use super::parse::duration;
 
 /// Type JavaScript at a session
 ///
@@ -35,4 +38,14 @@ pub struct ReplArgs {
         conflicts_with = "session"
     )]
     pub worktree: PathBuf,
+    /// How long the new session stays when this console is gone without closing it, as when it is
+    /// killed
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "60s",
+        value_parser = duration,
+        conflicts_with = "session"
+    )]
+    pub linger: Duration,
 }

@@ -1,8 +1,9 @@
 //! What the program says of itself: guides, help, manual pages, completions for shells.
 
+use std::borrow::Cow;
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use anyhow::Context;
 use clap::{Command, CommandFactory};
@@ -154,8 +155,22 @@ pub fn completions(shell: Shell, output: &mut Output) -> Result<(), Failure> {
     output.text(|out| {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut program(), PROGRAM, &mut script);
-        out.write_all(&script)
+        let script = String::from_utf8(script).map_err(io::Error::other)?;
+        write!(out, "{}", with_matching_labels(shell, &script))
     })
+}
+
+/// The script with one label for each command. The generator for bash derives the labels that it
+/// assigns and those that it looks up in two ways, which differ for a program with a hyphen in its
+/// name: nothing would be completed behind the first word.
+fn with_matching_labels(shell: Shell, script: &str) -> Cow<'_, str> {
+    if shell != Shell::Bash {
+        return script.into();
+    }
+    let looked_up = PROGRAM.replace('-', "__subcmd__");
+    script
+        .replace(&looked_up, &PROGRAM.replace('-', "__"))
+        .into()
 }
 
 /// `vm-system man`: writes a page for each command.

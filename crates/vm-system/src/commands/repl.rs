@@ -6,18 +6,19 @@ mod editor;
 mod instruction;
 mod lines;
 mod target;
+mod terminal;
 mod words;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::pin::pin;
 use std::time::Duration;
 
-use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use tokio::signal::unix::SignalKind;
 use vmclient::Client;
 
 use self::console::Console;
 use self::target::Target;
+use self::terminal::Terminal;
 use super::ending;
 use crate::cli::ReplArgs;
 use crate::failure::{Failure, say_note};
@@ -35,8 +36,12 @@ pub async fn run(args: ReplArgs, client: Client, output: &mut Output) -> Result<
         SignalKind::terminate(),
         SignalKind::hangup(),
     ])?;
-    // A line may be half typed when a signal comes.
-    let terminal = tcgetattr(io::stdin()).ok();
+    // What is typed before there is a session waits for it.
+    let terminal = if io::stdin().is_terminal() {
+        Some(Terminal::take(lines::is_edited())?)
+    } else {
+        None
+    };
     let history = args.history.clone();
     let mut finding = pin!(Target::find(args, client));
     let target = tokio::select! {
@@ -55,12 +60,13 @@ pub async fn run(args: ReplArgs, client: Client, output: &mut Output) -> Result<
         }
     };
     let outcome = tokio::select! {
-        outcome = Console::new(&target, output).run(history) => outcome,
+        outcome = Console::new(&target, output).run(history, terminal.as_ref()) => outcome,
         signal = ended => Err(Failure::Interrupted(signal)),
     };
+    // A line may be half typed. The editor may still wait for the rest of it, and keep the
+    // terminal: it is given back all the same.
     if let Some(terminal) = terminal {
-        // It may be gone.
-        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &terminal);
+        terminal.give_back();
     }
     let closed = target.close().await;
     outcome.and(closed)

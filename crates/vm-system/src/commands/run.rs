@@ -83,6 +83,7 @@ async fn execute(
             workspace_id: Some(NAME.into()),
             base_commit_oid: Some(NAME.into()),
             worktree_path: Some(script.worktree),
+            unwatched_timeout_ms: None,
         })
         .await?;
     let started = client

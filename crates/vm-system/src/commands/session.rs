@@ -36,6 +36,7 @@ pub async fn run(
                 workspace_id: Some(workspace_id),
                 base_commit_oid: Some(base_commit),
                 worktree_path: Some(absolute(worktree_path)),
+                unwatched_timeout_ms: None,
             });
             output
                 .answer(call, |out, session| created(out, paint, session))

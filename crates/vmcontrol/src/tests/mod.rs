@@ -105,6 +105,7 @@ impl Fixture {
             workspace_id: Some("workspace".into()),
             base_commit_oid: Some("commit".into()),
             worktree_path: Some(self.dir.path().to_str().unwrap().into()),
+            unwatched_timeout_ms: None,
         }
     }
 

@@ -3,7 +3,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use uuid::Uuid;
-use vmapi_types::{ExecutionKind, ExecutionStatus, Session, SessionStatus, UpdateTemplateRequest};
+use vmapi_types::{
+    CreateSessionRequest, ExecutionKind, ExecutionStatus, Session, SessionStatus,
+    UpdateTemplateRequest,
+};
 
 use super::Fixture;
 use crate::runtime::SessionEnd;
@@ -239,6 +242,38 @@ async fn an_idle_session_is_closed_once_the_store_takes_it() {
     while fixture.control.inner().registry.get(session).is_some() {
         tokio::task::yield_now().await;
     }
+}
+
+/// Makes a session that needs a follower again after that time.
+async fn unwatched(fixture: &Fixture, timeout_ms: u64) -> Uuid {
+    let template = fixture.template().await;
+    let request = CreateSessionRequest {
+        unwatched_timeout_ms: Some(timeout_ms),
+        ..fixture.request(template)
+    };
+    fixture.control.create_session(request).await.unwrap().id
+}
+
+#[tokio::test]
+async fn a_session_that_needs_a_follower_lives_as_long_as_it_has_one() {
+    let fixture = Fixture::new().await;
+    let kept = unwatched(&fixture, 1000).await;
+    let feeds = [
+        fixture.control.follow_session_status(kept).await.unwrap(),
+        fixture.control.follow_session(kept, None).await.unwrap(),
+    ];
+    let alone = unwatched(&fixture, 1500).await;
+    let record = ended(&fixture, alone).await;
+    assert_eq!(record.status, SessionStatus::Closed);
+    let reason = record.last_error.unwrap();
+    assert!(reason.contains("unwatched_timeout_ms"), "{reason}");
+    for feed in feeds {
+        let record = fixture.control.get_session(kept).await.unwrap();
+        assert_eq!(record.status, SessionStatus::Ready);
+        drop(feed);
+    }
+    let record = ended(&fixture, kept).await;
+    assert_eq!(record.status, SessionStatus::Closed);
 }
 
 /// What a new session of the template has in its record.

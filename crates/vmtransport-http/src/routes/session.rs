@@ -56,15 +56,21 @@ pub(crate) async fn close(
     Ok(Body(control.close_session(path.id("session_id")?).await?))
 }
 
-/// The executions of a session as they come, with their events, and the session's status.
+/// The executions of a session as they come, with their events, and the session's status; with
+/// `executions=false` the status alone.
 pub(crate) async fn stream(
     State(control): State<Control>,
     path: PathParams,
+    query: QueryParams,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let id = path.id("session_id")?;
     let after = last_event_id(&headers).map(session_cursor).transpose()?;
-    let feed = control.follow_session(id, after).await?;
+    let feed = if query.flag("executions", true)? {
+        control.follow_session(id, after).await?
+    } else {
+        control.follow_session_status(id).await?
+    };
     Ok(stream::respond_session(feed))
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +13,7 @@ use vmclient::{Client, StreamItem};
 use super::instruction::{self, Instruction};
 use super::lines::{Lines, PROMPT, Piece};
 use super::target::Target;
+use super::terminal::Terminal;
 use super::words::shown;
 use crate::cli::Format;
 use crate::commands::console::{self, Exception, Paints, Value};
@@ -52,13 +54,19 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Until the input ends, or somebody wants to leave. What is typed is kept in that file, if lines can be edited.
+    /// Until the input ends, or somebody wants to leave. Reads from the terminal if standard input
+    /// is one. What is typed is kept in that file, if lines can be edited.
     ///
     /// # Errors
     /// When the terminal fails, when the session is gone, and when something failed that was piped.
-    pub async fn run(mut self, history: Option<PathBuf>) -> Result<(), Failure> {
-        let mut lines = Lines::new(self.client.clone(), self.session, self.paint, history)?;
-        let is_typed = io::stdin().is_terminal();
+    pub async fn run(
+        mut self,
+        history: Option<PathBuf>,
+        terminal: Option<&Arc<Terminal>>,
+    ) -> Result<(), Failure> {
+        let client = self.client.clone();
+        let mut lines = Lines::new(client, self.session, self.paint, history, terminal)?;
+        let is_typed = terminal.is_some();
         let is_edited = matches!(lines, Lines::Edited(_));
         if is_typed {
             let text = format!("Session {}. .help explains, Ctrl-D leaves.", self.session);
@@ -67,27 +75,42 @@ impl<'a> Console<'a> {
         }
         let listen = || signal(SignalKind::interrupt()).context("cannot listen for SIGINT");
         let mut interrupts = listen()?;
+        // Whether the last that was typed was Ctrl-C on an empty line.
         let mut wants_to_leave = false;
         loop {
-            if is_typed && !is_edited {
+            if let Some(terminal) = terminal
+                && !is_edited
+            {
                 self.prompt()?;
+                terminal.read()?;
             }
             let piece = tokio::select! {
                 piece = lines.next() => piece?,
-                // Where lines are edited, Ctrl-C is a key.
-                _ = interrupts.recv(), if !is_edited => Piece::Interrupt,
+                // At a terminal, Ctrl-C is a key.
+                _ = interrupts.recv(), if !is_edited => lines.interrupt(),
             };
+            if let Some(terminal) = terminal {
+                terminal.run()?;
+            }
             match piece {
-                Piece::Interrupt if !is_typed => return Err(Failure::ctrl_c()),
+                Piece::Interrupt { .. } if !is_typed => return Err(Failure::ctrl_c()),
                 Piece::End => return self.end(is_typed),
                 // The second in a row leaves, as in other consoles.
-                Piece::Interrupt if std::mem::replace(&mut wants_to_leave, true) => return Ok(()),
-                Piece::Interrupt => {
+                Piece::Interrupt { touched: false, .. } if wants_to_leave => return Ok(()),
+                Piece::Interrupt { dropped, .. } => {
+                    wants_to_leave = !dropped;
                     if !is_edited {
                         // What was typed stands there still.
                         self.say("")?;
                     }
-                    self.say("(To leave, press Ctrl-C again or Ctrl-D, or type .exit)")?;
+                    let how = if dropped { "twice" } else { "again" };
+                    self.say(&format!(
+                        "(To leave, press Ctrl-C {how} or Ctrl-D, or type .exit)"
+                    ))?;
+                }
+                Piece::Unreadable => {
+                    wants_to_leave = false;
+                    self.refuse("what was typed is no UTF-8: it is dropped");
                 }
                 Piece::Text(text) => {
                     wants_to_leave = false;

@@ -21,6 +21,11 @@ impl Draft {
         self.text.push('\n');
     }
 
+    /// Whether there is no line.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
     /// The lines.
     pub fn text(&self) -> &str {
         self.text.strip_suffix('\n').unwrap_or_default()

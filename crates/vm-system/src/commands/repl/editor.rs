@@ -1,7 +1,10 @@
 //! Lines as they are typed: history, completion, colours, more lines where code is not complete.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs};
 
 use anyhow::Context as _;
@@ -11,7 +14,10 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{ColorMode, CompletionType, Config, Context, Helper};
+use rustyline::{
+    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Context, Event, EventContext,
+    EventHandler, Helper, KeyEvent, Modifiers, RepeatCount,
+};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 use vmapi_types::Candidate;
@@ -19,6 +25,7 @@ use vmclient::Client;
 use vmcontrol::names::is_control;
 
 use super::lines::{PROMPT, Piece, lacks_something};
+use super::terminal::Terminal;
 use super::{instruction, words};
 use crate::failure::Failure;
 use crate::output::{self, Paint, marked};
@@ -31,6 +38,42 @@ pub struct Editor {
     /// Away while it reads.
     editor: Option<rustyline::Editor<Aide, DefaultHistory>>,
     history: Option<PathBuf>,
+    line: Arc<LineState>,
+}
+
+/// What is known of the line that is typed.
+#[derive(Default)]
+struct LineState {
+    /// Whether there ever was something in it.
+    touched: AtomicBool,
+    /// Whether an interrupt key ended it.
+    interrupted: AtomicBool,
+}
+
+/// Ends a line as Enter does, but for its being dropped then. An error of the editor's would take
+/// along what was typed behind it and read at once with it.
+struct Interrupt(Arc<LineState>);
+
+impl ConditionalEventHandler for Interrupt {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        self.0.interrupted.store(true, Ordering::Relaxed);
+        Some(Cmd::AcceptLine)
+    }
+}
+
+/// Stops the program.
+struct Suspend(Arc<Terminal>);
+
+impl ConditionalEventHandler for Suspend {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        self.0.suspend();
+        Some(Cmd::Repaint)
+    }
+}
+
+/// A key that sends that byte.
+fn key_event(byte: u8) -> KeyEvent {
+    KeyEvent::new(char::from(byte), Modifiers::NONE)
 }
 
 impl Editor {
@@ -43,6 +86,7 @@ impl Editor {
         session: Uuid,
         paint: Paint,
         history: Option<PathBuf>,
+        terminal: &Arc<Terminal>,
     ) -> Result<Self, Failure> {
         let config = Config::builder()
             .max_history_size(HISTORY_ENTRIES)
@@ -54,12 +98,22 @@ impl Editor {
             .build();
         let mut editor =
             rustyline::Editor::with_config(config).context("the terminal can't be used")?;
+        let line: Arc<LineState> = Arc::default();
         editor.set_helper(Some(Aide {
             client,
             session,
             paint,
             handle: Handle::current(),
+            line: Arc::clone(&line),
         }));
+        for key in terminal.interrupt_keys() {
+            let interrupt = EventHandler::Conditional(Box::new(Interrupt(Arc::clone(&line))));
+            editor.bind_sequence(key_event(key), interrupt);
+        }
+        if let Some(key) = terminal.suspend_key() {
+            let suspend = EventHandler::Conditional(Box::new(Suspend(Arc::clone(terminal))));
+            editor.bind_sequence(key_event(key), suspend);
+        }
         let history = match history {
             Some(path) => Some(path).filter(|path| !path.as_os_str().is_empty()),
             None => default_history(),
@@ -71,6 +125,7 @@ impl Editor {
         Ok(Self {
             editor: Some(editor),
             history,
+            line,
         })
     }
 
@@ -85,23 +140,37 @@ impl Editor {
             .take()
             .context("the terminal is not there any more")?;
         let history = self.history.clone();
+        let line = Arc::clone(&self.line);
+        line.touched.store(false, Ordering::Relaxed);
         let reading = tokio::task::spawn_blocking(move || {
             let read = editor.readline(PROMPT);
+            let interrupted = line.interrupted.swap(false, Ordering::Relaxed);
             if let (Ok(text), Some(path)) = (&read, &history)
+                && !interrupted
                 && !text.trim().is_empty()
                 && editor.add_history_entry(text.as_str()).unwrap_or(false)
             {
                 // At once, so that nothing is lost however this ends. Without it all else works.
                 let _ = editor.append_history(path);
             }
-            (editor, read)
+            (editor, read, interrupted)
         });
-        let (editor, read) = reading.await.context("the terminal failed")?;
+        let (editor, read, interrupted) = reading.await.context("the terminal failed")?;
         self.editor = Some(editor);
         match read {
+            Ok(text) if interrupted => Ok(Piece::Interrupt {
+                dropped: !text.is_empty(),
+                touched: !text.is_empty() || self.line.touched.load(Ordering::Relaxed),
+            }),
             Ok(text) => Ok(Piece::Text(text)),
-            Err(ReadlineError::Interrupted) => Ok(Piece::Interrupt),
+            Err(ReadlineError::Interrupted) => Ok(Piece::Interrupt {
+                dropped: true,
+                touched: true,
+            }),
             Err(ReadlineError::Eof) => Ok(Piece::End),
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                Ok(Piece::Unreadable)
+            }
             Err(error) => Err(anyhow::Error::new(error)
                 .context("cannot read from the terminal")
                 .into()),
@@ -126,12 +195,21 @@ struct Aide {
     session: Uuid,
     paint: Paint,
     handle: Handle,
+    line: Arc<LineState>,
 }
 
 impl Helper for Aide {}
 
 impl Hinter for Aide {
     type Hint = String;
+
+    /// There are no hints; but this is asked for one whenever the line has changed.
+    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        if !line.is_empty() {
+            self.line.touched.store(true, Ordering::Relaxed);
+        }
+        None
+    }
 }
 
 impl Completer for Aide {
@@ -197,6 +275,9 @@ fn byte_of(text: &str, units: usize) -> usize {
 impl Validator for Aide {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let input = context.input();
+        if self.line.interrupted.load(Ordering::Relaxed) {
+            return Ok(ValidationResult::Valid(None));
+        }
         if input.trim().is_empty() || instruction::parse(input).is_some() {
             return Ok(ValidationResult::Valid(None));
         }

@@ -1,10 +1,11 @@
 //! What is typed or piped, one piece of code or instruction after the other.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines as AsyncLines, Stdin};
+use tokio::io::{AsyncBufReadExt, BufReader, Stdin};
 use uuid::Uuid;
 use vmapi_types::{CompletenessStatus, LOOK_LIMIT};
 use vmclient::Client;
@@ -12,6 +13,7 @@ use vmclient::Client;
 use super::draft::Draft;
 use super::editor::Editor;
 use super::instruction;
+use super::terminal::Terminal;
 use crate::failure::Failure;
 use crate::output::{Paint, is_dumb};
 
@@ -23,7 +25,14 @@ pub enum Piece {
     /// Code or an instruction.
     Text(String),
     /// Ctrl-C, at a terminal.
-    Interrupt,
+    Interrupt {
+        /// Whether there was a text, which is dropped.
+        dropped: bool,
+        /// Whether anything was typed since the piece before.
+        touched: bool,
+    },
+    /// Something that is no text.
+    Unreadable,
     /// Ctrl-D, or the end of a file.
     End,
 }
@@ -33,15 +42,12 @@ pub enum Lines {
     /// Somebody types at a terminal on which lines can be edited.
     Edited(Box<Editor>),
     /// A program writes, or somebody at another terminal.
-    Plain {
-        lines: Box<AsyncLines<BufReader<Stdin>>>,
-        client: Client,
-        session: Uuid,
-    },
+    Plain(Box<Plain>),
 }
 
 impl Lines {
-    /// For a session. What is typed is kept in that file, if lines can be edited.
+    /// For a session, from the terminal if standard input is one. What is typed is kept in that
+    /// file, if lines can be edited.
     ///
     /// # Errors
     /// When the terminal can't be used.
@@ -50,62 +56,134 @@ impl Lines {
         session: Uuid,
         paint: Paint,
         history: Option<PathBuf>,
+        terminal: Option<&Arc<Terminal>>,
     ) -> Result<Self, Failure> {
-        if io::stdin().is_terminal() && !is_dumb() {
-            let editor = Editor::new(client, session, paint, history)?;
+        if let Some(terminal) = terminal
+            && is_edited()
+        {
+            let editor = Editor::new(client, session, paint, history, terminal)?;
             return Ok(Self::Edited(Box::new(editor)));
         }
-        Ok(Self::Plain {
-            lines: Box::new(BufReader::new(tokio::io::stdin()).lines()),
+        Ok(Self::Plain(Box::new(Plain {
+            input: BufReader::new(tokio::io::stdin()),
+            line: Vec::new(),
+            draft: Draft::default(),
+            is_typed: terminal.is_some(),
+            interrupt_key: terminal.and_then(|terminal| terminal.interrupt_key()),
             client,
             session,
-        })
+        })))
     }
 
-    /// Waits for the next piece.
+    /// Waits for the next piece. Loses nothing when it is dropped before it is ready, unless lines
+    /// are edited.
     ///
     /// # Errors
     /// When the input fails, and when the session can't say where a piece ends that nobody edits.
     pub async fn next(&mut self) -> Result<Piece, Failure> {
         match self {
             Self::Edited(editor) => editor.next().await,
-            Self::Plain {
-                lines,
-                client,
-                session,
-            } => next_piece(lines, client, *session).await,
+            Self::Plain(plain) => plain.next().await,
+        }
+    }
+
+    /// Drops the lines that are no piece yet, of what nobody edits; says so.
+    pub fn interrupt(&mut self) -> Piece {
+        match self {
+            Self::Edited(_) => Piece::Interrupt {
+                dropped: false,
+                touched: false,
+            },
+            Self::Plain(plain) => plain.interrupt(),
         }
     }
 }
 
-/// As many lines as make a piece; at the end of the input whatever is left. A piece that the session can't judge is none: the
-/// rest of it would be run as pieces of their own.
-async fn next_piece(
-    lines: &mut AsyncLines<BufReader<Stdin>>,
-    client: &Client,
+/// Whether lines can be edited, if standard input is a terminal.
+pub fn is_edited() -> bool {
+    !is_dumb()
+}
+
+/// Lines that nobody edits here.
+pub struct Plain {
+    input: BufReader<Stdin>,
+    /// What has come of a line.
+    line: Vec<u8>,
+    /// What has come of a piece.
+    draft: Draft,
+    /// Whether somebody types, who waits for what comes of each line.
+    is_typed: bool,
+    /// The byte that ends a line and drops it; `None` where there is none.
+    interrupt_key: Option<u8>,
+    client: Client,
     session: Uuid,
-) -> Result<Piece, Failure> {
-    // Whoever types waits for what comes of each line.
-    let is_typed = io::stdin().is_terminal();
-    let mut draft = Draft::default();
-    loop {
-        let line = lines
-            .next_line()
-            .await
-            .context("cannot read standard input")?;
-        let Some(line) = line else {
-            return Ok(match draft.text() {
-                "" => Piece::End,
-                text => Piece::Text(text.to_owned()),
-            });
-        };
-        draft.add(&line);
-        let is_instruction = instruction::parse(draft.text()).is_some();
-        if is_instruction
-            || ((is_typed || draft.is_worth_a_question())
-                && !lacks_something(client, session, draft.text()).await?)
-        {
-            return Ok(Piece::Text(draft.text().to_owned()));
+}
+
+impl Plain {
+    /// As many lines as make a piece; at the end of the input whatever is left. A piece that the
+    /// session can't judge is none: the rest of it would be run as pieces of their own.
+    async fn next(&mut self) -> Result<Piece, Failure> {
+        loop {
+            let reading = self.next_line().await;
+            let Some(end) = reading.context("cannot read standard input")? else {
+                return Ok(match std::mem::take(&mut self.draft).text() {
+                    "" => Piece::End,
+                    text => Piece::Text(text.to_owned()),
+                });
+            };
+            if Some(end) == self.interrupt_key {
+                return Ok(self.interrupt());
+            }
+            let Ok(line) = String::from_utf8(std::mem::take(&mut self.line)) else {
+                if self.is_typed {
+                    return Ok(Piece::Unreadable);
+                }
+                return Err(anyhow!("cannot read standard input: it is no UTF-8").into());
+            };
+            self.draft.add(line.strip_suffix('\r').unwrap_or(&line));
+            let text = self.draft.text();
+            let is_instruction = instruction::parse(text).is_some();
+            if is_instruction
+                || ((self.is_typed || self.draft.is_worth_a_question())
+                    && !lacks_something(&self.client, self.session, self.draft.text()).await?)
+            {
+                let draft = std::mem::take(&mut self.draft);
+                return Ok(Piece::Text(draft.text().to_owned()));
+            }
+        }
+    }
+
+    /// Reads on to the end of a line; gives the byte that ends it, which is left out, or nothing at
+    /// the end of the input.
+    async fn next_line(&mut self) -> io::Result<Option<u8>> {
+        let key = self.interrupt_key;
+        loop {
+            let come = self.input.fill_buf().await?;
+            if come.is_empty() {
+                // A last line that does not end is one, too.
+                return Ok((!self.line.is_empty()).then_some(b'\n'));
+            }
+            let is_end = |byte: &u8| *byte == b'\n' || Some(*byte) == key;
+            let end = come.iter().position(is_end);
+            let (length, ending) = match end {
+                Some(at) => (at + 1, Some(come[at])),
+                None => (come.len(), None),
+            };
+            self.line.extend_from_slice(&come[..end.unwrap_or(length)]);
+            self.input.consume(length);
+            if ending.is_some() {
+                return Ok(ending);
+            }
+        }
+    }
+
+    fn interrupt(&mut self) -> Piece {
+        let dropped = !self.line.is_empty() || !self.draft.is_empty();
+        self.line.clear();
+        self.draft = Draft::default();
+        Piece::Interrupt {
+            dropped,
+            touched: dropped,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The session that is typed at, and the daemon that it lives in.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, CreateTemplateRequest, ErrorCode, Template};
 use vmclient::{Client, Error};
@@ -14,14 +16,17 @@ use crate::failure::{Failure, say_note};
 /// The name of the template that sessions are made from when none is named, and of their workspace.
 const NAME: &str = "repl";
 
+/// How long to wait before a session is followed again whose stream could not be resumed.
+const BETWEEN_STREAMS: Duration = Duration::from_secs(1);
+
 /// A session, and what of it is only here for this command.
 pub struct Target {
     /// The client of its daemon.
     pub client: Client,
     /// Its id.
     pub session: Uuid,
-    /// Whether it was made for this command.
-    is_own: bool,
+    /// Keeps the session from being closed, if it was made for this command.
+    kept: Option<JoinHandle<()>>,
     /// The daemon, if it was started for this command.
     daemon: Option<PrivateDaemon>,
 }
@@ -37,7 +42,7 @@ impl Target {
             return Ok(Self {
                 client,
                 session,
-                is_own: false,
+                kept: None,
                 daemon: None,
             });
         }
@@ -55,11 +60,11 @@ impl Target {
             Some(daemon) => daemon.client.clone(),
             None => client,
         };
-        match make_session(&client, args.template, args.worktree).await {
+        match make_session(&client, args.template, args.worktree, args.linger).await {
             Ok(session) => Ok(Self {
+                kept: Some(tokio::spawn(keep(client.clone(), session))),
                 client,
                 session,
-                is_own: true,
                 daemon,
             }),
             Err(failure) => {
@@ -76,10 +81,12 @@ impl Target {
     /// # Errors
     /// When the session can't be closed.
     pub async fn close(self) -> Result<(), Failure> {
-        let closed = if self.is_own {
-            self.client.close_session(self.session).await.map(drop)
-        } else {
-            Ok(())
+        let closed = match self.kept {
+            Some(kept) => {
+                kept.abort();
+                self.client.close_session(self.session).await.map(drop)
+            }
+            None => Ok(()),
         };
         if let Some(daemon) = self.daemon {
             daemon.stop().await;
@@ -88,10 +95,29 @@ impl Target {
     }
 }
 
+/// Follows a session, so that the daemon sees that its console is there. Ends with the session.
+async fn keep(client: Client, session: Uuid) {
+    loop {
+        let mut stream = client.follow_session_status(session);
+        loop {
+            match stream.next().await {
+                Ok(Some(_)) => {}
+                // The session has ended, or this daemon does not know it: the next line that is
+                // typed says so.
+                Ok(None) | Err(Error::Api { status: 404, .. }) => return,
+                // The daemon can't be reached now.
+                Err(_) => break,
+            }
+        }
+        tokio::time::sleep(BETWEEN_STREAMS).await;
+    }
+}
+
 async fn make_session(
     client: &Client,
     template: Option<String>,
     worktree: PathBuf,
+    linger: Duration,
 ) -> Result<Uuid, Failure> {
     let template = template_of(client, template.as_deref()).await?;
     let worktree = std::path::absolute(&worktree)
@@ -104,6 +130,7 @@ async fn make_session(
             workspace_id: Some(NAME.into()),
             base_commit_oid: Some(NAME.into()),
             worktree_path: Some(worktree),
+            unwatched_timeout_ms: Some(u64::try_from(linger.as_millis()).unwrap_or(u64::MAX)),
         })
         .await?;
     Ok(session.id)

@@ -1,77 +1,310 @@
-//! Whether what somebody typed is all of it.
+//! Whether what somebody typed is all of it: as Node's REPL judges it, where the language here is
+//! the same.
 
 use oxc_allocator::Allocator;
 use oxc_parser::Parser;
+use oxc_semantic::SemanticBuilder;
 use oxc_span::SourceType;
 use vmapi_types::{Completeness, CompletenessStatus};
 
-use super::tokens::{End, scan};
+use super::tokens::{TokenKind, scan};
+
+/// What the next line of a text might be. An error of the text that is another one, or none, with
+/// one of these behind the text was found because the text ended; an error that stays is the text's
+/// own, and no further line mends it. The first is an operand and changes every error that is about
+/// the end; the others are what a parser only misses when it has read on.
+const NEXT_LINES: [&str; 5] = ["0", "= 0", "{}", "(0)", "catch {}"];
+
+/// What makes parameters of what stands in the last line. No arrow may stand in a line of its own,
+/// but Node goes on there.
+const ARROW: &str = " => 0";
+
+/// Words without which a text is the same as a module and as a script.
+const MODULE_WORDS: [&str; 2] = ["await", "import"];
 
 /// Whether a snippet can be run, needs more lines, or is wrong whatever comes.
 pub(crate) fn completeness(source: &str) -> Completeness {
-    let status = |status| Completeness {
-        status,
-        message: None,
-        code: None,
-    };
     let trimmed = source.trim();
+    let begins_with_brace = trimmed.starts_with('{');
     // `{a: 1}` alone is an object in a console.
-    if trimmed.starts_with('{') && errors_of(&format!("({trimmed}\n)")).is_none() {
-        return status(CompletenessStatus::Complete);
+    if begins_with_brace && !trimmed.ends_with(';') {
+        let object = format!("({trimmed}\n)");
+        if matches!(judge(&object), Judgement::Complete) {
+            return said(CompletenessStatus::Complete, None);
+        }
     }
-    let Some(error) = errors_of(source) else {
-        return status(CompletenessStatus::Complete);
-    };
-    // What is wrong is that something is missing where the text ends.
-    let is_open = match scan(source).end {
-        End::Template(_) => true,
-        End::Comment => error.end >= trimmed.len(),
-        End::Code | End::String(_) => false,
-    };
-    if is_open || error.start >= source.trim_end().len() {
-        return status(CompletenessStatus::Incomplete);
+    match judge(source) {
+        Judgement::Complete => said(CompletenessStatus::Complete, None),
+        Judgement::Incomplete => said(CompletenessStatus::Incomplete, None),
+        Judgement::Invalid(error) => {
+            let object = format!("({source}");
+            if begins_with_brace && matches!(judge(&object), Judgement::Incomplete) {
+                return said(CompletenessStatus::Incomplete, None);
+            }
+            said(CompletenessStatus::Invalid, Some(error.message))
+        }
     }
+}
+
+fn said(status: CompletenessStatus, message: Option<String>) -> Completeness {
     Completeness {
-        status: CompletenessStatus::Invalid,
-        message: Some(error.message),
+        status,
+        message,
         code: None,
     }
 }
 
+/// What becomes of a text.
+enum Judgement {
+    /// It can be run.
+    Complete,
+    /// More lines may mend it.
+    Incomplete,
+    /// Its own error.
+    Invalid(SyntaxError),
+}
+
+/// The first error of a text.
 struct SyntaxError {
-    /// Where it was found, in bytes.
-    start: usize,
-    end: usize,
+    /// Whether the parser gave up, and has seen nothing of what follows its last error.
+    is_fatal: bool,
+    /// Where it is, in bytes; `None` when the parser does not say.
+    place: Option<(usize, usize)>,
     message: String,
 }
 
-/// The first error of a text that is neither a script nor a module; `await` may stand at the top of both.
-fn errors_of(source: &str) -> Option<SyntaxError> {
-    let errors = [SourceType::script(), SourceType::mjs()].map(|kind| {
-        let allocator = Allocator::default();
-        let parsed = Parser::new(&allocator, source, kind).parse();
-        let error = parsed.diagnostics.into_iter().next()?;
-        let label = error.labels.iter().next();
-        Some(SyntaxError {
-            start: label.map_or(0, |label| label.offset() as usize),
-            end: label.map_or(0, |label| label.offset() as usize + label.len() as usize),
-            message: error.message.to_string(),
-        })
-    });
-    let [Some(script), Some(module)] = errors else {
-        return None;
+/// Judges a snippet, which is a script or, for `await` at the top and static imports, a module.
+fn judge(source: &str) -> Judgement {
+    let script = judge_as(source, SourceType::script());
+    if !MODULE_WORDS.iter().any(|word| source.contains(word)) {
+        return script;
+    }
+    match (script, judge_as(source, SourceType::mjs())) {
+        // `const a = await` is a script as well, whose `await` is a name that nobody means.
+        (_, Judgement::Incomplete) => Judgement::Incomplete,
+        (Judgement::Complete, _) | (_, Judgement::Complete) => Judgement::Complete,
+        (Judgement::Incomplete, _) => Judgement::Incomplete,
+        // The reading that got further is the one that was meant.
+        (Judgement::Invalid(script), Judgement::Invalid(module)) => {
+            Judgement::Invalid(if module.place > script.place {
+                module
+            } else {
+                script
+            })
+        }
+    }
+}
+
+fn judge_as(source: &str, kind: SourceType) -> Judgement {
+    // The line is over: half a token does not go on in the next one.
+    let line = format!("{source}\n");
+    let Some(error) = first_error(&line, kind) else {
+        return Judgement::Complete;
     };
-    // Whichever got further is what was meant.
-    Some(if module.start > script.start {
-        module
+    let mut next_lines = NEXT_LINES
+        .iter()
+        .map(|next| first_error(&format!("{line}{next}\n"), kind));
+    let is_of_the_end = next_lines.any(|other| match other {
+        None => true,
+        Some(other) if error.is_fatal => !other.is_same_as(&error),
+        // All was read, and what follows may be wrong for other reasons: but a token that has no
+        // end takes in the end of the line and what follows.
+        Some(other) => {
+            let takes_end_in = error.place.is_some_and(|(_, end)| end >= line.len());
+            takes_end_in && other.is_longer_than(&error)
+        }
+    });
+    let may_go_on = is_of_the_end || error.is_continued_string(&line) || takes_arrow(source, kind);
+    if may_go_on && !has_wrong_token(source) {
+        Judgement::Incomplete
     } else {
-        script
+        Judgement::Invalid(error)
+    }
+}
+
+/// Whether a text ends in what can be the parameters of an arrow function.
+fn takes_arrow(source: &str, kind: SourceType) -> bool {
+    let longer = format!("{source}{ARROW}");
+    first_error(&format!("{longer}\n"), kind)
+        .is_none_or(|error| error.place.is_some_and(|(start, _)| start >= longer.len()))
+}
+
+/// Whether a text has a token that is wrong whatever follows, of which the parser's error depends
+/// on that all the same: a sign of decorators, which no engine here knows, and a number with a
+/// separator that separates no digits.
+fn has_wrong_token(source: &str) -> bool {
+    scan(source).tokens.iter().any(|token| match token.kind {
+        TokenKind::Sign('@') => true,
+        TokenKind::Number => {
+            let number = &source[token.start..token.end];
+            let is_no_digit =
+                |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with('.');
+            number.contains('_') && number.split('_').any(is_no_digit)
+        }
+        _ => false,
+    })
+}
+
+impl SyntaxError {
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.place == other.place && self.message == other.message
+    }
+
+    /// Whether it is the same error at the same start, of a token that goes on beyond the end of
+    /// the other.
+    fn is_longer_than(&self, other: &Self) -> bool {
+        let both = self.place.zip(other.place);
+        self.message == other.message
+            && both.is_some_and(|((start, end), before)| start == before.0 && end > before.1)
+    }
+
+    /// Whether it is a string that ends with the text, behind a backslash that continues it in the
+    /// next line.
+    fn is_continued_string(&self, source: &str) -> bool {
+        let string = self
+            .place
+            .and_then(|(start, end)| source.get(start..end))
+            // The end of the line that ends the string is a part of the error.
+            .map(|text| text.strip_suffix('\n').unwrap_or(text))
+            .filter(|text| text.starts_with(['\'', '"']));
+        string.is_some_and(|text| {
+            let continued = ["\\\n", "\\\r", "\\\r\n", "\\\u{2028}", "\\\u{2029}"];
+            continued.iter().any(|end| text.ends_with(end))
+        })
+    }
+}
+
+fn first_error(source: &str, kind: SourceType) -> Option<SyntaxError> {
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, source, kind).parse();
+    let is_fatal = parsed.panicked;
+    let error = match parsed.diagnostics.into_iter().next() {
+        Some(error) => error,
+        None => {
+            let analysed = SemanticBuilder::new()
+                .with_check_syntax_error(true)
+                .with_build_nodes(true)
+                .build(allocator.alloc(parsed.program));
+            analysed.diagnostics.into_iter().next()?
+        }
+    };
+    let label = error.labels.iter().next();
+    Some(SyntaxError {
+        is_fatal,
+        place: label.map(|label| {
+            let start = label.offset() as usize;
+            (start, start + label.len() as usize)
+        }),
+        message: error.message.to_string(),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use serde::Deserialize;
+
     use super::*;
+
+    #[derive(Deserialize)]
+    struct Fixture {
+        programs: Vec<Program>,
+        codes: Vec<Code>,
+        differences: Vec<Difference>,
+    }
+
+    /// A text with a judgement for each length, in UTF-16 code units: complete, incomplete or
+    /// invalid (`x`).
+    #[derive(Deserialize)]
+    struct Program {
+        code: String,
+        lengths: String,
+    }
+
+    #[derive(Deserialize)]
+    struct Code {
+        code: String,
+        status: CompletenessStatus,
+    }
+
+    /// A text that this console judges in another way than Node's, and why.
+    #[derive(Deserialize)]
+    struct Difference {
+        code: String,
+        here: CompletenessStatus,
+        node: CompletenessStatus,
+        because: String,
+    }
+
+    /// What Node's REPL says: see `fixtures/generate.js`.
+    fn fixture() -> Fixture {
+        serde_json::from_str(include_str!("fixtures/completeness.json")).unwrap()
+    }
+
+    /// What is judged in another way than it should be.
+    fn wrong(cases: impl IntoIterator<Item = (String, CompletenessStatus)>) -> Vec<String> {
+        let judged = cases.into_iter().map(|(code, expected)| {
+            let found = completeness(&code);
+            let is_right = found.status == expected;
+            (!is_right).then(|| {
+                format!(
+                    "{code:?} is {expected:?}, not {:?}: {:?}",
+                    found.status, found.message
+                )
+            })
+        });
+        judged.flatten().collect()
+    }
+
+    #[test]
+    fn texts_are_judged_as_node_judges_them() {
+        let codes = fixture().codes.into_iter();
+        let wrong = wrong(codes.map(|case| (case.code, case.status)));
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn programs_are_judged_as_node_judges_them_wherever_a_line_breaks_off() {
+        let fixture = fixture();
+        let differs: HashMap<_, _> = fixture
+            .differences
+            .into_iter()
+            .map(|difference| (difference.code, difference.here))
+            .collect();
+        let cases = fixture.programs.iter().flat_map(|program| {
+            let units: Vec<_> = program.code.encode_utf16().collect();
+            let lengths = program.lengths.chars().enumerate();
+            let cases = lengths.filter_map(move |(length, letter)| {
+                // Half a character has no text.
+                let code = String::from_utf16(&units[..length]).ok()?;
+                let node = match letter {
+                    'c' => CompletenessStatus::Complete,
+                    'i' => CompletenessStatus::Incomplete,
+                    _ => CompletenessStatus::Invalid,
+                };
+                Some((code, node))
+            });
+            cases.collect::<Vec<_>>()
+        });
+        let cases = cases.map(|(code, node)| {
+            let expected = differs.get(&code).copied().unwrap_or(node);
+            (code, expected)
+        });
+        let wrong = wrong(cases);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn what_is_judged_in_another_way_than_node_does_is_told_with_the_reason() {
+        let differences = fixture().differences;
+        for difference in &differences {
+            assert_ne!(difference.here, difference.node, "{:?}", difference.code);
+            assert!(!difference.because.is_empty(), "{:?}", difference.code);
+        }
+        let wrong = wrong(differences.into_iter().map(|case| (case.code, case.here)));
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
 
     #[track_caller]
     fn assert_status(status: CompletenessStatus, sources: &[&str]) {
