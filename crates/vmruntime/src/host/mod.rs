@@ -1,7 +1,9 @@
 //! The daemon's side: zygotes, one for each engine and set of libraries, and an actor for each live session.
 
 mod actor;
+pub(crate) mod child;
 mod death;
+mod home;
 mod launch;
 mod look;
 mod origin;
@@ -11,15 +13,18 @@ mod run;
 mod session;
 pub(crate) mod socket;
 mod stand_in;
+mod watchdog;
 mod zygote;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use vmapi_types::Sandbox;
 use vmcontrol::runtime::{BoxFuture, OpenSessionError, OpenedSession, Runtime, SessionSpec};
 
 use crate::engine;
+use home::Home;
 pub(crate) use launch::prepare_worker;
 use pool::Pool;
 
@@ -36,14 +41,14 @@ pub struct WorkerCommand {
 #[derive(Debug)]
 pub struct WorkerRuntime {
     command: WorkerCommand,
-    zygotes: Pool,
+    zygotes: Arc<Pool>,
 }
 
 impl WorkerRuntime {
     /// Starts no process yet: each zygote starts with the first session that needs it, or when [`sandbox`](Runtime::sandbox) is asked for.
     pub fn new(command: WorkerCommand) -> Self {
         Self {
-            zygotes: Pool::new(command.clone()),
+            zygotes: Arc::new(Pool::new(command.clone())),
             command,
         }
     }
@@ -59,8 +64,16 @@ impl Runtime for WorkerRuntime {
         spec: SessionSpec,
     ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>> {
         Box::pin(async move {
-            let zygote = self.zygotes.get(&spec.engine, &spec.libraries).await?;
-            Ok(session::open(zygote, spec, self.command.clone()).await?)
+            let mut may_try_again = true;
+            loop {
+                let zygote = self.zygotes.get(&spec.engine, &spec.libraries).await?;
+                let home = Home::new(Arc::clone(&self.zygotes), Arc::clone(&zygote));
+                match session::open(home, spec.clone(), self.command.clone()).await {
+                    // It did not answer, or died: another one may.
+                    Err(_) if !zygote.is_alive() && may_try_again => may_try_again = false,
+                    opened => return Ok(opened?),
+                }
+            }
         })
     }
 

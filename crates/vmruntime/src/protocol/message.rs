@@ -43,6 +43,11 @@ pub(crate) enum ToZygote {
         /// The session's number.
         session: u64,
     },
+    /// Say that all messages before this one have been taken.
+    Ping {
+        /// The number of this question.
+        number: u64,
+    },
 }
 
 /// From the zygote to the daemon.
@@ -60,6 +65,8 @@ pub(crate) enum FromZygote {
     Loaded {
         /// Why not, if so. The engine is of no more use then.
         error: Option<String>,
+        /// Whether it was loaded without nondeterministic inputs: another zygote that loads it has the same state.
+        is_deterministic: bool,
     },
     /// A session process could not be forked.
     OpenFailed {
@@ -79,6 +86,11 @@ pub(crate) enum FromZygote {
     Ended {
         /// The session's number.
         session: u64,
+    },
+    /// The answer to [`ToZygote::Ping`].
+    Pong {
+        /// The number of the question.
+        number: u64,
     },
 }
 

@@ -26,12 +26,14 @@ mod image;
 mod limits;
 mod link;
 mod look;
+pub(crate) mod oom;
 mod page;
 mod process;
 mod redo;
 mod sandbox;
 mod session;
 mod stack;
+mod stopped;
 mod zygote;
 
 pub use allocator::CountingAllocator;
