@@ -30,6 +30,7 @@ use net::Net;
 pub(crate) struct Broker {
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
+    worker: WorkerCommand,
     database: Database,
     files: Files,
     net: Net,
@@ -39,7 +40,8 @@ impl Broker {
     /// For a session with this policy, on this worktree.
     pub(crate) fn new(policy: Arc<Policy>, worktree: Arc<Worktree>, worker: WorkerCommand) -> Self {
         Self {
-            database: Database::new(worker),
+            database: Database::new(worker.clone()),
+            worker,
             files: Files::default(),
             net: Net::new(Arc::clone(&policy)),
             policy,
@@ -67,7 +69,7 @@ impl Broker {
         match call.module.as_str() {
             "fs" => self.files.call(&self.worktree, &self.policy, call).await,
             "database" => self.database.call(&self.worktree, call).await,
-            "exec" => exec::call(&self.worktree, &self.policy, &call).await,
+            "exec" => exec::call(&self.worker, &self.worktree, &self.policy, &call).await,
             _ => Err(unknown_function(&call)),
         }
     }

@@ -11,6 +11,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use vmcontrol::Worktree;
 
 use crate::protocol::{CONTROL_FD, HostCall, MAX_FROM_SESSION_BYTES};
 use crate::worker::channel::Channel;
+use crate::worker::oom;
 
 /// The argument that makes a worker such a process, in place of the name of an engine.
 pub(crate) const ARGUMENT: &str = "database";
@@ -40,13 +42,16 @@ const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 ///
 /// # Errors
 /// When the process can't be confined, or the channel fails.
-pub(crate) fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
+pub(crate) fn serve(mut args: impl Iterator<Item = OsString>) -> io::Result<()> {
+    if let Some(scores) = oom::Scores::inherited() {
+        oom::raise(scores.session);
+    }
     // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
     let channel = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let channel = Channel::new(channel, MAX_FROM_SESSION_BYTES);
     let path = args.next().ok_or_else(|| io::Error::other("no worktree"))?;
     let guarded = args.map(PathBuf::from).collect();
-    let worktree = Worktree::open(&path, guarded).map_err(io::Error::other)?;
+    let worktree = Worktree::open(&path.to_string_lossy(), guarded).map_err(io::Error::other)?;
     confine(worktree.path())?;
     let mut database = sqlite::Database::new(Arc::new(worktree), is_called_away, wait_for_lock);
     while let Some(received) = channel.receive::<HostCall>()? {

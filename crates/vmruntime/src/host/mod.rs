@@ -25,7 +25,7 @@ use vmcontrol::runtime::{BoxFuture, OpenSessionError, OpenedSession, Runtime, Se
 
 use crate::engine;
 use home::Home;
-pub(crate) use launch::prepare_worker;
+pub(crate) use launch::{detach, prepare_worker};
 use pool::Pool;
 
 /// How to start a worker: a program that calls [`worker::main`](crate::worker::main).

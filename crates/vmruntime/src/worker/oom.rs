@@ -13,75 +13,66 @@ const FILE: &str = "/proc/self/oom_score_adj";
 /// The highest score.
 const HIGHEST: i32 = 1000;
 
-/// The score of the zygote, which may set that of the processes it forks. Without the file all is left as it is: it only
-/// changes who is ended first.
-#[derive(Debug)]
-pub(super) struct OomScore {
-    file: Option<File>,
-    own: i32,
-    of_sessions: i32,
+/// The scores of the processes below a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scores {
+    /// Of what only helps sessions: zygotes, supervisors of commands.
+    pub(crate) helper: i32,
+    /// Of what works for one session: its processes, its database process, its commands.
+    pub(crate) session: i32,
 }
 
-impl OomScore {
+impl Scores {
+    /// Relative to that of the daemon.
+    fn below(daemon: i32) -> Self {
+        Self {
+            helper: daemon + (HIGHEST - daemon) / 2,
+            session: daemon + (HIGHEST - daemon) / 5 * 4,
+        }
+    }
+
+    /// In a process that has the daemon's score still; `None` where the system has no such file.
+    pub(crate) fn inherited() -> Option<Self> {
+        Some(Self::below(open()?.1))
+    }
+}
+
+/// Raises the score of this process.
+pub(crate) fn raise(score: i32) {
+    if let Some((file, _)) = open() {
+        write(&file, score);
+    }
+}
+
+/// The score of the zygote, which sets that of the processes that it forks.
+#[derive(Debug)]
+pub(super) struct ZygoteScore(Option<(File, Scores)>);
+
+impl ZygoteScore {
     /// Raises the score of this process to that of a zygote. To be called before the file system is given up.
     pub(super) fn begin() -> Self {
-        let opened = open();
-        let score = match opened {
-            Some((file, daemon)) => Self {
-                file: Some(file),
-                own: of_zygotes(daemon),
-                of_sessions: of_sessions(daemon),
-            },
-            None => Self {
-                file: None,
-                own: 0,
-                of_sessions: 0,
-            },
-        };
+        let opened = open().map(|(file, daemon)| (file, Scores::below(daemon)));
+        let score = Self(opened);
         score.end_fork();
         score
     }
 
     /// Takes on the score of what is about to be forked.
     pub(super) fn begin_fork(&self) {
-        self.set(self.of_sessions);
+        if let Some((file, scores)) = &self.0 {
+            write(file, scores.session);
+        }
     }
 
-    /// Takes on its own score again. The forked process must not: it has the same file, which is the zygote's.
+    /// Takes on its own score again. The forked process must not: its file is the zygote's.
     pub(super) fn end_fork(&self) {
-        self.set(self.own);
-    }
-
-    fn set(&self, score: i32) {
-        if let Some(file) = &self.file {
-            write(file, score);
+        if let Some((file, scores)) = &self.0 {
+            write(file, scores.helper);
         }
     }
 }
 
-/// Raises the score of this process, which works for a session, to that of session processes.
-pub(crate) fn raise_to_sessions() {
-    if let Some((file, daemon)) = open() {
-        write(&file, of_sessions(daemon));
-    }
-}
-
-/// Raises the score of this process, which supervises something that works for a session, to that of a zygote.
-pub(crate) fn raise_to_zygotes() {
-    if let Some((file, daemon)) = open() {
-        write(&file, of_zygotes(daemon));
-    }
-}
-
-fn of_zygotes(daemon: i32) -> i32 {
-    daemon + (HIGHEST - daemon) / 2
-}
-
-fn of_sessions(daemon: i32) -> i32 {
-    daemon + (HIGHEST - daemon) / 5 * 4
-}
-
-/// The file, and the score that this process has from the daemon.
+/// The file, and the score that this process has.
 fn open() -> Option<(File, i32)> {
     let mut file = OpenOptions::new().read(true).write(true).open(FILE).ok()?;
     let mut text = String::new();
@@ -91,7 +82,7 @@ fn open() -> Option<(File, i32)> {
 }
 
 fn write(file: &File, score: i32) {
-    // A process that can't be put before others is one all the same.
+    // It changes only who is ended first. A process that can't be put before others is one all the same.
     let _ = file.write_at(score.to_string().as_bytes(), 0);
 }
 
@@ -100,14 +91,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sessions_go_first_then_zygotes_and_the_daemon_last() {
-        for daemon in [-1000, -500, 0, 1, 300, 995] {
-            let (zygotes, sessions) = (of_zygotes(daemon), of_sessions(daemon));
-            assert!(daemon < zygotes, "{daemon}");
-            assert!(zygotes < sessions || daemon > 990, "{daemon}");
-            assert!(sessions <= HIGHEST);
+    fn sessions_go_first_then_helpers_and_the_daemon_last() {
+        for daemon in [-1000, -500, 0, 1, 300, 950] {
+            let Scores { helper, session } = Scores::below(daemon);
+            assert!(daemon < helper && helper < session && session <= HIGHEST);
         }
-        assert_eq!((of_zygotes(0), of_sessions(0)), (500, 800));
-        assert_eq!((of_zygotes(1000), of_sessions(1000)), (1000, 1000));
+        let usual = Scores {
+            helper: 500,
+            session: 800,
+        };
+        assert_eq!(Scores::below(0), usual);
+        assert_eq!(Scores::below(HIGHEST).session, HIGHEST);
     }
 }

@@ -134,7 +134,7 @@ pub(super) const NAME_OF_FORKS: &str = "vms-fork";
 
 /// Sets the name that `ps` and `top` show, cut to its first 15 bytes. Allocates nothing: after a fork that would be some
 /// pages to copy.
-pub(super) fn set_name(name: &str) {
+pub(crate) fn set_name(name: &str) {
     let mut ended = [0; NAME_BYTES + 1];
     let length = name.len().min(NAME_BYTES);
     ended[..length].copy_from_slice(&name.as_bytes()[..length]);

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -17,7 +17,7 @@ use vmcontrol::runtime::Usage;
 use super::channel::Channel;
 use super::heap::LargePages;
 use super::link::Link;
-use super::oom::OomScore;
+use super::oom::ZygoteScore;
 use super::page::Pages;
 use super::process::{self, Kinship, Side};
 use super::sandbox::{self, Confinement};
@@ -68,7 +68,7 @@ struct Zygote {
     stopped: StoppedChildren,
     /// Processes that answered a question, were killed since nobody wants the answer, and are not reaped yet.
     unwanted: Vec<Pid>,
-    oom_score: OomScore,
+    oom_score: ZygoteScore,
 }
 
 /// Serves the daemon until it hangs up.
@@ -95,7 +95,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     }
     process::begin_single_threaded()?;
     stack::begin();
-    let oom_score = OomScore::begin();
+    let oom_score = ZygoteScore::begin();
     let (confinement, sandbox) = sandbox::enter_zygote()?;
     let mut zygote = Zygote {
         control: Channel::new(control, MAX_TO_ZYGOTE_BYTES),

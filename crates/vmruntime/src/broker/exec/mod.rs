@@ -2,6 +2,7 @@
 
 mod child;
 mod lookup;
+mod supervised;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use vmcontrol::{FileError, Policy, Worktree};
 
 use super::{answer, args, blocking, hint, unknown_function, wire};
+use crate::host::WorkerCommand;
 use crate::protocol::{HostCall, HostError, HostReply};
 use child::Prepared;
 pub(super) use child::Ran;
@@ -69,24 +71,30 @@ struct Options {
 }
 
 pub(super) async fn call(
+    worker: &WorkerCommand,
     worktree: &Arc<Worktree>,
     policy: &Arc<Policy>,
     call: &HostCall,
 ) -> HostReply {
     match call.function.as_str() {
-        "run" => run(worktree, policy, call).await,
+        "run" => run(worker, worktree, policy, call).await,
         _ => Err(unknown_function(call)),
     }
 }
 
-async fn run(worktree: &Arc<Worktree>, policy: &Arc<Policy>, call: &HostCall) -> HostReply {
+async fn run(
+    worker: &WorkerCommand,
+    worktree: &Arc<Worktree>,
+    policy: &Arc<Policy>,
+    call: &HostCall,
+) -> HostReply {
     let given: Vec<Value> = args(call, USAGE)?;
     let (program, arguments, options) = command_of(&given)?;
     let (worktree, policy, named) = (Arc::clone(worktree), Arc::clone(policy), program.clone());
     // It looks into folders, and those may be slow.
     let prepared =
         blocking(move || prepare(&worktree, &policy, &named, arguments, options)).await?;
-    let ran = child::run(&program, prepared).await?;
+    let ran = child::run(worker, &program, prepared).await?;
     answer(&ran)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use vmcontrol::Policy;
 
-use crate::broker::fixtures::{host_call, policy, worktree};
+use crate::broker::fixtures::{host_call, policy, worker, worktree};
 use crate::protocol::HostError;
 
 struct Fixture {
@@ -26,7 +26,7 @@ impl Fixture {
 
     async fn run(&self, args: Value) -> Result<Value, HostError> {
         let call = host_call("exec", "run", &args);
-        let answer = super::call(&self.worktree, &self.policy, &call).await?;
+        let answer = super::call(&worker(), &self.worktree, &self.policy, &call).await?;
         Ok(serde_json::from_str(answer.get()).unwrap())
     }
 
