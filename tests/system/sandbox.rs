@@ -1,7 +1,5 @@
 //! What the kernel keeps session processes from, as it shows from outside.
 
-use std::fs;
-
 use serde_json::json;
 use vm_system_tests::{Daemon, DaemonOptions, Process, Role};
 

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::pin::pin;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
@@ -14,12 +14,10 @@ use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use vmcontrol::Worktree;
 
 use crate::database::ARGUMENT;
+use crate::host::child::{is_stopped, no_answer, pid_of, stopped_for_long};
 use crate::host::socket::{self, Receiver, Sender};
 use crate::host::{WorkerCommand, prepare_worker};
-use crate::protocol::{HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
-
-/// How long the process may take to take something back before it is killed, which rolls its transaction back too.
-const ABANDON_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::protocol::{HELPER_TIMEOUT, HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES};
 
 /// The database of one session.
 pub(super) struct Database {
@@ -35,6 +33,8 @@ struct Shared {
     process: AsyncMutex<Option<Process>>,
     /// How the last run that called has ended, until the process is told.
     ended: Mutex<Option<Ended>>,
+    /// Why the connection is gone that scripts believe to have, until one is told.
+    loss: Mutex<Option<String>>,
 }
 
 /// What becomes of what a run did.
@@ -46,9 +46,21 @@ pub(super) enum Ended {
 
 struct Process {
     /// Killed when this goes out of scope.
-    _child: Child,
+    child: Child,
     sender: Sender,
     receiver: Receiver,
+}
+
+/// What came of a call.
+enum Handed {
+    /// It was answered.
+    Answered(Process, HostReply),
+    /// Nobody waits for an answer any more, and the process is killed, for this reason.
+    GivenUp(String),
+    /// The process ended by itself.
+    Ended,
+    /// The process did not answer, and is killed.
+    Silent,
 }
 
 impl Database {
@@ -70,21 +82,30 @@ impl Database {
             let mut slot = shared.process.lock().await;
             shared.settle(&mut slot).await;
             let is_begun = slot.is_some() && !is_first;
+            if let Some(loss) = shared.take_loss(&call) {
+                return Err(HostError::new(loss));
+            }
             let process = match slot.take() {
                 Some(process) => process,
                 None => {
                     start(&worker, &worktree).map_err(|error| failed("can't be started", &error))?
                 }
             };
-            let answered = hand_on(process, is_begun, &call, nobody_waits).await;
-            let answered = answered.map_err(|error| failed("failed", &error))?;
-            let (process, reply) = answered.ok_or_else(|| {
-                HostError::new(
+            let handed = hand_on(process, is_begun, &call, nobody_waits).await;
+            match handed.map_err(|error| failed("failed", &error))? {
+                Handed::Answered(process, reply) => {
+                    *slot = Some(process);
+                    reply
+                }
+                Handed::Ended => Err(HostError::new(
                     "the database process ended, and the connection with it: it may have needed too much memory",
-                )
-            })?;
-            *slot = Some(process);
-            reply
+                )),
+                Handed::Silent => Err(HostError::new(loss_text(&no_answer()))),
+                Handed::GivenUp(why) => {
+                    shared.note_loss(&why);
+                    Err(HostError::new("nobody waits for it"))
+                }
+            }
         });
         let answered = called.await;
         drop::<oneshot::Sender<()>>(waiting);
@@ -119,10 +140,23 @@ impl Shared {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that the process was killed, since it did not answer when nobody waited for it.
+    fn note_loss(&self, why: &str) {
+        let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
+        *loss = Some(loss_text(why));
+    }
+
+    /// Why a call can't find what it expects. One that opens or closes a database expects nothing.
+    fn take_loss(&self, call: &HostCall) -> Option<String> {
+        let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
+        let expects_nothing = matches!(call.function.as_str(), "configure" | "close");
+        loss.take().filter(|_| !expects_nothing)
+    }
+
     async fn settle(&self, slot: &mut Option<Process>) {
         let ended = self.ended().take();
         let Some(ended) = ended else { return };
-        // Until it has answered it is not put back: if it does not, it ends.
+        // Until it has answered it is not put back: if it does not, it ends, and its transaction is rolled back.
         let Some(mut process) = slot.take() else {
             return;
         };
@@ -130,49 +164,98 @@ impl Shared {
             Ended::Kept => "keep",
             Ended::TakenBack => "abandon",
         });
-        let answered = tokio::time::timeout(ABANDON_TIMEOUT, exchange(&mut process, &call)).await;
-        if let Ok(Ok(Some(Ok(_)))) = answered {
-            *slot = Some(process);
+        // One that is stopped keeps nobody waiting.
+        if matches!(ended, Ended::TakenBack) && process.is_stopped() {
+            return self.note_loss(WAS_STOPPED);
+        }
+        let answered = tokio::time::timeout(HELPER_TIMEOUT, exchange(&mut process, &call));
+        match answered.await {
+            Ok(Ok(Some(Ok(_)))) => *slot = Some(process),
+            Ok(Ok(Some(Err(error)))) => self.note_loss(&format!("failed: {}", error.message)),
+            Ok(Ok(None)) => self.note_loss("ended by itself"),
+            Ok(Err(error)) => self.note_loss(&format!("failed: {error}")),
+            Err(_) => self.note_loss(&no_answer()),
         }
     }
 }
 
-/// Hands a call to the process, and gives both it and its answer; nothing if it has ended. If nobody waits any more the call
-/// is interrupted.
+impl Process {
+    fn is_stopped(&self) -> bool {
+        pid_of(&self.child).is_some_and(is_stopped)
+    }
+}
+
+/// Why a process is given up that nobody waits for any more.
+const WAS_STOPPED: &str = "was stopped";
+
+/// What a script is told whose connection is lost, since the process did that.
+fn loss_text(why: &str) -> String {
+    format!(
+        "the database process {why}, and the connection ended with it: call database.configure again"
+    )
+}
+
+/// Hands a call to the process. If nobody waits any more the call is interrupted.
 async fn hand_on(
     mut process: Process,
     is_begun: bool,
     call: &HostCall,
     mut nobody_waits: oneshot::Receiver<()>,
-) -> io::Result<Option<(Process, HostReply)>> {
+) -> io::Result<Handed> {
+    let pid = pid_of(&process.child);
     if !is_begun {
-        match exchange(&mut process, &call_of("begin")).await? {
-            Some(Ok(_)) => {}
-            Some(refused) => return Ok(Some((process, refused))),
-            None => return Ok(None),
+        let begun = {
+            let begin = call_of("begin");
+            let begun = tokio::time::timeout(HELPER_TIMEOUT, exchange(&mut process, &begin));
+            let mut begun = pin!(begun);
+            tokio::select! {
+                begun = &mut begun => begun,
+                // Nothing is ever sent there.
+                _ = &mut nobody_waits => match pid {
+                    Some(pid) if is_stopped(pid) => return Ok(Handed::GivenUp(WAS_STOPPED.into())),
+                    _ => begun.await,
+                },
+            }
+        };
+        match begun {
+            Ok(begun) => match begun? {
+                Some(Ok(_)) => {}
+                Some(refused) => return Ok(Handed::Answered(process, refused)),
+                None => return Ok(Handed::Ended),
+            },
+            Err(_) => return Ok(Handed::Silent),
         }
     }
     if let Err(TryRecvError::Closed) = nobody_waits.try_recv() {
-        return Ok(Some((process, Err(HostError::new("nobody waits for it")))));
+        let refused = Err(HostError::new("nobody waits for it"));
+        return Ok(Handed::Answered(process, refused));
     }
-    process.sender.send(0, call, None).await?;
     tokio::select! {
-        received = process.receiver.receive::<HostReply>() => {
-            return Ok(received?.map(|received| (process, received.message)));
+        answered = exchange(&mut process, call) => {
+            return Ok(match answered? {
+                Some(reply) => Handed::Answered(process, reply),
+                None => Handed::Ended,
+            });
         }
-        // Nothing is ever sent there.
+        () = stopped_for_long(pid) => return Ok(Handed::Silent),
         _ = nobody_waits => {}
     }
+    if process.is_stopped() {
+        return Ok(Handed::GivenUp(WAS_STOPPED.into()));
+    }
     // The next message interrupts what goes on.
-    let taken_back = tokio::time::timeout(ABANDON_TIMEOUT, async {
+    let taken_back = tokio::time::timeout(HELPER_TIMEOUT, async {
         process.sender.send(0, &call_of("abandon"), None).await?;
         process.receiver.receive::<HostReply>().await?;
         process.receiver.receive::<HostReply>().await
     });
     let Ok(taken_back) = taken_back.await else {
-        return Ok(None);
+        return Ok(Handed::GivenUp(no_answer()));
     };
-    Ok(taken_back?.map(|received| (process, received.message)))
+    Ok(match taken_back? {
+        Some(received) => Handed::Answered(process, received.message),
+        None => Handed::GivenUp("ended by itself".into()),
+    })
 }
 
 /// A call without arguments, of the daemon's own.
@@ -213,7 +296,7 @@ fn start(worker: &WorkerCommand, worktree: &Worktree) -> io::Result<Process> {
     prepare_worker(&mut command, theirs.as_raw_fd());
     let child = command.spawn()?;
     Ok(Process {
-        _child: child,
+        child,
         sender,
         receiver,
     })

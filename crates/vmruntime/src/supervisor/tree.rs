@@ -33,9 +33,7 @@ pub(super) fn kill_children() {
 /// Kills all processes below a child of this process that has not been reaped, but not the child itself. Returns how many there
 /// were; they may have forked meanwhile.
 pub(crate) fn kill_below(root: Pid) -> usize {
-    let all: HashMap<Pid, Process> = processes()
-        .map(|process| (process.pid, process))
-        .collect();
+    let all: HashMap<Pid, Process> = processes().map(|process| (process.pid, process)).collect();
     let is_below = |process: &&Process| {
         let mut parent = process.parent;
         // The list is not of one moment: what looks like a ring is none.

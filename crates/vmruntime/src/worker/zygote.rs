@@ -318,7 +318,9 @@ impl Zygote {
             format!("it had been stopped for {seconds} s")
         });
         let unwanted = self.unwanted.iter().position(|unwanted| *unwanted == pid);
-        let is_unwanted = unwanted.map(|index| self.unwanted.swap_remove(index)).is_some();
+        let is_unwanted = unwanted
+            .map(|index| self.unwanted.swap_remove(index))
+            .is_some();
         let Some(family) = self.families.get(&first) else {
             return Ok(());
         };

@@ -59,7 +59,7 @@ impl Actor {
             Some(run) => run_cause(death, &run.limits).1,
             None => cause_text(death),
         };
-        let meanwhile = if self.checkpoint_lost {
+        let meanwhile = if self.run.is_some() {
             " while an execution ran"
         } else {
             ""
