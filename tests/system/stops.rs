@@ -157,6 +157,26 @@ fn a_stopped_session_process_is_replaced() {
 }
 
 #[test]
+fn an_execution_whose_process_is_stopped_may_go_on_until_its_limit() {
+    let daemon = Daemon::start();
+    let template = daemon.template_with(&["fs"]);
+    daemon.give_time(&template);
+    let session = daemon.session_of(&template);
+    let running = session.start("while (!require('fs').existsSync('go')); 7");
+    let process = daemon.process_of(&session, Role::Session);
+    let other = without_checkpoint(&daemon);
+    let idle = daemon.process_of(&other, Role::Session);
+    Process::stop(process);
+    Process::stop(idle);
+    // It was stopped after the other one.
+    wait_until_dead(idle);
+    assert!(Process::is_alive(process));
+    daemon.write("go", "");
+    Process::resume(process);
+    assert_eq!(running.join().unwrap().expect(201)["status"], "ok");
+}
+
+#[test]
 fn a_process_that_goes_on_in_time_is_left_alone() {
     let daemon = Daemon::start();
     let session = with_checkpoint(&daemon);

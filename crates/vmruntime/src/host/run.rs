@@ -116,6 +116,14 @@ impl ActiveRun {
         }
     }
 
+    /// Notes that it was ended for its wall limit, if that has passed: for a process that died unreported.
+    pub(super) fn judge_by_clock(&mut self) {
+        let now = Instant::now();
+        if self.paused_at.is_none() && now + OVERDUE_AFTER >= self.overdue_at {
+            self.stopped.get_or_insert((Stopped::Overdue, now));
+        }
+    }
+
     /// Stops the clock, while the run waits for the disk: that is not time of its own.
     pub(super) fn pause_clock(&mut self) {
         self.paused_at.get_or_insert_with(Instant::now);

@@ -178,6 +178,7 @@ impl Session {
             exit::now(exit::DEADLOCK)
         };
         limits::stop_clocks().unwrap_or_else(|error| limits::no_timer(&error));
+        page::end_run();
         let usage = Usage {
             cpu_us: limits::cpu_time_us().saturating_sub(cpu_before),
             peak_mem_bytes: allocator::peak_bytes() as u64,

@@ -2,7 +2,8 @@
 //!
 //! A process that waits for a message can't be told from one that will never take it; only its parent hears from the kernel
 //! that it was stopped. One that does not go on within [`HELPER_TIMEOUT`] is killed, and replaced like any other that died:
-//! also a checkpoint or a waiting process, which nobody would have missed before it was needed.
+//! also a checkpoint or a waiting process, which nobody would have missed before it was needed. A run that goes on has a clock of
+//! its own.
 
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use crate::protocol::HELPER_TIMEOUT;
 /// The children that are stopped now, and those that were killed for it.
 #[derive(Debug, Default)]
 pub(super) struct StoppedChildren {
-    /// When each was found to be stopped, the one that has been for the longest time first.
+    /// When each was found to be stopped, or was looked at again; the oldest first.
     since: Vec<(Pid, Instant)>,
     /// Killed, and not reaped yet.
     killed: Vec<Pid>,
@@ -53,12 +54,16 @@ impl StoppedChildren {
         PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
     }
 
-    /// Kills those that have been stopped for too long.
-    pub(super) fn kill_overdue(&mut self) {
+    /// Kills those that have been stopped for too long. Those in which a run goes on are left to the clock of that.
+    pub(super) fn kill_overdue(&mut self, is_running: impl Fn(Pid) -> bool) {
         while let Some((pid, since)) = self.since.first().copied()
             && since.elapsed() >= HELPER_TIMEOUT
         {
             self.since.remove(0);
+            if is_running(pid) {
+                self.since.push((pid, Instant::now()));
+                continue;
+            }
             // It is our child and has not been reaped, so that its id can't be anybody else's.
             if kill(pid, Signal::SIGKILL).is_ok() {
                 self.killed.push(pid);

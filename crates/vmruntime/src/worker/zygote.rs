@@ -137,7 +137,13 @@ impl Zygote {
                 while changes.read_signal()?.is_some() {}
                 self.reap()?;
             }
-            self.stopped.kill_overdue();
+            let (families, pages) = (&self.families, &self.pages);
+            self.stopped.kill_overdue(|pid| {
+                let first = getpgid(Some(pid)).ok();
+                let family = first.and_then(|first| families.get(&first));
+                let page = family.map(|family| pages.get(family.page));
+                page.is_some_and(|page| page.is_running(pid.as_raw().unsigned_abs()))
+            });
             if called && !self.answer()? {
                 self.end_everything();
                 return Ok(());

@@ -82,8 +82,11 @@ impl Actor {
         let Some(reason) = &self.zygote_loss else {
             return self.last_death.take();
         };
-        // It may have died of its own accord shortly before.
+        // It may have died of its own accord shortly before, and that may not have been reported any more.
         let own = self.deaths.remove(&self.generation);
+        if let (None, Some(run)) = (&own, &mut self.run) {
+            run.judge_by_clock();
+        }
         Some(own.unwrap_or_else(|| Death {
             generation: Some(self.generation),
             cause: DeathCause::Signaled(libc::SIGKILL),
