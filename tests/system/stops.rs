@@ -343,16 +343,24 @@ fn a_script_hears_that_the_supervisor_of_its_command_stands_still() {
     let template = daemon.template_with(&["exec"]);
     daemon.give_time(&template);
     let session = daemon.session_of(&template);
-    let running = session.start("require('exec').run('sleep', ['600'])");
-    let command = named(&daemon, "sleep");
-    Process::stop(named(&daemon, "vms-exec"));
+    let way = "(setsid sleep 600 &); setsid sh -c \"sleep 600 & sleep 600\" & sleep 600";
+    let running = session.start(&format!("require('exec').run('sh', ['-c', '{way}'])"));
+    let supervisor = named(&daemon, "vms-exec");
+    let all = wait_for("its commands", || {
+        let all = Process::below(supervisor);
+        let sleeping = all.iter().filter(|process| process.name == "sleep");
+        (sleeping.count() == 4).then_some(all)
+    });
+    Process::stop(supervisor);
     let execution = in_time("a command", || running.join().unwrap()).expect(201);
     let message = execution["error"]["message"].as_str().unwrap();
     assert!(
         message.contains("supervisor did not answer for 3 s"),
         "{message}"
     );
-    wait_until_dead(command);
+    for process in all {
+        wait_until_dead(process.pid);
+    }
 }
 
 #[test]
@@ -395,4 +403,62 @@ fn everything_is_answered_when_every_process_of_the_daemon_is_stopped() {
         .collect();
     assert!(closed.iter().all(|session| session["status"] == "closed"));
     assert_eq!(in_time("a session", || daemon.session().eval("2")), "2");
+}
+
+#[test]
+fn a_session_is_asked_for_in_vain_no_longer_if_a_zygote_is_stopped_while_it_starts() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    let (api, worktree) = (daemon.api.clone(), daemon.worktree());
+    let asking = std::thread::spawn(move || {
+        let body = json!({
+            "template_id": template, "workspace_id": "w", "base_commit_oid": "c",
+            "worktree_path": worktree,
+        });
+        in_time("a session", || api.post("/sessions", &body)).status
+    });
+    let starting = wait_for("a zygote", || {
+        Process::below(daemon.pid()).into_iter().next()
+    });
+    Process::stop(starting.pid);
+    assert!([201, 503].contains(&asking.join().unwrap()));
+    assert_eq!(in_time("a session", || daemon.session().eval("2")), "2");
+    wait_until_dead(starting.pid);
+}
+
+#[test]
+fn a_daemon_ends_in_order_though_its_processes_are_stopped() {
+    let daemon = Daemon::start();
+    let (session, process) = database_session(&daemon);
+    daemon.checkpoint(&session);
+    let all = Process::below(daemon.pid());
+    assert!(all.iter().any(|one| one.pid == process));
+    for process in &all {
+        Process::try_stop(process.pid);
+    }
+    let _home = in_time("the end", || daemon.stop());
+    for process in all {
+        wait_until_dead(process.pid);
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_daemon_that_is_killed_while_its_processes_are_stopped() {
+    let daemon = Daemon::start();
+    let template = daemon.template_with(&["exec"]);
+    daemon.give_time(&template);
+    let (session, _) = database_session(&daemon);
+    daemon.checkpoint(&session);
+    let busy = daemon.session_of(&template);
+    let running = busy.start("require('exec').run('sleep', ['600'])");
+    named(&daemon, "sleep");
+    let all = Process::below(daemon.pid());
+    for process in &all {
+        Process::try_stop(process.pid);
+    }
+    let _home = daemon.kill();
+    for process in all {
+        wait_until_dead(process.pid);
+    }
+    assert!(running.join().is_err());
 }

@@ -398,6 +398,8 @@ impl Actor {
     /// sent no more than it takes until the run is to be ended.
     async fn tell(&self, message: &ToSession) {
         let sent = tokio::select! {
+            // In most cases there is room, and no clock is needed.
+            biased;
             sent = self.sender.send(self.generation, message, None) => sent,
             () = overdue(self.run.as_ref()) => return,
         };

@@ -414,7 +414,7 @@ impl Actor {
                     // If it takes no messages any more it is about to be gone.
                     Step::Ask(number) => drop(self.orders.send((ToZygote::Ping { number }, None))),
                     Step::GiveUp => {
-                        let reason = format!("the zygote {} and was killed", no_answer());
+                        let reason = format!("it {} and was killed", no_answer());
                         tracing::warn!(pid = self.child.id(), reason, "a zygote is given up");
                         // If it can't be, it has ended.
                         let _ = self.child.start_kill();

@@ -28,7 +28,7 @@ use crate::protocol::{CONTROL_FD, HELPER_TIMEOUT};
 use crate::worker::channel::Channel;
 use crate::worker::{oom, process};
 
-pub(crate) use tree::kill_below;
+pub(crate) use tree::{kill_below, kill_listed_below};
 
 /// The argument that makes a worker such a process, in place of the name of an engine. The program follows, and its arguments.
 pub(crate) const ARGUMENT: &str = "exec";

@@ -15,7 +15,7 @@ use crate::host::{WorkerCommand, detach};
 use crate::protocol::HELPER_TIMEOUT;
 use crate::supervisor::{
     ARGUMENT, END_TIMEOUT, FromSupervisor, MAX_MESSAGE_BYTES, ToSupervisor, environment_of,
-    kill_below, status_of,
+    kill_below, kill_listed_below, status_of,
 };
 
 /// A command that runs. When this goes out of scope it is killed, with whatever it started.
@@ -123,7 +123,7 @@ impl Drop for Supervised {
         // The supervisor does the same, and stays until it is done. But it may be late, and what is done for a run is over
         // before that is answered.
         if let Some(pid) = pid_of(&supervisor) {
-            kill_below(pid);
+            kill_listed_below(pid);
         }
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(end(supervisor))),

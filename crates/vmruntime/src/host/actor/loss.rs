@@ -107,5 +107,5 @@ impl Actor {
 
 /// Why the session ends whose zygote is gone for that reason.
 pub(super) fn zygote_gone(reason: &str) -> Over {
-    format!("its worker process is gone: {reason}")
+    format!("its worker process, the zygote, is gone: {reason}")
 }
