@@ -204,21 +204,21 @@ async fn hand_on(
 ) -> io::Result<Handed> {
     let pid = pid_of(&process.child);
     if !is_begun {
-        let begun = {
-            let begin = call_of("begin");
-            let begun = tokio::time::timeout(HELPER_TIMEOUT, exchange(&mut process, &begin));
-            let mut begun = pin!(begun);
+        let started = {
+            let mark = call_of("begin");
+            let marking = tokio::time::timeout(HELPER_TIMEOUT, exchange(&mut process, &mark));
+            let mut marking = pin!(marking);
             tokio::select! {
-                begun = &mut begun => begun,
+                marked = &mut marking => marked,
                 // Nothing is ever sent there.
                 _ = &mut nobody_waits => match pid {
                     Some(pid) if is_stopped(pid) => return Ok(Handed::GivenUp(WAS_STOPPED.into())),
-                    _ => begun.await,
+                    _ => marking.await,
                 },
             }
         };
-        match begun {
-            Ok(begun) => match begun? {
+        match started {
+            Ok(started) => match started? {
                 Some(Ok(_)) => {}
                 Some(refused) => return Ok(Handed::Answered(process, refused)),
                 None => return Ok(Handed::Ended),

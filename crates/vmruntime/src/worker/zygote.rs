@@ -132,8 +132,8 @@ impl Zygote {
                 Err(Errno::EINTR) => continue,
                 other => other?,
             };
-            let (called, changed) = (is_ready(&ready[0]), is_ready(&ready[1]));
-            if changed {
+            let (called, has_news) = (is_ready(&ready[0]), is_ready(&ready[1]));
+            if has_news {
                 while changes.read_signal()?.is_some() {}
                 self.reap()?;
             }
