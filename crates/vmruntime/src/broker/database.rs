@@ -54,7 +54,7 @@ struct Process {
 /// What came of a call.
 enum Handed {
     /// It was answered.
-    Answered(Process, HostReply),
+    Answered(Box<Process>, HostReply),
     /// Nobody waits for an answer any more, and the process is killed, for this reason.
     GivenUp(String),
     /// The process ended by itself.
@@ -91,10 +91,10 @@ impl Database {
                     start(&worker, &worktree).map_err(|error| failed("can't be started", &error))?
                 }
             };
-            let handed = hand_on(process, is_begun, &call, nobody_waits).await;
+            let handed = hand_on(Box::new(process), is_begun, &call, nobody_waits).await;
             match handed.map_err(|error| failed("failed", &error))? {
                 Handed::Answered(process, reply) => {
-                    *slot = Some(process);
+                    *slot = Some(*process);
                     reply
                 }
                 Handed::Ended => Err(HostError::new(
@@ -197,7 +197,7 @@ fn loss_text(why: &str) -> String {
 
 /// Hands a call to the process. If nobody waits any more the call is interrupted.
 async fn hand_on(
-    mut process: Process,
+    mut process: Box<Process>,
     is_begun: bool,
     call: &HostCall,
     mut nobody_waits: oneshot::Receiver<()>,

@@ -103,7 +103,7 @@ impl Watchdog {
             Phase::Told { .. } => {
                 self.asked += 1;
                 self.phase = Phase::Asked {
-                    due: now + HELPER_TIMEOUT - ASK_AFTER,
+                    due: now + HELPER_TIMEOUT.saturating_sub(ASK_AFTER),
                     may_wait: true,
                 };
                 Some(Step::Ask(self.asked))
