@@ -175,6 +175,8 @@ impl Supervisor {
                 other => other?,
             };
             if ready[0].any() == Some(true) {
+                // Whatever it is, it means the end. If it stayed unread, the daemon would be told so in place of our last message.
+                let _ = self.channel.receive::<ToSupervisor>();
                 return Ok(());
             }
             self.reap()?;
