@@ -303,11 +303,12 @@ impl Daemon {
     /// Has a session make a checkpoint; gives its process.
     #[track_caller]
     pub fn checkpoint(&self, session: &Session) -> i32 {
-        let before = self.find(session, Role::Checkpoint);
+        // One that was dismissed just now may be among them.
+        let before = self.all_of(session, Role::Checkpoint);
         session.checkpoint();
         wait_for("another checkpoint", || {
             let found = self.find(session, Role::Checkpoint);
-            found.filter(|_| found != before)
+            found.filter(|pid| !before.contains(pid))
         })
     }
 
@@ -322,16 +323,24 @@ impl Daemon {
     /// The process of a session in a role, if there is one and only one: a checkpoint that was dismissed just now is on its
     /// way out.
     pub fn find(&self, session: &Session, role: Role) -> Option<i32> {
+        match self.all_of(session, role)[..] {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// The processes of a session that have the name of a role.
+    fn all_of(&self, session: &Session, role: Role) -> Vec<i32> {
         let letter = match role {
             Role::Session => 's',
             Role::Checkpoint => 'c',
         };
         let name = format!("vms-{letter}-{}", &session.id[..8]);
-        let mut found = Process::below(self.pid())
+        Process::below(self.pid())
             .into_iter()
-            .filter(|process| process.name == name && process.state != 'Z');
-        let first = found.next()?;
-        found.next().is_none().then_some(first.pid)
+            .filter(|process| process.name == name && process.state != 'Z')
+            .map(|process| process.pid)
+            .collect()
     }
 
     /// Sends a signal.

@@ -98,6 +98,30 @@ impl Process {
         kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the process is there");
     }
 
+    /// `kill -STOP`.
+    ///
+    /// # Panics
+    /// When it is not there.
+    #[track_caller]
+    pub fn stop(pid: i32) {
+        kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("the process is there");
+    }
+
+    /// `kill -STOP`, if it is there.
+    pub fn try_stop(pid: i32) {
+        // It may have ended.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
+    }
+
+    /// `kill -CONT`.
+    ///
+    /// # Panics
+    /// When it is not there.
+    #[track_caller]
+    pub fn resume(pid: i32) {
+        kill(Pid::from_raw(pid), Signal::SIGCONT).expect("the process is there");
+    }
+
     /// A line of `/proc/PID/status`: the first word after the name.
     ///
     /// # Panics

@@ -180,6 +180,135 @@ fn a_checkpoint_that_is_killed_while_code_runs_is_not_missed() {
 }
 
 #[test]
+fn a_session_whose_checkpoint_is_killed_while_code_runs_that_is_then_ended_says_so() {
+    let daemon = Daemon::start();
+    for (code, limits, cause) in [
+        ("while (true);", json!({"wall_ms": 800}), "800 ms (wall_ms)"),
+        (
+            "while (true);",
+            json!({"cpu_ms": 300}),
+            "300 ms of CPU time (cpu_ms)",
+        ),
+        (
+            "await new Promise((done) => setTimeout(done, 6e5))",
+            json!({"wall_ms": 900}),
+            "900 ms (wall_ms)",
+        ),
+    ] {
+        let session = marked(&daemon);
+        let checkpoint = daemon.checkpoint(&session);
+        let body = json!({"session_id": session.id, "input": code, "limits": limits});
+        let api = daemon.api.clone();
+        let running = std::thread::spawn(move || api.post("/executions/repl", &body));
+        wait_for("the script to run", || {
+            (session.executions()[0]["status"] == "running").then_some(())
+        });
+        Process::kill(checkpoint);
+        let execution = running.join().unwrap().expect(201);
+        assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
+        let record = wait_until_crashed(&session);
+        let reason = record["last_error"].as_str().unwrap();
+        for part in [
+            "its checkpoint died while an execution ran",
+            "SIGKILL",
+            cause,
+        ] {
+            assert!(reason.contains(part), "{reason}");
+        }
+    }
+}
+
+#[test]
+fn a_session_outlives_its_checkpoint_and_its_process_if_its_redo_log_is_complete() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    daemon.give_time(&template);
+    // On a slow machine some code is committed with a checkpoint, and then the log is not complete.
+    let session = wait_for("a session with a complete log", || {
+        let session = daemon.session_of(&template);
+        session.eval("var list = [1]");
+        session.eval("list.push(2)");
+        daemon
+            .find(&session, Role::Checkpoint)
+            .is_none()
+            .then_some(session)
+    });
+    // What catches up has a checkpoint, which holds nothing but what the log has.
+    Process::kill(daemon.process_of(&session, Role::Session));
+    for round in 0..5 {
+        let checkpoint = daemon.process_of(&session, Role::Checkpoint);
+        let code = [
+            "while (true);",
+            "await new Promise((done) => setTimeout(done, 6e5))",
+        ][round % 2];
+        let code = format!("list.push('lost'); {code}");
+        let body = json!({"session_id": session.id, "input": code, "limits": {"wall_ms": 800}});
+        let api = daemon.api.clone();
+        let running = std::thread::spawn(move || api.post("/executions/repl", &body));
+        wait_for("the script to run", || {
+            (session.executions()[0]["status"] == "running").then_some(())
+        });
+        Process::kill(checkpoint);
+        let execution = running.join().unwrap().expect(201);
+        assert_eq!(execution["status"], "timeout", "{execution}");
+        assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
+        let inspect = json!({"expression": "list"});
+        let path = format!("/sessions/{}/inspect", session.id);
+        let seen = daemon.api.post(&path, &inspect).expect(200);
+        assert_eq!(seen["text"], "[ 1, 2 ]");
+        assert_eq!(session.record()["status"], "ready");
+    }
+    assert_eq!(session.eval("list.join()"), "1,2");
+}
+
+#[test]
+fn a_session_moves_to_another_zygote_if_its_redo_log_is_complete() {
+    let daemon = Daemon::start();
+    let sessions: Vec<_> = (0..10).map(|_| daemon.patient_session()).collect();
+    for (index, session) in sessions.iter().enumerate() {
+        session.eval(&format!("var own = {index}"));
+    }
+    let running = sessions[0].start("own = 'lost'; while (true);");
+    let (kept, lost): (Vec<_>, Vec<_>) = sessions
+        .iter()
+        .enumerate()
+        .partition(|(_, session)| daemon.find(session, Role::Checkpoint).is_none());
+    Process::kill(daemon.zygote());
+    let execution = running.join().unwrap().expect(201);
+    assert_eq!(execution["status"], "error", "{execution}");
+    assert_eq!(error_code(&execution), "RUNTIME_CRASHED");
+    for (index, session) in kept {
+        assert_eq!(session.eval("own"), index.to_string());
+    }
+    for (_, session) in lost {
+        wait_until_crashed(session);
+    }
+    assert_eq!(daemon.session().eval("1 + 1"), "2");
+}
+
+#[test]
+fn no_two_processes_of_a_session_have_its_name() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let name = format!("vms-s-{}", &session.id[..8]);
+    let other = session.clone();
+    let running = std::thread::spawn(move || {
+        for _ in 0..100 {
+            other.checkpoint();
+        }
+    });
+    let mut looks = 0;
+    while !running.is_finished() {
+        let mut all = Process::below(daemon.pid());
+        all.retain(|process| process.name == name && process.state != 'Z');
+        assert!(all.len() <= 1, "{all:?}");
+        looks += 1;
+    }
+    running.join().unwrap();
+    assert!(looks > 10);
+}
+
+#[test]
 fn a_session_without_any_process_left_is_crashed_and_others_go_on() {
     let daemon = Daemon::start();
     let (session, other) = (marked(&daemon), marked(&daemon));

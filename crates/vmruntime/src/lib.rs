@@ -12,6 +12,7 @@ mod host;
 #[doc(hidden)]
 pub mod parts;
 mod protocol;
+mod supervisor;
 pub mod syntax;
 pub mod worker;
 

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::pin::pin;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -16,12 +16,10 @@ use vmcontrol::{Worktree, WriteLimits};
 
 use super::Answering;
 use crate::database::ARGUMENT;
+use crate::host::child::{is_stopped, no_answer, pid_of, stopped_for_long};
 use crate::host::socket::{self, Receiver, Sender};
 use crate::host::{WorkerCommand, prepare_worker};
-use crate::protocol::{HostAnswer, HostCall, HostError, MAX_FROM_SESSION_BYTES};
-
-/// How long the process may take to take something back before it is killed, which rolls its transaction back too.
-const ABANDON_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::protocol::{HELPER_TIMEOUT, HostAnswer, HostCall, HostError, MAX_FROM_SESSION_BYTES};
 
 /// The database of one session.
 pub(super) struct Database {
@@ -38,6 +36,8 @@ struct Shared {
     process: AsyncMutex<Option<Process>>,
     /// How the last run that called has ended, until the process is told.
     ended: Mutex<Option<Ended>>,
+    /// Why the connection is gone that scripts believe to have, until one is told.
+    loss: Mutex<Option<String>>,
 }
 
 /// What becomes of what a run did.
@@ -49,9 +49,21 @@ pub(super) enum Ended {
 
 struct Process {
     /// Killed when this goes out of scope.
-    _child: Child,
+    child: Child,
     sender: Sender,
     receiver: Receiver,
+}
+
+/// What came of a call.
+enum Handed {
+    /// It was answered.
+    Answered(Box<Process>, HostAnswer),
+    /// Nobody waits for an answer any more, and the process is killed, for this reason.
+    GivenUp(String),
+    /// The process ended by itself.
+    Ended,
+    /// The process did not answer, and is killed.
+    Silent,
 }
 
 impl Database {
@@ -80,20 +92,29 @@ impl Database {
             let mut slot = shared.process.lock().await;
             shared.settle(&mut slot).await;
             let is_begun = slot.is_some() && !is_first;
+            if let Some(loss) = shared.take_loss(&call) {
+                return Err(HostError::new(loss));
+            }
             let process = match slot.take() {
                 Some(process) => process,
                 None => start(&worker, limits, &worktree)
                     .map_err(|error| failed("can't be started", &error))?,
             };
-            let answered = hand_on(process, is_begun, &call, &answering, nobody_waits).await;
-            let answered = answered.map_err(|error| failed("failed", &error))?;
-            let (process, end) = answered.ok_or_else(|| {
-                HostError::new(
+            let handed = hand_on(Box::new(process), is_begun, &call, &answering, nobody_waits);
+            match handed.await.map_err(|error| failed("failed", &error))? {
+                Handed::Answered(process, end) => {
+                    *slot = Some(*process);
+                    Ok(end)
+                }
+                Handed::Ended => Err(HostError::new(
                     "the database process ended, and the connection with it: it may have needed too much memory",
-                )
-            })?;
-            *slot = Some(process);
-            Ok(end)
+                )),
+                Handed::Silent => Err(HostError::new(loss_text(&no_answer()))),
+                Handed::GivenUp(why) => {
+                    shared.note_loss(&why);
+                    Err(HostError::new("nobody waits for it"))
+                }
+            }
         });
         let answered = called.await;
         drop::<oneshot::Sender<()>>(waiting);
@@ -130,10 +151,23 @@ impl Shared {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that the process was killed, since it did not answer when nobody waited for it.
+    fn note_loss(&self, why: &str) {
+        let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
+        *loss = Some(loss_text(why));
+    }
+
+    /// Why a call can't find what it expects. One that opens or closes a database expects nothing.
+    fn take_loss(&self, call: &HostCall) -> Option<String> {
+        let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
+        let expects_nothing = matches!(call.function.as_str(), "configure" | "close");
+        loss.take().filter(|_| !expects_nothing)
+    }
+
     async fn settle(&self, slot: &mut Option<Process>) {
         let ended = self.ended().take();
         let Some(ended) = ended else { return };
-        // Until it has answered it is not put back: if it does not, it ends.
+        // Until it has answered it is not put back: if it does not, it ends, and its transaction is rolled back.
         let Some(mut process) = slot.take() else {
             return;
         };
@@ -141,55 +175,112 @@ impl Shared {
             Ended::Kept => "keep",
             Ended::TakenBack => "abandon",
         });
-        let answered = tokio::time::timeout(ABANDON_TIMEOUT, exchange(&mut process, &call)).await;
-        if let Ok(Ok(Some(HostAnswer::End(Ok(_))))) = answered {
-            *slot = Some(process);
+        // One that is stopped keeps nobody waiting.
+        if matches!(ended, Ended::TakenBack) && process.is_stopped() {
+            return self.note_loss(WAS_STOPPED);
+        }
+        let answered = tokio::time::timeout(HELPER_TIMEOUT, exchange(&mut process, &call));
+        match answered.await {
+            Ok(Ok(Some(Ok(())))) => *slot = Some(process),
+            Ok(Ok(Some(Err(error)))) => self.note_loss(&format!("failed: {}", error.message)),
+            Ok(Ok(None)) => self.note_loss("ended by itself"),
+            Ok(Err(error)) => self.note_loss(&format!("failed: {error}")),
+            Err(_) => self.note_loss(&no_answer()),
         }
     }
 }
 
-/// Hands a call to the process, and gives both it and its answer; nothing if it has ended. If nobody waits any more the call
-/// is interrupted.
+impl Process {
+    fn is_stopped(&self) -> bool {
+        pid_of(&self.child).is_some_and(is_stopped)
+    }
+}
+
+/// Why a process is given up that nobody waits for any more.
+const WAS_STOPPED: &str = "was stopped";
+
+/// What a script is told whose connection is lost, since the process did that.
+fn loss_text(why: &str) -> String {
+    format!(
+        "the database process {why}, and the connection ended with it: call database.configure again"
+    )
+}
+
+/// Hands a call to the process. If nobody waits any more the call is interrupted.
 async fn hand_on(
-    mut process: Process,
+    mut process: Box<Process>,
     is_begun: bool,
     call: &HostCall,
     answering: &Answering,
     mut nobody_waits: oneshot::Receiver<()>,
-) -> io::Result<Option<(Process, HostAnswer)>> {
+) -> io::Result<Handed> {
+    let pid = pid_of(&process.child);
     if !is_begun {
-        match exchange(&mut process, &call_of("begin")).await? {
-            Some(HostAnswer::End(Ok(_))) => {}
-            Some(refused) => return Ok(Some((process, refused))),
-            None => return Ok(None),
+        let started = {
+            let mark = call_of("begin");
+            let marking = tokio::time::timeout(HELPER_TIMEOUT, exchange(&mut process, &mark));
+            let mut marking = pin!(marking);
+            tokio::select! {
+                marked = &mut marking => marked,
+                // Nothing is ever sent there.
+                _ = &mut nobody_waits => match pid {
+                    Some(pid) if is_stopped(pid) => return Ok(Handed::GivenUp(WAS_STOPPED.into())),
+                    _ => marking.await,
+                },
+            }
+        };
+        match started {
+            Ok(started) => match started? {
+                Some(Ok(())) => {}
+                Some(Err(refused)) => {
+                    return Ok(Handed::Answered(process, HostAnswer::End(Err(refused))));
+                }
+                None => return Ok(Handed::Ended),
+            },
+            Err(_) => return Ok(Handed::Silent),
         }
     }
     if let Err(TryRecvError::Closed) = nobody_waits.try_recv() {
-        let error = HostError::new("nobody waits for it");
-        return Ok(Some((process, HostAnswer::End(Err(error)))));
+        let refused = HostAnswer::End(Err(HostError::new("nobody waits for it")));
+        return Ok(Handed::Answered(process, refused));
     }
-    process.sender.send(0, call, None).await?;
     tokio::select! {
-        ended = pass_on(&mut process, answering) => {
-            return Ok(ended?.map(|end| (process, end)));
+        answered = ask(&mut process, call, answering) => {
+            return Ok(match answered? {
+                Some(end) => Handed::Answered(process, end),
+                None => Handed::Ended,
+            });
         }
-        // Nothing is ever sent there.
+        () = stopped_for_long(pid) => return Ok(Handed::Silent),
         _ = nobody_waits => {}
     }
+    if process.is_stopped() {
+        return Ok(Handed::GivenUp(WAS_STOPPED.into()));
+    }
     // The next message interrupts what goes on.
-    let taken_back = tokio::time::timeout(ABANDON_TIMEOUT, async {
+    let taken_back = tokio::time::timeout(HELPER_TIMEOUT, async {
         process.sender.send(0, &call_of("abandon"), None).await?;
         end_of_answer(&mut process).await?;
         end_of_answer(&mut process).await
     });
     let Ok(taken_back) = taken_back.await else {
-        return Ok(None);
+        return Ok(Handed::GivenUp(no_answer()));
     };
-    Ok(taken_back?.map(|end| (process, end)))
+    Ok(match taken_back? {
+        // Nobody waits for it.
+        Some(taken_back) => Handed::Answered(process, HostAnswer::of_nothing(taken_back)),
+        None => Handed::GivenUp("ended by itself".into()),
+    })
 }
 
-/// Hands an answer on to the script as it comes; gives its end, or nothing if the process has ended.
-async fn pass_on(process: &mut Process, answering: &Answering) -> io::Result<Option<HostAnswer>> {
+/// Hands a call to the process, and its answer on to the script as it comes; gives the end of that, or nothing if the process has
+/// ended.
+async fn ask(
+    process: &mut Process,
+    call: &HostCall,
+    answering: &Answering,
+) -> io::Result<Option<HostAnswer>> {
+    process.sender.send(0, call, None).await?;
     loop {
         let Some(received) = process.receiver.receive::<HostAnswer>().await? else {
             return Ok(None);
@@ -201,14 +292,14 @@ async fn pass_on(process: &mut Process, answering: &Answering) -> io::Result<Opt
     }
 }
 
-/// The end of an answer of which nobody wants to know more; nothing if the process has ended.
-async fn end_of_answer(process: &mut Process) -> io::Result<Option<HostAnswer>> {
+/// How an answer ends of which nobody wants to know more; nothing if the process has ended.
+async fn end_of_answer(process: &mut Process) -> io::Result<Option<Result<(), HostError>>> {
     loop {
         let Some(received) = process.receiver.receive::<HostAnswer>().await? else {
             return Ok(None);
         };
-        if let end @ HostAnswer::End(_) = received.message {
-            return Ok(Some(end));
+        if let HostAnswer::End(end) = received.message {
+            return Ok(Some(end.map(drop)));
         }
     }
 }
@@ -232,7 +323,10 @@ fn failed(what: &str, error: &io::Error) -> HostError {
     HostError::new(format!("the database process {what}: {error}"))
 }
 
-async fn exchange(process: &mut Process, call: &HostCall) -> io::Result<Option<HostAnswer>> {
+async fn exchange(
+    process: &mut Process,
+    call: &HostCall,
+) -> io::Result<Option<Result<(), HostError>>> {
     process.sender.send(0, call, None).await?;
     end_of_answer(process).await
 }
@@ -253,7 +347,7 @@ fn start(worker: &WorkerCommand, limits: WriteLimits, worktree: &Worktree) -> io
     prepare_worker(&mut command, theirs.as_raw_fd());
     let child = command.spawn()?;
     Ok(Process {
-        _child: child,
+        child,
         sender,
         receiver,
     })

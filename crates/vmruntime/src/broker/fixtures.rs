@@ -10,7 +10,7 @@ use vmcontrol::{FileKind, Policy, Worktree};
 
 use super::Answering;
 use super::wire::{self, Span};
-use crate::host::socket;
+use crate::host::{WorkerCommand, socket};
 use crate::protocol::{
     HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, MAX_TO_SESSION_BYTES, Pieces, ToSession,
 };
@@ -55,6 +55,30 @@ pub(crate) fn worktree() -> (tempfile::TempDir, Worktree) {
     let home = tempfile::tempdir().unwrap();
     let worktree = Worktree::open(home.path().to_str().unwrap(), Vec::new()).unwrap();
     (home, worktree)
+}
+
+/// The first argument of this program where it is to be a worker instead of running tests.
+const WORKER: &str = "be-a-worker";
+
+/// How the program of the tests is started as a worker.
+pub(crate) fn worker() -> WorkerCommand {
+    WorkerCommand {
+        program: std::env::current_exe().unwrap(),
+        args: vec![WORKER.into()],
+    }
+}
+
+/// Runs before the harness of the tests, which prints to the standard output that a command is to have.
+// SAFETY: the loader calls what stands in this section, without arguments that matter, when the libraries are ready.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = be_a_worker_if_asked_for;
+
+extern "C" fn be_a_worker_if_asked_for() {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == WORKER) {
+        crate::worker::main(args);
+    }
 }
 
 /// A call with these arguments, in which `{"$bytes": "text"}` stands for bytes.

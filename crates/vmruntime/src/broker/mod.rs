@@ -41,6 +41,7 @@ const SHOWN_PATH_BYTES: usize = 100;
 pub(crate) struct Broker {
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
+    worker: WorkerCommand,
     database: Database,
     files: Files,
     net: Net,
@@ -58,7 +59,8 @@ impl Broker {
         let Bounds { memory, write } = bounds;
         let allowance = Arc::new(WriteAllowance::new(write));
         Self {
-            database: Database::new(worker, write),
+            database: Database::new(worker.clone(), write),
+            worker,
             files: Files::new(memory, Arc::clone(&allowance)),
             net: Net::new(Arc::clone(&policy)),
             allowance,
@@ -112,8 +114,16 @@ impl Broker {
                     .await
             }
             "exec" => {
-                let limits = self.allowance.limits();
-                exec::call(&self.worktree, &self.policy, &call, limits, answering).await
+                let (worker, limits) = (&self.worker, self.allowance.limits());
+                exec::call(
+                    worker,
+                    &self.worktree,
+                    &self.policy,
+                    &call,
+                    limits,
+                    answering,
+                )
+                .await
             }
             _ => Err(unknown_function(&call)),
         }

@@ -12,6 +12,7 @@ mod sqlite;
 mod tests;
 mod writes;
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use vmcontrol::{Worktree, WriteLimits};
 
 use crate::protocol::{CONTROL_FD, HostAnswer, HostCall, MAX_FROM_SESSION_BYTES, WHOLE};
 use crate::worker::channel::Channel;
+use crate::worker::oom;
 
 /// The argument that makes a worker such a process, in place of the name of an engine.
 pub(crate) const ARGUMENT: &str = "database";
@@ -42,7 +44,10 @@ const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 ///
 /// # Errors
 /// When the process can't be confined, or the channel fails.
-pub(crate) fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
+pub(crate) fn serve(mut args: impl Iterator<Item = OsString>) -> io::Result<()> {
+    if let Some(scores) = oom::Scores::inherited() {
+        oom::raise(scores.session);
+    }
     // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
     let channel = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let channel = Channel::new(channel, MAX_FROM_SESSION_BYTES);
@@ -50,14 +55,17 @@ pub(crate) fn serve(mut args: impl Iterator<Item = String>) -> io::Result<()> {
         let missing = || io::Error::other(format!("the argument is missing that says {what}"));
         args.next().ok_or_else(missing)
     };
-    let number = |text: String| text.parse::<u64>().map_err(io::Error::other);
+    let number = |text: OsString| {
+        let text = text.to_string_lossy();
+        text.parse::<u64>().map_err(io::Error::other)
+    };
     let limits = WriteLimits {
         max_write_bytes: number(next("what a run may write")?)?,
         min_free_bytes: number(next("what stays free")?)?,
     };
     let path = next("where the worktree is")?;
     let guarded = args.map(PathBuf::from).collect();
-    let worktree = Worktree::open(&path, guarded).map_err(io::Error::other)?;
+    let worktree = Worktree::open(&path.to_string_lossy(), guarded).map_err(io::Error::other)?;
     confine(worktree.path())?;
     writes::survive_long_writes()?;
     let worktree = Arc::new(worktree);

@@ -11,6 +11,7 @@
 mod again;
 mod calls;
 mod commits;
+mod loss;
 mod take_over;
 
 use std::collections::{HashMap, VecDeque};
@@ -27,7 +28,7 @@ use again::Again;
 use calls::{HostStep, refusal};
 use take_over::TakeOver;
 
-use super::death::cause_text;
+use super::home::Home;
 use super::origin::{FIRST_GENERATION, Origin};
 use super::redo_log::RedoLog;
 use super::run::{ActiveRun, Stage, Stopped, overdue};
@@ -42,7 +43,7 @@ use crate::protocol::{Death, FromSession, ToSession};
 pub(super) struct ActorParts {
     pub(super) sender: Sender,
     pub(super) receiver: Receiver,
-    pub(super) zygote: Arc<Zygote>,
+    pub(super) home: Arc<Home>,
     pub(super) number: u64,
     pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
@@ -56,6 +57,7 @@ pub(super) struct ActorParts {
 pub(super) struct Actor {
     sender: Sender,
     receiver: Receiver,
+    home: Arc<Home>,
     zygote: Arc<Zygote>,
     number: u64,
     broker: Arc<Broker>,
@@ -75,10 +77,17 @@ pub(super) struct Actor {
     /// Why a process was not forked, the last time that one was not.
     refusal: Option<Over>,
     take_overs: VecDeque<TakeOver>,
+    /// When the checkpoint should have taken over, if the session process is dead.
+    take_over_due: Option<Instant>,
+    has_checkpoint: bool,
     /// Whether a checkpoint died while something ran.
     checkpoint_lost: bool,
+    /// How the checkpoint died, until there is another one.
+    checkpoint_death: Option<Death>,
+    /// Why the zygote is gone, until the session has moved to another one.
+    zygote_loss: Option<Over>,
     ready: Option<oneshot::Sender<Result<(), String>>>,
-    /// What the session is made of once more when it has no process; nothing once it has a checkpoint.
+    /// What the session is made of once more when it has no process; nothing once the redo log is not complete.
     origin: Option<Origin>,
     /// What the checkpoint, or a session that is made once more, does not hold of the committed state.
     redo_log: Arc<RedoLog>,
@@ -98,7 +107,8 @@ impl Actor {
         Self {
             sender: parts.sender,
             receiver: parts.receiver,
-            zygote: parts.zygote,
+            zygote: parts.home.zygote(),
+            home: parts.home,
             number: parts.number,
             broker: Arc::new(broker),
             commands: parts.commands,
@@ -114,7 +124,11 @@ impl Actor {
             last_death: None,
             refusal: None,
             take_overs: VecDeque::new(),
+            take_over_due: None,
+            has_checkpoint: false,
             checkpoint_lost: false,
+            checkpoint_death: None,
+            zygote_loss: None,
             ready: Some(parts.ready),
             origin: Some(parts.origin),
             redo_log: parts.redo_log,
@@ -146,6 +160,7 @@ impl Actor {
                 () = reached(self.again.as_ref().map(|again| again.due)) => {
                     Err(Some("no process had its state in time".into()))
                 }
+                () = reached(self.take_over_due) => Err(Some(self.no_take_over())),
                 () = overdue(self.run.as_ref()), if has_state => self.end_overdue(),
                 Some((run, generation, step)) = self.host_steps.recv(), if has_state => {
                     if generation == self.generation && self.active(run).is_some() {
@@ -192,42 +207,13 @@ impl Actor {
             }
             Command::Cancel(execution_id) => self.cancel(execution_id),
             Command::BeAskable => {
-                if let Some(origin) = &self.origin {
+                if let Some(origin) = &self.origin
+                    && !self.has_checkpoint
+                {
                     self.stand_in.be_there(&self.zygote, origin).await;
                 }
             }
         }
-    }
-
-    /// Kills what is left of the session's processes and waits until the zygote has reaped them. Returns why none can follow, if
-    /// so.
-    async fn bury(&mut self) -> Option<Over> {
-        self.zygote.close(self.number);
-        while let Some(news) = self.news.recv().await {
-            match news {
-                News::Ended => break,
-                News::Died(death) => {
-                    self.last_death.get_or_insert(death);
-                }
-                News::OpenFailed(reason) => {
-                    self.refusal = Some(reason);
-                    break;
-                }
-                News::ZygoteGone(reason) => return Some(zygote_gone(&reason)),
-            }
-        }
-        None
-    }
-
-    /// Ends all processes of the session and waits until they are gone. Returns why, if the given reason does not say so.
-    async fn end(&mut self, reason: Option<Over>) -> Over {
-        let obstacle = self.bury().await;
-        self.stand_in.end(&self.zygote).await;
-        reason
-            .or(obstacle)
-            .or_else(|| self.refusal.take())
-            .or_else(|| self.last_death.as_ref().map(cause_text))
-            .unwrap_or_else(|| "its processes ended".into())
     }
 
     /// Takes a message of the session process.
@@ -313,7 +299,10 @@ impl Actor {
             }
             // What the last process sent may not have been read yet. The end of the stream comes after that.
             News::Ended => Ok(()),
-            News::ZygoteGone(reason) => Err(Some(zygote_gone(&reason))),
+            News::ZygoteGone(reason) => {
+                self.zygote_loss = Some(reason);
+                self.check_move()
+            }
         }
     }
 
@@ -411,9 +400,16 @@ impl Actor {
         self.broker.run_taken_back().await;
     }
 
-    /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so.
+    /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so. If it stands still it is
+    /// sent no more than it takes until the run is to be ended.
     async fn tell(&self, message: &ToSession) {
-        if let Err(error) = self.sender.send(self.generation, message, None).await {
+        let sent = tokio::select! {
+            // In most cases there is room, and no clock is needed.
+            biased;
+            sent = self.sender.send(self.generation, message, None) => sent,
+            () = overdue(self.run.as_ref()) => return,
+        };
+        if let Err(error) = sent {
             tracing::debug!(session = self.number, %error, "a session process can't be told");
         }
     }
@@ -434,8 +430,4 @@ async fn said(what: &mut watch::Receiver<bool>) {
 
 fn closed() -> Over {
     "the session was closed".into()
-}
-
-fn zygote_gone(reason: &str) -> Over {
-    format!("its worker process is gone: {reason}")
 }

@@ -12,9 +12,15 @@ use crate::worker::exit;
 
 /// Why a run was rolled back whose session process died like this.
 pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
+    let (code, cause) = run_cause(death, limits);
+    undone(code, &cause, death)
+}
+
+/// Why a run ended whose session process died like this.
+pub(super) fn run_cause(death: &Death, limits: &Limits) -> (FailureCode, String) {
     let note = death.note.as_deref();
-    let (code, cause) = match death.cause {
-        DeathCause::Signaled(libc::SIGALRM) => return wall_failure(death, limits),
+    match death.cause {
+        DeathCause::Signaled(libc::SIGALRM) => (FailureCode::WallTimeLimit, wall_cause(limits)),
         DeathCause::Signaled(libc::SIGPROF) => (
             FailureCode::CpuTimeLimit,
             format!(
@@ -41,14 +47,16 @@ pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
         DeathCause::Exited(_) | DeathCause::Signaled(_) => {
             (FailureCode::RuntimeCrashed, cause_text(death))
         }
-    };
-    undone(code, &cause, death)
+    }
 }
 
 /// Why a run was rolled back that passed the wall limit.
 pub(super) fn wall_failure(death: &Death, limits: &Limits) -> Failure {
-    let cause = format!("it ran longer than {} ms (wall_ms)", limits.wall_ms);
-    undone(FailureCode::WallTimeLimit, &cause, death)
+    undone(FailureCode::WallTimeLimit, &wall_cause(limits), death)
+}
+
+fn wall_cause(limits: &Limits) -> String {
+    format!("it ran longer than {} ms (wall_ms)", limits.wall_ms)
 }
 
 /// Why a run was rolled back that somebody cancelled.
@@ -64,12 +72,17 @@ fn undone(code: FailureCode, cause: &str, death: &Death) -> Failure {
     }
 }
 
-/// How a process died, in words.
+/// How a session process died, in words.
 pub(super) fn cause_text(death: &Death) -> String {
+    cause_of("its process", death)
+}
+
+/// How a process died, in words, with what it is called there.
+pub(super) fn cause_of(process: &str, death: &Death) -> String {
     let what = match death.cause {
         DeathCause::Exited(code) => code_text(code),
         DeathCause::Signaled(signal) => {
-            format!("its process was killed by {}", signal_text(signal))
+            format!("{process} was killed by {}", signal_text(signal))
         }
     };
     match &death.note {

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 use tokio::process::Command;
 
 use crate::protocol::CONTROL_FD;
@@ -19,23 +20,35 @@ pub(crate) fn prepare_worker(command: &mut Command, channel: RawFd) {
     // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
     unsafe {
         command.pre_exec(move || {
-            // A Ctrl-C at the terminal is for the daemon, which ends its workers in order.
-            nix::unistd::setsid()?;
             let (_, hard) = getrlimit(Resource::RLIMIT_STACK)?;
             setrlimit(Resource::RLIMIT_STACK, STACK_BYTES.min(hard), hard)?;
-            if libc::dup2(channel, CONTROL_FD) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            // dup2 of a descriptor onto itself leaves its close-on-exec flag as it is.
-            if channel == CONTROL_FD && libc::fcntl(CONTROL_FD, libc::F_SETFD, 0) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            let rest = libc::c_uint::MAX;
-            let flag = libc::CLOSE_RANGE_CLOEXEC;
-            if libc::syscall(libc::SYS_close_range, CONTROL_FD + 1, rest, flag) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            Ok(())
+            detach(channel)
         });
     }
+}
+
+/// Gives a child that is about to become another program a session of its own, and the channel at [`CONTROL_FD`] as the only
+/// descriptor but the standard streams. Makes system calls only.
+pub(crate) fn detach(channel: RawFd) -> io::Result<()> {
+    // A Ctrl-C at the terminal is for the daemon, which ends its workers in order.
+    nix::unistd::setsid()?;
+    // If the daemon is killed while the child is stopped, the child goes on, and finds the end of its channel.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGCONT)?;
+    let last_error = io::Error::last_os_error;
+    // SAFETY: the calls take numbers alone, and no value in this process relies on what they close: another program comes.
+    unsafe {
+        if libc::dup2(channel, CONTROL_FD) < 0 {
+            return Err(last_error());
+        }
+        // dup2 of a descriptor onto itself leaves its close-on-exec flag as it is.
+        if channel == CONTROL_FD && libc::fcntl(CONTROL_FD, libc::F_SETFD, 0) < 0 {
+            return Err(last_error());
+        }
+        let rest = libc::c_uint::MAX;
+        let flag = libc::CLOSE_RANGE_CLOEXEC;
+        if libc::syscall(libc::SYS_close_range, CONTROL_FD + 1, rest, flag) < 0 {
+            return Err(last_error());
+        }
+    }
+    Ok(())
 }

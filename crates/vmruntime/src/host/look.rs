@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use vmcontrol::runtime::{Look, LookError, Sight};
 
+use super::home::Home;
 use super::redo_log::RedoLog;
 use super::socket::{self, Receiver, Sender};
 use super::stand_in::number_of_stand_in;
-use super::zygote::Zygote;
 use crate::protocol::{FromLook, MAX_FROM_LOOK_BYTES, MAX_FROM_SESSION_BYTES, Question};
 
 /// How many questions about one session are answered at once; others wait.
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 4;
 static ALL_AT_ONCE: Semaphore = Semaphore::const_new(16);
 
 /// How long a question may wait until there is a place for it.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long it may take then. What answers has less, by the kernel's clocks.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(5);
 /// The daemon's way to the checkpoints of a session, whichever there is.
 pub(super) struct Looks {
     sender: Sender,
-    zygote: Arc<Zygote>,
+    home: Arc<Home>,
     /// The zygote's number for the session.
     number: u64,
     /// What checkpoints do not hold.
@@ -57,14 +57,14 @@ impl Looks {
     /// # Errors
     /// When the system has no descriptor left.
     pub(super) fn pair(
-        zygote: Arc<Zygote>,
+        home: Arc<Home>,
         number: u64,
         redo_log: Arc<RedoLog>,
     ) -> io::Result<(Arc<Self>, OwnedFd)> {
         let (sender, _, theirs) = socket::pair(MAX_FROM_SESSION_BYTES)?;
         let looks = Self {
             sender,
-            zygote,
+            home,
             number,
             redo_log,
             places: Semaphore::new(AT_ONCE),
@@ -176,9 +176,9 @@ impl Answering<'_> {
     async fn end(mut self) {
         // In most cases it ends by itself as soon as it has answered.
         if let Some(pid) = self.pid {
-            let number = self.looks.number;
+            let (zygote, number) = (self.looks.home.zygote(), self.looks.number);
             for number in [number, number_of_stand_in(number)] {
-                self.looks.zygote.end_look(number, pid);
+                zygote.end_look(number, pid);
             }
         }
         let gone = async { while let Ok(Some(_)) = self.receiver.receive::<FromLook>().await {} };

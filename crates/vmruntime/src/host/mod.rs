@@ -1,7 +1,9 @@
 //! The daemon's side: zygotes, one for each engine and set of libraries, and an actor for each live session.
 
 mod actor;
+pub(crate) mod child;
 mod death;
+mod home;
 mod launch;
 mod look;
 mod origin;
@@ -11,10 +13,12 @@ mod run;
 mod session;
 pub(crate) mod socket;
 mod stand_in;
+mod watchdog;
 mod zygote;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -24,7 +28,8 @@ use vmcontrol::runtime::{BoxFuture, OpenSessionError, OpenedSession, Runtime, Se
 use vmcontrol::{MemoryBudget, WriteLimits};
 
 use crate::engine;
-pub(crate) use launch::prepare_worker;
+use home::Home;
+pub(crate) use launch::{detach, prepare_worker};
 use pool::Pool;
 use zygote::Zygote;
 
@@ -49,7 +54,7 @@ pub struct WorkerCommand {
 pub struct WorkerRuntime {
     bounds: Bounds,
     command: WorkerCommand,
-    zygotes: Pool,
+    zygotes: Arc<Pool>,
     /// Held by whoever tries whether libraries can be used.
     trials: Semaphore,
 }
@@ -67,7 +72,7 @@ impl WorkerRuntime {
     /// Starts no process yet: each zygote starts with the first session that needs it, or when [`sandbox`](Runtime::sandbox) is asked for.
     pub fn new(command: WorkerCommand, memory: MemoryBudget, write: WriteLimits) -> Self {
         Self {
-            zygotes: Pool::new(command.clone(), memory.clone()),
+            zygotes: Arc::new(Pool::new(command.clone(), memory.clone())),
             bounds: Bounds { memory, write },
             trials: Semaphore::new(MAX_TRIALS),
             command,
@@ -85,8 +90,17 @@ impl Runtime for WorkerRuntime {
         spec: SessionSpec,
     ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>> {
         Box::pin(async move {
-            let zygote = self.zygotes.get(&spec.engine, &spec.libraries).await?;
-            Ok(session::open(zygote, spec, self.command.clone(), self.bounds.clone()).await?)
+            let mut may_try_again = true;
+            loop {
+                let zygote = self.zygotes.get(&spec.engine, &spec.libraries).await?;
+                let home = Home::new(Arc::clone(&self.zygotes), Arc::clone(&zygote));
+                let (worker, bounds) = (self.command.clone(), self.bounds.clone());
+                match session::open(home, spec.clone(), worker, bounds).await {
+                    // It did not answer, or died: another one may.
+                    Err(_) if !zygote.is_alive() && may_try_again => may_try_again = false,
+                    opened => return Ok(opened?),
+                }
+            }
         })
     }
 
@@ -101,7 +115,8 @@ impl Runtime for WorkerRuntime {
                 let _turn = self.trials.acquire().await;
                 let memory = self.bounds.memory.clone();
                 let zygote = Zygote::start(&self.command, &engine, &libraries, memory).await?;
-                zygote.stop().await;
+                zygote.stop();
+                zygote.gone().await;
                 Ok(())
             };
             // A process that is not warm yet ends when nobody waits for it.

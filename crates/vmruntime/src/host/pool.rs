@@ -124,10 +124,12 @@ impl Pool {
     pub(super) async fn close(&self) {
         self.closed.send_replace(true);
         let state = std::mem::take(&mut *self.state());
-        for zygote in state.all {
-            if let Some(zygote) = zygote.upgrade() {
-                zygote.stop().await;
-            }
+        let all: Vec<_> = state.all.iter().filter_map(Weak::upgrade).collect();
+        for zygote in &all {
+            zygote.stop();
+        }
+        for zygote in &all {
+            zygote.gone().await;
         }
     }
 

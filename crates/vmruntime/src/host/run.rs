@@ -8,6 +8,8 @@ use uuid::Uuid;
 use vmapi_types::Limits;
 use vmcontrol::runtime::{RunRequest, RunUpdate};
 
+use crate::protocol::HELPER_TIMEOUT;
+
 /// How long after the wall limit a run that still goes on is ended from here: its process is stopped, or the kernel's
 /// clock does not reach it.
 const OVERDUE_AFTER: Duration = Duration::from_millis(250);
@@ -18,8 +20,9 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a run is handed to a session process before it is given up.
 pub(super) const MAX_SENDS: u32 = 3;
 
-/// How long a process may take to die that was killed, and another one to take over.
-const DEATH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a process may take to die that was killed, and another one to take over: a zygote that does not answer is found
+/// out before.
+const DEATH_TIMEOUT: Duration = HELPER_TIMEOUT.saturating_add(Duration::from_secs(1));
 
 /// Why the daemon had a run killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +113,14 @@ impl ActiveRun {
         // Whoever takes the run back waits until it is over.
         if let Some(call) = &self.call {
             call.abort();
+        }
+    }
+
+    /// Notes that it was ended for its wall limit, if that has passed: for a process that died unreported.
+    pub(super) fn judge_by_clock(&mut self) {
+        let now = Instant::now();
+        if self.paused_at.is_none() && now + OVERDUE_AFTER >= self.overdue_at {
+            self.stopped.get_or_insert((Stopped::Overdue, now));
         }
     }
 

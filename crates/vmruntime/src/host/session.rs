@@ -11,19 +11,21 @@ use vmcontrol::runtime::{
 };
 
 use super::actor::{Actor, ActorParts};
+use super::home::Home;
 use super::look::Looks;
 use super::origin::Origin;
 use super::redo_log::RedoLog;
-use super::zygote::{Forked, Zygote};
+use super::zygote::Forked;
 use super::{Bounds, WorkerCommand};
 use crate::broker::Broker;
+use crate::protocol::HELPER_TIMEOUT;
 
 /// How many updates of a run may wait for the recorder, before the session process has to wait. Each may have as much as a datagram
 /// without taking room for it.
 const UPDATE_QUEUE: usize = 64;
 
-/// How long a session process may take to be forked and prepared.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a session process may take to be forked and prepared: a zygote that does not answer is found out before.
+const OPEN_TIMEOUT: Duration = HELPER_TIMEOUT.saturating_add(Duration::from_millis(500));
 
 /// When it is said again that a session is asked something, if nobody has answered.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -43,7 +45,7 @@ struct Session {
     commands: mpsc::UnboundedSender<Command>,
     /// Also at its end the session is closed.
     closing: watch::Sender<bool>,
-    zygote: Arc<Zygote>,
+    home: Arc<Home>,
     number: u64,
     gone: watch::Receiver<bool>,
     looks: Arc<Looks>,
@@ -51,14 +53,17 @@ struct Session {
 
 /// Makes a session out of the process that waits for it, or of a new one.
 pub(super) async fn open(
-    zygote: Arc<Zygote>,
+    home: Home,
     spec: SessionSpec,
     worker: WorkerCommand,
     bounds: Bounds,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
+    let (zygote, home) = (home.zygote(), Arc::new(home));
+    // Also where a process waits: if that stands still, the zygote is asked for another one.
+    zygote.watch();
     if let Some(waiting) = zygote.take_waiting(&spec.policy.limits) {
         let (worker, bounds) = (worker.clone(), bounds.clone());
-        let opened = prepare(waiting, &zygote, spec.clone(), worker, bounds).await;
+        let opened = prepare(waiting, &home, spec.clone(), worker, bounds).await;
         // It may have died while it waited: that is nothing to the caller.
         if opened.is_ok() || !zygote.is_alive() {
             return opened;
@@ -67,13 +72,13 @@ pub(super) async fn open(
     let forked = zygote.fork_session().map_err(|error| RuntimeUnavailable {
         reason: error.to_string(),
     })?;
-    prepare(forked, &zygote, spec, worker, bounds).await
+    prepare(forked, &home, spec, worker, bounds).await
 }
 
 /// Prepares a process for a session.
 async fn prepare(
     forked: Forked,
-    zygote: &Arc<Zygote>,
+    home: &Arc<Home>,
     spec: SessionSpec,
     worker: WorkerCommand,
     bounds: Bounds,
@@ -86,7 +91,7 @@ async fn prepare(
         news,
     } = forked;
     let redo_log = Arc::<RedoLog>::default();
-    let (looks, asked_over) = Looks::pair(Arc::clone(zygote), number, Arc::clone(&redo_log))
+    let (looks, asked_over) = Looks::pair(Arc::clone(home), number, Arc::clone(&redo_log))
         .map_err(|error| unavailable(error.to_string()))?;
     let (commands, received_commands) = mpsc::unbounded_channel();
     let (closing, is_closing) = watch::channel(false);
@@ -96,7 +101,7 @@ async fn prepare(
     let session = Session {
         commands,
         closing,
-        zygote: Arc::clone(zygote),
+        home: Arc::clone(home),
         number,
         gone,
         looks,
@@ -104,7 +109,7 @@ async fn prepare(
     let parts = ActorParts {
         sender,
         receiver,
-        zygote: Arc::clone(zygote),
+        home: Arc::clone(home),
         number,
         news,
         commands: received_commands,
@@ -130,7 +135,7 @@ async fn prepare(
     });
     match tokio::time::timeout(OPEN_TIMEOUT, ready).await {
         Ok(Ok(Ok(()))) => {
-            zygote.fork_ahead();
+            home.zygote().fork_ahead();
             Ok(OpenedSession {
                 session: Arc::new(session),
                 ended,
@@ -181,7 +186,7 @@ impl RuntimeSession for Session {
         Box::pin(async move {
             self.closing.send_replace(true);
             // Said to the zygote too: the actor may be waiting for a session process that takes nothing.
-            self.zygote.close(self.number);
+            self.home.zygote().close(self.number);
             let mut gone = self.gone.clone();
             let _ = gone.wait_for(|gone| *gone).await;
         })

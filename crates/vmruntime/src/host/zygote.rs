@@ -16,15 +16,21 @@ use vmcontrol::MemoryBudget;
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
 
+use super::child::{no_answer, pid_of, stopped_for_long};
 use super::death::exit_text;
 use super::socket::{self, Receiver, Sender};
+use super::watchdog::{Awaited, Step, Watchdog};
 use super::{WorkerCommand, prepare_worker};
 use crate::protocol::{
-    Death, FromZygote, LoadError, MAX_FROM_SESSION_BYTES, MAX_FROM_ZYGOTE_BYTES, ToZygote,
+    Death, FromZygote, HELPER_TIMEOUT, LoadError, MAX_FROM_SESSION_BYTES, MAX_FROM_ZYGOTE_BYTES,
+    ToZygote,
 };
 
-/// How long a zygote may take to warm up, to load a library, or to end.
+/// How long a zygote may take to warm up, or to load a library.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Numbers the sessions of all zygotes: a session that moves to another zygote keeps its number.
+static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
 
 /// How many session processes wait for sessions to come. With one, a session that is made right after another waits for the
 /// fork; each takes 0.2 MB.
@@ -48,13 +54,20 @@ type Order = (ToZygote, Option<OwnedFd>);
 
 type Families = Mutex<HashMap<u64, mpsc::UnboundedSender<News>>>;
 
+/// A zygote takes no message any more.
+#[derive(Debug)]
+struct ZygoteGone;
+
 /// A running zygote.
 #[derive(Debug)]
 pub(super) struct Zygote {
+    engine: String,
+    libraries: Vec<LoadedLibrary>,
     orders: mpsc::UnboundedSender<Order>,
     /// What may be held of what its sessions send.
     memory: MemoryBudget,
-    next_session: AtomicU64,
+    awaited: Arc<Awaited>,
+    is_deterministic: bool,
     families: Arc<Families>,
     stop: Arc<Notify>,
     gone: watch::Receiver<bool>,
@@ -89,8 +102,9 @@ impl Zygote {
         let mut starting = Starting::spawn(command, engine).map_err(unavailable)?;
         let greeting = starting.next().await.map_err(unavailable)?;
         let sandbox = check_hello(greeting).map_err(unavailable)?;
+        let mut is_deterministic = true;
         for library in libraries {
-            starting.load(library).await?;
+            is_deterministic &= starting.load(library).await?;
         }
         let Starting {
             sender,
@@ -106,11 +120,14 @@ impl Zygote {
         let (orders, received_orders) = mpsc::unbounded_channel();
         let (set_gone, gone) = watch::channel(false);
         let families: Arc<Families> = Arc::default();
-        let stop = Arc::new(Notify::new());
+        let (stop, awaited) = (Arc::new(Notify::new()), Arc::<Awaited>::default());
         let actor = Actor {
             receiver,
             child,
             writer: tokio::spawn(write(sender, received_orders)),
+            orders: orders.clone(),
+            awaited: Arc::clone(&awaited),
+            watchdog: Watchdog::new(),
             stop: Arc::clone(&stop),
             families: Arc::clone(&families),
         };
@@ -120,15 +137,28 @@ impl Zygote {
             let _ = set_gone.send(true);
         });
         Ok(Self {
+            engine: engine.to_owned(),
+            libraries: libraries.to_vec(),
             orders,
             memory,
-            next_session: AtomicU64::new(1),
+            awaited,
+            is_deterministic,
             families,
             stop,
             gone,
             sandbox,
             waiting: Mutex::default(),
         })
+    }
+
+    /// The engine.
+    pub(super) fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    /// What it has loaded, in that order.
+    pub(super) fn libraries(&self) -> &[LoadedLibrary] {
+        &self.libraries
     }
 
     /// What the kernel keeps its sessions from.
@@ -140,12 +170,28 @@ impl Zygote {
         !*self.gone.borrow() && !self.orders.is_closed()
     }
 
+    /// Whether any other zygote of this kind has the same state.
+    pub(super) fn is_deterministic(&self) -> bool {
+        self.is_deterministic
+    }
+
+    /// Makes sure that it is found out if the zygote does not answer.
+    pub(super) fn watch(&self) {
+        self.awaited.note();
+    }
+
+    fn order(&self, message: ToZygote, along: Option<OwnedFd>) -> Result<(), ZygoteGone> {
+        let sent = self.orders.send((message, along));
+        self.watch();
+        sent.map_err(|_| ZygoteGone)
+    }
+
     /// Asks for a session process.
     ///
     /// # Errors
     /// When the system has no descriptor left.
     pub(super) fn fork_session(&self) -> io::Result<Forked> {
-        self.fork(self.next_number(), false)
+        self.fork(next_number(), false)
     }
 
     /// Asks for a session process that the daemon knows by a number which no process has.
@@ -154,10 +200,6 @@ impl Zygote {
     /// When the system has no descriptor left.
     pub(super) fn fork_as(&self, number: u64) -> io::Result<Forked> {
         self.fork(number, false)
-    }
-
-    fn next_number(&self) -> u64 {
-        self.next_session.fetch_add(1, Ordering::Relaxed)
     }
 
     fn fork(&self, number: u64, ahead: bool) -> io::Result<Forked> {
@@ -185,7 +227,7 @@ impl Zygote {
         let mut waiting = lock(&self.waiting);
         while waiting.len() < WAITING {
             // If it can't be now, the next session asks for itself.
-            let Ok(forked) = self.fork(self.next_number(), true) else {
+            let Ok(forked) = self.fork(next_number(), true) else {
                 return;
             };
             waiting.push_back(forked);
@@ -196,8 +238,8 @@ impl Zygote {
     fn open(&self, session: u64, socket: OwnedFd, ahead: bool) -> mpsc::UnboundedReceiver<News> {
         let (sender, news) = mpsc::unbounded_channel();
         lock(&self.families).insert(session, sender.clone());
-        let order = (ToZygote::Open { session, ahead }, Some(socket));
-        if self.orders.send(order).is_err() {
+        let order = ToZygote::Open { session, ahead };
+        if self.order(order, Some(socket)).is_err() {
             // The zygote's actor may have said so to all others already.
             lock(&self.families).remove(&session);
             let _ = sender.send(News::ZygoteGone("it ended just now".into()));
@@ -208,7 +250,7 @@ impl Zygote {
     /// Kills every process of a session.
     pub(super) fn close(&self, session: u64) {
         // If the zygote is gone, so are its sessions.
-        let _ = self.orders.send((ToZygote::Close { session }, None));
+        let _ = self.order(ToZygote::Close { session }, None);
     }
 
     /// Kills the session process of a generation.
@@ -217,20 +259,28 @@ impl Zygote {
             session,
             generation,
         };
-        let _ = self.orders.send((order, None));
+        let _ = self.order(order, None);
     }
 
     /// Kills a process that answers a question about a session, if there is one of that id.
     pub(super) fn end_look(&self, session: u64, pid: u32) {
-        let _ = self.orders.send((ToZygote::EndLook { session, pid }, None));
+        let _ = self.order(ToZygote::EndLook { session, pid }, None);
     }
 
-    /// Ends the zygote and all its sessions, and waits until they are gone.
-    pub(super) async fn stop(&self) {
+    /// Has the zygote end with all its sessions.
+    pub(super) fn stop(&self) {
         self.stop.notify_one();
+    }
+
+    /// Waits until the zygote is gone.
+    pub(super) async fn gone(&self) {
         let mut gone = self.gone.clone();
         let _ = gone.wait_for(|gone| *gone).await;
     }
+}
+
+fn next_number() -> u64 {
+    NEXT_SESSION.fetch_add(1, Ordering::Relaxed)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -251,7 +301,7 @@ fn check_hello(message: FromZygote) -> io::Result<Sandbox> {
 impl Drop for Zygote {
     fn drop(&mut self) {
         // Nobody has a session of it any more.
-        self.stop.notify_one();
+        self.stop();
     }
 }
 
@@ -281,7 +331,8 @@ impl Starting {
         })
     }
 
-    async fn load(&mut self, library: &LoadedLibrary) -> Result<(), OpenSessionError> {
+    /// Has it load a library. Says whether that was without nondeterministic inputs.
+    async fn load(&mut self, library: &LoadedLibrary) -> Result<bool, OpenSessionError> {
         let failed = |message: String| OpenSessionError::Library {
             name: library.name.clone(),
             message,
@@ -294,15 +345,20 @@ impl Starting {
         sent.unwrap_or_else(|_| Err(io::Error::other("its process takes nothing")))
             .map_err(|error| failed(error.to_string()))?;
         match self.next().await {
-            Ok(FromZygote::Loaded { error: None }) => Ok(()),
+            Ok(FromZygote::Loaded {
+                error: None,
+                is_deterministic,
+            }) => Ok(is_deterministic),
             Ok(FromZygote::Loaded {
                 error: Some(LoadError::NoScript(message)),
+                ..
             }) => Err(OpenSessionError::NoScript {
                 name: library.name.clone(),
                 message,
             }),
             Ok(FromZygote::Loaded {
                 error: Some(LoadError::Failed(error)),
+                ..
             }) => Err(failed(error)),
             Ok(_) => Err(failed("its process did not say whether it loaded".into())),
             Err(error) => Err(failed(error.to_string())),
@@ -311,7 +367,14 @@ impl Starting {
 
     /// What the zygote says next.
     async fn next(&mut self) -> io::Result<FromZygote> {
-        match tokio::time::timeout(PATIENCE, self.receiver.receive::<FromZygote>()).await {
+        let receiving = tokio::time::timeout(PATIENCE, self.receiver.receive::<FromZygote>());
+        let received = tokio::select! {
+            received = receiving => received,
+            () = stopped_for_long(pid_of(&self.child)) => {
+                return Err(io::Error::other(format!("the zygote {} when it started", no_answer())));
+            }
+        };
+        match received {
             Ok(Ok(Some(received))) => Ok(received.message),
             Ok(Ok(None)) => {
                 let status = self.child.wait().await?;
@@ -342,6 +405,10 @@ struct Actor {
     receiver: Receiver,
     child: Child,
     writer: JoinHandle<()>,
+    /// For questions of the actor's own.
+    orders: mpsc::UnboundedSender<Order>,
+    awaited: Arc<Awaited>,
+    watchdog: Watchdog,
     stop: Arc<Notify>,
     families: Arc<Families>,
 }
@@ -350,20 +417,34 @@ impl Actor {
     async fn run(mut self) {
         let reason = loop {
             tokio::select! {
+                // An answer that is there has come in time.
+                biased;
                 received = self.receiver.receive::<FromZygote>() => match received {
                     Ok(Some(received)) => self.dispatch(received.message),
                     Ok(None) => break None,
                     Err(error) => break Some(error.to_string()),
                 },
                 () = self.stop.notified() => break Some("the daemon stops".into()),
+                step = self.watchdog.next(&self.awaited) => match step {
+                    // If it takes no messages any more it is about to be gone.
+                    Step::Ask(number) => drop(self.orders.send((ToZygote::Ping { number }, None))),
+                    Step::GiveUp => {
+                        let reason = format!("it {} and was killed", no_answer());
+                        tracing::warn!(pid = self.child.id(), reason, "a zygote is given up");
+                        // If it can't be, it has ended.
+                        let _ = self.child.start_kill();
+                        break Some(reason);
+                    }
+                },
             }
         };
         self.end(reason).await;
     }
 
-    fn dispatch(&self, message: FromZygote) {
+    fn dispatch(&mut self, message: FromZygote) {
         let (session, news) = match message {
             FromZygote::Hello { .. } | FromZygote::Loaded { .. } => return,
+            FromZygote::Pong { number } => return self.watchdog.note_answer(number),
             FromZygote::OpenFailed { session, reason } => (session, News::OpenFailed(reason)),
             FromZygote::Died { session, death } => (session, News::Died(death)),
             FromZygote::Ended { session } => (session, News::Ended),
@@ -392,13 +473,13 @@ impl Actor {
         // What the aborted task holds is dropped with it.
         let _ = writer.await;
         drop(receiver);
-        let status = match tokio::time::timeout(PATIENCE, child.wait()).await {
+        let status = match tokio::time::timeout(HELPER_TIMEOUT, child.wait()).await {
             Ok(Ok(status)) => exit_text(status),
             Ok(Err(error)) => error.to_string(),
             Err(_) => {
                 tracing::error!("a zygote did not end by itself and is killed");
                 let _ = child.kill().await;
-                "it did not end by itself".into()
+                "it did not end by itself and was killed".into()
             }
         };
         let reason = reason.unwrap_or(status);

@@ -84,6 +84,11 @@ impl HostAnswer {
         pieces.into_iter().flatten().chain([Self::End(end)])
     }
 
+    /// The end of an answer that says nothing but whether it went well.
+    pub(crate) fn of_nothing(outcome: Result<(), HostError>) -> Self {
+        Self::End(outcome.map(|()| Json::Here(RawJson::default())))
+    }
+
     /// Bytes for these bodies, in pieces.
     pub(crate) fn pieces<'a>(into: &'a [u8], bytes: &'a [u8]) -> impl Iterator<Item = Self> + 'a {
         bytes.chunks(PIECE_BYTES).map(|bytes| Self::Piece {

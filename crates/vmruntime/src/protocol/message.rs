@@ -59,6 +59,11 @@ pub(crate) enum ToZygote {
         /// The session's number.
         session: u64,
     },
+    /// Say that all messages before this one have been taken.
+    Ping {
+        /// The number of this question.
+        number: u64,
+    },
 }
 
 /// Why a library was not loaded.
@@ -86,6 +91,8 @@ pub(crate) enum FromZygote {
     Loaded {
         /// Why not, if so. The engine is of no more use then.
         error: Option<LoadError>,
+        /// Whether it was loaded without nondeterministic inputs: another zygote that loads it has the same state.
+        is_deterministic: bool,
     },
     /// A session process could not be forked.
     OpenFailed {
@@ -105,6 +112,11 @@ pub(crate) enum FromZygote {
     Ended {
         /// The session's number.
         session: u64,
+    },
+    /// The answer to [`ToZygote::Ping`].
+    Pong {
+        /// The number of the question.
+        number: u64,
     },
 }
 

@@ -13,6 +13,8 @@ pub(crate) mod codec;
 pub(crate) mod frame;
 mod message;
 
+use std::time::Duration;
+
 /// The host module behind `import`, which every session has.
 pub(crate) const LOADER: &str = "loader";
 
@@ -27,6 +29,9 @@ pub(crate) use message::{
 /// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a
 /// daemon ran; then the zygote says so in its greeting.
 pub(crate) const VERSION: u8 = 9;
+
+/// How long a helper process may take to answer before it is killed and replaced.
+pub(crate) const HELPER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The file descriptor on which a zygote finds its channel to the daemon.
 pub(crate) const CONTROL_FD: i32 = 3;

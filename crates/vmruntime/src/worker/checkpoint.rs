@@ -27,8 +27,8 @@ use super::channel::receive_datagram;
 use super::process::{self, Kinship, Side};
 use super::{allocator, exit, page};
 
-/// How often a fork that was refused is tried again.
-const ATTEMPTS: u32 = 100;
+/// How often a fork that was refused is tried again: for less time than the daemon waits for a commit.
+const ATTEMPTS: u32 = 60;
 
 /// How long to wait before it is.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
@@ -61,14 +61,28 @@ enum Roused {
     Asked(OwnedFd),
 }
 
-/// Forks a checkpoint and dismisses the one before. `zygote` is the parent of all processes of the session, `name` what
-/// the checkpoint is called; over `looks` it is asked.
+/// What the processes are called.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) session: String,
+    pub(super) checkpoint: String,
+}
+
+/// Forks a checkpoint and dismisses the one before. `zygote` is the parent of all processes of the session; over `looks`
+/// the checkpoint is asked.
 ///
-/// When the system has no process or memory left, it is asked again for some seconds; then this process ends, and the
+/// When the system has no process or memory left, it is asked again for about two seconds; then this process ends, and the
 /// checkpoint before, which is asleep still, takes over.
-pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str, looks: &OwnedFd) -> Made {
+pub(super) fn make(
+    previous: Option<Checkpoint>,
+    zygote: Pid,
+    names: &Names,
+    looks: &OwnedFd,
+) -> Made {
+    process::set_name(process::NAME_OF_FORKS);
     match attempt() {
         Ok((Side::Parent(_), _, hold)) => {
+            process::set_name(&names.session);
             if let Some(previous) = previous {
                 previous.dismiss();
             }
@@ -81,11 +95,11 @@ pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str, looks:
             if process::die_with_parent(zygote).is_err() {
                 exit::now(exit::DONE);
             }
-            be_asleep(name);
+            be_asleep(&names.checkpoint);
             if let Some(previous) = previous {
                 previous.dismiss();
             }
-            wait(wake.as_fd(), looks, zygote)
+            wait(wake.as_fd(), looks, zygote, &names.checkpoint)
         }
         // The hold on the one before is still in scope: it wakes up when this process is dead, and not earlier.
         Err(error) => exit::noting(exit::CHECKPOINT, &error.to_string()),
@@ -96,7 +110,7 @@ pub(super) fn make(previous: Option<Checkpoint>, zygote: Pid, name: &str, looks:
 /// over which they are asked.
 pub(super) fn stand_in(daemon: &OwnedFd, zygote: Pid, name: &str, looks: &OwnedFd) -> OwnedFd {
     be_asleep(name);
-    match wait(daemon.as_fd(), looks, zygote) {
+    match wait(daemon.as_fd(), looks, zygote, name) {
         Made::Look(socket) => socket,
         Made::Session(_) | Made::Woken => exit::now(exit::DONE),
     }
@@ -135,7 +149,7 @@ impl Checkpoint {
 }
 
 /// Returns at the end of the stream, and in forks that answer a question; does not return when this checkpoint is dismissed.
-fn wait(wake: BorrowedFd<'_>, looks: &OwnedFd, zygote: Pid) -> Made {
+fn wait(wake: BorrowedFd<'_>, looks: &OwnedFd, zygote: Pid, name: &str) -> Made {
     let mut looks = Some(looks);
     loop {
         let Ok(roused) = sleep(wake, &mut looks) else {
@@ -143,17 +157,20 @@ fn wait(wake: BorrowedFd<'_>, looks: &OwnedFd, zygote: Pid) -> Made {
         };
         match roused {
             Roused::Died => return Made::Woken,
-            Roused::Asked(socket) => match process::fork(Kinship::Sibling) {
-                Ok(Side::Child) => {
-                    exit::be_thrown_away();
-                    if process::die_with_parent(zygote).is_err() {
-                        exit::now(exit::DONE);
+            Roused::Asked(socket) => {
+                process::set_name(process::NAME_OF_FORKS);
+                match process::fork(Kinship::Sibling) {
+                    Ok(Side::Child) => {
+                        exit::be_thrown_away();
+                        if process::die_with_parent(zygote).is_err() {
+                            exit::now(exit::DONE);
+                        }
+                        return Made::Look(socket);
                     }
-                    return Made::Look(socket);
+                    // Without a process to answer, the socket is closed, and whoever asks tries again.
+                    Ok(Side::Parent(_)) | Err(_) => process::set_name(name),
                 }
-                // Without a process to answer, the socket is closed, and whoever asks tries again.
-                Ok(Side::Parent(_)) | Err(_) => {}
-            },
+            }
         }
     }
 }

@@ -79,6 +79,11 @@ impl Link {
         })
     }
 
+    /// Whether what ran since [`begin`](Self::begin) was without nondeterministic inputs.
+    pub(super) fn is_deterministic(&self) -> bool {
+        self.is_repeatable.get() && self.learnt.borrow().is_empty()
+    }
+
     fn send(&self, message: &FromSession) {
         let sent = match &*self.channel.borrow() {
             Some(channel) => channel.send(message),

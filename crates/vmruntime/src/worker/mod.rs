@@ -26,30 +26,36 @@ mod image;
 mod limits;
 mod link;
 mod look;
+pub(crate) mod oom;
 mod page;
-mod process;
+pub(crate) mod process;
 mod redo;
 mod sandbox;
 mod session;
 mod stack;
+mod stopped;
 mod zygote;
 
 pub use allocator::CountingAllocator;
 
-use crate::database;
+use std::ffi::OsString;
+
+use crate::{database, supervisor};
 
 /// The main function of a worker: serves the daemon on descriptor 3 until that is closed. `args` are those after the
-/// program and the subcommand: the name of the engine, or what a database process needs.
+/// program and the subcommand: the name of the engine, or what another kind of helper needs.
 ///
 /// It must be called before anything starts a thread, in a process made by [`WorkerRuntime`](crate::WorkerRuntime).
-pub fn main(args: impl IntoIterator<Item = String>) -> ! {
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ! {
     let mut args = args.into_iter();
     let first = args.next().unwrap_or_default();
     let served = if first == database::ARGUMENT {
         database::serve(args)
+    } else if first == supervisor::ARGUMENT {
+        supervisor::serve(args)
     } else {
         allocator::start_counting();
-        zygote::serve(&first)
+        zygote::serve(&first.to_string_lossy())
     };
     match served {
         Ok(()) => exit::now(exit::DONE),

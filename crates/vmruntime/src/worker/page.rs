@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{
-    AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -44,6 +44,8 @@ struct Slot {
     peak_bytes: AtomicUsize,
     /// The calls to host modules in the newest run.
     host_calls: AtomicU64,
+    /// Whether a run goes on.
+    is_running: AtomicBool,
     note_length: AtomicU16,
     note: [AtomicU8; NOTE_BYTES],
 }
@@ -178,6 +180,7 @@ impl Page {
     pub(super) fn enter(&'static self, generation: u32, pid: u32) {
         let slot = self.slot(generation);
         slot.note_length.store(0, Ordering::Relaxed);
+        slot.is_running.store(false, Ordering::Relaxed);
         slot.cpu_before_us.store(0, Ordering::Relaxed);
         slot.pid.store(pid, Ordering::Relaxed);
         slot.generation.store(generation, Ordering::Release);
@@ -189,6 +192,13 @@ impl Page {
         let slot = self.slot(generation);
         let pid = slot.pid.load(Ordering::Relaxed);
         (slot.generation.load(Ordering::Acquire) == generation && pid != 0).then_some(pid)
+    }
+
+    /// Whether that process says that it is a session process in which a run goes on.
+    pub(super) fn is_running(&self, pid: u32) -> bool {
+        let mut slots = self.slots.iter();
+        let own = slots.find(|slot| slot.pid.load(Ordering::Relaxed) == pid);
+        own.is_some_and(|slot| slot.is_running.load(Ordering::Relaxed))
     }
 
     /// What a process left behind that was a session process.
@@ -231,7 +241,15 @@ pub(crate) fn begin_run(cpu_us: u64, base_bytes: usize) -> Option<&'static Atomi
     slot.base_bytes.store(base_bytes, Ordering::Relaxed);
     slot.host_calls.store(0, Ordering::Relaxed);
     slot.cpu_before_us.store(cpu_us.max(1), Ordering::Relaxed);
+    slot.is_running.store(true, Ordering::Relaxed);
     Some(&slot.peak_bytes)
+}
+
+/// Notes that the run has ended by itself.
+pub(crate) fn end_run() {
+    if let Some(slot) = own_slot() {
+        slot.is_running.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Counts a call to a host module.

@@ -128,9 +128,13 @@ pub(super) fn reap(pid: Pid) -> io::Result<u64> {
 /// The longest name of a process, in bytes.
 const NAME_BYTES: usize = 15;
 
+/// The name of a process while it forks another one, which has it too until it takes its own: at no moment do two
+/// processes have a name that says what only one of them is.
+pub(super) const NAME_OF_FORKS: &str = "vms-fork";
+
 /// Sets the name that `ps` and `top` show, cut to its first 15 bytes. Allocates nothing: after a fork that would be some
 /// pages to copy.
-pub(super) fn set_name(name: &str) {
+pub(crate) fn set_name(name: &str) {
     let mut ended = [0; NAME_BYTES + 1];
     let length = name.len().min(NAME_BYTES);
     ended[..length].copy_from_slice(&name.as_bytes()[..length]);

@@ -14,7 +14,7 @@ use vmapi_types::Limits;
 use vmcontrol::runtime::{RunRequest, Usage};
 
 use super::channel::Channel;
-use super::checkpoint::{self, Checkpoint, Made};
+use super::checkpoint::{self, Checkpoint, Made, Names};
 use super::link::Link;
 use super::page::{self, Page};
 use super::sandbox::Confinement;
@@ -179,6 +179,7 @@ impl Session {
             exit::now(exit::DEADLOCK)
         };
         limits::stop_clocks().unwrap_or_else(|error| limits::no_timer(&error));
+        page::end_run();
         let usage = Usage {
             cpu_us: limits::cpu_time_us().saturating_sub(cpu_before),
             peak_mem_bytes: allocator::peak_bytes() as u64,
@@ -247,8 +248,11 @@ impl Session {
         let mut news = FromSession::Committed { commits };
         let looks = self.take_looks();
         loop {
-            let (previous, name) = (self.checkpoint.take(), self.checkpoint_name());
-            match checkpoint::make(previous, self.zygote, &name, &looks) {
+            let names = Names {
+                session: self.name(),
+                checkpoint: self.checkpoint_name(),
+            };
+            match checkpoint::make(self.checkpoint.take(), self.zygote, &names, &looks) {
                 Made::Session(checkpoint) => {
                     self.checkpoint = Some(checkpoint);
                     break;
@@ -302,12 +306,16 @@ impl Session {
         self.engine.reseed();
     }
 
-    fn set_name(&self) {
+    fn name(&self) -> String {
         if self.tag.is_empty() {
-            process::set_name("vms-waiting");
+            "vms-waiting".into()
         } else {
-            process::set_name(&format!("vms-s-{}", self.tag));
+            format!("vms-s-{}", self.tag)
         }
+    }
+
+    fn set_name(&self) {
+        process::set_name(&self.name());
     }
 
     fn send(&self, message: &FromSession) {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -17,14 +17,16 @@ use vmcontrol::runtime::Usage;
 use super::channel::Channel;
 use super::heap::LargePages;
 use super::link::Link;
+use super::oom::ZygoteScore;
 use super::page::Pages;
 use super::process::{self, Kinship, Side};
 use super::sandbox::{self, Confinement};
 use super::session::{Parts, Session};
+use super::stopped::StoppedChildren;
 use super::{allocator, exit, faults, image, limits, stack};
 use crate::engine::{self, Engine};
 use crate::protocol::{
-    CONTROL_FD, Death, DeathCause, FromZygote, LoadError, MAX_TO_SESSION_BYTES,
+    CONTROL_FD, Death, DeathCause, FromZygote, HELPER_TIMEOUT, LoadError, MAX_TO_SESSION_BYTES,
     MAX_TO_ZYGOTE_BYTES, ToZygote,
 };
 
@@ -32,6 +34,11 @@ use crate::protocol::{
 const PEEK: WaitPidFlag = WaitPidFlag::WEXITED
     .union(WaitPidFlag::WNOHANG)
     .union(WaitPidFlag::WNOWAIT);
+
+/// As [`PEEK`], also at one that was stopped or goes on.
+const PEEK_AT_CHANGES: WaitPidFlag = PEEK
+    .union(WaitPidFlag::WSTOPPED)
+    .union(WaitPidFlag::WCONTINUED);
 
 /// By how much one library may let the heap grow: less than that of most machines, more than any library needs.
 const MAX_LIBRARY_HEAP_BYTES: usize = 512 * 1024 * 1024;
@@ -58,6 +65,10 @@ struct Zygote {
     pages: Pages,
     /// By the id of the first process, which is the id of the process group too.
     families: HashMap<Pid, Family>,
+    stopped: StoppedChildren,
+    /// Processes that answered a question, were killed since nobody wants the answer, and are not reaped yet.
+    unwanted: Vec<Pid>,
+    oom_score: ZygoteScore,
 }
 
 /// Serves the daemon until it hangs up.
@@ -84,6 +95,7 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     }
     process::begin_single_threaded()?;
     stack::begin();
+    let oom_score = ZygoteScore::begin();
     let (confinement, sandbox) = sandbox::enter_zygote()?;
     let mut zygote = Zygote {
         control: Channel::new(control, MAX_TO_ZYGOTE_BYTES),
@@ -93,6 +105,9 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
         large_pages,
         pages: Pages::new()?,
         families: HashMap::new(),
+        stopped: StoppedChildren::default(),
+        unwanted: Vec::new(),
+        oom_score,
     };
     zygote.tell(&FromZygote::Hello {
         binary: env!("CARGO_PKG_VERSION").into(),
@@ -106,22 +121,29 @@ impl Zygote {
         let mut children = SigSet::empty();
         children.add(Signal::SIGCHLD);
         children.thread_block()?;
-        let deaths =
+        let changes =
             SignalFd::with_flags(&children, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         loop {
             let mut ready = [
                 PollFd::new(self.control.socket().as_fd(), PollFlags::POLLIN),
-                PollFd::new(deaths.as_fd(), PollFlags::POLLIN),
+                PollFd::new(changes.as_fd(), PollFlags::POLLIN),
             ];
-            match poll(&mut ready, PollTimeout::NONE) {
+            match poll(&mut ready, self.stopped.timeout()) {
                 Err(Errno::EINTR) => continue,
                 other => other?,
             };
-            let (called, died) = (is_ready(&ready[0]), is_ready(&ready[1]));
-            if died {
-                while deaths.read_signal()?.is_some() {}
+            let (called, has_news) = (is_ready(&ready[0]), is_ready(&ready[1]));
+            if has_news {
+                while changes.read_signal()?.is_some() {}
                 self.reap()?;
             }
+            let (families, pages) = (&self.families, &self.pages);
+            self.stopped.kill_overdue(|pid| {
+                let first = getpgid(Some(pid)).ok();
+                let family = first.and_then(|first| families.get(&first));
+                let page = family.map(|family| pages.get(family.page));
+                page.is_some_and(|page| page.is_running(pid.as_raw().unsigned_abs()))
+            });
             if called && !self.answer()? {
                 self.end_everything();
                 return Ok(());
@@ -137,8 +159,13 @@ impl Zygote {
         match (received.message, received.fd) {
             (ToZygote::Load { name, source }, _) => {
                 let error = self.load(&name, &source).err();
-                self.tell(&FromZygote::Loaded { error })?;
+                let is_deterministic = self.link.is_deterministic();
+                self.tell(&FromZygote::Loaded {
+                    error,
+                    is_deterministic,
+                })?;
             }
+            (ToZygote::Ping { number }, _) => self.tell(&FromZygote::Pong { number })?,
             (ToZygote::Open { session, ahead }, Some(socket)) => {
                 if let Err(error) = self.open(session, ahead, socket) {
                     self.tell(&FromZygote::OpenFailed {
@@ -159,9 +186,9 @@ impl Zygote {
                 _,
             ) => self.interrupt(session, generation),
             (ToZygote::EndLook { session, pid }, _) => {
-                if let Some((first, _)) = self.family(session) {
-                    kill_member(first, pid);
-                }
+                let family = self.family(session);
+                let killed = family.and_then(|(first, _)| kill_member(first, pid));
+                self.unwanted.extend(killed);
             }
             (ToZygote::Close { session }, _) => {
                 if let Some((first, _)) = self.family(session) {
@@ -199,7 +226,12 @@ impl Zygote {
     fn open(&mut self, session: u64, ahead: bool, socket: OwnedFd) -> io::Result<()> {
         let page = self.pages.take()?;
         let zygote = getpid();
-        match process::fork(Kinship::Child) {
+        self.oom_score.begin_fork();
+        let forked = process::fork(Kinship::Child);
+        if !matches!(forked, Ok(Side::Child)) {
+            self.oom_score.end_fork();
+        }
+        match forked {
             Ok(Side::Parent(pid)) => {
                 self.families.insert(pid, Family { session, page });
                 Ok(())
@@ -253,17 +285,26 @@ impl Zygote {
         let Some(pid) = self.pages.get(family.page).pid_of(generation) else {
             return;
         };
-        kill_member(first, pid);
+        // If the session has no process of that id, it has said something wrong.
+        let _ = kill_member(first, pid);
     }
 
     /// Reaps what has died and reports it.
     fn reap(&mut self) -> io::Result<()> {
         // The status is looked at first and taken later: until then the process id and its group are the dead one's.
         loop {
-            let (pid, cause) = match waitid(Id::All, PEEK) {
+            let (pid, cause) = match waitid(Id::All, PEEK_AT_CHANGES) {
                 Ok(WaitStatus::Exited(pid, code)) => (pid, DeathCause::Exited(code)),
                 Ok(WaitStatus::Signaled(pid, signal, _)) => {
                     (pid, DeathCause::Signaled(signal as i32))
+                }
+                Ok(WaitStatus::Stopped(pid, _)) => {
+                    self.stopped.take_report(pid, WaitPidFlag::WSTOPPED);
+                    continue;
+                }
+                Ok(WaitStatus::Continued(pid)) => {
+                    self.stopped.take_report(pid, WaitPidFlag::WCONTINUED);
+                    continue;
                 }
                 Ok(_) | Err(Errno::ECHILD) => return Ok(()),
                 Err(Errno::EINTR) => continue,
@@ -280,15 +321,21 @@ impl Zygote {
     }
 
     fn report(&mut self, first: Pid, pid: Pid, cause: DeathCause, cpu_us: u64) -> io::Result<()> {
+        let stop = self.stopped.forget(pid).then(|| {
+            let seconds = HELPER_TIMEOUT.as_secs();
+            format!("it had been stopped for {seconds} s")
+        });
+        let unwanted = self.unwanted.iter().position(|unwanted| *unwanted == pid);
+        let is_unwanted = unwanted
+            .map(|index| self.unwanted.swap_remove(index))
+            .is_some();
         let Some(family) = self.families.get(&first) else {
             return Ok(());
         };
         let (session, page) = (family.session, family.page);
         let remains = self.pages.get(page).remains_of(pid.as_raw().unsigned_abs());
-        // A process that answered a question and was killed is taken for a checkpoint: the session makes a new one, which
-        // does no harm.
-        let dismissed = remains.is_none() && cause == DeathCause::Exited(exit::DONE);
-        if !dismissed {
+        let dismissed = cause == DeathCause::Exited(exit::DONE) || is_unwanted;
+        if remains.is_some() || !dismissed {
             let run = remains.as_ref().and_then(|remains| remains.run);
             let death = Death {
                 generation: remains.as_ref().map(|remains| remains.generation),
@@ -298,7 +345,7 @@ impl Zygote {
                     peak_mem_bytes: run.peak_mem_bytes,
                     host_calls: run.host_calls,
                 }),
-                note: remains.and_then(|remains| remains.note),
+                note: remains.and_then(|remains| remains.note).or(stop),
             };
             self.tell(&FromZygote::Died { session, death })?;
         }
@@ -331,12 +378,11 @@ fn is_ready(fd: &PollFd<'_>) -> bool {
 }
 
 /// Kills a process of a session. The number comes from the session: it is believed only if the kernel says that it is one
-/// of its processes, and nobody is reaped between this question and the kill.
-fn kill_member(first: Pid, pid: u32) {
+/// of its processes, and nobody is reaped between this question and the kill. Gives its id if it was killed.
+fn kill_member(first: Pid, pid: u32) -> Option<Pid> {
     let pid = Pid::from_raw(pid.cast_signed());
-    if getpgid(Some(pid)) == Ok(first) {
-        let _ = kill(pid, Signal::SIGKILL);
-    }
+    let is_member = getpgid(Some(pid)) == Ok(first);
+    (is_member && kill(pid, Signal::SIGKILL).is_ok()).then_some(pid)
 }
 
 /// Kills the group of a session; before the first process has made the group, that process alone. Neither id can belong

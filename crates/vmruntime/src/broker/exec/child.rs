@@ -4,26 +4,23 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use bytes::Bytes;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin};
 
 use super::started_not;
+use super::supervised::{NoStatus, Supervised, stands_still};
 use crate::broker::Answering;
+use crate::host::WorkerCommand;
 use crate::protocol::HostError;
 
 /// The most output that one command can hand to a script, in bytes.
 const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
-
-/// The soft limit of open files that programs are used to.
-const USUAL_OPEN_FILES: u64 = 1024;
 
 /// A command that may be run.
 pub(super) struct Prepared {
@@ -64,115 +61,74 @@ pub(super) const BOTH: u8 = 2;
 
 /// Runs a command to its end, and sends what it writes. Dropping the future kills it, and whatever it started.
 pub(super) async fn run(
+    worker: &WorkerCommand,
     name: &str,
     prepared: Prepared,
     answering: &Answering,
 ) -> Result<Ran, HostError> {
     let failed = |message: String| HostError::new(format!("exec.run({name:?}): {message}"));
     let (input, timeout) = (prepared.input.clone(), prepared.timeout);
-    let mut child = command_of(prepared).spawn().map_err(|error| {
-        let code = match error.raw_os_error() {
-            Some(code) => format!("{:?}", nix::errno::Errno::from_raw(code)),
-            None => "EIO".into(),
-        };
-        started_not(name, &code, &format!("spawn {name} {code}"))
-    })?;
-    // Declared after the child, so that it is dropped before: the group is killed while its leader is not reaped, and
-    // its id can't be anybody else's.
-    let group = Group::of(&child);
-    let mut output = Output::default();
-    let timed_out = {
-        let to_end = async {
-            output
-                .pass_on(&mut child, input.as_deref(), answering)
-                .await?;
-            if !output.is_too_long() {
-                group.wait_for_leader().await;
-            }
-            Ok::<_, std::io::Error>(())
-        };
-        match timeout {
-            Some(timeout) => match tokio::time::timeout(timeout, to_end).await {
-                Ok(ended) => ended.map(|()| false),
-                Err(_) => Ok(true),
-            },
-            None => to_end.await.map(|()| false),
+    let mut supervised = Supervised::start(worker, prepared).map_err(|error| {
+        let is_too_large = error.raw_os_error() == Some(libc::E2BIG);
+        match error.raw_os_error().filter(|_| is_too_large) {
+            // Its own arguments and variables are those of the command.
+            Some(code) => not_started(name, Some(code)),
+            None => failed(format!("its supervisor can't be started: {error}")),
         }
-    }
-    .map_err(|error| failed(error.to_string()))?;
+    })?;
+    let mut output = Output::default();
+    let supervisor = supervised.pid();
+    let ended = {
+        let to_end = async {
+            if let Some(child) = supervised.child() {
+                let passed_on = output.pass_on(child, input.as_deref(), answering).await;
+                passed_on.map_err(|error| NoStatus::Lost(error.to_string()))?;
+            }
+            if output.is_too_long() {
+                return Ok(None);
+            }
+            supervised.ended().await.map(Some)
+        };
+        tokio::select! {
+            ended = to_end => ended,
+            () = passed(timeout) => Ok(None),
+            lost = stands_still(supervisor) => Err(lost),
+        }
+    };
     if output.is_too_long() {
         return Err(HostError {
             code: Some("ERR_CHILD_PROCESS_STDIO_MAXBUFFER".into()),
             ..failed(format!("more than {MAX_OUTPUT_BYTES} bytes of output"))
         });
     }
-    drop(group);
-    let status = child
-        .wait()
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    let (ended, timed_out) = match ended {
+        Ok(Some(status)) => (Ok(status), false),
+        Ok(None) => (supervised.kill().await, true),
+        Err(error) => (Err(error), false),
+    };
+    let status = match ended {
+        Ok(status) => status,
+        Err(NoStatus::NotStarted(errno)) => return Err(not_started(name, errno)),
+        Err(error @ NoStatus::Lost(_)) => return Err(failed(error.to_string())),
+    };
+    supervised.end().await;
     Ok(output.into_ran(status, timed_out))
 }
 
-fn command_of(prepared: Prepared) -> Command {
-    let stdin = match prepared.input {
-        Some(_) => Stdio::piped(),
-        None => Stdio::null(),
+/// A program that the system does not start, for this reason (`errno`).
+fn not_started(name: &str, errno: Option<i32>) -> HostError {
+    let code = match errno {
+        Some(errno) => format!("{:?}", Errno::from_raw(errno)),
+        None => "EIO".into(),
     };
-    let mut command = Command::new(prepared.program);
-    command
-        .args(prepared.arguments)
-        .env_clear()
-        .envs(prepared.env)
-        .stdin(stdin)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    let (folder, max_file_bytes) = (prepared.folder, prepared.max_file_bytes);
-    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
-    unsafe {
-        command.pre_exec(move || {
-            // By handle, not by path: nobody can have put a link there in the meantime.
-            nix::unistd::fchdir(&folder)?;
-            // The daemon has raised its own limit; programs that use `select` rely on the usual one.
-            let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-            setrlimit(Resource::RLIMIT_NOFILE, USUAL_OPEN_FILES.min(hard), hard)?;
-            let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE)?;
-            let max_file_bytes = max_file_bytes.min(hard);
-            setrlimit(Resource::RLIMIT_FSIZE, max_file_bytes, max_file_bytes)?;
-            // A daemon that is killed can't clean up after itself.
-            Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?)
-        });
-    }
-    command
+    started_not(name, &code, &format!("spawn {name} {code}"))
 }
 
-/// Kills a command and whatever it started when it goes out of scope: the run has ended.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        let pid = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(pid.map(Pid::from_raw))
-    }
-
-    /// Waits until the command has ended, and leaves it to be reaped.
-    async fn wait_for_leader(&self) {
-        let Some(leader) = self.0 else { return };
-        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-        let wait = tokio::task::spawn_blocking(move || waitid(Id::Pid(leader), ended));
-        // If it can't be waited for, it has been reaped.
-        let _ = wait.await;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            // Nothing may be left of the group.
-            let _ = killpg(leader, Signal::SIGKILL);
-        }
+/// Waits until a time has passed; for ever without one.
+async fn passed(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

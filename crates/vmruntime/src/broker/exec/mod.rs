@@ -2,6 +2,7 @@
 
 mod child;
 mod lookup;
+mod supervised;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use vmcontrol::{FileError, Policy, Worktree, WriteLimits};
 
 use super::wire::{self, Content, Span};
 use super::{Answering, answer, blocking, hint, path, text, unknown_function};
+use crate::host::WorkerCommand;
 use crate::protocol::{HostCall, HostError, HostReply};
 use child::Prepared;
 pub(super) use child::Ran;
@@ -83,6 +85,7 @@ struct Options {
 }
 
 pub(super) async fn call(
+    worker: &WorkerCommand,
     worktree: &Arc<Worktree>,
     policy: &Arc<Policy>,
     call: &HostCall,
@@ -90,12 +93,13 @@ pub(super) async fn call(
     answering: &Answering,
 ) -> HostReply {
     match call.function.as_str() {
-        "run" => run(worktree, policy, call, limits, answering).await,
+        "run" => run(worker, worktree, policy, call, limits, answering).await,
         _ => Err(unknown_function(call)),
     }
 }
 
 async fn run(
+    worker: &WorkerCommand,
     worktree: &Arc<Worktree>,
     policy: &Arc<Policy>,
     call: &HostCall,
@@ -107,7 +111,7 @@ async fn run(
     let (worktree, policy) = (Arc::clone(worktree), Arc::clone(policy));
     // It looks into folders, and those may be slow.
     let prepared = blocking(move || prepare(&worktree, &policy, given, limits)).await?;
-    let ran = child::run(&program, prepared, answering).await?;
+    let ran = child::run(worker, &program, prepared, answering).await?;
     answer(&ran)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use vmcontrol::{Policy, WriteLimits};
 
-use crate::broker::fixtures::{answered, host_call, policy, worktree};
+use crate::broker::fixtures::{answered, host_call, policy, worker, worktree};
 use crate::protocol::HostError;
 
 struct Fixture {
@@ -28,7 +28,15 @@ impl Fixture {
         let call = host_call("exec", "run", &args);
         let limits = WriteLimits::default();
         answered(|answering| async move {
-            super::call(&self.worktree, &self.policy, &call, &limits, &answering).await
+            super::call(
+                &worker(),
+                &self.worktree,
+                &self.policy,
+                &call,
+                &limits,
+                &answering,
+            )
+            .await
         })
         .await
     }

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Actor, Over, closed};
+use super::loss::zygote_gone;
+use super::{Actor, Over, closed, said};
 use crate::host::death::cause_text;
 use crate::host::origin::FIRST_GENERATION;
 use crate::host::zygote::Forked;
@@ -17,7 +18,7 @@ const ATTEMPTS: u32 = 100;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 
 /// How long all of that may take.
-const AGAIN_TIMEOUT: Duration = Duration::from_secs(20);
+const AGAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many of a session's processes, the one that was lost first included, may end of themselves before one has caught up with its
 /// state. Those that somebody kills don't count.
@@ -46,30 +47,75 @@ impl Again {
 }
 
 impl Actor {
-    /// Makes the session once more of which no process is left, if it was ready and has had no checkpoint.
+    /// Makes the session once more of which no process is left, if it was ready and its redo log is complete.
     pub(super) async fn go_on_without_process(&mut self) -> Result<(), Option<Over>> {
         if self.origin.is_none() || self.ready.is_some() {
             return Err(None);
         }
-        if let Some(obstacle) = self.bury().await {
-            return Err(Some(obstacle));
-        }
-        self.deaths.clear();
-        self.take_overs.clear();
-        self.checkpoint_lost = false;
+        self.bury().await;
+        self.check_move()?;
         if self.again.is_none() {
-            let Some(after) = self.last_death.take() else {
+            let Some(after) = self.death_to_go_on_from() else {
                 return Err(None);
             };
             tracing::debug!(session = self.number, ?after, "a session is made once more");
             self.await_state(after);
         }
+        self.deaths.clear();
+        self.take_overs.clear();
+        self.take_over_due = None;
+        self.has_checkpoint = false;
+        self.checkpoint_lost = false;
+        self.checkpoint_death = None;
+        self.redo_log.note_loss_of_checkpoint();
+        self.move_from_lost_zygote().await?;
         let forked = self.fork_again().await?;
         (self.sender, self.receiver, self.news) = (forked.sender, forked.receiver, forked.news);
         self.generation = FIRST_GENERATION;
         // If the process stands still it is late afterwards.
         let _ = tokio::time::timeout(AGAIN_TIMEOUT, self.set_up()).await;
         Ok(())
+    }
+
+    /// How the session process died that is to be made once more.
+    fn death_to_go_on_from(&mut self) -> Option<Death> {
+        let Some(reason) = &self.zygote_loss else {
+            return self.last_death.take();
+        };
+        // It may have died of its own accord shortly before, and that may not have been reported any more.
+        let own = self.deaths.remove(&self.generation);
+        if let (None, Some(run)) = (&own, &mut self.run) {
+            run.judge_by_clock();
+        }
+        Some(own.unwrap_or_else(|| Death {
+            generation: Some(self.generation),
+            cause: DeathCause::Signaled(libc::SIGKILL),
+            note: Some(zygote_gone(reason)),
+            usage: None,
+        }))
+    }
+
+    /// Gets another zygote, if the session's own is gone.
+    async fn move_from_lost_zygote(&mut self) -> Result<(), Option<Over>> {
+        let Some(reason) = self.zygote_loss.clone() else {
+            return Ok(());
+        };
+        let replaced = tokio::select! {
+            replaced = tokio::time::timeout(AGAIN_TIMEOUT, self.home.replace()) => replaced,
+            () = said(&mut self.closing) => return Err(Some(closed())),
+        };
+        let failed = match replaced {
+            Ok(Ok(zygote)) => {
+                (self.zygote, self.zygote_loss) = (zygote, None);
+                return Ok(());
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it was not ready in time".into(),
+        };
+        let gone = zygote_gone(&reason);
+        Err(Some(format!(
+            "{gone}; another one could not be had: {failed}"
+        )))
     }
 
     /// Asks for another process, for the first time or once more.

@@ -52,10 +52,16 @@ impl Actor {
     /// Notes that there is a checkpoint with so many runs.
     pub(super) fn note_checkpoint(&mut self, commits: u64) {
         self.commits = commits;
-        if self.origin.take().is_some() {
+        if !std::mem::replace(&mut self.has_checkpoint, true) {
             // Before anybody hears of the commit, which it does not have, or asks without the log.
             self.stand_in.hang_up();
         }
-        self.redo_log.clear();
+        if self.run.is_none() {
+            // While something runs it may have been the one that died.
+            self.checkpoint_death = None;
+        }
+        if !self.redo_log.note_checkpoint(commits) {
+            self.origin = None;
+        }
     }
 }

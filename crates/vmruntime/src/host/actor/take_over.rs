@@ -19,8 +19,13 @@ impl Actor {
             tracing::debug!(session = self.number, ?death, "a session process died");
             self.last_death = Some(death.clone());
             self.deaths.insert(generation, death);
+            if generation == self.generation {
+                self.await_take_over();
+            }
             return self.judge_take_overs().await;
         }
+        tracing::debug!(session = self.number, ?death, "a checkpoint died");
+        self.checkpoint_death = Some(death);
         // A checkpoint. A run that is under way may end with a new one; but this may have been just that one.
         self.checkpoint_lost = self.run.is_some();
         if !self.checkpoint_lost {
@@ -33,11 +38,14 @@ impl Actor {
     pub(super) async fn judge_take_overs(&mut self) -> Result<(), Option<Over>> {
         while let Some(take_over) = self.take_overs.front() {
             let Some(death) = self.deaths.remove(&(take_over.generation - 1)) else {
+                // The zygote is to report it.
+                self.zygote.watch();
                 return Ok(());
             };
             let (generation, commits) = (take_over.generation, take_over.commits);
             self.take_overs.pop_front();
             self.generation = generation;
+            self.take_over_due = None;
             let is_current = commits == self.commits;
             if is_current {
                 self.note_checkpoint(commits);

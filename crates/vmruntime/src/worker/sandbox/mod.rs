@@ -24,9 +24,6 @@ const MAX_DESCRIPTORS: u64 = 16;
 /// How far behind other processes of the user the scheduler puts workers.
 const NICENESS: libc::c_int = 5;
 
-/// How willingly the kernel ends workers when memory runs out, of 1000: before the daemon and the user's programs.
-const OOM_SCORE: &str = "800";
-
 /// What a session process will be confined by, made before it is forked.
 pub(super) struct Confinement {
     /// Nothing when the kernel has no seccomp.
@@ -39,10 +36,9 @@ pub(super) struct Confinement {
 /// # Errors
 /// When the kernel refuses what it knows.
 pub(super) fn enter_zygote() -> io::Result<(Confinement, Sandbox)> {
-    // Either changes only who is served first. A worker that can't be put behind the others is one all the same.
+    // It changes only who is served first. A worker that can't be put behind the others is one all the same.
     // SAFETY: the call takes numbers alone.
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
-    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     prctl::set_no_new_privs()?;
     prctl::set_dumpable(false)?;
     for resource in [
