@@ -104,7 +104,7 @@ fn snippets_are_sloppy_scripts() {
         "true"
     );
     assert_eq!(session.eval("this === globalThis"), "true");
-    assert_eq!(session.run("")["result"]["type"], "undefined");
+    assert_eq!(session.run(" ")["result"]["type"], "undefined");
 }
 
 #[test]

@@ -101,7 +101,8 @@ fn sessions_are_listed_newest_first_and_by_status() {
     assert_eq!(listed("?status=ready"), [&*c.id, &a.id]);
     assert_eq!(listed("?status=closed"), [&*b.id]);
     assert!(listed("?status=crashed").is_empty() && listed("?status=starting").is_empty());
-    for status in ["open", "READY", ""] {
+    assert_eq!(listed("?status="), [&*c.id, &b.id, &a.id]);
+    for status in ["open", "READY", "%20"] {
         let answer = daemon.api.get(&format!("/sessions?status={status}"));
         assert_names(&answer.expect_error(400, "VALIDATION_ERROR"), "status");
     }

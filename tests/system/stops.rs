@@ -289,10 +289,9 @@ fn a_query_on_a_stopped_database_process_ends_with_its_execution() {
     // The next one hears why its connection is gone, and can have another one.
     let said = session.run("db.query('SELECT 1 AS one')");
     let message = said["error"]["message"].as_str().unwrap();
-    assert!(
-        message.contains("database process was stopped"),
-        "{message}"
-    );
+    // It was seen to be stopped, or waited for in vain.
+    let is_told = message.contains("the database process") && message.contains("connection ended");
+    assert!(is_told, "{message}");
     let one = "db.configure('sqlite3', ':memory:'); db.query('SELECT 1 AS one')[0].one";
     assert_eq!(session.eval(one), "1");
 }

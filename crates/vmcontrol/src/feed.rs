@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
 
-use crate::answers::Charged;
+use crate::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::event::LiveEvent;
 use crate::live::{Follower, LiveExecution, PAUSE_FOR_EACH};
 use crate::registry::{Following, LiveSession, NotKept};
@@ -55,6 +56,12 @@ impl Control {
         let live = self.inner().live.get(execution_id);
         if live.is_none() {
             self.execution_head(execution_id).await?;
+            // A stream that ends with a record which can't be read is not begun. What is too large to be looked at here is rare, and
+            // told when the end is reached.
+            let looked = move |connection: &Connection| {
+                store::execution::get_within(connection, execution_id, SMALL_ANSWER_BYTES)
+            };
+            self.store().read(looked).await?;
         }
         Ok(self.feed(execution_id, live, after_seq))
     }

@@ -26,8 +26,10 @@
       if (isExtensible(object) !== extensible) return 'an object was closed';
     }
     for (const [object, keys, descriptors] of properties) {
-      // Scripts make globals; nothing else is to be added anywhere.
-      if (object !== globalThis && ownKeys(object).length !== keys.length) return `a property of ${String(keys)} was added or deleted`;
+      // Scripts make globals, and the console the last value and error; nothing else is to be added anywhere.
+      const now = ownKeys(object).filter((key) => key !== '_' && key !== '_error');
+      const before = keys.filter((key) => key !== '_' && key !== '_error');
+      if (object !== globalThis && now.length !== before.length) return `a property of ${String(keys)} was added or deleted`;
       for (let i = 0; i < keys.length; i++) {
         const now = getOwnPropertyDescriptor(object, keys[i]);
         for (const part of parts) {
