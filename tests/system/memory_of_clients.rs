@@ -33,7 +33,7 @@ fn unfinished_bodies_are_bounded_and_small_requests_get_through() {
         address(&daemon)
     );
     let body = vec![b' '; LARGE - 1];
-    let held: Vec<TcpStream> = (0..40)
+    let unfinished: Vec<TcpStream> = (0..40)
         .map(|_| {
             let mut stream = TcpStream::connect(address(&daemon)).unwrap();
             stream.write_all(head.as_bytes()).unwrap();
@@ -48,7 +48,7 @@ fn unfinished_bodies_are_bounded_and_small_requests_get_through() {
     let code = format!("/*{}*/1", "x".repeat(7_000_000));
     let refused = session.try_run(&code).expect_error(503, "UNAVAILABLE");
     assert!(refused.headers.contains_key("retry-after"));
-    drop(held);
+    drop(unfinished);
     wait_for("the memory to be given back", || {
         (Process::rss_kib(daemon.pid()) < before + LEFT_KIB).then_some(())
     });

@@ -163,7 +163,7 @@ fn executions(criterion: &mut Criterion) {
                 let events = tokio
                     .block_on(control.list_events(long, 0, limit))
                     .expect("events");
-                assert_eq!(events.len(), limit);
+                assert_eq!(events.items.len(), limit);
             });
         });
     }

@@ -146,7 +146,9 @@ mod tests {
         let bodies = Bodies::new(BODIES_BYTES);
         for length in [0, 1, SMALL_BODY_BYTES, SMALL_BODY_BYTES + 1, 3 * STEP_BYTES] {
             let bytes = share_of(&bodies).read(Body::from(vec![b' '; length])).await;
-            let bytes = bytes.ok().expect("there is room");
+            let Ok(bytes) = bytes else {
+                panic!("there is room");
+            };
             assert_eq!(bytes.len(), length);
             assert!(bytes.capacity() <= SMALL_BODY_BYTES.max(length + STEP_BYTES));
         }

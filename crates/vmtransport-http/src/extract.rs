@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn values_are_counted_and_what_is_in_strings_is_none() {
         assert_eq!(tree_bytes(br#"{"a":1}"#), OBJECT_BYTES);
-        assert_eq!(tree_bytes(br#"[1,2,3]"#), 3 * ELEMENT_BYTES);
+        assert_eq!(tree_bytes(b"[1,2,3]"), 3 * ELEMENT_BYTES);
         assert_eq!(tree_bytes(br#""[,{\"[,{\\\"""#), 0);
         assert_eq!(tree_bytes(br#"["\\",[]]"#), 3 * ELEMENT_BYTES);
         // What is counted is what there is at least.

@@ -535,8 +535,8 @@ fn a_wide_tree_with_links_and_guarded_files_is_removed_whole_or_not_at_all() {
         files.remove("wide", true, false),
         Err(FileError::Outside(_))
     ));
-    let room = |_| Some(crate::Lease::default());
-    let count = files.read_dir("wide", true, room).unwrap().entries.len();
+    let any = |_| Some(crate::Lease::default());
+    let count = files.read_dir("wide", true, any).unwrap().entries.len();
     assert_eq!(count, 30 * 2 + 30 * 31 + 1);
     fs::remove_file(root.join("wide/29/inner/own")).unwrap();
     files.remove("wide", true, false).unwrap();

@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// When it is gone.
     pub(super) fn id_of(&self, entry: &Entry) -> io::Result<FileId> {
-        Ok(FileId::in_folder(self.folder.fd()?, entry.name())?)
+        FileId::in_folder(self.folder.fd()?, entry.name())
     }
 
     /// Deletes an entry that is no folder.

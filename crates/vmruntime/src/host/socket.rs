@@ -345,11 +345,9 @@ mod tests {
         );
         drop(all);
         receiver.room_timeout = ROOM_TIMEOUT;
-        let received = receiver.receive::<FromSession>().await.unwrap().unwrap();
-        assert!(!received.charge.is_empty());
-        assert!(
-            matches!(received.message, FromSession::HostCall(call) if call.body.len() == 4 << 20)
-        );
+        let call = receiver.receive::<FromSession>().await.unwrap().unwrap();
+        assert!(!call.charge.is_empty());
+        assert!(matches!(call.message, FromSession::HostCall(call) if call.body.len() == 4 << 20));
         drop(calling.join().unwrap());
     }
 

@@ -36,7 +36,7 @@ const HISTORY_ENTRIES: usize = 10_000;
 /// Reads what is typed.
 pub struct Editor {
     /// Away while it reads.
-    editor: Option<rustyline::Editor<Aide, DefaultHistory>>,
+    inner: Option<rustyline::Editor<Aide, DefaultHistory>>,
     history: Option<PathBuf>,
     line: Arc<LineState>,
 }
@@ -123,7 +123,7 @@ impl Editor {
             let _ = editor.load_history(path);
         }
         Ok(Self {
-            editor: Some(editor),
+            inner: Some(editor),
             history,
             line,
         })
@@ -136,7 +136,7 @@ impl Editor {
     pub async fn next(&mut self) -> Result<Piece, Failure> {
         output::settle();
         let mut editor = self
-            .editor
+            .inner
             .take()
             .context("the terminal is not there any more")?;
         let history = self.history.clone();
@@ -156,7 +156,7 @@ impl Editor {
             (editor, read, interrupted)
         });
         let (editor, read, interrupted) = reading.await.context("the terminal failed")?;
-        self.editor = Some(editor);
+        self.inner = Some(editor);
         match read {
             Ok(text) if interrupted => Ok(Piece::Interrupt {
                 dropped: !text.is_empty(),

@@ -52,7 +52,7 @@ impl Terminal {
             }
         });
         if is_edited {
-            terminal.set(&terminal.waiting())?;
+            set(&terminal.waiting())?;
         } else {
             terminal.run()?;
         }
@@ -98,7 +98,7 @@ impl Terminal {
             reading.control_chars[Key::VINTR as usize] = NO_KEY;
             reading.control_chars[Key::VEOL as usize] = key;
         }
-        self.set(&reading)
+        set(&reading)
     }
 
     /// Lets what is typed wait while something runs, and the interrupt key interrupt that.
@@ -111,7 +111,7 @@ impl Terminal {
         }
         let mut running = self.shell();
         running.local_flags |= LocalFlags::NOFLSH;
-        self.set(&running)
+        set(&running)
     }
 
     /// Stops this program as Ctrl-Z does, with the terminal as the shell left it, and goes on with
@@ -130,10 +130,10 @@ impl Terminal {
             marks(PASTE_MARKS_OFF);
         }
         // Without its terminal it stops all the same.
-        let _ = self.set(&self.shell());
+        let _ = set(&self.shell());
         stop();
         if let Ok(now) = now {
-            let _ = self.set(&now);
+            let _ = set(&now);
         }
         if is_raw {
             marks(PASTE_MARKS_ON);
@@ -161,11 +161,12 @@ impl Terminal {
     fn key(&self, key: Key) -> Option<u8> {
         Some(self.shell.c_cc[key as usize]).filter(|byte| *byte != NO_KEY)
     }
+}
 
-    fn set(&self, mode: &Termios) -> Result<(), Failure> {
-        tcsetattr(io::stdin(), SetArg::TCSADRAIN, mode).context("cannot set up the terminal")?;
-        Ok(())
-    }
+/// Has the terminal behave like that, once what was written to it is there.
+fn set(mode: &Termios) -> Result<(), Failure> {
+    tcsetattr(io::stdin(), SetArg::TCSADRAIN, mode).context("cannot set up the terminal")?;
+    Ok(())
 }
 
 impl Drop for Terminal {

@@ -254,7 +254,7 @@ impl Fs<'_> {
         let (path,): (Content,) = args(call, "unlink(path)")?;
         let path = path_of(call, &path)?;
         self.files
-            .unlink(&path)
+            .unlink(path)
             .map_err(|error| self.error("unlink", path, &error))?;
         done()
     }
@@ -263,7 +263,7 @@ impl Fs<'_> {
         let (path,): (Content,) = args(call, "rmdir(path)")?;
         let path = path_of(call, &path)?;
         self.files
-            .remove_dir(&path)
+            .remove_dir(path)
             .map_err(|error| self.error("rmdir", path, &error))?;
         done()
     }
@@ -272,7 +272,7 @@ impl Fs<'_> {
         let (from, to): (Content, Content) = args(call, "rename(from, to)")?;
         let (from, to) = (path_of(call, &from)?, path_of(call, &to)?);
         self.files
-            .rename(from, &to)
+            .rename(from, to)
             .map_err(|error| self.error_of_two("rename", from, to, &error))?;
         done()
     }

@@ -178,15 +178,14 @@ fn first_error(source: &str, kind: SourceType) -> Option<SyntaxError> {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, source, kind).parse();
     let is_fatal = parsed.panicked;
-    let error = match parsed.diagnostics.into_iter().next() {
-        Some(error) => error,
-        None => {
-            let analysed = SemanticBuilder::new()
-                .with_check_syntax_error(true)
-                .with_build_nodes(true)
-                .build(allocator.alloc(parsed.program));
-            analysed.diagnostics.into_iter().next()?
-        }
+    let error = if let Some(error) = parsed.diagnostics.into_iter().next() {
+        error
+    } else {
+        let analysed = SemanticBuilder::new()
+            .with_check_syntax_error(true)
+            .with_build_nodes(true)
+            .build(allocator.alloc(parsed.program));
+        analysed.diagnostics.into_iter().next()?
     };
     let label = error.labels.iter().next();
     Some(SyntaxError {
