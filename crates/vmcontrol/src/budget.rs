@@ -46,7 +46,7 @@ impl Budget {
         })
     }
 
-    /// Takes a share, for which it waits up to [`SHARE_TIMEOUT`]; callers are served in their order. What is larger than the
+    /// Takes a share, for which it waits up to five seconds; callers are served in their order. What is larger than the
     /// whole budget counts as the whole: it goes alone.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ impl Control {
     /// alone.
     ///
     /// # Errors
-    /// [`Error::ExecutionNotFound`]; [`Error::Unavailable`] while answers hold too much.
+    /// [`Error::ExecutionNotFound`](crate::Error::ExecutionNotFound); [`Error::Unavailable`](crate::Error::Unavailable) while answers hold too much.
     pub async fn list_events(
         &self,
         execution_id: Uuid,

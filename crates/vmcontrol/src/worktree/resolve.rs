@@ -76,7 +76,7 @@ impl Worktree {
     /// The folder that a path below the worktree leads to, with its path without links.
     ///
     /// # Errors
-    /// As [`place_of_name`](Self::place_of_name), and of the kind `NotADirectory`.
+    /// As `place_of_name`, and of the kind `NotADirectory`.
     pub fn open_folder(&self, below: &Path) -> Result<(PathBuf, Dir), FileError> {
         let mut walk = Walk::inside(self, below)?;
         // Whatever stands last is entered as the names before it are.
