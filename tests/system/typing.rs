@@ -48,9 +48,16 @@ fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
         for keys in ["abc\u{3}def\u{3}", "if (\u{3}\u{3}x\u{3}y\u{3}"] {
             terminal.types(keys);
         }
-        for line in ["abc", " ", "function f() {\r", "'abc", "`a\rb\r", "x.\ry"] {
+        for (number, line) in ["abc", " ", "function f() {\r", "'abc", "`a\rb\r", "x.\ry"]
+            .iter()
+            .enumerate()
+        {
             terminal.types(line);
             terminal.types(CTRL_C);
+            // The session is asked behind each Enter whether that is all: Ctrl-C may come before the
+            // answer. It drops what there is then, and the next line is one of its own.
+            terminal.types(&format!("'dropped ' + {number}\r"));
+            terminal.shows(&format!("dropped {number}"));
         }
         terminal.types("kept + 1\r");
         terminal.shows("42\r\n");
