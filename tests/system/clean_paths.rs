@@ -5,7 +5,6 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon};
 
@@ -333,19 +332,8 @@ fn an_absolute_link_that_is_turned_during_the_calls_leads_nowhere_else() {
     let session = session(&daemon);
     session.eval("var leak = 'leak'; 1");
     let stop = AtomicBool::new(false);
-    let exchange = |folder: &Path, one: &str, other: &str| {
-        while !stop.load(Ordering::Relaxed) {
-            let (one, other) = (folder.join(one), folder.join(other));
-            renameat2(
-                AT_FDCWD,
-                &one,
-                AT_FDCWD,
-                &other,
-                RenameFlags::RENAME_EXCHANGE,
-            )
-            .expect("both are there");
-        }
-    };
+    let exchange =
+        |folder: &Path, one, other| crate::paths::exchange(folder, &[(one, other)], &stop);
     let (mut inside, mut refused) = (0, 0);
     std::thread::scope(|scope| {
         scope.spawn(|| exchange(&root, "turning", "turned"));

@@ -264,8 +264,8 @@ fn no_spelling_of_a_way_out_leads_there() {
     outside.assert_untouched();
 }
 
-/// Lets `swapped` and `link` in a folder change their names until it is told to stop.
-fn exchange(folder: &Path, pairs: &[(&str, &str)], stop: &AtomicBool) {
+/// Lets each pair in a folder change their names until it is told to stop.
+pub fn exchange(folder: &Path, pairs: &[(&str, &str)], stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         for (one, other) in pairs {
             let (one, other) = (folder.join(one), folder.join(other));

@@ -12,27 +12,19 @@ use vmapi_types::{
 };
 
 use crate::answers::{Charged, SMALL_ANSWER_BYTES};
-use crate::budget::Lease;
 use crate::live::LiveGuard;
-use crate::memory::MemoryBudget;
 use crate::recorder::{Ending, Recorder, failure_payload, payload};
 use crate::registry::LiveSession;
 use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
-use crate::session::blocking;
+use crate::source::Source;
 use crate::store::{self, ExecutionFilter, Page, Portion, Within};
 use crate::submission::FileRun;
-use crate::{Control, Error, Result, Worktree};
-
-/// The largest script, in bytes.
-pub const MAX_SOURCE_BYTES: u64 = 16 * 1024 * 1024;
+use crate::{Control, Error, Result};
 
 /// How long the end of a cancelled execution is waited for.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a file that is to be run waits for room in memory.
-const SOURCE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest number of executions that one listing gives.
 const MAX_LIMIT: u32 = 10_000;
@@ -43,13 +35,6 @@ pub(crate) struct Run {
     /// The payload of its first event.
     echo: RawJson,
     request: RunRequest,
-}
-
-/// The text of a file that is about to be run.
-pub(crate) struct Source {
-    text: Arc<str>,
-    /// The room that it takes.
-    charge: Lease,
 }
 
 impl Run {
@@ -252,28 +237,6 @@ impl Control {
 
 fn as_seen(found: Option<Execution>, is_running: bool) -> Option<Execution> {
     found.map(|execution| store::execution::as_seen(execution, is_running))
-}
-
-/// Reads the text of a file of a session's worktree, for which there may have to be room first; gives its clean path, too.
-pub(crate) async fn read_source(
-    memory: &MemoryBudget,
-    worktree: &Arc<Worktree>,
-    path: &str,
-) -> Result<(String, Source)> {
-    let (worktree, path, memory) = (Arc::clone(worktree), path.to_owned(), memory.clone());
-    blocking(move || {
-        let busy = || Error::Unavailable {
-            message: "the service holds too much for sessions just now: try again".into(),
-        };
-        let (path, text, charge) = worktree.read_named(&path, |length| {
-            // It is there once as it is read and once as it is shared.
-            let charge = memory.take_blocking(2 * length, SOURCE_TIMEOUT);
-            charge.ok_or_else(busy)
-        })?;
-        let text = text.into();
-        Ok((path, Source { text, charge }))
-    })
-    .await
 }
 
 /// A page that is not too long.

@@ -29,6 +29,7 @@ mod registry;
 pub mod runtime;
 mod session;
 mod settings;
+mod source;
 mod store;
 mod submission;
 mod template;
@@ -43,12 +44,12 @@ pub use budget::{Budget, Exhausted, Lease};
 pub use control::{Control, ControlOptions};
 pub use error::Error;
 pub use event::LiveEvent;
-pub use execution::MAX_SOURCE_BYTES;
 pub use feed::{EventFeed, FeedItem, SessionCursor, SessionFeed, SessionItem};
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
 pub use memory::{FREE_BYTES, MemoryBudget, ROOM_TIMEOUT};
 pub use policy::Policy;
 pub use session::parse_id;
+pub use source::MAX_SOURCE_BYTES;
 pub use store::{
     ExecutionFilter, ImportError, ImportReport, LockError, OpenError, Page, Portion, SessionFilter,
     Store, StoreError, UnreadableRecord, check_file, import,

@@ -3,6 +3,9 @@
 //! A script decides how large a file is that it reads, a message that it sends, a text that it prints. Before such bytes
 //! are read, room for them is taken from one budget; it is given back when the bytes are. A caller that finds no room
 //! waits. What is small has no need of it, so that a session that asks for little never waits for one that asks for much.
+//!
+//! Small events that wait for the disk together have a budget of their own: whoever takes room there may hold up large ones,
+//! which have theirs already, and both would wait for each other.
 
 use std::time::Duration;
 
@@ -13,6 +16,9 @@ use crate::budget::{Budget, Lease, SHARE_TIMEOUT};
 /// What all sessions together may have the daemon hold, in bytes.
 const BUDGET_BYTES: usize = 128 * 1024 * 1024;
 
+/// What the small events of all sessions that wait for the disk may hold, in bytes.
+const QUEUED_BYTES: usize = 32 * 1024 * 1024;
+
 /// What needs no room, in bytes: a thousand sessions that each have as much come to half of the budget.
 pub const FREE_BYTES: usize = 64 * 1024;
 
@@ -21,7 +27,10 @@ pub const ROOM_TIMEOUT: Duration = SHARE_TIMEOUT;
 
 /// The budget of what is held for sessions. Clones share it. Room is given in the order in which it was asked for.
 #[derive(Clone, Debug)]
-pub struct MemoryBudget(Budget);
+pub struct MemoryBudget {
+    held: Budget,
+    queued: Budget,
+}
 
 impl Default for MemoryBudget {
     fn default() -> Self {
@@ -32,7 +41,10 @@ impl Default for MemoryBudget {
 impl MemoryBudget {
     /// A budget of this size.
     pub fn of_bytes(bytes: usize) -> Self {
-        Self(Budget::new(bytes))
+        Self {
+            held: Budget::new(bytes),
+            queued: Budget::new(QUEUED_BYTES),
+        }
     }
 
     /// Takes room for so many bytes; waits until there is as much. What is more than the whole budget gets all of it.
@@ -40,7 +52,12 @@ impl MemoryBudget {
         if bytes <= FREE_BYTES {
             return Lease::default();
         }
-        self.0.wait_for(bytes).await
+        self.held.wait_for(bytes).await
+    }
+
+    /// Takes room for small events that go to the store. It is given back as the store writes, whatever else waits.
+    pub(crate) async fn take_for_store(&self, bytes: usize) -> Lease {
+        self.queued.wait_for(bytes).await
     }
 
     /// The same for a host call, on a thread that may block: nothing if there is no room in time.
@@ -74,6 +91,16 @@ mod tests {
         drop(more);
         // More than there is: all of it.
         drop(budget.take(10 * 1024 * 1024).await);
+    }
+
+    #[tokio::test]
+    async fn what_goes_to_the_store_never_waits_for_what_sessions_send() {
+        let budget = MemoryBudget::default();
+        let _all = budget.take(usize::MAX).await;
+        let mut next = pin!(budget.take(BUDGET_BYTES));
+        assert!(matches!(futures_poll(&mut next), Poll::Pending));
+        let mut small = pin!(budget.take_for_store(1024 * 1024));
+        assert!(matches!(futures_poll(&mut small), Poll::Ready(_)));
     }
 
     fn futures_poll<F: Future>(future: &mut std::pin::Pin<&mut F>) -> Poll<F::Output> {

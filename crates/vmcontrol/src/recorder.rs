@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::to_raw_value;
+use uuid::Uuid;
 use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
 
 use crate::budget::Lease;
@@ -42,6 +43,19 @@ pub(crate) struct Recorder {
     flush_at: Option<Instant>,
     /// What was sent to the store and is not known to be on disk, oldest first.
     writes: VecDeque<Pending<()>>,
+}
+
+/// Events on their way to the store, with the room that they take until they are written.
+struct Batch {
+    execution_id: Uuid,
+    events: Vec<Event>,
+    _charges: Vec<Lease>,
+}
+
+impl Batch {
+    fn append(&self, connection: &Connection) -> Result<(), StoreError> {
+        store::event::append(connection, self.execution_id, &self.events)
+    }
 }
 
 /// An execution's end as the caller knows it.
@@ -137,20 +151,15 @@ impl Recorder {
             self.writes.pop_front();
             outcome?;
         }
-        let (events, mut charges) = self.take_buffer();
-        if events.is_empty() {
+        if self.buffer.is_empty() {
             return Ok(());
         }
-        if charges.is_empty() {
-            // Many small ones wait for the disk, too.
-            let bytes = events.iter().map(|event| event.payload.get().len()).sum();
-            charges.push(self.memory.take(bytes).await);
+        if self.charges.is_empty() {
+            let charge = self.memory.take_for_store(self.buffered_bytes).await;
+            self.charges.push(charge);
         }
-        let id = self.execution.id;
-        let append = move |connection: &Connection| {
-            let _charges = charges;
-            store::event::append(connection, id, &events)
-        };
+        let batch = self.take_batch();
+        let append = move |connection: &Connection| batch.append(connection);
         let appended = self.store.write_soon(append).await?;
         self.writes.push_back(appended);
         Ok(())
@@ -158,12 +167,8 @@ impl Recorder {
 
     /// Waits until everything so far is on disk.
     pub(crate) async fn sync(&mut self) -> Result<(), StoreError> {
-        let id = self.execution.id;
-        let (events, charges) = self.take_buffer();
-        let written = self.store.write(move |connection| {
-            let _charges = charges;
-            store::event::append(connection, id, &events)
-        });
+        let batch = self.take_batch();
+        let written = self.store.write(move |connection| batch.append(connection));
         let written = written.await;
         self.settle_writes(written).await
     }
@@ -186,10 +191,9 @@ impl Recorder {
             metrics: execution.metrics,
         };
         let id = execution.id;
-        let (events, charges) = self.take_buffer();
+        let batch = self.take_batch();
         let written = self.store.write(move |connection| {
-            let _charges = charges;
-            store::event::append(connection, id, &events)?;
+            batch.append(connection)?;
             store::execution::end(connection, id, &end)
         });
         let written = written.await;
@@ -267,13 +271,14 @@ impl Recorder {
         last
     }
 
-    fn take_buffer(&mut self) -> (Vec<Event>, Vec<Lease>) {
+    fn take_batch(&mut self) -> Batch {
         self.buffered_bytes = 0;
         self.flush_at = None;
-        (
-            std::mem::take(&mut self.buffer),
-            std::mem::take(&mut self.charges),
-        )
+        Batch {
+            execution_id: self.execution.id,
+            events: std::mem::take(&mut self.buffer),
+            _charges: std::mem::take(&mut self.charges),
+        }
     }
 }
 

@@ -10,13 +10,14 @@ use vmapi_types::{
 };
 
 use crate::answers::Charged;
-use crate::execution::{Run, checked, read_source, run_recorded};
+use crate::execution::{Run, checked, run_recorded};
 use crate::library::LoadedLibrary;
 use crate::new_session::NewSession;
 use crate::policies::TemplatePolicy;
 use crate::recorder::RETRY_EVERY;
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
+use crate::source::read_source;
 use crate::store::{self, OnUnreadable, Page, Pending, Portion, SessionFilter, StoreError, Within};
 use crate::{Control, Error, Result, Worktree, idle};
 

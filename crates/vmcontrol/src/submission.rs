@@ -12,13 +12,14 @@ use uuid::Uuid;
 use vmapi_types::{Execution, ExecutionStatus, JsonObject, LimitsPatch, RawJson};
 
 use crate::answers::{Charged, SMALL_ANSWER_BYTES};
-use crate::execution::{Run, read_source, run_recorded};
+use crate::execution::{Run, run_recorded};
 use crate::library::integrity_of;
 use crate::live::{Begun, LiveGuard, record_bytes};
 use crate::names::check_path;
 use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::FailureCode;
 use crate::session::{blocking, joined, message_of};
+use crate::source::read_source;
 use crate::{Control, Error, Result, settings, store};
 
 /// A file to run.

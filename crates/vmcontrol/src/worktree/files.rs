@@ -7,7 +7,7 @@ use cap_std::fs::{File, Metadata};
 
 use super::{FileError, Worktree};
 use crate::Error;
-use crate::execution::MAX_SOURCE_BYTES;
+use crate::source::MAX_SOURCE_BYTES;
 
 impl Worktree {
     /// Reads a regular file of at most `max_bytes`.
@@ -16,21 +16,7 @@ impl Worktree {
     /// As the variants of [`FileError`] say.
     pub fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
         let (file, length) = self.open_to_read(path, max_bytes)?;
-        // Growing would take twice as much.
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        file.take(max_bytes + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > max_bytes {
-            return Err(FileError::TooLarge(max_bytes));
-        }
-        Ok(bytes)
-    }
-
-    /// About how long a file is, in bytes; nothing if it can't be read.
-    fn length(&self, path: &str) -> usize {
-        let opened = self.open_to_read(path, u64::MAX);
-        opened.map_or(0, |(_, length)| {
-            usize::try_from(length).unwrap_or(usize::MAX)
-        })
+        read_opened(file, length, max_bytes)
     }
 
     /// Opens a regular file of at most `max_bytes`, and says how long it is.
@@ -90,18 +76,18 @@ impl Worktree {
         Ok(place.real)
     }
 
-    /// The clean name of a script that is to be run, and its text.
+    /// The clean name of a script that is to be run, its text, and the room for that, which `room` gives for so many bytes before it
+    /// is read.
     ///
     /// # Errors
-    /// As [`clean_name`](Self::clean_name) and [`read_script`](Self::read_script).
+    /// As `room`, [`clean_name`](Self::clean_name) and [`read_script`](Self::read_script).
     pub(crate) fn read_named<T>(
         &self,
         path: &str,
         room: impl FnOnce(usize) -> Result<T, Error>,
     ) -> Result<(String, String, T), Error> {
         let name = self.clean_name(path)?;
-        let room = room(self.length(&name))?;
-        let source = self.read_script(&name, MAX_SOURCE_BYTES)?;
+        let (source, room) = self.read_script_with(&name, MAX_SOURCE_BYTES, room)?;
         Ok((name, source, room))
     }
 
@@ -110,34 +96,60 @@ impl Worktree {
     /// # Errors
     /// [`Error::FileNotFound`], [`Error::InvalidPath`] or [`Error::FileTooLarge`].
     pub fn read_script(&self, path: &str, max_bytes: u64) -> Result<String, Error> {
-        let invalid = |reason: String| Error::InvalidPath {
+        let (source, ()) = self.read_script_with(path, max_bytes, |_| Ok(()))?;
+        Ok(source)
+    }
+
+    fn read_script_with<T>(
+        &self,
+        path: &str,
+        max_bytes: u64,
+        room: impl FnOnce(usize) -> Result<T, Error>,
+    ) -> Result<(String, T), Error> {
+        let failed = |error| script_error(path, error);
+        let (file, length) = self.open_to_read(path, max_bytes).map_err(failed)?;
+        let room = room(usize::try_from(length).unwrap_or(usize::MAX))?;
+        let bytes = read_opened(file, length, max_bytes).map_err(failed)?;
+        let source = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        Ok((source, room))
+    }
+}
+
+/// Reads an open file of about that length, which may have grown since.
+fn read_opened(file: File, length: u64, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    // Growing would take twice as much.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(FileError::TooLarge(max_bytes));
+    }
+    Ok(bytes)
+}
+
+/// What it means for a script that its file can't be read.
+fn script_error(path: &str, error: FileError) -> Error {
+    let invalid = |reason: String| Error::InvalidPath {
+        path: path.to_owned(),
+        reason,
+    };
+    match error {
+        FileError::TooLarge(limit_bytes) => Error::FileTooLarge {
             path: path.to_owned(),
-            reason,
-        };
-        match self.read(path, max_bytes) {
-            Ok(bytes) => Ok(String::from_utf8(bytes)
-                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())),
-            Err(
-                error @ (FileError::Outside(_)
-                | FileError::NotAFile
-                | FileError::ListingTooLarge(_)
-                | FileError::Busy
-                | FileError::NoRoom(_)
-                | FileError::Root
-                | FileError::Refused { .. }),
-            ) => Err(invalid(error.to_string())),
-            Err(FileError::TooLarge(limit_bytes)) => Err(Error::FileTooLarge {
+            limit_bytes,
+        },
+        FileError::Io(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::FileNotFound {
                 path: path.to_owned(),
-                limit_bytes,
-            }),
-            Err(FileError::Io(error)) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                    Err(Error::FileNotFound {
-                        path: path.to_owned(),
-                    })
-                }
-                _ => Err(invalid(error.to_string())),
             },
-        }
+            _ => invalid(error.to_string()),
+        },
+        FileError::Outside(_)
+        | FileError::NotAFile
+        | FileError::ListingTooLarge(_)
+        | FileError::Busy
+        | FileError::NoRoom(_)
+        | FileError::Root
+        | FileError::Refused { .. } => invalid(error.to_string()),
     }
 }

@@ -48,33 +48,21 @@ impl Scoped<'_> {
         };
         if !is_free || !guarded.is_empty() {
             let mut walk = Walk::begin(self, &folder, !is_free)?;
-            loop {
-                match walk.next_here()? {
-                    Some(entry) => {
-                        check(&walk, &entry)?;
-                        if entry.kind == FileKind::Directory {
-                            walk.descend(&entry)?;
-                        }
-                    }
-                    None if walk.ascend()? => {}
-                    None => break,
+            while let Some(entry) = walk.next_entry()? {
+                check(&walk, &entry)?;
+                if entry.kind == FileKind::Directory {
+                    walk.descend(&entry)?;
                 }
             }
         }
         // Somebody may have put something there since: it is checked again where it is deleted.
         let mut walk = Walk::begin(self, &folder, !is_free)?;
-        loop {
-            match walk.next_here()? {
-                Some(entry) => {
-                    check(&walk, &entry)?;
-                    if entry.kind != FileKind::Directory {
-                        walk.unlink(&entry)?;
-                    } else if !walk.remove_if_empty(&entry)? {
-                        walk.descend_and_begin_anew(&entry)?;
-                    }
-                }
-                None if walk.ascend()? => {}
-                None => break,
+        while let Some(entry) = walk.next_entry()? {
+            check(&walk, &entry)?;
+            if entry.kind != FileKind::Directory {
+                walk.unlink(&entry)?;
+            } else if !walk.remove_if_empty(&entry)? {
+                walk.descend_and_begin_anew(&entry)?;
             }
         }
         Ok(place.parent.remove_dir(&place.name)?)

@@ -36,7 +36,7 @@ impl Worktree {
     /// # Errors
     /// [`FileError::Outside`] when a link leads outside; [`FileError::Io`], of the kind `NotFound` when the folder is missing.
     pub(super) fn place_of_name(&self, given: PathBuf) -> Result<Place, FileError> {
-        let mut walk = Walk::inside(self, &given)?;
+        let mut walk = PathWalk::inside(self, &given)?;
         let name = walk.go(LastName::Keep)?;
         walk.place(given, name)
     }
@@ -47,7 +47,7 @@ impl Worktree {
     /// # Errors
     /// As [`place_of_name`](Self::place_of_name).
     pub(super) fn place_of_target(&self, given: PathBuf) -> Result<Place, FileError> {
-        let mut walk = Walk::inside(self, &given)?;
+        let mut walk = PathWalk::inside(self, &given)?;
         let Some(name) = walk.go(LastName::Keep)? else {
             return walk.place(given, None);
         };
@@ -78,7 +78,7 @@ impl Worktree {
     /// # Errors
     /// As `place_of_name`, and of the kind `NotADirectory`.
     pub fn open_folder(&self, below: &Path) -> Result<(PathBuf, Dir), FileError> {
-        let mut walk = Walk::inside(self, below)?;
+        let mut walk = PathWalk::inside(self, below)?;
         // Whatever stands last is entered as the names before it are.
         walk.pending.insert(0, OsStr::new(".").to_owned());
         walk.go(LastName::Keep)?;
@@ -89,7 +89,7 @@ impl Worktree {
     /// The path below the worktree that an absolute path means which goes by another name of the worktree; nothing if it
     /// does not come by there. The path has no `..`.
     pub(super) fn below_by_other_name(&self, absolute: &Path) -> Option<PathBuf> {
-        let mut walk = Walk::inside(self, Path::new("")).ok()?;
+        let mut walk = PathWalk::inside(self, Path::new("")).ok()?;
         walk.begin_link(absolute).ok()?;
         walk.come_inside().ok()?;
         Some(walk.pending.into_iter().rev().collect())
@@ -104,7 +104,7 @@ enum LastName {
 }
 
 /// A walk along a path.
-struct Walk<'a> {
+struct PathWalk<'a> {
     tree: &'a Worktree,
     /// Where it is outside the worktree; `None` inside.
     outside: Option<OwnedFd>,
@@ -118,7 +118,7 @@ struct Walk<'a> {
     names: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> PathWalk<'a> {
     /// A walk from the worktree's directory.
     fn inside(tree: &'a Worktree, path: &Path) -> io::Result<Self> {
         if path.as_os_str().len() > MAX_PATH_BYTES {

@@ -70,11 +70,21 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The next entry of the folder where the walk is.
+    /// The next entry of the folder where the walk is; at its end, of the one above, and so on.
     ///
     /// # Errors
-    /// When the folder can't be read, and when it is enough.
-    pub(super) fn next_here(&mut self) -> io::Result<Option<Entry>> {
+    /// When a folder can't be read or is elsewhere now, and when it is enough.
+    pub(super) fn next_entry(&mut self) -> io::Result<Option<Entry>> {
+        loop {
+            match self.next_here()? {
+                Some(entry) => return Ok(Some(entry)),
+                None if self.ascend()? => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn next_here(&mut self) -> io::Result<Option<Entry>> {
         loop {
             self.files.go_on()?;
             let Some(entry) = self.folder.read() else {
@@ -142,10 +152,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes up again; says whether there was somewhere to go.
-    ///
-    /// # Errors
-    /// When the folder is elsewhere now.
-    pub(super) fn ascend(&mut self) -> io::Result<bool> {
+    fn ascend(&mut self) -> io::Result<bool> {
         let Some(above) = self.above.pop() else {
             return Ok(false);
         };
@@ -171,19 +178,14 @@ impl<'a> Walk<'a> {
         &mut self,
         enter: impl Fn(&Path) -> bool,
     ) -> io::Result<Option<(PathBuf, FileKind)>> {
-        loop {
-            let Some(entry) = self.next_here()? else {
-                if !self.ascend()? {
-                    return Ok(None);
-                }
-                continue;
-            };
-            let path = self.path_of(&entry)?;
-            if entry.kind == FileKind::Directory && enter(&path) {
-                self.descend(&entry)?;
-            }
-            return Ok(Some((path, entry.kind)));
+        let Some(entry) = self.next_entry()? else {
+            return Ok(None);
+        };
+        let path = self.path_of(&entry)?;
+        if entry.kind == FileKind::Directory && enter(&path) {
+            self.descend(&entry)?;
         }
+        Ok(Some((path, entry.kind)))
     }
 
     /// What tells an entry from all other files.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 use vmcontrol::FileKind;
 
-use crate::broker::wire::{BIGINT, BYTES, ENTRIES, OBJECT, SHORT_BYTES, Span, TEXT};
+use crate::broker::wire::{self, BIGINT, BYTES, ENTRIES, OBJECT, Span, TEXT};
 
 /// How deeply arguments may be nested.
 const MAX_DEPTH: usize = 64;
@@ -41,7 +41,7 @@ fn encode_at(
         return Ok(json!({ BIGINT: bigint.to_string() }));
     }
     if let Some(text) = value.as_string() {
-        return Ok(text_value(text.to_std_string_lossy(), body));
+        return Ok(wire::text(text.to_std_string_lossy().into(), body));
     }
     if let Some(flag) = value.as_boolean() {
         return Ok(Value::Bool(flag));
@@ -64,8 +64,7 @@ fn encode_object(
     context: &mut Context,
 ) -> JsResult<Value> {
     if let Ok(bytes) = JsUint8Array::from_object(object.clone()) {
-        let span = put(&bytes.to_vec(context)?, body);
-        return Ok(json!({ BYTES: span }));
+        return Ok(wire::bytes(&bytes.to_vec(context)?, body));
     }
     if object.is_callable() {
         return Err(JsNativeError::typ()
@@ -95,28 +94,7 @@ fn encode_object(
             continue;
         };
     }
-    let is_ambiguous = map.len() == 1 && map.keys().all(|key| key.starts_with('$'));
-    Ok(if is_ambiguous {
-        let mut outer = Map::new();
-        outer.insert(OBJECT.into(), Value::Object(map));
-        Value::Object(outer)
-    } else {
-        Value::Object(map)
-    })
-}
-
-/// A text: in the body, if it is long.
-fn text_value(text: String, body: &mut Vec<u8>) -> Value {
-    if text.len() <= SHORT_BYTES {
-        return Value::String(text);
-    }
-    json!({ TEXT: put(text.as_bytes(), body) })
-}
-
-fn put(bytes: &[u8], body: &mut Vec<u8>) -> Span {
-    let start = body.len();
-    body.extend_from_slice(bytes);
-    Span(0, start, body.len())
+    Ok(wire::object(map))
 }
 
 /// Integers travel as such: `1.0` is not what a script wrote.
