@@ -44,9 +44,20 @@ fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
     for (_, mut terminal) in consoles(&daemon) {
         terminal.types("kept = 41\r");
         terminal.shows("\n41\r\n");
+        terminal.shows("> ");
         // In one piece, too: what is behind a Ctrl-C is no part of what it drops.
-        for keys in ["abc\u{3}def\u{3}", "if (\u{3}\u{3}x\u{3}y\u{3}"] {
+        for (keys, answers) in [
+            ("abc\u{3}def\u{3}", &["twice", "twice"][..]),
+            (
+                "if (\u{3}\u{3}x\u{3}y\u{3}",
+                &["twice", "again", "twice", "twice"],
+            ),
+        ] {
             terminal.types(keys);
+            for answer in answers {
+                terminal.shows(&format!("press Ctrl-C {answer}"));
+                terminal.shows("> ");
+            }
         }
         for (number, line) in ["abc", " ", "function f() {\r", "'abc", "`a\rb\r", "x.\ry"]
             .iter()
@@ -58,6 +69,7 @@ fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
             // answer. It drops what there is then, and the next line is one of its own.
             terminal.types(&format!("'dropped ' + {number}\r"));
             terminal.shows(&format!("dropped {number}"));
+            terminal.shows("> ");
         }
         terminal.types("kept + 1\r");
         terminal.shows("42\r\n");
@@ -68,15 +80,19 @@ fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
         terminal.types("abc");
         terminal.types(CTRL_C);
         terminal.shows("press Ctrl-C twice");
+        terminal.shows("> ");
         terminal.types(CTRL_C);
         terminal.shows("press Ctrl-C again");
+        terminal.shows("> ");
         terminal.types("\r");
+        terminal.shows("> ");
         terminal.types(CTRL_C);
         terminal.shows("press Ctrl-C again");
         terminal.types("kept + 2\r");
         terminal.shows("43\r\n");
         terminal.shows("> ");
         terminal.types(CTRL_C);
+        terminal.shows("> ");
         terminal.types(CTRL_C);
         assert!(terminal.ends().success());
     }
@@ -90,6 +106,7 @@ fn a_line_that_was_typed_and_erased_comes_between_two_ctrl_c() {
     for _ in 0..2 {
         terminal.types(CTRL_C);
         terminal.shows("press Ctrl-C again");
+        terminal.shows("> ");
         terminal.types("a");
         terminal.types(BACKSPACE);
     }
@@ -116,6 +133,7 @@ fn ctrl_c_that_cancels_an_execution_does_not_count_for_leaving() {
         terminal.shows("> ");
         terminal.types(CTRL_C);
         terminal.shows("press Ctrl-C again");
+        terminal.shows("> ");
         terminal.types(CTRL_C);
         assert!(terminal.ends().success());
     }

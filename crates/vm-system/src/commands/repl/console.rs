@@ -81,8 +81,9 @@ impl<'a> Console<'a> {
             if let Some(terminal) = terminal
                 && !is_edited
             {
-                self.prompt()?;
+                // The prompt says that Ctrl-C is a key of the line from here on.
                 terminal.read()?;
+                self.prompt()?;
             }
             let piece = tokio::select! {
                 piece = lines.next() => piece?,
