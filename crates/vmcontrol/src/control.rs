@@ -8,18 +8,18 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, watch};
 use vmapi_types::{RuntimeSummary, Sandbox, SessionStatus, Timestamp};
 
-use crate::answers;
+use crate::background::idle;
+use crate::background::maintenance::{self, Retention};
 use crate::budget::Budget;
-use crate::idle;
+use crate::budget::MemoryBudget;
+use crate::budget::answers;
+use crate::execution::failure::failure_payload;
+use crate::execution::running::LiveExecutions;
 use crate::library::LibraryCache;
-use crate::live::LiveExecutions;
-use crate::memory::MemoryBudget;
-use crate::policies::Policies;
-use crate::recorder::failure_payload;
-use crate::registry::Registry;
 use crate::runtime::{FailureCode, Runtime};
+use crate::session::registry::Registry;
 use crate::store::{self, Store};
-use crate::upkeep::{self, Retention};
+use crate::template::policy_cache::Policies;
 use crate::worktree;
 use crate::{Error, Result};
 
@@ -112,7 +112,7 @@ impl Control {
         if let Some(timeout) = options.session_idle_timeout {
             idle::close_idle_sessions(&control, timeout);
         }
-        upkeep::keep_pruning(&control, options.retention);
+        maintenance::keep_pruning(&control, options.retention);
         Ok(control)
     }
 

@@ -6,7 +6,7 @@ use vmapi_types::{AvailableLibrary, AvailableModule, Identified};
 
 use crate::catalog::{self, LIBRARIES, Library, NATIVE_MODULES, is_library_name};
 use crate::library::{CachedFile, LibraryCache, LibraryError, LockFile};
-use crate::session::blocking;
+use crate::tasks::blocking;
 use crate::{Control, Error, Result, store};
 
 /// How many ids of a kind are given: enough to show that a start is that of several.

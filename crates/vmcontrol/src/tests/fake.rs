@@ -10,8 +10,8 @@ use uuid::Uuid;
 use vmapi_types::{EventType, LandlockLevel, Sandbox};
 
 use crate::Lease;
+use crate::execution::failure::payload;
 use crate::library::LoadedLibrary;
-use crate::recorder::payload;
 use crate::runtime::{
     BoxFuture, Failure, FailureCode, Look, LookError, OpenSessionError, OpenedSession, Outcome,
     RunEnd, RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable,

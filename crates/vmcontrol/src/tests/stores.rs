@@ -9,7 +9,7 @@ use uuid::Uuid;
 use vmapi_types::{Event, EventType, SessionStatus, Timestamp};
 
 use super::{Fixture, PAGE};
-use crate::recorder::payload;
+use crate::execution::failure::payload;
 use crate::store::check::Live;
 use crate::{Error, FeedItem, LockError, OpenError, Page, RunOptions, SessionFilter, Store, store};
 

@@ -7,7 +7,7 @@ use cap_std::fs::{File, Metadata};
 
 use super::{FileError, Worktree};
 use crate::Error;
-use crate::source::MAX_SOURCE_BYTES;
+use crate::execution::source::MAX_SOURCE_BYTES;
 
 impl Worktree {
     /// Reads a regular file of at most `max_bytes`.

@@ -9,7 +9,7 @@ use vmapi_types::{
 
 use super::values::{OldRow, query};
 use super::{BadValue, Failure, Import};
-use crate::recorder::payload;
+use crate::execution::failure::payload;
 use crate::store::{ExecutionEnd, event, execution, session};
 
 const SESSION: &[&str] = &[

@@ -24,7 +24,7 @@ use super::error::{OpenError, StoreError};
 use super::files::beside;
 use super::read_only::ReadOnly;
 use super::{execution, open, session};
-use crate::recorder::failure_payload;
+use crate::execution::failure::failure_payload;
 use crate::runtime::FailureCode;
 use source::Source;
 

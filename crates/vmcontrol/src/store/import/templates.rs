@@ -11,7 +11,8 @@ use super::values::{OldRow, query};
 use super::{BadValue, Failure, Import};
 use crate::catalog::{self, CAPABILITY_KINDS, STARTUP_MODES};
 use crate::store::template as rows;
-use crate::{NameList, grants, settings};
+use crate::template::settings;
+use crate::{NameList, grants};
 
 const TEMPLATE: &[&str] = &[
     "id",

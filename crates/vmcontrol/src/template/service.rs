@@ -10,9 +10,9 @@ use vmapi_types::{
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
 use crate::grants;
 use crate::names::{check_name, check_path};
-use crate::settings;
 use crate::store::template::{self as rows, Part};
 use crate::store::{OnUnreadable, StoreError};
+use crate::template::settings;
 use crate::worktree::cleaned_below;
 use crate::{Control, Error, Result};
 

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use uuid::Uuid;
 use vmapi_types::SessionStatus;
 
-use crate::live::LiveExecution;
+use crate::execution::running::LiveExecution;
 use crate::runtime::RuntimeSession;
 use crate::{Error, Policy, Worktree};
 

@@ -11,16 +11,17 @@ use vmapi_types::{
     EventType, Execution, ExecutionKind, ExecutionStatus, Limits, Metrics, RawJson, Timestamp,
 };
 
-use crate::answers::{Charged, SMALL_ANSWER_BYTES};
-use crate::live::LiveGuard;
-use crate::recorder::{Ending, Recorder, failure_payload, payload};
-use crate::registry::LiveSession;
+use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
+use crate::execution::failure::{failure_payload, payload};
+use crate::execution::recorder::{Ending, Recorder};
+use crate::execution::running::LiveGuard;
+use crate::execution::source::Source;
+use crate::execution::submit::FileRun;
 use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
-use crate::source::Source;
+use crate::session::registry::LiveSession;
 use crate::store::{self, ExecutionFilter, Page, Portion, Within};
-use crate::submission::FileRun;
 use crate::{Control, Error, Result};
 
 /// How long the end of a cancelled execution is waited for.

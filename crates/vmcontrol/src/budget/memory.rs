@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::budget::{Budget, Lease, SHARE_TIMEOUT};
+use crate::budget::lease::{Budget, Lease, SHARE_TIMEOUT};
 
 /// What all sessions together may have the daemon hold, in bytes.
 const BUDGET_BYTES: usize = 128 * 1024 * 1024;

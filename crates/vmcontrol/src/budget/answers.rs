@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use rusqlite::Connection;
 
-use crate::budget::{Budget, Lease, SHARE_TIMEOUT};
+use crate::budget::lease::{Budget, Lease, SHARE_TIMEOUT};
 use crate::store::{StoreError, Within};
 use crate::{Control, Error, Result};
 

@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinError;
 use uuid::Uuid;
 use vmapi_types::{
     CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
 };
 
-use crate::answers::Charged;
-use crate::execution::{Run, checked, run_recorded};
+use crate::background::idle;
+use crate::budget::answers::Charged;
+use crate::execution::failure::message_of;
+use crate::execution::recorder::RETRY_EVERY;
+use crate::execution::run::{Run, checked, run_recorded};
+use crate::execution::source::read_source;
 use crate::library::LoadedLibrary;
-use crate::new_session::NewSession;
-use crate::policies::TemplatePolicy;
-use crate::recorder::RETRY_EVERY;
-use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
-use crate::source::read_source;
+use crate::session::registry::{BusyGuard, LiveSession};
+use crate::session::request::NewSession;
 use crate::store::{self, OnUnreadable, Page, Pending, Portion, SessionFilter, StoreError, Within};
-use crate::{Control, Error, Result, Worktree, idle};
+use crate::tasks::{blocking, to_the_end};
+use crate::template::policy_cache::TemplatePolicy;
+use crate::{Control, Error, Result, Worktree};
 
 /// Why a session ends that a client closes, which its record does not say.
 const BY_REQUEST: &str = "the session was closed";
@@ -441,47 +443,4 @@ impl Control {
             })
             .await
     }
-}
-
-/// Runs an operation in a task of its own, so that a caller who hangs up does not leave it half done.
-pub(crate) async fn to_the_end<T: Send + 'static>(
-    operation: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    joined(tokio::spawn(operation).await)
-}
-
-/// What a task came to; one that panicked is a bug of the service.
-pub(crate) fn joined<T>(outcome: std::result::Result<Result<T>, JoinError>) -> Result<T> {
-    outcome.unwrap_or_else(|panic| Err(Error::Internal(Box::new(panic))))
-}
-
-/// Runs something that blocks off the async threads.
-pub(crate) async fn blocking<T, E, F>(work: F) -> std::result::Result<T, E>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-    F: FnOnce() -> std::result::Result<T, E> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-/// An id as it is written in a field or parameter.
-///
-/// # Errors
-/// [`Error::Validation`], naming the field.
-pub fn parse_id(field: &str, text: &str) -> Result<Uuid> {
-    // Other spellings of a UUID (braces, no hyphens) are not what the API shows, and so not what it takes.
-    Uuid::try_parse(text)
-        .ok()
-        .filter(|_| text.len() == 36)
-        .ok_or_else(|| Error::validation(format!("{field} must be a valid UUID")))
-}
-
-/// The `message` of an execution's error.
-pub(crate) fn message_of(error: &str) -> Option<String> {
-    let error: serde_json::Value = serde_json::from_str(error).ok()?;
-    error.get("message")?.as_str().map(str::to_owned)
 }

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
 
-use crate::answers::{Charged, SMALL_ANSWER_BYTES};
-use crate::event::LiveEvent;
-use crate::live::{Follower, LiveExecution, PAUSE_FOR_EACH};
-use crate::registry::{Following, LiveSession, NotKept};
+use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
+use crate::execution::event::LiveEvent;
+use crate::execution::running::{Follower, LiveExecution, PAUSE_FOR_EACH};
+use crate::session::registry::{Following, LiveSession, NotKept};
 use crate::store::{ExecutionFilter, Page, Portion};
 use crate::{Control, Error, Result, store};
 

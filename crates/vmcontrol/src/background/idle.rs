@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::control::Inner;
-use crate::registry::LiveSession;
+use crate::session::registry::LiveSession;
 use crate::{Control, Error};
 
 /// How often in the time that a session may be idle the sessions are looked at.

@@ -11,16 +11,18 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Execution, ExecutionStatus, JsonObject, LimitsPatch, RawJson};
 
-use crate::answers::{Charged, SMALL_ANSWER_BYTES};
-use crate::execution::{Run, run_recorded};
+use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
+use crate::execution::failure::{code_of, message_of};
+use crate::execution::run::{Run, run_recorded};
+use crate::execution::running::{Begun, LiveGuard, record_bytes};
+use crate::execution::source::read_source;
 use crate::library::integrity_of;
-use crate::live::{Begun, LiveGuard, record_bytes};
 use crate::names::check_path;
-use crate::registry::{BusyGuard, LiveSession};
 use crate::runtime::FailureCode;
-use crate::session::{blocking, joined, message_of};
-use crate::source::read_source;
-use crate::{Control, Error, Result, settings, store};
+use crate::session::registry::{BusyGuard, LiveSession};
+use crate::tasks::{blocking, joined};
+use crate::template::settings;
+use crate::{Control, Error, Result, store};
 
 /// A file to run.
 #[derive(Clone, Debug)]
@@ -318,12 +320,6 @@ fn as_submitted(execution: Charged<Execution>) -> Result<Submitted> {
         });
     }
     Ok(Submitted::Ended(execution))
-}
-
-/// The `code` of an execution's error, if that is one of a roll-back.
-fn code_of(error: &str) -> Option<FailureCode> {
-    let error: Value = serde_json::from_str(error).ok()?;
-    serde_json::from_value(error.get("code")?.clone()).ok()
 }
 
 /// Waits for something until a time, if there is one; whether it came.

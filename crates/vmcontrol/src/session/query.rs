@@ -6,7 +6,7 @@ use vmapi_types::{
     Completeness, CompletenessStatus, Completions, Inspection, LOOK_LIMIT, SessionStatus,
 };
 
-use crate::recorder::payload;
+use crate::execution::failure::payload;
 use crate::runtime::{Look, LookError, Sight};
 use crate::{Control, Error, Result};
 

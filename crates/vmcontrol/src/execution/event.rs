@@ -7,9 +7,9 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 use vmapi_types::Event;
 
-use crate::answers::Charged;
 use crate::budget::Lease;
-use crate::feed::FeedItem;
+use crate::budget::answers::Charged;
+use crate::execution::follow::FeedItem;
 use crate::store::{self, Portion};
 use crate::{Control, Result};
 

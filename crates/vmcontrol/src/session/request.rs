@@ -5,8 +5,8 @@ use std::time::Duration;
 use uuid::Uuid;
 use vmapi_types::CreateSessionRequest;
 
+use crate::ids::parse_id;
 use crate::names::{check_name, invisible};
-use crate::session::parse_id;
 use crate::{Error, Result};
 
 /// The fields of a request, once they are known to be there.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution};
 
-use crate::event::LiveEvent;
+use crate::execution::event::LiveEvent;
 use crate::store::event::EVENT_BYTES;
 
 /// How many events of a running execution are kept in memory for its followers. Older ones are read from the store, where
@@ -376,7 +376,7 @@ mod tests {
     use vmapi_types::{EventType, Timestamp};
 
     use super::*;
-    use crate::recorder::payload;
+    use crate::execution::failure::payload;
 
     fn event(seq: u64, bytes: usize) -> Event {
         Event {
@@ -423,7 +423,7 @@ mod tests {
         for (bytes, is_kept) in [(10, true), (RECORD_BYTES, false)] {
             let live: Arc<LiveExecutions> = Arc::default();
             let guard = live.begin_new(Uuid::nil());
-            let execution = crate::execution::new_execution(
+            let execution = crate::execution::run::new_execution(
                 Uuid::nil(),
                 guard.id(),
                 vmapi_types::ExecutionKind::Repl,

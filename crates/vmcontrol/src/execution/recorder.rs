@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use serde::Serialize;
-use serde_json::json;
-use serde_json::value::to_raw_value;
 use uuid::Uuid;
 use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
 
 use crate::budget::Lease;
-use crate::live::LiveGuard;
-use crate::memory::MemoryBudget;
+use crate::budget::MemoryBudget;
+use crate::execution::failure::failure_payload;
+use crate::execution::running::LiveGuard;
 use crate::runtime::{FailureCode, Usage};
 use crate::store::{self, ExecutionEnd, Pending, Store, StoreError};
 
@@ -294,18 +292,4 @@ fn add_usage(metrics: &mut Metrics, wall: Duration, usage: Option<Usage>) {
 /// Milliseconds with three decimals.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
-}
-
-/// The error of an execution that did not end by itself.
-pub(crate) fn failure_payload(code: FailureCode, message: &str, rolled_back: bool) -> RawJson {
-    payload(&json!({
-        "code": code,
-        "message": message,
-        "rolled_back": rolled_back,
-    }))
-}
-
-/// JSON text of a payload.
-pub(crate) fn payload(value: &impl Serialize) -> RawJson {
-    to_raw_value(value).expect("a payload of strings and booleans is JSON")
 }

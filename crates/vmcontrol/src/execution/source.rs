@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::budget::Lease;
-use crate::memory::MemoryBudget;
-use crate::session::blocking;
+use crate::budget::MemoryBudget;
+use crate::tasks::blocking;
 use crate::{Error, Result, Worktree};
 
 /// The largest script, in bytes.

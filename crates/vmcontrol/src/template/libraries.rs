@@ -8,7 +8,7 @@ use crate::catalog::is_library_name;
 use crate::library::{LibraryCache, LibraryError, LoadedLibrary, file_name};
 use crate::names::check_name;
 use crate::runtime::OpenSessionError;
-use crate::session::blocking;
+use crate::tasks::blocking;
 use crate::{Control, Error, Result};
 
 impl Control {

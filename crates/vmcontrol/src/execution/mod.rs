@@ -1,0 +1,10 @@
+//! Executions: how a run is requested, run, recorded and followed.
+
+pub(crate) mod event;
+pub(crate) mod failure;
+pub(crate) mod follow;
+pub(crate) mod recorder;
+pub(crate) mod run;
+pub(crate) mod running;
+pub(crate) mod source;
+pub(crate) mod submit;
