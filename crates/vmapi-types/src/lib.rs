@@ -1,7 +1,10 @@
-//! The shapes that travel over vm-system's HTTP API, and its error codes.
+//! The request and response types of vm-system's HTTP API, its error codes, and their JSON schemas.
 //!
-//! Nothing here decides anything: the types serialise and deserialise. Free JSON (event payloads, results, arguments)
-//! is kept as the text that was made once, see [`RawJson`].
+//! The types serialise and deserialise, and make no decisions. JSON of any shape (event payloads, results, arguments)
+//! is kept as the text that it arrived as, see [`RawJson`].
+//!
+//! The doc comments of these types are the descriptions in the OpenAPI document (`GET /api/v1/openapi.json`): they are
+//! written for users of the API, with units and the meaning of an absent field.
 
 mod error;
 mod event;
@@ -10,6 +13,8 @@ mod id;
 mod look;
 mod metadata;
 mod object;
+mod payload;
+mod policy;
 mod runtime;
 mod session;
 mod settings;
@@ -29,7 +34,8 @@ pub use look::{
 };
 pub use metadata::{AvailableLibrary, AvailableModule};
 pub use object::JsonObject;
-pub use runtime::{Health, LandlockLevel, RuntimeSummary, Sandbox};
+pub use payload::{ConsolePayload, ExceptionPayload, SystemPayload, TextPayload, ValuePayload};
+pub use runtime::{Health, LandlockLevel, Platform, RuntimeSummary, Sandbox, Version};
 pub use session::{CreateSessionRequest, Session, SessionStatus};
 pub use settings::{
     Limits, LimitsPatch, Resolver, ResolverPatch, RuntimePatch, RuntimeSettings, Settings,
@@ -42,5 +48,5 @@ pub use template::{
 pub use timestamp::Timestamp;
 pub use upkeep::{CheckReport, PruneRequest, Pruned, Vacuumed};
 
-/// JSON text that is passed on as it was made, without being parsed into a tree.
+/// JSON text that is passed on as it arrived, without being parsed into a tree.
 pub type RawJson = Box<serde_json::value::RawValue>;

@@ -9,6 +9,8 @@ mod guard;
 mod heavy;
 mod list;
 mod middleware;
+mod openapi;
+mod operations;
 mod patience;
 mod places;
 mod respond;
