@@ -58,6 +58,7 @@ mod memory_of_clients;
 mod modules;
 mod names;
 mod native_modules;
+mod openapi;
 mod outages;
 mod paths;
 mod programs;

@@ -3,6 +3,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::payload::EventShape;
@@ -30,12 +31,21 @@ impl JsonSchema for Event {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = EventShape::json_schema(generator);
-        schema.insert(
-            "description".into(),
-            "Something that happened in an execution.".into(),
-        );
-        schema
+        let kind = generator.subschema_for::<EventType>();
+        let mut schema = EventShape::json_schema(generator).to_value();
+        // The variants say which payload a type has; that there are both belongs to every event.
+        for variant in schema["oneOf"].as_array_mut().into_iter().flatten() {
+            *variant = json!({
+                "description": variant["description"],
+                "properties": variant["properties"],
+            });
+        }
+        schema["properties"]["type"] = kind.to_value();
+        schema["properties"]["payload"] =
+            json!({"description": "What happened; its shape depends on the type."});
+        schema["required"] = json!(["execution_id", "seq", "ts", "type", "payload"]);
+        schema["description"] = "Something that happened in an execution.".into();
+        schema.try_into().unwrap_or_default()
     }
 }
 

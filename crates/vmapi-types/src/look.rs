@@ -71,6 +71,7 @@ pub struct InspectRequest {
 
 /// The value of an expression, or why the expression has none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("oneOf" = [{"required": ["value", "text"]}, {"required": ["error"]}]))]
 pub struct Inspection {
     /// The value as a tree; absent when the expression has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

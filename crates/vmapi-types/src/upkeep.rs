@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 /// Which records to remove. At least one of the two times is required.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    {"required": ["retain_executions_s"]},
+    {"required": ["retain_sessions_s"]},
+]))]
 pub struct PruneRequest {
     /// Remove executions, with their events, that ended more than this number of seconds ago. Absent: keep all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
