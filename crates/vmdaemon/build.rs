@@ -4,14 +4,16 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The variable that names the commit, for builds outside a checkout. The program reads it as it is compiled.
+/// The variable that names the commit, for builds outside a checkout. The program reads it as it is
+/// compiled.
 const VARIABLE: &str = "VM_SYSTEM_COMMIT";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed={VARIABLE}");
     let given = env::var(VARIABLE).ok().filter(|commit| !commit.is_empty());
-    // A debug build would be linked again after every commit, for a commit that it may not be built from.
+    // A debug build would be linked again after every commit, for a commit that it may not be built
+    // from.
     let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
     if let Some(commit) = given.or_else(|| is_release.then(commit_of_checkout).flatten()) {
         println!("cargo::rustc-env={VARIABLE}={commit}");

@@ -7,8 +7,8 @@ use tokio::runtime::Runtime;
 
 use crate::document::{Document, Exchange};
 
-/// An HTTP client of one daemon, for tests that are not async. Every answer that it gets is one that the OpenAPI document
-/// describes, and so is every request that is taken.
+/// An HTTP client of one daemon, for tests that are not async. Every answer that it gets is one
+/// that the OpenAPI document describes, and so is every request that is taken.
 #[derive(Clone, Debug)]
 pub struct Api {
     base: String,

@@ -1,7 +1,8 @@
 //! The OpenAPI document, and whether a request and its answer are as it says.
 //!
-//! The document is that of `docs/openapi.json`; a test of the HTTP crate sees to it that it is the one that is served. Here
-//! it is read more strictly than clients should read it: an answer has no field that its schema does not name.
+//! The document is that of `docs/openapi.json`; a test of the HTTP crate sees to it that it is the
+//! one that is served. Here it is read more strictly than clients should read it: an answer has no
+//! field that its schema does not name.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

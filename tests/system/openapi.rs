@@ -1,4 +1,5 @@
-//! The OpenAPI document, and that the API is what it says. (That answers are, every test sees to: see `Api::try_send`.)
+//! The OpenAPI document, and that the API is what it says. (That answers are, every test sees to:
+//! see `Api::try_send`.)
 
 use std::collections::BTreeSet;
 

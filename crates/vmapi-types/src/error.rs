@@ -4,14 +4,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Why a request failed, as the `error.code` of an error answer. Each code belongs to one HTTP status.
+/// Why a request failed, as the `error.code` of an error answer. Each code belongs to one HTTP
+/// status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {
     /// A field, a path parameter or a query parameter is missing, malformed or out of range.
     ValidationError,
-    /// The body is not the JSON object that the operation takes, or the request is framed in a way that is not
-    /// supported.
+    /// The body is not the JSON object that the operation takes, or the request is framed in a way
+    /// that is not supported.
     InvalidRequest,
     /// The request comes from a web page whose origin is not allowed.
     ForbiddenOrigin,
@@ -27,12 +28,14 @@ pub enum ErrorCode {
     ExecutionNotFound,
     /// The file to run does not exist in the worktree. Details: `path`.
     FileNotFound,
-    /// The route does not exist, or the template has no capability or startup file with this id. Details of the latter:
-    /// `template_id` and `capability_id` or `file_id`.
+    /// The route does not exist, or the template has no capability or startup file with this id.
+    /// Details of the latter: `template_id` and `capability_id` or `file_id`.
     NotFound,
-    /// The route exists, but does not support this method; the `Allow` header lists those that it supports.
+    /// The route exists, but does not support this method; the `Allow` header lists those that it
+    /// supports.
     MethodNotAllowed,
-    /// The session is starting, crashed or closed, and runs no code. Details: `session_id`, `status`.
+    /// The session is starting, crashed or closed, and runs no code. Details: `session_id`,
+    /// `status`.
     SessionNotReady,
     /// Another execution is running in the session; requests are not queued. Details: `session_id`.
     SessionBusy,
@@ -40,23 +43,26 @@ pub enum ErrorCode {
     ExecutionExists,
     /// Another template has this name. Details: `name`.
     TemplateExists,
-    /// The template has a capability of this kind and name already. Details: `template_id`, `kind`, `name`.
+    /// The template has a capability of this kind and name already. Details: `template_id`, `kind`,
+    /// `name`.
     CapabilityExists,
     /// The template has a startup file with this path already. Details: `template_id`, `path`.
     StartupFileExists,
-    /// The body or the file to run is too large, or the values of the body need more than 32 MiB of memory. Details: the
-    /// `path` of the file.
+    /// The body or the file to run is too large, or the values of the body need more than 32 MiB of
+    /// memory. Details: the `path` of the file.
     PayloadTooLarge,
     /// The body did not arrive in time; the connection is closed.
     RequestTimeout,
     /// The `Content-Type` is not `application/json`.
     UnsupportedMediaType,
-    /// The path is blank, names the worktree itself or leaves the worktree. Details: `path`, and `session_id` if the
-    /// session was created and has crashed.
+    /// The path is blank, names the worktree itself or leaves the worktree. Details: `path`, and
+    /// `session_id` if the session was created and has crashed.
     InvalidPath,
-    /// The worktree is not the absolute path of a directory that the daemon may read. Details: `path`.
+    /// The worktree is not the absolute path of a directory that the daemon may read. Details:
+    /// `path`.
     WorktreeInvalid,
-    /// The execution exceeded `max_events` or `max_output_kb`; it is recorded. Details: `execution_id`, `session_id`.
+    /// The execution exceeded `max_events` or `max_output_kb`; it is recorded. Details:
+    /// `execution_id`, `session_id`.
     OutputLimitExceeded,
     /// The startup mode is not supported. Details: `requested_mode`, `supported_modes`.
     StartupModeUnsupported,
@@ -64,11 +70,11 @@ pub enum ErrorCode {
     ModuleNotAllowed,
     /// The engine is not built in. Details: `requested_engine`, `supported_engines`.
     EngineUnsupported,
-    /// A startup file failed; the session is recorded as crashed. Details: `session_id`, `path`, and `execution_id` if
-    /// the file ran.
+    /// A startup file failed; the session is recorded as crashed. Details: `session_id`, `path`,
+    /// and `execution_id` if the file ran.
     StartupFailed,
-    /// A library is missing, damaged or unusable. Details: `library`, and `session_id` of the crashed session or
-    /// `template_id`.
+    /// A library is missing, damaged or unusable. Details: `library`, and `session_id` of the
+    /// crashed session or `template_id`.
     LibraryUnavailable,
     /// The stored record is damaged. Details: `table`, and the id of the record.
     RecordUnreadable,

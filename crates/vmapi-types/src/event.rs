@@ -59,7 +59,8 @@ pub enum EventType {
     Console,
     /// The value of an execution that ended `ok`. Payload: `type`, `preview`, `json`, `truncated`.
     Value,
-    /// Why an execution ended `error`. Payload: `message`, `stack`, or `code`, `message`, `rolled_back`.
+    /// Why an execution ended `error`. Payload: `message`, `stack`, or `code`, `message`,
+    /// `rolled_back`.
     Exception,
     /// A message of the service. Payload: `message`, `level`.
     System,

@@ -21,10 +21,12 @@ pub struct Execution {
     /// The path of the file, relative to the worktree; absent for a snippet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The arguments of a file: the object that was sent; `[]` for an execution that was given none.
+    /// The arguments of a file: the object that was sent; `[]` for an execution that was given
+    /// none.
     #[schemars(extend("type" = ["object", "array"]), with = "serde_json::Value")]
     pub args: RawJson,
-    /// The environment of a file: the object that was sent; `{}` for an execution that was given none.
+    /// The environment of a file: the object that was sent; `{}` for an execution that was given
+    /// none.
     #[schemars(with = "JsonObject")]
     pub env: RawJson,
     /// Whether the execution is running, or how it ended.
@@ -132,7 +134,8 @@ impl fmt::Display for ExecutionStatus {
     }
 }
 
-/// What an execution used. A value that is unknown, such as the CPU time of a process that was killed, is absent.
+/// What an execution used. A value that is unknown, such as the CPU time of a process that was
+/// killed, is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Metrics {
@@ -166,12 +169,13 @@ pub struct ReplRequest {
     /// Limits for this execution, at most those of the session. Absent: the limits of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsPatch>,
-    /// The id of the execution, chosen by the caller: the same request with the same id runs once. Absent: the daemon
-    /// chooses one.
+    /// The id of the execution, chosen by the caller: the same request with the same id runs once.
+    /// Absent: the daemon chooses one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Uuid>")]
     pub execution_id: Option<String>,
-    /// How long to wait for the end of the execution before answering `202`, in milliseconds. Absent: until it ends.
+    /// How long to wait for the end of the execution before answering `202`, in milliseconds.
+    /// Absent: until it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 3_600_000))]
     pub wait_ms: Option<u64>,
@@ -196,12 +200,13 @@ pub struct RunFileRequest {
     /// Limits for this execution, at most those of the session. Absent: the limits of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsPatch>,
-    /// The id of the execution, chosen by the caller: the same request with the same id runs once. Absent: the daemon
-    /// chooses one.
+    /// The id of the execution, chosen by the caller: the same request with the same id runs once.
+    /// Absent: the daemon chooses one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Uuid>")]
     pub execution_id: Option<String>,
-    /// How long to wait for the end of the execution before answering `202`, in milliseconds. Absent: until it ends.
+    /// How long to wait for the end of the execution before answering `202`, in milliseconds.
+    /// Absent: until it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 3_600_000))]
     pub wait_ms: Option<u64>,

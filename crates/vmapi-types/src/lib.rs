@@ -1,10 +1,11 @@
 //! The request and response types of vm-system's HTTP API, its error codes, and their JSON schemas.
 //!
-//! The types serialise and deserialise, and make no decisions. JSON of any shape (event payloads, results, arguments)
-//! is kept as the text that it arrived as, see [`RawJson`].
+//! The types serialise and deserialise, and make no decisions. JSON of any shape (event payloads,
+//! results, arguments) is kept as the text that it arrived as, see [`RawJson`].
 //!
-//! The doc comments of these types are the descriptions in the OpenAPI document (`GET /api/v1/openapi.json`): they are
-//! written for users of the API, with units and the meaning of an absent field.
+//! The doc comments of these types are the descriptions in the OpenAPI document (`GET
+//! /api/v1/openapi.json`): they are written for users of the API, with units and the meaning of an
+//! absent field.
 
 mod error;
 mod event;

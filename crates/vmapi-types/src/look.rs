@@ -110,7 +110,8 @@ pub struct PropertyView {
     pub name: String,
     /// Whether the property is enumerable.
     pub enumerable: bool,
-    /// The accessor functions of the property: `get`, `set` or `get set`; absent for a property with a value.
+    /// The accessor functions of the property: `get`, `set` or `get set`; absent for a property
+    /// with a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accessor: Option<String>,
     /// The value of the property; absent for an accessor and below the deepest level.

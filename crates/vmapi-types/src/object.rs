@@ -12,8 +12,8 @@ use crate::RawJson;
 /// How deeply values may be nested, as in every other JSON of the API.
 const MAX_DEPTH: usize = 127;
 
-/// A JSON object that is passed on as text, without white space between its tokens. As a tree it could take a hundred
-/// times the memory.
+/// A JSON object that is passed on as text, without white space between its tokens. As a tree it
+/// could take a hundred times the memory.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct JsonObject(RawJson);

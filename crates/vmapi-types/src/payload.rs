@@ -59,13 +59,14 @@ pub struct ConsolePayload {
 /// A JavaScript value: the payload of a `value` event, and the result of an execution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ValuePayload {
-    /// The type of the value: `undefined`, `null`, `boolean`, `number`, `bigint`, `string`, `symbol`, `function`, `object`,
-    /// or the name of the class of an object, such as `Array` or `Date`.
+    /// The type of the value: `undefined`, `null`, `boolean`, `number`, `bigint`, `string`,
+    /// `symbol`, `function`, `object`, or the name of the class of an object, such as `Array` or
+    /// `Date`.
     pub r#type: String,
     /// The value as text, formatted as Node formats it; a string is itself.
     pub preview: String,
-    /// The value as `JSON.stringify` gives it, `null` for `undefined`; absent when there is no such JSON or it is too
-    /// large.
+    /// The value as `JSON.stringify` gives it, `null` for `undefined`; absent when there is no such
+    /// JSON or it is too large.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Value")]
     pub json: Option<Value>,
@@ -74,8 +75,8 @@ pub struct ValuePayload {
     pub truncated: bool,
 }
 
-/// Why code has no value: the payload of an `exception` event, and the error of an execution or an inspection. An exception
-/// of the script has no `code`; an execution that was rolled back has one.
+/// Why code has no value: the payload of an `exception` event, and the error of an execution or an
+/// inspection. An exception of the script has no `code`; an execution that was rolled back has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExceptionPayload {
     /// What went wrong. Of an exception: its name, its message, and where it was thrown.
@@ -83,28 +84,17 @@ pub struct ExceptionPayload {
     /// The stack of an exception, with its causes; absent when it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<String>,
-    /// Why the execution was rolled back, or `LOOK_LIMIT` if an inspection took too long or too much memory; absent for an
-    /// exception.
+    /// Why the execution was rolled back: `WALL_TIME_LIMIT`, `CPU_TIME_LIMIT`, `MEMORY_LIMIT`,
+    /// `OUTPUT_LIMIT`, `STACK_OVERFLOW`, `DEADLOCK`, `CANCELLED` or `RUNTIME_CRASHED`. Of an
+    /// inspection: `LOOK_LIMIT` if it took too long or too much memory. Records of other versions
+    /// may have other codes. Absent for an exception.
+    // So it is no enumeration: what is stored is answered as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = FAILURE_CODES))]
     pub code: Option<String>,
     /// Whether the session has the state that it had before the execution; absent for an exception.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<bool>,
 }
-
-/// The codes of an [`ExceptionPayload`].
-const FAILURE_CODES: [&str; 9] = [
-    "WALL_TIME_LIMIT",
-    "CPU_TIME_LIMIT",
-    "MEMORY_LIMIT",
-    "OUTPUT_LIMIT",
-    "STACK_OVERFLOW",
-    "CANCELLED",
-    "DEADLOCK",
-    "RUNTIME_CRASHED",
-    crate::LOOK_LIMIT,
-];
 
 /// The payload of a `system` event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

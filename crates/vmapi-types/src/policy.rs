@@ -4,8 +4,9 @@ use uuid::Uuid;
 
 use crate::{Capability, Limits, Resolver, RuntimeSettings, StartupFile};
 
-/// What a session may do: the template as it was when the session was created. Later changes to the template do not change
-/// it. A session that was imported from another service may have other fields.
+/// What a session may do: the template as it was when the session was created. Later changes to the
+/// template do not change it. A session that was imported from another service may have other
+/// fields.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SessionPolicy", transform = without_required)]
 pub(crate) struct PolicyShape {
@@ -21,7 +22,8 @@ pub(crate) struct PolicyShape {
     resolver: Resolver,
     /// How scripts run.
     runtime: RuntimeSettings,
-    /// The native modules that scripts may use, sorted: the template's, with the changes that its capabilities make.
+    /// The native modules that scripts may use, sorted: the template's, with the changes that its
+    /// capabilities make.
     modules: Vec<String>,
     /// The libraries that are loaded first, in order.
     libraries: Vec<String>,

@@ -14,7 +14,8 @@ pub struct Health {
 pub struct Version {
     /// The version of the program, such as `0.1.0`.
     pub version: String,
-    /// The git commit that the program was built from, as hexadecimal digits; absent when it was unknown at build time.
+    /// The git commit that the program was built from, as hexadecimal digits; absent when it was
+    /// unknown at build time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// How the program was compiled: `release` with optimisations, `debug` without.
@@ -47,7 +48,8 @@ pub struct Sandbox {
     pub system_calls: Vec<String>,
     /// Whether session processes and their programs cannot gain privileges.
     pub no_new_privs: bool,
-    /// Whether other processes of the same user cannot read the memory of session processes, and no core dumps are written.
+    /// Whether other processes of the same user cannot read the memory of session processes, and no
+    /// core dumps are written.
     pub not_dumpable: bool,
     /// What Landlock restricts; this depends on the kernel.
     pub landlock: LandlockLevel,
@@ -68,8 +70,8 @@ pub enum LandlockLevel {
 }
 
 impl Sandbox {
-    /// Whether everything is in force that the service's isolation promises depend on. Landlock is a second barrier behind
-    /// the filter, and may be missing.
+    /// Whether everything is in force that the service's isolation promises depend on. Landlock is
+    /// a second barrier behind the filter, and may be missing.
     pub fn is_complete(&self) -> bool {
         self.seccomp && self.no_new_privs && self.not_dumpable
     }

@@ -86,14 +86,15 @@ pub struct CreateSessionRequest {
     /// The caller's name for the workspace, at most 256 bytes; the service does not interpret it.
     #[schemars(required, length(min = 1, max = 256))]
     pub workspace_id: Option<String>,
-    /// The caller's name for the commit of the worktree, at most 256 bytes; the service does not interpret it.
+    /// The caller's name for the commit of the worktree, at most 256 bytes; the service does not
+    /// interpret it.
     #[schemars(required, length(min = 1, max = 256))]
     pub base_commit_oid: Option<String>,
     /// The absolute path of an existing directory.
     #[schemars(required, length(min = 1))]
     pub worktree_path: Option<String>,
-    /// How long the session's event stream may be without a follower before the daemon closes the session, in
-    /// milliseconds. Absent: the session needs no follower.
+    /// How long the session's event stream may be without a follower before the daemon closes the
+    /// session, in milliseconds. Absent: the session needs no follower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub unwatched_timeout_ms: Option<u64>,

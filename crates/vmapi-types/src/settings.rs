@@ -16,7 +16,8 @@ pub struct Settings {
 }
 
 /// The limits of one execution.
-// A record of an older version may lack fields: those have their defaults. So it is with the other settings.
+// A record of an older version may lack fields: those have their defaults. So it is with the other
+// settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Limits {
@@ -118,7 +119,8 @@ pub struct LimitsPatch {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolverPatch {
-    /// The folders of the worktree that bare specifiers are looked up in, in order, without `..`; they replace all.
+    /// The folders of the worktree that bare specifiers are looked up in, in order, without `..`;
+    /// they replace all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub roots: Option<Vec<String>>,

@@ -65,7 +65,8 @@ pub struct StartupFile {
     pub vm_id: Uuid,
     /// The path of the file, relative to the worktree.
     pub path: String,
-    /// The position in the order of startup files: ascending, and equal ones in the order they were added.
+    /// The position in the order of startup files: ascending, and equal ones in the order they were
+    /// added.
     pub order_index: i64,
     /// How the file runs: `eval` as a script in the session's scope, `import` as an ES module.
     pub mode: String,
@@ -105,13 +106,15 @@ pub struct AddCapabilityRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddStartupFileRequest {
-    /// The path of the file, relative to the worktree; it is stored normalised (`./a//b.js` is `a/b.js`).
+    /// The path of the file, relative to the worktree; it is stored normalised (`./a//b.js` is
+    /// `a/b.js`).
     #[schemars(required, length(min = 1))]
     pub path: Option<String>,
     /// The position in the order of startup files. Absent: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_index: Option<i64>,
-    /// How the file runs: `eval` as a script in the session's scope, `import` as an ES module. Absent: `eval`.
+    /// How the file runs: `eval` as a script in the session's scope, `import` as an ES module.
+    /// Absent: `eval`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["eval", "import", null]))]
     pub mode: Option<String>,

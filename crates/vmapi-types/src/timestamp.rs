@@ -12,7 +12,8 @@ use time::macros::format_description;
 const FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
-/// A time in UTC, in whole microseconds since the Unix epoch; in JSON it is RFC 3339 with six fractional digits.
+/// A time in UTC, in whole microseconds since the Unix epoch; in JSON it is RFC 3339 with six
+/// fractional digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -28,7 +29,8 @@ impl Timestamp {
         Self(micros)
     }
 
-    /// The time `micros` microseconds after the Unix epoch; `None` outside the years 0 to 9999, which have no text.
+    /// The time `micros` microseconds after the Unix epoch; `None` outside the years 0 to 9999,
+    /// which have no text.
     pub fn checked_from_micros(micros: i64) -> Option<Self> {
         let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
         (0..=9999).contains(&moment.year()).then_some(Self(micros))

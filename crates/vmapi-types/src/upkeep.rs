@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
     {"required": ["retain_sessions_s"]},
 ]))]
 pub struct PruneRequest {
-    /// Remove executions, with their events, that ended more than this number of seconds ago. Absent: keep all.
+    /// Remove executions, with their events, that ended more than this number of seconds ago.
+    /// Absent: keep all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain_executions_s: Option<u64>,
-    /// Remove sessions, with all their executions, that ended more than this number of seconds ago. Absent: keep all.
+    /// Remove sessions, with all their executions, that ended more than this number of seconds ago.
+    /// Absent: keep all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain_sessions_s: Option<u64>,
     /// Whether to count the records without removing them.

@@ -29,7 +29,8 @@ pub struct ApiOptions {
     pub token: Option<Token>,
     /// How large a request's body may be, in bytes.
     pub max_body_bytes: usize,
-    /// Values of `Host` that are served beside the address's own and those of the loopback interface, as `host:port`.
+    /// Values of `Host` that are served beside the address's own and those of the loopback
+    /// interface, as `host:port`.
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may call, as `https://host`.
     pub allowed_origins: Vec<String>,

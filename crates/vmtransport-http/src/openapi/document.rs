@@ -13,12 +13,14 @@ use super::schemas::Schemas;
 use crate::operations;
 
 const ABOUT: &str = "\
-vm-system runs JavaScript in sandboxed processes. A template says what a session may do, a session is a runtime with a state \
-of its own, and an execution is one run of a snippet or a file in a session, recorded with its events.
+vm-system runs JavaScript in sandboxed processes. A template says what a session may do, a session \
+is a runtime with a state of its own, and an execution is one run of a snippet or a file in a \
+session, recorded with its events.
 
-Request bodies are decoded strictly: an unknown field, a wrong type and trailing data are `400 INVALID_REQUEST`. Every error \
-has the same envelope. An unknown route is `404 NOT_FOUND`, and a known route with an unsupported method is `405 \
-METHOD_NOT_ALLOWED`. Every `GET` route also answers `HEAD`. Times are RFC 3339 in UTC with microseconds.";
+Request bodies are decoded strictly: an unknown field, a wrong type and trailing data are \
+`400 INVALID_REQUEST`. Every error has the same envelope. An unknown route is `404 NOT_FOUND`, and \
+a known route with an unsupported method is `405 METHOD_NOT_ALLOWED`. Every `GET` route also \
+answers `HEAD`. Times are RFC 3339 in UTC with microseconds.";
 
 /// Answers with the document. It is made at the first request.
 pub(crate) async fn serve() -> ([(HeaderName, HeaderValue); 1], Bytes) {
@@ -65,7 +67,7 @@ pub(super) fn document() -> Value {
             "securitySchemes": {"token": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "The token of `serve --token-file`, if the daemon was started with one.",
+                "description": "The token of the daemon, if it was started with one.",
             }},
         },
     })
@@ -80,12 +82,14 @@ fn headers() -> Value {
     let text = json!({"type": "string"});
     json!({
         "RequestId": {
-            "description": "The request's own id if it has 1 to 128 visible ASCII characters, else a new UUID.",
+            "description": "The request's own id if that is 1 to 128 visible ASCII characters, \
+                else a new UUID.",
             "schema": text,
         },
         "Link": {
-            "description": "The same request for the next portions of the list (RFC 8288): `rel=\"next\"` for later \
-                events and for older records, `rel=\"prev\"` for newer records. Absent at the end of the list.",
+            "description": "The same request for the neighbouring portions of the list (RFC 8288): \
+                `rel=\"next\"` for later events and older records, `rel=\"prev\"` for newer \
+                records. Absent at the end of the list.",
             "schema": text,
         },
         "Allow": {"description": "The methods that the route supports.", "schema": text},

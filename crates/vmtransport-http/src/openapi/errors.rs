@@ -1,4 +1,5 @@
-//! Error answers in the document: one for each combination of codes that an operation has under one status.
+//! Error answers in the document: one for each combination of codes that an operation has under one
+//! status.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The OpenAPI document of the API.
 //!
-//! An [`Operation`] describes one method of one route and is declared together with its handler (see
-//! [`operations`](crate::operations)): the router is made from these declarations, and so is the document. The schemas of
-//! bodies come from the types of `vmapi_types`.
+//! An [`Operation`] describes one method of one route and is declared together with its handler
+//! (see [`operations`](crate::operations)): the router is made from these declarations, and so is
+//! the document. The schemas of bodies come from the types of `vmapi_types`.
 
 mod document;
 mod errors;

@@ -92,7 +92,8 @@ pub(super) enum Content {
         /// Whether a `Link` header names the neighbouring portions of the list.
         has_links: bool,
     },
-    /// Server-sent events: the schema of the data by the name of the message. An empty name stands for none.
+    /// Server-sent events: the schema of the data by the name of the message. An empty name stands
+    /// for none.
     Stream(Vec<(&'static str, SchemaOf)>),
     /// Bytes of this media type.
     Binary(&'static str),
@@ -218,7 +219,8 @@ impl Operation {
         self
     }
 
-    /// The operation can fail with these codes, beside those that follow from what else is described.
+    /// The operation can fail with these codes, beside those that follow from what else is
+    /// described.
     pub(crate) fn fails(mut self, codes: &[ErrorCode]) -> Self {
         self.errors.extend_from_slice(codes);
         self
@@ -370,7 +372,8 @@ impl Parameter {
     }
 }
 
-/// Adds routes to a router. This is the only place that does, so that no route is without its description.
+/// Adds routes to a router. This is the only place that does, so that no route is without its
+/// description.
 #[expect(
     clippy::disallowed_methods,
     reason = "these routes have their descriptions"

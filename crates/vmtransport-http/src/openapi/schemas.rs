@@ -1,7 +1,8 @@
 //! Schemas of the API's types.
 //!
-//! A type has one schema for what is sent (all that is always there is required) and another for what is received. Types of
-//! requests and types of answers have different names, so that one list of components holds both.
+//! A type has one schema for what is sent (all that is always there is required) and another for
+//! what is received. Types of requests and types of answers have different names, so that one list
+//! of components holds both.
 
 use schemars::generate::{Contract, SchemaSettings};
 use schemars::transform::{Transform, transform_subschemas};
@@ -40,7 +41,8 @@ impl Schemas {
     /// The named schemas that the others refer to.
     ///
     /// # Panics
-    /// When a type of requests and a type of answers have one name and differ. A test makes the document.
+    /// When a type of requests and a type of answers have one name and differ. A test makes the
+    /// document.
     pub(super) fn into_components(mut self) -> Map<String, Value> {
         let mut all = self.answers.take_definitions(true);
         for (name, schema) in self.requests.take_definitions(true) {

@@ -23,7 +23,8 @@ fn the_document_in_docs_is_current() {
     assert!(
         kept == text,
         "docs/openapi.json is not the document of this code (see line {}). Write it anew with\n    \
-         {UPDATE}=1 cargo test --workspace --lib the_document_in_docs_is_current\nand review what has changed.",
+         {UPDATE}=1 cargo test --workspace --lib the_document_in_docs_is_current\n\
+         and review what has changed.",
         line.map_or(kept.lines().count().min(text.lines().count()), |line| line) + 1
     );
 }
@@ -158,5 +159,17 @@ fn visit(value: &Value, see: &mut impl FnMut(&Value)) {
         Value::Array(values) => values.iter().for_each(|value| visit(value, see)),
         Value::Object(fields) => fields.values().for_each(|value| visit(value, see)),
         _ => {}
+    }
+}
+
+#[test]
+fn the_api_reference_lists_every_route() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/api-reference.md");
+    let reference = std::fs::read_to_string(path).unwrap();
+    for route in operations::all() {
+        let operation = route.operation;
+        let method = operation.method.to_uppercase();
+        let listed = format!("`{method} {}`", operation.path);
+        assert!(reference.contains(&listed), "{listed} is not there");
     }
 }

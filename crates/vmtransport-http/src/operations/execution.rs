@@ -22,11 +22,14 @@ fn tagged<const N: usize>(routes: [Route; N]) -> Vec<Route> {
 fn runs(operation: Operation) -> Operation {
     operation
         .about(
-            "An execution that fails or is rolled back is answered as any other: see its `status`. One that exceeds an output \
-             limit is `422 OUTPUT_LIMIT_EXCEEDED`, and recorded all the same. A request that is sent again with the same \
-             `execution_id` never runs twice.",
+            "An execution that fails or is rolled back is answered as any other: see its `status`. \
+             One that exceeds an output limit is `422 OUTPUT_LIMIT_EXCEEDED`, and recorded all the \
+             same. A request that is sent again with the same `execution_id` never runs twice.",
         )
-        .answers::<Execution>(201, "The execution has ended, and is stored with its events.")
+        .answers::<Execution>(
+            201,
+            "The execution has ended, and is stored with its events.",
+        )
         .answers::<Execution>(202, "The execution is still running after `wait_ms`.")
         .fails(&[
             SessionNotFound,
@@ -120,7 +123,9 @@ pub(super) fn events() -> Vec<Route> {
             .number(0, Some(0))
             .at_most(execution::MAX_WAIT_MS),
         )
-        .lists::<Event>("The events by `seq`, up to 16 MiB. Empty if there are no more, or none came in time.")
+        .lists::<Event>(
+            "The events by `seq`, up to 16 MiB. Empty if there are no more, or none came in time.",
+        )
         .to(execution::events),
         of_execution(get(
             "/executions/{execution_id}/events/stream",
@@ -128,8 +133,9 @@ pub(super) fn events() -> Vec<Route> {
             "Follow the events of an execution",
         ))
         .about(
-            "Stored events come first, then events as they happen. Messages: `message` has an event, and its `id` is the \
-             event's `seq`; `end` has the execution, and is the last message. A stream without it is not complete.",
+            "Stored events come first, then events as they happen. Messages: `message` has an \
+             event, and its `id` is the event's `seq`; `end` has the execution, and is the last \
+             message. A stream without it is not complete.",
         )
         .parameter(after())
         .parameter(Parameter::header(

@@ -1,5 +1,5 @@
-//! The operations of the API: each with its path, its description and its handler. The router and the OpenAPI document
-//! are both made from them, in this order.
+//! The operations of the API: each with its path, its description and its handler. The router and
+//! the OpenAPI document are both made from them, in this order.
 
 mod execution;
 mod runtime;
@@ -22,6 +22,7 @@ pub(crate) fn all() -> Vec<Route> {
         template::modules(),
         template::libraries(),
         session::sessions(),
+        session::streams(),
         session::queries(),
         execution::executions(),
         execution::events(),

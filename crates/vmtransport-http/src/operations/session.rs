@@ -54,13 +54,9 @@ pub(super) fn sessions() -> Vec<Route> {
             ])
             .stored()
             .to(session::create),
-        of_session(get(
-            "/sessions/{session_id}",
-            "getSession",
-            "Get a session",
-        ))
-        .answers::<Session>(200, "The session.")
-        .to(session::get),
+        of_session(get("/sessions/{session_id}", "getSession", "Get a session"))
+            .answers::<Session>(200, "The session.")
+            .to(session::get),
         of_session(delete(
             "/sessions/{session_id}",
             "deleteSession",
@@ -77,44 +73,53 @@ pub(super) fn sessions() -> Vec<Route> {
         .about("A running execution ends as `cancelled`. Closing a closed session changes nothing.")
         .answers::<Session>(200, "The session, closed.")
         .to(session::close),
-        of_session(get(
-            "/sessions/{session_id}/events/stream",
-            "streamSession",
-            "Follow a session and its executions",
-        ))
-        .about(
-            "The stream begins with the running execution, if there is one, and ends when the session is closed or has \
-             crashed. Messages: `session` has the session, first and when its status has changed; `execution` has an \
-             execution that begins; `message` has an event; `end` has an execution that has ended. A stream without its last \
-             `session` message is not complete.",
-        )
-        .parameter(
-            Parameter::query(
-                "executions",
-                "Whether to send executions and events, too, and not the session alone.",
-            )
-            .flag(true),
-        )
-        .parameter(Parameter::header(
-            "Last-Event-ID",
-            "Resume after the message with this `id`, or with `start` from the session's first execution.",
-        ))
-        .streams(
-            "Server-sent events.",
-            [
-                ("session", SchemaGenerator::subschema_for::<Session> as _),
-                ("execution", SchemaGenerator::subschema_for::<Execution> as _),
-                ("message", SchemaGenerator::subschema_for::<Event> as _),
-                ("end", SchemaGenerator::subschema_for::<Execution> as _),
-            ],
-        )
-        .to(session::stream),
     ])
 }
 
+pub(super) fn streams() -> Vec<Route> {
+    tagged([of_session(get(
+        "/sessions/{session_id}/events/stream",
+        "streamSession",
+        "Follow a session and its executions",
+    ))
+    .about(
+        "The stream begins with the running execution, if there is one, and ends when the \
+             session is closed or has crashed. Messages: `session` has the session, first and when \
+             its status has changed; `execution` has an execution that begins; `message` has an \
+             event; `end` has an execution that has ended. A stream without its last `session` \
+             message is not complete.",
+    )
+    .parameter(
+        Parameter::query(
+            "executions",
+            "Whether to send executions and events, too, and not the session alone.",
+        )
+        .flag(true),
+    )
+    .parameter(Parameter::header(
+        "Last-Event-ID",
+        "Resume after the message with this `id`, or with `start` from the session's first \
+             execution.",
+    ))
+    .streams(
+        "Server-sent events.",
+        [
+            ("session", SchemaGenerator::subschema_for::<Session> as _),
+            (
+                "execution",
+                SchemaGenerator::subschema_for::<Execution> as _,
+            ),
+            ("message", SchemaGenerator::subschema_for::<Event> as _),
+            ("end", SchemaGenerator::subschema_for::<Execution> as _),
+        ],
+    )
+    .to(session::stream)])
+}
+
 pub(super) fn queries() -> Vec<Route> {
-    const ABOUT: &str = "The query sees the session as it was at the end of its last execution, also while another one runs, \
-                         and changes nothing. The text has at most 1 MiB.";
+    const ABOUT: &str = "The query sees the session as it was at the end of its last execution, \
+                         also while another one runs, and changes nothing. The text has at most \
+                         1 MiB.";
     tagged([
         of_session(post(
             "/sessions/{session_id}/complete",
