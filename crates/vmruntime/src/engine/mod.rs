@@ -8,7 +8,7 @@ use std::rc::Rc;
 use vmapi_types::{EventType, RawJson};
 use vmcontrol::runtime::{Look, RunRequest, Sight};
 
-use crate::protocol::{Answered, HostError, LoadError, SessionSetup};
+use crate::ipc::{Answered, HostError, LoadError, SessionSetup};
 
 /// The engines that are built in; the first is the default.
 pub(crate) const NAMES: &[&str] = &["boa"];

@@ -23,9 +23,10 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::MsgFlags;
 use nix::unistd::{Pid, pipe};
 
-use super::channel::receive_datagram;
+use super::memory::allocator;
 use super::process::{self, Kinship, Side};
-use super::{allocator, exit, page};
+use super::{exit, post_mortem as page};
+use crate::ipc::worker_end::receive_datagram;
 
 /// How often a fork that was refused is tried again: for less time than the daemon waits for a commit.
 const ATTEMPTS: u32 = 60;

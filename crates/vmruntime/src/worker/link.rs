@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use vmapi_types::{EventType, Limits, RawJson};
 
-use super::channel::Channel;
-use super::{allocator, exit, limits, page};
+use super::memory::allocator;
+use super::{exit, limits, post_mortem as page};
 use crate::engine::{Evaluation, HostLink};
-use crate::protocol::{
+use crate::ipc::worker_end::Channel;
+use crate::ipc::{
     Answered, FromSession, HostCall, HostError, MAX_ARGS_JSON_BYTES, MAX_FROM_SESSION_BYTES,
     MAX_LEARNT, Pieces, Recording, ToSession,
 };

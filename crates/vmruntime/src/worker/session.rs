@@ -13,14 +13,15 @@ use nix::unistd::Pid;
 use vmapi_types::Limits;
 use vmcontrol::runtime::{RunRequest, Usage};
 
-use super::channel::Channel;
 use super::checkpoint::{self, Checkpoint, Made, Names};
 use super::link::Link;
-use super::page::{self, Page};
+use super::memory::allocator;
+use super::post_mortem::{self as page, Page};
 use super::sandbox::Confinement;
-use super::{allocator, exit, limits, look, process, redo};
+use super::{exit, limits, process, query, replay};
 use crate::engine::{Engine, Evaluation};
-use crate::protocol::{FromSession, Logged, SessionSetup, ToSession};
+use crate::ipc::worker_end::Channel;
+use crate::ipc::{FromSession, Logged, SessionSetup, ToSession};
 
 /// By what part of itself the heap grows before garbage is collected: a quarter.
 const COLLECT_AFTER_PART: usize = 4;
@@ -173,7 +174,7 @@ impl Session {
         allocator::start_peak(page::begin_run(cpu_before, allocator::base_bytes()));
         let began = Instant::now();
         limits::start_clocks(limits).unwrap_or_else(|error| limits::no_timer(&error));
-        let Ok(end) = redo::evaluate(&mut *self.engine, &self.link, request, &self.limits, &[])
+        let Ok(end) = replay::evaluate(&mut *self.engine, &self.link, request, &self.limits, &[])
         else {
             // Half of an async function is no state to go on from: the checkpoint takes over.
             exit::now(exit::DEADLOCK)
@@ -185,7 +186,7 @@ impl Session {
             peak_mem_bytes: allocator::peak_bytes() as u64,
             host_calls: page::host_calls(),
         };
-        let is_cheap = redo::is_cheap(&usage, began.elapsed(), heap_before, limits);
+        let is_cheap = replay::is_cheap(&usage, began.elapsed(), heap_before, limits);
         // What is collected afterwards is not what a redo would come to.
         let may_log = may_log && is_cheap && !self.is_worth_collecting();
         let recording = if may_log {
@@ -212,7 +213,7 @@ impl Session {
     /// Runs once more what is missing here of what the session has committed.
     fn redo(&mut self, log: &[Arc<Logged>]) {
         self.link.detach();
-        let done = redo::redo(
+        let done = replay::redo(
             &mut *self.engine,
             &self.link,
             log,
@@ -278,13 +279,13 @@ impl Session {
 
     fn answer(&mut self, socket: OwnedFd) -> ! {
         let name = format!("vms-l-{}", self.tag);
-        let of_session = look::OfSession {
+        let of_session = query::OfSession {
             link: &self.link,
             channel: &self.channel,
             limits: &self.limits,
             commits: self.commits,
         };
-        look::answer(&mut *self.engine, &of_session, socket, &name)
+        query::answer(&mut *self.engine, &of_session, socket, &name)
     }
 
     fn take_looks(&mut self) -> OwnedFd {

@@ -14,18 +14,19 @@ use nix::unistd::{Pid, getpgid, getpid, setsid};
 use vmapi_types::Limits;
 use vmcontrol::runtime::Usage;
 
-use super::channel::Channel;
-use super::heap::LargePages;
 use super::link::Link;
+use super::memory::heap::LargePages;
+use super::memory::{allocator, faults, image, stack};
 use super::oom::ZygoteScore;
-use super::page::Pages;
+use super::post_mortem::Pages;
 use super::process::{self, Kinship, Side};
 use super::sandbox::{self, Confinement};
 use super::session::{Parts, Session};
 use super::stopped::StoppedChildren;
-use super::{allocator, exit, faults, image, limits, stack};
+use super::{exit, limits};
 use crate::engine::{self, Engine};
-use crate::protocol::{
+use crate::ipc::worker_end::Channel;
+use crate::ipc::{
     CONTROL_FD, Death, DeathCause, FromZygote, HELPER_TIMEOUT, LoadError, MAX_TO_SESSION_BYTES,
     MAX_TO_ZYGOTE_BYTES, ToZygote,
 };

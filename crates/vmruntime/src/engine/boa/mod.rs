@@ -7,10 +7,10 @@ mod inspect;
 mod jobs;
 mod last;
 mod library;
-mod look;
 mod modules;
-mod outside;
+mod nondeterminism;
 mod prelude;
+mod query;
 mod report;
 mod sort;
 mod wire;
@@ -38,11 +38,11 @@ use self::inspect::{Inspector, Json};
 use self::jobs::{Jobs, Rejections};
 use self::last::Last;
 use self::modules::Modules;
-use self::outside::LinkedClock;
+use self::nondeterminism::LinkedClock;
 use self::report::Report;
 use super::source;
 use super::{Deadlock, Engine, Evaluation, HostLink};
-use crate::protocol::{LoadError, SessionSetup};
+use crate::ipc::{LoadError, SessionSetup};
 
 /// How deep functions may call each other. A level takes at most about 2 KiB of native stack, when native functions
 /// (`map`, `sort`, a getter) stand in between, so that scripts meet this limit and not the end of the stack.
@@ -132,7 +132,7 @@ impl Boa {
             let sink = Rc::new(EventSink(Rc::clone(&link)));
             console::install(inspector.clone(), sink, &mut context)?;
             install_web_apis(&mut context)?;
-            outside::define_random(&mut context)?;
+            nondeterminism::define_random(&mut context)?;
             sort::install(&mut context)?;
             let natives = prelude::run(&mut context)?;
             context.insert_data(Host::new(link, natives));
