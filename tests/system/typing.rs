@@ -127,6 +127,7 @@ fn ctrl_c_that_cancels_an_execution_does_not_count_for_leaving() {
             terminal.shows(&format!("begun {round}"));
             terminal.types(CTRL_C);
             terminal.shows("cancelled");
+            terminal.shows("> ");
         }
         terminal.types("6 * 7\r");
         terminal.shows("\n42\r\n");
@@ -190,6 +191,7 @@ fn what_is_typed_while_an_execution_runs_is_there_at_the_prompt() {
         terminal.types("'a line'\r");
         terminal.shows("ReferenceError");
         terminal.shows("'half a line'");
+        terminal.shows("> ");
         terminal.types("n = 1\r");
         terminal.shows("\n1\r\n");
         terminal
@@ -292,6 +294,7 @@ fn a_console_that_is_suspended_gives_the_terminal_back_and_goes_on_where_it_was(
     wait_for("the console to go on", || (!is_stopped()).then_some(()));
     terminal.types(CTRL_C);
     terminal.shows("cancelled");
+    terminal.shows("> ");
     terminal.types("6 * 7\r");
     terminal.shows("\n42\r\n");
     terminal.shows("> ");

@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "criterion makes public functions")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use vmruntime::parts::Scope;
+use vmruntime::bench_support::Scope;
 
 const PREPARED: &str = "
     const many = Array.from({ length: 10000 }, (_, index) => ({ index, name: 'name ' + index }));

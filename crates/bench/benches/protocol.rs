@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{json, value::to_raw_value};
-use vmruntime::parts::carry_event;
+use vmruntime::bench_support::carry_event;
 
 fn events(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("an event from process to process");

@@ -2,18 +2,17 @@
 //!
 //! No JavaScript runs in the daemon. [`WorkerRuntime`] execs this same binary as a zygote, a single-threaded process
 //! with a warmed-up engine, which forks a process for each session ([`worker`]). The two sides talk over
-//! `protocol`; what a script may do to the world is a request to the `broker` on the daemon's side.
+//! `ipc`; what a script may do to the world is a request to the `host_modules` on the daemon's side.
 
-mod broker;
-mod clock;
-mod database;
-mod engine;
-mod host;
 #[doc(hidden)]
-pub mod parts;
-mod protocol;
+pub mod bench_support;
+mod clock;
+mod engine;
+mod host_modules;
+mod ipc;
 mod supervisor;
 pub mod syntax;
 pub mod worker;
 
-pub use host::{WorkerCommand, WorkerRuntime};
+pub use ipc::WorkerCommand;
+pub use supervisor::WorkerRuntime;

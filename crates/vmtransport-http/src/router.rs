@@ -9,13 +9,13 @@ use vmapi_types::Version;
 use vmcontrol::Control;
 
 use crate::bodies::{self, Bodies};
+use crate::drain;
 use crate::error::ApiError;
 use crate::guard::{self, Guard};
 use crate::middleware::request_context;
 use crate::openapi::add_routes;
 use crate::operations::{self, BASE_PATH};
 use crate::token::{self, Token};
-use crate::unread;
 
 /// How large a request's body may be unless told otherwise, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -59,8 +59,8 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .layer(from_fn_with_state(guard, guard::check))
         .layer(from_fn(request_context))
         .layer(from_fn_with_state(
-            unread::bound(options.max_body_bytes),
-            unread::read_to_end,
+            drain::bound(options.max_body_bytes),
+            drain::read_to_end,
         ))
         .with_state(control)
 }

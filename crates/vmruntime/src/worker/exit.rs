@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::page;
+use super::post_mortem as page;
 
 /// A dismissed checkpoint, a closed session, a zygote whose daemon is gone.
 pub(crate) const DONE: i32 = 0;

@@ -8,7 +8,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use vmapi_types::Limits;
 
-use super::{allocator, exit};
+use super::exit;
+use super::memory::allocator;
 
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;

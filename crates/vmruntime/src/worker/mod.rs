@@ -16,31 +16,27 @@
 //!
 //! Every process here has exactly one thread, which is asserted before each fork.
 
-mod allocator;
-pub(crate) mod channel;
 mod checkpoint;
 pub(crate) mod exit;
-mod faults;
-mod heap;
-mod image;
 mod limits;
 mod link;
-mod look;
+mod memory;
 pub(crate) mod oom;
-mod page;
+mod post_mortem;
 pub(crate) mod process;
-mod redo;
+mod query;
+mod replay;
 mod sandbox;
 mod session;
-mod stack;
 mod stopped;
 mod zygote;
 
-pub use allocator::CountingAllocator;
+pub use memory::allocator::CountingAllocator;
 
 use std::ffi::OsString;
 
-use crate::{database, supervisor};
+use crate::host_modules::{database::process as database, exec::subreaper};
+use memory::allocator;
 
 /// The main function of a worker: serves the daemon on descriptor 3 until that is closed. `args` are those after the
 /// program and the subcommand: the name of the engine, or what another kind of helper needs.
@@ -51,8 +47,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ! {
     let first = args.next().unwrap_or_default();
     let served = if first == database::ARGUMENT {
         database::serve(args)
-    } else if first == supervisor::ARGUMENT {
-        supervisor::serve(args)
+    } else if first == subreaper::ARGUMENT {
+        subreaper::serve(args)
     } else {
         allocator::start_counting();
         zygote::serve(&first.to_string_lossy())

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use crate::protocol::HELPER_TIMEOUT;
+use crate::ipc::HELPER_TIMEOUT;
 
 /// The children that are stopped now, and those that were killed for it.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use vmapi_types::{
 };
 
 use crate::openapi::{self, Route, Tag, get, post};
-use crate::routes::{metadata, runtime, upkeep};
+use crate::routes::{maintenance, metadata, runtime};
 
 pub(super) fn service() -> Vec<Route> {
     vec![
@@ -58,7 +58,7 @@ pub(super) fn runtime() -> Vec<Route> {
         .takes::<PruneRequest>()
         .answers::<Pruned>(200, "The number of records that were removed, or would be.")
         .stored()
-        .to(upkeep::prune)
+        .to(maintenance::prune)
         .tagged(Tag::Runtime),
         get(
             "/runtime/backup",
@@ -68,20 +68,20 @@ pub(super) fn runtime() -> Vec<Route> {
         .about("The copy is consistent: it has the state of one moment.")
         .sends("application/vnd.sqlite3", "A SQLite database file.")
         .stored()
-        .to(upkeep::backup)
+        .to(maintenance::backup)
         // A client that asks for the media type alone should not wait for a copy.
-        .with_head(async || upkeep::KIND_OF_BACKUP)
+        .with_head(async || maintenance::KIND_OF_BACKUP)
         .tagged(Tag::Runtime),
         get("/runtime/check", "checkDatabase", "Check the database")
             .answers::<CheckReport>(200, "What was checked, and the damage that was found.")
             .stored()
-            .to(upkeep::check)
+            .to(maintenance::check)
             .tagged(Tag::Runtime),
         post("/runtime/vacuum", "vacuum", "Compact the database")
             .about("Other requests wait until it is done.")
             .answers::<Vacuumed>(200, "The size of the database before and after.")
             .stored()
-            .to(upkeep::vacuum)
+            .to(maintenance::vacuum)
             .tagged(Tag::Runtime),
     ]
 }

@@ -10,9 +10,9 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::HostLink;
-use super::{outside, wire};
+use super::{nondeterminism, wire};
 use crate::clock::{monotonic, since_epoch};
-use crate::protocol::{HostError, SessionSetup};
+use crate::ipc::{HostError, SessionSetup};
 
 /// The session as native functions know it.
 pub(super) struct Host {
@@ -53,7 +53,7 @@ impl Host {
 
     /// Milliseconds since the session started.
     pub(super) fn now_ms(&self) -> f64 {
-        let now = Duration::from_nanos(outside::nanoseconds(&*self.link));
+        let now = Duration::from_nanos(nondeterminism::nanoseconds(&*self.link));
         now.saturating_sub(self.started).as_secs_f64() * 1000.0
     }
 

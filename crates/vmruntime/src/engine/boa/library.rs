@@ -14,7 +14,7 @@ use vmcontrol::runtime::{RunMode, RunRequest};
 use super::inspect::{OwnProperty, listed_keys, own_property};
 use super::{Boa, Halt};
 use crate::engine::source;
-use crate::protocol::LoadError;
+use crate::ipc::LoadError;
 
 /// What is in the global scope, as far as a library shows there: a name that is new or means something else, and a global with
 /// other properties, itself or in its prototype.

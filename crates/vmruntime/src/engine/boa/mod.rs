@@ -7,10 +7,10 @@ mod inspect;
 mod jobs;
 mod last;
 mod library;
-mod look;
 mod modules;
-mod outside;
+mod nondeterminism;
 mod prelude;
+mod query;
 mod report;
 mod sort;
 mod wire;
@@ -29,7 +29,7 @@ use boa_engine::{
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use vmapi_types::{ConsoleLevel, EventType, RawJson};
-use vmcontrol::runtime::{Look, RunMode, RunRequest, Sight};
+use vmcontrol::runtime::{Query, QueryResult, RunMode, RunRequest};
 
 use self::console::ConsoleSink;
 use self::globals::GlobalScope;
@@ -38,11 +38,11 @@ use self::inspect::{Inspector, Json};
 use self::jobs::{Jobs, Rejections};
 use self::last::Last;
 use self::modules::Modules;
-use self::outside::LinkedClock;
+use self::nondeterminism::LinkedClock;
 use self::report::Report;
 use super::source;
 use super::{Deadlock, Engine, Evaluation, HostLink};
-use crate::protocol::{LoadError, SessionSetup};
+use crate::ipc::{LoadError, SessionSetup};
 
 /// How deep functions may call each other. A level takes at most about 2 KiB of native stack, when native functions
 /// (`map`, `sort`, a getter) stand in between, so that scripts meet this limit and not the end of the stack.
@@ -132,7 +132,7 @@ impl Boa {
             let sink = Rc::new(EventSink(Rc::clone(&link)));
             console::install(inspector.clone(), sink, &mut context)?;
             install_web_apis(&mut context)?;
-            outside::define_random(&mut context)?;
+            nondeterminism::define_random(&mut context)?;
             sort::install(&mut context)?;
             let natives = prelude::run(&mut context)?;
             context.insert_data(Host::new(link, natives));
@@ -401,11 +401,13 @@ impl Engine for Boa {
         Ok(evaluation)
     }
 
-    fn look(&mut self, look: &Look) -> Sight {
-        match look {
-            Look::Complete(text) => self.complete(text),
-            Look::Inspect(expression) => Sight::Inspection(Box::new(self.inspect(expression))),
-            Look::IsComplete(code) => Sight::Completeness(source::completeness(code)),
+    fn query(&mut self, query: &Query) -> QueryResult {
+        match query {
+            Query::Complete(text) => self.complete(text),
+            Query::Inspect(expression) => {
+                QueryResult::Inspection(Box::new(self.inspect(expression)))
+            }
+            Query::IsComplete(code) => QueryResult::Completeness(source::completeness(code)),
         }
     }
 

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::host::{Host, call, host};
 use super::jobs::Jobs;
-use super::outside;
+use super::nondeterminism;
 use super::wire::bytes_value;
 use crate::engine::source::INTERNAL;
 
@@ -316,14 +316,14 @@ fn random(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
     let count = args.get_or_undefined(0).to_length(context)?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let mut bytes = vec![0; count.min(MAX_RANDOM_BYTES)];
-    outside::fill_by_chance(&mut bytes, context);
+    nondeterminism::fill_by_chance(&mut bytes, context);
     bytes_value(&bytes, context)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "native functions have one type")]
 fn uuid(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let mut bytes = [0; 16];
-    outside::fill_by_chance(&mut bytes, context);
+    nondeterminism::fill_by_chance(&mut bytes, context);
     let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
     Ok(JsString::from(uuid.to_string()).into())
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 use vmcontrol::FileKind;
 
-use crate::broker::wire::{self, BIGINT, BYTES, ENTRIES, OBJECT, Span, TEXT};
+use crate::ipc::value::{self, BIGINT, BYTES, ENTRIES, OBJECT, Span, TEXT};
 
 /// How deeply arguments may be nested.
 const MAX_DEPTH: usize = 64;
@@ -41,7 +41,7 @@ fn encode_at(
         return Ok(json!({ BIGINT: bigint.to_string() }));
     }
     if let Some(text) = value.as_string() {
-        return Ok(wire::text(text.to_std_string_lossy().into(), body));
+        return Ok(value::text(text.to_std_string_lossy().into(), body));
     }
     if let Some(flag) = value.as_boolean() {
         return Ok(Value::Bool(flag));
@@ -64,7 +64,7 @@ fn encode_object(
     context: &mut Context,
 ) -> JsResult<Value> {
     if let Ok(bytes) = JsUint8Array::from_object(object.clone()) {
-        return Ok(wire::bytes(&bytes.to_vec(context)?, body));
+        return Ok(value::bytes(&bytes.to_vec(context)?, body));
     }
     if object.is_callable() {
         return Err(JsNativeError::typ()
@@ -94,7 +94,7 @@ fn encode_object(
             continue;
         };
     }
-    Ok(wire::object(map))
+    Ok(value::object(map))
 }
 
 /// Integers travel as such: `1.0` is not what a script wrote.

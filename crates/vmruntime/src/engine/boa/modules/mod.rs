@@ -18,7 +18,7 @@ use serde_json::json;
 use self::graph::{File, Format, Graph, Way};
 use super::host::{call_json, host, located};
 use crate::engine::source;
-use crate::protocol::{LOADER, LoadedModule};
+use crate::ipc::{LOADER, LoadedModule};
 
 pub(super) use commonjs::{define_require, forget_main, set_main};
 

@@ -1,0 +1,114 @@
+//! The process behind the module `database`: one for each session that uses it.
+//!
+//! SQL is a program that a script hands over, and SQLite has settings for the whole process, maps files that the script
+//! can cut short, and deletes files that a crafted journal names. So it runs neither in the daemon, whose own database
+//! it would share a library with, nor without a fence: this process sees the worktree and nothing else of the file system
+//! (Landlock, where the kernel has it), has a limit on its memory, interrupts what it does when the run that waits for
+//! it ends, and ends by itself when the daemon is gone.
+
+mod parameters;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod writes;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use landlock::{
+    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, path_beneath_rules,
+};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, setrlimit};
+use vmcontrol::{Worktree, WriteLimits};
+
+use crate::ipc::worker_end::Channel;
+use crate::ipc::{CONTROL_FD, HostAnswer, HostCall, MAX_FROM_SESSION_BYTES, WHOLE};
+use crate::worker::oom;
+
+/// The argument that makes a worker such a process, in place of the name of an engine.
+pub(crate) const ARGUMENT: &str = "database";
+
+/// How long a statement waits for a lock that another connection holds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The address space of the process, in bytes: its image, and what SQLite may use.
+const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Serves a session's calls until the daemon hangs up. `args` are what a run may write and what stays free of the disk, in bytes, the
+/// worktree, and files that must not be opened.
+///
+/// # Errors
+/// When the process can't be confined, or the channel fails.
+pub(crate) fn serve(mut args: impl Iterator<Item = OsString>) -> io::Result<()> {
+    if let Some(scores) = oom::Scores::inherited() {
+        oom::raise(scores.session);
+    }
+    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
+    let channel = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
+    let channel = Channel::new(channel, MAX_FROM_SESSION_BYTES);
+    let mut next = |what: &str| {
+        let missing = || io::Error::other(format!("the argument is missing that says {what}"));
+        args.next().ok_or_else(missing)
+    };
+    let number = |text: OsString| {
+        let text = text.to_string_lossy();
+        text.parse::<u64>().map_err(io::Error::other)
+    };
+    let limits = WriteLimits {
+        max_write_bytes: number(next("what a run may write")?)?,
+        min_free_bytes: number(next("what stays free")?)?,
+    };
+    let path = next("where the worktree is")?;
+    let guarded = args.map(PathBuf::from).collect();
+    let worktree = Worktree::open(&path.to_string_lossy(), guarded).map_err(io::Error::other)?;
+    confine(worktree.path())?;
+    writes::survive_long_writes()?;
+    let worktree = Arc::new(worktree);
+    let mut database = sqlite::Database::new(worktree, limits, is_called_away, wait_for_lock);
+    while let Some(received) = channel.receive::<HostCall>()? {
+        let (reply, body) = database.call(&received.message);
+        for part in HostAnswer::pieces(&[WHOLE], &body).chain(HostAnswer::of(reply)) {
+            channel.send(&part)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the daemon is gone, or wants something else. While a statement runs nobody else hears of that: one without an end
+/// would run on for ever.
+fn is_called_away() -> bool {
+    // SAFETY: the channel, which is open as long as this process serves, is at this descriptor.
+    let channel = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
+    let mut channel = [PollFd::new(channel, PollFlags::POLLIN)];
+    poll(&mut channel, PollTimeout::ZERO) == Ok(1)
+}
+
+/// Waits for the lock of another connection, the `attempt`th time; says whether to try again.
+fn wait_for_lock(attempt: i32) -> bool {
+    const PAUSE: Duration = Duration::from_millis(5);
+    std::thread::sleep(PAUSE);
+    PAUSE * attempt.unsigned_abs() < LOCK_TIMEOUT && !is_called_away()
+}
+
+fn confine(worktree: &Path) -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    setrlimit(
+        Resource::RLIMIT_AS,
+        ADDRESS_SPACE_BYTES,
+        ADDRESS_SPACE_BYTES,
+    )?;
+    // A kernel without Landlock is taken as it is: the rules are those that it knows.
+    let all = AccessFs::from_all(ABI::V5);
+    Ruleset::default()
+        .handle_access(all)
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rules(path_beneath_rules([worktree], all)))
+        .and_then(landlock::RulesetCreated::restrict_self)
+        .map(drop)
+        .map_err(io::Error::other)
+}

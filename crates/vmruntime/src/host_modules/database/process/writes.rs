@@ -1,0 +1,126 @@
+//! How much the statements of a run write to the files of a database.
+//!
+//! The kernel ends a write that makes a file longer than it may be (`RLIMIT_FSIZE`), which SQLite reports as a failure of the
+//! disk. The limit is set anew before each statement, from what the run has written and from what is free.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::statvfs::statvfs;
+use vmcontrol::WriteLimits;
+
+use crate::ipc::HostError;
+
+/// What SQLite keeps beside a database file, by the end of its name.
+const BESIDE: [&str; 2] = ["-journal", "-wal"];
+
+/// Has a write that is too long fail, and not end the process.
+///
+/// # Errors
+/// When the system refuses.
+pub(super) fn survive_long_writes() -> io::Result<()> {
+    // SAFETY: to ignore a signal runs no handler.
+    unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
+    Ok(())
+}
+
+/// What a run has written.
+pub(super) struct Writes {
+    limits: WriteLimits,
+    /// By how much its statements have made files longer, in bytes.
+    written: u64,
+}
+
+/// What one statement may write.
+pub(super) struct Bound {
+    files: Vec<PathBuf>,
+    /// How long the files were together before it, in bytes.
+    before: u64,
+    /// Whether it is the disk that has no more room.
+    is_disk_full: bool,
+}
+
+impl Writes {
+    pub(super) fn new(limits: WriteLimits) -> Self {
+        Self { limits, written: 0 }
+    }
+
+    pub(super) fn limits(&self) -> &WriteLimits {
+        &self.limits
+    }
+
+    /// Begins to count anew, for another run.
+    pub(super) fn begin_run(&mut self) {
+        self.written = 0;
+    }
+
+    /// Bounds what the next statement writes to the files of a database.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn begin(&self, database: &Path) -> io::Result<Bound> {
+        let beside = BESIDE.map(|end| {
+            let mut name = OsString::from(database);
+            name.push(end);
+            PathBuf::from(name)
+        });
+        let files: Vec<_> = [database.to_owned()].into_iter().chain(beside).collect();
+        let lengths: Vec<u64> = files.iter().map(|file| length_of(file)).collect();
+        let folder = database.parent().unwrap_or(Path::new("."));
+        let disk = statvfs(folder)?;
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+        let of_disk = free.saturating_sub(self.limits.min_free_bytes);
+        let of_run = self.limits.max_write_bytes.saturating_sub(self.written);
+        let longest = lengths.iter().max().copied().unwrap_or_default();
+        let longest = longest.saturating_add(of_disk.min(of_run));
+        let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE)?;
+        setrlimit(Resource::RLIMIT_FSIZE, longest.min(hard), hard)?;
+        Ok(Bound {
+            files,
+            before: lengths.iter().sum(),
+            is_disk_full: of_disk < of_run,
+        })
+    }
+
+    /// Notes what a statement has written.
+    pub(super) fn end(&mut self, bound: &Bound) {
+        let after: u64 = bound.files.iter().map(|file| length_of(file)).sum();
+        self.written += after.saturating_sub(bound.before);
+    }
+}
+
+impl Bound {
+    /// Says of a failed statement that it wrote too much, if that is why.
+    pub(super) fn explain(&self, failure: HostError, limits: &WriteLimits) -> HostError {
+        let is_of_disk = ["disk I/O error", "database or disk is full"]
+            .iter()
+            .any(|text| failure.message.contains(text));
+        if !is_of_disk {
+            return failure;
+        }
+        let megabytes = |bytes: u64| bytes / (1024 * 1024);
+        let reason = if self.is_disk_full {
+            format!(
+                "the daemon leaves {} MB of the disk free (serve --min-free-disk)",
+                megabytes(limits.min_free_bytes)
+            )
+        } else {
+            format!(
+                "one execution may write {} MB to files (serve --max-write-mb)",
+                megabytes(limits.max_write_bytes)
+            )
+        };
+        HostError::with_code(
+            "ENOSPC",
+            format!("ENOSPC: no space left on device, database: {reason}"),
+        )
+    }
+}
+
+/// How long a file is, in bytes; one that is not there has no length.
+fn length_of(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |file| file.len())
+}

@@ -1,0 +1,85 @@
+//! Children of the daemon that somebody has stopped.
+//!
+//! While a child works for long, its silence says nothing. But the kernel tells its parent whether it was stopped: then no answer
+//! will come.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use tokio::process::Child;
+
+use crate::ipc::HELPER_TIMEOUT;
+
+/// How often a child is looked at whose answer takes long.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The id of a child; `None` once it has been reaped.
+pub(crate) fn pid_of(child: &Child) -> Option<Pid> {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    pid.map(Pid::from_raw)
+}
+
+/// Whether a child is stopped now.
+pub(crate) fn is_stopped(child: Pid) -> bool {
+    let peek = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    matches!(
+        waitid(Id::Pid(child), peek),
+        Ok(WaitStatus::Stopped(..) | WaitStatus::PtraceEvent(..))
+    )
+}
+
+/// Waits until a child has been stopped for [`HELPER_TIMEOUT`]; for ever if it is not, or is gone.
+pub(crate) async fn stopped_for_long(child: Option<Pid>) {
+    let Some(child) = child else {
+        return std::future::pending().await;
+    };
+    let mut since = None;
+    loop {
+        if is_stopped(child) {
+            let since = *since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= HELPER_TIMEOUT {
+                return;
+            }
+        } else {
+            since = None;
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// Says that a helper was given up: for the end of a sentence that begins with the helper.
+pub(crate) fn no_answer() -> String {
+    format!("did not answer for {} s", HELPER_TIMEOUT.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::{Signal, kill};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_child_is_found_that_is_stopped_and_one_that_goes_on_is_not() {
+        let mut child = tokio::process::Command::new("sleep")
+            .arg("600")
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let pid = pid_of(&child).unwrap();
+        assert!(!is_stopped(pid));
+        kill(pid, Signal::SIGSTOP).unwrap();
+        while !is_stopped(pid) {
+            std::thread::yield_now();
+        }
+        // Asked again it is the same.
+        assert!(is_stopped(pid));
+        kill(pid, Signal::SIGCONT).unwrap();
+        while is_stopped(pid) {
+            std::thread::yield_now();
+        }
+        child.start_kill().unwrap();
+        child.wait().await.unwrap();
+        assert!(!is_stopped(pid));
+    }
+}

@@ -1,0 +1,363 @@
+//! The daemon's end of a channel.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, recv, sendmsg, shutdown,
+    socketpair,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::Instant;
+use vmcontrol::{FREE_BYTES, Lease, MemoryBudget, ROOM_TIMEOUT};
+
+use crate::ipc::Message;
+use crate::ipc::codec::{self, Encoded};
+use crate::ipc::frame::{Assembler, MAX_DATAGRAM_BYTES, split};
+
+thread_local! {
+    /// One buffer for all sockets of a thread: a thousand idle sessions need none.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM_BYTES]);
+}
+
+/// How long to wait for room in a socket that can't be registered for it.
+const WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(5);
+
+/// From how many bytes on a message is decoded where that keeps no other task from going on.
+const LARGE_BYTES: usize = 256 * 1024;
+
+/// The half of a `SOCK_SEQPACKET` socket that receives. The two halves don't wait for each other.
+pub(crate) struct Receiver {
+    fd: Arc<AsyncFd<OwnedFd>>,
+    assembler: Assembler,
+    /// Where room is taken for what is more than small; without one the largest message bounds what comes.
+    budget: Option<MemoryBudget>,
+    /// How long a message that may be dropped waits for room.
+    room_timeout: Duration,
+    /// Whether there is room for the message of which a part has come.
+    room: Room,
+}
+
+/// The room for a message.
+enum Room {
+    /// None is needed, as far as is known.
+    None,
+    /// It is being waited for, at most until then, where the message may be dropped.
+    Waiting(
+        Pin<Box<dyn Future<Output = Lease> + Send + Sync>>,
+        Option<Instant>,
+    ),
+    /// It has been taken.
+    Taken(Lease),
+}
+
+/// The half that sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    fd: Arc<AsyncFd<OwnedFd>>,
+}
+
+/// A message, and which generation sent it.
+#[derive(Debug)]
+pub(crate) struct Received<T> {
+    pub(crate) generation: u32,
+    pub(crate) message: T,
+    /// The room that it takes: to be kept as long as the message is.
+    pub(crate) charge: Lease,
+}
+
+/// A connected pair: ours, which never blocks, and the other side's, which does.
+pub(crate) fn pair(max_bytes: u32) -> io::Result<(Sender, Receiver, OwnedFd)> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?;
+    nix::fcntl::fcntl(
+        &ours,
+        nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
+    )?;
+    // For sending nothing is registered: each message that the other side reads would wake the daemon to tell it of the room.
+    // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never handed out.
+    let fd = Arc::new(unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE)? });
+    let receiver = Receiver {
+        fd: Arc::clone(&fd),
+        assembler: Assembler::new(max_bytes),
+        budget: None,
+        room_timeout: ROOM_TIMEOUT,
+        room: Room::None,
+    };
+    Ok((Sender { fd }, receiver, theirs))
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}
+
+impl Receiver {
+    /// The same, with the room for what comes taken from a budget before it is read.
+    pub(crate) fn within(mut self, budget: MemoryBudget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Waits for a message; nothing when the other side is gone. Loses nothing when dropped before it is ready.
+    ///
+    /// # Errors
+    /// When what came makes no sense.
+    pub(crate) async fn receive<T: Message>(&mut self) -> io::Result<Option<Received<T>>> {
+        loop {
+            self.make_room::<T>().await;
+            let assembler = &mut self.assembler;
+            let pushed = self
+                .fd
+                .async_io(Interest::READABLE, |fd| {
+                    BUFFER.with_borrow_mut(|buffer| {
+                        let length = retry(|| recv(fd.as_raw_fd(), buffer, MsgFlags::empty()))?;
+                        Ok((length > 0).then(|| assembler.push(&buffer[..length])))
+                    })
+                })
+                .await;
+            let whole = match pushed {
+                Ok(None) => return Ok(None),
+                Ok(Some(pushed)) => pushed.map_err(io::Error::other)?,
+                // The other side died with something of ours unread.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let Some(whole) = whole else { continue };
+            let charge = match std::mem::replace(&mut self.room, Room::None) {
+                Room::Taken(charge) => charge,
+                Room::None | Room::Waiting(..) => Lease::default(),
+            };
+            let message = match whole.bytes {
+                Some(bytes) => decode(bytes)?,
+                None => T::refused().ok_or_else(|| io::Error::other("a message was dropped"))?,
+            };
+            return Ok(Some(Received {
+                generation: whole.generation,
+                message,
+                charge,
+            }));
+        }
+    }
+
+    /// Waits until there is room for the rest of a message whose first datagram has come; or has it dropped.
+    async fn make_room<T: Message>(&mut self) {
+        let Some(budget) = &self.budget else { return };
+        if let Some(begun) = self.assembler.begun()
+            && begun.total > FREE_BYTES
+            && matches!(self.room, Room::None)
+        {
+            let (budget, bytes) = (budget.clone(), T::memory(begun.total, begun.is_refusable));
+            let take = Box::pin(async move { budget.take(bytes).await });
+            let until = begun
+                .is_refusable
+                .then(|| Instant::now() + self.room_timeout);
+            self.room = Room::Waiting(take, until);
+        }
+        let Room::Waiting(room, until) = &mut self.room else {
+            return;
+        };
+        let taken = match *until {
+            Some(until) => tokio::time::timeout_at(until, room).await.ok(),
+            None => Some(room.await),
+        };
+        if taken.is_none() {
+            self.assembler.drop_message();
+        }
+        self.room = Room::Taken(taken.unwrap_or_default());
+    }
+}
+
+/// Reads a message, where it is large without keeping other tasks from going on.
+fn decode<T: Message>(bytes: Vec<u8>) -> io::Result<T> {
+    let is_shared = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if bytes.len() >= LARGE_BYTES && is_shared {
+        return tokio::task::block_in_place(|| codec::decode(bytes));
+    }
+    codec::decode(bytes)
+}
+
+impl Sender {
+    /// Ends the stream for the other side at once, also where a process that is being started has a copy of the socket.
+    pub(crate) fn hang_up(&self) {
+        // It is refused when the other side is gone.
+        let _ = shutdown(self.fd.as_raw_fd(), Shutdown::Both);
+    }
+
+    /// Sends a message to a generation, with a descriptor if there is one; waits while the other side is slow.
+    ///
+    /// # Errors
+    /// When the other side is gone.
+    pub(crate) async fn send(
+        &self,
+        generation: u32,
+        message: &impl Message,
+        fd: Option<RawFd>,
+    ) -> io::Result<()> {
+        let encoded = Encoded::of(message)?;
+        let mut fds: &[RawFd] = fd.as_slice();
+        for (header, chunk) in split(generation, false, encoded.parts(message)) {
+            let [first, second, third] = chunk.map(IoSlice::new);
+            let parts = [IoSlice::new(&header), first, second, third];
+            let along = [ControlMessage::ScmRights(fds)];
+            let along = if fds.is_empty() { &[] } else { &along[..] };
+            let send = |socket: &OwnedFd| {
+                let socket = socket.as_raw_fd();
+                retry(|| sendmsg::<()>(socket, &parts, along, MsgFlags::MSG_NOSIGNAL, None))
+            };
+            loop {
+                match send(self.fd.get_ref()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.room().await,
+                    outcome => {
+                        outcome?;
+                        break;
+                    }
+                }
+            }
+            fds = &[];
+        }
+        Ok(())
+    }
+
+    /// Waits until there may be room.
+    async fn room(&self) {
+        let registered = self.fd.get_ref().try_clone().and_then(|socket| {
+            // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never handed out.
+            Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::WRITABLE)? })
+        });
+        match registered {
+            // If that fails the next attempt to send says why.
+            Ok(registered) => drop(registered.writable().await),
+            // There is no descriptor left.
+            Err(_) => tokio::time::sleep(WITHOUT_DESCRIPTOR).await,
+        }
+    }
+}
+
+fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return other.map_err(io::Error::from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::{Pin, pin};
+    use std::task::Poll;
+
+    use super::*;
+    use crate::ipc::{FromSession, HostAnswer, ToSession};
+
+    const MAX_BYTES: u32 = 8 << 20;
+
+    /// A message with so many bytes.
+    fn message(bytes: usize) -> ToSession {
+        ToSession::HostAnswer(HostAnswer::Piece {
+            into: Vec::new(),
+            bytes: vec![7; bytes],
+        })
+    }
+
+    /// How many bytes one message of a generation has, read as the other side does.
+    fn read(socket: &OwnedFd) -> (u32, usize) {
+        let mut assembler = Assembler::new(MAX_BYTES);
+        let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
+        loop {
+            let length = retry(|| recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()));
+            let whole = assembler.push(&buffer[..length.unwrap()]).unwrap();
+            if let Some(whole) = whole {
+                let message: ToSession = codec::decode(whole.bytes.unwrap()).unwrap();
+                return (whole.generation, message.attachment().len());
+            }
+        }
+    }
+
+    /// Whether something that is begun now is not done at once.
+    async fn is_waiting(mut begun: Pin<&mut impl Future>) -> bool {
+        poll_fn(|context| Poll::Ready(begun.as_mut().poll(context).is_pending())).await
+    }
+
+    #[tokio::test]
+    async fn a_message_for_which_there_is_no_room_yet_arrives_whole() {
+        let (sender, _receiver, theirs) = pair(MAX_BYTES).unwrap();
+        let message = message(4 << 20);
+        let mut sending = pin!(sender.send(7, &message, None));
+        assert!(is_waiting(sending.as_mut()).await);
+        let reading = std::thread::spawn(move || read(&theirs));
+        sending.await.unwrap();
+        let (generation, received) = reading.join().unwrap();
+        assert_eq!(generation, 7);
+        assert_eq!(received, 4 << 20);
+    }
+
+    /// Sends a call of a session process with so many bytes.
+    fn call(socket: &OwnedFd, bytes: usize) {
+        let call = FromSession::HostCall(crate::ipc::HostCall {
+            module: "fs".into(),
+            function: "writeFile".into(),
+            args: vmapi_types::RawJson::default(),
+            body: vec![7; bytes].into(),
+        });
+        let encoded = Encoded::of(&call).unwrap();
+        for (header, chunk) in split(1, true, encoded.parts(&call)) {
+            let datagram = [&header[..], chunk[0], chunk[1], chunk[2]].concat();
+            let sent = nix::sys::socket::send(socket.as_raw_fd(), &datagram, MsgFlags::empty());
+            sent.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_for_which_there_is_no_room_is_dropped_in_time_and_the_next_one_comes() {
+        let budget = MemoryBudget::of_bytes(64 << 20);
+        let (_sender, receiver, theirs) = pair(MAX_BYTES).unwrap();
+        let mut receiver = receiver.within(budget.clone());
+        receiver.room_timeout = Duration::from_millis(1);
+        let all = budget.take(64 << 20).await;
+        // It waits for room in the socket until the receiver has dropped what came before.
+        let calling = std::thread::spawn(move || {
+            call(&theirs, 4 << 20);
+            call(&theirs, 10);
+            call(&theirs, 4 << 20);
+            theirs
+        });
+        let mut next = async || receiver.receive::<FromSession>().await.unwrap().unwrap();
+        assert!(matches!(next().await.message, FromSession::RefusedHostCall));
+        // What is small needs no room.
+        assert!(
+            matches!(next().await.message, FromSession::HostCall(call) if call.body.len() == 10)
+        );
+        drop(all);
+        receiver.room_timeout = ROOM_TIMEOUT;
+        let call = receiver.receive::<FromSession>().await.unwrap().unwrap();
+        assert!(!call.charge.is_empty());
+        assert!(matches!(call.message, FromSession::HostCall(call) if call.body.len() == 4 << 20));
+        drop(calling.join().unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_hears_that_the_other_side_is_gone() {
+        let (sender, _receiver, theirs) = pair(MAX_BYTES).unwrap();
+        let message = message(4 << 20);
+        let mut sending = pin!(sender.send(7, &message, None));
+        assert!(is_waiting(sending.as_mut()).await);
+        drop(theirs);
+        assert!(sending.await.is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! What every process that the daemon starts from its own binary has in common.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use tokio::process::Command;
+
+use crate::ipc::CONTROL_FD;
+
+/// How to start a worker: a program that calls [`worker::main`](crate::worker::main).
+#[derive(Clone, Debug)]
+pub struct WorkerCommand {
+    /// The program, normally this one.
+    pub program: PathBuf,
+    /// Its first arguments; the name of the engine follows.
+    pub args: Vec<OsString>,
+}
+
+/// The stack of worker processes, in bytes: room for the deepest recursion that the engine's own limit allows, also when
+/// it goes through native code. Only what is touched costs memory.
+const STACK_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Cleans what a worker would inherit: it gets an empty environment, a session of its own, a raised stack limit, the
+/// channel at [`CONTROL_FD`], and no other descriptor but the standard streams.
+pub(crate) fn prepare_worker(command: &mut Command, channel: RawFd) {
+    command.env_clear().current_dir("/").kill_on_drop(true);
+    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(move || {
+            let (_, hard) = getrlimit(Resource::RLIMIT_STACK)?;
+            setrlimit(Resource::RLIMIT_STACK, STACK_BYTES.min(hard), hard)?;
+            detach(channel)
+        });
+    }
+}
+
+/// Gives a child that is about to become another program a session of its own, and the channel at [`CONTROL_FD`] as the only
+/// descriptor but the standard streams. Makes system calls only.
+pub(crate) fn detach(channel: RawFd) -> io::Result<()> {
+    // A Ctrl-C at the terminal is for the daemon, which ends its workers in order.
+    nix::unistd::setsid()?;
+    // If the daemon is killed while the child is stopped, the child goes on, and finds the end of its channel.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGCONT)?;
+    let last_error = io::Error::last_os_error;
+    // SAFETY: the calls take numbers alone, and no value in this process relies on what they close: another program comes.
+    unsafe {
+        if libc::dup2(channel, CONTROL_FD) < 0 {
+            return Err(last_error());
+        }
+        // dup2 of a descriptor onto itself leaves its close-on-exec flag as it is.
+        if channel == CONTROL_FD && libc::fcntl(CONTROL_FD, libc::F_SETFD, 0) < 0 {
+            return Err(last_error());
+        }
+        let rest = libc::c_uint::MAX;
+        let flag = libc::CLOSE_RANGE_CLOEXEC;
+        if libc::syscall(libc::SYS_close_range, CONTROL_FD + 1, rest, flag) < 0 {
+            return Err(last_error());
+        }
+    }
+    Ok(())
+}

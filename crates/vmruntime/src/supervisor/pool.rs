@@ -1,0 +1,160 @@
+//! Zygotes: one for each engine, and one for each set of libraries that sessions begin with.
+//!
+//! Loading libraries takes much longer than forking. So a zygote loads them once, and every session of a template with
+//! these libraries is forked from it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::{Mutex as AsyncMutex, watch};
+use vmcontrol::MemoryBudget;
+use vmcontrol::library::LoadedLibrary;
+use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
+
+use super::zygote::Zygote;
+use crate::ipc::WorkerCommand;
+
+/// How many zygotes with libraries are kept for sessions to come. One is a process of 10 to 30 MB.
+const MAX_WITH_LIBRARIES: usize = 8;
+
+/// What a zygote is warmed up with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    engine: String,
+    /// Names and checksums, in the order of loading.
+    libraries: Vec<(String, String)>,
+}
+
+/// The place of a zygote. It is locked while one is started: whoever needs another zygote does not wait for that.
+type Slot = Arc<AsyncMutex<Option<Arc<Zygote>>>>;
+
+/// The running zygotes.
+#[derive(Debug)]
+pub(super) struct Pool {
+    /// What may be held of what sessions send.
+    memory: MemoryBudget,
+    command: WorkerCommand,
+    state: Mutex<State>,
+    closed: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    slots: HashMap<Kind, Place>,
+    /// Counts the uses.
+    clock: u64,
+    /// Every zygote, also one that no new session gets and that lives on for those it has.
+    all: Vec<Weak<Zygote>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    slot: Slot,
+    last_use: u64,
+}
+
+impl Pool {
+    pub(super) fn new(command: WorkerCommand, memory: MemoryBudget) -> Self {
+        Self {
+            memory,
+            command,
+            state: Mutex::default(),
+            closed: watch::Sender::new(false),
+        }
+    }
+
+    /// The zygote for sessions of that engine with these libraries; a new one if there is none or the last has died.
+    ///
+    /// # Errors
+    /// When it can't be started, and when a library fails.
+    pub(super) async fn get(
+        &self,
+        engine: &str,
+        libraries: &[LoadedLibrary],
+    ) -> Result<Arc<Zygote>, OpenSessionError> {
+        let kind = Kind {
+            engine: engine.to_owned(),
+            libraries: libraries
+                .iter()
+                .map(|library| (library.name.clone(), library.integrity.clone()))
+                .collect(),
+        };
+        let mut closed = self.closed.subscribe();
+        let slot = self.place(kind);
+        tokio::select! {
+            zygote = self.fill(&slot, engine, libraries) => zygote,
+            _ = closed.wait_for(|closed| *closed) => Err(OpenSessionError::Unavailable(RuntimeUnavailable {
+                reason: "the service is shutting down".into(),
+            })),
+        }
+    }
+
+    async fn fill(
+        &self,
+        slot: &Slot,
+        engine: &str,
+        libraries: &[LoadedLibrary],
+    ) -> Result<Arc<Zygote>, OpenSessionError> {
+        let mut zygote = slot.lock().await;
+        if let Some(zygote) = zygote.as_ref().filter(|zygote| zygote.is_alive()) {
+            return Ok(Arc::clone(zygote));
+        }
+        let started =
+            Arc::new(Zygote::start(&self.command, engine, libraries, self.memory.clone()).await?);
+        self.state().all.push(Arc::downgrade(&started));
+        Ok(Arc::clone(zygote.insert(started)))
+    }
+
+    /// The slot for that kind of zygote. The one that was used least recently gives way if there are too many.
+    fn place(&self, kind: Kind) -> Slot {
+        let mut state = self.state();
+        state.clock += 1;
+        let clock = state.clock;
+        let place = state.slots.entry(kind).or_insert_with(|| Place {
+            slot: Slot::default(),
+            last_use: clock,
+        });
+        place.last_use = clock;
+        let slot = Arc::clone(&place.slot);
+        state.forget_beyond(MAX_WITH_LIBRARIES);
+        slot
+    }
+
+    /// Ends all zygotes with their sessions, and waits until they are gone. No new one is started.
+    pub(super) async fn close(&self) {
+        self.closed.send_replace(true);
+        let state = std::mem::take(&mut *self.state());
+        let all: Vec<_> = state.all.iter().filter_map(Weak::upgrade).collect();
+        for zygote in &all {
+            zygote.stop();
+        }
+        for zygote in &all {
+            zygote.gone().await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Forgets the zygotes with libraries that were used least recently. They end with their last session.
+    fn forget_beyond(&mut self, most: usize) {
+        self.all.retain(|zygote| zygote.strong_count() > 0);
+        loop {
+            let with_libraries = self
+                .slots
+                .iter()
+                .filter(|(kind, _)| !kind.libraries.is_empty());
+            if with_libraries.clone().count() <= most {
+                return;
+            }
+            let oldest = with_libraries.min_by_key(|(_, place)| place.last_use);
+            let Some(kind) = oldest.map(|(kind, _)| kind.clone()) else {
+                return;
+            };
+            self.slots.remove(&kind);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What ends a worker process though no script asked for it: a native stack overflow, a fault, a panic.
+
+use std::io;
+use std::panic;
+
+use nix::sys::signal::{SigHandler, SigSet, Signal};
+
+use crate::worker::exit;
+
+/// The size of the stack that the handler runs on, in bytes: it calls nothing deep.
+const HANDLER_STACK_BYTES: usize = 64 * 1024;
+
+/// How far from the stack pointer a fault still counts as a stack overflow, in bytes: a frame of native code can be
+/// larger than a page.
+const NEAR_STACK_BYTES: usize = 1024 * 1024;
+
+/// Installs the handlers. Forks inherit them.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn install() -> io::Result<()> {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let text = info.payload_as_str().unwrap_or("no message");
+        // In the zygote, which has no page for a note, this is the daemon's log; in a session process it leads nowhere.
+        eprintln!("vm-system worker: {text} ({place})");
+        exit::noting(exit::PANIC, &format!("{text} ({place})"));
+    }));
+    default_signals()?;
+    handle_segfaults()
+}
+
+/// The time limits and the news of deaths come as signals: whoever started the daemon may have ignored or blocked them.
+fn default_signals() -> io::Result<()> {
+    let mut all = SigSet::empty();
+    for signal in [Signal::SIGALRM, Signal::SIGPROF, Signal::SIGCHLD] {
+        all.add(signal);
+        // SAFETY: the default action runs no code of ours.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl)? };
+    }
+    all.thread_unblock()?;
+    Ok(())
+}
+
+fn handle_segfaults() -> io::Result<()> {
+    // The handler needs a stack of its own, since the one in use is what ran out; it is in use for ever.
+    let stack = Box::leak(vec![0_u8; HANDLER_STACK_BYTES].into_boxed_slice());
+    let stack = libc::stack_t {
+        ss_sp: stack.as_mut_ptr().cast(),
+        ss_flags: 0,
+        ss_size: HANDLER_STACK_BYTES,
+    };
+    // SAFETY: the stack lives for ever, the action is fully initialised, and the handler is async-signal-safe: it
+    // compares numbers, writes to atomics and ends the process.
+    unsafe {
+        if libc::sigaltstack(&raw const stack, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_fault;
+        action.sa_sigaction = handler as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        for signal in [libc::SIGSEGV, libc::SIGBUS] {
+            if libc::sigaction(signal, &raw const action, std::ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+    }
+    Ok(())
+}
+
+extern "C" fn on_fault(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel hands a handler with SA_SIGINFO valid pointers to both.
+    let (address, stack_pointer) = unsafe { ((*info).si_addr() as usize, stack_pointer(context)) };
+    if address.abs_diff(stack_pointer) < NEAR_STACK_BYTES {
+        exit::now(exit::STACK);
+    }
+    exit::now(exit::FAULT);
+}
+
+/// The stack pointer at the time of the signal.
+///
+/// # Safety
+/// `context` is the third argument of a signal handler.
+unsafe fn stack_pointer(context: *mut libc::c_void) -> usize {
+    // SAFETY: the caller says so.
+    let context = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    let pointer = context.gregs[libc::REG_RSP as usize].unsigned_abs();
+    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+    let pointer = context.sp;
+    usize::try_from(pointer).unwrap_or(0)
+}

@@ -1,0 +1,66 @@
+//! The part of the stack that no fork needs.
+//!
+//! What evaluates a script goes deep and returns; what it left below is in use by nobody. A fork would still share those pages
+//! with the new process, and the next script would have each of them copied before it can write to it. So the kernel is told to
+//! give new processes empty pages there, and the old one keeps its own.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use nix::errno::Errno;
+
+use crate::worker::process;
+
+/// How much of the stack below its frame a function that forks may use, in bytes.
+const IN_USE_BELOW: usize = 4096;
+
+/// Where the stack begins, its lowest address; nothing when forks are to share all of it.
+static START: AtomicUsize = AtomicUsize::new(0);
+
+/// From where downwards new processes get empty pages; nothing before the first fork.
+static EMPTY_BELOW: AtomicUsize = AtomicUsize::new(0);
+
+/// Learns where the stack of this process is. To be called before its first fork, on its first thread, and before files are out
+/// of reach; otherwise forks share all of it.
+pub(crate) fn begin() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let stack = maps.lines().find(|line| line.ends_with("[stack]"));
+    let start = stack.and_then(|line| line.split('-').next());
+    let start = start.and_then(|start| usize::from_str_radix(start, 16).ok());
+    START.store(start.unwrap_or_default(), Relaxed);
+}
+
+/// Has the processes that the caller forks share of its stack what is in use. Where the kernel can't do that they share all.
+///
+/// # Errors
+/// When the system refuses to have them share what they need: they must not be forked then.
+#[inline(never)]
+pub(crate) fn share_what_is_in_use() -> io::Result<()> {
+    let frame = 0_u8;
+    let frame = std::hint::black_box(&raw const frame).addr();
+    let page = process::page_bytes().get();
+    let boundary = frame.saturating_sub(IN_USE_BELOW) / page * page;
+    let (start, known) = (START.load(Relaxed), EMPTY_BELOW.load(Relaxed));
+    if start == 0 || boundary <= start {
+        return Ok(());
+    }
+    if known == 0 {
+        if advise(start, boundary, libc::MADV_WIPEONFORK).is_err() {
+            START.store(0, Relaxed);
+            return Ok(());
+        }
+    } else if boundary < known {
+        advise(boundary, known, libc::MADV_KEEPONFORK)?;
+    } else {
+        // The last fork was from deeper down.
+        return Ok(());
+    }
+    EMPTY_BELOW.store(boundary, Relaxed);
+    Ok(())
+}
+
+fn advise(start: usize, end: usize, advice: libc::c_int) -> nix::Result<()> {
+    let (address, bytes) = (std::ptr::with_exposed_provenance_mut(start), end - start);
+    // SAFETY: the range is a part of the stack. The advice is about processes that are forked later.
+    Errno::result(unsafe { libc::madvise(address, bytes, advice) }).map(drop)
+}

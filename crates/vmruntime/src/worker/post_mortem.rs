@@ -1,0 +1,288 @@
+//! The page that the processes of a session share with the zygote: who is the session process, and why it died.
+//!
+//! A dying process can't be trusted to send a message: its heap may be used up and its stack overflown. So it notes the
+//! cause here, without allocating, and the zygote reads the note when it reaps. For a moment two generations hold the
+//! page, so each has a slot of its own. What stands here is believed only about the session that the page belongs to.
+//!
+//! The pages of all sessions of a zygote are one file in memory, which the zygote has mapped in large parts: a fork goes
+//! through all mappings of a process, also those that it leaves out. A session process maps its own page, and can't make more
+//! of it: the file is closed there, and the filter of system calls lets no small mapping grow.
+
+use std::ffi::c_void;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
+use nix::unistd::ftruncate;
+
+use super::process;
+
+/// How many pages are mapped at once.
+const PART: usize = 256;
+
+/// How many generations have a slot; more never wait to be reaped at once.
+const SLOTS: u32 = 8;
+
+/// The longest note, in bytes.
+const NOTE_BYTES: usize = 440;
+
+#[repr(C)]
+struct Slot {
+    generation: AtomicU32,
+    pid: AtomicU32,
+    /// The CPU time of the process when its newest run began, in microseconds; zero before the first.
+    cpu_before_us: AtomicU64,
+    /// What the heap was over which the session's own is counted, in bytes.
+    base_bytes: AtomicUsize,
+    /// The highest size of the heap in the newest run, in bytes.
+    peak_bytes: AtomicUsize,
+    /// The calls to host modules in the newest run.
+    host_calls: AtomicU64,
+    /// Whether a run goes on.
+    is_running: AtomicBool,
+    note_length: AtomicU16,
+    note: [AtomicU8; NOTE_BYTES],
+}
+
+/// What the processes of a session share with the zygote.
+#[repr(C)]
+pub(super) struct PostMortemPage {
+    slots: [Slot; SLOTS as usize],
+}
+
+// No system has smaller pages.
+const _: () = assert!(size_of::<PostMortemPage>() <= 4096);
+
+/// The slot that notes of this process go to.
+static OWN_SLOT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
+
+/// What a dead session process left behind.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    /// Its generation.
+    pub(crate) generation: u32,
+    /// Why it died, if it could say so.
+    pub(crate) note: Option<String>,
+    /// What its newest run used, if it began one.
+    pub(crate) run: Option<RunRemains>,
+}
+
+/// What a run used that may not have come to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunRemains {
+    /// The CPU time of the process before it, in microseconds.
+    pub(crate) cpu_before_us: u64,
+    /// The highest size of the session's own heap, in bytes.
+    pub(crate) peak_mem_bytes: u64,
+    /// The calls to host modules.
+    pub(crate) host_calls: u64,
+}
+
+/// The pages of all sessions of a zygote.
+#[derive(Debug)]
+pub(super) struct PostMortemPages {
+    file: OwnedFd,
+    page_bytes: NonZeroUsize,
+    parts: Vec<NonNull<c_void>>,
+    /// The numbers of those that no session has.
+    free: Vec<usize>,
+}
+
+impl PostMortemPages {
+    /// Has none yet.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            file: memfd_create(c"sessions", MFdFlags::MFD_CLOEXEC)?,
+            page_bytes: process::page_bytes(),
+            parts: Vec::new(),
+            free: Vec::new(),
+        })
+    }
+
+    /// The number of a page that is for a session from now on; there is nothing on it.
+    pub(super) fn take(&mut self) -> io::Result<usize> {
+        if self.free.is_empty() {
+            self.grow()?;
+        }
+        let number = self.free.pop().ok_or(io::ErrorKind::OutOfMemory)?;
+        let page: *const PostMortemPage = self.get(number);
+        // SAFETY: the page consists of atomics, for which zeros are valid, and no process has it.
+        unsafe { page.cast_mut().write_bytes(0, 1) };
+        Ok(number)
+    }
+
+    /// Takes a page back of which every process of its session is gone.
+    pub(super) fn give_back(&mut self, number: usize) {
+        self.free.push(number);
+    }
+
+    /// The page as the zygote sees it.
+    pub(super) fn get(&self, number: usize) -> &PostMortemPage {
+        let (part, offset) = (number / PART, number % PART * self.page_bytes.get());
+        // SAFETY: each part has as many pages and is mapped as long as this process lives, a page holds a `PostMortemPage`, and that
+        // consists of atomics, for which zeros are valid and changes by other processes allowed.
+        unsafe { self.parts[part].byte_add(offset).cast().as_ref() }
+    }
+
+    /// The page as its session process sees it, which was forked from the zygote and has none of its mappings.
+    pub(super) fn map(&self, number: usize) -> io::Result<&'static PostMortemPage> {
+        let page = self.mapped(number, self.page_bytes)?;
+        // SAFETY: as above; this process never unmaps it.
+        Ok(unsafe { page.cast().as_ref() })
+    }
+
+    fn grow(&mut self) -> io::Result<()> {
+        let first = self.parts.len() * PART;
+        let bytes = self
+            .page_bytes
+            .checked_mul(NonZeroUsize::new(PART).ok_or(io::ErrorKind::OutOfMemory)?)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let end = (first + PART) * self.page_bytes.get();
+        ftruncate(&self.file, end.try_into().map_err(io::Error::other)?)?;
+        let part = self.mapped(first, bytes)?;
+        // SAFETY: the range is exactly the new mapping, of which nobody knows; the advice is about what forks inherit.
+        unsafe {
+            if let Err(error) = madvise(part, bytes.get(), MmapAdvise::MADV_DONTFORK) {
+                munmap(part, bytes.get())?;
+                return Err(error.into());
+            }
+        }
+        self.parts.push(part);
+        self.free.extend((first..first + PART).rev());
+        Ok(())
+    }
+
+    fn mapped(&self, first: usize, bytes: NonZeroUsize) -> io::Result<NonNull<c_void>> {
+        let offset = first * self.page_bytes.get();
+        // SAFETY: a new mapping at an address of the kernel's choice aliases nothing of this process.
+        let mapped = unsafe {
+            mmap(
+                None,
+                bytes,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_SHARED,
+                &self.file,
+                offset.try_into().map_err(io::Error::other)?,
+            )?
+        };
+        Ok(mapped)
+    }
+}
+
+impl PostMortemPage {
+    /// Makes this process the session process of `generation`.
+    pub(super) fn enter(&'static self, generation: u32, pid: u32) {
+        let slot = self.slot(generation);
+        slot.note_length.store(0, Ordering::Relaxed);
+        slot.is_running.store(false, Ordering::Relaxed);
+        slot.cpu_before_us.store(0, Ordering::Relaxed);
+        slot.pid.store(pid, Ordering::Relaxed);
+        slot.generation.store(generation, Ordering::Release);
+        OWN_SLOT.store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// The process that says that it is the session process of a generation.
+    pub(super) fn pid_of(&self, generation: u32) -> Option<u32> {
+        let slot = self.slot(generation);
+        let pid = slot.pid.load(Ordering::Relaxed);
+        (slot.generation.load(Ordering::Acquire) == generation && pid != 0).then_some(pid)
+    }
+
+    /// Whether that process says that it is a session process in which a run goes on.
+    pub(super) fn is_running(&self, pid: u32) -> bool {
+        let mut slots = self.slots.iter();
+        let own = slots.find(|slot| slot.pid.load(Ordering::Relaxed) == pid);
+        own.is_some_and(|slot| slot.is_running.load(Ordering::Relaxed))
+    }
+
+    /// What a process left behind that was a session process.
+    pub(super) fn remains_of(&self, pid: u32) -> Option<Remains> {
+        let slot = self
+            .slots
+            .iter()
+            .find(|slot| slot.pid.load(Ordering::Relaxed) == pid)?;
+        let length = usize::from(slot.note_length.load(Ordering::Acquire)).min(NOTE_BYTES);
+        let note: Vec<u8> = slot.note[..length]
+            .iter()
+            .map(|byte| byte.load(Ordering::Relaxed))
+            .collect();
+        // A process id may come again: each is asked for once.
+        slot.pid.store(0, Ordering::Relaxed);
+        let note = (!note.is_empty()).then(|| String::from_utf8_lossy(&note).into_owned());
+        let cpu_before_us = slot.cpu_before_us.load(Ordering::Relaxed);
+        let base = slot.base_bytes.load(Ordering::Relaxed);
+        let peak = slot.peak_bytes.load(Ordering::Relaxed);
+        Some(Remains {
+            generation: slot.generation.load(Ordering::Acquire),
+            note,
+            run: (cpu_before_us > 0).then(|| RunRemains {
+                cpu_before_us,
+                peak_mem_bytes: peak.saturating_sub(base) as u64,
+                host_calls: slot.host_calls.load(Ordering::Relaxed),
+            }),
+        })
+    }
+
+    fn slot(&self, generation: u32) -> &Slot {
+        &self.slots[(generation % SLOTS) as usize]
+    }
+}
+
+/// Notes that a run begins: the CPU time so far in microseconds, and the heap in bytes over which the session's own is
+/// counted. Returns where the highest size of the heap is to be kept; nothing in a process without a page.
+pub(crate) fn begin_run(cpu_us: u64, base_bytes: usize) -> Option<&'static AtomicUsize> {
+    let slot = own_slot()?;
+    slot.base_bytes.store(base_bytes, Ordering::Relaxed);
+    slot.host_calls.store(0, Ordering::Relaxed);
+    slot.cpu_before_us.store(cpu_us.max(1), Ordering::Relaxed);
+    slot.is_running.store(true, Ordering::Relaxed);
+    Some(&slot.peak_bytes)
+}
+
+/// Notes that the run has ended by itself.
+pub(crate) fn end_run() {
+    if let Some(slot) = own_slot() {
+        slot.is_running.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Counts a call to a host module.
+pub(crate) fn count_host_call() {
+    if let Some(slot) = own_slot() {
+        slot.host_calls.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The number of calls to host modules since the run began.
+pub(crate) fn host_calls() -> u64 {
+    own_slot().map_or(0, |slot| slot.host_calls.load(Ordering::Relaxed))
+}
+
+/// Makes this a process that the page knows nothing of.
+pub(crate) fn leave() {
+    OWN_SLOT.store(std::ptr::null_mut(), Ordering::Relaxed);
+}
+
+fn own_slot() -> Option<&'static Slot> {
+    // SAFETY: the pointer is null or was set by `enter` to a slot of a page that this process never unmaps.
+    unsafe { OWN_SLOT.load(Ordering::Relaxed).as_ref() }
+}
+
+/// Notes why this process is about to die. Allocates nothing and may be called from a signal handler.
+pub(crate) fn note(text: &[u8]) {
+    let Some(slot) = own_slot() else { return };
+    let text = &text[..text.len().min(NOTE_BYTES)];
+    for (to, from) in slot.note.iter().zip(text) {
+        to.store(*from, Ordering::Relaxed);
+    }
+    slot.note_length.store(
+        u16::try_from(text.len()).unwrap_or(u16::MAX),
+        Ordering::Release,
+    );
+}
