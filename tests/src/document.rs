@@ -44,7 +44,7 @@ pub(crate) struct Document {
     json: Value,
     schemas: Schemas,
     /// The schemas by their place in the document.
-    compiled: HashMap<String, SchemaIndex>,
+    by_place: HashMap<String, SchemaIndex>,
 }
 
 impl Document {
@@ -70,16 +70,16 @@ impl Document {
         let mut places = vec![ENVELOPE.to_owned()];
         find_schemas(&json, &mut String::new(), &mut places);
         let mut schemas = Schemas::new();
-        let compiled = places.into_iter().map(|place| {
+        let by_place = places.into_iter().map(|place| {
             let index = compiler.compile(&format!("{LOCATION}#{place}"), &mut schemas);
             let index = index.unwrap_or_else(|error| panic!("{place} is no schema: {error:#}"));
             (place, index)
         });
-        let compiled = compiled.collect();
+        let by_place = by_place.collect();
         Self {
             json,
             schemas,
-            compiled,
+            by_place,
         }
     }
 
@@ -157,7 +157,7 @@ impl Document {
             .request
             .and_then(|body| std::str::from_utf8(body).ok());
         match text {
-            Some(text) if self.compiled.contains_key(&schema) => self
+            Some(text) if self.by_place.contains_key(&schema) => self
                 .check_json(&schema, text)
                 .map_err(|error| format!("the request was taken: {error}")),
             // It is ignored.
@@ -168,7 +168,7 @@ impl Document {
     fn check_json(&self, schema: &str, text: &str) -> Result<(), String> {
         let value: Value =
             serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
-        let index = self.compiled[schema];
+        let index = self.by_place[schema];
         let checked = self.schemas.validate(&value, index);
         checked.map_err(|error| {
             let mut places = Vec::new();
@@ -189,7 +189,7 @@ impl Document {
             let Some(data) = field("data") else { continue };
             let name = field("event").unwrap_or("message");
             let schema = format!("{content}/x-messages/{name}");
-            if !self.compiled.contains_key(&schema) {
+            if !self.by_place.contains_key(&schema) {
                 return Err(format!("the document has no message {name:?}"));
             }
             self.check_json(&schema, data)

@@ -13,7 +13,7 @@ use crate::drain;
 use crate::error::ApiError;
 use crate::guard::{self, Guard};
 use crate::middleware::request_context;
-use crate::openapi::add_routes;
+use crate::openapi::router_of;
 use crate::operations::{self, BASE_PATH};
 use crate::token::{self, Token};
 
@@ -45,9 +45,8 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         &options.allowed_hosts,
         &options.allowed_origins,
     );
-    let api = add_routes(Router::new(), operations::all());
     Router::new()
-        .nest(BASE_PATH, api)
+        .nest(BASE_PATH, router_of(operations::all()))
         .fallback(async || ApiError::NoRoute)
         .method_not_allowed_fallback(async || ApiError::WrongMethod)
         .layer(Extension(Arc::new(options.version.clone())))

@@ -59,7 +59,10 @@ impl Errors {
         for code in codes {
             let meaning = self.meanings.get(code.as_str());
             let meaning = meaning.map(String::as_str).unwrap_or_default();
-            description.push_str(&format!("\n- `{code}`: {meaning}"));
+            description += "\n- `";
+            description += code.as_str();
+            description += "`: ";
+            description += meaning;
         }
         let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
         let code = json!({"properties": {"code": {"enum": codes}}});

@@ -10,9 +10,7 @@ mod operation;
 mod schemas;
 
 pub(crate) use document::serve;
-pub(crate) use operation::{
-    Operation, Parameter, Route, Tag, add_routes, delete, get, patch, post,
-};
+pub(crate) use operation::{Operation, Parameter, Route, Tag, delete, get, patch, post, router_of};
 
 #[cfg(test)]
 mod tests;

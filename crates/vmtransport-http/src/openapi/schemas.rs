@@ -158,7 +158,10 @@ fn list_variants(schema: &mut Map<String, Value>) {
     for (text, variant) in texts.iter().zip(variants) {
         let (text, meaning) = (text.as_str(), variant["description"].as_str());
         if let (Some(text), Some(meaning)) = (text, meaning) {
-            description.push_str(&format!("\n- `{text}`: {meaning}"));
+            description += "\n- `";
+            description += text;
+            description += "`: ";
+            description += meaning;
         }
     }
     schema.remove("oneOf");
