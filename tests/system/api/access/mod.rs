@@ -1,0 +1,4 @@
+//! Which requests are let in: tokens, sockets, hosts and origins.
+
+mod origins;
+mod tokens;

@@ -1,0 +1,7 @@
+//! `/sessions`: records, startup, queries, event streams and follower timeouts.
+
+mod follower_timeout;
+mod queries;
+mod records;
+mod startup;
+mod worktree_permissions;

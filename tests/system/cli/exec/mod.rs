@@ -1,0 +1,3 @@
+//! `vm-system exec`.
+
+mod output;

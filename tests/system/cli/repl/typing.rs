@@ -1,0 +1,341 @@
+//! What is typed at a console is not lost: ahead of the prompt, pasted in one piece, or dropped by
+//! Ctrl-C.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::LocalFlags;
+use nix::unistd::Pid;
+use vm_system_tests::{Daemon, Process, Session, Terminal, binary, wait_for};
+
+use crate::cli::repl::console::repl_at;
+
+const CTRL_C: &str = "\u{3}";
+const CTRL_D: &str = "\u{4}";
+const CTRL_Z: &str = "\u{1a}";
+const BACKSPACE: &str = "\u{7f}";
+
+/// A console at a terminal that can't edit lines.
+fn dumb_at(daemon: &Daemon, session: &Session) -> Terminal {
+    let mut dumb = Command::new("env");
+    dumb.arg("TERM=dumb")
+        .arg(binary())
+        .args(["repl", "--server-url", daemon.server(), &session.id])
+        .env("HOME", daemon.home())
+        .current_dir(daemon.home());
+    let mut terminal = Terminal::start(dumb, 80);
+    terminal.shows("> ");
+    terminal
+}
+
+/// Both kinds of consoles, at a session each.
+fn consoles(daemon: &Daemon) -> [(Session, Terminal); 2] {
+    [repl_at, dumb_at].map(|start| {
+        let session = daemon.patient_session();
+        let terminal = start(daemon, &session);
+        (session, terminal)
+    })
+}
+
+#[test]
+fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
+    let daemon = Daemon::start();
+    for (_, mut terminal) in consoles(&daemon) {
+        terminal.types("kept = 41\r");
+        terminal.shows("\n41\r\n");
+        terminal.shows("> ");
+        // In one piece, too: what is behind a Ctrl-C is no part of what it drops.
+        for (keys, answers) in [
+            ("abc\u{3}def\u{3}", &["twice", "twice"][..]),
+            (
+                "if (\u{3}\u{3}x\u{3}y\u{3}",
+                &["twice", "again", "twice", "twice"],
+            ),
+        ] {
+            terminal.types(keys);
+            for answer in answers {
+                terminal.shows(&format!("press Ctrl-C {answer}"));
+                terminal.shows("> ");
+            }
+        }
+        for (number, line) in ["abc", " ", "function f() {\r", "'abc", "`a\rb\r", "x.\ry"]
+            .iter()
+            .enumerate()
+        {
+            terminal.types(line);
+            terminal.types(CTRL_C);
+            // The session is asked behind each Enter whether that is all: Ctrl-C may come before the
+            // answer. It drops what there is then, and the next line is one of its own.
+            terminal.types(&format!("'dropped ' + {number}\r"));
+            terminal.shows(&format!("dropped {number}"));
+            terminal.shows("> ");
+        }
+        terminal.types("kept + 1\r");
+        terminal.shows("42\r\n");
+        terminal.shows("> ");
+        terminal.types(CTRL_C);
+        terminal.shows("press Ctrl-C again");
+        terminal.shows("> ");
+        terminal.types("abc");
+        terminal.types(CTRL_C);
+        terminal.shows("press Ctrl-C twice");
+        terminal.shows("> ");
+        terminal.types(CTRL_C);
+        terminal.shows("press Ctrl-C again");
+        terminal.shows("> ");
+        terminal.types("\r");
+        terminal.shows("> ");
+        terminal.types(CTRL_C);
+        terminal.shows("press Ctrl-C again");
+        terminal.types("kept + 2\r");
+        terminal.shows("43\r\n");
+        terminal.shows("> ");
+        terminal.types(CTRL_C);
+        terminal.shows("> ");
+        terminal.types(CTRL_C);
+        assert!(terminal.ends().success());
+    }
+}
+
+#[test]
+fn a_line_that_was_typed_and_erased_comes_between_two_ctrl_c() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let mut terminal = repl_at(&daemon, &session);
+    for _ in 0..2 {
+        terminal.types(CTRL_C);
+        terminal.shows("press Ctrl-C again");
+        terminal.shows("> ");
+        terminal.types("a");
+        terminal.types(BACKSPACE);
+    }
+    terminal.types("6 * 7\r");
+    terminal.shows("\n42\r\n");
+}
+
+#[test]
+fn ctrl_c_that_cancels_an_execution_does_not_count_for_leaving() {
+    let daemon = Daemon::start();
+    for (_, mut terminal) in consoles(&daemon) {
+        terminal.types(CTRL_C);
+        terminal.shows("press Ctrl-C again");
+        for round in 0..2 {
+            terminal.types(&format!(
+                "console.log('be' + 'gun {round}'); while (true);\r"
+            ));
+            terminal.shows(&format!("begun {round}"));
+            terminal.types(CTRL_C);
+            terminal.shows("cancelled");
+            terminal.shows("> ");
+        }
+        terminal.types("6 * 7\r");
+        terminal.shows("\n42\r\n");
+        terminal.shows("> ");
+        terminal.types(CTRL_C);
+        terminal.shows("press Ctrl-C again");
+        terminal.shows("> ");
+        terminal.types(CTRL_C);
+        assert!(terminal.ends().success());
+    }
+}
+
+#[test]
+fn lines_that_come_together_are_all_run() {
+    let daemon = Daemon::start();
+    for (session, mut terminal) in consoles(&daemon) {
+        terminal.types("100+11\r200+22\r300+33\r'la' + 'st'");
+        for value in ["111", "222", "333"] {
+            terminal.shows(&format!("{value}\r\n"));
+        }
+        terminal.types("\r");
+        terminal.shows("'last'\r\n");
+        // Longer than any buffer on the way, with characters that stand across their edges, and
+        // with code of several lines.
+        let lines: Vec<_> = (0..300)
+            .map(|n| match n % 3 {
+                0 => format!("all += 'ü€😀{n}'.length\r"),
+                1 => "f = (a) =>\r  a + 1\r".to_owned(),
+                _ => "all = f(all) // a line of some length, as they are: äöü\r".to_owned(),
+            })
+            .collect();
+        let expected: usize = (0..300usize)
+            .map(|n| match n % 3 {
+                0 => 4 + n.to_string().len(),
+                1 => 0,
+                _ => 1,
+            })
+            .sum();
+        terminal.types("all = 0\r");
+        terminal.shows("0\r\n");
+        terminal.types(&lines.concat());
+        terminal.types("'the ' + 'end'\r");
+        terminal.shows("'the end'\r\n");
+        assert_eq!(session.eval("all"), expected.to_string());
+        terminal.types(CTRL_D);
+        assert!(terminal.ends().success());
+    }
+}
+
+#[test]
+fn what_is_typed_while_an_execution_runs_is_there_at_the_prompt() {
+    let daemon = Daemon::start();
+    for (session, mut terminal) in consoles(&daemon) {
+        terminal.types("n = 0; console.log('be' + 'gun'); while (true);\r");
+        terminal.shows("begun");
+        terminal.types("n += 20\rn += 2\r");
+        terminal.types("'half ' + ");
+        // It throws away nothing of it.
+        terminal.types(CTRL_C);
+        terminal.shows("cancelled");
+        terminal.types("'a line'\r");
+        terminal.shows("ReferenceError");
+        terminal.shows("'half a line'");
+        terminal.shows("> ");
+        terminal.types("n = 1\r");
+        terminal.shows("\n1\r\n");
+        terminal
+            .types("console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 300))\r");
+        terminal.shows("waits");
+        terminal.types("n += 20\rn += 2\rn +");
+        terminal.types("= 'ü'\r");
+        terminal.shows("'23ü'");
+        assert_eq!(session.eval("n"), "23ü");
+        // Keys that are no characters, too.
+        terminal
+            .types("console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 300))\r");
+        terminal.shows("waits");
+        terminal.types("n = 'abcx");
+        terminal.types(BACKSPACE);
+        terminal.types("'\r");
+        terminal.types(CTRL_D);
+        assert!(terminal.ends().success());
+        assert_eq!(session.eval("n"), "abc");
+    }
+}
+
+#[test]
+fn a_line_longer_than_the_kernels_own_is_typed_ahead() {
+    let daemon = Daemon::start();
+    let session = daemon.patient_session();
+    let mut terminal = repl_at(&daemon, &session);
+    terminal.types("console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 500))\r");
+    terminal.shows("waits");
+    let text = "0123456789".repeat(500);
+    terminal.types(&format!("text = '{text}'; 'it is ' + text.length\r"));
+    terminal.shows("'it is 5000'");
+    assert_eq!(session.eval("text === '0123456789'.repeat(500)"), "true");
+}
+
+#[test]
+fn what_is_no_text_ends_no_console() {
+    let daemon = Daemon::start();
+    for (_, mut terminal) in consoles(&daemon) {
+        terminal.types("kept = 41\r");
+        terminal.shows("\n41\r\n");
+        terminal.shows("> ");
+        terminal.sends(b"'caf\xe9'\r");
+        terminal.shows("no UTF-8");
+        terminal.shows("> ");
+        terminal.types("\rkept + 1\r");
+        terminal.shows("42\r\n");
+    }
+}
+
+fn is_as_the_shell_left_it(terminal: &Terminal) -> bool {
+    let for_lines = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG;
+    terminal.local_flags().contains(for_lines)
+}
+
+#[test]
+fn a_console_that_is_suspended_gives_the_terminal_back_and_goes_on_where_it_was() {
+    let daemon = Daemon::start();
+    let session = daemon.patient_session();
+    // A shell, so that somebody can continue it.
+    let mut shell = Command::new("bash");
+    shell
+        .args(["--norc", "--noprofile", "-i"])
+        .env("HOME", daemon.home())
+        .env("PS1", "shell$ ")
+        .env("NO_COLOR", "1")
+        .current_dir(daemon.home())
+        .arg0("bash");
+    let mut terminal = Terminal::start(shell, 200);
+    terminal.shows("shell$ ");
+    let program = binary().display();
+    terminal.types(&format!(
+        "{program} repl --server-url {} {}\r",
+        daemon.server(),
+        session.id
+    ));
+    terminal.shows("leaves.");
+    terminal.shows("> ");
+    terminal.types("'half ' + ");
+    terminal.shows("+ ");
+    terminal.types(CTRL_Z);
+    terminal.shows("Stopped");
+    terminal.shows("shell$ ");
+    terminal.types("echo in the sh''ell\r");
+    terminal.shows("in the shell");
+    terminal.types("fg\r");
+    terminal.shows("> 'half ' + ");
+    terminal.types("'a line'\r");
+    terminal.shows("'half a line'");
+    // While something runs, it is a signal.
+    terminal.types("console.log('be' + 'gun'); while (true);\r");
+    terminal.shows("begun");
+    terminal.types(CTRL_Z);
+    terminal.shows("Stopped");
+    terminal.shows("shell$ ");
+    let console = Process::below(terminal.pid()).remove(0).pid;
+    let is_stopped = || Process::read(console).is_some_and(|process| process.state == 'T');
+    assert!(is_stopped());
+    terminal.types("fg\r");
+    wait_for("the console to go on", || (!is_stopped()).then_some(()));
+    terminal.types(CTRL_C);
+    terminal.shows("cancelled");
+    terminal.shows("> ");
+    terminal.types("6 * 7\r");
+    terminal.shows("\n42\r\n");
+    terminal.shows("> ");
+    terminal.types(CTRL_D);
+    terminal.shows("shell$ ");
+    terminal.types("exit\r");
+    terminal.ends();
+}
+
+#[test]
+fn the_terminal_is_given_back_however_the_console_ends() {
+    let daemon = Daemon::start();
+    for signal in [None, Some(Signal::SIGTERM)] {
+        let session = daemon.session();
+        // Something that stays at the terminal.
+        let mut shell = Command::new("sh");
+        shell
+            .args([
+                "-c",
+                "\"$0\" repl --server-url \"$1\" \"$2\"; echo left; exec sleep 1000",
+            ])
+            .arg(binary())
+            .args([daemon.server(), &session.id])
+            .env("HOME", daemon.home())
+            .env("NO_COLOR", "1")
+            .current_dir(daemon.home());
+        let mut terminal = Terminal::start(shell, 80);
+        terminal.shows("> ");
+        assert!(!is_as_the_shell_left_it(&terminal));
+        match signal {
+            None => terminal.types(CTRL_D),
+            Some(signal) => {
+                let console = wait_for("the console", || {
+                    Process::below(terminal.pid())
+                        .first()
+                        .map(|found| found.pid)
+                });
+                kill(Pid::from_raw(console), signal).unwrap();
+            }
+        }
+        terminal.shows("left");
+        assert!(is_as_the_shell_left_it(&terminal));
+    }
+}

@@ -1,0 +1,4 @@
+//! `vm-system serve`: its limits and the starts that it refuses.
+
+mod limits;
+mod refused_starts;

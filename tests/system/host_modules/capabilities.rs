@@ -1,0 +1,248 @@
+//! Capabilities of the kinds `module`, `env` and `global`: what each gives, and that nothing else is there.
+
+use serde_json::{Value, json};
+use vm_system_tests::{Daemon, DaemonOptions};
+
+use crate::support::attempts::{all_throw, attempt, follow_advice, gives, template, throws};
+
+#[test]
+fn a_module_is_there_when_a_capability_gives_it_and_not_otherwise() {
+    let daemon = Daemon::start();
+    daemon.write("a.txt", "a");
+    let given = template(
+        &daemon,
+        &["database"],
+        &[
+            ("module", "fs", true, json!({})),
+            ("module", "database", false, json!({})),
+        ],
+    );
+    let session = daemon.session_of(&given);
+    for read in [
+        "require('fs').readFileSync('a.txt')",
+        "require('node:fs').readFileSync('a.txt')",
+        "require('fs/promises').readFile('a.txt')",
+        "import('fs').then(fs => fs.readFileSync('a.txt'))",
+        "import('node:fs/promises').then(fs => fs.readFile('a.txt'))",
+    ] {
+        gives(&session, read, &json!("a"));
+    }
+    for name in ["database", "node:database", "exec", "node:exec"] {
+        for load in [format!("require('{name}')"), format!("import('{name}')")] {
+            let message = throws(&session, &load);
+            assert!(message.contains("Invalid module"), "{load}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_session_without_modules_gets_none_whatever_it_calls_them() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    for name in [
+        "fs",
+        "node:fs",
+        "fs/promises",
+        "node:fs/promises",
+        "fs/",
+        "./fs",
+        "node:node:fs",
+        "NODE:fs",
+        "FS",
+        " fs",
+        "fs\\0",
+        "\\uff46\\uff53",
+        "exec",
+        "database",
+        "net",
+        "$loader",
+        "child_process",
+        "node:child_process",
+        "process",
+        "__proto__",
+        "constructor",
+        "toString",
+        "hasOwnProperty",
+    ] {
+        let loads = [
+            format!("require('{name}')"),
+            format!("import('{name}')"),
+            format!("require({{toString: () => '{name}'}})"),
+            format!("require.call({{allowed: ['{name}']}}, '{name}')"),
+            format!("Reflect.construct(require, ['{name}'])"),
+            format!("new Function('return require(\"{name}\")')()"),
+        ];
+        all_throw(&session, &loads, None);
+    }
+}
+
+#[test]
+fn the_message_for_a_missing_module_shows_the_command_that_adds_it() {
+    let daemon = Daemon::start();
+    let template = daemon.template();
+    for module in ["fs", "exec", "database"] {
+        let message = throws(
+            &daemon.session_of(&template),
+            &format!("require('{module}')"),
+        );
+        assert!(
+            message.contains(&format!(
+                "`vm-system template add-module {template} --name {module}`"
+            )),
+            "{message}"
+        );
+        follow_advice(&daemon, &message);
+        let typed = format!("typeof require('{module}')");
+        gives(&daemon.session_of(&template), &typed, &json!("object"));
+    }
+}
+
+fn daemon_with_variables() -> Daemon {
+    let env = [
+        ("CAPABILITY_ONE", "first"),
+        ("CAPABILITY_TWO", "second \u{e4}=\n"),
+        ("CAPABILITY_SECRET", "hidden"),
+    ];
+    Daemon::start_with(DaemonOptions {
+        env: env.map(|(name, value)| (name.into(), value.into())).into(),
+        ..DaemonOptions::default()
+    })
+}
+
+#[test]
+fn process_env_has_the_named_variables_and_no_others() {
+    let daemon = daemon_with_variables();
+    let names = json!({"names": ["CAPABILITY_TWO", "CAPABILITY_SECRET", "CAPABILITY_MISSING"]});
+    let template = template(
+        &daemon,
+        &[],
+        &[
+            ("env", "CAPABILITY_ONE", true, json!({})),
+            ("env", "more", true, names),
+            ("env", "CAPABILITY_SECRET", false, json!({})),
+        ],
+    );
+    let session = daemon.session_of(&template);
+    let expected = json!({"CAPABILITY_ONE": "first", "CAPABILITY_TWO": "second \u{e4}=\n"});
+    gives(&session, "process.env", &expected);
+    let names = json!(["CAPABILITY_ONE", "CAPABILITY_TWO"]);
+    gives(&session, "Reflect.ownKeys(process.env)", &names);
+    for name in ["CAPABILITY_SECRET", "CAPABILITY_MISSING", "PATH", "HOME"] {
+        let typed = format!("typeof process.env.{name}");
+        gives(&session, &typed, &json!("undefined"));
+    }
+    gives(&daemon.session(), "process.env", &json!({}));
+}
+
+#[test]
+fn what_a_session_does_to_its_environment_stays_there() {
+    let daemon = daemon_with_variables();
+    let template = template(
+        &daemon,
+        &["exec"],
+        &[("env", "CAPABILITY_ONE", true, json!({}))],
+    );
+    let (session, other) = (daemon.session_of(&template), daemon.session_of(&template));
+    session.eval(
+        "process.env.CAPABILITY_ONE = 'changed'; process.env.PATH = '/nowhere'; process.env.HOME = '/nowhere'; \
+         process.env.CAPABILITY_SECRET = process.env.CAPABILITY_SECRET; process.env.LD_PRELOAD = '/nowhere.so'; 1",
+    );
+    gives(&session, "process.env.CAPABILITY_ONE", &json!("changed"));
+    let expected = json!({"CAPABILITY_ONE": "first"});
+    gives(&other, "process.env", &expected);
+    gives(&daemon.session_of(&template), "process.env", &expected);
+    // Commands see what the daemon passes on, not what the session has made of it.
+    let shown = attempt(
+        &session,
+        "require('exec').run('env').split('\\n').filter(line => line.includes('nowhere') || line.includes('CAPABILITY'))",
+    );
+    assert_eq!(shown, crate::support::attempts::Outcome::Value(json!([])));
+}
+
+#[test]
+fn process_has_no_way_to_the_real_process() {
+    let daemon = daemon_with_variables();
+    let session = daemon.session();
+    for missing in [
+        "process.binding",
+        "process._linkedBinding",
+        "process.dlopen",
+        "process.kill",
+        "process.exit",
+        "process.chdir",
+        "process.mainModule",
+        "process.getBuiltinModule",
+        "process.constructor._load",
+        "globalThis.Deno",
+        "globalThis.Bun",
+        "globalThis.std",
+        "globalThis.os",
+    ] {
+        gives(&session, &format!("typeof {missing}"), &json!("undefined"));
+    }
+    let read = "JSON.stringify([process, Object.getOwnPropertyNames(globalThis)])";
+    let shown = session.eval(read);
+    assert!(!shown.contains("hidden"), "{shown}");
+}
+
+#[test]
+fn a_global_has_its_value_in_every_session_anew() {
+    let daemon = Daemon::start();
+    let value = json!({"list": [1, "two", null, {"deep": true}], "__proto__": {"polluted": 1}, "$bytes": "AA=="});
+    let template = template(
+        &daemon,
+        &[],
+        &[
+            ("global", "settings", true, json!({"value": value})),
+            ("global", "nothing", true, json!({"value": null})),
+            ("global", "atob", true, json!({"value": "replaced"})),
+        ],
+    );
+    let (session, other) = (daemon.session_of(&template), daemon.session_of(&template));
+    let seen = "JSON.parse(JSON.stringify([settings.list, nothing, atob, settings.$bytes]))";
+    let expected = json!([[1, "two", null, {"deep": true}], null, "replaced", "AA=="]);
+    gives(&session, seen, &expected);
+    gives(&session, "typeof ({}).polluted", &json!("undefined"));
+    gives(&session, "typeof settings.polluted", &json!("undefined"));
+    session.eval("settings.list.length = 0; nothing = 1; atob = 2; 1");
+    gives(&other, seen, &expected);
+    gives(&daemon.session_of(&template), seen, &expected);
+    gives(&daemon.session(), "typeof settings", &json!("undefined"));
+}
+
+#[test]
+fn a_global_that_is_disabled_is_gone() {
+    let daemon = Daemon::start();
+    let removed = [
+        "fetch",
+        "setTimeout",
+        "eval",
+        "require",
+        "process",
+        "WebAssembly",
+        "neverThere",
+    ];
+    let capabilities: Vec<(&str, &str, bool, Value)> = removed
+        .iter()
+        .map(|name| ("global", *name, false, json!({})))
+        .chain([("net", "127.0.0.1:*", true, json!({}))])
+        .collect();
+    let session = daemon.session_of(&template(&daemon, &["fs"], &capabilities));
+    for name in removed {
+        for look in [
+            format!("typeof {name}"),
+            format!("typeof globalThis.{name}"),
+            format!("typeof globalThis['{name}']"),
+            format!("typeof (function () {{ return this }})().{name}"),
+            format!("typeof new Function('return this')().{name}"),
+            format!("typeof Object.getPrototypeOf(globalThis).{name}"),
+            format!("typeof Object.getOwnPropertyDescriptor(globalThis, '{name}')"),
+        ] {
+            gives(&session, &look, &json!("undefined"));
+        }
+    }
+    throws(&session, "fetch('http://127.0.0.1:1/')");
+    throws(&session, "setTimeout(() => 1, 0)");
+    gives(&session, "[1, 2].map(x => x + 1)", &json!([2, 3]));
+    gives(&daemon.session(), "typeof fetch", &json!("function"));
+}

@@ -1,0 +1,4 @@
+//! The host module `exec` and capabilities of kind `exec`.
+
+mod leftover_processes;
+mod programs;

@@ -1,0 +1,7 @@
+//! Host modules, and the capabilities that grant them.
+
+mod capabilities;
+mod database;
+mod exec;
+mod fs;
+mod net;

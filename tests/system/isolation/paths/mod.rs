@@ -1,0 +1,5 @@
+//! Paths that try to lead out of the worktree.
+
+mod cleaning;
+mod escapes;
+mod generated;
