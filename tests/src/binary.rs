@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The binary under test, built once with the profile of whoever asks. Cargo builds it only for tests of its own package,
+/// The binary under test, built once with the profile of the caller. Cargo builds it only for tests of its own package,
 /// so that nothing else makes sure that it is there and up to date.
 ///
 /// # Panics

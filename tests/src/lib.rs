@@ -1,4 +1,4 @@
-//! What the system tests share: the binary, a daemon of one's own, its API and its processes.
+//! Helpers of the system tests: the binary, a daemon per test, its API and its processes.
 //!
 //! Every test has a daemon on a free port, with a database in a temporary directory. Nothing here sleeps for a fixed
 //! time: [`wait_for`] waits for a condition, with a generous bound.

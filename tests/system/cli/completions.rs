@@ -4,11 +4,11 @@ use std::process::Command;
 
 use vm_system_tests::{Terminal, command};
 
-use crate::support::cli::ran;
+use crate::support::cli::output_of;
 
 /// The script for a shell, in a file.
 fn script(shell: &str) -> tempfile::NamedTempFile {
-    let text = ran(command().args(["completions", shell])).ok();
+    let text = output_of(command().args(["completions", shell])).ok();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     file
@@ -44,7 +44,7 @@ fn offered(script: &tempfile::NamedTempFile, words: &[&str]) -> Vec<String> {
     bash.args(["--norc", "--noprofile", "-c", ASK_BASH, "bash"])
         .arg(script.path())
         .args(words);
-    let said = ran(&mut bash).ok();
+    let said = output_of(&mut bash).ok();
     said.lines().map(str::to_owned).collect()
 }
 
@@ -114,7 +114,7 @@ fn bash_completes_every_word_of_a_command() {
         ),
         // By another path, too.
         (&["./target/debug/vm-system", "exec", "run"], &["run-file"]),
-        // What is none of the words has none of the offers.
+        // A word that has no completion gets no offers.
         (&["vm-system", "exec", "zzz"], &[]),
         (&["vm-system", "session", "run"], &[]),
     ] {
@@ -155,19 +155,19 @@ fn a_bash_that_is_typed_at_completes() {
     let mut bash = Command::new("bash");
     bash.args(["--norc", "--noprofile", "-i"]).env("PS1", "$ ");
     let mut terminal = Terminal::start(bash, 120);
-    terminal.shows("$ ");
-    terminal.types(&format!(
+    terminal.wait_for_text("$ ");
+    terminal.type_keys(&format!(
         "source {}; echo re''ady\r",
         script.path().display()
     ));
-    terminal.shows("ready");
-    terminal.shows("$ ");
-    terminal.types("vm-system --db x exec ru\t");
-    terminal.shows("exec run-file ");
-    terminal.types("\u{15}vm-system template add-c\t");
-    terminal.shows("template add-capability ");
-    terminal.types("--con\t");
-    terminal.shows("--config ");
+    terminal.wait_for_text("ready");
+    terminal.wait_for_text("$ ");
+    terminal.type_keys("vm-system --db x exec ru\t");
+    terminal.wait_for_text("exec run-file ");
+    terminal.type_keys("\u{15}vm-system template add-c\t");
+    terminal.wait_for_text("template add-capability ");
+    terminal.type_keys("--con\t");
+    terminal.wait_for_text("--config ");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn zsh_takes_its_script() {
     let mut zsh = Command::new("zsh");
     let ask = "autoload -Uz compinit && compinit -D -u && source $1 && print $_comps[vm-system]";
     zsh.args(["-f", "-c", ask, "zsh"]).arg(script.path());
-    assert_eq!(ran(&mut zsh).line(), "_vm-system");
+    assert_eq!(output_of(&mut zsh).line(), "_vm-system");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn fish_completes_every_word_of_a_command() {
         fish.args(["--no-config", "-c", "source $argv[1]; complete -C $argv[2]"])
             .arg(script.path())
             .arg(line);
-        let said = ran(&mut fish).ok();
+        let said = output_of(&mut fish).ok();
         let words: Vec<_> = said
             .lines()
             .filter_map(|line| line.split('\t').next())

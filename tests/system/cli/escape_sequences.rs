@@ -1,4 +1,4 @@
-//! What reaches a terminal of texts that others have made: scripts, names, servers, arguments.
+//! Escape sequences in texts of scripts, names, servers and arguments do not reach the terminal.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -47,8 +47,8 @@ fn controls(screen: &str) -> Vec<char> {
 /// Runs a command at a terminal to its end; what was on the screen.
 fn screen_of(command: Command) -> (String, Option<i32>) {
     let mut terminal = Terminal::start(command, 200);
-    let status = terminal.ends();
-    terminal.shows("\u{4}END");
+    let status = terminal.wait_for_exit();
+    terminal.wait_for_text("\u{4}END");
     (terminal.screen(), status.code())
 }
 
@@ -171,7 +171,7 @@ fn events_and_records_do_nothing_to_the_terminal() {
         is_harmless(&screen);
         assert_eq!(status, Some(0), "{args:?}");
     }
-    // What is no terminal gets it as it is.
+    // A stream that is no terminal gets the bytes unchanged.
     let events = daemon.cli(&["exec", "events", execution]).output().unwrap();
     assert!(
         String::from_utf8(events.stdout)
@@ -251,7 +251,7 @@ fn a_server_does_nothing_to_the_terminal() {
 }
 
 #[test]
-fn the_daemon_says_nothing_harmful_where_it_was_started() {
+fn the_daemon_prints_nothing_harmful_to_its_own_terminal() {
     let home = tempfile::tempdir().unwrap();
     let mut serve = command();
     serve
@@ -266,12 +266,12 @@ fn the_daemon_says_nothing_harmful_where_it_was_started() {
         .env_remove("NO_COLOR")
         .current_dir(home.path());
     let mut terminal = Terminal::start(serve, 200);
-    terminal.shows("(database a\\u001b[2J\\u009bb.db)");
+    terminal.wait_for_text("(database a\\u001b[2J\\u009bb.db)");
     is_harmless(&terminal.screen());
 }
 
 #[test]
-fn a_console_shows_what_scripts_say_as_text() {
+fn a_console_shows_what_scripts_print_as_text() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let mut repl = command();
@@ -280,19 +280,19 @@ fn a_console_shows_what_scripts_say_as_text() {
         .env("NO_COLOR", "1")
         .current_dir(daemon.home());
     let mut terminal = Terminal::start(repl, 200);
-    terminal.shows("> ");
-    terminal.types("console.log('\\x1b]0;T\\x07 \\x9b2J \\u202e \\x1b[32mgreen\\x1b[0m')\r");
-    terminal.shows("\n\\u001b]0;T\\u0007 \\u009b2J \\u202e \u{1b}[32mgreen\u{1b}[0m\r\n");
-    terminal.shows("> ");
-    terminal.types("throw new Error('\\x1b[6n\\x9b6n')\r");
-    terminal.shows("\nError: \\u001b[6n\\u009b6n");
-    terminal.shows("> ");
-    terminal.types("({'\\x9b2J\\u202e': 1})\r");
-    terminal.shows("1 }\r\n");
-    terminal.shows("> ");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("console.log('\\x1b]0;T\\x07 \\x9b2J \\u202e \\x1b[32mgreen\\x1b[0m')\r");
+    terminal.wait_for_text("\n\\u001b]0;T\\u0007 \\u009b2J \\u202e \u{1b}[32mgreen\u{1b}[0m\r\n");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("throw new Error('\\x1b[6n\\x9b6n')\r");
+    terminal.wait_for_text("\nError: \\u001b[6n\\u009b6n");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("({'\\x9b2J\\u202e': 1})\r");
+    terminal.wait_for_text("1 }\r\n");
+    terminal.wait_for_text("> ");
     // The next key is taken as it is.
-    terminal.types("'\u{16}\u{1b}[2J'.length\r");
-    terminal.shows("'\u{fffd}[2J'.length");
+    terminal.type_keys("'\u{16}\u{1b}[2J'.length\r");
+    terminal.wait_for_text("'\u{fffd}[2J'.length");
     let screen = terminal.screen();
     for raw in ["\u{1b}]0", "\u{9b}", "\u{202e}", "\u{1b}[6n", "\u{7}"] {
         assert!(!screen.contains(raw), "{raw:?} in {screen:?}");

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::Value;
 use vm_system_tests::{Daemon, DaemonOptions, command, wait_for};
 
-use crate::support::cli::ran;
+use crate::support::cli::output_of;
 
 /// A daemon with more arguments.
 fn daemon(args: &[&str]) -> Daemon {
@@ -19,7 +19,7 @@ fn daemon(args: &[&str]) -> Daemon {
 #[test]
 fn a_daemon_logs_into_a_file_instead_of_standard_error() {
     let daemon = daemon(&["--log-file", "own.log"]);
-    daemon.api.get("/templates").expect(200);
+    daemon.api.get("/templates").expect_status(200);
     let path = daemon.home().join("own.log");
     let line = wait_for("a line of the log", || {
         let log = fs::read_to_string(&path).unwrap();
@@ -31,16 +31,16 @@ fn a_daemon_logs_into_a_file_instead_of_standard_error() {
     assert_eq!(daemon.log(), "");
     let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
-    // It is the service's own, wherever it lies.
+    // The log is the service's own file, in any directory.
     let body = serde_json::json!({
-        "template_id": daemon.template_with(&["fs"]), "workspace_id": "w", "base_commit_oid": "c",
+        "template_id": daemon.template_with_modules(&["fs"]), "workspace_id": "w", "base_commit_oid": "c",
         "worktree_path": daemon.home(),
     });
-    let session = daemon.api.post("/sessions", &body).expect(201);
+    let session = daemon.api.post("/sessions", &body).expect_status(201);
     let session = daemon.session_with_id(session["id"].as_str().unwrap());
     let read = session.run("require('fs').readFileSync('own.log')");
     assert_eq!(read["status"], "error", "{read}");
-    // What it holds stays.
+    // Earlier lines of the log stay.
     let home = daemon.stop();
     let before = fs::read_to_string(&path).unwrap();
     let daemon = Daemon::start_with(DaemonOptions {
@@ -50,7 +50,7 @@ fn a_daemon_logs_into_a_file_instead_of_standard_error() {
             .to_vec(),
         ..DaemonOptions::default()
     });
-    daemon.api.get("/sessions").expect(200);
+    daemon.api.get("/sessions").expect_status(200);
     let log = wait_for("a line of the log", || {
         let log = fs::read_to_string(&path).unwrap();
         log.get(before.len()..)?
@@ -98,7 +98,7 @@ fn every_command_takes_the_flags_of_the_log() {
             for args in [before, behind] {
                 let mut cli = daemon.cli(&args);
                 cli.current_dir(daemon.home());
-                let ran = ran(&mut cli);
+                let ran = output_of(&mut cli);
                 assert_eq!((ran.status, &*ran.stderr), (0, ""), "{args:?}");
             }
         }
@@ -114,7 +114,7 @@ fn every_command_takes_the_flags_of_the_log() {
 #[test]
 fn nothing_is_logged_at_the_level_fatal() {
     let daemon = daemon(&["--log-level", "fatal"]);
-    daemon.api.get("/templates").expect(200);
+    daemon.api.get("/templates").expect_status(200);
     daemon.session().eval("1");
     assert_eq!(daemon.log(), "");
 }
@@ -126,7 +126,7 @@ fn a_log_that_can_not_be_written_is_an_error_that_names_it() {
         ["serve", "--log-file", "none/daemon.log"],
         ["help", "--log-file", "none/daemon.log"],
     ] {
-        let ran = ran(command().args(args).current_dir(home.path()));
+        let ran = output_of(command().args(args).current_dir(home.path()));
         assert_eq!(ran.status, 1);
         let expected = "Error: cannot write the log to none/daemon.log: ";
         assert!(ran.stderr.starts_with(expected), "{}", ran.stderr);
@@ -141,7 +141,7 @@ fn the_cache_of_libraries_has_two_names() {
         let mut info = command();
         info.args(["libs", "cache-info", flag, "c"])
             .current_dir(home.path());
-        let info = ran(&mut info).ok();
+        let info = output_of(&mut info).ok();
         assert!(info.contains("/c\n"), "{info}");
     }
 }

@@ -4,10 +4,10 @@ use serde_json::json;
 use vm_system_tests::Daemon;
 
 use crate::support::assertions::text;
-use crate::support::cli::{Ran, ran};
+use crate::support::cli::{CliOutput, output_of};
 
-fn cli(daemon: &Daemon, args: &[&str]) -> Ran {
-    ran(&mut daemon.cli(args))
+fn cli(daemon: &Daemon, args: &[&str]) -> CliOutput {
+    output_of(&mut daemon.cli(args))
 }
 
 /// Makes a template; returns its id.
@@ -203,7 +203,7 @@ fn modules_and_libraries_are_added_listed_and_removed() {
 }
 
 #[test]
-fn an_empty_filter_is_none() {
+fn an_empty_filter_filters_nothing() {
     let daemon = Daemon::start();
     let id = create_session(&daemon, &create_template(&daemon, "demo"));
     for args in [
@@ -329,7 +329,7 @@ fn json_output_is_what_the_api_gives() {
         args.extend(["--output", "json"]);
         assert_eq!(
             cli(&daemon, &args).json(),
-            daemon.api.get(&path).expect(200),
+            daemon.api.get(&path).expect_status(200),
             "{args:?}"
         );
     }

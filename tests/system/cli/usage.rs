@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vm_system_tests::{Daemon, command, wait_for};
 
-use crate::support::cli::{Ran, ran};
+use crate::support::cli::{CliOutput, output_of};
 
-const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 fn directory() -> TempDir {
     tempfile::tempdir().expect("a directory can be made")
@@ -25,19 +25,19 @@ fn in_directory(directory: &Path, args: &[&str]) -> Command {
 }
 
 /// Writes a script and runs it with `vm-system run`.
-fn run(script: &str, args: &[&str]) -> Ran {
+fn run(script: &str, args: &[&str]) -> CliOutput {
     let directory = directory();
     std::fs::write(directory.path().join("script.js"), script).unwrap();
     let mut all = vec!["run", "script.js"];
     all.extend(args);
-    let ran = ran(&mut in_directory(directory.path(), &all));
+    let ran = output_of(&mut in_directory(directory.path(), &all));
     let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "nothing is left beside the script: {left:?}");
     ran
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_exits_with_2() {
+fn an_invalid_command_line_exits_with_2() {
     let directory = directory();
     for args in [
         &[] as &[&str],
@@ -45,18 +45,18 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
         &["template"],
         &["template", "create"],
         &["template", "get"],
-        &["session", "create", "--template-id", NOBODY],
+        &["session", "create", "--template-id", UNKNOWN_ID],
         &["session", "list", "--status", "open"],
-        &["exec", "repl", NOBODY],
-        &["exec", "list", NOBODY, "--limit", "0"],
-        &["exec", "run-file", NOBODY, "a.js", "--args", "[]"],
-        &["exec", "run-file", NOBODY, "a.js", "--args", "{"],
+        &["exec", "repl", UNKNOWN_ID],
+        &["exec", "list", UNKNOWN_ID, "--limit", "0"],
+        &["exec", "run-file", UNKNOWN_ID, "a.js", "--args", "[]"],
+        &["exec", "run-file", UNKNOWN_ID, "a.js", "--args", "{"],
         &["ops", "health", "--output", "yaml"],
         &["ops", "health", "--server-url", "no url"],
         &["--colour", "ops", "health"],
         &["run"],
     ] {
-        let ran = ran(&mut in_directory(directory.path(), args));
+        let ran = output_of(&mut in_directory(directory.path(), args));
         assert_eq!(ran.status, 2, "{args:?}: {ran:?}");
         assert!(
             ran.stdout.is_empty() && !ran.stderr.is_empty(),
@@ -67,7 +67,7 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
 
 #[test]
 fn a_usage_error_is_named_on_standard_error() {
-    let ran = ran(&mut in_directory(
+    let ran = output_of(&mut in_directory(
         directory().path(),
         &["ops", "health", "--outputt", "json"],
     ));
@@ -87,7 +87,7 @@ fn help_and_version_are_no_errors() {
         (&["serve", "--help"], "127.0.0.1:3210"),
         (&["run", "--help"], "Example"),
     ] {
-        let help = ran(&mut in_directory(directory.path(), args)).ok();
+        let help = output_of(&mut in_directory(directory.path(), args)).ok();
         assert!(help.contains(part), "{args:?}: {help}");
     }
 }
@@ -128,47 +128,47 @@ fn global_flags_stand_before_or_after_the_command() {
             "error",
         ],
     ] {
-        let health = ran(&mut in_directory(daemon.home(), args)).line();
+        let health = output_of(&mut in_directory(daemon.home(), args)).line();
         assert_eq!(health, r#"{"status":"ok"}"#, "{args:?}");
     }
     assert!(!daemon.home().join("x.db").exists());
 }
 
 #[test]
-fn a_daemon_that_is_not_there_is_told_as_such() {
+fn an_unreachable_daemon_is_reported_as_such() {
     let url = "http://127.0.0.1:1";
     let expected =
         format!("Error: cannot reach the daemon at {url}: is \"vm-system serve\" running?\n");
     for command in [
         &["ops", "health"] as &[&str],
         &["template", "list"],
-        &["exec", "repl", NOBODY, "1"],
+        &["exec", "repl", UNKNOWN_ID, "1"],
     ] {
         let mut args = vec!["--server-url", &url];
         args.extend(command);
-        let ran = ran(&mut in_directory(directory().path(), &args));
+        let ran = output_of(&mut in_directory(directory().path(), &args));
         assert_eq!(ran.error(1), expected);
     }
 }
 
 #[test]
-fn what_the_daemon_refuses_is_told_with_its_code() {
+fn a_refusal_of_the_daemon_is_printed_with_its_code() {
     let daemon = Daemon::start();
     for (args, code) in [
         (
-            &["template", "get", NOBODY] as &[&str],
+            &["template", "get", UNKNOWN_ID] as &[&str],
             "TEMPLATE_NOT_FOUND",
         ),
         (&["template", "get", "x"], "VALIDATION_ERROR"),
-        (&["session", "get", NOBODY], "SESSION_NOT_FOUND"),
-        (&["exec", "get", NOBODY], "EXECUTION_NOT_FOUND"),
+        (&["session", "get", UNKNOWN_ID], "SESSION_NOT_FOUND"),
+        (&["exec", "get", UNKNOWN_ID], "EXECUTION_NOT_FOUND"),
         (
             &["template", "create", "--name", "a", "--engine", "v8"],
             "ENGINE_UNSUPPORTED",
         ),
     ] {
         for format in ["text", "json"] {
-            let ran = ran(daemon.cli(args).args(["--output", format]));
+            let ran = output_of(daemon.cli(args).args(["--output", format]));
             assert!(ran.error(1).contains(code), "{args:?}: {}", ran.stderr);
         }
     }
@@ -218,13 +218,17 @@ fn an_exception_of_a_file_is_printed_with_its_stack() {
 }
 
 #[test]
-fn an_exception_of_a_file_is_told_also_when_nobody_reads_its_output() {
+fn an_exception_of_a_file_is_printed_also_when_its_output_is_closed() {
     let directory = directory();
     let script = "console.log('before'); throw new Error('no')";
     std::fs::write(directory.path().join("script.js"), script).unwrap();
-    let (_, nobody) = std::io::pipe().unwrap();
+    let (_, closed_pipe) = std::io::pipe().unwrap();
     let mut run = in_directory(directory.path(), &["run", "script.js", "--output", "json"]);
-    let child = run.stdout(nobody).stderr(Stdio::piped()).spawn().unwrap();
+    let child = run
+        .stdout(closed_pipe)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("Error: no at script.js:1:"), "{stderr}");
@@ -271,7 +275,7 @@ fn a_file_that_is_run_with_json_output_prints_its_execution() {
 #[test]
 fn a_file_that_is_not_there_can_not_be_run() {
     let directory = directory();
-    let ran = ran(&mut in_directory(directory.path(), &["run", "missing.js"]));
+    let ran = output_of(&mut in_directory(directory.path(), &["run", "missing.js"]));
     assert!(ran.error(1).contains("missing.js"), "{}", ran.stderr);
 }
 
@@ -279,13 +283,13 @@ fn a_file_that_is_not_there_can_not_be_run() {
 fn the_library_cache_is_listed_and_measured() {
     let directory = directory();
     let cache = directory.path().join(".vm-cache/libraries");
-    let list = ran(&mut in_directory(directory.path(), &["libs", "list"])).ok();
+    let list = output_of(&mut in_directory(directory.path(), &["libs", "list"])).ok();
     assert!(list.contains("lodash-4.17.21"), "{list}");
     std::fs::create_dir_all(&cache).unwrap();
     std::fs::write(cache.join("own.js"), "1234").unwrap();
-    let list = ran(&mut in_directory(directory.path(), &["libs", "list"])).ok();
+    let list = output_of(&mut in_directory(directory.path(), &["libs", "list"])).ok();
     assert!(list.contains("own"), "{list}");
-    let info = ran(&mut in_directory(
+    let info = output_of(&mut in_directory(
         directory.path(),
         &["libs", "cache-info", "--output", "json"],
     ))
@@ -297,7 +301,7 @@ fn the_library_cache_is_listed_and_measured() {
 }
 
 #[test]
-fn serve_says_where_it_listens() {
+fn serve_prints_where_it_listens() {
     let home = directory();
     let log = home.path().join("out");
     let mut child = in_directory(

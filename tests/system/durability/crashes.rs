@@ -1,4 +1,4 @@
-//! What was answered is there after a crash of the daemon, and after a loss of power.
+//! Answered executions survive crashes of the daemon and losses of power.
 //!
 //! Two variables of the environment make it last longer than it does by default. The long form:
 //!
@@ -77,9 +77,9 @@ fn run_and_kill(daemon: Daemon, answers: usize, answered: &Mutex<Answered>) -> T
 /// The files that a database consists of.
 const FILES: [&str; 3] = ["test.db", "test.db-wal", "test.db-shm"];
 
-/// Looks at the database that a killed daemon has left, and leaves it as it is.
+/// Checks a copy of the database that a killed daemon has left.
 fn check(home: &Path, answered: &Answered) {
-    // Whoever opens it repairs it, which is for the next daemon to do.
+    // Opening a database recovers it, which is left to the next daemon.
     let copy = tempfile::tempdir().unwrap();
     for name in FILES.iter().filter(|name| home.join(name).exists()) {
         std::fs::copy(home.join(name), copy.path().join(name)).unwrap();
@@ -128,7 +128,7 @@ fn some(turn: usize) -> usize {
 }
 
 #[test]
-fn what_was_answered_is_there_however_often_the_daemon_is_killed() {
+fn answered_executions_survive_repeated_kills_of_the_daemon() {
     let kills = number_of("VM_SYSTEM_CRASH_KILLS", 8);
     let answered = Mutex::default();
     let mut slowest = Duration::ZERO;
@@ -139,7 +139,7 @@ fn what_was_answered_is_there_however_often_the_daemon_is_killed() {
         let (next, took) = start_again(home, Vec::new());
         slowest = slowest.max(took);
         daemon = next;
-        let left = daemon.api.get("/sessions?status=ready").expect(200);
+        let left = daemon.api.get("/sessions?status=ready").expect_status(200);
         assert_eq!(left, json!([]), "what was left unfinished is settled");
     }
     let count = answered.lock().unwrap().len();
@@ -149,7 +149,7 @@ fn what_was_answered_is_there_however_often_the_daemon_is_killed() {
 }
 
 #[test]
-fn what_was_answered_is_there_after_a_loss_of_power() {
+fn answered_executions_survive_a_loss_of_power() {
     let losses = number_of("VM_SYSTEM_CRASH_LOST_SYNCS", 5);
     let tools = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("system/durability/crashes/shadow.c");
@@ -186,7 +186,7 @@ fn what_was_answered_is_there_after_a_loss_of_power() {
     println!("{count} answered executions survived {losses} losses of power");
 }
 
-/// Starts a daemon that fails at some place after so many commits.
+/// Starts a daemon with a failpoint that is set to `what`.
 fn failing(home: TempDir, what: &str) -> Daemon {
     Daemon::start_with(DaemonOptions {
         home: Some(home),
@@ -196,7 +196,7 @@ fn failing(home: TempDir, what: &str) -> Daemon {
 }
 
 #[test]
-fn a_step_of_a_commit_that_fails_is_said_and_loses_nothing() {
+fn a_failed_step_of_a_commit_is_reported_and_loses_nothing() {
     for step in ["store-begin", "store-commit", "store-answer"] {
         // The first commits make the template and the session.
         let what = format!("{step}=8*off->2*return->off");
@@ -205,7 +205,7 @@ fn a_step_of_a_commit_that_fails_is_said_and_loses_nothing() {
         let mut answered = Answered::new();
         let mut refused = 0;
         for turn in 0..20 {
-            let answer = session.try_run(&format!("console.log({turn})"));
+            let answer = session.submit(&format!("console.log({turn})"));
             if answer.status == 201 {
                 let id = answer.json["id"].as_str().unwrap().to_owned();
                 answered.insert(id, 3);
@@ -216,7 +216,7 @@ fn a_step_of_a_commit_that_fails_is_said_and_loses_nothing() {
             }
         }
         assert!(refused > 0, "{step}");
-        assert!(answered.len() >= 10, "it recovers by itself");
+        assert!(answered.len() >= 10, "it recovers without help");
         // What was refused comes to an end, too.
         wait_for("nothing to run any more", || {
             let running = |execution: &Value| execution["status"] == "running";
@@ -254,30 +254,33 @@ fn a_daemon_that_dies_on_either_side_of_a_commit_has_lost_nothing_that_it_answer
         check(home.path(), &answered);
         let (daemon, _) = start_again(home, Vec::new());
         for (id, events) in &answered {
-            let found = daemon.api.get(&format!("/executions/{id}")).expect(200);
+            let found = daemon
+                .api
+                .get(&format!("/executions/{id}"))
+                .expect_status(200);
             assert_eq!(found["metrics"]["events"], *events);
         }
     }
 }
 
 #[test]
-fn a_database_that_vanishes_is_said_and_used_again_when_it_is_back() {
+fn a_missing_database_is_reported_and_used_again_when_it_is_back() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("1");
     for name in ["test.db", "test.db-wal"] {
         let (path, away) = (daemon.home().join(name), daemon.home().join("away"));
         std::fs::rename(&path, &away).unwrap();
-        let answer = session.try_run("2").expect_error(503, "UNAVAILABLE");
+        let answer = session.submit("2").expect_error(503, "UNAVAILABLE");
         assert!(answer.message().contains(name), "{}", answer.text);
         std::fs::rename(&away, &path).unwrap();
         wait_for("the daemon to recover", || {
-            (session.try_run("3").status == 201).then_some(())
+            (session.submit("3").status == 201).then_some(())
         });
     }
     // A file that takes its place is not taken for it.
     let (path, away) = (daemon.home().join("test.db"), daemon.home().join("away"));
     std::fs::rename(&path, &away).unwrap();
     std::fs::copy(&away, &path).unwrap();
-    session.try_run("4").expect_error(503, "UNAVAILABLE");
+    session.submit("4").expect_error(503, "UNAVAILABLE");
 }

@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vm_system_tests::{ANY_PORT, Answer, Daemon, DaemonOptions, command};
 
-use crate::support::cli::{Ran, ran};
+use crate::support::cli::{CliOutput, output_of};
 
 /// What the daemon may take to say that it can't start.
 const START_BOUND: Duration = Duration::from_secs(10);
 
 /// `ops check --db` of a file.
-fn check(db: &Path) -> (Ran, Value) {
-    let ran = ran(command().args(["ops", "check", "--db"]).arg(db));
+fn check(db: &Path) -> (CliOutput, Value) {
+    let ran = output_of(command().args(["ops", "check", "--db"]).arg(db));
     let report = serde_json::from_str(&ran.stdout).unwrap_or(Value::Null);
     (ran, report)
 }
 
-/// Changes what is stored behind the daemon's back.
+/// Changes the database without the daemon.
 fn change(daemon: &Daemon, sql: &str) {
     let connection = Connection::open(daemon.home().join("test.db")).unwrap();
     connection.busy_timeout(Duration::from_secs(30)).unwrap();
@@ -29,7 +29,7 @@ fn change(daemon: &Daemon, sql: &str) {
 }
 
 #[test]
-fn an_unreadable_record_hides_no_other_and_is_named_to_whoever_asks_for_it() {
+fn an_unreadable_record_hides_no_other_and_a_request_for_it_names_it() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let (bad, good) = (session.run("1"), session.run("console.log(2); 3"));
@@ -49,7 +49,7 @@ fn an_unreadable_record_hides_no_other_and_is_named_to_whoever_asks_for_it() {
         ),
     );
     let ids = |path: &str| -> Vec<String> {
-        let list = daemon.api.get(path).expect(200);
+        let list = daemon.api.get(path).expect_status(200);
         list.as_array().unwrap().iter().map(id).collect()
     };
     let executions = format!("/executions?session_id={}", session.id);
@@ -63,7 +63,13 @@ fn an_unreadable_record_hides_no_other_and_is_named_to_whoever_asks_for_it() {
     // What it did can be read all the same.
     let path = format!("/executions/{bad}/events");
     assert_eq!(
-        daemon.api.get(&path).expect(200).as_array().unwrap().len(),
+        daemon
+            .api
+            .get(&path)
+            .expect_status(200)
+            .as_array()
+            .unwrap()
+            .len(),
         2
     );
     for (path, name, id) in [
@@ -89,7 +95,7 @@ fn an_unreadable_record_hides_no_other_and_is_named_to_whoever_asks_for_it() {
             answer.message()
         );
     }
-    let checked = ran(&mut daemon.cli(&["ops", "check"]));
+    let checked = output_of(&mut daemon.cli(&["ops", "check"]));
     assert_eq!(checked.status, 1, "{}", checked.stderr);
     let report: Value = serde_json::from_str(&checked.stdout).unwrap();
     let problems = report["problems"].to_string();
@@ -116,7 +122,7 @@ fn an_unreadable_record_hides_no_other_and_is_named_to_whoever_asks_for_it() {
     daemon
         .api
         .delete(&format!("/templates/{template}"))
-        .expect(200);
+        .expect_status(200);
 }
 
 /// All routes that give what is stored.
@@ -183,7 +189,7 @@ fn damaged(whole: &[u8], page: usize, page_bytes: usize, damage: &str) -> Vec<u8
 #[test]
 fn a_daemon_on_a_damaged_page_answers_or_ends_soon_and_the_check_finds_it() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["fs"]));
     for _ in 0..3 {
         session.run("console.log('a'.repeat(3000)); 'b'.repeat(3000)");
     }
@@ -270,21 +276,25 @@ fn go_database(name: &str) -> (TempDir, PathBuf) {
     (home, real)
 }
 
-fn import(home: &Path, args: &[&str]) -> Ran {
-    ran(command()
-        .args(["ops", "import"])
-        .args(args)
-        .current_dir(home))
+fn import(home: &Path, args: &[&str]) -> CliOutput {
+    output_of(
+        command()
+            .args(["ops", "import"])
+            .args(args)
+            .current_dir(home),
+    )
 }
 
 #[test]
-fn a_database_of_the_go_service_is_brought_over_by_the_command_that_serve_says() {
+fn a_database_of_the_go_service_is_imported_by_the_command_that_serve_names() {
     let (home, old) = go_database("vm-system.db");
     let before = fs::read(&old).unwrap();
-    let refused = ran(command()
-        .args(["serve", "--db", "vm-system.db"])
-        .args(ANY_PORT)
-        .current_dir(home.path()));
+    let refused = output_of(
+        command()
+            .args(["serve", "--db", "vm-system.db"])
+            .args(ANY_PORT)
+            .current_dir(home.path()),
+    );
     let said = format!("vm-system ops import {}", old.display());
     assert_eq!(refused.status, 1);
     assert!(refused.stderr.contains(&said), "{}", refused.stderr);
@@ -325,18 +335,18 @@ fn a_database_of_the_go_service_is_brought_over_by_the_command_that_serve_says()
     });
     let held = import(daemon.home(), &[old_name, "--db", "test.db"]);
     assert!(held.error(1).contains("in use"), "{}", held.stderr);
-    let templates = daemon.api.get("/templates").expect(200);
+    let templates = daemon.api.get("/templates").expect_status(200);
     assert_eq!(templates[1]["libraries"][0], "lodash-4.17.21");
     assert_eq!(templates[1]["engine"], "node");
     let execution = "50000000-0000-4000-8000-000000000001";
     let events = daemon.api.get(&format!("/executions/{execution}/events"));
-    assert_eq!(events.expect(200)[1]["payload"]["text"], "hi");
-    let checked = ran(&mut daemon.cli(&["ops", "check"])).ok();
+    assert_eq!(events.expect_status(200)[1]["payload"]["text"], "hi");
+    let checked = output_of(&mut daemon.cli(&["ops", "check"])).ok();
     assert!(checked.contains("\"ok\":true"), "{checked}");
 }
 
 #[test]
-fn an_import_without_a_name_makes_the_usual_database_and_says_so_as_json() {
+fn an_import_without_a_name_makes_the_default_database_and_reports_it_as_json() {
     let (home, old) = go_database("from-before.db");
     let old = old.to_str().unwrap();
     let said = import(home.path(), &[old, "--output", "json"]).ok();
@@ -371,13 +381,13 @@ fn databases_of_each_version_are_served() {
             let answer = daemon.api.get(route);
             assert_eq!(answer.status, 200, "{path:?}: {route}: {}", answer.text);
         }
-        let template = daemon.api.get("/templates").expect(200)[0]["id"].clone();
+        let template = daemon.api.get("/templates").expect_status(200)[0]["id"].clone();
         let template = template.as_str().unwrap();
         let active = json!({"is_active": true});
         daemon
             .api
             .patch(&format!("/templates/{template}"), &active)
-            .expect(200);
+            .expect_status(200);
         let session = daemon.session_of(template);
         assert_eq!(session.eval("6 * 7"), "42");
     }

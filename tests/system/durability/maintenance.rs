@@ -8,10 +8,10 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, DaemonOptions, wait_for};
 
-use crate::support::cli::ran;
+use crate::support::cli::output_of;
 
 fn ops(daemon: &Daemon, args: &[&str]) -> Value {
-    let printed = ran(&mut daemon.cli(&[&["ops"], args].concat())).ok();
+    let printed = output_of(&mut daemon.cli(&[&["ops"], args].concat())).ok();
     serde_json::from_str(&printed).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn age(daemon: &Daemon, table: &str, columns: &[&str], id: &str, by: Duration) {
 const DAYS_40: Duration = Duration::from_hours(40 * 24);
 
 #[test]
-fn what_ended_long_ago_is_removed_and_the_rest_stays() {
+fn old_records_are_removed_and_the_rest_stays() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let old = session.run("console.log('old')");
@@ -68,7 +68,10 @@ fn what_ended_long_ago_is_removed_and_the_rest_stays() {
         ops(&daemon, &[&both[..], &["--dry-run"]].concat()),
         would_go
     );
-    daemon.api.get(&format!("/executions/{id}")).expect(200);
+    daemon
+        .api
+        .get(&format!("/executions/{id}"))
+        .expect_status(200);
     let went = json!({"sessions": 1, "executions": 2, "events": 5, "dry_run": false});
     assert_eq!(ops(&daemon, &both), went);
     daemon
@@ -95,7 +98,7 @@ fn what_ended_long_ago_is_removed_and_the_rest_stays() {
 }
 
 #[test]
-fn a_daemon_removes_by_itself_what_it_is_told_to_keep_for_a_while() {
+fn a_daemon_removes_executions_after_their_retention_time() {
     let daemon = Daemon::start_with(DaemonOptions {
         args: vec!["--retain-executions".into(), "1s".into()],
         ..DaemonOptions::default()
@@ -113,7 +116,10 @@ fn a_running_execution_is_never_removed() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let body = json!({"session_id": session.id, "input": "while (true);", "wait_ms": 0});
-    let running = daemon.api.post("/executions/repl", &body).expect(202);
+    let running = daemon
+        .api
+        .post("/executions/repl", &body)
+        .expect_status(202);
     let id = running["id"].as_str().unwrap();
     age(&daemon, "execution", &["started_at"], id, DAYS_40);
     let nothing = json!({"sessions": 0, "executions": 0, "events": 0, "dry_run": false});
@@ -124,7 +130,7 @@ fn a_running_execution_is_never_removed() {
     daemon
         .api
         .post(&format!("/executions/{id}/cancel"), &json!({}))
-        .expect(200);
+        .expect_status(200);
 }
 
 #[test]
@@ -139,7 +145,7 @@ fn a_copy_is_made_while_the_daemon_writes() {
             }
         });
         let copy = daemon.home().join("copy.db");
-        let said = ran(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()])).ok();
+        let said = output_of(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()])).ok();
         assert!(said.starts_with("Wrote "), "{said}");
         writing.join().unwrap();
     });
@@ -154,12 +160,12 @@ fn a_copy_is_made_while_the_daemon_writes() {
     let events = other
         .api
         .get(&format!("/executions/{id}/events"))
-        .expect(200);
+        .expect_status(200);
     assert_eq!(events.as_array().unwrap().len(), 1002);
     assert_eq!(ops(&other, &["check"])["ok"], true);
     // What is there already is not overwritten, and nothing else is left beside the database.
     let copy = daemon.home().join("copy.db");
-    let refused = ran(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()]));
+    let refused = output_of(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()]));
     assert!(
         refused.stderr.contains("there already"),
         "{}",
@@ -187,13 +193,13 @@ fn a_copy_is_made_while_the_daemon_writes() {
 fn a_copy_may_have_a_name_that_is_not_utf_8() {
     let daemon = Daemon::start();
     let copy = daemon.home().join(OsStr::from_bytes(b"copy-\xff.db"));
-    let said = ran(daemon.cli(&["ops", "backup"]).arg(&copy)).ok();
+    let said = output_of(daemon.cli(&["ops", "backup"]).arg(&copy)).ok();
     assert!(said.contains("copy-\u{fffd}.db"), "{said}");
     assert!(copy.exists());
 }
 
 #[test]
-fn what_is_wrong_with_a_database_is_found() {
+fn a_gap_in_an_event_log_is_found() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let execution = session.run("console.log(1); console.log(2)");
@@ -202,7 +208,7 @@ fn what_is_wrong_with_a_database_is_found() {
     connection
         .execute("DELETE FROM event WHERE seq = 2", [])
         .unwrap();
-    let checked = ran(&mut daemon.cli(&["ops", "check"]));
+    let checked = output_of(&mut daemon.cli(&["ops", "check"]));
     assert_eq!(checked.status, 1, "{}", checked.stderr);
     let report: Value = serde_json::from_str(&checked.stdout).unwrap();
     let problems = report["problems"].to_string();
@@ -214,7 +220,7 @@ fn what_is_wrong_with_a_database_is_found() {
 }
 
 #[test]
-fn the_room_of_what_was_removed_is_given_back() {
+fn the_space_of_removed_records_is_given_back() {
     let daemon = Daemon::start();
     let session = daemon.session();
     for _ in 0..5 {
@@ -239,7 +245,7 @@ fn the_room_of_what_was_removed_is_given_back() {
 }
 
 #[test]
-fn the_log_is_carried_over_also_when_the_database_is_named_by_a_link() {
+fn the_wal_is_checkpointed_also_when_the_database_is_named_by_a_link() {
     let home = tempfile::tempdir().unwrap();
     let elsewhere = home.path().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
@@ -253,7 +259,7 @@ fn the_log_is_carried_over_also_when_the_database_is_named_by_a_link() {
     let session = daemon.session_of(&daemon.template_with_limits(&limits));
     let elsewhere = daemon.home().join("elsewhere");
     let bytes = |name: &str| std::fs::metadata(elsewhere.join(name)).unwrap().len();
-    wait_for("the log to be carried over", || {
+    wait_for("the WAL to be checkpointed", || {
         session.run("for (let i = 0; i < 20000; i++) console.log('a line of some length', i)");
         (bytes("real.db") > 4_000_000).then_some(())
     });
@@ -263,11 +269,11 @@ fn the_log_is_carried_over_also_when_the_database_is_named_by_a_link() {
         bytes("real.db-wal")
     );
     std::fs::rename(elsewhere.join("real.db-wal"), elsewhere.join("away")).unwrap();
-    session.try_run("1").expect_error(503, "UNAVAILABLE");
+    session.submit("1").expect_error(503, "UNAVAILABLE");
 }
 
 #[test]
-fn what_the_user_has_beside_the_database_stays() {
+fn files_of_the_user_beside_the_database_stay() {
     let home = Daemon::start().stop();
     for name in ["test.db-backup-nightly", "test.db.old", ".vm-system-copy-1"] {
         std::fs::write(home.path().join(name), "mine").unwrap();
@@ -277,7 +283,7 @@ fn what_the_user_has_beside_the_database_stays() {
         ..DaemonOptions::default()
     });
     let copy = daemon.home().join("test.db-backup-weekly");
-    ran(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()])).ok();
+    output_of(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()])).ok();
     let home = daemon.stop();
     let daemon = Daemon::start_with(DaemonOptions {
         home: Some(home),
@@ -307,7 +313,7 @@ fn an_execution_with_many_events_goes_as_a_whole() {
 }
 
 #[test]
-fn a_log_whose_middle_could_not_be_written_ends_before_it() {
+fn an_event_log_ends_before_events_that_could_not_be_written() {
     let daemon = Daemon::start();
     let limits = json!({"wall_ms": 120_000, "cpu_ms": 120_000, "max_events": 10_000_000, "max_output_kb": 1_000_000});
     let session = daemon.session_of(&daemon.template_with_limits(&limits));
@@ -341,7 +347,7 @@ fn a_log_whose_middle_could_not_be_written_ends_before_it() {
     assert_eq!(session.eval("mark"), "7");
     let path = format!("/executions/{}", execution["id"].as_str().unwrap());
     let ended = wait_for("the record to be ended", || {
-        let found = daemon.api.get(&path).expect(200);
+        let found = daemon.api.get(&path).expect_status(200);
         (found["status"] != "running").then_some(found)
     });
     assert_eq!(ended["status"], "error", "{ended}");
@@ -351,20 +357,23 @@ fn a_log_whose_middle_could_not_be_written_ends_before_it() {
 }
 
 #[test]
-fn a_session_that_can_not_start_is_never_seen_as_ready() {
+fn a_session_that_can_not_start_is_never_listed_as_ready() {
     let daemon = Daemon::start();
     let template = daemon.template_with_libraries(&["not-there-1.0.0"]);
     std::thread::scope(|scope| {
         let failing = scope.spawn(|| {
             for _ in 0..20 {
                 daemon
-                    .try_session_of(&template)
+                    .request_session(&template)
                     .expect_error(422, "LIBRARY_UNAVAILABLE");
             }
         });
         while !failing.is_finished() {
             for query in ["", "?status=ready"] {
-                let listed = daemon.api.get(&format!("/sessions{query}")).expect(200);
+                let listed = daemon
+                    .api
+                    .get(&format!("/sessions{query}"))
+                    .expect_status(200);
                 let ready = |session: &Value| session["status"] == "ready";
                 assert!(!listed.as_array().unwrap().iter().any(ready), "{listed}");
             }
@@ -373,13 +382,13 @@ fn a_session_that_can_not_start_is_never_seen_as_ready() {
 }
 
 #[test]
-fn looking_for_damage_keeps_nobody_waiting() {
+fn a_check_of_the_database_does_not_delay_other_requests() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.run("for (let i = 0; i < 2000; i++) console.log('a line', i)");
     std::thread::scope(|scope| {
         let checks: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| daemon.api.get("/runtime/check").expect(200)))
+            .map(|_| scope.spawn(|| daemon.api.get("/runtime/check").expect_status(200)))
             .collect();
         for _ in 0..20 {
             session.record();

@@ -1,4 +1,4 @@
-//! Callers that hang up, callers that come together, and workers that can't be had.
+//! Clients that disconnect, concurrent clients, and workers that can't be started.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -50,7 +50,7 @@ fn serve_from(program: &Path, home: tempfile::TempDir) -> Copied {
 }
 
 #[test]
-fn a_worker_that_can_not_be_had_is_unavailable_for_now() {
+fn a_worker_that_can_not_be_started_is_reported_as_unavailable() {
     let home = tempfile::tempdir().unwrap();
     let program = home.path().join("vm-system");
     std::fs::copy(binary(), &program).unwrap();
@@ -58,20 +58,23 @@ fn a_worker_that_can_not_be_had_is_unavailable_for_now() {
     let template = daemon
         .api
         .post("/templates", &json!({"name": "a"}))
-        .expect(201);
+        .expect_status(201);
     let body = json!({
         "template_id": template["id"],
         "workspace_id": "w",
         "base_commit_oid": "c",
         "worktree_path": daemon.home.path(),
     });
-    daemon.api.post("/sessions", &body).expect(201);
+    daemon.api.post("/sessions", &body).expect_status(201);
     let hidden = program.with_extension("hidden");
     std::fs::rename(&program, &hidden).unwrap();
     let pid = i32::try_from(daemon.child.id()).unwrap();
     Process::kill(Process::zygotes(pid)[0].pid);
     wait_for("the session to be crashed", || {
-        let list = daemon.api.get("/sessions?status=crashed").expect(200);
+        let list = daemon
+            .api
+            .get("/sessions?status=crashed")
+            .expect_status(200);
         (list.as_array()?.len() == 1).then_some(())
     });
     let answer = daemon
@@ -83,15 +86,18 @@ fn a_worker_that_can_not_be_had_is_unavailable_for_now() {
         "{:?}",
         answer.headers
     );
-    let crashed = daemon.api.get("/sessions?status=crashed").expect(200);
+    let crashed = daemon
+        .api
+        .get("/sessions?status=crashed")
+        .expect_status(200);
     assert_eq!(crashed.as_array().unwrap().len(), 2, "{crashed}");
     assert!(!text(&crashed[0], "last_error").is_empty());
     std::fs::rename(&hidden, &program).unwrap();
-    daemon.api.post("/sessions", &body).expect(201);
+    daemon.api.post("/sessions", &body).expect_status(201);
 }
 
 #[test]
-fn an_execution_goes_on_though_its_caller_hangs_up() {
+fn an_execution_goes_on_though_its_client_disconnects() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let code = "await new Promise(done => setTimeout(done, 2000)); globalThis.done = 7";
@@ -117,7 +123,7 @@ fn an_execution_goes_on_though_its_caller_hangs_up() {
 }
 
 #[test]
-fn of_many_who_want_the_same_name_one_gets_it() {
+fn one_of_many_concurrent_creations_of_the_same_name_succeeds() {
     let daemon = Daemon::start();
     let mut statuses: Vec<u16> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..8)
@@ -132,17 +138,17 @@ fn of_many_who_want_the_same_name_one_gets_it() {
 #[test]
 fn sessions_do_not_wait_for_each_other_and_one_runs_one_thing_at_a_time() {
     let daemon = Daemon::start();
-    let (busy, other) = (daemon.patient_session(), daemon.session());
+    let (busy, other) = (daemon.session_with_long_limits(), daemon.session());
     let running = busy.start("while (true);");
     assert_eq!(other.eval("6 * 7"), "42");
     assert_eq!(daemon.session().eval("6 * 7"), "42");
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| busy.try_run("1").expect_error(409, "SESSION_BUSY"));
+            scope.spawn(|| busy.submit("1").expect_error(409, "SESSION_BUSY"));
         }
     });
     busy.close();
-    running.join().unwrap().expect(201);
+    running.join().unwrap().expect_status(201);
     assert_eq!(busy.executions().len(), 1);
 }
 
@@ -160,6 +166,6 @@ fn many_sessions_can_be_made_and_used_at_once() {
             });
         }
     });
-    let ready = daemon.api.get("/sessions?status=ready").expect(200);
+    let ready = daemon.api.get("/sessions?status=ready").expect_status(200);
     assert_eq!(column(&ready, "id").len(), 16);
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use vm_system_tests::{Daemon, DaemonOptions, Process, Role, Session, wait_for};
 
 /// A session whose heap holds 7.
-fn marked(daemon: &Daemon) -> Session {
-    let session = daemon.patient_session();
+fn session_with_mark(daemon: &Daemon) -> Session {
+    let session = daemon.session_with_long_limits();
     assert_eq!(session.eval("globalThis.mark = 7"), "7");
     session.checkpoint();
     session
@@ -28,9 +28,12 @@ fn wait_until_crashed(session: &Session) -> Value {
 /// Starts an endless execution and cancels it.
 fn cancel_at_once(daemon: &Daemon, session: &Session) {
     let body = json!({"session_id": session.id, "input": "while (true);", "wait_ms": 0});
-    let running = daemon.api.post("/executions/repl", &body).expect(202);
+    let running = daemon
+        .api
+        .post("/executions/repl", &body)
+        .expect_status(202);
     let path = format!("/executions/{}/cancel", running["id"].as_str().unwrap());
-    let cancelled = daemon.api.post(&path, &json!({})).expect(200);
+    let cancelled = daemon.api.post(&path, &json!({})).expect_status(200);
     assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
 }
 
@@ -41,7 +44,7 @@ fn error_code(execution: &Value) -> &str {
 #[test]
 fn an_idle_session_process_that_is_killed_loses_nothing() {
     let daemon = Daemon::start();
-    let session = marked(&daemon);
+    let session = session_with_mark(&daemon);
     for _ in 0..5 {
         let pid = daemon.process_of(&session, Role::Session);
         Process::kill(pid);
@@ -52,18 +55,18 @@ fn an_idle_session_process_that_is_killed_loses_nothing() {
 }
 
 #[test]
-fn a_session_that_has_run_nothing_is_made_once_more_when_its_process_is_killed() {
+fn a_session_that_has_run_nothing_is_respawned_when_its_process_is_killed() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["fs"]);
+    let template = daemon.template_with_modules(&["fs"]);
     let body = json!({"kind": "global", "name": "given", "config": {"value": [1, 2]}});
     let path = format!("/templates/{template}/capabilities");
-    daemon.api.post(&path, &body).expect(201);
+    daemon.api.post(&path, &body).expect_status(201);
     let session = daemon.session_of(&template);
-    assert_eq!(daemon.find(&session, Role::Checkpoint), None);
+    assert_eq!(daemon.find_process(&session, Role::Checkpoint), None);
     for _ in 0..5 {
         let pid = daemon.process_of(&session, Role::Session);
         Process::kill(pid);
-        daemon.process_after(pid, &session, Role::Session);
+        daemon.wait_for_replacement(pid, &session, Role::Session);
         assert_eq!(session.record()["status"], "ready");
     }
     assert_eq!(session.eval("given.length"), "2");
@@ -78,14 +81,17 @@ fn a_session_that_has_run_nothing_is_made_once_more_when_its_process_is_killed()
 #[test]
 fn a_first_execution_is_rolled_back_to_the_session_as_it_was_made() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     for code in [
         "globalThis.mark = 1; while (true);",
         "globalThis.mark = 1; const all = []; while (true) all.push(new Array(1e6).fill(1));",
         "globalThis.mark = 1; await new Promise(() => {});",
     ] {
         let body = json!({"session_id": session.id, "input": code, "limits": {"wall_ms": 400}});
-        let execution = daemon.api.post("/executions/repl", &body).expect(201);
+        let execution = daemon
+            .api
+            .post("/executions/repl", &body)
+            .expect_status(201);
         assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
         cancel_at_once(&daemon, &session);
     }
@@ -93,14 +99,14 @@ fn a_first_execution_is_rolled_back_to_the_session_as_it_was_made() {
 }
 
 #[test]
-fn a_session_outlives_that_no_process_can_be_forked_for_a_while() {
+fn a_session_survives_a_time_in_which_forks_fail() {
     let daemon = Daemon::start_with(DaemonOptions {
         env: vec![("VM_SYSTEM_LOG".into(), "debug".into())],
         ..DaemonOptions::default()
     });
     let session = daemon.session();
     let zygote = daemon.zygote();
-    // It can't take the socket of a process to come.
+    // The zygote can't receive the socket of the next process.
     let before = limit_descriptors(zygote, 4);
     Process::kill(daemon.process_of(&session, Role::Session));
     wait_for("the zygote to refuse", || {
@@ -134,14 +140,14 @@ fn limit_descriptors(pid: i32, most: u64) -> u64 {
 #[test]
 fn a_running_session_process_that_is_killed_is_rolled_back() {
     let daemon = Daemon::start();
-    let session = marked(&daemon);
+    let session = session_with_mark(&daemon);
     let running = session.start("console.log('begun'); mark = 8; while (true);");
-    // A script that has not begun is run by the process that takes over.
+    // A script that has not begun is run by the promoted process.
     wait_for("the script to begin", || {
         (!session.console(&session.executions()[0]).is_empty()).then_some(())
     });
     Process::kill(daemon.process_of(&session, Role::Session));
-    let execution = running.join().unwrap().expect(201);
+    let execution = running.join().unwrap().expect_status(201);
     assert_eq!(execution["status"], "error");
     assert_eq!(error_code(&execution), "RUNTIME_CRASHED");
     assert_eq!(execution["error"]["rolled_back"], true);
@@ -151,36 +157,36 @@ fn a_running_session_process_that_is_killed_is_rolled_back() {
 }
 
 #[test]
-fn a_checkpoint_that_is_killed_while_idle_is_made_anew() {
+fn a_checkpoint_that_is_killed_while_idle_is_replaced() {
     let daemon = Daemon::start();
-    let session = marked(&daemon);
+    let session = session_with_mark(&daemon);
     let checkpoint = daemon.process_of(&session, Role::Checkpoint);
     Process::kill(checkpoint);
-    daemon.process_after(checkpoint, &session, Role::Checkpoint);
+    daemon.wait_for_replacement(checkpoint, &session, Role::Checkpoint);
     assert_eq!(session.eval("mark"), "7");
     Process::kill(daemon.process_of(&session, Role::Session));
     assert_eq!(session.eval("mark"), "7");
 }
 
 #[test]
-fn a_checkpoint_that_is_killed_while_code_runs_is_not_missed() {
+fn an_execution_that_ends_well_does_not_need_its_killed_checkpoint() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["fs"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["fs"]);
+    daemon.raise_time_limits(&template);
     let session = daemon.session_of(&template);
     session.eval("globalThis.mark = 7");
     session.checkpoint();
     let running = session.start("while (!require('fs').existsSync('go')); ++mark");
     Process::kill(daemon.process_of(&session, Role::Checkpoint));
     daemon.write("go", "");
-    let execution = running.join().unwrap().expect(201);
+    let execution = running.join().unwrap().expect_status(201);
     assert_eq!(execution["status"], "ok", "{execution}");
     Process::kill(daemon.process_of(&session, Role::Session));
     assert_eq!(session.eval("mark"), "8");
 }
 
 #[test]
-fn a_session_whose_checkpoint_is_killed_while_code_runs_that_is_then_ended_says_so() {
+fn a_session_reports_that_its_checkpoint_was_killed_before_a_roll_back() {
     let daemon = Daemon::start();
     for (code, limits, cause) in [
         ("while (true);", json!({"wall_ms": 800}), "800 ms (wall_ms)"),
@@ -195,7 +201,7 @@ fn a_session_whose_checkpoint_is_killed_while_code_runs_that_is_then_ended_says_
             "900 ms (wall_ms)",
         ),
     ] {
-        let session = marked(&daemon);
+        let session = session_with_mark(&daemon);
         let checkpoint = daemon.checkpoint(&session);
         let body = json!({"session_id": session.id, "input": code, "limits": limits});
         let api = daemon.api.clone();
@@ -204,7 +210,7 @@ fn a_session_whose_checkpoint_is_killed_while_code_runs_that_is_then_ended_says_
             (session.executions()[0]["status"] == "running").then_some(())
         });
         Process::kill(checkpoint);
-        let execution = running.join().unwrap().expect(201);
+        let execution = running.join().unwrap().expect_status(201);
         assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
         let record = wait_until_crashed(&session);
         let reason = record["last_error"].as_str().unwrap();
@@ -219,21 +225,21 @@ fn a_session_whose_checkpoint_is_killed_while_code_runs_that_is_then_ended_says_
 }
 
 #[test]
-fn a_session_outlives_its_checkpoint_and_its_process_if_its_redo_log_is_complete() {
+fn a_session_survives_the_loss_of_both_processes_if_its_replay_log_is_complete() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    daemon.give_time(&template);
-    // On a slow machine some code is committed with a checkpoint, and then the log is not complete.
+    daemon.raise_time_limits(&template);
+    // On a slow machine some code is committed with a checkpoint; the replay log is then incomplete.
     let session = wait_for("a session with a complete log", || {
         let session = daemon.session_of(&template);
         session.eval("var list = [1]");
         session.eval("list.push(2)");
         daemon
-            .find(&session, Role::Checkpoint)
+            .find_process(&session, Role::Checkpoint)
             .is_none()
             .then_some(session)
     });
-    // What catches up has a checkpoint, which holds nothing but what the log has.
+    // A process that replays has a checkpoint, which holds only what the replay log holds.
     Process::kill(daemon.process_of(&session, Role::Session));
     for round in 0..5 {
         let checkpoint = daemon.process_of(&session, Role::Checkpoint);
@@ -249,12 +255,12 @@ fn a_session_outlives_its_checkpoint_and_its_process_if_its_redo_log_is_complete
             (session.executions()[0]["status"] == "running").then_some(())
         });
         Process::kill(checkpoint);
-        let execution = running.join().unwrap().expect(201);
+        let execution = running.join().unwrap().expect_status(201);
         assert_eq!(execution["status"], "timeout", "{execution}");
         assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
         let inspect = json!({"expression": "list"});
         let path = format!("/sessions/{}/inspect", session.id);
-        let seen = daemon.api.post(&path, &inspect).expect(200);
+        let seen = daemon.api.post(&path, &inspect).expect_status(200);
         assert_eq!(seen["text"], "[ 1, 2 ]");
         assert_eq!(session.record()["status"], "ready");
     }
@@ -262,9 +268,9 @@ fn a_session_outlives_its_checkpoint_and_its_process_if_its_redo_log_is_complete
 }
 
 #[test]
-fn a_session_moves_to_another_zygote_if_its_redo_log_is_complete() {
+fn a_session_moves_to_another_zygote_if_its_replay_log_is_complete() {
     let daemon = Daemon::start();
-    let sessions: Vec<_> = (0..10).map(|_| daemon.patient_session()).collect();
+    let sessions: Vec<_> = (0..10).map(|_| daemon.session_with_long_limits()).collect();
     for (index, session) in sessions.iter().enumerate() {
         session.eval(&format!("var own = {index}"));
     }
@@ -272,9 +278,9 @@ fn a_session_moves_to_another_zygote_if_its_redo_log_is_complete() {
     let (kept, lost): (Vec<_>, Vec<_>) = sessions
         .iter()
         .enumerate()
-        .partition(|(_, session)| daemon.find(session, Role::Checkpoint).is_none());
+        .partition(|(_, session)| daemon.find_process(session, Role::Checkpoint).is_none());
     Process::kill(daemon.zygote());
-    let execution = running.join().unwrap().expect(201);
+    let execution = running.join().unwrap().expect_status(201);
     assert_eq!(execution["status"], "error", "{execution}");
     assert_eq!(error_code(&execution), "RUNTIME_CRASHED");
     for (index, session) in kept {
@@ -297,43 +303,43 @@ fn no_two_processes_of_a_session_have_its_name() {
             other.checkpoint();
         }
     });
-    let mut looks = 0;
+    let mut observations = 0;
     while !running.is_finished() {
-        let mut all = Process::below(daemon.pid());
+        let mut all = Process::descendants(daemon.pid());
         all.retain(|process| process.name == name && process.state != 'Z');
         assert!(all.len() <= 1, "{all:?}");
-        looks += 1;
+        observations += 1;
     }
     running.join().unwrap();
-    assert!(looks > 10);
+    assert!(observations > 10);
 }
 
 #[test]
 fn a_session_without_any_process_left_is_crashed_and_others_go_on() {
     let daemon = Daemon::start();
-    let (session, other) = (marked(&daemon), marked(&daemon));
+    let (session, other) = (session_with_mark(&daemon), session_with_mark(&daemon));
     let running = session.start("while (true);");
     Process::kill(daemon.process_of(&session, Role::Checkpoint));
     Process::kill(daemon.process_of(&session, Role::Session));
-    let execution = running.join().unwrap().expect(201);
+    let execution = running.join().unwrap().expect_status(201);
     assert_eq!(execution["status"], "error");
     assert_eq!(error_code(&execution), "RUNTIME_CRASHED");
     let record = wait_until_crashed(&session);
     assert!(record["last_error"].is_string(), "{record}");
-    session.try_run("1").expect_error(409, "SESSION_NOT_READY");
+    session.submit("1").expect_error(409, "SESSION_NOT_READY");
     assert_eq!(other.eval("mark"), "7");
 }
 
 #[test]
-fn both_processes_of_an_idle_session_killed_crash_that_session_alone() {
+fn killing_both_processes_of_an_idle_session_crashes_that_session_alone() {
     let daemon = Daemon::start();
-    let (session, other) = (marked(&daemon), marked(&daemon));
+    let (session, other) = (session_with_mark(&daemon), session_with_mark(&daemon));
     let checkpoint = daemon.process_of(&session, Role::Checkpoint);
     let process = daemon.process_of(&session, Role::Session);
     Process::kill(checkpoint);
     Process::kill(process);
-    // The session process may have made a new checkpoint in between, which then took over.
-    wait_for("the session to settle", || match session.try_run("mark") {
+    // The session process may have made a new checkpoint meanwhile, which was then promoted.
+    wait_for("the session to settle", || match session.submit("mark") {
         answer if answer.status == 201 => Some(()),
         answer if answer.code() == "SESSION_NOT_READY" => Some(()),
         _ => None,
@@ -344,12 +350,12 @@ fn both_processes_of_an_idle_session_killed_crash_that_session_alone() {
 #[test]
 fn the_death_of_the_zygote_crashes_its_sessions_and_a_new_one_serves_new_sessions() {
     let daemon = Daemon::start();
-    let session = marked(&daemon);
+    let session = session_with_mark(&daemon);
     let running = session.start("while (true);");
     let zygote = daemon.zygote();
-    let processes = Process::below(zygote);
+    let processes = Process::descendants(zygote);
     Process::kill(zygote);
-    let execution = running.join().unwrap().expect(201);
+    let execution = running.join().unwrap().expect_status(201);
     assert_eq!(execution["status"], "error");
     let record = wait_until_crashed(&session);
     let reason = record["last_error"].as_str().unwrap();
@@ -364,15 +370,15 @@ fn the_death_of_the_zygote_crashes_its_sessions_and_a_new_one_serves_new_session
 #[test]
 fn nothing_is_left_of_a_daemon_that_is_killed() {
     let daemon = Daemon::start();
-    let session = marked(&daemon);
+    let session = session_with_mark(&daemon);
     let running = session.start("while (true);");
-    let processes = Process::below(daemon.pid());
+    let processes = Process::descendants(daemon.pid());
     assert!(processes.len() >= 3, "{processes:?}");
     let home = daemon.kill();
     for process in processes {
         wait_until_dead(process.pid);
     }
-    // The client only learns that the connection is gone.
+    // The client only sees that the connection is closed.
     assert!(running.join().is_err());
     let mut left: Vec<_> = std::fs::read_dir(home.path())
         .unwrap()
@@ -386,13 +392,13 @@ fn nothing_is_left_of_a_daemon_that_is_killed() {
 #[test]
 fn a_statement_without_an_end_ends_with_a_daemon_that_is_killed() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["database"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["database"]));
     session.eval("var database = require('database'); database.configure('sqlite3', ':memory:')");
     let running = session.start(
         "database.query('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n')",
     );
     let database = wait_for("the statement to run", || {
-        let mut processes = Process::below(daemon.pid()).into_iter();
+        let mut processes = Process::descendants(daemon.pid()).into_iter();
         processes.find(|process| !process.name.starts_with("vms-") && process.state == 'R')
     });
     let _home = daemon.kill();
@@ -409,7 +415,7 @@ fn no_zombie_and_no_descriptor_stays_behind() {
             .count()
     };
     let round = || {
-        let session = marked(&daemon);
+        let session = session_with_mark(&daemon);
         session.run("throw 1");
         session.run("eval('['.repeat(1e5))");
         session.close();
@@ -426,10 +432,10 @@ fn no_zombie_and_no_descriptor_stays_behind() {
 }
 
 #[test]
-fn a_new_session_outlives_what_is_cancelled_in_it_at_once() {
+fn a_new_session_survives_an_execution_that_is_cancelled_at_once() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    daemon.give_time(&template);
+    daemon.raise_time_limits(&template);
     for _ in 0..20 {
         let session = daemon.session_of(&template);
         cancel_at_once(&daemon, &session);
@@ -442,12 +448,12 @@ fn a_new_session_outlives_what_is_cancelled_in_it_at_once() {
 fn a_session_that_can_not_be_set_up_leaves_no_process() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    // JavaScript lets nobody remove it.
+    // JavaScript does not allow a script to remove it.
     let body = json!({"kind": "global", "name": "undefined", "enabled": false});
     let path = format!("/templates/{template}/capabilities");
-    daemon.api.post(&path, &body).expect(201);
+    daemon.api.post(&path, &body).expect_status(201);
     for _ in 0..3 {
-        daemon.try_session_of(&template).expect(503);
+        daemon.request_session(&template).expect_status(503);
     }
     daemon.wait_until_sessions_are_gone();
 }

@@ -1,4 +1,4 @@
-//! What a session has committed without a checkpoint is run once more when its process is gone.
+//! What a session has committed without a checkpoint is replayed when its process is gone.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Process, Role, Session, wait_for};
@@ -12,7 +12,7 @@ fn kill(daemon: &Daemon, session: &Session) {
 fn without_checkpoint(daemon: &Daemon, make: impl Fn() -> Session) -> Session {
     (0..20)
         .map(|_| make())
-        .find(|session| daemon.find(session, Role::Checkpoint).is_none())
+        .find(|session| daemon.find_process(session, Role::Checkpoint).is_none())
         .unwrap_or_else(&make)
 }
 
@@ -26,7 +26,7 @@ fn eval_without_checkpoint(daemon: &Daemon, session: &Session, code: &str) {
 }
 
 #[test]
-fn what_no_checkpoint_holds_outlives_each_kind_of_death() {
+fn what_no_checkpoint_holds_survives_each_kind_of_death() {
     let daemon = Daemon::start();
     let session = daemon.session_of(&daemon.template_with_limits(&json!({"wall_ms": 2000})));
     session.checkpoint();
@@ -68,10 +68,10 @@ fn short_executions_need_no_checkpoint() {
 }
 
 #[test]
-fn there_is_a_checkpoint_before_much_would_have_to_be_run_once_more() {
+fn a_checkpoint_is_made_before_the_replay_log_gets_long() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    assert_eq!(daemon.find(&session, Role::Checkpoint), None);
+    assert_eq!(daemon.find_process(&session, Role::Checkpoint), None);
     session.eval("var count = 0");
     for _ in 0..64 {
         session.eval("++count");
@@ -82,13 +82,13 @@ fn there_is_a_checkpoint_before_much_would_have_to_be_run_once_more() {
     // A text that is longer than all that is kept.
     let before = daemon.checkpoint(&session);
     session.eval(&format!("count = 7; /* {} */ count", "x".repeat(70_000)));
-    daemon.process_after(before, &session, Role::Checkpoint);
+    daemon.wait_for_replacement(before, &session, Role::Checkpoint);
 }
 
 #[test]
-fn what_came_from_outside_is_what_it_was() {
+fn a_replay_sees_the_recorded_nondeterministic_inputs() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["fs"]));
     daemon.write("a.txt", "first");
     for code in [
         "Math.random()",
@@ -117,7 +117,7 @@ fn what_came_from_outside_is_what_it_was() {
 }
 
 #[test]
-fn time_and_chance_need_no_checkpoint_and_are_told_once_more() {
+fn time_and_randomness_need_no_checkpoint_and_are_replayed() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.checkpoint();
@@ -136,7 +136,7 @@ fn time_and_chance_need_no_checkpoint_and_are_told_once_more() {
 }
 
 #[test]
-fn who_learns_much_gets_a_checkpoint() {
+fn an_execution_with_many_recorded_inputs_gets_a_checkpoint() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let mut before = daemon.checkpoint(&session);
@@ -145,12 +145,12 @@ fn who_learns_much_gets_a_checkpoint() {
         "crypto.getRandomValues(new Uint8Array(513)).length",
     ] {
         session.eval(code);
-        before = daemon.process_after(before, &session, Role::Checkpoint);
+        before = daemon.wait_for_replacement(before, &session, Role::Checkpoint);
     }
 }
 
 #[test]
-fn the_clocks_of_a_session_that_is_made_once_more_go_on() {
+fn the_clocks_of_a_replayed_session_go_on() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let read = || -> [Value; 2] {
@@ -173,7 +173,7 @@ fn the_clocks_of_a_session_that_is_made_once_more_go_on() {
 }
 
 #[test]
-fn what_is_run_once_more_is_not_heard_again() {
+fn a_replay_records_no_events() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let earlier: Vec<Value> = (0..5)
@@ -189,7 +189,7 @@ fn what_is_run_once_more_is_not_heard_again() {
 }
 
 #[test]
-fn all_that_a_console_keeps_between_executions_is_run_once_more() {
+fn all_that_a_console_keeps_between_executions_is_replayed() {
     let daemon = Daemon::start();
     let session = without_checkpoint(&daemon, || {
         let session = daemon.session();
@@ -202,22 +202,22 @@ fn all_that_a_console_keeps_between_executions_is_run_once_more() {
         session.eval("var weak = new WeakRef({a: 1}); for (let i = 0; i < 100; i++) ({i}); 1");
         session
     });
-    let look = "JSON.stringify([typeof fixed, free, new Point().x, inner, deep, _error?.message, weak.deref()])";
-    let seen = session.eval(look);
+    let state = "JSON.stringify([typeof fixed, free, new Point().x, inner, deep, _error?.message, weak.deref()])";
+    let seen = session.eval(state);
     kill(&daemon, &session);
-    assert_eq!(session.eval(look), seen);
+    assert_eq!(session.eval(state), seen);
     let execution = session.run("console.count('calls')");
     assert_eq!(session.console(&execution), ["calls: 3"]);
 }
 
 #[test]
-fn a_question_sees_what_no_checkpoint_holds() {
+fn a_query_sees_what_no_checkpoint_holds() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let inspected = |expression: &str| {
         let path = format!("/sessions/{}/inspect", session.id);
         let body = json!({"expression": expression});
-        daemon.api.post(&path, &body).expect(200)["text"].clone()
+        daemon.api.post(&path, &body).expect_status(200)["text"].clone()
     };
     for round in 1..4 {
         session.eval(&format!("var kept = {round}"));
@@ -225,10 +225,13 @@ fn a_question_sees_what_no_checkpoint_holds() {
         let body = json!({
             "session_id": session.id, "wait_ms": 0, "input": "kept = 'late'; while (true);"
         });
-        let running = daemon.api.post("/executions/repl", &body).expect(202);
+        let running = daemon
+            .api
+            .post("/executions/repl", &body)
+            .expect_status(202);
         assert_eq!(inspected("kept"), round.to_string());
         let path = format!("/executions/{}/cancel", running["id"].as_str().unwrap());
-        daemon.api.post(&path, &json!({})).expect(200);
+        daemon.api.post(&path, &json!({})).expect_status(200);
         assert_eq!(inspected("kept"), round.to_string());
         assert_eq!(session.eval("kept"), round.to_string());
         // Now and then with a checkpoint in between.
@@ -239,7 +242,7 @@ fn a_question_sees_what_no_checkpoint_holds() {
 }
 
 #[test]
-fn who_catches_up_may_be_killed_too() {
+fn a_process_that_replays_may_be_killed_too() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.checkpoint();
@@ -248,10 +251,10 @@ fn who_catches_up_may_be_killed_too() {
         session.eval("++count");
         let first = daemon.process_of(&session, Role::Session);
         Process::kill(first);
-        // Before it has a checkpoint of its own, the one that takes over is all that there is of the session.
+        // Before it has a checkpoint of its own, the promoted process is the only one of the session.
         wait_for("another process with a checkpoint", || {
-            let second = daemon.find(&session, Role::Session)?;
-            daemon.find(&session, Role::Checkpoint)?;
+            let second = daemon.find_process(&session, Role::Session)?;
+            daemon.find_process(&session, Role::Checkpoint)?;
             (second != first).then(|| Process::kill(second))
         });
         assert_eq!(session.eval("count"), round.to_string());
@@ -259,13 +262,13 @@ fn who_catches_up_may_be_killed_too() {
 }
 
 #[test]
-fn startup_files_are_run_once_more_as_well() {
+fn startup_files_are_replayed_too() {
     let daemon = Daemon::start();
     let template = daemon.template();
     daemon.write("start.js", "var base = [1, 2]; console.log('started')");
     let path = format!("/templates/{template}/startup-files");
     let body = json!({"path": "start.js", "order_index": 1, "mode": "eval"});
-    daemon.api.post(&path, &body).expect(201);
+    daemon.api.post(&path, &body).expect_status(201);
     let session = without_checkpoint(&daemon, || {
         let session = daemon.session_of(&template);
         session.eval("base.push(3)");
@@ -277,7 +280,7 @@ fn startup_files_are_run_once_more_as_well() {
 }
 
 #[test]
-fn code_of_all_kinds_comes_to_the_same_when_it_is_run_once_more() {
+fn code_of_all_kinds_is_replayed_without_divergence() {
     let daemon = Daemon::start();
     let session = daemon.session();
     for code in [

@@ -44,7 +44,7 @@ fn events(daemon: &Daemon, execution: &str) -> Vec<Value> {
     let list = daemon
         .api
         .get(&path)
-        .expect(200)
+        .expect_status(200)
         .as_array()
         .unwrap()
         .clone();
@@ -55,9 +55,9 @@ fn events(daemon: &Daemon, execution: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_restart_settles_what_a_killed_daemon_left() {
+fn a_restart_ends_the_executions_that_a_killed_daemon_left() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     let idle = daemon.session();
     let closed = daemon.session();
     let closed_record = closed.close();
@@ -69,9 +69,12 @@ fn a_restart_settles_what_a_killed_daemon_left() {
     let daemon = restart(daemon.kill());
     assert!(
         running.join().is_err(),
-        "the client learns that the daemon is gone"
+        "the client sees that the daemon is gone"
     );
-    let execution = daemon.api.get(&format!("/executions/{id}")).expect(200);
+    let execution = daemon
+        .api
+        .get(&format!("/executions/{id}"))
+        .expect_status(200);
     assert_eq!(execution["status"], "error", "{execution}");
     assert!(is_timestamp(&execution["ended_at"]), "{execution}");
     assert!(!text(&execution["error"], "message").is_empty());
@@ -81,7 +84,10 @@ fn a_restart_settles_what_a_killed_daemon_left() {
     assert_eq!(last["payload"], execution["error"]);
     assert_eq!(events.len(), 5, "{events:?}");
     for id in [&session.id, &idle.id] {
-        let record = daemon.api.get(&format!("/sessions/{id}")).expect(200);
+        let record = daemon
+            .api
+            .get(&format!("/sessions/{id}"))
+            .expect_status(200);
         assert_eq!(record["status"], "closed");
         assert!(!text(&record, "last_error").is_empty());
         assert!(is_timestamp(&record["closed_at"]));
@@ -92,17 +98,17 @@ fn a_restart_settles_what_a_killed_daemon_left() {
             .expect_error(409, "SESSION_NOT_READY");
     }
     let path = format!("/sessions/{}", closed.id);
-    assert_eq!(daemon.api.get(&path).expect(200), closed_record);
-    let summary = daemon.api.get("/runtime/summary").expect(200);
+    assert_eq!(daemon.api.get(&path).expect_status(200), closed_record);
+    let summary = daemon.api.get("/runtime/summary").expect_status(200);
     assert_eq!(summary["active_sessions"], 0);
-    let ready = daemon.api.get("/sessions?status=ready").expect(200);
+    let ready = daemon.api.get("/sessions?status=ready").expect_status(200);
     assert_eq!(ready, json!([]));
 }
 
 #[test]
 fn history_survives_a_restart() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["fs"]);
+    let template = daemon.template_with_modules(&["fs"]);
     let session = daemon.session_of(&template);
     let execution = session.run("console.log('kept'); 42");
     let paths = [
@@ -114,18 +120,18 @@ fn history_survives_a_restart() {
     ];
     let before = paths
         .each_ref()
-        .map(|path| daemon.api.get(path).expect(200));
+        .map(|path| daemon.api.get(path).expect_status(200));
     let mut home = daemon.stop();
     for _ in 0..2 {
         let daemon = restart(home);
         let after = paths
             .each_ref()
-            .map(|path| daemon.api.get(path).expect(200));
+            .map(|path| daemon.api.get(path).expect_status(200));
         assert_eq!(before, after);
         let record = daemon
             .api
             .get(&format!("/sessions/{}", session.id))
-            .expect(200);
+            .expect_status(200);
         assert_eq!(record["status"], "closed");
         assert_has(&record, &["last_error", "closed_at", "runtime_meta"]);
         assert_eq!(daemon.session_of(&template).eval("1 + 1"), "2");
@@ -134,7 +140,7 @@ fn history_survives_a_restart() {
 }
 
 #[test]
-fn what_was_answered_is_not_lost_by_a_kill() {
+fn an_answered_execution_survives_a_kill() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let executions: Vec<_> = (0..20)
@@ -144,13 +150,13 @@ fn what_was_answered_is_not_lost_by_a_kill() {
     let daemon = restart(daemon.kill());
     for execution in executions {
         let path = format!("/executions/{}", text(&execution, "id"));
-        assert_eq!(daemon.api.get(&path).expect(200), execution);
+        assert_eq!(daemon.api.get(&path).expect_status(200), execution);
         assert_eq!(events(&daemon, text(&execution, "id")).len(), 2);
     }
     daemon
         .api
         .get(&format!("/templates/{template}"))
-        .expect(200);
+        .expect_status(200);
 }
 
 /// Stops a daemon while an execution runs in it; returns what that was answered with, and the daemon's directory.
@@ -166,12 +172,12 @@ fn a_running_execution_may_end_within_the_grace_period() {
     let session = daemon.session();
     let code = "await new Promise(done => setTimeout(done, 2000)); console.log('end'); 7";
     let (answer, home) = stop_during(daemon, &session, code);
-    let execution = answer.expect(201);
+    let execution = answer.expect_status(201);
     assert_eq!(execution["status"], "ok", "{execution}");
     assert_eq!(execution["result"]["preview"], "7");
     let daemon = restart(home);
     let path = format!("/executions/{}", text(&execution, "id"));
-    assert_eq!(daemon.api.get(&path).expect(200), execution);
+    assert_eq!(daemon.api.get(&path).expect_status(200), execution);
 }
 
 #[test]
@@ -179,15 +185,15 @@ fn an_execution_that_outlives_the_grace_period_is_cancelled() {
     let daemon = start_with_grace("0");
     let session = daemon.session();
     let (answer, home) = stop_during(daemon, &session, "while (true);");
-    let execution = answer.expect(201);
+    let execution = answer.expect_status(201);
     assert_eq!(execution["status"], "cancelled", "{execution}");
     let daemon = restart(home);
     let path = format!("/executions/{}", text(&execution, "id"));
-    assert_eq!(daemon.api.get(&path).expect(200), execution);
+    assert_eq!(daemon.api.get(&path).expect_status(200), execution);
     let record = daemon
         .api
         .get(&format!("/sessions/{}", session.id))
-        .expect(200);
+        .expect_status(200);
     assert_eq!(record["status"], "closed");
 }
 
@@ -198,7 +204,7 @@ fn a_stop_leaves_no_process_and_no_file() {
         let sessions = [daemon.session(), daemon.session()];
         sessions[0].eval("1");
         let processes = wait_for("all processes, with one that waits for a session", || {
-            let all = Process::below(daemon.pid());
+            let all = Process::descendants(daemon.pid());
             (all.len() >= 4).then_some(all)
         });
         daemon.signal(signal);
@@ -226,7 +232,7 @@ fn a_stopping_daemon_takes_no_new_connections() {
             .then_some(())
     });
     assert_eq!(
-        running.join().unwrap().expect(201)["result"]["preview"],
+        running.join().unwrap().expect_status(201)["result"]["preview"],
         "7"
     );
     let mut daemon = daemon;
@@ -247,7 +253,7 @@ fn a_second_signal_ends_the_daemon_at_once() {
     let template = daemon.template();
     let session = daemon.session_of(&template);
     let running = session.start("while (true);");
-    let processes = Process::below(daemon.pid());
+    let processes = Process::descendants(daemon.pid());
     daemon.signal(Signal::SIGTERM);
     let address = daemon.server().trim_start_matches("http://").to_owned();
     wait_for("the refusal of a connection", || {
@@ -279,7 +285,7 @@ fn there_is_room_for_the_descriptors_of_all_sessions_from_the_start() {
 }
 
 #[test]
-fn a_daemon_whose_log_nobody_reads_serves_and_stops() {
+fn a_daemon_whose_log_is_not_read_serves_and_stops() {
     let home = TempDir::new().unwrap();
     let (unread, log) = std::io::pipe().unwrap();
     let mut child = Daemon::serve_command(home.path())
@@ -298,7 +304,7 @@ fn a_daemon_whose_log_nobody_reads_serves_and_stops() {
     // Far more lines than a pipe holds.
     let api = Api::new(url);
     for _ in 0..1000 {
-        api.get("/health").expect(200);
+        api.get("/health").expect_status(200);
     }
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
     kill(pid, Signal::SIGTERM).unwrap();

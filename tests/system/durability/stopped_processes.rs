@@ -1,4 +1,4 @@
-//! `SIGSTOP` of each kind of process: whatever is asked of the daemon is answered within ten seconds all the same.
+//! `SIGSTOP` of each kind of process: the daemon still answers every request within ten seconds.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ const BOUND: Duration = Duration::from_secs(10);
 
 /// Does something that has to end in time.
 #[track_caller]
-fn in_time<T>(what: &str, act: impl FnOnce() -> T) -> T {
+fn within_bound<T>(what: &str, act: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
     let done = act();
     let took = begun.elapsed();
@@ -19,14 +19,14 @@ fn in_time<T>(what: &str, act: impl FnOnce() -> T) -> T {
 }
 
 /// Asks to run a snippet that has to have ended after a second and a half.
-fn try_shortly(daemon: &Daemon, session: &Session, code: &str) -> Answer {
+fn submit_with_short_limit(daemon: &Daemon, session: &Session, code: &str) -> Answer {
     let limits = json!({"wall_ms": 1500});
     let body = json!({"session_id": session.id, "input": code, "limits": limits});
-    in_time(code, || daemon.api.post("/executions/repl", &body))
+    within_bound(code, || daemon.api.post("/executions/repl", &body))
 }
 
 /// The same on a thread of its own.
-fn start_shortly(
+fn start_with_short_limit(
     daemon: &Daemon,
     session: &Session,
     code: &str,
@@ -46,13 +46,13 @@ fn without_checkpoint(daemon: &Daemon) -> Session {
         let session = daemon.session();
         session.eval("var mark = 7");
         daemon
-            .find(&session, Role::Checkpoint)
+            .find_process(&session, Role::Checkpoint)
             .is_none()
             .then_some(session)
     })
 }
 
-/// A session with a checkpoint, which holds what its redo log does not.
+/// A session with a checkpoint, which holds what its replay log does not.
 fn with_checkpoint(daemon: &Daemon) -> Session {
     let session = daemon.session();
     session.eval("var mark = 7");
@@ -75,29 +75,29 @@ fn wait_until_dead(pid: i32) {
 }
 
 /// A process below the daemon with that name.
-fn named(daemon: &Daemon, name: &str) -> i32 {
+fn process_named(daemon: &Daemon, name: &str) -> i32 {
     wait_for("a process of that name", || {
-        let mut below = Process::below(daemon.pid()).into_iter();
+        let mut below = Process::descendants(daemon.pid()).into_iter();
         below.find(|process| process.name == name && process.state != 'Z')
     })
     .pid
 }
 
 #[test]
-fn a_stopped_zygote_is_replaced_and_what_can_be_made_once_more_lives_on() {
+fn a_stopped_zygote_is_replaced_and_sessions_that_can_be_replayed_survive() {
     let daemon = Daemon::start();
     let (kept, lost) = (without_checkpoint(&daemon), with_checkpoint(&daemon));
     let zygote = daemon.zygote();
     Process::stop(zygote);
     // More than there are processes that wait.
     let made: Vec<_> = (0..5)
-        .map(|_| in_time("a new session", || daemon.session()))
+        .map(|_| within_bound("a new session", || daemon.session()))
         .collect();
     wait_until_dead(zygote);
     for session in &made[3..] {
-        assert_eq!(in_time("1 + 1", || session.eval("1 + 1")), "2");
+        assert_eq!(within_bound("1 + 1", || session.eval("1 + 1")), "2");
     }
-    assert_eq!(in_time("its state", || kept.eval("mark")), "7");
+    assert_eq!(within_bound("its state", || kept.eval("mark")), "7");
     let reason = wait_until_crashed(&lost);
     assert!(
         reason.contains("zygote") && reason.contains("did not answer for 3 s"),
@@ -105,11 +105,11 @@ fn a_stopped_zygote_is_replaced_and_what_can_be_made_once_more_lives_on() {
     );
     let other = daemon.zygote();
     assert_ne!(other, zygote);
-    // And once more.
+    // A second time.
     Process::stop(other);
-    in_time("a close", || made[4].close());
+    within_bound("a close", || made[4].close());
     wait_until_dead(other);
-    assert_eq!(in_time("its state", || kept.eval("mark")), "7");
+    assert_eq!(within_bound("its state", || kept.eval("mark")), "7");
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn a_stopped_zygote_keeps_no_execution_past_its_limit() {
     let (kept, lost) = (without_checkpoint(&daemon), with_checkpoint(&daemon));
     let zygote = daemon.zygote();
     let waits = "await new Promise((done) => setTimeout(done, 600000))";
-    let busy = start_shortly(&daemon, &kept, "mark = 8; while (true);");
-    let waiting = start_shortly(&daemon, &lost, waits);
+    let busy = start_with_short_limit(&daemon, &kept, "mark = 8; while (true);");
+    let waiting = start_with_short_limit(&daemon, &lost, waits);
     for session in [&kept, &lost] {
         wait_for("the execution to run", || {
             (session.executions()[0]["status"] == "running").then_some(())
@@ -128,14 +128,14 @@ fn a_stopped_zygote_keeps_no_execution_past_its_limit() {
     Process::stop(zygote);
     for (running, statuses) in [(busy, &["timeout"][..]), (waiting, &["timeout", "error"])] {
         let (answer, took) = running.join().unwrap();
-        let execution = answer.expect(201);
+        let execution = answer.expect_status(201);
         let status = execution["status"].as_str().unwrap();
         assert!(statuses.contains(&status), "{execution}");
         assert!(took < BOUND, "{took:?}");
     }
-    assert_eq!(in_time("its state", || kept.eval("mark")), "7");
+    assert_eq!(within_bound("its state", || kept.eval("mark")), "7");
     for session in [kept, lost] {
-        in_time("a close", || session.close());
+        within_bound("a close", || session.close());
     }
 }
 
@@ -145,22 +145,25 @@ fn a_stopped_session_process_is_replaced() {
     for session in [without_checkpoint(&daemon), with_checkpoint(&daemon)] {
         let process = daemon.process_of(&session, Role::Session);
         Process::stop(process);
-        // Without anybody's asking for it.
-        daemon.process_after(process, &session, Role::Session);
+        // No request asks for it.
+        daemon.wait_for_replacement(process, &session, Role::Session);
         assert_eq!(session.eval("mark"), "7");
         // One that was given something to do and had not begun does it afterwards.
         Process::stop(daemon.process_of(&session, Role::Session));
-        assert_eq!(in_time("an execution", || session.eval("mark + 1")), "8");
+        assert_eq!(
+            within_bound("an execution", || session.eval("mark + 1")),
+            "8"
+        );
         Process::stop(daemon.process_of(&session, Role::Session));
-        in_time("a close", || session.close());
+        within_bound("a close", || session.close());
     }
 }
 
 #[test]
 fn an_execution_whose_process_is_stopped_may_go_on_until_its_limit() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["fs"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["fs"]);
+    daemon.raise_time_limits(&template);
     let session = daemon.session_of(&template);
     let running = session.start("while (!require('fs').existsSync('go')); 7");
     let process = daemon.process_of(&session, Role::Session);
@@ -173,11 +176,11 @@ fn an_execution_whose_process_is_stopped_may_go_on_until_its_limit() {
     assert!(Process::is_alive(process));
     daemon.write("go", "");
     Process::resume(process);
-    assert_eq!(running.join().unwrap().expect(201)["status"], "ok");
+    assert_eq!(running.join().unwrap().expect_status(201)["status"], "ok");
 }
 
 #[test]
-fn a_process_that_goes_on_in_time_is_left_alone() {
+fn a_process_that_resumes_in_time_is_left_alone() {
     let daemon = Daemon::start();
     let session = with_checkpoint(&daemon);
     let (process, checkpoint) = (
@@ -210,12 +213,12 @@ fn a_stopped_checkpoint_is_replaced_before_it_is_needed() {
 }
 
 #[test]
-fn a_session_that_needs_its_stopped_checkpoint_says_what_happened() {
+fn a_session_that_needs_its_stopped_checkpoint_reports_what_happened() {
     let daemon = Daemon::start();
     let session = with_checkpoint(&daemon);
     Process::stop(daemon.process_of(&session, Role::Checkpoint));
-    let answer = try_shortly(&daemon, &session, "mark = 8; while (true);");
-    let execution = answer.expect(201);
+    let answer = submit_with_short_limit(&daemon, &session, "mark = 8; while (true);");
+    let execution = answer.expect_status(201);
     assert_eq!(execution["error"]["rolled_back"], true, "{execution}");
     let reason = wait_until_crashed(&session);
     for part in [
@@ -225,36 +228,36 @@ fn a_session_that_needs_its_stopped_checkpoint_says_what_happened() {
     ] {
         assert!(reason.contains(part), "{reason}");
     }
-    in_time("a close", || session.close());
+    within_bound("a close", || session.close());
 }
 
 #[test]
-fn questions_are_answered_though_what_answers_them_is_stopped() {
+fn queries_are_answered_though_their_process_is_stopped() {
     let daemon = Daemon::start();
     for session in [without_checkpoint(&daemon), with_checkpoint(&daemon)] {
         let path = format!("/sessions/{}/inspect", session.id);
         let ask = || daemon.api.post(&path, &json!({"expression": "mark"}));
-        assert_eq!(ask().expect(200)["text"], "7");
+        assert_eq!(ask().expect_status(200)["text"], "7");
         Process::stop(daemon.process_of(&session, Role::Checkpoint));
-        let answer = in_time("a question", ask);
-        assert_eq!(answer.expect(200)["text"], "7");
+        let answer = within_bound("a question", ask);
+        assert_eq!(answer.expect_status(200)["text"], "7");
     }
 }
 
 #[test]
-fn a_session_is_made_though_the_processes_are_stopped_that_wait_for_it() {
+fn a_session_is_made_though_the_prepared_processes_are_stopped() {
     let daemon = Daemon::start();
     daemon.session();
     let zygote = daemon.zygote();
     let waiting = wait_for("processes that wait", || {
-        let mut all = Process::below(zygote);
+        let mut all = Process::descendants(zygote);
         all.retain(|process| process.name == "vms-waiting");
         (all.len() == 3).then_some(all)
     });
     for process in &waiting {
         Process::stop(process.pid);
     }
-    let session = in_time("a new session", || daemon.session());
+    let session = within_bound("a new session", || daemon.session());
     assert_eq!(session.eval("1 + 1"), "2");
     for process in &waiting {
         wait_until_dead(process.pid);
@@ -263,11 +266,11 @@ fn a_session_is_made_though_the_processes_are_stopped_that_wait_for_it() {
 
 /// A session that has opened a database, and the process of that.
 fn database_session(daemon: &Daemon) -> (Session, i32) {
-    let session = daemon.session_of(&daemon.template_with(&["database"]));
-    let before: Vec<_> = Process::below(daemon.pid());
+    let session = daemon.session_of(&daemon.template_with_modules(&["database"]));
+    let before: Vec<_> = Process::descendants(daemon.pid());
     session.eval("var db = require('database'); db.configure('sqlite3', ':memory:'); 1");
     let process = wait_for("the database process", || {
-        let mut all = Process::below(daemon.pid()).into_iter();
+        let mut all = Process::descendants(daemon.pid()).into_iter();
         all.find(|process| {
             process.parent == daemon.pid()
                 && process.name != "vms-zygote"
@@ -283,13 +286,13 @@ fn a_query_on_a_stopped_database_process_ends_with_its_execution() {
     let (session, process) = database_session(&daemon);
     session.eval("db.exec('CREATE TABLE t (x)'); 1");
     Process::stop(process);
-    let answer = try_shortly(&daemon, &session, "db.query('SELECT 1 AS one')");
-    assert_eq!(answer.expect(201)["status"], "timeout");
+    let answer = submit_with_short_limit(&daemon, &session, "db.query('SELECT 1 AS one')");
+    assert_eq!(answer.expect_status(201)["status"], "timeout");
     wait_until_dead(process);
-    // The next one hears why its connection is gone, and can have another one.
+    // The next execution is told why its connection is gone, and can open another one.
     let said = session.run("db.query('SELECT 1 AS one')");
     let message = said["error"]["message"].as_str().unwrap();
-    // It was seen to be stopped, or waited for in vain.
+    // The daemon saw that it was stopped, or its wait timed out.
     let is_told = message.contains("the database process") && message.contains("connection ended");
     assert!(is_told, "{message}");
     let one = "db.configure('sqlite3', ':memory:'); db.query('SELECT 1 AS one')[0].one";
@@ -297,39 +300,39 @@ fn a_query_on_a_stopped_database_process_ends_with_its_execution() {
 }
 
 #[test]
-fn a_script_hears_that_its_database_process_stands_still() {
+fn a_script_gets_an_error_when_its_database_process_is_stopped() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["database"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["database"]);
+    daemon.raise_time_limits(&template);
     let (session, process) = database_session(&daemon);
     Process::stop(process);
     let tried = "try { db.query('SELECT 1') } catch (error) { error.message }";
-    let message = in_time("a query", || session.eval(tried));
+    let message = within_bound("a query", || session.eval(tried));
     assert!(
         message.contains("database process did not answer for 3 s"),
         "{message}"
     );
     wait_until_dead(process);
     assert_eq!(session.record()["status"], "ready");
-    // Nor does one that is idle keep anybody waiting.
+    // A stopped process that is idle does not delay requests either.
     let (session, process) = database_session(&daemon);
     Process::stop(process);
-    in_time("a close", || session.close());
+    within_bound("a close", || session.close());
     wait_until_dead(process);
 }
 
 #[test]
 fn a_stopped_command_ends_with_its_execution_and_so_does_its_supervisor() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["exec"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["exec"]));
     session.eval("var exec = require('exec'); 1");
     for name in ["sleep", "vms-exec"] {
-        let running = start_shortly(&daemon, &session, "exec.run('sleep', ['600'])");
-        let command = named(&daemon, "sleep");
-        let supervisor = named(&daemon, "vms-exec");
-        Process::stop(named(&daemon, name));
+        let running = start_with_short_limit(&daemon, &session, "exec.run('sleep', ['600'])");
+        let command = process_named(&daemon, "sleep");
+        let supervisor = process_named(&daemon, "vms-exec");
+        Process::stop(process_named(&daemon, name));
         let (answer, took) = running.join().unwrap();
-        assert_eq!(answer.expect(201)["status"], "timeout");
+        assert_eq!(answer.expect_status(201)["status"], "timeout");
         assert!(took < BOUND, "{took:?}");
         wait_until_dead(command);
         wait_until_dead(supervisor);
@@ -337,21 +340,21 @@ fn a_stopped_command_ends_with_its_execution_and_so_does_its_supervisor() {
 }
 
 #[test]
-fn a_script_hears_that_the_supervisor_of_its_command_stands_still() {
+fn a_script_gets_an_error_when_the_supervisor_of_its_command_is_stopped() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["exec"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["exec"]);
+    daemon.raise_time_limits(&template);
     let session = daemon.session_of(&template);
     let way = "(setsid sleep 600 &); setsid sh -c \"sleep 600 & sleep 600\" & sleep 600";
     let running = session.start(&format!("require('exec').run('sh', ['-c', '{way}'])"));
-    let supervisor = named(&daemon, "vms-exec");
+    let supervisor = process_named(&daemon, "vms-exec");
     let all = wait_for("its commands", || {
-        let all = Process::below(supervisor);
+        let all = Process::descendants(supervisor);
         let sleeping = all.iter().filter(|process| process.name == "sleep");
         (sleeping.count() == 4).then_some(all)
     });
     Process::stop(supervisor);
-    let execution = in_time("a command", || running.join().unwrap()).expect(201);
+    let execution = within_bound("a command", || running.join().unwrap()).expect_status(201);
     let message = execution["error"]["message"].as_str().unwrap();
     assert!(
         message.contains("supervisor did not answer for 3 s"),
@@ -365,29 +368,29 @@ fn a_script_hears_that_the_supervisor_of_its_command_stands_still() {
 #[test]
 fn everything_is_answered_when_every_process_of_the_daemon_is_stopped() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["database", "exec"]);
+    let template = daemon.template_with_modules(&["database", "exec"]);
     let sessions: Vec<_> = (0..4).map(|_| daemon.session_of(&template)).collect();
     daemon.checkpoint(&sessions[0]);
     sessions[1].eval("require('database').configure('sqlite3', ':memory:'); 1");
-    let command = start_shortly(
+    let command = start_with_short_limit(
         &daemon,
         &sessions[2],
         "require('exec').run('sleep', ['600'])",
     );
-    named(&daemon, "sleep");
-    for process in Process::below(daemon.pid()) {
+    process_named(&daemon, "sleep");
+    for process in Process::descendants(daemon.pid()) {
         // It may just end.
         Process::try_stop(process.pid);
     }
     let running: Vec<_> = [&sessions[0], &sessions[1], &sessions[3]]
-        .map(|session| start_shortly(&daemon, session, "1 + 1"))
+        .map(|session| start_with_short_limit(&daemon, session, "1 + 1"))
         .into();
     for running in running.into_iter().chain([command]) {
         let (answer, took) = running.join().unwrap();
         assert!([201, 409].contains(&answer.status), "{}", answer.status);
         assert!(took < BOUND, "{took:?}");
     }
-    let status = |path: &str| in_time(path, || daemon.api.get(path)).status;
+    let status = |path: &str| within_bound(path, || daemon.api.get(path)).status;
     for path in [
         "/health",
         "/runtime/summary",
@@ -398,14 +401,17 @@ fn everything_is_answered_when_every_process_of_the_daemon_is_stopped() {
     }
     let closed: Vec<Value> = sessions
         .iter()
-        .map(|session| in_time("a close", || session.close()))
+        .map(|session| within_bound("a close", || session.close()))
         .collect();
     assert!(closed.iter().all(|session| session["status"] == "closed"));
-    assert_eq!(in_time("a session", || daemon.session().eval("2")), "2");
+    assert_eq!(
+        within_bound("a session", || daemon.session().eval("2")),
+        "2"
+    );
 }
 
 #[test]
-fn a_session_is_asked_for_in_vain_no_longer_if_a_zygote_is_stopped_while_it_starts() {
+fn a_request_for_a_session_is_answered_though_a_zygote_is_stopped_while_it_starts() {
     let daemon = Daemon::start();
     let template = daemon.template();
     let (api, worktree) = (daemon.api.clone(), daemon.worktree());
@@ -414,14 +420,17 @@ fn a_session_is_asked_for_in_vain_no_longer_if_a_zygote_is_stopped_while_it_star
             "template_id": template, "workspace_id": "w", "base_commit_oid": "c",
             "worktree_path": worktree,
         });
-        in_time("a session", || api.post("/sessions", &body)).status
+        within_bound("a session", || api.post("/sessions", &body)).status
     });
     let starting = wait_for("a zygote", || {
-        Process::below(daemon.pid()).into_iter().next()
+        Process::descendants(daemon.pid()).into_iter().next()
     });
     Process::stop(starting.pid);
     assert!([201, 503].contains(&asking.join().unwrap()));
-    assert_eq!(in_time("a session", || daemon.session().eval("2")), "2");
+    assert_eq!(
+        within_bound("a session", || daemon.session().eval("2")),
+        "2"
+    );
     wait_until_dead(starting.pid);
 }
 
@@ -430,12 +439,12 @@ fn a_daemon_ends_in_order_though_its_processes_are_stopped() {
     let daemon = Daemon::start();
     let (session, process) = database_session(&daemon);
     daemon.checkpoint(&session);
-    let all = Process::below(daemon.pid());
+    let all = Process::descendants(daemon.pid());
     assert!(all.iter().any(|one| one.pid == process));
     for process in &all {
         Process::try_stop(process.pid);
     }
-    let _home = in_time("the end", || daemon.stop());
+    let _home = within_bound("the end", || daemon.stop());
     for process in all {
         wait_until_dead(process.pid);
     }
@@ -444,14 +453,14 @@ fn a_daemon_ends_in_order_though_its_processes_are_stopped() {
 #[test]
 fn nothing_is_left_of_a_daemon_that_is_killed_while_its_processes_are_stopped() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["exec"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["exec"]);
+    daemon.raise_time_limits(&template);
     let (session, _) = database_session(&daemon);
     daemon.checkpoint(&session);
     let busy = daemon.session_of(&template);
     let running = busy.start("require('exec').run('sleep', ['600'])");
-    named(&daemon, "sleep");
-    let all = Process::below(daemon.pid());
+    process_named(&daemon, "sleep");
+    let all = Process::descendants(daemon.pid());
     for process in &all {
         Process::try_stop(process.pid);
     }

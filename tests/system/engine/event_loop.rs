@@ -52,7 +52,7 @@ fn the_timer_of_a_signal_alone_keeps_no_execution_going() {
         assert_eq!(session.eval(code), "false", "{code}");
     }
     daemon.write("waits.mjs", "await AbortSignal.timeout(1e6).aborted;");
-    let execution = session.try_run_file("waits.mjs").expect(201);
+    let execution = session.submit_file("waits.mjs").expect_status(201);
     assert_eq!(execution["status"], "ok", "{execution}");
 }
 
@@ -90,7 +90,7 @@ fn a_promise_that_another_job_settles_is_waited_for() {
 }
 
 #[test]
-fn a_rejection_that_nobody_handles_is_an_error_and_what_was_queued_does_not_run_later() {
+fn an_unhandled_rejection_is_an_error_and_queued_jobs_do_not_run_later() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let handled = session.run("Promise.reject(new Error('late')).catch(() => 1)");

@@ -3,7 +3,7 @@
 use serde_json::json;
 use vm_system_tests::{Daemon, Process, Role, Session};
 
-/// What code sees of a name, in words: whether it is there in three ways.
+/// An expression that shows in three ways whether a name is defined.
 const SEEN: &str = "(() => { let used = 'used'; try { _ } catch (error) { used = error.name + ': ' + error.message } \
      let error = 'used'; try { _error } catch (thrown) { error = thrown.message } \
      return [typeof _, '_' in globalThis, used, typeof _error, '_error' in globalThis, error].join() })()";
@@ -13,13 +13,13 @@ const NOTHING: &str =
 
 /// Runs a file, and gives the preview of its value.
 fn value_of_file(session: &Session, path: &str) -> String {
-    let execution = session.try_run_file(path).expect(201);
+    let execution = session.submit_file(path).expect_status(201);
     assert_eq!(execution["status"], "ok", "{execution}");
     execution["result"]["preview"].as_str().unwrap().to_owned()
 }
 
 #[test]
-fn the_last_value_is_there_once_there_is_one() {
+fn the_last_value_is_defined_after_the_first_value() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let execution = session.run("_ + 1");
@@ -90,7 +90,7 @@ fn files_and_modules_see_neither_name() {
     for (path, mode) in [("startup.js", "eval"), ("startup.mjs", "import")] {
         let body = json!({"path": path, "mode": mode});
         let files = format!("/templates/{template}/startup-files");
-        daemon.api.post(&files, &body).expect(201);
+        daemon.api.post(&files, &body).expect_status(201);
     }
     let session = daemon.session_of(&template);
     assert_eq!(value_of_file(&session, "seen.js"), NOTHING);
@@ -128,9 +128,9 @@ fn files_and_modules_see_neither_name() {
 }
 
 #[test]
-fn a_global_of_that_name_is_everybodys() {
+fn a_global_of_that_name_is_visible_to_all_code() {
     let daemon = Daemon::start();
-    daemon.cache("dash-1.0.js", "var root = this; root._ = {name: 'dash'};");
+    daemon.write_library("dash-1.0.js", "var root = this; root._ = {name: 'dash'};");
     daemon.write("name.js", "_.name");
     daemon.write("name.mjs", "export const name = _.name;");
     let session = daemon.session_of(&daemon.template_with_libraries(&["dash-1.0"]));
@@ -143,7 +143,7 @@ fn a_global_of_that_name_is_everybodys() {
         assert_eq!(session.eval(code), "dash", "{code}");
     }
     assert_eq!(value_of_file(&session, "name.js"), "dash");
-    // One of a script's own as well, until it is deleted.
+    // A global of a script is visible as well, until the script deletes it.
     for (code, name) in [
         ("var _ = {name: 'declared'}; 1", "declared"),
         ("const _ = {name: 'constant'}; 1", "constant"),
@@ -172,7 +172,7 @@ fn a_file_may_have_a_global_of_that_name() {
     daemon.write("strict.js", "'use strict'; _ = 1");
     let session = daemon.session();
     session.run("1");
-    let execution = session.try_run_file("strict.js").expect(201);
+    let execution = session.submit_file("strict.js").expect_status(201);
     assert_eq!(execution["status"], "error", "{execution}");
     assert_eq!(session.eval("_"), "1");
     assert_eq!(value_of_file(&session, "sets.js"), "true");
@@ -180,7 +180,7 @@ fn a_file_may_have_a_global_of_that_name() {
 }
 
 #[test]
-fn the_last_value_outlives_roll_backs_and_processes() {
+fn the_last_value_survives_roll_backs_and_replaced_processes() {
     let daemon = Daemon::start();
     let session = daemon.session_of(&daemon.template_with_limits(&json!({"wall_ms": 1000})));
     session.run("throw new Error('first')");
@@ -207,7 +207,7 @@ fn the_last_value_outlives_roll_backs_and_processes() {
 }
 
 #[test]
-fn what_the_global_object_is_does_not_change() {
+fn the_global_object_stays_the_same() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.run("1");
@@ -242,12 +242,12 @@ fn what_the_global_object_is_does_not_change() {
 }
 
 #[test]
-fn a_template_can_take_the_names_away() {
+fn a_template_can_switch_the_names_off() {
     let daemon = Daemon::start();
     let template = daemon.template();
     let body = json!({"kind": "global", "name": "_", "enabled": false});
     let path = format!("/templates/{template}/capabilities");
-    daemon.api.post(&path, &body).expect(201);
+    daemon.api.post(&path, &body).expect_status(201);
     let session = daemon.session_of(&template);
     session.run("1");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! ES modules: what they find in the worktree, and that they find nothing else.
+//! ES modules: imports find files of the worktree and nothing else.
 
 use std::os::unix::fs::symlink;
 
@@ -63,8 +63,8 @@ fn a_static_import_runs_nothing_outside_the_worktree() {
         let template = daemon.template();
         let files = format!("/templates/{template}/startup-files");
         let body = json!({"path": path, "mode": "import"});
-        daemon.api.post(&files, &body).expect(201);
-        let answer = daemon.try_session_of(&template);
+        daemon.api.post(&files, &body).expect_status(201);
+        let answer = daemon.request_session(&template);
         assert_eq!(
             (answer.status, answer.code()),
             (422, "STARTUP_FAILED"),
@@ -112,7 +112,7 @@ fn modules_find_the_files_of_the_worktree_as_the_default_resolver_says() {
         let template = daemon.template();
         let files = format!("/templates/{template}/startup-files");
         let body = json!({"path": path, "mode": "import"});
-        daemon.api.post(&files, &body).expect(201);
+        daemon.api.post(&files, &body).expect_status(201);
         let session = daemon.session_of(&template);
         assert_eq!(session.eval("found"), "3", "{specifier}");
     }
@@ -130,7 +130,7 @@ fn a_file_that_is_run_is_not_run_again_by_those_that_it_requires() {
         "const one = require('./one'); exports.seen = { ...one }; exports.isMain = require.main.exports === one",
     );
     let session = daemon.session();
-    let execution = session.try_run_file("one.js").expect(201);
+    let execution = session.submit_file("one.js").expect_status(201);
     assert_eq!(execution["status"], "ok", "{execution}");
     assert_eq!(session.console(&execution), ["one"]);
     assert_eq!(

@@ -47,11 +47,11 @@ fn a_program_of_es_and_common_js_modules_and_json_prints_what_node_prints() {
     let daemon = Daemon::start();
     copy(&programs(), &daemon.worktree());
     let session = daemon.session();
-    let execution = session.try_run_file("shop/main.mjs").expect(201);
+    let execution = session.submit_file("shop/main.mjs").expect_status(201);
     assert_eq!(execution["status"], "ok", "{execution}");
     let printed = session.console(&execution).join("\n") + "\n";
     assert_eq!(printed, SHOP);
-    // Where Node is installed, it is asked itself. What it says of another version's is not ours to judge.
+    // Where Node is installed and can run the program, its own output is compared.
     match Command::new("node")
         .arg(programs().join("shop/main.mjs"))
         .output()
@@ -68,13 +68,13 @@ fn a_program_of_es_and_common_js_modules_and_json_prints_what_node_prints() {
 }
 
 fn message(session: &Session, path: &str) -> String {
-    let execution = session.try_run_file(path).expect(201);
+    let execution = session.submit_file(path).expect_status(201);
     assert_eq!(execution["status"], "error", "{execution}");
     execution["error"]["message"].as_str().unwrap().to_owned()
 }
 
 #[test]
-fn what_is_wrong_with_a_module_is_said_with_the_file_and_the_line() {
+fn an_error_in_a_module_is_reported_with_its_file_and_line() {
     let daemon = Daemon::start();
     let session = daemon.session();
     daemon.write("bad.mjs", "export const a = 1;\nexport const b = ;\n");
@@ -158,7 +158,7 @@ fn a_file_has_what_a_file_in_node_has() {
         "lib/other.js",
         "#!/usr/bin/env node\nexports.isMain = require.main === module;",
     );
-    let execution = session.try_run_file("lib/main.js").expect(201);
+    let execution = session.submit_file("lib/main.js").expect_status(201);
     assert_eq!(
         execution["result"]["preview"], "[ true, false, true, true, true, false ]",
         "{execution}"
@@ -196,14 +196,17 @@ fn modules_can_be_switched_off() {
     let request = daemon
         .api
         .request(reqwest::Method::PATCH, &format!("/templates/{template}"));
-    daemon.api.send(request.json(&patch)).expect(200);
+    daemon.api.send(request.json(&patch)).expect_status(200);
     let session = daemon.session_of(&template);
     daemon.write("m.mjs", "export default 1;");
     daemon.write("c.cjs", "exports.a = 1;");
     let execution = session.run("import('./m.mjs')");
     let message = execution["error"]["message"].as_str().unwrap();
     assert!(message.contains("switched off"), "{message}");
-    assert_eq!(session.try_run_file("m.mjs").expect(201)["status"], "error");
+    assert_eq!(
+        session.submit_file("m.mjs").expect_status(201)["status"],
+        "error"
+    );
     assert_eq!(session.eval("require('./c.cjs').a"), "1");
     assert_eq!(session.eval("typeof console"), "undefined");
     assert_eq!(session.run("undeclared = 1")["status"], "error");

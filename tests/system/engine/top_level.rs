@@ -1,4 +1,4 @@
-//! A session as a console: what may be declared again, what waits, what the last value is.
+//! Snippets at the top level: redeclaration, `await`, imports and their values.
 
 use vm_system_tests::{Daemon, Session};
 
@@ -84,13 +84,13 @@ fn a_file_can_be_run_twice() {
         "const a = 1; let b = a; class C {} function f() {}\nb + 1",
     );
     for _ in 0..2 {
-        let answer = session.try_run_file("twice.js").expect(201);
+        let answer = session.submit_file("twice.js").expect_status(201);
         assert_eq!(answer["result"]["preview"], "2", "{answer}");
     }
 }
 
 #[test]
-fn await_stands_at_the_top_and_names_live_on() {
+fn top_level_await_works_and_its_names_persist() {
     let daemon = Daemon::start();
     let session = daemon.session();
     assert_eq!(session.eval("await 5"), "5");
@@ -116,13 +116,13 @@ fn await_stands_at_the_top_and_names_live_on() {
         "waits.js",
         "const slow = await new Promise((done) => setTimeout(done, 1, 4));\nslow * 2",
     );
-    let answer = session.try_run_file("waits.js").expect(201);
+    let answer = session.submit_file("waits.js").expect_status(201);
     assert_eq!(answer["result"]["preview"], "8", "{answer}");
     assert_eq!(session.eval("slow"), "4");
 }
 
 #[test]
-fn waiting_for_what_can_not_happen_ends_at_once_and_is_undone() {
+fn awaiting_a_promise_that_can_not_settle_ends_at_once_and_is_rolled_back() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.run("globalThis.mark = 1");
@@ -131,7 +131,7 @@ fn waiting_for_what_can_not_happen_ends_at_once_and_is_undone() {
         "globalThis.mark = 2; await new Promise(() => {});",
     );
     let snippet = session.run("mark = 2; await new Promise(() => {})");
-    let file = session.try_run_file("never.mjs").expect(201);
+    let file = session.submit_file("never.mjs").expect_status(201);
     for execution in [snippet, file] {
         assert_eq!(execution["status"], "error", "{execution}");
         assert_eq!(execution["error"]["code"], "DEADLOCK", "{execution}");
@@ -141,7 +141,7 @@ fn waiting_for_what_can_not_happen_ends_at_once_and_is_undone() {
 }
 
 #[test]
-fn a_rejection_that_nobody_handles_is_an_error() {
+fn an_unhandled_rejection_is_an_error() {
     let daemon = Daemon::start();
     let session = daemon.session();
     assert!(error_of(&session, "Promise.reject(new Error('lost')); 1").contains("Error: lost"));
@@ -170,7 +170,7 @@ fn stacks_name_the_users_places_and_nothing_of_the_service() {
         "run.js",
         "const { fail } = require('./lib/util.js');\ntry { fail() } catch (cause) { throw new Error('outer', { cause }) }",
     );
-    let execution = session.try_run_file("run.js").expect(201);
+    let execution = session.submit_file("run.js").expect_status(201);
     let stack = execution["error"]["stack"].as_str().expect("a stack");
     assert!(
         stack.starts_with("Error: outer\n    at run.js:2:38"),
@@ -191,7 +191,7 @@ fn stacks_name_the_users_places_and_nothing_of_the_service() {
 #[test]
 fn a_static_import_works_in_a_snippet() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["fs"]));
     daemon.write("m.mjs", "export const a = 1; export default 2;");
     assert_eq!(
         session.eval("import d, { a as b } from './m.mjs'; [d, b]"),
@@ -221,7 +221,7 @@ fn a_function_finds_what_later_executions_declare() {
     );
     let session = daemon.session();
     for path in ["main.js", "helper.js"] {
-        session.try_run_file(path).expect(201);
+        session.submit_file(path).expect_status(201);
     }
     assert_eq!(session.eval("main()"), "12");
     session.eval("const helper = x => x + 2");
@@ -244,7 +244,7 @@ fn a_function_finds_what_later_executions_declare() {
 }
 
 #[test]
-fn a_value_comes_out_of_branches_that_wait() {
+fn a_value_comes_out_of_branches_that_await() {
     let daemon = Daemon::start();
     let session = daemon.session();
     for (code, value) in [
@@ -262,7 +262,7 @@ fn a_value_comes_out_of_branches_that_wait() {
 }
 
 #[test]
-fn what_can_not_be_released_is_not_declared() {
+fn using_declarations_are_syntax_errors() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("class C { x = 1 }");
@@ -324,7 +324,7 @@ fn errors_name_what_is_no_function_and_what_is_not_there() {
             "object.x.y = 5",
             "Cannot set properties of undefined or null (setting object.x.y)",
         ),
-        // Whose words these are can't be told.
+        // A script may throw the same message itself, so it stays as it is.
         (
             "Object.keys(undefined)",
             "cannot convert 'null' or 'undefined' to object",

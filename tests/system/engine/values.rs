@@ -121,7 +121,7 @@ fn the_json_of_a_value_is_left_out_where_there_is_none() {
 }
 
 #[test]
-fn a_value_is_looked_at_without_calling_getters() {
+fn a_value_is_inspected_without_calling_getters() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let code = "globalThis.calls = 0; ({get a() { calls++; return 1 }, get b() { calls++; throw 1 }, \

@@ -1,4 +1,4 @@
-//! What scripts have of the web's own objects.
+//! Web objects in scripts: URL, events, encodings and others.
 
 use vm_system_tests::Daemon;
 
@@ -124,7 +124,7 @@ const CASES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn the_webs_own_objects_do_what_they_do_elsewhere() {
+fn web_objects_behave_as_in_browsers_and_node() {
     let daemon = Daemon::start();
     let session = daemon.session();
     for (code, expected) in CASES {

@@ -3,13 +3,16 @@
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, DaemonOptions};
 
-use crate::support::attempts::{all_throw, attempt, follow_advice, gives, template, throws};
+use crate::support::attempts::{
+    assert_all_throw, assert_throws, assert_value, attempt, run_suggested_command,
+    template_with_capabilities,
+};
 
 #[test]
 fn a_module_is_there_when_a_capability_gives_it_and_not_otherwise() {
     let daemon = Daemon::start();
     daemon.write("a.txt", "a");
-    let given = template(
+    let given = template_with_capabilities(
         &daemon,
         &["database"],
         &[
@@ -25,18 +28,18 @@ fn a_module_is_there_when_a_capability_gives_it_and_not_otherwise() {
         "import('fs').then(fs => fs.readFileSync('a.txt'))",
         "import('node:fs/promises').then(fs => fs.readFile('a.txt'))",
     ] {
-        gives(&session, read, &json!("a"));
+        assert_value(&session, read, &json!("a"));
     }
     for name in ["database", "node:database", "exec", "node:exec"] {
         for load in [format!("require('{name}')"), format!("import('{name}')")] {
-            let message = throws(&session, &load);
+            let message = assert_throws(&session, &load);
             assert!(message.contains("Invalid module"), "{load}: {message}");
         }
     }
 }
 
 #[test]
-fn a_session_without_modules_gets_none_whatever_it_calls_them() {
+fn a_session_without_modules_gets_none_under_any_name() {
     let daemon = Daemon::start();
     let session = daemon.session();
     for name in [
@@ -72,7 +75,7 @@ fn a_session_without_modules_gets_none_whatever_it_calls_them() {
             format!("Reflect.construct(require, ['{name}'])"),
             format!("new Function('return require(\"{name}\")')()"),
         ];
-        all_throw(&session, &loads, None);
+        assert_all_throw(&session, &loads, None);
     }
 }
 
@@ -81,7 +84,7 @@ fn the_message_for_a_missing_module_shows_the_command_that_adds_it() {
     let daemon = Daemon::start();
     let template = daemon.template();
     for module in ["fs", "exec", "database"] {
-        let message = throws(
+        let message = assert_throws(
             &daemon.session_of(&template),
             &format!("require('{module}')"),
         );
@@ -91,9 +94,9 @@ fn the_message_for_a_missing_module_shows_the_command_that_adds_it() {
             )),
             "{message}"
         );
-        follow_advice(&daemon, &message);
+        run_suggested_command(&daemon, &message);
         let typed = format!("typeof require('{module}')");
-        gives(&daemon.session_of(&template), &typed, &json!("object"));
+        assert_value(&daemon.session_of(&template), &typed, &json!("object"));
     }
 }
 
@@ -113,7 +116,7 @@ fn daemon_with_variables() -> Daemon {
 fn process_env_has_the_named_variables_and_no_others() {
     let daemon = daemon_with_variables();
     let names = json!({"names": ["CAPABILITY_TWO", "CAPABILITY_SECRET", "CAPABILITY_MISSING"]});
-    let template = template(
+    let template = template_with_capabilities(
         &daemon,
         &[],
         &[
@@ -124,20 +127,20 @@ fn process_env_has_the_named_variables_and_no_others() {
     );
     let session = daemon.session_of(&template);
     let expected = json!({"CAPABILITY_ONE": "first", "CAPABILITY_TWO": "second \u{e4}=\n"});
-    gives(&session, "process.env", &expected);
+    assert_value(&session, "process.env", &expected);
     let names = json!(["CAPABILITY_ONE", "CAPABILITY_TWO"]);
-    gives(&session, "Reflect.ownKeys(process.env)", &names);
+    assert_value(&session, "Reflect.ownKeys(process.env)", &names);
     for name in ["CAPABILITY_SECRET", "CAPABILITY_MISSING", "PATH", "HOME"] {
         let typed = format!("typeof process.env.{name}");
-        gives(&session, &typed, &json!("undefined"));
+        assert_value(&session, &typed, &json!("undefined"));
     }
-    gives(&daemon.session(), "process.env", &json!({}));
+    assert_value(&daemon.session(), "process.env", &json!({}));
 }
 
 #[test]
 fn what_a_session_does_to_its_environment_stays_there() {
     let daemon = daemon_with_variables();
-    let template = template(
+    let template = template_with_capabilities(
         &daemon,
         &["exec"],
         &[("env", "CAPABILITY_ONE", true, json!({}))],
@@ -147,10 +150,10 @@ fn what_a_session_does_to_its_environment_stays_there() {
         "process.env.CAPABILITY_ONE = 'changed'; process.env.PATH = '/nowhere'; process.env.HOME = '/nowhere'; \
          process.env.CAPABILITY_SECRET = process.env.CAPABILITY_SECRET; process.env.LD_PRELOAD = '/nowhere.so'; 1",
     );
-    gives(&session, "process.env.CAPABILITY_ONE", &json!("changed"));
+    assert_value(&session, "process.env.CAPABILITY_ONE", &json!("changed"));
     let expected = json!({"CAPABILITY_ONE": "first"});
-    gives(&other, "process.env", &expected);
-    gives(&daemon.session_of(&template), "process.env", &expected);
+    assert_value(&other, "process.env", &expected);
+    assert_value(&daemon.session_of(&template), "process.env", &expected);
     // Commands see what the daemon passes on, not what the session has made of it.
     let shown = attempt(
         &session,
@@ -178,7 +181,7 @@ fn process_has_no_way_to_the_real_process() {
         "globalThis.std",
         "globalThis.os",
     ] {
-        gives(&session, &format!("typeof {missing}"), &json!("undefined"));
+        assert_value(&session, &format!("typeof {missing}"), &json!("undefined"));
     }
     let read = "JSON.stringify([process, Object.getOwnPropertyNames(globalThis)])";
     let shown = session.eval(read);
@@ -189,7 +192,7 @@ fn process_has_no_way_to_the_real_process() {
 fn a_global_has_its_value_in_every_session_anew() {
     let daemon = Daemon::start();
     let value = json!({"list": [1, "two", null, {"deep": true}], "__proto__": {"polluted": 1}, "$bytes": "AA=="});
-    let template = template(
+    let template = template_with_capabilities(
         &daemon,
         &[],
         &[
@@ -201,13 +204,13 @@ fn a_global_has_its_value_in_every_session_anew() {
     let (session, other) = (daemon.session_of(&template), daemon.session_of(&template));
     let seen = "JSON.parse(JSON.stringify([settings.list, nothing, atob, settings.$bytes]))";
     let expected = json!([[1, "two", null, {"deep": true}], null, "replaced", "AA=="]);
-    gives(&session, seen, &expected);
-    gives(&session, "typeof ({}).polluted", &json!("undefined"));
-    gives(&session, "typeof settings.polluted", &json!("undefined"));
+    assert_value(&session, seen, &expected);
+    assert_value(&session, "typeof ({}).polluted", &json!("undefined"));
+    assert_value(&session, "typeof settings.polluted", &json!("undefined"));
     session.eval("settings.list.length = 0; nothing = 1; atob = 2; 1");
-    gives(&other, seen, &expected);
-    gives(&daemon.session_of(&template), seen, &expected);
-    gives(&daemon.session(), "typeof settings", &json!("undefined"));
+    assert_value(&other, seen, &expected);
+    assert_value(&daemon.session_of(&template), seen, &expected);
+    assert_value(&daemon.session(), "typeof settings", &json!("undefined"));
 }
 
 #[test]
@@ -227,9 +230,9 @@ fn a_global_that_is_disabled_is_gone() {
         .map(|name| ("global", *name, false, json!({})))
         .chain([("net", "127.0.0.1:*", true, json!({}))])
         .collect();
-    let session = daemon.session_of(&template(&daemon, &["fs"], &capabilities));
+    let session = daemon.session_of(&template_with_capabilities(&daemon, &["fs"], &capabilities));
     for name in removed {
-        for look in [
+        for expression in [
             format!("typeof {name}"),
             format!("typeof globalThis.{name}"),
             format!("typeof globalThis['{name}']"),
@@ -238,11 +241,11 @@ fn a_global_that_is_disabled_is_gone() {
             format!("typeof Object.getPrototypeOf(globalThis).{name}"),
             format!("typeof Object.getOwnPropertyDescriptor(globalThis, '{name}')"),
         ] {
-            gives(&session, &look, &json!("undefined"));
+            assert_value(&session, &expression, &json!("undefined"));
         }
     }
-    throws(&session, "fetch('http://127.0.0.1:1/')");
-    throws(&session, "setTimeout(() => 1, 0)");
-    gives(&session, "[1, 2].map(x => x + 1)", &json!([2, 3]));
-    gives(&daemon.session(), "typeof fetch", &json!("function"));
+    assert_throws(&session, "fetch('http://127.0.0.1:1/')");
+    assert_throws(&session, "setTimeout(() => 1, 0)");
+    assert_value(&session, "[1, 2].map(x => x + 1)", &json!([2, 3]));
+    assert_value(&daemon.session(), "typeof fetch", &json!("function"));
 }

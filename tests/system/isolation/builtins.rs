@@ -3,16 +3,22 @@
 use serde_json::json;
 use vm_system_tests::{Daemon, Session};
 
-use crate::support::attempts::{Outcome, attempt, gives, template, throws};
+use crate::support::attempts::{
+    Outcome, assert_throws, assert_value, attempt, template_with_capabilities,
+};
 
 const SECRET: &str = "top secret";
 
 /// A session that may read `open` and run nothing.
-fn narrowed(daemon: &Daemon) -> Session {
+fn restricted_session(daemon: &Daemon) -> Session {
     daemon.write("open/a.txt", "a");
     daemon.write("secret.txt", SECRET);
     let config = json!({"read": ["open/**"], "write": ["open/**"]});
-    daemon.session_of(&template(daemon, &["fs"], &[("fs", "some", true, config)]))
+    daemon.session_of(&template_with_capabilities(
+        daemon,
+        &["fs"],
+        &[("fs", "some", true, config)],
+    ))
 }
 
 /// Expressions for functions that make functions, or that run text, and for functions that are native.
@@ -35,9 +41,9 @@ const MAKERS: &[&str] = &[
 ];
 
 #[test]
-fn code_that_constructors_make_has_no_more_than_other_code() {
+fn code_made_by_constructors_has_no_more_access_than_other_code() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     for maker in MAKERS {
         for body in [
             "return require('exec')",
@@ -47,7 +53,10 @@ fn code_that_constructors_make_has_no_more_than_other_code() {
             "return require('fs').readFileSync('secret.txt')",
             "return import('fs').then(fs => fs.readFileSync('secret.txt'))",
         ] {
-            let made = format!("new ({maker})({})", crate::support::attempts::literal(body));
+            let made = format!(
+                "new ({maker})({})",
+                crate::support::attempts::js_literal(body)
+            );
             let call = format!(
                 "(async () => {{ const it = ({made})(); return it?.next ? (await it.next()).value : it }})()"
             );
@@ -60,20 +69,20 @@ fn code_that_constructors_make_has_no_more_than_other_code() {
         "require('fs').readFileSync.constructor",
         "require('fs').promises.readFile.constructor",
     ] {
-        throws(
+        assert_throws(
             &session,
             &format!("({makers})('return require(\"exec\")')()"),
         );
     }
-    throws(&session, "(0, eval)('require(\"exec\")')");
-    throws(&session, "eval('import(\"exec\")')");
-    throws(&session, "structuredClone(require('fs'))");
+    assert_throws(&session, "(0, eval)('require(\"exec\")')");
+    assert_throws(&session, "eval('import(\"exec\")')");
+    assert_throws(&session, "structuredClone(require('fs'))");
 }
 
 #[test]
-fn what_host_functions_hold_is_not_reached_through_them() {
+fn internals_of_host_functions_can_not_be_reached() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     // Walks all that can be reached from the globals and from the module, and collects what is there.
     session.eval(
         "var seen = new Set();
@@ -116,7 +125,7 @@ fn what_host_functions_hold_is_not_reached_through_them() {
     ] {
         assert!(!names.contains(&hidden), "{hidden} is reached");
     }
-    gives(
+    assert_value(
         &session,
         "[...seen].some(value => 'modules' in value || 'exec' in value && value.exec !== RegExp.prototype.exec)",
         &json!(false),
@@ -134,9 +143,9 @@ fn what_host_functions_hold_is_not_reached_through_them() {
 }
 
 #[test]
-fn the_bindings_of_prepared_scripts_lead_nowhere() {
+fn the_bindings_of_prepared_scripts_grant_nothing() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     for (misuse, expected) in [
         (
             "__vmBindings__.early.constructor('return require(\"exec\")')()",
@@ -155,7 +164,7 @@ fn the_bindings_of_prepared_scripts_lead_nowhere() {
             "",
         ),
     ] {
-        let message = throws(&session, misuse);
+        let message = assert_throws(&session, misuse);
         assert!(message.contains(expected), "{misuse}: {message}");
     }
     for destroy in [
@@ -164,14 +173,14 @@ fn the_bindings_of_prepared_scripts_lead_nowhere() {
         "globalThis.__vmBindings__ = new Proxy({}, {get() { throw new Error('own') }})",
         "Object.freeze(globalThis.__vmBindings__ = null)",
     ] {
-        let session = narrowed(&daemon);
+        let session = restricted_session(&daemon);
         session.run(destroy);
         session.run("const fixed = 1; let x = 1");
         session.run("fixed = 2");
         session.run("late; let late = 1");
         assert_eq!(session.eval("fixed"), "1", "{destroy}");
-        throws(&session, "require('exec')");
-        throws(&session, "require('fs').readFileSync('secret.txt')");
+        assert_throws(&session, "require('exec')");
+        assert_throws(&session, "require('fs').readFileSync('secret.txt')");
     }
 }
 
@@ -212,14 +221,14 @@ const REPLACEMENTS: &[&str] = &[
 ];
 
 #[test]
-fn replaced_builtins_widen_nothing_and_harm_nobody() {
+fn replaced_builtins_grant_nothing_and_harm_no_other_session() {
     let daemon = Daemon::start();
     daemon.write("open/a.txt", "a");
     daemon.write("secret.txt", SECRET);
-    let other = narrowed(&daemon);
+    let other = restricted_session(&daemon);
     let zygote = daemon.zygote();
     let config = json!({"read": ["open/**"]});
-    let template = template(&daemon, &["fs"], &[("fs", "some", true, config)]);
+    let template = template_with_capabilities(&daemon, &["fs"], &[("fs", "some", true, config)]);
     for replacement in REPLACEMENTS {
         let session = daemon.session_of(&template);
         session.run(
@@ -241,14 +250,14 @@ fn replaced_builtins_widen_nothing_and_harm_nobody() {
             "import('exec').then(exec => { globalThis.got = exec })",
             "keep.fs.readFileSync('open/a.txt')",
         ] {
-            let answer = session.try_run(call);
+            let answer = session.submit(call);
             assert!(
                 !answer.text.contains(SECRET),
                 "{replacement}: {call}: {}",
                 answer.text
             );
         }
-        let kept = session.try_run("[typeof got, typeof caught === 'undefined' ? 0 : caught]");
+        let kept = session.submit("[typeof got, typeof caught === 'undefined' ? 0 : caught]");
         assert!(!kept.text.contains(SECRET), "{replacement}: {}", kept.text);
         assert!(
             kept.text.contains("undefined"),
@@ -269,29 +278,29 @@ fn replaced_builtins_widen_nothing_and_harm_nobody() {
     for made in ["ran", "made.db", "open/b.txt"] {
         assert!(!root.join(made).exists(), "{made}");
     }
-    gives(
+    assert_value(
         &other,
         "require('fs').readFileSync('open/a.txt')",
         &json!("a"),
     );
-    gives(&other, "[1, 2].includes(2)", &json!(true));
+    assert_value(&other, "[1, 2].includes(2)", &json!(true));
     assert_eq!(daemon.zygote(), zygote);
 }
 
 #[test]
 fn a_module_that_is_changed_is_changed_for_its_session_alone() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
-    let other = narrowed(&daemon);
+    let session = restricted_session(&daemon);
+    let other = restricted_session(&daemon);
     session.eval("require('fs').readFileSync = () => 'own'; require('fs').promises = null; 1");
-    gives(&session, "require('fs').readFileSync('x')", &json!("own"));
-    gives(
+    assert_value(&session, "require('fs').readFileSync('x')", &json!("own"));
+    assert_value(
         &other,
         "require('fs').readFileSync('open/a.txt')",
         &json!("a"),
     );
-    gives(
-        &narrowed(&daemon),
+    assert_value(
+        &restricted_session(&daemon),
         "require('fs').readFileSync('open/a.txt')",
         &json!("a"),
     );

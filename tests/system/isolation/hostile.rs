@@ -13,7 +13,7 @@ use vm_system_tests::{Daemon, Session, wait_for};
 const CORPUS: &[(&str, &str)] = &[
     ("endless", include_str!("hostile/endless.js")),
     ("large", include_str!("hostile/large.js")),
-    ("looks", include_str!("hostile/looks.js")),
+    ("inspection", include_str!("hostile/inspection.js")),
     ("consoles", include_str!("hostile/consoles.js")),
     ("imports", include_str!("hostile/imports.js")),
 ];
@@ -102,10 +102,10 @@ fn wall_ms(execution: &Value) -> Option<f64> {
     execution["metrics"]["wall_ms"].as_f64()
 }
 
-/// Runs a snippet; gives the execution once it has settled, in time.
+/// Runs a snippet; gives the execution once it has ended, within the bound.
 fn settle(session: &Session, code: &str) -> Result<Value, String> {
     let asked = Instant::now();
-    let answer = session.try_run(code);
+    let answer = session.submit(code);
     let took = asked.elapsed();
     let execution = match answer.status {
         201 => answer.json,
@@ -140,7 +140,7 @@ fn brief(execution: &Value) -> String {
 
 /// Checks what an expression gives.
 fn expect(session: &Session, code: &str, expected: &str) -> Result<(), String> {
-    let answer = session.try_run(code);
+    let answer = session.submit(code);
     let execution = &answer.json;
     if answer.status == 201
         && execution["status"] == "ok"
@@ -156,7 +156,7 @@ fn expect(session: &Session, code: &str, expected: &str) -> Result<(), String> {
     Err(format!("afterwards `{code}` is not {expected}: {said}"))
 }
 
-/// Runs each snippet by way of `check`, some at a time, beside a session that does nothing but `1 + 1`, and checks that nobody
+/// Runs each snippet by way of `check`, some at a time, beside a session that does nothing but `1 + 1`, and checks that no session
 /// has come to harm.
 fn run_all(
     daemon: &Daemon,
@@ -231,7 +231,7 @@ fn run_all(
     );
     assert_eq!(daemon.zygote(), zygote);
     wait_for("the processes of closed sessions to be reaped", || {
-        let left = vm_system_tests::Process::of_sessions(zygote);
+        let left = vm_system_tests::Process::session_processes(zygote);
         (left.len() <= 2).then_some(())
     });
     assert_eq!(beside.eval("1 + 1"), "2");

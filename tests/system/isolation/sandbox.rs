@@ -1,9 +1,9 @@
-//! What the kernel keeps session processes from, as it shows from outside.
+//! What the kernel denies to session processes, as `/proc` shows it.
 
 use serde_json::json;
 use vm_system_tests::{Daemon, DaemonOptions, Process, Role};
 
-use crate::support::cli::ran;
+use crate::support::cli::output_of;
 
 #[track_caller]
 fn assert_confined(pid: i32) {
@@ -18,14 +18,14 @@ fn session_processes_and_checkpoints_are_confined_before_the_first_script() {
     assert_confined(daemon.process_of(&session, Role::Session));
     let path = format!("/sessions/{}/inspect", session.id);
     let body = json!({"expression": "1"});
-    daemon.api.post(&path, &body).expect(200);
-    // It stands in until there is a checkpoint.
+    daemon.api.post(&path, &body).expect_status(200);
+    // The query process answers until there is a checkpoint.
     assert_confined(daemon.process_of(&session, Role::Checkpoint));
     assert_confined(daemon.checkpoint(&session));
 }
 
 #[test]
-fn a_process_that_is_made_for_a_session_that_lost_its_own_is_confined() {
+fn a_respawned_session_process_is_confined() {
     let daemon = Daemon::start();
     let session = daemon.session();
     assert_eq!(session.run("while (true);")["status"], "timeout");
@@ -33,7 +33,7 @@ fn a_process_that_is_made_for_a_session_that_lost_its_own_is_confined() {
 }
 
 #[test]
-fn a_checkpoint_that_took_over_is_confined_and_makes_checkpoints_itself() {
+fn a_promoted_checkpoint_is_confined_and_makes_checkpoints_itself() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let first = daemon.process_of(&session, Role::Session);
@@ -47,7 +47,7 @@ fn a_checkpoint_that_took_over_is_confined_and_makes_checkpoints_itself() {
 }
 
 #[test]
-fn the_zygote_has_no_way_to_new_privileges_and_one_thread() {
+fn the_zygote_can_gain_no_privileges_and_has_one_thread() {
     let daemon = Daemon::start();
     let zygote = daemon.zygote();
     assert_eq!(Process::status(zygote, "NoNewPrivs"), "1");
@@ -55,12 +55,12 @@ fn the_zygote_has_no_way_to_new_privileges_and_one_thread() {
 }
 
 #[test]
-fn what_is_in_force_can_be_asked_for_and_required() {
+fn the_sandbox_in_force_is_reported_and_can_be_required() {
     let daemon = Daemon::start_with(DaemonOptions {
         args: vec!["--require-sandbox".into()],
         ..DaemonOptions::default()
     });
-    let sandbox = daemon.api.get("/runtime/sandbox").expect(200);
+    let sandbox = daemon.api.get("/runtime/sandbox").expect_status(200);
     for fence in ["seccomp", "no_new_privs", "not_dumpable"] {
         assert_eq!(sandbox[fence], true, "{sandbox}");
     }
@@ -68,13 +68,13 @@ fn what_is_in_force_can_be_asked_for_and_required() {
     assert!(calls.contains(&json!("recvmsg")), "{sandbox}");
     assert!(!calls.contains(&json!("openat")), "{sandbox}");
     assert!(sandbox["landlock"].is_string(), "{sandbox}");
-    let printed = ran(&mut daemon.cli(&["ops", "sandbox"])).ok();
+    let printed = output_of(&mut daemon.cli(&["ops", "sandbox"])).ok();
     let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed, sandbox);
 }
 
 #[test]
-fn where_the_system_does_not_say_how_many_threads_there_are_sessions_are_made_all_the_same() {
+fn sessions_are_made_where_unshare_is_refused() {
     let daemon = Daemon::start_with(DaemonOptions {
         refused_calls: vec![nix::libc::SYS_unshare],
         ..DaemonOptions::default()

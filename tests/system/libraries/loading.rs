@@ -8,8 +8,8 @@ use vm_system_tests::{Daemon, Process, wait_for};
 use crate::libraries::registry::downloaded_libraries;
 
 /// Puts a library into the cache of the daemon.
-fn cache(daemon: &Daemon, name: &str, code: &str) {
-    daemon.cache(&format!("{name}.js"), code);
+fn add_to_cache(daemon: &Daemon, name: &str, code: &str) {
+    daemon.write_library(&format!("{name}.js"), code);
 }
 
 fn zygotes(daemon: &Daemon) -> Vec<i32> {
@@ -20,8 +20,8 @@ fn zygotes(daemon: &Daemon) -> Vec<i32> {
 #[test]
 fn libraries_are_loaded_once_for_all_sessions_that_have_them() {
     let daemon = Daemon::start();
-    cache(&daemon, "a-1.0", "var made = [Math.random()];");
-    cache(&daemon, "b-1.0", "made.push(Math.random());");
+    add_to_cache(&daemon, "a-1.0", "var made = [Math.random()];");
+    add_to_cache(&daemon, "b-1.0", "made.push(Math.random());");
     let both = daemon.template_with_libraries(&["a-1.0", "b-1.0"]);
     let same = daemon.template_with_libraries(&["a-1.0", "b-1.0"]);
     let one = daemon.template_with_libraries(&["a-1.0"]);
@@ -39,7 +39,7 @@ fn libraries_are_loaded_once_for_all_sessions_that_have_them() {
 #[test]
 fn a_library_reads_a_clock_like_that_of_a_session() {
     let daemon = Daemon::start();
-    cache(
+    add_to_cache(
         &daemon,
         "a-1.0",
         "var read = [performance.timeOrigin, performance.now()];",
@@ -55,20 +55,20 @@ fn a_library_reads_a_clock_like_that_of_a_session() {
 #[test]
 fn a_library_that_was_replaced_is_loaded_anew_and_old_sessions_keep_theirs() {
     let daemon = Daemon::start();
-    cache(&daemon, "a-1.0", "var made = 'old';");
+    add_to_cache(&daemon, "a-1.0", "var made = 'old';");
     let template = daemon.template_with_libraries(&["a-1.0"]);
     let old = daemon.session_of(&template);
-    cache(&daemon, "a-1.0", "var made = 'newer';");
+    add_to_cache(&daemon, "a-1.0", "var made = 'newer';");
     assert_eq!(daemon.session_of(&template).eval("made"), "newer");
     assert_eq!(old.eval("made"), "old");
 }
 
 #[test]
-fn zygotes_that_no_session_needs_any_more_are_ended() {
+fn zygotes_that_no_session_needs_are_ended() {
     let daemon = Daemon::start();
     let session_with = |n: usize| {
         let name = format!("l{n}-1.0");
-        cache(&daemon, &name, &format!("var made = {n};"));
+        add_to_cache(&daemon, &name, &format!("var made = {n};"));
         daemon.session_of(&daemon.template_with_libraries(&[&name]))
     };
     let first = session_with(0);
@@ -89,9 +89,9 @@ fn zygotes_that_no_session_needs_any_more_are_ended() {
 }
 
 #[test]
-fn sessions_outlive_their_zygote_with_libraries_and_others_do_not_notice() {
+fn sessions_survive_their_zygote_with_libraries_and_others_are_not_affected() {
     let daemon = Daemon::start();
-    cache(&daemon, "a-1.0", "var made = 1;");
+    add_to_cache(&daemon, "a-1.0", "var made = 1;");
     let template = daemon.template_with_libraries(&["a-1.0"]);
     let plain = daemon.session();
     let plain_zygote = daemon.zygote();
@@ -105,7 +105,7 @@ fn sessions_outlive_their_zygote_with_libraries_and_others_do_not_notice() {
         nix::sys::signal::Signal::SIGKILL,
     )
     .unwrap();
-    // A library that comes to the same wherever it is loaded takes its sessions to another zygote.
+    // Sessions of a library whose load is deterministic move to another zygote.
     assert_eq!(session.eval("made"), "1");
     assert_eq!(plain.eval("1 + 1"), "2");
     assert_eq!(daemon.session_of(&template).eval("made"), "1");
@@ -131,15 +131,18 @@ fn a_library_that_fails_is_named_and_leaves_nothing_behind() {
     ];
     for (number, (code, why)) in failures.into_iter().enumerate() {
         let name = format!("bad{number}-1.0");
-        cache(&daemon, &name, code);
+        add_to_cache(&daemon, &name, code);
         let template = daemon.template_with_libraries(&[&name]);
         let error = daemon
-            .try_session_of(&template)
+            .request_session(&template)
             .expect_error(422, "LIBRARY_UNAVAILABLE");
         let error = error.json.to_string();
         assert!(error.contains(&name) && error.contains(why), "{error}");
     }
-    let sessions = daemon.api.get("/sessions?status=crashed").expect(200);
+    let sessions = daemon
+        .api
+        .get("/sessions?status=crashed")
+        .expect_status(200);
     assert_eq!(sessions.as_array().unwrap().len(), failures.len());
     wait_for("the processes to end", || {
         (zygotes(&daemon).len() == 1).then_some(())
@@ -147,9 +150,9 @@ fn a_library_that_fails_is_named_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_a_template_takes_away_is_gone_after_its_libraries_used_it() {
+fn denied_globals_are_gone_after_the_libraries_have_used_them() {
     let daemon = Daemon::start();
-    cache(
+    add_to_cache(
         &daemon,
         "a-1.0",
         "var kept = console; var sloppy = this === globalThis;",
@@ -157,7 +160,7 @@ fn what_a_template_takes_away_is_gone_after_its_libraries_used_it() {
     let template = daemon.template_with_libraries(&["a-1.0"]);
     let settings = json!({"runtime": {"console": false, "strict": true}});
     let path = format!("/templates/{template}");
-    daemon.api.patch(&path, &settings).expect(200);
+    daemon.api.patch(&path, &settings).expect_status(200);
     let session = daemon.session_of(&template);
     assert_eq!(
         session.eval("[typeof console, typeof kept.log, sloppy].join()"),

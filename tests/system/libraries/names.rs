@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon, Process, command, wait_for};
 
-use crate::support::cli::{Ran, ran};
+use crate::support::cli::{CliOutput, output_of};
 
 fn add(daemon: &Daemon, template: &str, name: &str) -> Answer {
     let path = format!("/templates/{template}/libraries");
@@ -22,7 +22,7 @@ fn remove(daemon: &Daemon, template: &str, name: &str) -> Answer {
 
 fn list(daemon: &Daemon, template: &str) -> Value {
     let path = format!("/templates/{template}/libraries");
-    daemon.api.get(&path).expect(200)
+    daemon.api.get(&path).expect_status(200)
 }
 
 /// A server that has single files of packages; gives what `--source` takes. Each path is answered with what `file` gives for it.
@@ -52,13 +52,13 @@ fn source(file: impl Fn(&str) -> String + Send + 'static) -> String {
     format!("http://127.0.0.1:{port}/{{package}}@{{version}}/{{file}}")
 }
 
-fn download(cache: &Path, source: &str, name: &str) -> Ran {
+fn download(cache: &Path, source: &str, name: &str) -> CliOutput {
     let mut download = command();
     download
         .args(["libs", "download", name, "--file", "index.js"])
         .args(["--source", source, "--cache"])
         .arg(cache);
-    ran(&mut download)
+    output_of(&mut download)
 }
 
 /// Has these versions of packages, and no other, in the cache and in its lock file. Each defines a global of its package's name
@@ -83,7 +83,7 @@ fn a_library_is_named_without_its_version_and_kept_with_it() {
     let template = daemon.template();
     // The catalogue's, whether it is in the cache or not.
     for name in ["lodash", "lodash-4.17.21", "lodash@4.17.21"] {
-        let added = add(&daemon, &template, name).expect(201);
+        let added = add(&daemon, &template, name).expect_status(201);
         assert_eq!(
             added,
             json!({"template_id": template, "name": "lodash-4.17.21"})
@@ -104,38 +104,43 @@ fn a_library_is_named_without_its_version_and_kept_with_it() {
         ("@scope+pack", "@scope+pack-1.2.3"),
         ("dayjs", "dayjs-1.11.9"),
     ] {
-        assert_eq!(add(&daemon, &template, name).expect(201)["name"], full);
+        assert_eq!(
+            add(&daemon, &template, name).expect_status(201)["name"],
+            full
+        );
     }
-    daemon.cache("lodash-4.17.21.js", "var _ = 'lodash';");
+    daemon.write_library("lodash-4.17.21.js", "var _ = 'lodash';");
     let session = daemon.session_of(&template);
     assert_eq!(
         session.eval("[_, is_number, pack, dayjs].join()"),
         "lodash,7.0.0,1.2.3,1.11.9"
     );
     let said =
-        ran(&mut daemon.cli(&["template", "remove-library", &template, "--name", "lodash"])).ok();
+        output_of(&mut daemon.cli(&["template", "remove-library", &template, "--name", "lodash"]))
+            .ok();
     assert_eq!(
         said,
         format!("Removed library: lodash-4.17.21 from template {template}\n")
     );
-    let said = ran(&mut daemon.cli(&["template", "add-library", &template, "--name", "lodash"]));
+    let said =
+        output_of(&mut daemon.cli(&["template", "add-library", &template, "--name", "lodash"]));
     assert_eq!((said.status, &*said.stderr), (0, ""), "it is in the cache");
     assert_eq!(
         said.stdout,
         format!("Added library: lodash-4.17.21 to template {template}\n")
     );
     for name in ["lodash", "is-number", "@scope%2Fpack", "dayjs", "dayjs"] {
-        remove(&daemon, &template, name).expect(200);
+        remove(&daemon, &template, name).expect_status(200);
     }
     assert_eq!(list(&daemon, &template), json!([]));
 }
 
 #[test]
-fn of_two_versions_the_full_name_is_asked_for() {
+fn a_name_of_two_versions_is_refused_without_its_version() {
     let daemon = Daemon::start();
     let template = daemon.template();
     lock(&daemon, &[("pack", "1.0.0")]);
-    add(&daemon, &template, "pack").expect(201);
+    add(&daemon, &template, "pack").expect_status(201);
     lock(
         &daemon,
         &[
@@ -157,13 +162,13 @@ fn of_two_versions_the_full_name_is_asked_for() {
             }
         }
         for version in versions {
-            add(&daemon, &other, version).expect(201);
+            add(&daemon, &other, version).expect_status(201);
         }
     }
     assert_eq!(daemon.session_of(&template).eval("pack"), "1.0.0");
-    remove(&daemon, &template, "pack-1.0.0").expect(200);
+    remove(&daemon, &template, "pack-1.0.0").expect_status(200);
     assert_eq!(list(&daemon, &template), json!([]));
-    remove(&daemon, &other, "pack-2.0.0").expect(200);
+    remove(&daemon, &other, "pack-2.0.0").expect_status(200);
     assert_eq!(list(&daemon, &other).as_array().unwrap().len(), 3);
 }
 
@@ -171,10 +176,13 @@ fn of_two_versions_the_full_name_is_asked_for() {
 fn a_template_that_has_a_name_without_a_version_works() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    // As it was added when nobody knew the library.
-    assert_eq!(add(&daemon, &template, "pack").expect(201)["name"], "pack");
+    // The name was stored when the library was unknown.
+    assert_eq!(
+        add(&daemon, &template, "pack").expect_status(201)["name"],
+        "pack"
+    );
     let error = daemon
-        .try_session_of(&template)
+        .request_session(&template)
         .expect_error(422, "LIBRARY_UNAVAILABLE");
     assert!(
         error.message().contains("`vm-system libs download pack`"),
@@ -182,22 +190,22 @@ fn a_template_that_has_a_name_without_a_version_works() {
         error.message()
     );
     lock(&daemon, &[("pack", "1.0.0")]);
-    add(&daemon, &template, "pack-1.0.0").expect(201);
+    add(&daemon, &template, "pack-1.0.0").expect_status(201);
     assert_eq!(daemon.session_of(&template).eval("pack"), "1.0.0");
     lock(&daemon, &[("pack", "1.0.0"), ("pack", "2.0.0")]);
     let error = daemon
-        .try_session_of(&template)
+        .request_session(&template)
         .expect_error(422, "LIBRARY_UNAVAILABLE");
     assert!(
         error.message().contains("pack-1.0.0 or pack-2.0.0"),
         "{}",
         error.message()
     );
-    remove(&daemon, &template, "pack").expect(200);
+    remove(&daemon, &template, "pack").expect_status(200);
     assert_eq!(daemon.session_of(&template).eval("pack"), "1.0.0");
-    // Whatever means the same is removed with it.
+    // Every spelling of the same library is removed with it.
     lock(&daemon, &[("pack", "1.0.0")]);
-    remove(&daemon, &template, "pack").expect(200);
+    remove(&daemon, &template, "pack").expect_status(200);
     assert_eq!(list(&daemon, &template), json!([]));
 }
 
@@ -284,7 +292,7 @@ fn a_module_that_defines_no_global_is_refused() {
     let daemon = Daemon::start();
     let template = daemon.template();
     for (name, code) in MODULES {
-        daemon.cache(&format!("{name}-1.0.js"), code);
+        daemon.write_library(&format!("{name}-1.0.js"), code);
         let name = format!("{name}-1.0");
         let answer = add(&daemon, &template, &name).expect_error(422, "LIBRARY_UNAVAILABLE");
         assert!(answer.message().contains(&name), "{}", answer.message());
@@ -303,9 +311,9 @@ fn a_module_that_defines_no_global_is_refused() {
     daemon.session_of(&template);
     // One that came after it was named is found out when a session is made.
     let late = daemon.template_with_libraries(&["late-1.0"]);
-    daemon.cache("late-1.0.js", MODULES[4].1);
+    daemon.write_library("late-1.0.js", MODULES[4].1);
     let answer = daemon
-        .try_session_of(&late)
+        .request_session(&late)
         .expect_error(422, "LIBRARY_UNAVAILABLE");
     assert!(
         answer.message().contains("defines no global"),
@@ -322,13 +330,13 @@ fn a_file_that_defines_a_global_is_a_library_however_it_is_written() {
     let daemon = Daemon::start();
     for (name, code, global) in SCRIPTS {
         let name = format!("{name}-1.0");
-        daemon.cache(&format!("{name}.js"), code);
+        daemon.write_library(&format!("{name}.js"), code);
         let session = daemon.session_of(&daemon.template_with_libraries(&[&name]));
         assert_eq!(session.eval(global), "made", "{name}");
     }
     // One that needs another one before it is tried behind that.
-    daemon.cache("base-1.0.js", "var base = {};");
-    daemon.cache(
+    daemon.write_library("base-1.0.js", "var base = {};");
+    daemon.write_library(
         "addon-1.0.js",
         "(function (f) { typeof exports === 'object' ? module.exports = f(require('base')) : f(base) })(b => { b.added = 'made' })",
     );
@@ -337,15 +345,15 @@ fn a_file_that_defines_a_global_is_a_library_however_it_is_written() {
     // Alone it fails, which is told when it is loaded.
     let alone = daemon.template_with_libraries(&["addon-1.0"]);
     daemon
-        .try_session_of(&alone)
+        .request_session(&alone)
         .expect_error(422, "LIBRARY_UNAVAILABLE");
 }
 
 #[test]
-fn a_crafted_library_keeps_nobody_from_being_served() {
+fn a_crafted_library_does_not_block_other_requests() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    daemon.cache(
+    daemon.write_library(
         "deep-1.0.js",
         &format!(
             "module.exports = {}1{};",
@@ -353,7 +361,7 @@ fn a_crafted_library_keeps_nobody_from_being_served() {
             "]".repeat(200_000)
         ),
     );
-    daemon.cache(
+    daemon.write_library(
         "prints-1.0.js",
         "for (;;) console.log('module'.repeat(1000));",
     );

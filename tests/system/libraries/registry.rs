@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use vm_system_tests::{Process, command};
 
-use crate::support::cli::ran;
+use crate::support::cli::output_of;
 
 /// The libraries, in an order of the test's own.
 const LIBRARIES: [(&str, &str); 6] = [
@@ -39,7 +39,7 @@ fn download() -> Option<PathBuf> {
         .args(["libs", "download", "--cache"])
         .arg(&cache)
         .args(&names);
-    let said = ran(&mut download).ok();
+    let said = output_of(&mut download).ok();
     let expected = LIBRARIES.map(|(id, version)| format!("Downloaded {id}-{version} ("));
     assert_eq!(said.lines().count(), expected.len(), "{said}");
     for (line, expected) in said.lines().zip(expected) {
@@ -93,7 +93,7 @@ fn the_catalogue_comes_from_the_registry_whole_and_locked() {
     verify
         .args(["libs", "verify", "--output", "json", "--cache"])
         .arg(cache);
-    let states: Value = serde_json::from_str(&ran(&mut verify).ok()).unwrap();
+    let states: Value = serde_json::from_str(&output_of(&mut verify).ok()).unwrap();
     assert_eq!(states.as_array().unwrap().len(), LIBRARIES.len());
     let lock = fs::read_to_string(cache.join("libraries.lock.json")).unwrap();
     let lock: Value = serde_json::from_str(&lock).unwrap();
@@ -115,5 +115,5 @@ fn the_catalogue_comes_from_the_registry_whole_and_locked() {
     offline
         .args(["libs", "download", "--offline", "--cache"])
         .arg(cache);
-    ran(&mut offline).ok();
+    output_of(&mut offline).ok();
 }

@@ -1,4 +1,4 @@
-//! What clients can have the daemon hold in memory.
+//! The memory of the daemon that clients can fill.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Process, wait_for};
 
-use crate::support::cli::ran;
+use crate::support::cli::output_of;
 
 /// The size of a body that is taken, in bytes.
 const LARGE: usize = 7_900_000;
@@ -46,7 +46,7 @@ fn unfinished_bodies_are_bounded_and_small_requests_get_through() {
     assert!(full < before + MORE_KIB, "{before} KiB, then {full}");
     assert_eq!(session.eval("1 + 1"), "2");
     let code = format!("/*{}*/1", "x".repeat(7_000_000));
-    let refused = session.try_run(&code).expect_error(503, "UNAVAILABLE");
+    let refused = session.submit(&code).expect_error(503, "UNAVAILABLE");
     assert!(refused.headers.contains_key("retry-after"));
     drop(unfinished);
     wait_for("the memory to be given back", || {
@@ -56,7 +56,7 @@ fn unfinished_bodies_are_bounded_and_small_requests_get_through() {
 }
 
 #[test]
-fn idle_connections_give_up_their_places() {
+fn idle_connections_make_room_for_new_ones() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
     let daemon = Daemon::start();
@@ -68,13 +68,13 @@ fn idle_connections_give_up_their_places() {
         let _ = stream.write_all(b"GET /api/v1/health HTTP/1.1\r\nHost:");
     }
     for _ in 0..5 {
-        daemon.api.get("/health").expect(200);
+        daemon.api.get("/health").expect_status(200);
     }
     assert_eq!(daemon.session().eval("1 + 1"), "2");
 }
 
 #[test]
-fn events_come_in_portions_and_the_command_shows_them_all() {
+fn events_come_in_pages_and_the_command_shows_them_all() {
     let daemon = Daemon::start();
     let limits = json!({"max_output_kb": 102_400, "wall_ms": 60_000, "cpu_ms": 60_000});
     let session = daemon.session_of(&daemon.template_with_limits(&limits));
@@ -97,12 +97,12 @@ fn events_come_in_portions_and_the_command_shows_them_all() {
     assert_eq!(count + rest.json.as_array().unwrap().len(), 252);
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| daemon.api.get(&path).expect(200));
+            scope.spawn(|| daemon.api.get(&path).expect_status(200));
         }
     });
     let peak: u64 = Process::status(daemon.pid(), "VmHWM").parse().unwrap();
     assert!(peak < before + MORE_KIB, "{before} KiB, then {peak}");
-    let said = ran(&mut daemon.cli(&["exec", "events", id, "--output", "json"]));
+    let said = output_of(&mut daemon.cli(&["exec", "events", id, "--output", "json"]));
     let all: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
     let numbers: Vec<_> = all
         .iter()
@@ -113,7 +113,7 @@ fn events_come_in_portions_and_the_command_shows_them_all() {
         &["exec", "events", id] as &[_],
         &["exec", "events", id, "--follow"],
     ] {
-        let said = ran(&mut daemon.cli(arguments));
+        let said = output_of(&mut daemon.cli(arguments));
         assert_eq!(said.stdout.lines().count(), 252);
     }
 }

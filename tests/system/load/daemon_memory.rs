@@ -1,4 +1,4 @@
-//! What sessions can make the daemon hold.
+//! The memory of the daemon that sessions can fill.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -63,17 +63,17 @@ fn daemon_with_large_files(port: u16) -> (Daemon, String) {
         let folder = deep.join("n".repeat(200)).join("m".repeat(200));
         fs::write(folder.join(format!("{file}\u{1}{}", "o".repeat(100))), "").unwrap();
     }
-    let template = daemon.template_with(&["fs", "exec", "database"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["fs", "exec", "database"]);
+    daemon.raise_time_limits(&template);
     let limits = json!({"limits": {"mem_mb": 1024}});
     let path = format!("/templates/{template}");
-    daemon.api.patch(&path, &limits).expect(200);
+    daemon.api.patch(&path, &limits).expect_status(200);
     let net =
         json!({"kind": "net", "name": "n", "config": {"hosts": [format!("127.0.0.1:{port}")]}});
     daemon
         .api
         .post(&format!("{path}/capabilities"), &net)
-        .expect(201);
+        .expect_status(201);
     (daemon, template)
 }
 
@@ -148,7 +148,7 @@ fn sessions_that_all_make_the_largest_answers_at_once_leave_the_daemon_in_its_bo
                 scope.spawn(move || {
                     // Each begins with another one, so that all kinds go on at once.
                     let mine = scripts.iter().cycle().skip(number).take(scripts.len());
-                    mine.map(|script| session.try_run(script))
+                    mine.map(|script| session.submit(script))
                         .filter(|answer| answer.json["status"] != "ok")
                         .map(|answer| answer.text)
                         .collect::<Vec<_>>()
@@ -180,9 +180,9 @@ fn values_and_files_of_the_largest_size_leave_the_daemon_in_its_bounds() {
     std::thread::scope(|scope| {
         for session in &sessions {
             scope.spawn(|| {
-                let ran = session.try_run_file("source.js");
+                let ran = session.submit_file("source.js");
                 assert_eq!(ran.json["status"], "ok", "{}", ran.text);
-                let value = session.try_run("'\\u0001'.repeat(5_000_000)");
+                let value = session.submit("'\\u0001'.repeat(5_000_000)");
                 let is_told = value.json["status"] == "ok" || value.status == 503;
                 assert!(is_told, "{}", value.text);
             });
@@ -199,8 +199,8 @@ fn an_execution_that_writes_more_than_it_may_gets_enospc_and_others_go_on() {
         args: ["--max-write-mb", "2"].map(str::to_owned).to_vec(),
         ..DaemonOptions::default()
     });
-    let template = daemon.template_with(&["fs", "database", "exec"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["fs", "database", "exec"]);
+    daemon.raise_time_limits(&template);
     let session = daemon.session_of(&template);
     let code = |code: &str| {
         format!("try {{ {code}; 'written' }} catch (error) {{ error.code + ' ' + error.message }}")
@@ -260,7 +260,7 @@ fn nothing_is_written_to_a_disk_that_is_nearly_full() {
             .to_vec(),
         ..DaemonOptions::default()
     });
-    let template = daemon.template_with(&["fs", "database", "exec"]);
+    let template = daemon.template_with_modules(&["fs", "database", "exec"]);
     let session = daemon.session_of(&template);
     for code in [
         "require('fs').writeFileSync('a', 'x')",
@@ -288,8 +288,8 @@ fn a_session_process_is_charged_for_what_it_is_answered() {
     let daemon = Daemon::start();
     fs::create_dir_all(daemon.worktree()).unwrap();
     fs::write(daemon.worktree().join("a.txt"), vec![1; LARGEST_FILE]).unwrap();
-    let template = daemon.template_with(&["fs"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["fs"]);
+    daemon.raise_time_limits(&template);
     let session = daemon.session_of(&template);
     let answer =
         session.run("const all = []; for (;;) all.push(require('fs').readFileSync('a.txt', null))");

@@ -1,4 +1,4 @@
-//! What many sessions need together.
+//! The memory that many sessions need together.
 
 use vm_system_tests::{Daemon, Process};
 
@@ -21,7 +21,7 @@ fn two_hundred_sessions_fit_in_300_mb() {
             number.to_string()
         );
     }
-    let mut processes = Process::below(daemon.pid());
+    let mut processes = Process::descendants(daemon.pid());
     processes.retain(|process| process.state != 'Z');
     let pids = processes.iter().map(|process| process.pid);
     let sizes: Option<Vec<u64>> = pids.chain([daemon.pid()]).map(Process::pss_kib).collect();
@@ -34,9 +34,9 @@ fn two_hundred_sessions_fit_in_300_mb() {
             );
             assert!(total < LIMIT_KIB, "{total} KiB");
         }
-        None => println!("not measured: workers let nobody look into them but root"),
+        None => println!("not measured: workers can be inspected by root only"),
     }
-    let summary = daemon.api.get("/runtime/summary").expect(200);
+    let summary = daemon.api.get("/runtime/summary").expect_status(200);
     assert_eq!(summary["active_sessions"], SESSIONS);
     for (number, session) in sessions.iter().enumerate().step_by(20) {
         assert_eq!(session.eval("mine"), number.to_string());

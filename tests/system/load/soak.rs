@@ -1,4 +1,4 @@
-//! What was answered is what the heap holds, whoever is killed and whenever.
+//! The heap of each session agrees with its answers while processes are killed at any time.
 //!
 //! Three variables of the environment make it last longer than it does by default. The long form:
 //!
@@ -141,13 +141,13 @@ fn add(counter: &AtomicU32) {
 
 /// Makes a session with the structure in its heap; nothing when its processes are killed meanwhile.
 fn start(daemon: &Daemon, template: &str) -> Option<Session> {
-    let made = daemon.try_session_of(template);
+    let made = daemon.request_session(template);
     if made.status != 201 {
         made.expect_error(503, "UNAVAILABLE");
         return None;
     }
     let session = daemon.session_with_id(made.json["id"].as_str()?);
-    let setup = session.try_run(SETUP);
+    let setup = session.submit(SETUP);
     if setup.status == 201 && setup.json["status"] == "ok" {
         return Some(session);
     }
@@ -156,7 +156,7 @@ fn start(daemon: &Daemon, template: &str) -> Option<Session> {
 }
 
 /// Changes the heap and the model of it, until enough executions have ended well. A session that is lost, because both of
-/// its processes were killed at once, is replaced. Every now and then a run fails by itself, half-way through a change.
+/// its processes were killed at once, is replaced. Now and then a run throws half-way through a change.
 fn change(daemon: &Daemon, template: &str, scale: Scale, progress: &Progress) {
     let mut current: Option<(Session, Model)> = None;
     let mut seed = 0_u32;
@@ -169,11 +169,10 @@ fn change(daemon: &Daemon, template: &str, scale: Scale, progress: &Progress) {
         };
         if seed.is_multiple_of(50) {
             // What it changes is not to be seen in the next checksum.
-            session
-                .try_run("change(1); slots.length = 0; list = map = null; eval('['.repeat(1e5))");
+            session.submit("change(1); slots.length = 0; list = map = null; eval('['.repeat(1e5))");
         }
         let code = format!("for (let i = 0; i < 500; i++); change({seed})");
-        let answer = session.try_run(&code);
+        let answer = session.submit(&code);
         match (answer.status, answer.json["status"].as_str()) {
             (201, Some("ok")) => {
                 add(&progress.ended);
@@ -205,7 +204,7 @@ fn kill_at_random(zygote: i32, scale: Scale, progress: &Progress) {
             let ended = progress.asked.load(Ordering::Relaxed) >= before + apart;
             (ended || progress.is_over(scale)).then_some(())
         });
-        let processes = Process::below(zygote);
+        let processes = Process::descendants(zygote);
         if let Some(process) = processes.get(turn % processes.len().max(1)) {
             // It may be dead already.
             if kill(Pid::from_raw(process.pid), Signal::SIGKILL).is_ok() {
@@ -220,7 +219,7 @@ fn kill_at_random(zygote: i32, scale: Scale, progress: &Progress) {
 /// What a process uses.
 #[derive(Clone, Copy, Debug)]
 struct Use {
-    /// Nothing when only another user may count them: workers let nobody look into them but root.
+    /// `None` when this user may not count them: workers can be inspected by root only.
     descriptors: Option<usize>,
     rss_kib: u64,
     threads: u64,
@@ -241,7 +240,7 @@ impl Use {
 }
 
 fn running_executions(daemon: &Daemon) -> Vec<serde_json::Value> {
-    let sessions = daemon.api.get("/sessions").expect(200);
+    let sessions = daemon.api.get("/sessions").expect_status(200);
     let ids = sessions.as_array().unwrap().iter();
     ids.flat_map(|session| {
         let id = session["id"].as_str().unwrap();
@@ -249,7 +248,7 @@ fn running_executions(daemon: &Daemon) -> Vec<serde_json::Value> {
         daemon
             .api
             .get(&path)
-            .expect(200)
+            .expect_status(200)
             .as_array()
             .unwrap()
             .clone()
@@ -342,7 +341,10 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
 
 /// Why sessions crashed, and how many.
 fn reasons(daemon: &Daemon) -> BTreeMap<String, u32> {
-    let sessions = daemon.api.get("/sessions?status=crashed").expect(200);
+    let sessions = daemon
+        .api
+        .get("/sessions?status=crashed")
+        .expect_status(200);
     let mut reasons = BTreeMap::new();
     for session in sessions.as_array().unwrap() {
         *reasons
@@ -354,7 +356,7 @@ fn reasons(daemon: &Daemon) -> BTreeMap<String, u32> {
 
 /// Closes every session that is ready.
 fn close_all(daemon: &Daemon) {
-    let sessions = daemon.api.get("/sessions?status=ready").expect(200);
+    let sessions = daemon.api.get("/sessions?status=ready").expect_status(200);
     for session in sessions.as_array().unwrap() {
         daemon
             .session_with_id(session["id"].as_str().unwrap())

@@ -1,4 +1,4 @@
-//! What tests of capabilities share: templates that have some, and scripts that try something.
+//! Templates with capabilities, and scripts that may be denied something.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Session};
@@ -7,21 +7,21 @@ use crate::support::assertions::text;
 
 /// Makes a template with native modules and enabled or disabled capabilities; returns its id.
 #[track_caller]
-pub fn template(
+pub fn template_with_capabilities(
     daemon: &Daemon,
     modules: &[&str],
     capabilities: &[(&str, &str, bool, Value)],
 ) -> String {
-    let template = daemon.template_with(modules);
+    let template = daemon.template_with_modules(modules);
     for (kind, name, enabled, config) in capabilities {
         let body = json!({"kind": kind, "name": name, "enabled": enabled, "config": config});
         let path = format!("/templates/{template}/capabilities");
-        daemon.api.post(&path, &body).expect(201);
+        daemon.api.post(&path, &body).expect_status(201);
     }
     template
 }
 
-/// What came of a script.
+/// The outcome of a script.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It had a value, which is JSON or nothing.
@@ -76,7 +76,7 @@ impl Outcome {
 
 /// Checks that each expression throws an error, with this code if one is expected; gives the messages.
 #[track_caller]
-pub fn all_throw<T: AsRef<str>>(
+pub fn assert_all_throw<T: AsRef<str>>(
     session: &Session,
     expressions: &[T],
     expected: Option<&str>,
@@ -97,31 +97,31 @@ pub fn all_throw<T: AsRef<str>>(
 
 /// Checks that an expression has a value.
 #[track_caller]
-pub fn gives(session: &Session, expression: &str, expected: &Value) {
+pub fn assert_value(session: &Session, expression: &str, expected: &Value) {
     let outcome = attempt(session, expression);
     assert_eq!(outcome, Outcome::Value(expected.clone()), "{expression}");
 }
 
 /// Checks that an expression throws; gives the message.
 #[track_caller]
-pub fn throws(session: &Session, expression: &str) -> String {
-    all_throw(session, &[expression], None).remove(0)
+pub fn assert_throws(session: &Session, expression: &str) -> String {
+    assert_all_throw(session, &[expression], None).remove(0)
 }
 
 /// Checks that an expression throws an error with a code; gives the message.
 #[track_caller]
-pub fn throws_coded(session: &Session, expression: &str, expected: &str) -> String {
-    all_throw(session, &[expression], Some(expected)).remove(0)
+pub fn assert_throws_code(session: &Session, expression: &str, expected: &str) -> String {
+    assert_all_throw(session, &[expression], Some(expected)).remove(0)
 }
 
 /// A text as a literal of JavaScript.
-pub fn literal(text: &str) -> String {
+pub fn js_literal(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 /// Runs the command that a message shows in backticks.
 #[track_caller]
-pub fn follow_advice(daemon: &Daemon, message: &str) {
+pub fn run_suggested_command(daemon: &Daemon, message: &str) {
     let command = message
         .split('`')
         .find_map(|part| part.strip_prefix("vm-system "))

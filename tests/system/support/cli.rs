@@ -1,4 +1,4 @@
-//! What a command of the CLI leaves behind.
+//! Runs a command of the CLI and keeps its output.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A command that has ended.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CliOutput {
     /// Its exit status.
     pub status: i32,
     /// Its standard output.
@@ -16,7 +16,7 @@ pub struct Ran {
 }
 
 /// Runs a command to its end.
-pub fn ran(command: &mut Command) -> Ran {
+pub fn output_of(command: &mut Command) -> CliOutput {
     let output = command.output().expect("the binary can be run");
     for stream in [&output.stdout, &output.stderr] {
         assert!(
@@ -24,14 +24,14 @@ pub fn ran(command: &mut Command) -> Ran {
             "colours are for terminals: {output:?}"
         );
     }
-    Ran {
+    CliOutput {
         status: output.status.code().expect("it ended by itself"),
         stdout: String::from_utf8(output.stdout).expect("it prints UTF-8"),
         stderr: String::from_utf8(output.stderr).expect("it prints UTF-8"),
     }
 }
 
-impl Ran {
+impl CliOutput {
     /// The output of a command that succeeded.
     #[track_caller]
     pub fn ok(self) -> String {

@@ -1,4 +1,4 @@
-//! What tests with generated inputs share: how long they last.
+//! Runs tests with generated inputs for a bounded time.
 //!
 //! Each tries inputs for `VM_SYSTEM_FUZZ_SECONDS`, or two seconds. The first that fails is made smaller and shown.
 
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-/// How many inputs are tried between two looks at the clock.
+/// How many inputs are tried before the clock is read again.
 const CASES: u32 = 10;
 
 /// Tries inputs until the time is up.
 #[track_caller]
-pub fn for_a_while<S: Strategy<Value: Debug>>(
+pub fn for_generated_inputs<S: Strategy<Value: Debug>>(
     strategy: &S,
     check: impl Fn(S::Value) -> Result<(), TestCaseError>,
 ) {

@@ -17,7 +17,7 @@ fn ask(daemon: &Daemon, method: &Method, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[test]
-fn a_request_that_names_a_foreign_host_is_refused_whatever_it_asks_for() {
+fn a_request_with_a_foreign_host_is_refused_on_every_route() {
     let daemon = Daemon::start();
     for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS] {
         ask(&daemon, &method, &[("host", "evil.example")]).expect_error(403, "FORBIDDEN_HOST");
@@ -40,13 +40,13 @@ fn a_page_of_a_foreign_origin_is_refused_and_changes_nothing() {
             ask(&daemon, &method, &headers).expect_error(403, "FORBIDDEN_ORIGIN");
         }
     }
-    assert_eq!(daemon.api.get("/templates").expect(200), json!([]));
+    assert_eq!(daemon.api.get("/templates").expect_status(200), json!([]));
     let own = daemon.server().to_owned();
-    ask(&daemon, &Method::POST, &[("origin", &own)]).expect(201);
+    ask(&daemon, &Method::POST, &[("origin", &own)]).expect_status(201);
 }
 
 #[test]
-fn hosts_and_origins_that_are_named_get_in() {
+fn allowed_hosts_and_origins_are_let_in() {
     let daemon = Daemon::start_with(DaemonOptions {
         args: [
             "--allow-host",
@@ -58,7 +58,7 @@ fn hosts_and_origins_that_are_named_get_in() {
         .to_vec(),
         ..DaemonOptions::default()
     });
-    ask(&daemon, &Method::GET, &[("host", "box.local:80")]).expect(200);
+    ask(&daemon, &Method::GET, &[("host", "box.local:80")]).expect_status(200);
     let origin = [("origin", "https://console.example")];
     let answer = ask(&daemon, &Method::GET, &origin);
     assert_eq!(
@@ -69,7 +69,7 @@ fn hosts_and_origins_that_are_named_get_in() {
         answer.headers["access-control-expose-headers"],
         "link, x-request-id"
     );
-    answer.expect(200);
+    answer.expect_status(200);
     let preflight = [
         ("origin", "https://console.example"),
         ("access-control-request-method", "POST"),

@@ -1,4 +1,4 @@
-//! Who gets in: tokens, sockets of one's own, and everything that a request can say of itself.
+//! Access: tokens, sockets, and the headers that decide whether a request is let in.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::json;
 use vm_system_tests::{Answer, Daemon, DaemonOptions, Process, Role, command, wait_for};
 
-use crate::support::cli::ran;
+use crate::support::cli::output_of;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
@@ -41,7 +41,7 @@ fn ask(daemon: &Daemon, method: &Method, path: &str, authorization: &[&str]) -> 
 }
 
 #[test]
-fn a_daemon_with_a_token_tells_nothing_to_those_who_do_not_know_it() {
+fn a_daemon_with_a_token_refuses_every_request_without_it() {
     let (daemon, token) = guarded(&[]);
     assert_eq!(mode(&daemon.home().join("token")), 0o600);
     assert!(token.len() >= 32, "{token}");
@@ -70,8 +70,8 @@ fn a_daemon_with_a_token_tells_nothing_to_those_who_do_not_know_it() {
             }
         }
     }
-    ask(&daemon, &Method::GET, "/health", &[]).expect(200);
-    ask(&daemon, &Method::GET, "/templates", &[&bearer]).expect(200);
+    ask(&daemon, &Method::GET, "/health", &[]).expect_status(200);
+    ask(&daemon, &Method::GET, "/templates", &[&bearer]).expect_status(200);
     ask(&daemon, &Method::GET, "/nowhere", &[&bearer]).expect_error(404, "NOT_FOUND");
 }
 
@@ -81,18 +81,18 @@ fn the_commands_take_the_token_from_a_file_or_the_environment() {
     let file = daemon.home().join("token");
     let file = file.to_str().unwrap();
     let list = ["template", "list"];
-    let refused = ran(&mut daemon.cli(&list));
+    let refused = output_of(&mut daemon.cli(&list));
     assert_eq!(refused.status, 1);
     assert!(
         refused.stderr.contains("--token-file"),
         "{}",
         refused.stderr
     );
-    ran(&mut daemon.cli(&["template", "list", "--token-file", file])).ok();
-    ran(daemon.cli(&list).env("VM_SYSTEM_TOKEN", &token)).ok();
-    let wrong = ran(daemon.cli(&list).env("VM_SYSTEM_TOKEN", "wrong"));
+    output_of(&mut daemon.cli(&["template", "list", "--token-file", file])).ok();
+    output_of(daemon.cli(&list).env("VM_SYSTEM_TOKEN", &token)).ok();
+    let wrong = output_of(daemon.cli(&list).env("VM_SYSTEM_TOKEN", "wrong"));
     assert_eq!(wrong.status, 1);
-    let missing = ran(&mut daemon.cli(&["template", "list", "--token-file", "/nowhere"]));
+    let missing = output_of(&mut daemon.cli(&["template", "list", "--token-file", "/nowhere"]));
     assert!(missing.stderr.contains("/nowhere"), "{}", missing.stderr);
 }
 
@@ -100,7 +100,7 @@ fn the_commands_take_the_token_from_a_file_or_the_environment() {
 fn the_token_shows_neither_in_the_log_nor_among_the_processes() {
     let (daemon, token) = guarded(&["--log-format", "json"]);
     let bearer = format!("Bearer {token}");
-    ask(&daemon, &Method::GET, "/templates", &[&bearer]).expect(200);
+    ask(&daemon, &Method::GET, "/templates", &[&bearer]).expect_status(200);
     ask(&daemon, &Method::GET, &format!("/{token}x"), &[]).expect_error(401, "UNAUTHORIZED");
     let log = wait_for("both requests in the log", || {
         let log = daemon.log();
@@ -108,7 +108,7 @@ fn the_token_shows_neither_in_the_log_nor_among_the_processes() {
     });
     let log = log.replace(&format!("/{token}x"), "");
     assert!(!log.contains(&token), "{log}");
-    for process in Process::below(daemon.pid()) {
+    for process in Process::descendants(daemon.pid()) {
         let line = fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&line).contains(&token));
     }
@@ -124,13 +124,13 @@ fn refused_start(args: &[&str]) -> String {
         .arg(home.path().join("test.db"))
         .args(args)
         .current_dir(home.path());
-    let ran = ran(&mut serve);
+    let ran = output_of(&mut serve);
     assert_eq!(ran.status, 1, "{}{}", ran.stdout, ran.stderr);
     ran.stderr
 }
 
 #[test]
-fn other_machines_are_not_let_in_without_a_token() {
+fn listening_on_all_interfaces_needs_a_token() {
     for address in ["0.0.0.0:0", "[::]:0"] {
         let said = refused_start(&["--listen", address]);
         assert!(
@@ -143,11 +143,11 @@ fn other_machines_are_not_let_in_without_a_token() {
     let url = format!("http://127.0.0.1:{port}");
     let mut list = command();
     list.args(["--server-url", &url, "template", "list"]);
-    ran(list.env("VM_SYSTEM_TOKEN", &token)).ok();
+    output_of(list.env("VM_SYSTEM_TOKEN", &token)).ok();
 }
 
 #[test]
-fn a_token_that_others_know_or_can_guess_is_refused() {
+fn a_token_that_other_users_can_read_or_guess_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("token");
     let path = file.to_str().unwrap();
@@ -165,7 +165,7 @@ fn a_token_that_others_know_or_can_guess_is_refused() {
     }
 }
 
-/// What a daemon answers that listens on a socket in its directory.
+/// Sends a request to a daemon on its socket; gives the whole response.
 fn over_socket(socket: &Path, request: &str) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -175,7 +175,7 @@ fn over_socket(socket: &Path, request: &str) -> String {
 }
 
 #[test]
-fn a_daemon_can_listen_on_a_socket_that_is_its_owners_alone() {
+fn a_daemon_can_listen_on_a_socket_that_only_its_owner_can_use() {
     let home = tempfile::tempdir().unwrap();
     let socket = home.path().join("socket");
     let listen = format!("unix:{}", socket.display());
@@ -190,7 +190,7 @@ fn a_daemon_can_listen_on_a_socket_that_is_its_owners_alone() {
     assert!(fs::metadata(&socket).unwrap().file_type().is_socket());
     assert_eq!(mode(&socket), 0o600);
     assert_eq!(mode(&daemon.home().join("test.db")), 0o600);
-    let cli = |args: &[&str]| ran(&mut daemon.cli(args)).ok();
+    let cli = |args: &[&str]| output_of(&mut daemon.cli(args)).ok();
     cli(&["template", "create", "--name", "t"]);
     assert!(cli(&["template", "list"]).contains('t'));
     let head = "GET /api/v1/health HTTP/1.1\r\nConnection: close\r\nHost:";
@@ -215,7 +215,7 @@ fn a_file_in_the_place_of_a_socket_is_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_run_alone_opens_no_port() {
+fn a_run_without_a_daemon_opens_no_port() {
     let home = tempfile::tempdir().unwrap();
     let script = "await new Promise(done => setTimeout(done, 1e9))";
     fs::write(home.path().join("a.js"), script).unwrap();
@@ -224,7 +224,7 @@ fn a_file_that_is_run_alone_opens_no_port() {
     let mut run = run.spawn().unwrap();
     let pid = run.id().cast_signed();
     vm_system_tests::wait_for("its session", || {
-        let all = Process::below(pid);
+        let all = Process::descendants(pid);
         all.iter()
             .any(|process| process.name.starts_with("vms-s-"))
             .then_some(())
@@ -291,7 +291,7 @@ impl Cell<'_> {
 type Choice<'a> = (Vec<(&'a str, &'a str)>, bool);
 
 #[test]
-fn only_what_is_allowed_in_every_respect_gets_in() {
+fn only_a_request_that_is_allowed_in_every_respect_is_let_in() {
     let (daemon, token) = guarded(&[
         "--allow-host",
         "box.local:80",
@@ -371,7 +371,7 @@ fn status_of(address: &str, request: &str) -> u16 {
 }
 
 #[test]
-fn looking_changes_nothing() {
+fn get_requests_change_nothing() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("x = 1");
@@ -395,7 +395,7 @@ fn looking_changes_nothing() {
     daemon.process_of(&session, Role::Session);
 }
 
-/// Whether curl, which many use, finds its way over a socket too.
+/// curl is what many clients of a socket use.
 #[test]
 fn curl_talks_over_a_socket() {
     if Command::new("curl").arg("--version").output().is_err() {
@@ -415,7 +415,7 @@ fn curl_talks_over_a_socket() {
         .args(["-H", "Content-Type: application/json", "-d"])
         .arg(json!({"name": "t"}).to_string())
         .arg("http://localhost/api/v1/templates");
-    let said = ran(&mut curl).ok();
+    let said = output_of(&mut curl).ok();
     assert!(said.contains("\"name\":\"t\""), "{said}");
 }
 
@@ -442,7 +442,7 @@ fn a_daemon_that_stops_leaves_the_socket_of_another_alone() {
 }
 
 #[test]
-fn a_directory_that_somebody_has_locked_keeps_a_daemon_from_starting_but_not_for_ever() {
+fn a_locked_directory_of_a_socket_is_reported_after_a_bounded_wait() {
     let home = tempfile::tempdir().unwrap();
     let directory = fs::File::open(home.path()).unwrap();
     directory.lock().unwrap();

@@ -93,7 +93,7 @@ fn a_body_is_decoded_strictly_and_the_fault_is_named() {
         daemon
             .api
             .get("/templates")
-            .expect(200)
+            .expect_status(200)
             .as_array()
             .unwrap()
             .len(),
@@ -106,7 +106,7 @@ fn a_body_that_is_a_list_is_not_taken_for_an_object() {
     let daemon = Daemon::start();
     post_text(&daemon, "/templates", r#"["a","boa"]"#).expect_error(400, "INVALID_REQUEST");
     post_text(&daemon, "/templates", "[]").expect_error(400, "INVALID_REQUEST");
-    assert_eq!(daemon.api.get("/templates").expect(200), json!([]));
+    assert_eq!(daemon.api.get("/templates").expect_status(200), json!([]));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_body_over_8_mib_is_too_large_and_one_just_below_is_taken() {
     assert_eq!(session.eval(&code), "1");
     let longer = format!("/*{}*/1", "x".repeat(limit - frame.len() + 1));
     session
-        .try_run(&longer)
+        .submit(&longer)
         .expect_error(413, "PAYLOAD_TOO_LARGE");
     assert_eq!(session.eval("1"), "1");
 }
@@ -153,7 +153,7 @@ fn a_body_of_another_type_is_unsupported() {
     };
     for kind in [None, Some("application/x-www-form-urlencoded")] {
         let name = format!("{kind:?}");
-        post(kind, &name).expect(201);
+        post(kind, &name).expect_status(201);
     }
     for kind in [
         Some("text/plain"),
@@ -162,6 +162,6 @@ fn a_body_of_another_type_is_unsupported() {
     ] {
         post(kind, "refused").expect_error(415, "UNSUPPORTED_MEDIA_TYPE");
     }
-    post(Some("application/json; charset=utf-8"), "a").expect(201);
-    post(Some("Application/JSON"), "b").expect(201);
+    post(Some("application/json; charset=utf-8"), "a").expect_status(201);
+    post(Some("Application/JSON"), "b").expect_status(201);
 }

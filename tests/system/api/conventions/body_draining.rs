@@ -1,14 +1,14 @@
-//! Bodies that the daemon has no use for: the client has its answer, and its connection goes on.
+//! Bodies that the daemon drains: the client gets its answer, and its connection goes on.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use vm_system_tests::Daemon;
 
-/// More than is read of a request at once, in bytes.
+/// More than the daemon reads of a request at once, in bytes.
 const LARGE: usize = 1024 * 1024;
 
-/// A connection on which a request is written as its bytes are.
+/// A connection on which requests are written byte by byte, without an HTTP client.
 struct Connection(BufReader<TcpStream>);
 
 /// The head of an answer, with everything in lower case, and its body.
@@ -72,14 +72,14 @@ fn assert_answered(daemon: &Daemon, request: &str, headers: &str, length: usize,
 
 const TEXT: &str = "Content-Type: text/plain\r\n";
 const JSON: &str = "Content-Type: application/json\r\n";
-const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 #[test]
 fn a_connection_goes_on_behind_a_body_that_its_route_does_not_take() {
     let daemon = Daemon::start();
-    let cancel = format!("POST /api/v1/executions/{NOBODY}/cancel");
+    let cancel = format!("POST /api/v1/executions/{UNKNOWN_ID}/cancel");
     assert_answered(&daemon, &cancel, JSON, LARGE, "EXECUTION_NOT_FOUND");
-    let close = format!("POST /api/v1/sessions/{NOBODY}/close");
+    let close = format!("POST /api/v1/sessions/{UNKNOWN_ID}/close");
     assert_answered(&daemon, &close, JSON, LARGE, "SESSION_NOT_FOUND");
     assert_answered(&daemon, "DELETE /nowhere", JSON, LARGE, "NOT_FOUND");
 }
@@ -109,7 +109,7 @@ fn assert_refused(daemon: &Daemon, headers: &str, beginning: &[u8], status: u16)
 }
 
 #[test]
-fn a_client_that_asks_first_is_not_asked_for_a_body_that_nobody_takes() {
+fn a_client_that_expects_100_continue_is_not_asked_for_an_unused_body() {
     let daemon = Daemon::start();
     let asking = "Expect: 100-continue\r\n";
     let headers = format!("Content-Length: {LARGE}\r\n{asking}{TEXT}");

@@ -1,4 +1,4 @@
-//! Facts of the contract as `curl` sees them.
+//! The contract as `curl` sees it.
 
 use std::process::Command;
 

@@ -79,8 +79,8 @@ fn every_answer_is_json_with_one_newline_at_its_end() {
         daemon.api.get("/health"),
         daemon.api.get("/templates"),
         daemon.api.post("/templates", &json!({"name": "new"})),
-        session.try_run("1"),
-        session.try_run("throw 1"),
+        session.submit("1"),
+        session.submit("throw 1"),
         daemon.api.post("/templates", &json!({})),
         daemon.api.get(&format!("/sessions/{ID}")),
         daemon.api.get("/nothing"),
@@ -198,7 +198,7 @@ fn timestamps_are_utc_with_microseconds() {
     let session = daemon.session();
     let execution = session.run("1");
     let closed = session.close();
-    let templates = daemon.api.get("/templates").expect(200);
+    let templates = daemon.api.get("/templates").expect_status(200);
     for timestamp in [
         &templates[0]["created_at"],
         &templates[0]["updated_at"],
@@ -222,37 +222,41 @@ fn timestamps_are_utc_with_microseconds() {
 fn empty_lists_are_lists() {
     let daemon = Daemon::start();
     for path in ["/templates", "/sessions"] {
-        assert_eq!(daemon.api.get(path).expect(200), json!([]), "{path}");
+        assert_eq!(daemon.api.get(path).expect_status(200), json!([]), "{path}");
     }
     assert_eq!(
-        daemon.api.get("/runtime/summary").expect(200),
+        daemon.api.get("/runtime/summary").expect_status(200),
         json!({"active_sessions": 0, "active_session_ids": []})
     );
     let template = daemon.template();
     for list in ["capabilities", "startup-files", "modules", "libraries"] {
         let path = format!("/templates/{template}/{list}");
-        assert_eq!(daemon.api.get(&path).expect(200), json!([]), "{list}");
+        assert_eq!(
+            daemon.api.get(&path).expect_status(200),
+            json!([]),
+            "{list}"
+        );
     }
     let details = daemon
         .api
         .get(&format!("/templates/{template}"))
-        .expect(200);
+        .expect_status(200);
     assert_eq!(details["capabilities"], json!([]));
     assert_eq!(details["startup_files"], json!([]));
     assert_eq!(details["template"]["exposed_modules"], json!([]));
     assert_eq!(details["template"]["libraries"], json!([]));
     let session = daemon.session_of(&template);
     let executions = format!("/executions?session_id={}", session.id);
-    assert_eq!(daemon.api.get(&executions).expect(200), json!([]));
+    assert_eq!(daemon.api.get(&executions).expect_status(200), json!([]));
     let id = session.run("1")["id"].as_str().unwrap().to_owned();
     let events = format!("/executions/{id}/events?after_seq=1000");
-    assert_eq!(daemon.api.get(&events).expect(200), json!([]));
+    assert_eq!(daemon.api.get(&events).expect_status(200), json!([]));
 }
 
 #[test]
 fn health_is_ok() {
     assert_eq!(
-        Daemon::start().api.get("/health").expect(200),
+        Daemon::start().api.get("/health").expect_status(200),
         json!({"status": "ok"})
     );
 }

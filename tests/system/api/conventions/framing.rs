@@ -1,4 +1,4 @@
-//! Requests as their bytes are: framed, addressed and marked in more than one way.
+//! Raw requests: framing, addressing and ids that are ambiguous.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -89,7 +89,7 @@ fn a_request_that_is_addressed_or_marked_in_two_ways_is_refused() {
 fn an_empty_snippet_is_refused_and_blanks_are_code() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    session.try_run("").expect_error(400, "VALIDATION_ERROR");
+    session.submit("").expect_error(400, "VALIDATION_ERROR");
     for code in [" ", "\n", "\t \n"] {
         assert_eq!(session.run(code)["status"], "ok", "{code:?}");
     }

@@ -1,4 +1,4 @@
-//! Generated bodies of requests: whatever is sent, the answer comes soon and is one that the API has.
+//! Generated bodies of requests: each gets an answer of the documented form within a bound.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::{Map, Number, Value, json};
 use vm_system_tests::{Answer, Daemon, Session};
 
-use crate::support::generated::for_a_while;
+use crate::support::generated::for_generated_inputs;
 
 /// How long an answer may take.
 const SOON: Duration = Duration::from_secs(20);
@@ -137,7 +137,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What is done to a body that would be taken.
+/// How a valid body is changed.
 #[derive(Clone, Debug)]
 enum Change {
     /// It stays.
@@ -290,7 +290,7 @@ fn any_body_is_answered_soon_and_as_the_api_says() {
     daemon.write("a.js", "1");
     let names = RefCell::new(Names::new(&daemon));
     let zygote = daemon.zygote();
-    for_a_while(
+    for_generated_inputs(
         &(select(routes()), change()),
         |((method, path, body), change)| {
             let mut names = names.borrow_mut();

@@ -1,4 +1,4 @@
-//! Ids that are none.
+//! Malformed ids.
 
 use serde_json::json;
 use vm_system_tests::Daemon;
@@ -92,7 +92,7 @@ fn an_id_in_another_spelling_is_malformed_wherever_it_stands() {
         let answer = daemon.api.get(&format!("/templates/{id}"));
         answer.expect_error(400, "VALIDATION_ERROR");
         let answer = daemon
-            .try_session_of(&id)
+            .request_session(&id)
             .expect_error(400, "VALIDATION_ERROR");
         assert_names(&answer, "template_id must be a valid UUID");
     }

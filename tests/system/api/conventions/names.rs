@@ -1,9 +1,9 @@
-//! What names may hold.
+//! Which characters names may have.
 
 use serde_json::json;
 use vm_system_tests::Daemon;
 
-/// Characters that are not seen and change what is.
+/// Invisible characters that change how the others are shown.
 const CONTROLS: [char; 12] = [
     '\u{1b}', '\u{7}', '\n', '\u{7f}', '\u{85}', '\u{9b}', '\u{61c}', '\u{200e}', '\u{200f}',
     '\u{202e}', '\u{2066}', '\u{2069}',
@@ -100,7 +100,7 @@ fn no_name_has_a_control_character() {
             refused.expect_error(400, "VALIDATION_ERROR");
         }
     }
-    let templates = daemon.api.get("/templates").expect(200);
+    let templates = daemon.api.get("/templates").expect_status(200);
     assert_eq!(templates.as_array().unwrap().len(), 2, "{templates}");
 }
 
@@ -118,15 +118,18 @@ fn names_are_in_any_language() {
         let template = daemon
             .api
             .post("/templates", &json!({"name": name}))
-            .expect(201);
+            .expect_status(201);
         assert_eq!(template["name"], name);
         let template = template["id"].as_str().unwrap();
         let file = format!("{name}.js");
         daemon.write(&file, "globalThis.name = 'started'");
         let files = format!("/templates/{template}/startup-files");
-        daemon.api.post(&files, &json!({"path": file})).expect(201);
+        daemon
+            .api
+            .post(&files, &json!({"path": file}))
+            .expect_status(201);
         let session = daemon.session_of(template);
         assert_eq!(session.eval("name"), "started");
-        session.try_run_file(&file).expect(201);
+        session.submit_file(&file).expect_status(201);
     }
 }

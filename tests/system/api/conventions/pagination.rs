@@ -1,11 +1,11 @@
-//! Lists in portions, and of what is asked for alone.
+//! Lists in pages and with filters.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon};
 
 use crate::support::assertions::column;
 
-/// The path of another portion, from the header of this one.
+/// The path of another page, from the `Link` header of this one.
 fn link(answer: &Answer, relation: &str) -> Option<String> {
     let header = answer.headers.get("link")?.to_str().unwrap();
     let wanted = format!("rel=\"{relation}\"");
@@ -18,30 +18,30 @@ fn ids(list: &Value) -> Vec<String> {
     column(list, "id").into_iter().map(str::to_owned).collect()
 }
 
-/// Goes through the portions from one to the last in a direction.
+/// Follows the links of one relation from a page to the last one.
 fn walk(daemon: &Daemon, start: &str, relation: &str) -> Vec<Vec<String>> {
     let mut portions = Vec::new();
     let mut next = Some(start.to_owned());
     while let Some(path) = next {
         let answer = daemon.api.get(&path);
         next = link(&answer, relation);
-        portions.push(ids(&answer.expect(200)));
+        portions.push(ids(&answer.expect_status(200)));
     }
     portions
 }
 
 #[test]
-fn the_portions_of_a_list_are_the_list() {
+fn the_pages_of_a_list_add_up_to_the_list() {
     let daemon = Daemon::start();
     let session = daemon.session();
     for n in 0..10 {
         session.eval(&n.to_string());
     }
     let path = format!("/executions?session_id={}", session.id);
-    let all = ids(&daemon.api.get(&path).expect(200));
+    let all = ids(&daemon.api.get(&path).expect_status(200));
     assert_eq!(all.len(), 10);
     let most = daemon.api.get(&format!("{path}&limit=99999999999"));
-    assert_eq!(most.expect(200).as_array().unwrap().len(), all.len());
+    assert_eq!(most.expect_status(200).as_array().unwrap().len(), all.len());
     let down = walk(&daemon, &format!("{path}&limit=4"), "next");
     assert_eq!(down.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
     assert_eq!(down.concat(), all);
@@ -49,14 +49,14 @@ fn the_portions_of_a_list_are_the_list() {
     assert_eq!(up.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 1]);
     let up: Vec<String> = up.into_iter().rev().flatten().collect();
     assert_eq!(up, all[..9]);
-    // What is new meanwhile does not move what comes next.
+    // Records that are added meanwhile do not shift the next page.
     session.eval("'new'");
     let answer = daemon.api.get(&format!("{path}&limit=4&before={}", all[3]));
-    assert_eq!(ids(&answer.expect(200)), all[4..8]);
+    assert_eq!(ids(&answer.expect_status(200)), all[4..8]);
 }
 
 #[test]
-fn a_portion_that_begins_nowhere_is_refused() {
+fn a_page_with_an_unknown_start_or_filter_is_refused() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let executions = format!("/executions?session_id={}", session.id);
@@ -81,10 +81,10 @@ fn executions_are_listed_by_status_and_kind() {
     daemon.write("a.js", "throw 1");
     session.eval("1");
     session.run("throw 1");
-    session.try_run_file("a.js").expect(201);
+    session.submit_file("a.js").expect_status(201);
     let count = |query: &str| {
         let path = format!("/executions?session_id={}{query}", session.id);
-        ids(&daemon.api.get(&path).expect(200)).len()
+        ids(&daemon.api.get(&path).expect_status(200)).len()
     };
     assert_eq!(count(""), 3);
     assert_eq!(count("&status=error"), 2);
@@ -106,11 +106,11 @@ fn sessions_are_listed_by_template_and_workspace() {
             "base_commit_oid": "c",
             "worktree_path": daemon.worktree(),
         });
-        daemon.api.post("/sessions", &body).expect(201);
+        daemon.api.post("/sessions", &body).expect_status(201);
     }
     let count = |query: &str| {
         let path = format!("/sessions?{query}");
-        ids(&daemon.api.get(&path).expect(200)).len()
+        ids(&daemon.api.get(&path).expect_status(200)).len()
     };
     assert_eq!(count(""), 3);
     assert_eq!(count("status=&template_id=&workspace_id="), 3);

@@ -1,4 +1,4 @@
-//! What executions say of exceptions.
+//! How executions report exceptions.
 
 use vm_system_tests::Daemon;
 
@@ -64,7 +64,7 @@ fn a_syntax_error_at_the_end_of_the_source_has_its_place_too() {
 }
 
 #[test]
-fn whatever_is_thrown_has_a_message() {
+fn every_thrown_value_has_a_message() {
     let daemon = Daemon::start();
     let session = daemon.session();
     for code in [

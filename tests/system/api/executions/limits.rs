@@ -1,4 +1,4 @@
-//! What one execution may use, and what is left of one that used more.
+//! Limits of one execution, and what is left of an execution that exceeded one.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ fn assert_rolled_back(execution: &Value, status: &str, code: &str) {
 
 /// Checks the record of an execution that was refused for its output, and returns its events.
 #[track_caller]
-fn over_the_limit(session: &Session, answer: Answer, named: &str) -> Vec<Value> {
+fn assert_output_refused(session: &Session, answer: Answer, named: &str) -> Vec<Value> {
     let answer = answer.expect_error(422, "OUTPUT_LIMIT_EXCEEDED");
     assert!(answer.message().contains(named), "{}", answer.text);
     let details = &answer.json["error"]["details"];
@@ -44,7 +44,7 @@ fn over_the_limit(session: &Session, answer: Answer, named: &str) -> Vec<Value> 
 }
 
 /// A daemon with a template whose limits are others than the default.
-fn daemon_with(limits: &[(&str, u64)]) -> (Daemon, String) {
+fn daemon_with_limits(limits: &[(&str, u64)]) -> (Daemon, String) {
     let daemon = Daemon::start();
     let limits: Map<String, Value> = limits
         .iter()
@@ -77,7 +77,7 @@ fn an_execution_may_lower_its_limits() {
         (endless, json!({"cpu_ms": 100}), "timeout", "CPU_TIME_LIMIT"),
         (greedy, json!({"mem_mb": 16}), "error", "MEMORY_LIMIT"),
     ] {
-        let execution = run_within(&daemon, &session, code, &limits).expect(201);
+        let execution = run_within(&daemon, &session, code, &limits).expect_status(201);
         assert_rolled_back(&execution, status, expected);
         let value = limits.as_object().unwrap().values().next().unwrap();
         let message = text(&execution["error"], "message").to_owned();
@@ -85,15 +85,18 @@ fn an_execution_may_lower_its_limits() {
     }
     let loud = "for (let i = 0; i < 20; i++) console.log(i)";
     let answer = run_within(&daemon, &session, loud, &json!({"max_events": 10}));
-    over_the_limit(&session, answer, "max_events");
+    assert_output_refused(&session, answer, "max_events");
     assert_eq!(session.eval("x"), "1");
     assert_eq!(session.run(loud)["status"], "ok");
     daemon.write("greedy.js", greedy);
     let body = json!({"session_id": session.id, "path": "greedy.js", "limits": {"mem_mb": 16}});
-    let execution = daemon.api.post("/executions/run-file", &body).expect(201);
+    let execution = daemon
+        .api
+        .post("/executions/run-file", &body)
+        .expect_status(201);
     assert_rolled_back(&execution, "error", "MEMORY_LIMIT");
     // What one execution may not use is the next one's again, also the text of its code.
-    run_within(&daemon, &session, "1", &json!({"mem_mb": 8})).expect(201);
+    run_within(&daemon, &session, "1", &json!({"mem_mb": 8})).expect_status(201);
     session.eval(&format!("'{}'.length", "x".repeat(2_000_000)));
     session.eval("kept = new Uint8Array(30e6); kept.length");
 }
@@ -124,13 +127,13 @@ fn an_execution_can_not_raise_its_limits() {
     }
     assert_eq!(session.executions().len(), 0);
     let same = json!({"wall_ms": 5000, "cpu_ms": 2000});
-    run_within(&daemon, &session, "1", &same).expect(201);
+    run_within(&daemon, &session, "1", &same).expect_status(201);
 }
 
 #[test]
 fn what_an_execution_used_is_known_also_of_one_that_was_rolled_back() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["fs"]));
     let prelude = "require('fs').existsSync('a'); require('fs').existsSync('b'); \
          const big = new ArrayBuffer(20e6); console.log('x');";
     for (end, status) in [
@@ -180,7 +183,7 @@ fn each_session_has_the_limits_of_its_template() {
         ),
         (vec![("mem_mb", 32)], greedy, "error", "MEMORY_LIMIT"),
     ] {
-        let (daemon, template) = daemon_with(&limits);
+        let (daemon, template) = daemon_with_limits(&limits);
         let session = daemon.session_of(&template);
         session.eval("globalThis.x = 1");
         let execution = session.run(code);
@@ -205,7 +208,7 @@ fn an_execution_that_takes_too_long_is_rolled_back() {
 }
 
 #[test]
-fn a_promise_that_never_rests_is_rolled_back() {
+fn an_endless_chain_of_promise_jobs_is_rolled_back() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("globalThis.x = 1");
@@ -216,11 +219,11 @@ fn a_promise_that_never_rests_is_rolled_back() {
 
 #[test]
 fn an_execution_with_too_many_events_is_refused_and_rolled_back() {
-    let (daemon, template) = daemon_with(&[("max_events", 100)]);
+    let (daemon, template) = daemon_with_limits(&[("max_events", 100)]);
     let session = daemon.session_of(&template);
     session.eval("globalThis.x = 1");
-    let answer = session.try_run("x = 2; while (true) console.log('')");
-    let events = over_the_limit(&session, answer, "max_events");
+    let answer = session.submit("x = 2; while (true) console.log('')");
+    let events = assert_output_refused(&session, answer, "max_events");
     assert!((100..=103).contains(&events.len()), "{}", events.len());
     let below = session.run("for (let i = 0; i < 90; ++i) console.log('')");
     assert_eq!(below["status"], "ok", "{below}");
@@ -229,20 +232,20 @@ fn an_execution_with_too_many_events_is_refused_and_rolled_back() {
 
 #[test]
 fn all_that_a_first_execution_printed_is_recorded_when_it_is_rolled_back() {
-    let (daemon, template) = daemon_with(&[("max_events", 100), ("wall_ms", 60_000)]);
+    let (daemon, template) = daemon_with_limits(&[("max_events", 100), ("wall_ms", 60_000)]);
     let session = daemon.session_of(&template);
     let running = session.start(
         "globalThis.x = 2; await new Promise(done => setTimeout(done, 3000));
          while (true) console.log('')",
     );
     let process = daemon.process_of(&session, Role::Session);
-    // So the daemon hears of the process's death before it has read all that the process sent.
+    // The daemon then learns of the process's death before it has read all its output.
     daemon.signal(Signal::SIGSTOP);
     wait_for("the process to pass the limit", || {
         (!Process::is_alive(process)).then_some(())
     });
     daemon.signal(Signal::SIGCONT);
-    let events = over_the_limit(&session, running.join().unwrap(), "max_events");
+    let events = assert_output_refused(&session, running.join().unwrap(), "max_events");
     assert!((100..=103).contains(&events.len()), "{}", events.len());
     assert_eq!(session.eval("typeof x"), "undefined");
 }
@@ -252,8 +255,8 @@ fn an_execution_with_too_much_output_is_refused_and_rolled_back() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("globalThis.x = 1");
-    let answer = session.try_run("x = 2; while (true) console.log('y'.repeat(10000))");
-    let events = over_the_limit(&session, answer, "max_output_kb");
+    let answer = session.submit("x = 2; while (true) console.log('y'.repeat(10000))");
+    let events = assert_output_refused(&session, answer, "max_output_kb");
     let console = types(&events)
         .iter()
         .filter(|kind| **kind == "console")
@@ -264,7 +267,7 @@ fn an_execution_with_too_much_output_is_refused_and_rolled_back() {
 
 #[test]
 fn an_event_that_is_larger_than_any_may_be_is_refused_and_rolled_back() {
-    let (daemon, template) = daemon_with(&[
+    let (daemon, template) = daemon_with_limits(&[
         ("max_output_kb", 1_048_576),
         ("mem_mb", 1024),
         ("cpu_ms", 60_000),
@@ -273,8 +276,8 @@ fn an_event_that_is_larger_than_any_may_be_is_refused_and_rolled_back() {
     let session = daemon.session_of(&template);
     session.eval("globalThis.x = 1");
     // Each of these characters takes six bytes of JSON.
-    let answer = session.try_run("x = 2; console.log('\\u0001'.repeat(1e4).repeat(1200))");
-    let events = over_the_limit(&session, answer, "an event of 72");
+    let answer = session.submit("x = 2; console.log('\\u0001'.repeat(1e4).repeat(1200))");
+    let events = assert_output_refused(&session, answer, "an event of 72");
     assert!(!types(&events).contains(&"console"));
     assert_eq!(session.eval("x"), "1");
 }
@@ -316,7 +319,10 @@ fn garbage_does_not_count_where_it_can_be_collected() {
     let daemon = Daemon::start();
     let template = daemon.template_with_limits(&json!({"wall_ms": 60_000, "cpu_ms": 60_000}));
     let path = format!("/templates/{template}/modules");
-    daemon.api.post(&path, &json!({"name": "fs"})).expect(201);
+    daemon
+        .api
+        .post(&path, &json!({"name": "fs"}))
+        .expect_status(201);
     let session = daemon.session_of(&template);
     daemon.write("large.json", &format!("\"{}\"", "x".repeat(4_000_000)));
     for code in [
@@ -385,7 +391,7 @@ fn a_repetition_of_a_rolled_back_run_has_other_random_numbers() {
 }
 
 #[test]
-fn nothing_stays_running_after_any_of_it() {
+fn no_execution_stays_running_after_a_failure() {
     let daemon = Daemon::start();
     let session = daemon.session();
     for code in [
@@ -394,7 +400,7 @@ fn nothing_stays_running_after_any_of_it() {
         "foo(",
         "while (true) console.log(1)",
     ] {
-        session.try_run(code);
+        session.submit(code);
     }
     let executions = session.executions();
     assert_eq!(executions.len(), 4);
@@ -425,7 +431,10 @@ fn a_cancel_that_comes_late_does_not_hit_the_next_execution() {
                 cancel.send(id.clone()).unwrap();
             }
             let body = json!({"session_id": session.id, "input": "1 + 1", "execution_id": id});
-            let ran = daemon.api.post("/executions/repl", &body).expect(201);
+            let ran = daemon
+                .api
+                .post("/executions/repl", &body)
+                .expect_status(201);
             if !is_to_be_cancelled {
                 assert_eq!(ran["status"], "ok", "{ran}");
             }
@@ -435,10 +444,10 @@ fn a_cancel_that_comes_late_does_not_hit_the_next_execution() {
 }
 
 #[test]
-fn the_time_that_the_disk_takes_for_a_record_is_not_the_scripts() {
+fn the_time_to_write_a_record_does_not_count_towards_wall_ms() {
     let daemon = Daemon::start();
     daemon.write("a.txt", "text");
-    let session = daemon.session_of(&daemon.template_with(&["fs"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["fs"]));
     let busy = Connection::open(daemon.home().join("test.db")).unwrap();
     busy.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::scope(|scope| {
@@ -453,12 +462,15 @@ fn the_time_that_the_disk_takes_for_a_record_is_not_the_scripts() {
             (since.elapsed() > Duration::from_secs(3)).then_some(())
         });
         busy.execute_batch("ROLLBACK").unwrap();
-        let execution = running.join().unwrap().expect(201);
+        let execution = running.join().unwrap().expect_status(201);
         assert_eq!(execution["status"], "ok", "{execution}");
         // What comes after the record is bounded as ever.
         let code = "require('fs').readFileSync('a.txt', 'utf8'); while (true);";
         let body = json!({"session_id": session.id, "input": code, "limits": {"wall_ms": 100}});
-        let execution = daemon.api.post("/executions/repl", &body).expect(201);
+        let execution = daemon
+            .api
+            .post("/executions/repl", &body)
+            .expect_status(201);
         assert_rolled_back(&execution, "timeout", "WALL_TIME_LIMIT");
     });
 }

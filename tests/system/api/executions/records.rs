@@ -8,7 +8,7 @@ use crate::support::assertions::{
     types,
 };
 
-const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 #[test]
 fn an_execution_of_a_snippet_has_the_shape_of_the_contract() {
@@ -32,7 +32,7 @@ fn an_execution_of_a_snippet_has_the_shape_of_the_contract() {
     assert!(execution["metrics"].is_object(), "{execution}");
     assert_lacks(&execution, &["path", "error"]);
     let path = format!("/executions/{}", text(&execution, "id"));
-    assert_eq!(daemon.api.get(&path).expect(200), execution);
+    assert_eq!(daemon.api.get(&path).expect_status(200), execution);
 }
 
 #[test]
@@ -77,13 +77,13 @@ fn events_of_a_snippet_that_throws() {
 }
 
 #[test]
-fn globals_live_on_from_one_execution_to_the_next() {
+fn globals_persist_from_one_execution_to_the_next() {
     let daemon = Daemon::start();
     let session = daemon.session();
     daemon.write("a.js", "function fromFile() { return a + b + c + d }");
     assert_eq!(session.run("var a = 1")["result"]["type"], "undefined");
     session.run("let b = 2; const c = 3; globalThis.d = 4");
-    session.try_run_file("a.js").expect(201);
+    session.submit_file("a.js").expect_status(201);
     assert_eq!(session.eval("fromFile()"), "10");
     session.run("a = 5; throw 1");
     assert_eq!(session.eval("a"), "5", "an exception undoes nothing");
@@ -147,15 +147,19 @@ fn executions_are_listed_newest_first_up_to_the_limit() {
         let path = format!("/executions?session_id={}{query}", session.id);
         daemon.api.get(&path)
     };
-    let all = list("").expect(200);
+    let all = list("").expect_status(200);
     assert_eq!(all.as_array().unwrap().len(), 50);
     assert_eq!(
-        column(&list("&limit=3").expect(200), "input"),
+        column(&list("&limit=3").expect_status(200), "input"),
         ["51", "50", "49"]
     );
     assert_eq!(column(&all, "input")[..3], ["51", "50", "49"]);
     assert_eq!(
-        list("&limit=1000").expect(200).as_array().unwrap().len(),
+        list("&limit=1000")
+            .expect_status(200)
+            .as_array()
+            .unwrap()
+            .len(),
         52
     );
     assert_has(
@@ -177,7 +181,7 @@ fn executions_are_listed_newest_first_up_to_the_limit() {
 }
 
 #[test]
-fn events_can_be_asked_for_from_a_number_on() {
+fn events_can_be_listed_after_a_sequence_number() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let execution = session.run("for (let i = 0; i < 4; ++i) console.log(i)");
@@ -187,11 +191,11 @@ fn events_can_be_asked_for_from_a_number_on() {
             .api
             .get(&format!("/executions/{id}/events?after_seq={seq}"))
     };
-    let all = after("0").expect(200);
+    let all = after("0").expect_status(200);
     assert_eq!(all.as_array().unwrap().len(), 6);
-    let some = after("4").expect(200);
+    let some = after("4").expect_status(200);
     assert_eq!(some.as_array().unwrap()[..], all.as_array().unwrap()[4..]);
-    assert_eq!(after("6").expect(200), json!([]));
+    assert_eq!(after("6").expect_status(200), json!([]));
     for seq in ["-1", "x", "1.5"] {
         assert_names(
             &after(seq).expect_error(400, "VALIDATION_ERROR"),
@@ -204,14 +208,14 @@ fn events_can_be_asked_for_from_a_number_on() {
 fn an_unknown_execution_is_not_found() {
     let daemon = Daemon::start();
     for path in [
-        format!("/executions/{NOBODY}"),
-        format!("/executions/{NOBODY}/events"),
+        format!("/executions/{UNKNOWN_ID}"),
+        format!("/executions/{UNKNOWN_ID}/events"),
     ] {
         let answer = daemon
             .api
             .get(&path)
             .expect_error(404, "EXECUTION_NOT_FOUND");
-        assert_eq!(answer.json["error"]["details"]["execution_id"], NOBODY);
+        assert_eq!(answer.json["error"]["details"]["execution_id"], UNKNOWN_ID);
     }
 }
 

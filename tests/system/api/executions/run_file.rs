@@ -20,14 +20,14 @@ fn an_execution_of_a_file_has_its_arguments_and_its_environment() {
     let daemon = Daemon::start();
     let session = daemon.session();
     daemon.write("a.js", "JSON.stringify([__ARGS__, __ENV__])");
-    let plain = run_file(&daemon, &session, &json!({"path": "a.js"})).expect(201);
+    let plain = run_file(&daemon, &session, &json!({"path": "a.js"})).expect_status(201);
     assert_eq!(plain["kind"], "run_file");
     assert_eq!(plain["path"], "a.js");
     assert_eq!((&plain["args"], &plain["env"]), (&json!({}), &json!({})));
     assert_eq!(plain["result"]["preview"], "[{},{}]");
     assert_lacks(&plain, &["input"]);
     let body = json!({"path": "a.js", "args": {"n": [1, {"a": null}]}, "env": {"HOME": "/h"}});
-    let given = run_file(&daemon, &session, &body).expect(201);
+    let given = run_file(&daemon, &session, &body).expect_status(201);
     assert_eq!(
         (&given["args"], &given["env"]),
         (&body["args"], &body["env"])
@@ -36,7 +36,7 @@ fn an_execution_of_a_file_has_its_arguments_and_its_environment() {
         given["result"]["preview"],
         r#"[{"n":[1,{"a":null}]},{"HOME":"/h"}]"#
     );
-    let again = run_file(&daemon, &session, &json!({"path": "a.js"})).expect(201);
+    let again = run_file(&daemon, &session, &json!({"path": "a.js"})).expect_status(201);
     assert_eq!(
         again["result"]["preview"], "[{},{}]",
         "nothing is left of the last ones"
@@ -48,7 +48,7 @@ fn the_echo_of_a_file_is_its_path() {
     let daemon = Daemon::start();
     let session = daemon.session();
     daemon.write("dir/a.js", "console.warn('from a file')\nnope");
-    let execution = session.try_run_file("dir/a.js").expect(201);
+    let execution = session.submit_file("dir/a.js").expect_status(201);
     let events = numbered_events(&session, &execution);
     assert_eq!(types(&events), ["input_echo", "console", "exception"]);
     assert_eq!(events[0]["payload"], json!({"text": "dir/a.js"}));
@@ -77,7 +77,7 @@ fn a_path_that_leaves_the_worktree_is_invalid() {
         "link.js",
         "up/secret.js",
     ] {
-        let answer = session.try_run_file(path).expect_error(422, "INVALID_PATH");
+        let answer = session.submit_file(path).expect_error(422, "INVALID_PATH");
         assert_eq!(answer.json["error"]["details"]["path"], path);
     }
     assert!(session.executions().is_empty());
@@ -90,7 +90,7 @@ fn a_file_that_is_not_there_is_not_found() {
     daemon.write("a.js", "1");
     for path in ["missing.js", "no/such/dir.js", "a.js/b.js"] {
         let answer = session
-            .try_run_file(path)
+            .submit_file(path)
             .expect_error(404, "FILE_NOT_FOUND");
         assert_eq!(answer.json["error"]["details"]["path"], path);
     }
@@ -110,7 +110,7 @@ fn files_inside_the_worktree_are_found_by_each_of_their_paths() {
         ("inner.js", "inner.js"),
         (absolute.to_str().unwrap(), "dir/a.js"),
     ] {
-        let execution = session.try_run_file(path).expect(201);
+        let execution = session.submit_file(path).expect_status(201);
         assert_eq!(execution["result"]["preview"], "here", "{path}");
         assert_eq!(execution["path"], clean);
     }

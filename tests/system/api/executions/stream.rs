@@ -1,4 +1,4 @@
-//! Watching executions live: streams, waiting, and requests that are sent again.
+//! Following executions: event streams, waiting, and requests that are sent again.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon, DaemonOptions, Process, Session, command, wait_for};
 
-use crate::support::cli::ran;
+use crate::support::cli::output_of;
 
-/// Something that a stream sent.
+/// An event of a stream.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sent {
+pub struct StreamEvent {
     pub id: Option<String>,
     pub name: String,
     pub data: Value,
 }
 
 /// An open stream.
-pub struct Stream(BufReader<TcpStream>);
+pub struct EventStream(BufReader<TcpStream>);
 
-impl Stream {
+impl EventStream {
     pub fn open(daemon: &Daemon, path: &str, last_event_id: Option<&str>) -> Self {
         let address = daemon.server().trim_start_matches("http://").to_owned();
         let mut connection = TcpStream::connect(&address).unwrap();
@@ -41,8 +41,8 @@ impl Stream {
 
     /// The next thing that is sent; nothing at the end. The lines that frame the chunks of the body are skipped: they have
     /// no colon.
-    pub fn next(&mut self) -> Option<Sent> {
-        let mut sent = Sent {
+    pub fn next(&mut self) -> Option<StreamEvent> {
+        let mut sent = StreamEvent {
             id: None,
             name: "message".into(),
             data: Value::Null,
@@ -64,7 +64,7 @@ impl Stream {
         }
     }
 
-    fn rest(mut self) -> Vec<Sent> {
+    fn rest(mut self) -> Vec<StreamEvent> {
         std::iter::from_fn(|| self.next()).collect()
     }
 }
@@ -78,9 +78,9 @@ fn submit(daemon: &Daemon, session: &Session, code: &str, more: &Value) -> Answe
 }
 
 /// Starts a snippet and does not wait for it.
-fn start(daemon: &Daemon, session: &Session, code: &str) -> String {
+fn submit_without_waiting(daemon: &Daemon, session: &Session, code: &str) -> String {
     let started = submit(daemon, session, code, &json!({"wait_ms": 0}));
-    let execution = started.expect(202);
+    let execution = started.expect_status(202);
     assert_eq!(execution["status"], "running", "{execution}");
     execution["id"].as_str().unwrap().to_owned()
 }
@@ -89,21 +89,24 @@ fn stream_path(id: &str) -> String {
     format!("/executions/{id}/events/stream")
 }
 
-fn ended(daemon: &Daemon, id: &str) -> Value {
+fn wait_until_ended(daemon: &Daemon, id: &str) -> Value {
     // There may be much to store.
     let path = format!(
         "/executions/{id}/events?after_seq={}&wait_ms=300000",
         i64::MAX
     );
-    daemon.api.get(&path).expect(200);
+    daemon.api.get(&path).expect_status(200);
     wait_for("the execution to end", || {
-        let execution = daemon.api.get(&format!("/executions/{id}")).expect(200);
+        let execution = daemon
+            .api
+            .get(&format!("/executions/{id}"))
+            .expect_status(200);
         (execution["status"] != "running").then_some(execution)
     })
 }
 
-/// A session whose executions may say and take a lot.
-fn roomy(daemon: &Daemon) -> Session {
+/// A session whose executions may write much and run for five minutes.
+fn session_with_large_limits(daemon: &Daemon) -> Session {
     let limits = json!({
         "max_events": 1_000_000, "max_output_kb": 1_000_000, "wall_ms": 300_000, "cpu_ms": 300_000,
     });
@@ -111,15 +114,15 @@ fn roomy(daemon: &Daemon) -> Session {
 }
 
 #[test]
-fn waiting_is_no_limit() {
+fn wait_ms_does_not_limit_an_execution() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let code = "await new Promise(done => setTimeout(done, 3000)); 42";
-    let id = start(&daemon, &session, code);
-    session.try_run("1").expect_error(409, "SESSION_BUSY");
-    let execution = ended(&daemon, &id);
+    let id = submit_without_waiting(&daemon, &session, code);
+    session.submit("1").expect_error(409, "SESSION_BUSY");
+    let execution = wait_until_ended(&daemon, &id);
     assert_eq!(execution["result"]["preview"], "42");
-    let quick = submit(&daemon, &session, "1 + 1", &json!({"wait_ms": 60_000})).expect(201);
+    let quick = submit(&daemon, &session, "1 + 1", &json!({"wait_ms": 60_000})).expect_status(201);
     assert_eq!(quick["result"]["preview"], "2");
     let answer = submit(&daemon, &session, "1", &json!({"wait_ms": 3_600_001}));
     answer.expect_error(400, "VALIDATION_ERROR");
@@ -130,36 +133,42 @@ fn an_execution_is_streamed_as_it_happens_and_to_its_end() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let code = "console.log('first'); await new Promise(done => setTimeout(done, 3000)); console.log('last'); 7";
-    let id = start(&daemon, &session, code);
-    let mut stream = Stream::open(&daemon, &stream_path(&id), None);
+    let id = submit_without_waiting(&daemon, &session, code);
+    let mut stream = EventStream::open(&daemon, &stream_path(&id), None);
     assert_eq!(stream.next().unwrap().data["type"], "input_echo");
     let first = stream.next().unwrap();
     assert_eq!(first.data["payload"]["text"], "first");
-    let running = daemon.api.get(&format!("/executions/{id}")).expect(200);
+    let running = daemon
+        .api
+        .get(&format!("/executions/{id}"))
+        .expect_status(200);
     assert_eq!(running["status"], "running", "it is told before the end");
     let rest = stream.rest();
     let names: Vec<_> = rest.iter().map(|sent| &*sent.name).collect();
     assert_eq!(names, ["message", "message", "end"]);
     assert_eq!(rest[1].data["type"], "value");
-    let execution = daemon.api.get(&format!("/executions/{id}")).expect(200);
+    let execution = daemon
+        .api
+        .get(&format!("/executions/{id}"))
+        .expect_status(200);
     assert_eq!(rest[2].data, execution);
-    // The session is free for whoever has heard of the end.
+    // A client that has seen the end finds the session free.
     assert_eq!(session.eval("1"), "1");
-    let again = Stream::open(&daemon, &stream_path(&id), None).rest();
+    let again = EventStream::open(&daemon, &stream_path(&id), None).rest();
     let stored = session.events(&execution);
     assert_eq!(again.len(), stored.len() + 1);
     for (sent, event) in again.iter().zip(&stored) {
         assert_eq!(sent.data, *event);
         assert_eq!(sent.id.as_deref(), Some(&*event["seq"].to_string()));
     }
-    let later = Stream::open(&daemon, &stream_path(&id), Some("3")).rest();
+    let later = EventStream::open(&daemon, &stream_path(&id), Some("3")).rest();
     assert_eq!(later, again[3..]);
     let after = format!("{}?after_seq=3", stream_path(&id));
-    assert_eq!(Stream::open(&daemon, &after, None).rest(), again[3..]);
+    assert_eq!(EventStream::open(&daemon, &after, None).rest(), again[3..]);
 }
 
 #[test]
-fn a_stream_of_what_is_not_there_is_refused() {
+fn a_stream_of_an_unknown_record_is_refused() {
     let daemon = Daemon::start();
     let unknown = "00000000-0000-4000-8000-000000000000";
     daemon
@@ -179,18 +188,18 @@ fn a_stream_of_what_is_not_there_is_refused() {
         .expect_error(400, "VALIDATION_ERROR");
 }
 
-/// Each connection is dropped after a few events, wherever that is.
+/// Each connection is dropped after a few events, at any point of the stream.
 #[test]
-fn a_client_that_comes_back_a_thousand_times_has_every_event_once() {
+fn a_client_that_reconnects_a_thousand_times_gets_every_event_once() {
     const LINES: usize = 100_000;
     const CONNECTIONS: usize = 1000;
     let daemon = Daemon::start();
-    let session = roomy(&daemon);
+    let session = session_with_large_limits(&daemon);
     let code = format!("for (let i = 0; i < {LINES}; i++) console.log(i)");
-    let id = start(&daemon, &session, &code);
+    let id = submit_without_waiting(&daemon, &session, &code);
     let (mut seen, mut last) = (Vec::new(), None::<String>);
     for connection in 0.. {
-        let mut stream = Stream::open(&daemon, &stream_path(&id), last.as_deref());
+        let mut stream = EventStream::open(&daemon, &stream_path(&id), last.as_deref());
         let take = if connection < CONNECTIONS {
             1 + (connection * 37) % 150
         } else {
@@ -216,44 +225,44 @@ fn a_client_that_comes_back_a_thousand_times_has_every_event_once() {
     }
     assert_eq!(seen.len(), LINES + 2);
     assert!(seen.iter().copied().eq(1..=LINES as u64 + 2));
-    let execution = ended(&daemon, &id);
+    let execution = wait_until_ended(&daemon, &id);
     assert_eq!(execution["metrics"]["events"], LINES + 2);
 }
 
-/// How many events of the execution there are, and its time by the daemon's own clock.
-fn chatter(daemon: &Daemon, session: &Session) -> f64 {
+/// Runs a snippet that writes 5000 lines; gives its `wall_ms`.
+fn wall_ms_of_chatter(daemon: &Daemon, session: &Session) -> f64 {
     let code = "for (let i = 0; i < 5000; i++) console.log('line', i)";
-    let id = start(daemon, session, code);
-    let execution = ended(daemon, &id);
+    let id = submit_without_waiting(daemon, session, code);
+    let execution = wait_until_ended(daemon, &id);
     assert_eq!(execution["status"], "ok", "{execution}");
     execution["metrics"]["wall_ms"].as_f64().unwrap()
 }
 
 #[test]
-fn a_reader_that_does_not_read_costs_no_memory_and_stops_nobody() {
+fn a_follower_that_does_not_read_costs_no_memory_and_stops_no_other() {
     let daemon = Daemon::start();
-    let session = roomy(&daemon);
+    let session = session_with_large_limits(&daemon);
     let code = "for (let i = 0; i < 40000; i++) console.log('x'.repeat(500))";
-    let id = start(&daemon, &session, code);
+    let id = submit_without_waiting(&daemon, &session, code);
     let silent: Vec<_> = (0..20)
-        .map(|_| Stream::open(&daemon, &stream_path(&id), None))
+        .map(|_| EventStream::open(&daemon, &stream_path(&id), None))
         .collect();
-    let execution = ended(&daemon, &id);
+    let execution = wait_until_ended(&daemon, &id);
     assert_eq!(execution["status"], "ok", "{execution}");
     // Twenty times the whole execution would be 400 MB.
     let resident = Process::rss_kib(daemon.pid());
     assert!(resident < 250_000, "{resident} kB");
     drop(silent);
-    assert!(chatter(&daemon, &session) > 0.0);
+    assert!(wall_ms_of_chatter(&daemon, &session) > 0.0);
 }
 
 #[test]
-fn hundreds_of_streams_of_a_session_all_hear_everything() {
+fn a_hundred_streams_of_a_session_all_get_every_event() {
     let daemon = Daemon::start();
-    let session = roomy(&daemon);
+    let session = session_with_large_limits(&daemon);
     let path = format!("/sessions/{}/events/stream", session.id);
     let streams: Vec<_> = (0..100)
-        .map(|_| Stream::open(&daemon, &path, None))
+        .map(|_| EventStream::open(&daemon, &path, None))
         .collect();
     let code = "for (let i = 0; i < 300; i++) console.log(i)";
     let execution = session.run(code);
@@ -277,7 +286,7 @@ fn a_session_is_streamed_with_its_executions_and_its_status() {
     let session = daemon.session();
     session.eval("'before'");
     let path = format!("/sessions/{}/events/stream", session.id);
-    let mut stream = Stream::open(&daemon, &path, None);
+    let mut stream = EventStream::open(&daemon, &path, None);
     let first = stream.next().unwrap();
     assert_eq!(
         (&*first.name, &first.data["status"]),
@@ -307,12 +316,12 @@ fn a_session_is_streamed_with_its_executions_and_its_status() {
     assert_eq!(sent[8].data["status"], "error");
     assert_eq!(sent[9].data["status"], "closed");
     for (place, item) in sent.iter().enumerate() {
-        let resumed = Stream::open(&daemon, &path, item.id.as_deref()).rest();
-        // The state of the session itself is told to everybody.
+        let resumed = EventStream::open(&daemon, &path, item.id.as_deref()).rest();
+        // Every follower is sent the state of the session itself.
         let left = &sent[(place + 1).min(sent.len() - 1)..];
         assert_eq!(resumed, left, "after {:?}", item.id);
     }
-    let resumed = Stream::open(&daemon, &path, first.id.as_deref()).rest();
+    let resumed = EventStream::open(&daemon, &path, first.id.as_deref()).rest();
     assert_eq!(resumed, sent);
 }
 
@@ -321,11 +330,11 @@ fn a_session_without_executions_is_resumed_from_its_start() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let path = format!("/sessions/{}/events/stream", session.id);
-    let first = Stream::open(&daemon, &path, None).next().unwrap();
+    let first = EventStream::open(&daemon, &path, None).next().unwrap();
     assert_eq!(first.id.as_deref(), Some("start"));
     session.eval("'between'");
     session.close();
-    let names: Vec<_> = Stream::open(&daemon, &path, first.id.as_deref())
+    let names: Vec<_> = EventStream::open(&daemon, &path, first.id.as_deref())
         .rest()
         .into_iter()
         .map(|sent| sent.name)
@@ -338,7 +347,7 @@ fn a_session_is_streamed_with_records_that_are_too_large_to_be_kept() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let path = format!("/sessions/{}/events/stream", session.id);
-    let mut stream = Stream::open(&daemon, &path, None);
+    let mut stream = EventStream::open(&daemon, &path, None);
     assert_eq!(stream.next().unwrap().name, "session");
     let code = format!("'{}'", "x".repeat(40_000));
     for _ in 0..3 {
@@ -373,10 +382,10 @@ fn a_request_that_is_sent_fifty_times_at_once_runs_once() {
     assert_eq!(first["id"], *id);
     assert_eq!(first["result"]["preview"], "1", "{first}");
     for answer in answers {
-        assert_eq!(answer.expect(201), first);
+        assert_eq!(answer.expect_status(201), first);
     }
     assert_eq!(session.eval("count"), "1");
-    let later = submit(&daemon, &session, code, &json!({"execution_id": id})).expect(201);
+    let later = submit(&daemon, &session, code, &json!({"execution_id": id})).expect_status(201);
     assert_eq!(later, first);
     for (code, more) in [
         ("count", json!({"execution_id": id})),
@@ -399,7 +408,8 @@ fn a_request_can_be_repeated_after_a_restart_and_with_a_refusal() {
     let session = daemon.session();
     let [done, loud] = [(); 2].map(|()| uuid::Uuid::new_v4().to_string());
     let chatty = "for (;;) console.log('x')";
-    let first = submit(&daemon, &session, "6 * 7", &json!({"execution_id": done})).expect(201);
+    let first =
+        submit(&daemon, &session, "6 * 7", &json!({"execution_id": done})).expect_status(201);
     let refuse = |daemon: &Daemon| {
         submit(daemon, &session, chatty, &json!({"execution_id": loud}))
             .expect_error(422, "OUTPUT_LIMIT_EXCEEDED")
@@ -411,7 +421,8 @@ fn a_request_can_be_repeated_after_a_restart_and_with_a_refusal() {
         home: Some(home),
         ..DaemonOptions::default()
     });
-    let again = submit(&daemon, &session, "6 * 7", &json!({"execution_id": done})).expect(201);
+    let again =
+        submit(&daemon, &session, "6 * 7", &json!({"execution_id": done})).expect_status(201);
     assert_eq!(again, first);
     assert_eq!(refuse(&daemon), refused);
 }
@@ -422,28 +433,31 @@ fn a_refused_request_leaves_its_id_free() {
     let session = daemon.session();
     let id = uuid::Uuid::new_v4().to_string();
     let more = json!({"execution_id": id});
-    let running = start(
+    let running = submit_without_waiting(
         &daemon,
         &session,
         "await new Promise(done => setTimeout(done, 3000))",
     );
     submit(&daemon, &session, "5", &more).expect_error(409, "SESSION_BUSY");
-    ended(&daemon, &running);
-    assert_eq!(submit(&daemon, &session, "5", &more).expect(201)["id"], *id);
+    wait_until_ended(&daemon, &running);
+    assert_eq!(
+        submit(&daemon, &session, "5", &more).expect_status(201)["id"],
+        *id
+    );
 }
 
 #[test]
-fn events_can_be_waited_for_and_taken_in_portions() {
+fn events_can_be_waited_for_and_listed_in_pages() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let code = "await new Promise(done => setTimeout(done, 500)); console.log('late'); 1";
-    let id = start(&daemon, &session, code);
+    let id = submit_without_waiting(&daemon, &session, code);
     let events = |query: &str| {
         let path = format!("/executions/{id}/events?{query}");
         daemon
             .api
             .get(&path)
-            .expect(200)
+            .expect_status(200)
             .as_array()
             .unwrap()
             .clone()
@@ -451,7 +465,7 @@ fn events_can_be_waited_for_and_taken_in_portions() {
     wait_for("the echo", || (!events("").is_empty()).then_some(()));
     let late = events("after_seq=1&wait_ms=60000");
     assert_eq!(late[0]["payload"]["text"], "late");
-    ended(&daemon, &id);
+    wait_until_ended(&daemon, &id);
     assert_eq!(events("limit=2").len(), 2);
     assert_eq!(events("limit=2&after_seq=2").len(), 1);
     assert_eq!(
@@ -465,14 +479,14 @@ fn events_can_be_waited_for_and_taken_in_portions() {
 fn a_daemon_that_stops_ends_its_streams() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    let id = start(
+    let id = submit_without_waiting(
         &daemon,
         &session,
         "await new Promise(done => setTimeout(done, 60000))",
     );
-    let execution = Stream::open(&daemon, &stream_path(&id), None);
+    let execution = EventStream::open(&daemon, &stream_path(&id), None);
     let path = format!("/sessions/{}/events/stream", session.id);
-    let session = Stream::open(&daemon, &path, None);
+    let session = EventStream::open(&daemon, &path, None);
     let ends = [execution, session].map(|stream| std::thread::spawn(move || stream.rest()));
     daemon.stop();
     for end in ends {
@@ -484,7 +498,7 @@ fn a_daemon_that_stops_ends_its_streams() {
 fn the_commands_start_follow_and_wait() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    let cli = |args: &[&str]| ran(&mut daemon.cli(args)).ok();
+    let cli = |args: &[&str]| output_of(&mut daemon.cli(args)).ok();
     let code = "for (let i = 0; i < 3; i++) { console.log(i); await new Promise(done => setTimeout(done, 100)) }";
     let started = cli(&["exec", "repl", &session.id, code, "--no-wait"]);
     let id = started.trim_end().strip_prefix("Execution ID: ").unwrap();
@@ -505,12 +519,12 @@ fn the_commands_start_follow_and_wait() {
     let mut piped = daemon.cli(&["exec", "repl", &session.id, "-"]);
     piped.stdin(std::fs::File::open(daemon.home().join("code.js")).unwrap());
     assert_eq!(
-        ran(&mut piped).ok().lines().nth(1),
+        output_of(&mut piped).ok().lines().nth(1),
         from_file.lines().nth(1)
     );
 }
 
-/// A server between a client and a daemon that lets little pass on each connection.
+/// A proxy that closes each connection after 2000 bytes of the response.
 fn cut_connections(proxy: &TcpListener, target: &str, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let (mut client, _) = proxy.accept().unwrap();
@@ -538,9 +552,9 @@ fn following_survives_connections_that_break() {
         args: vec!["--allow-host".into(), address.clone()],
         ..DaemonOptions::default()
     });
-    let session = roomy(&daemon);
+    let session = session_with_large_limits(&daemon);
     let code = "for (let i = 0; i < 60; i++) { console.log(i); await new Promise(done => setTimeout(done, 30)) }";
-    let id = start(&daemon, &session, code);
+    let id = submit_without_waiting(&daemon, &session, code);
     let target = daemon.server().trim_start_matches("http://").to_owned();
     let stop = AtomicBool::new(false);
     let followed = std::thread::scope(|scope| {
@@ -548,13 +562,13 @@ fn following_survives_connections_that_break() {
         let mut follow = command();
         let url = format!("http://{address}");
         follow.args(["--server-url", &url, "exec", "events", &id, "--follow"]);
-        let followed = ran(&mut follow);
+        let followed = output_of(&mut follow);
         stop.store(true, Ordering::Relaxed);
-        // It waits for a connection.
+        // The proxy waits for a connection.
         drop(TcpStream::connect(&address));
         followed
     });
     assert_eq!(followed.status, 0, "{}", followed.stderr);
-    let stored = ran(&mut daemon.cli(&["exec", "events", &id])).ok();
+    let stored = output_of(&mut daemon.cli(&["exec", "events", &id])).ok();
     assert_eq!(followed.stdout, stored);
 }

@@ -5,16 +5,21 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Session, Terminal, wait_for};
 
-use crate::api::executions::stream::Stream;
+use crate::api::executions::stream::EventStream;
 use crate::cli::repl::console::repl;
 
-/// A session that needs a follower again after that time.
-fn unwatched(daemon: &Daemon, template: &str, timeout_ms: u64) -> Session {
-    let record = try_unwatched(daemon, template, &json!(timeout_ms)).expect(201);
+/// A session that is closed when it has had no follower for that time, in milliseconds.
+fn session_with_follower_timeout(daemon: &Daemon, template: &str, timeout_ms: u64) -> Session {
+    let record =
+        request_with_follower_timeout(daemon, template, &json!(timeout_ms)).expect_status(201);
     daemon.session_with_id(record["id"].as_str().unwrap())
 }
 
-fn try_unwatched(daemon: &Daemon, template: &str, timeout_ms: &Value) -> vm_system_tests::Answer {
+fn request_with_follower_timeout(
+    daemon: &Daemon,
+    template: &str,
+    timeout_ms: &Value,
+) -> vm_system_tests::Answer {
     let body = json!({
         "template_id": template,
         "workspace_id": "test",
@@ -29,7 +34,7 @@ fn status(session: &Session) -> Value {
     session.record()["status"].clone()
 }
 
-fn is_closed(session: &Session) {
+fn wait_until_closed(session: &Session) {
     wait_for("the session to be closed", || {
         (status(session) == "closed").then_some(())
     });
@@ -40,8 +45,8 @@ fn stream_of(session: &Session) -> String {
 }
 
 /// A stream of a session that has begun.
-fn followed(daemon: &Daemon, session: &Session, query: &str) -> Stream {
-    let mut stream = Stream::open(daemon, &format!("{}{query}", stream_of(session)), None);
+fn followed(daemon: &Daemon, session: &Session, query: &str) -> EventStream {
+    let mut stream = EventStream::open(daemon, &format!("{}{query}", stream_of(session)), None);
     assert_eq!(stream.next().unwrap().name, "session");
     stream
 }
@@ -50,38 +55,38 @@ fn followed(daemon: &Daemon, session: &Session, query: &str) -> Stream {
 fn a_session_that_needs_a_follower_is_closed_without_one_and_says_why() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    let session = unwatched(&daemon, &template, 200);
-    is_closed(&session);
+    let session = session_with_follower_timeout(&daemon, &template, 200);
+    wait_until_closed(&session);
     let record = session.record();
     let reason = record["last_error"].as_str().unwrap();
     assert!(
         reason.contains("nobody followed its event stream for 0.2 s"),
         "{reason}"
     );
-    session.try_run("1").expect_error(409, "SESSION_NOT_READY");
+    session.submit("1").expect_error(409, "SESSION_NOT_READY");
 }
 
 #[test]
-fn a_session_is_kept_by_its_followers_and_by_those_who_come_back_in_time() {
+fn a_session_is_kept_by_its_followers_and_by_followers_that_return_in_time() {
     let daemon = Daemon::start();
     let template = daemon.template();
     let plain = daemon.session();
     for query in ["", "?executions=false", "?executions=true"] {
-        let kept = unwatched(&daemon, &template, 2000);
+        let kept = session_with_follower_timeout(&daemon, &template, 2000);
         let first = followed(&daemon, &kept, query);
         let second = followed(&daemon, &kept, query);
         drop(first);
-        let resumed = unwatched(&daemon, &template, 2000);
+        let resumed = session_with_follower_timeout(&daemon, &template, 2000);
         drop(followed(&daemon, &resumed, query));
         let back = followed(&daemon, &resumed, query);
-        // Its end says that the time is over for all of them.
-        is_closed(&unwatched(&daemon, &template, 3000));
+        // When this one is closed, the timeout of all others has passed too.
+        wait_until_closed(&session_with_follower_timeout(&daemon, &template, 3000));
         assert_eq!(status(&kept), "ready");
         assert_eq!(status(&resumed), "ready");
         drop(second);
         drop(back);
-        is_closed(&kept);
-        is_closed(&resumed);
+        wait_until_closed(&kept);
+        wait_until_closed(&resumed);
     }
     assert_eq!(status(&plain), "ready", "it needs no follower");
 }
@@ -90,15 +95,18 @@ fn a_session_is_kept_by_its_followers_and_by_those_who_come_back_in_time() {
 fn what_runs_in_a_session_without_a_follower_is_cancelled() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    daemon.give_time(&template);
-    let session = unwatched(&daemon, &template, 1000);
+    daemon.raise_time_limits(&template);
+    let session = session_with_follower_timeout(&daemon, &template, 1000);
     let stream = followed(&daemon, &session, "?executions=false");
     let running = json!({"session_id": session.id, "input": "while (true);", "wait_ms": 0});
-    let running = daemon.api.post("/executions/repl", &running).expect(202);
+    let running = daemon
+        .api
+        .post("/executions/repl", &running)
+        .expect_status(202);
     drop(stream);
-    is_closed(&session);
+    wait_until_closed(&session);
     let path = format!("/executions/{}", running["id"].as_str().unwrap());
-    let execution = daemon.api.get(&path).expect(200);
+    let execution = daemon.api.get(&path).expect_status(200);
     assert_eq!(execution["status"], "cancelled", "{execution}");
     daemon.wait_until_sessions_are_gone();
 }
@@ -109,7 +117,7 @@ fn a_stream_without_executions_has_the_sessions_status_alone() {
     let session = daemon.session();
     session.eval("1");
     let mut stream = followed(&daemon, &session, "?executions=false");
-    session.eval("console.log('heard by others'); 2");
+    session.eval("console.log('seen by others'); 2");
     session.close();
     let end = stream.next().unwrap();
     assert_eq!(
@@ -124,27 +132,29 @@ fn a_stream_without_executions_has_the_sessions_status_alone() {
 }
 
 #[test]
-fn a_time_that_is_none_is_refused() {
+fn an_invalid_timeout_is_refused() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    let refused =
-        try_unwatched(&daemon, &template, &json!(0)).expect_error(400, "VALIDATION_ERROR");
+    let refused = request_with_follower_timeout(&daemon, &template, &json!(0))
+        .expect_error(400, "VALIDATION_ERROR");
     assert!(
         refused.message().contains("unwatched_timeout_ms"),
         "{}",
         refused.message()
     );
     for wrong in [json!("60s"), json!(-1), json!(1.5)] {
-        try_unwatched(&daemon, &template, &wrong).expect_error(400, "INVALID_REQUEST");
+        request_with_follower_timeout(&daemon, &template, &wrong)
+            .expect_error(400, "INVALID_REQUEST");
     }
-    assert_eq!(daemon.api.get("/sessions").expect(200), json!([]));
-    let session = try_unwatched(&daemon, &template, &json!(u64::MAX)).expect(201);
+    assert_eq!(daemon.api.get("/sessions").expect_status(200), json!([]));
+    let session =
+        request_with_follower_timeout(&daemon, &template, &json!(u64::MAX)).expect_status(201);
     assert_eq!(session["status"], "ready");
 }
 
-/// The sessions that consoles made for themselves.
+/// The sessions that consoles have made.
 fn own_sessions(daemon: &Daemon) -> Vec<Session> {
-    let all = daemon.api.get("/sessions").expect(200);
+    let all = daemon.api.get("/sessions").expect_status(200);
     let own = all
         .as_array()
         .unwrap()
@@ -157,19 +167,19 @@ fn own_sessions(daemon: &Daemon) -> Vec<Session> {
 #[test]
 fn a_console_that_is_killed_leaves_no_session_of_its_own_and_every_other() {
     let daemon = Daemon::start();
-    let others = daemon.patient_session();
+    let others = daemon.session_with_long_limits();
     let start = |args: &[&str]| {
         let args = [&["--server-url", daemon.server()], args].concat();
         let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
-        terminal.shows("> ");
+        terminal.wait_for_text("> ");
         terminal
     };
     let own = start(&["--linger", "1s"]);
     let mut busy = start(&["--linger", "1s"]);
     let mut kept = start(&["--linger", "1s"]);
     let at_others = start(&[&others.id]);
-    busy.types("console.log('be' + 'gun'); while (true);\r");
-    busy.shows("begun");
+    busy.type_keys("console.log('be' + 'gun'); while (true);\r");
+    busy.wait_for_text("begun");
     assert_eq!(own_sessions(&daemon).len(), 3);
     for terminal in [&own, &busy, &at_others] {
         kill(Pid::from_raw(terminal.pid()), Signal::SIGKILL).unwrap();
@@ -182,12 +192,12 @@ fn a_console_that_is_killed_leaves_no_session_of_its_own_and_every_other() {
         (closed == 2).then_some(())
     });
     assert_eq!(status(&others), "ready");
-    kept.types("6 * 7\r");
-    kept.shows("\n42\r\n");
+    kept.type_keys("6 * 7\r");
+    kept.wait_for_text("\n42\r\n");
     // Its terminal goes away.
     drop(kept);
     for session in own_sessions(&daemon) {
-        is_closed(&session);
+        wait_until_closed(&session);
     }
     assert_eq!(status(&others), "ready");
 }
@@ -197,17 +207,22 @@ fn a_console_keeps_its_session_beyond_the_time_that_it_may_be_gone() {
     let daemon = Daemon::start();
     let args = ["--server-url", daemon.server(), "--linger", "1s"];
     let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
-    terminal.shows("> ");
-    terminal.types("kept = 41\r");
-    terminal.shows("\n41\r\n");
-    is_closed(&unwatched(&daemon, &daemon.template(), 2500));
-    terminal.types("kept + 1\r");
-    terminal.shows("\n42\r\n");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("kept = 41\r");
+    terminal.wait_for_text("\n41\r\n");
+    wait_until_closed(&session_with_follower_timeout(
+        &daemon,
+        &daemon.template(),
+        2500,
+    ));
+    terminal.type_keys("kept + 1\r");
+    terminal.wait_for_text("\n42\r\n");
 }
 
 #[test]
-fn a_session_has_sixty_seconds_unless_the_console_is_told_otherwise() {
-    let help = crate::support::cli::ran(vm_system_tests::command().args(["repl", "--help"])).ok();
+fn the_linger_time_of_a_console_is_sixty_seconds_by_default() {
+    let help =
+        crate::support::cli::output_of(vm_system_tests::command().args(["repl", "--help"])).ok();
     let (_, linger) = help.split_once("--linger").unwrap();
     assert!(linger.contains("[default: 60s]"), "{help}");
 }

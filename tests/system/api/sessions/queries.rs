@@ -1,4 +1,4 @@
-//! Questions about a session: completion, inspection, whether code is complete.
+//! Queries of a session: completion, inspection, whether code is complete.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -8,38 +8,41 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon, Process, Role, Session, wait_for};
 
-/// Asks one of the three questions.
-fn ask(daemon: &Daemon, session: &Session, question: &str, body: &Value) -> Answer {
+/// Sends one of the three queries.
+fn query(daemon: &Daemon, session: &Session, question: &str, body: &Value) -> Answer {
     let path = format!("/sessions/{}/{question}", session.id);
     daemon.api.post(&path, body)
 }
 
 fn completed(daemon: &Daemon, session: &Session, code: &str) -> Vec<String> {
-    let found = ask(daemon, session, "complete", &json!({"code": code})).expect(200);
+    let found = query(daemon, session, "complete", &json!({"code": code})).expect_status(200);
     let candidates = found["candidates"].as_array().unwrap().iter();
     let texts = candidates.map(|candidate| candidate["text"].as_str().unwrap().to_owned());
     texts.collect()
 }
 
 fn inspected(daemon: &Daemon, session: &Session, expression: &str) -> Value {
-    ask(
+    query(
         daemon,
         session,
         "inspect",
         &json!({"expression": expression}),
     )
-    .expect(200)
+    .expect_status(200)
 }
 
 #[test]
-fn a_session_that_runs_is_asked_about_what_it_was_before() {
+fn a_query_of_a_busy_session_sees_the_state_before_the_execution() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     session.eval("const settings = {alpha: 1, beta: {gamma: 2}}; 1");
     let body = json!({
         "session_id": session.id, "wait_ms": 0, "input": "settings.late = 1; while (true);"
     });
-    let running = daemon.api.post("/executions/repl", &body).expect(202);
+    let running = daemon
+        .api
+        .post("/executions/repl", &body)
+        .expect_status(202);
     let found = completed(&daemon, &session, "settings.");
     assert_eq!(found[..2], ["alpha", "beta"]);
     assert!(!found.contains(&"late".to_owned()));
@@ -49,25 +52,28 @@ fn a_session_that_runs_is_asked_about_what_it_was_before() {
     assert_eq!(seen["value"]["properties"][0]["value"]["preview"], "1");
     let id = running["id"].as_str().unwrap();
     assert_eq!(
-        daemon.api.get(&format!("/executions/{id}")).expect(200)["status"],
+        daemon
+            .api
+            .get(&format!("/executions/{id}"))
+            .expect_status(200)["status"],
         "running"
     );
     daemon
         .api
         .post(&format!("/executions/{id}/cancel"), &json!({}))
-        .expect(200);
+        .expect_status(200);
     assert_eq!(session.eval("settings.alpha"), "1");
 }
 
 #[test]
-fn a_session_that_has_run_nothing_is_asked_what_it_began_with() {
+fn a_query_of_a_session_that_has_run_nothing_sees_its_initial_state() {
     let daemon = Daemon::start();
     let session = daemon.session();
     assert_eq!(
         inspected(&daemon, &session, "typeof late")["text"],
         "'undefined'"
     );
-    // What answers is no part of the session, and is replaced like a checkpoint.
+    // The query process is no part of the session, and is replaced like a checkpoint.
     let stand_in = daemon.process_of(&session, Role::Checkpoint);
     assert_eq!(inspected(&daemon, &session, "1 + 1")["text"], "2");
     assert_eq!(daemon.process_of(&session, Role::Checkpoint), stand_in);
@@ -80,18 +86,18 @@ fn a_session_that_has_run_nothing_is_asked_what_it_began_with() {
         inspected(&daemon, &session, "typeof late")["text"],
         "'undefined'"
     );
-    assert_eq!(running.join().unwrap().expect(201)["status"], "ok");
+    assert_eq!(running.join().unwrap().expect_status(201)["status"], "ok");
     assert_eq!(inspected(&daemon, &session, "late")["text"], "1");
     wait_for("only the checkpoint to be there", || {
         daemon
-            .find(&session, Role::Checkpoint)
+            .find_process(&session, Role::Checkpoint)
             .filter(|checkpoint| *checkpoint != stand_in)
     });
     assert!(!Process::is_alive(stand_in));
 }
 
 #[test]
-fn nobody_hears_of_a_session_before_its_first_execution_once_that_is_answered() {
+fn a_query_after_the_first_execution_never_sees_the_state_before_it() {
     let daemon = Daemon::start();
     let template = daemon.template();
     for _ in 0..20 {
@@ -108,27 +114,27 @@ fn nobody_hears_of_a_session_before_its_first_execution_once_that_is_answered() 
 }
 
 #[test]
-fn the_range_that_a_completion_replaces_counts_as_javascript_does() {
+fn the_range_that_a_completion_replaces_counts_utf_16_units() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("const letters = 'abc'");
-    let ask = |body: Value| ask(&daemon, &session, "complete", &body);
-    let found = ask(json!({"code": "'😀' + lett + 1", "cursor": 11})).expect(200);
+    let query = |body: Value| query(&daemon, &session, "complete", &body);
+    let found = query(json!({"code": "'😀' + lett + 1", "cursor": 11})).expect_status(200);
     assert_eq!(
         found["candidates"],
         json!([{"text": "letters", "kind": "variable"}])
     );
     assert_eq!((&found["start"], &found["end"]), (&json!(7), &json!(11)));
-    let refused = ask(json!({"code": "a", "cursor": 2})).expect_error(400, "VALIDATION_ERROR");
+    let refused = query(json!({"code": "a", "cursor": 2})).expect_error(400, "VALIDATION_ERROR");
     assert!(refused.message().contains("cursor"));
-    ask(json!({"cursor": 2})).expect_error(400, "VALIDATION_ERROR");
-    ask(json!({"code": "a", "line": 2})).expect_error(400, "INVALID_REQUEST");
+    query(json!({"cursor": 2})).expect_error(400, "VALIDATION_ERROR");
+    query(json!({"code": "a", "line": 2})).expect_error(400, "INVALID_REQUEST");
 }
 
 #[test]
-fn nothing_that_a_question_does_is_kept() {
+fn side_effects_of_a_query_are_discarded() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["fs"]);
+    let template = daemon.template_with_modules(&["fs"]);
     let session = daemon.session_of(&template);
     session.eval("var x = 1, fs = require('fs')");
     assert_eq!(
@@ -149,7 +155,7 @@ fn nothing_that_a_question_does_is_kept() {
 }
 
 #[test]
-fn a_question_that_has_no_end_is_given_up_and_harms_nothing() {
+fn an_endless_query_is_given_up_and_harms_nothing() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("var x = 1");
@@ -169,12 +175,12 @@ fn a_question_that_has_no_end_is_given_up_and_harms_nothing() {
     assert_eq!(session.eval("x"), "1");
     assert_eq!(inspected(&daemon, &session, "x")["text"], "1");
     wait_for("nothing to be left of the questions", || {
-        (answering(&daemon) == 0).then_some(())
+        (query_processes(&daemon) == 0).then_some(())
     });
 }
 
 #[test]
-fn many_ask_at_once_while_checkpoints_come_and_go() {
+fn many_concurrent_queries_are_answered_while_checkpoints_are_replaced() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("var count = 0");
@@ -194,7 +200,7 @@ fn many_ask_at_once_while_checkpoints_come_and_go() {
 }
 
 #[test]
-fn code_is_complete_or_lacks_something_or_is_wrong() {
+fn code_is_complete_incomplete_or_invalid() {
     let daemon = Daemon::start();
     let session = daemon.session();
     for (code, status) in [
@@ -205,14 +211,15 @@ fn code_is_complete_or_lacks_something_or_is_wrong() {
         ("`text", "incomplete"),
         ("a b", "invalid"),
     ] {
-        let found = ask(&daemon, &session, "is-complete", &json!({"code": code})).expect(200);
+        let found =
+            query(&daemon, &session, "is-complete", &json!({"code": code})).expect_status(200);
         assert_eq!(found["status"], status, "{code}");
         assert_eq!(found["message"].is_string(), status == "invalid");
     }
 }
 
 #[test]
-fn a_session_that_is_closed_or_unknown_is_not_asked() {
+fn a_query_of_a_closed_or_unknown_session_is_refused() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.close();
@@ -221,7 +228,7 @@ fn a_session_that_is_closed_or_unknown_is_not_asked() {
         ("inspect", json!({"expression": "1"})),
         ("is-complete", json!({"code": ""})),
     ] {
-        ask(&daemon, &session, question, &body).expect_error(409, "SESSION_NOT_READY");
+        query(&daemon, &session, question, &body).expect_error(409, "SESSION_NOT_READY");
         let path = format!("/sessions/{}/{question}", uuid::Uuid::new_v4());
         daemon
             .api
@@ -230,16 +237,16 @@ fn a_session_that_is_closed_or_unknown_is_not_asked() {
     }
 }
 
-/// How many processes answer questions now.
-fn answering(daemon: &Daemon) -> usize {
-    let processes = Process::below(daemon.pid());
-    // Who has answered may be on its way out.
+/// How many processes answer queries now.
+fn query_processes(daemon: &Daemon) -> usize {
+    let processes = Process::descendants(daemon.pid());
+    // A process that has answered may still be exiting.
     let is_look = |process: &&Process| process.name.starts_with("vms-l-") && process.state != 'Z';
     processes.iter().filter(is_look).count()
 }
 
 #[test]
-fn a_question_that_nobody_waits_for_is_not_answered() {
+fn a_query_whose_client_is_gone_is_abandoned() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("var x = 1");
@@ -256,38 +263,38 @@ fn a_question_that_nobody_waits_for_is_not_answered() {
         )
         .unwrap();
         wait_for("no more than have a place", || {
-            (answering(&daemon) <= 4).then_some(())
+            (query_processes(&daemon) <= 4).then_some(())
         });
     }
     wait_for("the abandoned ones to be gone", || {
-        (answering(&daemon) == 0).then_some(())
+        (query_processes(&daemon) == 0).then_some(())
     });
     assert_eq!(inspected(&daemon, &session, "x")["text"], "1");
 }
 
 #[test]
-fn a_checkpoint_that_a_clock_killed_is_replaced() {
+fn a_checkpoint_that_a_timer_signal_killed_is_replaced() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("var x = 1");
     let checkpoint = daemon.checkpoint(&session);
     kill(Pid::from_raw(checkpoint), Signal::SIGALRM).unwrap();
-    daemon.process_after(checkpoint, &session, Role::Checkpoint);
+    daemon.wait_for_replacement(checkpoint, &session, Role::Checkpoint);
     assert_eq!(session.run("x = 2; while (true);")["status"], "timeout");
     assert_eq!(session.eval("x"), "1");
 }
 
 #[test]
-fn a_session_that_is_closed_meanwhile_is_said_to_be() {
+fn a_query_reports_that_its_session_was_closed_meanwhile() {
     let daemon = Daemon::start();
     let session = daemon.session();
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| {
             let body = json!({"expression": "while (true);"});
-            ask(&daemon, &session, "inspect", &body)
+            query(&daemon, &session, "inspect", &body)
         });
         wait_for("the question to be answered", || {
-            (answering(&daemon) > 0).then_some(())
+            (query_processes(&daemon) > 0).then_some(())
         });
         session.close();
         let answer = asked.join().unwrap();
@@ -300,13 +307,13 @@ fn code_that_no_parser_takes_is_invalid() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let body = json!({"code": "(".repeat(200_000)});
-    let found = ask(&daemon, &session, "is-complete", &body).expect(200);
+    let found = query(&daemon, &session, "is-complete", &body).expect_status(200);
     assert_eq!(found["status"], "invalid", "{found}");
     assert_eq!(found["code"], "LOOK_LIMIT", "{found}");
 }
 
 #[test]
-fn names_that_nobody_reads_are_cut() {
+fn very_long_names_are_cut() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("var it = {['x'.repeat(1e6)]: 1, short: 2}; 1");

@@ -8,7 +8,7 @@ use crate::support::assertions::{
     assert_has, assert_lacks, assert_names, column, is_timestamp, is_uuid, text,
 };
 
-const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 fn request(daemon: &Daemon, template: &str) -> Value {
     json!({
@@ -23,7 +23,7 @@ fn request(daemon: &Daemon, template: &str) -> Value {
 fn a_new_session_is_ready_and_has_the_shape_of_the_contract() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    let session = daemon.try_session_of(&template).expect(201);
+    let session = daemon.request_session(&template).expect_status(201);
     assert!(is_uuid(&session["id"]) && is_timestamp(&session["created_at"]));
     assert_eq!(session["vm_id"], *template);
     assert_eq!(session["workspace_id"], "workspace");
@@ -33,7 +33,7 @@ fn a_new_session_is_ready_and_has_the_shape_of_the_contract() {
     assert_lacks(&session, &["closed_at", "last_error"]);
     assert_has(&session, &["runtime_meta"]);
     let path = format!("/sessions/{}", text(&session, "id"));
-    assert_eq!(daemon.api.get(&path).expect(200), session);
+    assert_eq!(daemon.api.get(&path).expect_status(200), session);
 }
 
 #[test]
@@ -57,16 +57,16 @@ fn each_field_of_a_new_session_is_required() {
         let answer = daemon.api.post("/sessions", &body);
         assert_names(&answer.expect_error(400, "VALIDATION_ERROR"), field);
     }
-    assert_eq!(daemon.api.get("/sessions").expect(200), json!([]));
+    assert_eq!(daemon.api.get("/sessions").expect_status(200), json!([]));
 }
 
 #[test]
 fn a_session_of_an_unknown_template_is_refused() {
     let daemon = Daemon::start();
     let answer = daemon
-        .try_session_of(NOBODY)
+        .request_session(UNKNOWN_ID)
         .expect_error(404, "TEMPLATE_NOT_FOUND");
-    assert_eq!(answer.json["error"]["details"]["template_id"], NOBODY);
+    assert_eq!(answer.json["error"]["details"]["template_id"], UNKNOWN_ID);
 }
 
 #[test]
@@ -93,7 +93,10 @@ fn sessions_are_listed_newest_first_and_by_status() {
     let [a, b, c] = [(); 3].map(|()| daemon.session_of(&template));
     b.close();
     let listed = |query: &str| {
-        let list = daemon.api.get(&format!("/sessions{query}")).expect(200);
+        let list = daemon
+            .api
+            .get(&format!("/sessions{query}"))
+            .expect_status(200);
         column(&list, "id")
             .into_iter()
             .map(str::to_owned)
@@ -139,7 +142,10 @@ fn a_session_is_closed_by_post_and_by_delete_whatever_the_body() {
     ];
     for request in requests {
         let session = daemon.session();
-        let closed = daemon.api.send(request(&daemon, &session.id)).expect(200);
+        let closed = daemon
+            .api
+            .send(request(&daemon, &session.id))
+            .expect_status(200);
         assert_eq!(closed["id"], *session.id);
         assert_eq!(closed["status"], "closed");
         assert!(is_timestamp(&closed["closed_at"]), "{closed}");
@@ -155,31 +161,33 @@ fn closing_a_closed_session_changes_nothing() {
     let closed = session.close();
     assert_eq!(session.close(), closed);
     let path = format!("/sessions/{}", session.id);
-    assert_eq!(daemon.api.delete(&path).expect(200), closed);
+    assert_eq!(daemon.api.delete(&path).expect_status(200), closed);
 }
 
 #[test]
 fn an_unknown_session_is_not_found_by_any_endpoint() {
     let daemon = Daemon::start();
     let answers = [
-        daemon.api.get(&format!("/sessions/{NOBODY}")),
-        daemon.api.delete(&format!("/sessions/{NOBODY}")),
+        daemon.api.get(&format!("/sessions/{UNKNOWN_ID}")),
+        daemon.api.delete(&format!("/sessions/{UNKNOWN_ID}")),
         daemon
             .api
-            .post(&format!("/sessions/{NOBODY}/close"), &json!({})),
-        daemon.api.get(&format!("/executions?session_id={NOBODY}")),
+            .post(&format!("/sessions/{UNKNOWN_ID}/close"), &json!({})),
+        daemon
+            .api
+            .get(&format!("/executions?session_id={UNKNOWN_ID}")),
         daemon.api.post(
             "/executions/repl",
-            &json!({"session_id": NOBODY, "input": "1"}),
+            &json!({"session_id": UNKNOWN_ID, "input": "1"}),
         ),
         daemon.api.post(
             "/executions/run-file",
-            &json!({"session_id": NOBODY, "path": "a.js"}),
+            &json!({"session_id": UNKNOWN_ID, "path": "a.js"}),
         ),
     ];
     for answer in answers {
         let answer = answer.expect_error(404, "SESSION_NOT_FOUND");
-        assert_eq!(answer.json["error"]["details"]["session_id"], NOBODY);
+        assert_eq!(answer.json["error"]["details"]["session_id"], UNKNOWN_ID);
     }
 }
 
@@ -189,7 +197,7 @@ fn a_closed_session_runs_nothing_more() {
     daemon.write("a.js", "1");
     let session = daemon.session();
     session.close();
-    for answer in [session.try_run("1"), session.try_run_file("a.js")] {
+    for answer in [session.submit("1"), session.submit_file("a.js")] {
         let answer = answer.expect_error(409, "SESSION_NOT_READY");
         assert_eq!(answer.json["error"]["details"]["session_id"], *session.id);
     }
@@ -200,14 +208,14 @@ fn a_closed_session_runs_nothing_more() {
 fn a_busy_session_refuses_and_never_queues_and_its_end_cancels_what_runs() {
     let daemon = Daemon::start();
     daemon.write("a.js", "1");
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     let running = session.start("while (true);");
-    for answer in [session.try_run("1"), session.try_run_file("a.js")] {
+    for answer in [session.submit("1"), session.submit_file("a.js")] {
         let answer = answer.expect_error(409, "SESSION_BUSY");
         assert_eq!(answer.json["error"]["details"]["session_id"], *session.id);
     }
     assert_eq!(session.close()["status"], "closed");
-    let execution = running.join().unwrap().expect(201);
+    let execution = running.join().unwrap().expect_status(201);
     assert_eq!(execution["status"], "cancelled", "{execution}");
     assert_lacks(&execution, &["result"]);
     let executions = session.executions();
@@ -217,7 +225,7 @@ fn a_busy_session_refuses_and_never_queues_and_its_end_cancels_what_runs() {
 #[test]
 fn later_changes_of_a_template_touch_only_new_sessions() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["fs"]);
+    let template = daemon.template_with_modules(&["fs"]);
     daemon.write("a.js", "globalThis.started = 1");
     daemon.write("a.txt", "text");
     let old = daemon.session_of(&template);
@@ -227,12 +235,12 @@ fn later_changes_of_a_template_touch_only_new_sessions() {
     daemon
         .api
         .delete(&format!("/templates/{template}/modules/fs"))
-        .expect(200);
+        .expect_status(200);
     let files = format!("/templates/{template}/startup-files");
     daemon
         .api
         .post(&files, &json!({"path": "a.js"}))
-        .expect(201);
+        .expect_status(201);
     let new = daemon.session_of(&template);
     assert_eq!(old.eval("require('fs').readFileSync('a.txt')"), "text");
     assert_eq!(old.eval("typeof started"), "undefined");
@@ -254,7 +262,7 @@ fn the_runtime_summary_counts_and_sorts_the_ready_sessions() {
         .collect();
     ids.sort();
     assert_eq!(
-        daemon.api.get("/runtime/summary").expect(200),
+        daemon.api.get("/runtime/summary").expect_status(200),
         json!({"active_sessions": 5, "active_session_ids": ids})
     );
 }

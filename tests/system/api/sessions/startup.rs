@@ -11,7 +11,7 @@ fn template_with_startup(daemon: &Daemon, files: &[(&str, i64, &str)]) -> String
     for (path, order, mode) in files {
         let body = json!({"path": path, "order_index": order, "mode": mode});
         let files = format!("/templates/{template}/startup-files");
-        daemon.api.post(&files, &body).expect(201);
+        daemon.api.post(&files, &body).expect_status(201);
     }
     template
 }
@@ -63,24 +63,30 @@ fn a_module_without_imports_works_as_a_startup_file() {
 
 /// Checks what is left of a session that could not be started; returns its row.
 fn failed_session(daemon: &Daemon, template: &str, code: &str, named: &str) -> (Session, Value) {
-    let live = daemon.session();
-    let answer = daemon.try_session_of(template).expect_error(422, code);
+    let open = daemon.session();
+    let answer = daemon.request_session(template).expect_error(422, code);
     assert_names(&answer, named);
     let details = answer.json["error"]["details"].clone();
     let id = text(&details, "session_id").to_owned();
     assert!(details.to_string().contains(named), "{details}");
-    let row = daemon.api.get(&format!("/sessions/{id}")).expect(200);
+    let row = daemon
+        .api
+        .get(&format!("/sessions/{id}"))
+        .expect_status(200);
     assert_eq!(row["status"], "crashed");
     assert!(text(&row, "last_error").contains(named), "{row}");
-    let crashed = daemon.api.get("/sessions?status=crashed").expect(200);
+    let crashed = daemon
+        .api
+        .get("/sessions?status=crashed")
+        .expect_status(200);
     assert_eq!(column(&crashed, "id"), [&*id]);
     daemon
         .api
         .post("/executions/repl", &json!({"session_id": id, "input": "1"}))
         .expect_error(409, "SESSION_NOT_READY");
-    let summary = daemon.api.get("/runtime/summary").expect(200);
-    assert_eq!(summary["active_session_ids"], json!([live.id]));
-    let mut session = live;
+    let summary = daemon.api.get("/runtime/summary").expect_status(200);
+    assert_eq!(summary["active_session_ids"], json!([open.id]));
+    let mut session = open;
     session.id = id;
     (session, details)
 }
@@ -132,14 +138,14 @@ fn a_missing_library_crashes_the_session() {
 #[test]
 fn libraries_of_the_cache_are_loaded_before_the_startup_files() {
     let daemon = Daemon::start();
-    daemon.cache("own-1.0.js", "var own = {version: '1.0'};");
+    daemon.write_library("own-1.0.js", "var own = {version: '1.0'};");
     daemon.write("a.js", "globalThis.seen = own.version");
     let template = template_with_startup(&daemon, &[("a.js", 0, "eval")]);
     let libraries = format!("/templates/{template}/libraries");
     daemon
         .api
         .post(&libraries, &json!({"name": "own-1.0"}))
-        .expect(201);
+        .expect_status(201);
     assert_eq!(
         daemon.session_of(&template).eval("seen + own.version"),
         "1.01.0"
@@ -159,7 +165,10 @@ fn start_session(daemon: &Daemon, template: &str) -> (std::thread::JoinHandle<An
         api.post("/sessions", &body)
     });
     let id = wait_for("the session to be starting", || {
-        let list = daemon.api.get("/sessions?status=starting").expect(200);
+        let list = daemon
+            .api
+            .get("/sessions?status=starting")
+            .expect_status(200);
         column(&list, "id").first().map(|id| (*id).to_owned())
     });
     (starting, id)
@@ -174,18 +183,21 @@ fn a_starting_session_takes_no_executions_yet() {
     daemon
         .api
         .post(&modules, &json!({"name": "fs"}))
-        .expect(201);
-    daemon.give_time(&template);
+        .expect_status(201);
+    daemon.raise_time_limits(&template);
     let (starting, id) = start_session(&daemon, &template);
     let body = json!({"session_id": id, "input": "1"});
     let answer = daemon.api.post("/executions/repl", &body);
     answer.expect_error(409, "SESSION_NOT_READY");
-    let summary = daemon.api.get("/runtime/summary").expect(200);
+    let summary = daemon.api.get("/runtime/summary").expect_status(200);
     assert_eq!(summary["active_sessions"], 0);
     daemon.write("go", "");
-    let session = starting.join().unwrap().expect(201);
+    let session = starting.join().unwrap().expect_status(201);
     assert_eq!(session["id"], *id);
-    daemon.api.post("/executions/repl", &body).expect(201);
+    daemon
+        .api
+        .post("/executions/repl", &body)
+        .expect_status(201);
 }
 
 #[test]
@@ -193,21 +205,27 @@ fn a_session_can_be_closed_while_it_starts() {
     let daemon = Daemon::start();
     daemon.write("a.js", "while (true);");
     let template = template_with_startup(&daemon, &[("a.js", 0, "eval")]);
-    daemon.give_time(&template);
+    daemon.raise_time_limits(&template);
     let (starting, id) = start_session(&daemon, &template);
     let executions = || {
         daemon
             .api
             .get(&format!("/executions?session_id={id}"))
-            .expect(200)
+            .expect_status(200)
     };
     wait_for("its startup file to run", || {
         (column(&executions(), "status") == ["running"]).then_some(())
     });
-    let closed = daemon.api.delete(&format!("/sessions/{id}")).expect(200);
+    let closed = daemon
+        .api
+        .delete(&format!("/sessions/{id}"))
+        .expect_status(200);
     assert_eq!(closed["status"], "closed", "{closed}");
     assert_ne!(starting.join().unwrap().status, 201);
-    let record = daemon.api.get(&format!("/sessions/{id}")).expect(200);
+    let record = daemon
+        .api
+        .get(&format!("/sessions/{id}"))
+        .expect_status(200);
     assert_eq!(record["status"], "closed", "{record}");
     assert_eq!(column(&executions(), "status"), ["cancelled"]);
 }

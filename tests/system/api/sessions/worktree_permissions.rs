@@ -10,13 +10,13 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::json;
 use vm_system_tests::{ANY_PORT, Process, binary};
 
-/// Somebody who owns nothing.
-const NOBODY: u32 = 65_534;
+/// The id of a user and a group that own nothing.
+const UNPRIVILEGED_USER: u32 = 65_534;
 
-/// A daemon of a user without rights, which ends with it.
+/// A daemon of an unprivileged user; it is killed when this is dropped.
 struct UnprivilegedDaemon {
     child: Child,
-    /// Open, so that what it prints does no harm.
+    /// Kept open, so that the daemon does not fail when it prints.
     _stdout: BufReader<ChildStdout>,
     api: vm_system_tests::Api,
 }
@@ -26,15 +26,15 @@ impl UnprivilegedDaemon {
     fn start(home: &Path) -> Self {
         let own = home.join("daemon");
         fs::create_dir(&own).unwrap();
-        chown(&own, Some(NOBODY), Some(NOBODY)).unwrap();
+        chown(&own, Some(UNPRIVILEGED_USER), Some(UNPRIVILEGED_USER)).unwrap();
         let program = home.join("vm-system");
         fs::copy(binary(), &program).unwrap();
         let mut child = Command::new(&program)
             .args(["serve", "--db", "test.db"])
             .args(ANY_PORT)
             .current_dir(&own)
-            .uid(NOBODY)
-            .gid(NOBODY)
+            .uid(UNPRIVILEGED_USER)
+            .gid(UNPRIVILEGED_USER)
             .env("HOME", &own)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -69,14 +69,14 @@ fn a_worktree_that_the_daemon_may_not_use_is_refused_with_the_session() {
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     if chown(home.path(), Some(0), Some(0)).is_err() {
-        println!("skipped: only root can run a daemon as somebody else");
+        println!("skipped: only root can run a daemon as another user");
         return;
     }
     let daemon = UnprivilegedDaemon::start(home.path());
     let template = daemon
         .api
         .post("/templates", &json!({"name": "t"}))
-        .expect(201);
+        .expect_status(201);
     let create = |worktree: &Path| {
         let body = json!({
             "template_id": template["id"],
@@ -107,12 +107,12 @@ fn a_worktree_that_the_daemon_may_not_use_is_refused_with_the_session() {
             for _ in 0..2 {
                 let answer = create(&worktree);
                 if is_usable {
-                    answer.expect(201);
+                    answer.expect_status(201);
                     continue;
                 }
                 let answer = answer.expect_error(422, "WORKTREE_INVALID");
                 assert!(
-                    answer.message().contains(&NOBODY.to_string()),
+                    answer.message().contains(&UNPRIVILEGED_USER.to_string()),
                     "{}",
                     answer.message()
                 );
@@ -120,7 +120,7 @@ fn a_worktree_that_the_daemon_may_not_use_is_refused_with_the_session() {
             }
         }
     }
-    let sessions = daemon.api.get("/sessions").expect(200);
+    let sessions = daemon.api.get("/sessions").expect_status(200);
     assert_eq!(
         sessions.as_array().unwrap().len(),
         4,

@@ -15,7 +15,7 @@ fn list(daemon: &Daemon, template: &str, what: &str) -> Value {
     daemon
         .api
         .get(&format!("/templates/{template}/{what}"))
-        .expect(200)
+        .expect_status(200)
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_capability_is_stored_with_its_defaults() {
         "capabilities",
         &json!({"kind": "module", "name": "fs"}),
     );
-    let first = first.expect(201);
+    let first = first.expect_status(201);
     assert!(is_uuid(&first["id"]));
     assert_eq!(first["vm_id"], *id);
     assert_eq!(
@@ -40,7 +40,7 @@ fn a_capability_is_stored_with_its_defaults() {
         (&json!(true), &json!({}))
     );
     let body = json!({"kind": "net", "name": "n", "enabled": false, "config": {"hosts": ["a"]}});
-    let second = add(&daemon, &id, "capabilities", &body).expect(201);
+    let second = add(&daemon, &id, "capabilities", &body).expect_status(201);
     assert_eq!(
         (&second["enabled"], &second["config"]),
         (&json!(false), &json!({"hosts": ["a"]}))
@@ -48,7 +48,10 @@ fn a_capability_is_stored_with_its_defaults() {
     let listed = list(&daemon, &id, "capabilities");
     assert!(listed.as_array().unwrap().contains(&first), "{listed}");
     assert!(listed.as_array().unwrap().contains(&second), "{listed}");
-    let details = daemon.api.get(&format!("/templates/{id}")).expect(200);
+    let details = daemon
+        .api
+        .get(&format!("/templates/{id}"))
+        .expect_status(200);
     assert_eq!(details["capabilities"], listed);
 }
 
@@ -63,7 +66,7 @@ fn a_capability_has_one_of_five_kinds_and_a_name() {
             json!({})
         };
         let body = json!({"kind": kind, "name": "fs", "config": config});
-        add(&daemon, &id, "capabilities", &body).expect(201);
+        add(&daemon, &id, "capabilities", &body).expect_status(201);
     }
     for (body, named) in [
         (json!({"kind": "disk", "name": "a"}), "kind"),
@@ -85,7 +88,7 @@ fn a_taken_capability_is_refused_and_one_of_another_kind_is_not() {
     let daemon = Daemon::start();
     let id = daemon.template();
     let body = json!({"kind": "fs", "name": "a"});
-    add(&daemon, &id, "capabilities", &body).expect(201);
+    add(&daemon, &id, "capabilities", &body).expect_status(201);
     let answer = add(&daemon, &id, "capabilities", &body).expect_error(409, "CAPABILITY_EXISTS");
     assert_eq!(answer.json["error"]["details"]["template_id"], *id);
     add(
@@ -94,23 +97,23 @@ fn a_taken_capability_is_refused_and_one_of_another_kind_is_not() {
         "capabilities",
         &json!({"kind": "env", "name": "a"}),
     )
-    .expect(201);
-    add(&daemon, &daemon.template(), "capabilities", &body).expect(201);
+    .expect_status(201);
+    add(&daemon, &daemon.template(), "capabilities", &body).expect_status(201);
 }
 
 #[test]
-fn a_module_capability_gives_and_a_disabled_one_takes_away() {
+fn a_module_capability_grants_and_a_disabled_one_denies() {
     let daemon = Daemon::start();
     let given = daemon.template();
     let body = json!({"kind": "module", "name": "exec"});
-    add(&daemon, &given, "capabilities", &body).expect(201);
+    add(&daemon, &given, "capabilities", &body).expect_status(201);
     assert_eq!(
         daemon.session_of(&given).eval("typeof require('exec').run"),
         "function"
     );
-    let taken = daemon.template_with(&["exec"]);
+    let taken = daemon.template_with_modules(&["exec"]);
     let body = json!({"kind": "module", "name": "exec", "enabled": false});
-    add(&daemon, &taken, "capabilities", &body).expect(201);
+    add(&daemon, &taken, "capabilities", &body).expect_status(201);
     let execution = daemon.session_of(&taken).run("require('exec')");
     assert_eq!(execution["status"], "error", "{execution}");
 }
@@ -125,7 +128,7 @@ fn startup_files_are_listed_by_their_order() {
         json!({"path": "middle.js", "order_index": 10, "mode": "import"}),
         json!({"path": "first.js", "order_index": -1, "mode": "eval"}),
     ] {
-        let file = add(&daemon, &id, "startup-files", &body).expect(201);
+        let file = add(&daemon, &id, "startup-files", &body).expect_status(201);
         assert!(is_uuid(&file["id"]));
         assert_eq!(file["vm_id"], *id);
         assert_eq!(file["path"], body["path"]);
@@ -140,7 +143,10 @@ fn startup_files_are_listed_by_their_order() {
         column(&files, "path"),
         ["first.js", "default.js", "middle.js", "last.js"]
     );
-    let details = daemon.api.get(&format!("/templates/{id}")).expect(200);
+    let details = daemon
+        .api
+        .get(&format!("/templates/{id}"))
+        .expect_status(200);
     assert_eq!(details["startup_files"], files);
 }
 
@@ -151,7 +157,7 @@ fn a_startup_file_needs_a_path_that_is_not_taken() {
     let answer = add(&daemon, &id, "startup-files", &json!({"order_index": 1}));
     assert_names(&answer.expect_error(400, "VALIDATION_ERROR"), "path");
     let body = json!({"path": "a.js"});
-    add(&daemon, &id, "startup-files", &body).expect(201);
+    add(&daemon, &id, "startup-files", &body).expect_status(201);
     let answer = add(
         &daemon,
         &id,
@@ -194,7 +200,7 @@ fn built_ins_and_unknown_names_are_no_modules() {
     // As a capability a built-in is kept, and changes nothing.
     for name in built_ins {
         let body = json!({"kind": "module", "name": name});
-        add(&daemon, &id, "capabilities", &body).expect(201);
+        add(&daemon, &id, "capabilities", &body).expect_status(201);
     }
     assert_eq!(list(&daemon, &id, "modules"), json!([]));
     assert_eq!(
@@ -204,7 +210,7 @@ fn built_ins_and_unknown_names_are_no_modules() {
 }
 
 #[test]
-fn modules_and_libraries_are_added_and_removed_as_often_as_one_likes() {
+fn modules_and_libraries_can_be_added_and_removed_repeatedly() {
     let daemon = Daemon::start();
     let id = daemon.template();
     for (what, names) in [
@@ -213,7 +219,7 @@ fn modules_and_libraries_are_added_and_removed_as_often_as_one_likes() {
     ] {
         for name in names {
             for _ in 0..2 {
-                let added = add(&daemon, &id, what, &json!({"name": name})).expect(201);
+                let added = add(&daemon, &id, what, &json!({"name": name})).expect_status(201);
                 assert_eq!(added, json!({"template_id": id, "name": name}));
             }
         }
@@ -227,7 +233,7 @@ fn modules_and_libraries_are_added_and_removed_as_often_as_one_likes() {
         assert_eq!(listed, json!(sorted));
         for _ in 0..2 {
             let path = format!("/templates/{id}/{what}/{}", names[0]);
-            let removed = daemon.api.delete(&path).expect(200);
+            let removed = daemon.api.delete(&path).expect_status(200);
             assert_eq!(
                 removed,
                 json!({"status": "ok", "template_id": id, "name": names[0]})
@@ -237,7 +243,10 @@ fn modules_and_libraries_are_added_and_removed_as_often_as_one_likes() {
         let answer = add(&daemon, &id, what, &json!({}));
         assert_names(&answer.expect_error(400, "VALIDATION_ERROR"), "name");
     }
-    let template = &daemon.api.get(&format!("/templates/{id}")).expect(200)["template"];
+    let template = &daemon
+        .api
+        .get(&format!("/templates/{id}"))
+        .expect_status(200)["template"];
     assert_eq!(template["exposed_modules"], json!(["exec"]));
     assert_eq!(template["libraries"], json!(["own"]));
 }

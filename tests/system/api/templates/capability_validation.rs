@@ -81,11 +81,11 @@ fn a_wrong_key_is_named_by_its_path() {
     let listed = daemon
         .api
         .get(&format!("/templates/{template}/capabilities"));
-    assert_eq!(listed.expect(200), json!([]));
+    assert_eq!(listed.expect_status(200), json!([]));
 }
 
 #[test]
-fn a_disabled_one_is_checked_too_but_a_global_that_is_deleted_needs_no_value() {
+fn a_disabled_capability_is_checked_too_but_a_deleted_global_needs_no_value() {
     let daemon = Daemon::start();
     let template = daemon.template();
     let wrong = json!({"kind": "fs", "name": "a", "enabled": false, "config": {"read": 1}});
@@ -93,11 +93,11 @@ fn a_disabled_one_is_checked_too_but_a_global_that_is_deleted_needs_no_value() {
     assert!(message.contains("config.read"), "{message}");
     let path = format!("/templates/{template}/capabilities");
     let deleted = json!({"kind": "global", "name": "atob", "enabled": false});
-    daemon.api.post(&path, &deleted).expect(201);
+    daemon.api.post(&path, &deleted).expect_status(201);
 }
 
 #[test]
-fn what_makes_sense_is_stored_as_it_was_given() {
+fn valid_capabilities_are_stored_as_given() {
     let daemon = Daemon::start();
     let template = daemon.template();
     let path = format!("/templates/{template}/capabilities");
@@ -114,7 +114,7 @@ fn what_makes_sense_is_stored_as_it_was_given() {
         ("module", "exec", json!({"commands": ["/usr/bin/git"]})),
     ] {
         let body = json!({"kind": kind, "name": name, "config": config});
-        let added = daemon.api.post(&path, &body).expect(201);
+        let added = daemon.api.post(&path, &body).expect_status(201);
         assert_eq!(added["config"], config, "{body}");
     }
     let session = daemon.session_of(&template);

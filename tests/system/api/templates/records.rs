@@ -5,7 +5,7 @@ use vm_system_tests::{Answer, Daemon};
 
 use crate::support::assertions::{assert_names, column, is_timestamp, is_uuid, text};
 
-const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 fn add(daemon: &Daemon, template: &str, what: &str, body: &Value) -> Answer {
     daemon
@@ -19,7 +19,7 @@ fn a_new_template_has_the_shape_of_the_contract() {
     let template = daemon
         .api
         .post("/templates", &json!({"name": "a"}))
-        .expect(201);
+        .expect_status(201);
     assert!(is_uuid(&template["id"]));
     assert!(is_timestamp(&template["created_at"]) && is_timestamp(&template["updated_at"]));
     assert_eq!(template["name"], "a");
@@ -30,16 +30,22 @@ fn a_new_template_has_the_shape_of_the_contract() {
     let details = daemon
         .api
         .get(&format!("/templates/{}", text(&template, "id")))
-        .expect(200);
+        .expect_status(200);
     assert_eq!(details["template"], template);
-    assert_eq!(daemon.api.get("/templates").expect(200), json!([template]));
+    assert_eq!(
+        daemon.api.get("/templates").expect_status(200),
+        json!([template])
+    );
 }
 
 #[test]
 fn the_default_settings_are_those_of_the_contract() {
     let daemon = Daemon::start();
     let id = daemon.template();
-    let details = daemon.api.get(&format!("/templates/{id}")).expect(200);
+    let details = daemon
+        .api
+        .get(&format!("/templates/{id}"))
+        .expect_status(200);
     let expected = json!({
         "vm_id": id,
         "limits": {
@@ -65,22 +71,22 @@ fn a_template_without_a_name_is_refused() {
         let answer = daemon.api.post("/templates", &body);
         assert_names(&answer.expect_error(400, "VALIDATION_ERROR"), "name");
     }
-    assert_eq!(daemon.api.get("/templates").expect(200), json!([]));
+    assert_eq!(daemon.api.get("/templates").expect_status(200), json!([]));
 }
 
 #[test]
 fn a_taken_template_name_is_refused_until_it_is_deleted() {
     let daemon = Daemon::start();
     let body = json!({"name": "twice"});
-    let first = daemon.api.post("/templates", &body).expect(201);
+    let first = daemon.api.post("/templates", &body).expect_status(201);
     let second = daemon
         .api
         .post("/templates", &body)
         .expect_error(409, "TEMPLATE_EXISTS");
     assert_names(&second, "twice");
     let path = format!("/templates/{}", text(&first, "id"));
-    daemon.api.delete(&path).expect(200);
-    daemon.api.post("/templates", &body).expect(201);
+    daemon.api.delete(&path).expect_status(200);
+    daemon.api.post("/templates", &body).expect_status(201);
 }
 
 #[test]
@@ -88,10 +94,13 @@ fn the_engine_is_echoed_as_it_was_given() {
     let daemon = Daemon::start();
     for engine in ["boa", "goja"] {
         let body = json!({"name": engine, "engine": engine});
-        let template = daemon.api.post("/templates", &body).expect(201);
+        let template = daemon.api.post("/templates", &body).expect_status(201);
         assert_eq!(template["engine"], engine);
         let id = text(&template, "id");
-        let details = daemon.api.get(&format!("/templates/{id}")).expect(200);
+        let details = daemon
+            .api
+            .get(&format!("/templates/{id}"))
+            .expect_status(200);
         assert_eq!(details["template"]["engine"], engine);
         assert_eq!(daemon.session_of(id).eval("6 * 7"), "42");
     }
@@ -120,23 +129,23 @@ fn templates_are_listed_newest_first() {
         daemon
             .api
             .post("/templates", &json!({"name": name}))
-            .expect(201);
+            .expect_status(201);
     }
-    let templates = daemon.api.get("/templates").expect(200);
+    let templates = daemon.api.get("/templates").expect_status(200);
     assert_eq!(column(&templates, "name"), ["c", "a", "b"]);
 }
 
 #[test]
-fn a_deleted_template_leaves_its_live_session_and_its_history() {
+fn a_deleted_template_leaves_its_open_session_and_its_history() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["fs"]);
+    let template = daemon.template_with_modules(&["fs"]);
     daemon.write("a.txt", "text");
     let session = daemon.session_of(&template);
     session.eval("globalThis.x = 7");
     let deleted = daemon
         .api
         .delete(&format!("/templates/{template}"))
-        .expect(200);
+        .expect_status(200);
     assert_eq!(deleted, json!({"status": "ok", "template_id": template}));
     assert_eq!(session.eval("x"), "7");
     assert_eq!(session.eval("require('fs').readFileSync('a.txt')"), "text");
@@ -150,7 +159,7 @@ fn a_deleted_template_leaves_its_live_session_and_its_history() {
         .get(&format!("/templates/{template}"))
         .expect_error(404, "TEMPLATE_NOT_FOUND");
     daemon
-        .try_session_of(&template)
+        .request_session(&template)
         .expect_error(404, "TEMPLATE_NOT_FOUND");
 }
 
@@ -159,27 +168,36 @@ fn a_template_that_is_not_there_is_not_found_by_any_endpoint() {
     let daemon = Daemon::start();
     let capability = json!({"kind": "module", "name": "fs"});
     let answers = [
-        daemon.api.get(&format!("/templates/{NOBODY}")),
-        daemon.api.delete(&format!("/templates/{NOBODY}")),
-        daemon.api.get(&format!("/templates/{NOBODY}/capabilities")),
-        add(&daemon, NOBODY, "capabilities", &capability),
+        daemon.api.get(&format!("/templates/{UNKNOWN_ID}")),
+        daemon.api.delete(&format!("/templates/{UNKNOWN_ID}")),
         daemon
             .api
-            .get(&format!("/templates/{NOBODY}/startup-files")),
-        add(&daemon, NOBODY, "startup-files", &json!({"path": "a.js"})),
-        daemon.api.get(&format!("/templates/{NOBODY}/modules")),
-        add(&daemon, NOBODY, "modules", &json!({"name": "fs"})),
+            .get(&format!("/templates/{UNKNOWN_ID}/capabilities")),
+        add(&daemon, UNKNOWN_ID, "capabilities", &capability),
         daemon
             .api
-            .delete(&format!("/templates/{NOBODY}/modules/fs")),
-        daemon.api.get(&format!("/templates/{NOBODY}/libraries")),
-        add(&daemon, NOBODY, "libraries", &json!({"name": "a"})),
+            .get(&format!("/templates/{UNKNOWN_ID}/startup-files")),
+        add(
+            &daemon,
+            UNKNOWN_ID,
+            "startup-files",
+            &json!({"path": "a.js"}),
+        ),
+        daemon.api.get(&format!("/templates/{UNKNOWN_ID}/modules")),
+        add(&daemon, UNKNOWN_ID, "modules", &json!({"name": "fs"})),
         daemon
             .api
-            .delete(&format!("/templates/{NOBODY}/libraries/a")),
+            .delete(&format!("/templates/{UNKNOWN_ID}/modules/fs")),
+        daemon
+            .api
+            .get(&format!("/templates/{UNKNOWN_ID}/libraries")),
+        add(&daemon, UNKNOWN_ID, "libraries", &json!({"name": "a"})),
+        daemon
+            .api
+            .delete(&format!("/templates/{UNKNOWN_ID}/libraries/a")),
     ];
     for answer in answers {
         let answer = answer.expect_error(404, "TEMPLATE_NOT_FOUND");
-        assert_eq!(answer.json["error"]["details"]["template_id"], NOBODY);
+        assert_eq!(answer.json["error"]["details"]["template_id"], UNKNOWN_ID);
     }
 }

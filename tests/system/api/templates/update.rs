@@ -25,7 +25,7 @@ fn a_template_is_changed_field_by_field() {
             "runtime": {"strict": true},
         }),
     )
-    .expect(200);
+    .expect_status(200);
     assert_eq!(changed["template"]["name"], "renamed");
     let settings = &changed["settings"];
     assert_eq!(settings["limits"]["wall_ms"], 700);
@@ -37,7 +37,7 @@ fn a_template_is_changed_field_by_field() {
     let stored = daemon
         .api
         .get(&format!("/templates/{template}"))
-        .expect(200);
+        .expect_status(200);
     assert_eq!(stored, changed);
 }
 
@@ -46,7 +46,7 @@ fn bad_changes_are_refused_and_change_nothing() {
     let daemon = Daemon::start();
     let (template, other) = (daemon.template(), daemon.template());
     let path = format!("/templates/{template}");
-    let before = daemon.api.get(&path).expect(200);
+    let before = daemon.api.get(&path).expect_status(200);
     for (body, part) in [
         (json!({"limits": {"wall_ms": 0}}), "limits.wall_ms"),
         (json!({"limits": {"mem_mb": 1}}), "limits.mem_mb"),
@@ -63,21 +63,24 @@ fn bad_changes_are_refused_and_change_nothing() {
     ] {
         patch(&daemon, &template, &body).expect_error(400, "INVALID_REQUEST");
     }
-    let taken = daemon.api.get(&format!("/templates/{other}")).expect(200);
+    let taken = daemon
+        .api
+        .get(&format!("/templates/{other}"))
+        .expect_status(200);
     let body = json!({"name": taken["template"]["name"]});
     patch(&daemon, &template, &body).expect_error(409, "TEMPLATE_EXISTS");
-    assert_eq!(daemon.api.get(&path).expect(200), before);
+    assert_eq!(daemon.api.get(&path).expect_status(200), before);
     let unknown = "00000000-0000-4000-8000-000000000000";
     patch(&daemon, unknown, &json!({})).expect_error(404, "TEMPLATE_NOT_FOUND");
 }
 
 #[test]
-fn changed_settings_hold_in_new_sessions_and_not_in_live_ones() {
+fn changed_settings_hold_in_new_sessions_and_not_in_open_ones() {
     let daemon = Daemon::start();
     let template = daemon.template();
     let before = daemon.session_of(&template);
     let body = json!({"limits": {"wall_ms": 2000}, "runtime": {"console": false, "strict": true, "esm": false}});
-    patch(&daemon, &template, &body).expect(200);
+    patch(&daemon, &template, &body).expect_status(200);
     let after = daemon.session_of(&template);
     assert_eq!(before.eval("typeof console"), "object");
     assert_eq!(after.eval("typeof console"), "undefined");
@@ -95,22 +98,22 @@ fn changed_settings_hold_in_new_sessions_and_not_in_live_ones() {
 fn an_inactive_template_makes_no_sessions() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    patch(&daemon, &template, &json!({"is_active": false})).expect(200);
-    let refused = daemon.try_session_of(&template);
+    patch(&daemon, &template, &json!({"is_active": false})).expect_status(200);
+    let refused = daemon.request_session(&template);
     let refused = refused.expect_error(400, "VALIDATION_ERROR");
     assert!(
         refused.message().contains("is_active"),
         "{}",
         refused.message()
     );
-    patch(&daemon, &template, &json!({"is_active": true})).expect(200);
+    patch(&daemon, &template, &json!({"is_active": true})).expect_status(200);
     assert_eq!(daemon.session_of(&template).eval("1"), "1");
 }
 
 #[test]
 fn a_cancelled_execution_is_rolled_back_in_native_code_too() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     session.eval("globalThis.mark = 7");
     for code in [
         "mark = 8; while (true);",
@@ -119,13 +122,16 @@ fn a_cancelled_execution_is_rolled_back_in_native_code_too() {
         let running = session.start(code);
         let id = session.executions()[0]["id"].as_str().unwrap().to_owned();
         let path = format!("/executions/{id}/cancel");
-        let cancelled = daemon.api.post(&path, &json!({})).expect(200);
+        let cancelled = daemon.api.post(&path, &json!({})).expect_status(200);
         assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
         assert_eq!(cancelled["error"]["code"], "CANCELLED");
         assert_eq!(cancelled["error"]["rolled_back"], true);
-        assert_eq!(running.join().unwrap().expect(201), cancelled);
+        assert_eq!(running.join().unwrap().expect_status(201), cancelled);
         assert_eq!(session.eval("mark"), "7");
-        assert_eq!(daemon.api.post(&path, &json!({})).expect(200), cancelled);
+        assert_eq!(
+            daemon.api.post(&path, &json!({})).expect_status(200),
+            cancelled
+        );
     }
     let unknown = "/executions/00000000-0000-4000-8000-000000000000/cancel";
     daemon
@@ -135,7 +141,7 @@ fn a_cancelled_execution_is_rolled_back_in_native_code_too() {
 }
 
 #[test]
-fn the_commands_change_and_cancel() {
+fn a_template_is_changed_and_an_execution_cancelled_by_commands() {
     let daemon = Daemon::start();
     let template = daemon.template();
     let set = daemon
@@ -154,16 +160,19 @@ fn the_commands_change_and_cancel() {
     let stored = daemon
         .api
         .get(&format!("/templates/{template}"))
-        .expect(200);
+        .expect_status(200);
     assert_eq!(stored["settings"]["limits"]["wall_ms"], 60000);
     assert_eq!(stored["settings"]["limits"]["mem_mb"], 256);
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     let running = session.start("while (true);");
     let id = session.executions()[0]["id"].as_str().unwrap().to_owned();
     let cancel = daemon.cli(&["exec", "cancel", &id]).output().unwrap();
     let text = String::from_utf8(cancel.stdout).unwrap();
     assert!(text.contains("Status: cancelled"), "{text}");
-    assert_eq!(running.join().unwrap().expect(201)["status"], "cancelled");
+    assert_eq!(
+        running.join().unwrap().expect_status(201)["status"],
+        "cancelled"
+    );
 }
 
 #[test]
@@ -186,17 +195,17 @@ fn capabilities_and_startup_files_can_be_removed() {
         ),
     ] {
         let add = || {
-            let made = daemon.api.post(&path(list), &body).expect(201);
+            let made = daemon.api.post(&path(list), &body).expect_status(201);
             made["id"].as_str().unwrap().to_owned()
         };
         let id = add();
         let one = path(&format!("{list}/{id}"));
-        let removed = daemon.api.delete(&one).expect(200);
+        let removed = daemon.api.delete(&one).expect_status(200);
         assert_eq!(
             removed,
             json!({"status": "ok", "template_id": template, "id": id})
         );
-        assert_eq!(daemon.api.get(&path(list)).expect(200), json!([]));
+        assert_eq!(daemon.api.get(&path(list)).expect_status(200), json!([]));
         daemon.api.delete(&one).expect_error(404, "NOT_FOUND");
         let id = add();
         let output = daemon
@@ -208,6 +217,6 @@ fn capabilities_and_startup_files_can_be_removed() {
             text.contains(&format!("{id} from template {template}")),
             "{text}"
         );
-        assert_eq!(daemon.api.get(&path(list)).expect(200), json!([]));
+        assert_eq!(daemon.api.get(&path(list)).expect_status(200), json!([]));
     }
 }

@@ -7,14 +7,14 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, wait_for};
 
-use crate::support::cli::{Ran, ran};
+use crate::support::cli::{CliOutput, output_of};
 
-fn cli(daemon: &Daemon, args: &[&str]) -> Ran {
-    ran(&mut daemon.cli(args))
+fn cli(daemon: &Daemon, args: &[&str]) -> CliOutput {
+    output_of(&mut daemon.cli(args))
 }
 
 /// The lines of an execution, in the order of the contract.
-fn assert_execution_lines(ran: &Ran, outcome: &str, events: &[&str]) -> String {
+fn assert_execution_lines(ran: &CliOutput, outcome: &str, events: &[&str]) -> String {
     let lines = ran.lines();
     let id = lines[0].strip_prefix("Execution ID: ").expect(lines[0]);
     assert!(uuid::Uuid::try_parse(id).is_ok(), "{id}");
@@ -51,7 +51,7 @@ fn a_snippet_may_have_lower_limits() {
 #[test]
 fn interrupting_the_command_cancels_the_execution() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     session.eval("x = 1");
     let command = daemon
         .cli(&[
@@ -81,16 +81,16 @@ fn interrupting_the_command_cancels_the_execution() {
 }
 
 #[test]
-fn a_command_that_nobody_hears_cancels_its_execution_too() {
+fn a_command_with_a_closed_standard_error_cancels_its_execution_too() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     session.eval("1");
-    let (_, nobody) = std::io::pipe().unwrap();
+    let (_, closed_pipe) = std::io::pipe().unwrap();
     let mut command = daemon
         .cli(&["exec", "repl", &session.id, "while (true);"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(nobody)
+        .stderr(closed_pipe)
         .spawn()
         .unwrap();
     wait_for("the execution to run", || {

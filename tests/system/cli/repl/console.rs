@@ -1,4 +1,4 @@
-//! What people see who type at a terminal.
+//! The console at a terminal: editing, completion, history and Ctrl-C.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -32,11 +32,11 @@ pub fn repl(home: &Path, args: &[&str]) -> Command {
 pub fn repl_at(daemon: &Daemon, session: &Session) -> Terminal {
     let args = ["--server-url", daemon.server(), &session.id];
     let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
-    terminal.shows("> ");
+    terminal.wait_for_text("> ");
     terminal
 }
 
-/// Another command, at a terminal of that many columns.
+/// Another command at a terminal of that many columns.
 fn cli(daemon: &Daemon, args: &[&str], columns: u16) -> Terminal {
     let mut cli = daemon.cli(args);
     cli.env("NO_COLOR", "1");
@@ -44,18 +44,20 @@ fn cli(daemon: &Daemon, args: &[&str], columns: u16) -> Terminal {
 }
 
 #[test]
-fn a_console_without_a_daemon_has_one_of_its_own() {
+fn a_console_without_a_daemon_starts_one_of_its_own() {
     let home = tempfile::tempdir().unwrap();
     let args = ["--server-url", "http://127.0.0.1:1"];
     let mut terminal = Terminal::start(repl(home.path(), &args), 80);
-    terminal.shows("There is no daemon at http://127.0.0.1:1: this console has one of its own.");
-    terminal.shows("> ");
-    terminal.types("6 * 7\r");
-    terminal.shows("\n42\r\n");
+    terminal.wait_for_text(
+        "There is no daemon at http://127.0.0.1:1: this console has one of its own.",
+    );
+    terminal.wait_for_text("> ");
+    terminal.type_keys("6 * 7\r");
+    terminal.wait_for_text("\n42\r\n");
     // Keys that are typed before the console reads again may be taken for nothing.
-    terminal.shows("> ");
-    terminal.types(CTRL_D);
-    assert!(terminal.ends().success());
+    terminal.wait_for_text("> ");
+    terminal.type_keys(CTRL_D);
+    assert!(terminal.wait_for_exit().success());
 }
 
 #[test]
@@ -63,16 +65,16 @@ fn code_of_several_lines_is_run_when_it_is_complete() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let mut terminal = repl_at(&daemon, &session);
-    terminal.types("function f(n) {\r");
-    terminal.types("return n * 2\r");
-    terminal.types("}\r");
-    terminal.shows("\nundefined\r\n");
-    terminal.types("f(21)\r");
-    terminal.shows("\n42\r\n");
-    terminal.types("'it' + LEFT\r");
-    terminal.shows("ReferenceError: LEFT is not defined");
-    terminal.types(".exit\r");
-    assert!(terminal.ends().success());
+    terminal.type_keys("function f(n) {\r");
+    terminal.type_keys("return n * 2\r");
+    terminal.type_keys("}\r");
+    terminal.wait_for_text("\nundefined\r\n");
+    terminal.type_keys("f(21)\r");
+    terminal.wait_for_text("\n42\r\n");
+    terminal.type_keys("'it' + LEFT\r");
+    terminal.wait_for_text("ReferenceError: LEFT is not defined");
+    terminal.type_keys(".exit\r");
+    assert!(terminal.wait_for_exit().success());
     assert_eq!(
         session.eval("f(4)"),
         "8",
@@ -86,38 +88,38 @@ fn console_output_comes_before_the_end_and_ctrl_c_cancels() {
     let session = daemon.session();
     session.eval("kept = 1");
     let mut terminal = repl_at(&daemon, &session);
-    terminal.types("kept = 2; console.log('be' + 'gun'); while (true);\r");
-    terminal.shows("begun");
-    terminal.types(CTRL_C);
-    terminal.shows("Cancelling");
-    terminal.shows("cancelled");
-    terminal.shows("> ");
-    terminal.types("kept\r");
-    terminal.shows("\n1\r\n");
-    terminal.shows("> ");
+    terminal.type_keys("kept = 2; console.log('be' + 'gun'); while (true);\r");
+    terminal.wait_for_text("begun");
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_text("Cancelling");
+    terminal.wait_for_text("cancelled");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("kept\r");
+    terminal.wait_for_text("\n1\r\n");
+    terminal.wait_for_text("> ");
     // At the prompt it drops what was typed, and leaves when it comes twice.
-    terminal.types("dropped");
-    terminal.shows("dropped");
+    terminal.type_keys("dropped");
+    terminal.wait_for_text("dropped");
     drops_and_leaves(terminal);
 }
 
 /// Ctrl-C drops what was typed, which does not run, and leaves when it comes twice.
 fn drops_and_leaves(mut terminal: Terminal) {
-    terminal.types(CTRL_C);
-    terminal.shows("To leave");
-    terminal.shows("> ");
-    terminal.types("'go' + 'es on'\r");
-    terminal.shows("\n'goes on'\r\n");
-    terminal.shows("> ");
-    terminal.types(CTRL_C);
-    terminal.shows("To leave");
-    terminal.shows("> ");
-    terminal.types(CTRL_C);
-    assert!(terminal.ends().success());
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_text("To leave");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("'go' + 'es on'\r");
+    terminal.wait_for_text("\n'goes on'\r\n");
+    terminal.wait_for_text("> ");
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_text("To leave");
+    terminal.wait_for_text("> ");
+    terminal.type_keys(CTRL_C);
+    assert!(terminal.wait_for_exit().success());
 }
 
 #[test]
-fn ctrl_c_drops_what_was_typed_also_where_lines_can_not_be_edited() {
+fn ctrl_c_drops_typed_text_also_where_lines_can_not_be_edited() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let mut dumb = Command::new("env");
@@ -127,22 +129,22 @@ fn ctrl_c_drops_what_was_typed_also_where_lines_can_not_be_edited() {
         .env("HOME", daemon.home())
         .current_dir(daemon.home());
     let mut terminal = Terminal::start(dumb, 80);
-    terminal.shows("> ");
-    terminal.types("console.log('be' + 'gun'); while (true);\r");
-    terminal.shows("begun");
-    terminal.types(CTRL_C);
-    terminal.shows("cancelled");
-    terminal.shows("> ");
-    terminal.types("1 + 1\r");
-    terminal.shows("\n2\r\n");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("console.log('be' + 'gun'); while (true);\r");
+    terminal.wait_for_text("begun");
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_text("cancelled");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("1 + 1\r");
+    terminal.wait_for_text("\n2\r\n");
     assert!(
         !terminal.screen().contains("To leave"),
         "it was for what ran"
     );
-    terminal.shows("> ");
+    terminal.wait_for_text("> ");
     let asked = || daemon.log().matches("/is-complete").count();
     let before = asked();
-    terminal.types("function f() {\r");
+    terminal.type_keys("function f() {\r");
     wait_for("the line to be taken", || (asked() > before).then_some(()));
     drops_and_leaves(terminal);
 }
@@ -153,26 +155,26 @@ fn tab_completes_from_the_session() {
     let session = daemon.session();
     session.eval("const settings = {alphabet: 'abc', alphanumeric: 2}; 1");
     let mut terminal = repl_at(&daemon, &session);
-    terminal.types("setti");
-    terminal.types(TAB);
-    terminal.shows("settings");
-    terminal.types(".al");
-    terminal.types(TAB);
-    terminal.shows("alpha");
-    terminal.types("b");
-    terminal.types(TAB);
-    terminal.shows("alphabet");
-    terminal.types(".length\r");
-    terminal.shows("\n3\r\n");
-    terminal.types(".he");
-    terminal.types(TAB);
-    terminal.types("\r");
-    terminal.shows("show this");
+    terminal.type_keys("setti");
+    terminal.type_keys(TAB);
+    terminal.wait_for_text("settings");
+    terminal.type_keys(".al");
+    terminal.type_keys(TAB);
+    terminal.wait_for_text("alpha");
+    terminal.type_keys("b");
+    terminal.type_keys(TAB);
+    terminal.wait_for_text("alphabet");
+    terminal.type_keys(".length\r");
+    terminal.wait_for_text("\n3\r\n");
+    terminal.type_keys(".he");
+    terminal.type_keys(TAB);
+    terminal.type_keys("\r");
+    terminal.wait_for_text("show this");
     // Blanks of any kind stand before and behind the word.
-    terminal.types(" .type\u{3000}setti");
-    terminal.types(TAB);
-    terminal.types("\r");
-    terminal.shows("\nobject\r\n");
+    terminal.type_keys(" .type\u{3000}setti");
+    terminal.type_keys(TAB);
+    terminal.type_keys("\r");
+    terminal.wait_for_text("\nobject\r\n");
 }
 
 #[test]
@@ -180,20 +182,20 @@ fn the_history_is_there_after_a_restart() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let mut terminal = repl_at(&daemon, &session);
-    terminal.types("40 + 2\r");
-    terminal.shows("\n42\r\n");
-    terminal.types("'the ' + 'last'\r");
-    terminal.shows("\n'the last'\r\n");
-    // Whatever happens to the terminal.
+    terminal.type_keys("40 + 2\r");
+    terminal.wait_for_text("\n42\r\n");
+    terminal.type_keys("'the ' + 'last'\r");
+    terminal.wait_for_text("\n'the last'\r\n");
+    // The history does not need an orderly end of the terminal.
     drop(terminal);
     let mut terminal = repl_at(&daemon, &session);
-    terminal.types(UP);
-    terminal.shows("'the ' + 'last'");
-    terminal.types(UP);
-    terminal.shows("40 + 2");
-    terminal.types(LEFT);
-    terminal.types("1\r");
-    terminal.shows("\n52\r\n");
+    terminal.type_keys(UP);
+    terminal.wait_for_text("'the ' + 'last'");
+    terminal.type_keys(UP);
+    terminal.wait_for_text("40 + 2");
+    terminal.type_keys(LEFT);
+    terminal.type_keys("1\r");
+    terminal.wait_for_text("\n52\r\n");
 }
 
 #[test]
@@ -207,12 +209,12 @@ fn there_is_no_history_if_its_file_has_no_name() {
     by_variable.env("VM_SYSTEM_HISTORY", "");
     for command in [by_flag, by_variable] {
         let mut terminal = Terminal::start(command, 80);
-        terminal.shows("> ");
-        terminal.types("40 + 2\r");
-        terminal.shows("\n42\r\n");
-        terminal.shows("> ");
-        terminal.types(CTRL_D);
-        assert!(terminal.ends().success());
+        terminal.wait_for_text("> ");
+        terminal.type_keys("40 + 2\r");
+        terminal.wait_for_text("\n42\r\n");
+        terminal.wait_for_text("> ");
+        terminal.type_keys(CTRL_D);
+        assert!(terminal.wait_for_exit().success());
         assert!(!daemon.home().join(".local").exists());
     }
 }
@@ -222,24 +224,24 @@ fn a_line_that_is_being_typed_survives_another_width() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let mut terminal = repl_at(&daemon, &session);
-    terminal.types("'a line of some length'");
-    terminal.shows("length'");
+    terminal.type_keys("'a line of some length'");
+    terminal.wait_for_text("length'");
     terminal.resize(10);
-    terminal.types(".length + ");
+    terminal.type_keys(".length + ");
     terminal.resize(120);
-    terminal.types("100\r");
-    terminal.shows("\n121\r\n");
+    terminal.type_keys("100\r");
+    terminal.wait_for_text("\n121\r\n");
 }
 
 #[test]
-fn a_console_says_that_its_session_is_gone() {
+fn a_console_reports_that_its_session_is_gone() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let mut terminal = repl_at(&daemon, &session);
     session.close();
-    terminal.types("1\r");
-    terminal.shows("SESSION_NOT_READY");
-    assert_eq!(terminal.ends().code(), Some(1));
+    terminal.type_keys("1\r");
+    terminal.wait_for_text("SESSION_NOT_READY");
+    assert_eq!(terminal.wait_for_exit().code(), Some(1));
 }
 
 #[test]
@@ -247,25 +249,25 @@ fn a_session_that_was_made_for_the_console_is_closed_with_it() {
     let daemon = Daemon::start();
     let args = ["--server-url", daemon.server()];
     let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
-    terminal.shows("> ");
-    terminal.types("require.name\r");
-    terminal.shows("'require'");
-    terminal.shows("> ");
-    terminal.types(CTRL_D);
-    assert!(terminal.ends().success());
-    let sessions = daemon.api.get("/sessions").expect(200);
+    terminal.wait_for_text("> ");
+    terminal.type_keys("require.name\r");
+    terminal.wait_for_text("'require'");
+    terminal.wait_for_text("> ");
+    terminal.type_keys(CTRL_D);
+    assert!(terminal.wait_for_exit().success());
+    let sessions = daemon.api.get("/sessions").expect_status(200);
     assert_eq!(sessions[0]["status"], "closed");
     assert_eq!(sessions[0]["workspace_id"], "repl");
     // The next one uses the template that is there.
     let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
-    terminal.shows("> ");
-    terminal.types(CTRL_D);
-    assert!(terminal.ends().success());
+    terminal.wait_for_text("> ");
+    terminal.type_keys(CTRL_D);
+    assert!(terminal.wait_for_exit().success());
     assert_eq!(
         daemon
             .api
             .get("/templates")
-            .expect(200)
+            .expect_status(200)
             .as_array()
             .unwrap()
             .len(),
@@ -281,12 +283,13 @@ fn values_and_code_are_coloured_where_colours_are_welcome() {
     let mut command = repl(daemon.home(), &args);
     command.env_remove("NO_COLOR");
     let mut terminal = Terminal::start(command, 80);
-    terminal.shows("> ");
-    terminal.types("let a = 'b' + 1\r");
-    terminal.shows("\u{1b}[36mlet\u{1b}[0m a = \u{1b}[32m'b'\u{1b}[0m + \u{1b}[33m1\u{1b}[0m");
-    terminal.shows("undefined");
-    terminal.types("a\r");
-    terminal.shows("\u{1b}[32m'b1'\u{1b}[0m");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("let a = 'b' + 1\r");
+    terminal
+        .wait_for_text("\u{1b}[36mlet\u{1b}[0m a = \u{1b}[32m'b'\u{1b}[0m + \u{1b}[33m1\u{1b}[0m");
+    terminal.wait_for_text("undefined");
+    terminal.type_keys("a\r");
+    terminal.wait_for_text("\u{1b}[32m'b1'\u{1b}[0m");
 }
 
 #[test]
@@ -305,12 +308,12 @@ fn a_stream_that_is_no_terminal_has_no_colours() {
         .env_remove("NO_COLOR")
         .current_dir(daemon.home());
     let mut terminal = Terminal::start(shell, 80);
-    terminal.shows("> ");
-    terminal.types("console.error('to a file'); 7\r");
-    terminal.shows("\n\u{1b}[33m7\u{1b}[0m\r\n");
-    terminal.shows("> ");
-    terminal.types(CTRL_D);
-    assert!(terminal.ends().success());
+    terminal.wait_for_text("> ");
+    terminal.type_keys("console.error('to a file'); 7\r");
+    terminal.wait_for_text("\n\u{1b}[33m7\u{1b}[0m\r\n");
+    terminal.wait_for_text("> ");
+    terminal.type_keys(CTRL_D);
+    assert!(terminal.wait_for_exit().success());
     let said = std::fs::read_to_string(daemon.home().join("err.log")).unwrap();
     assert_eq!(said, "to a file\n");
 }
@@ -321,50 +324,56 @@ fn exec_prints_events_as_they_come_on_a_terminal() {
     let session = daemon.session();
     let code = "console.log('early'); await new Promise(done => setTimeout(done, 3000)); 7";
     let mut terminal = cli(&daemon, &["exec", "repl", &session.id, code], 80);
-    terminal.shows("[2] console: {\"level\":\"log\",\"text\":\"early\"}");
+    terminal.wait_for_text("[2] console: {\"level\":\"log\",\"text\":\"early\"}");
     assert!(
         !terminal.screen().contains("Status:"),
         "it is told before the end"
     );
-    terminal.shows("Status: ok");
-    terminal.shows("Result: {\"type\":\"number\",\"preview\":\"7\"");
-    assert!(terminal.ends().success());
+    terminal.wait_for_text("Status: ok");
+    terminal.wait_for_text("Result: {\"type\":\"number\",\"preview\":\"7\"");
+    assert!(terminal.wait_for_exit().success());
 }
 
 #[test]
 fn a_second_ctrl_c_leaves_the_execution_and_says_how_to_follow_it() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     let mut terminal = cli(&daemon, &["exec", "repl", &session.id, "while (true);"], 80);
-    terminal.shows("[1] input_echo");
-    // A daemon that does not answer leaves both to be heard.
+    terminal.wait_for_text("[1] input_echo");
+    // While the daemon does not answer, the command handles both keys.
     daemon.signal(Signal::SIGSTOP);
-    terminal.types(CTRL_C);
-    terminal.shows("Cancelling the execution");
-    terminal.types(CTRL_C);
-    terminal.shows("vm-system exec events ");
-    assert_eq!(terminal.ends().code(), Some(130));
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_text("Cancelling the execution");
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_text("vm-system exec events ");
+    assert_eq!(terminal.wait_for_exit().code(), Some(130));
     daemon.signal(Signal::SIGCONT);
 }
 
 #[test]
 fn ctrl_c_cancels_its_own_execution_and_no_other() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     let mut terminal = cli(
         &daemon,
         &["exec", "repl", &session.id, "1; while (true);"],
         80,
     );
-    terminal.shows("[1] input_echo");
-    let other = daemon.patient_session();
+    terminal.wait_for_text("[1] input_echo");
+    let other = daemon.session_with_long_limits();
     let running = json!({"session_id": other.id, "input": "2; while (true);", "wait_ms": 0});
-    let running = daemon.api.post("/executions/repl", &running).expect(202);
-    terminal.types(CTRL_C);
-    terminal.shows("Status: cancelled");
-    assert_eq!(terminal.ends().code(), Some(130));
+    let running = daemon
+        .api
+        .post("/executions/repl", &running)
+        .expect_status(202);
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_text("Status: cancelled");
+    assert_eq!(terminal.wait_for_exit().code(), Some(130));
     let path = format!("/executions/{}", running["id"].as_str().unwrap());
-    assert_eq!(daemon.api.get(&path).expect(200)["status"], "running");
+    assert_eq!(
+        daemon.api.get(&path).expect_status(200)["status"],
+        "running"
+    );
 }
 
 #[test]
@@ -374,8 +383,8 @@ fn tables_fit_the_terminal_and_short_ids_are_understood() {
     let session = daemon.session_of(&template);
     let mut terminal = cli(&daemon, &["session", "list"], 60);
     let short = &session.id[..8];
-    terminal.shows(&format!("{short}  "));
-    assert!(terminal.ends().success());
+    terminal.wait_for_text(&format!("{short}  "));
+    assert!(terminal.wait_for_exit().success());
     let screen = terminal.screen();
     assert!(
         screen
@@ -384,31 +393,31 @@ fn tables_fit_the_terminal_and_short_ids_are_understood() {
         "{screen}"
     );
     let mut terminal = cli(&daemon, &["session", "get", short], 80);
-    terminal.shows(&format!("Session ID: {}", session.id));
+    terminal.wait_for_text(&format!("Session ID: {}", session.id));
     wait_for("the command to end", || {
-        terminal.ends().success().then_some(())
+        terminal.wait_for_exit().success().then_some(())
     });
 }
 
 #[test]
-fn a_console_that_is_told_to_end_closes_what_was_made_for_it() {
+fn a_console_that_is_terminated_closes_the_session_made_for_it() {
     let daemon = Daemon::start();
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         let args = ["--server-url", daemon.server()];
         let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
-        terminal.shows("> ");
+        terminal.wait_for_text("> ");
         kill(Pid::from_raw(terminal.pid()), signal).unwrap();
-        assert_eq!(terminal.ends().code(), Some(128 + signal as i32));
-        let sessions = daemon.api.get("/sessions").expect(200);
+        assert_eq!(terminal.wait_for_exit().code(), Some(128 + signal as i32));
+        let sessions = daemon.api.get("/sessions").expect_status(200);
         assert_eq!(sessions[0]["status"], "closed", "{signal}");
     }
 }
 
-/// Whether a process has something to do when Ctrl-C is pressed, and does not just end.
-fn hears_ctrl_c(pid: u32) -> bool {
+/// Whether a process has a handler for Ctrl-C.
+fn handles_ctrl_c(pid: u32) -> bool {
     let pid = i32::try_from(pid).unwrap();
-    let heard = u64::from_str_radix(&Process::status(pid, "SigCgt"), 16).unwrap();
-    heard & 1 << (Signal::SIGINT as i32 - 1) != 0
+    let handled = u64::from_str_radix(&Process::status(pid, "SigCgt"), 16).unwrap();
+    handled & 1 << (Signal::SIGINT as i32 - 1) != 0
 }
 
 #[test]
@@ -420,14 +429,14 @@ fn a_console_that_is_interrupted_while_its_session_is_made_closes_it() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    wait_for("the console to hear signals", || {
-        hears_ctrl_c(console.id()).then_some(())
+    wait_for("the console to handle signals", || {
+        handles_ctrl_c(console.id()).then_some(())
     });
     kill(Pid::from_raw(console.id().cast_signed()), Signal::SIGINT).unwrap();
     daemon.signal(Signal::SIGCONT);
     let status = wait_for("the console to end", || console.try_wait().unwrap());
     assert_eq!(status.code(), Some(130));
-    let sessions = daemon.api.get("/sessions").expect(200);
+    let sessions = daemon.api.get("/sessions").expect_status(200);
     let sessions = sessions.as_array().unwrap();
     assert_eq!(sessions.len(), 1, "{sessions:?}");
     assert_eq!(sessions[0]["status"], "closed");
@@ -456,7 +465,7 @@ fn piped(daemon: &Daemon, session: &Session, text: &str) -> (String, String, Opt
 }
 
 #[test]
-fn what_is_piped_is_run_to_the_last_line() {
+fn piped_code_is_run_to_the_last_line() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let code = "function f() {\n  return 7\n}\nf()\nconsole.warn('careful')\n";
@@ -480,14 +489,14 @@ fn what_is_piped_is_run_to_the_last_line() {
 }
 
 #[test]
-fn what_is_piped_is_run_to_the_last_line_also_when_nobody_reads() {
+fn piped_code_is_run_to_the_last_line_also_when_the_output_is_closed() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    let (_, nobody) = std::io::pipe().unwrap();
+    let (_, closed_pipe) = std::io::pipe().unwrap();
     let args = ["--server-url", daemon.server(), &session.id];
     let mut console = repl(daemon.home(), &args)
         .stdin(Stdio::piped())
-        .stdout(nobody)
+        .stdout(closed_pipe)
         .spawn()
         .unwrap();
     let mut input = console.stdin.take().unwrap();
@@ -512,7 +521,7 @@ fn a_long_function_that_is_piped_is_one_piece() {
 }
 
 #[test]
-fn what_is_too_long_to_be_judged_is_not_run_in_halves() {
+fn piped_code_that_is_too_long_to_check_is_not_run_in_part() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let comment = format!("// {}\n", "-".repeat(1000));

@@ -25,14 +25,14 @@ fn dumb_at(daemon: &Daemon, session: &Session) -> Terminal {
         .env("HOME", daemon.home())
         .current_dir(daemon.home());
     let mut terminal = Terminal::start(dumb, 80);
-    terminal.shows("> ");
+    terminal.wait_for_text("> ");
     terminal
 }
 
 /// Both kinds of consoles, at a session each.
 fn consoles(daemon: &Daemon) -> [(Session, Terminal); 2] {
     [repl_at, dumb_at].map(|start| {
-        let session = daemon.patient_session();
+        let session = daemon.session_with_long_limits();
         let terminal = start(daemon, &session);
         (session, terminal)
     })
@@ -42,9 +42,9 @@ fn consoles(daemon: &Daemon) -> [(Session, Terminal); 2] {
 fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
     let daemon = Daemon::start();
     for (_, mut terminal) in consoles(&daemon) {
-        terminal.types("kept = 41\r");
-        terminal.shows("\n41\r\n");
-        terminal.shows("> ");
+        terminal.type_keys("kept = 41\r");
+        terminal.wait_for_text("\n41\r\n");
+        terminal.wait_for_text("> ");
         // In one piece, too: what is behind a Ctrl-C is no part of what it drops.
         for (keys, answers) in [
             ("abc\u{3}def\u{3}", &["twice", "twice"][..]),
@@ -53,48 +53,48 @@ fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
                 &["twice", "again", "twice", "twice"],
             ),
         ] {
-            terminal.types(keys);
+            terminal.type_keys(keys);
             for answer in answers {
-                terminal.shows(&format!("press Ctrl-C {answer}"));
-                terminal.shows("> ");
+                terminal.wait_for_text(&format!("press Ctrl-C {answer}"));
+                terminal.wait_for_text("> ");
             }
         }
         for (number, line) in ["abc", " ", "function f() {\r", "'abc", "`a\rb\r", "x.\ry"]
             .iter()
             .enumerate()
         {
-            terminal.types(line);
-            terminal.types(CTRL_C);
+            terminal.type_keys(line);
+            terminal.type_keys(CTRL_C);
             // The session is asked behind each Enter whether that is all: Ctrl-C may come before the
             // answer. It drops what there is then, and the next line is one of its own.
-            terminal.types(&format!("'dropped ' + {number}\r"));
-            terminal.shows(&format!("dropped {number}"));
-            terminal.shows("> ");
+            terminal.type_keys(&format!("'dropped ' + {number}\r"));
+            terminal.wait_for_text(&format!("dropped {number}"));
+            terminal.wait_for_text("> ");
         }
-        terminal.types("kept + 1\r");
-        terminal.shows("42\r\n");
-        terminal.shows("> ");
-        terminal.types(CTRL_C);
-        terminal.shows("press Ctrl-C again");
-        terminal.shows("> ");
-        terminal.types("abc");
-        terminal.types(CTRL_C);
-        terminal.shows("press Ctrl-C twice");
-        terminal.shows("> ");
-        terminal.types(CTRL_C);
-        terminal.shows("press Ctrl-C again");
-        terminal.shows("> ");
-        terminal.types("\r");
-        terminal.shows("> ");
-        terminal.types(CTRL_C);
-        terminal.shows("press Ctrl-C again");
-        terminal.types("kept + 2\r");
-        terminal.shows("43\r\n");
-        terminal.shows("> ");
-        terminal.types(CTRL_C);
-        terminal.shows("> ");
-        terminal.types(CTRL_C);
-        assert!(terminal.ends().success());
+        terminal.type_keys("kept + 1\r");
+        terminal.wait_for_text("42\r\n");
+        terminal.wait_for_text("> ");
+        terminal.type_keys(CTRL_C);
+        terminal.wait_for_text("press Ctrl-C again");
+        terminal.wait_for_text("> ");
+        terminal.type_keys("abc");
+        terminal.type_keys(CTRL_C);
+        terminal.wait_for_text("press Ctrl-C twice");
+        terminal.wait_for_text("> ");
+        terminal.type_keys(CTRL_C);
+        terminal.wait_for_text("press Ctrl-C again");
+        terminal.wait_for_text("> ");
+        terminal.type_keys("\r");
+        terminal.wait_for_text("> ");
+        terminal.type_keys(CTRL_C);
+        terminal.wait_for_text("press Ctrl-C again");
+        terminal.type_keys("kept + 2\r");
+        terminal.wait_for_text("43\r\n");
+        terminal.wait_for_text("> ");
+        terminal.type_keys(CTRL_C);
+        terminal.wait_for_text("> ");
+        terminal.type_keys(CTRL_C);
+        assert!(terminal.wait_for_exit().success());
     }
 }
 
@@ -104,39 +104,39 @@ fn a_line_that_was_typed_and_erased_comes_between_two_ctrl_c() {
     let session = daemon.session();
     let mut terminal = repl_at(&daemon, &session);
     for _ in 0..2 {
-        terminal.types(CTRL_C);
-        terminal.shows("press Ctrl-C again");
-        terminal.shows("> ");
-        terminal.types("a");
-        terminal.types(BACKSPACE);
+        terminal.type_keys(CTRL_C);
+        terminal.wait_for_text("press Ctrl-C again");
+        terminal.wait_for_text("> ");
+        terminal.type_keys("a");
+        terminal.type_keys(BACKSPACE);
     }
-    terminal.types("6 * 7\r");
-    terminal.shows("\n42\r\n");
+    terminal.type_keys("6 * 7\r");
+    terminal.wait_for_text("\n42\r\n");
 }
 
 #[test]
 fn ctrl_c_that_cancels_an_execution_does_not_count_for_leaving() {
     let daemon = Daemon::start();
     for (_, mut terminal) in consoles(&daemon) {
-        terminal.types(CTRL_C);
-        terminal.shows("press Ctrl-C again");
+        terminal.type_keys(CTRL_C);
+        terminal.wait_for_text("press Ctrl-C again");
         for round in 0..2 {
-            terminal.types(&format!(
+            terminal.type_keys(&format!(
                 "console.log('be' + 'gun {round}'); while (true);\r"
             ));
-            terminal.shows(&format!("begun {round}"));
-            terminal.types(CTRL_C);
-            terminal.shows("cancelled");
-            terminal.shows("> ");
+            terminal.wait_for_text(&format!("begun {round}"));
+            terminal.type_keys(CTRL_C);
+            terminal.wait_for_text("cancelled");
+            terminal.wait_for_text("> ");
         }
-        terminal.types("6 * 7\r");
-        terminal.shows("\n42\r\n");
-        terminal.shows("> ");
-        terminal.types(CTRL_C);
-        terminal.shows("press Ctrl-C again");
-        terminal.shows("> ");
-        terminal.types(CTRL_C);
-        assert!(terminal.ends().success());
+        terminal.type_keys("6 * 7\r");
+        terminal.wait_for_text("\n42\r\n");
+        terminal.wait_for_text("> ");
+        terminal.type_keys(CTRL_C);
+        terminal.wait_for_text("press Ctrl-C again");
+        terminal.wait_for_text("> ");
+        terminal.type_keys(CTRL_C);
+        assert!(terminal.wait_for_exit().success());
     }
 }
 
@@ -144,12 +144,12 @@ fn ctrl_c_that_cancels_an_execution_does_not_count_for_leaving() {
 fn lines_that_come_together_are_all_run() {
     let daemon = Daemon::start();
     for (session, mut terminal) in consoles(&daemon) {
-        terminal.types("100+11\r200+22\r300+33\r'la' + 'st'");
+        terminal.type_keys("100+11\r200+22\r300+33\r'la' + 'st'");
         for value in ["111", "222", "333"] {
-            terminal.shows(&format!("{value}\r\n"));
+            terminal.wait_for_text(&format!("{value}\r\n"));
         }
-        terminal.types("\r");
-        terminal.shows("'last'\r\n");
+        terminal.type_keys("\r");
+        terminal.wait_for_text("'last'\r\n");
         // Longer than any buffer on the way, with characters that stand across their edges, and
         // with code of several lines.
         let lines: Vec<_> = (0..300)
@@ -166,50 +166,52 @@ fn lines_that_come_together_are_all_run() {
                 _ => 1,
             })
             .sum();
-        terminal.types("all = 0\r");
-        terminal.shows("0\r\n");
-        terminal.types(&lines.concat());
-        terminal.types("'the ' + 'end'\r");
-        terminal.shows("'the end'\r\n");
+        terminal.type_keys("all = 0\r");
+        terminal.wait_for_text("0\r\n");
+        terminal.type_keys(&lines.concat());
+        terminal.type_keys("'the ' + 'end'\r");
+        terminal.wait_for_text("'the end'\r\n");
         assert_eq!(session.eval("all"), expected.to_string());
-        terminal.types(CTRL_D);
-        assert!(terminal.ends().success());
+        terminal.type_keys(CTRL_D);
+        assert!(terminal.wait_for_exit().success());
     }
 }
 
 #[test]
-fn what_is_typed_while_an_execution_runs_is_there_at_the_prompt() {
+fn keys_typed_while_an_execution_runs_arrive_at_the_prompt() {
     let daemon = Daemon::start();
     for (session, mut terminal) in consoles(&daemon) {
-        terminal.types("n = 0; console.log('be' + 'gun'); while (true);\r");
-        terminal.shows("begun");
-        terminal.types("n += 20\rn += 2\r");
-        terminal.types("'half ' + ");
-        // It throws away nothing of it.
-        terminal.types(CTRL_C);
-        terminal.shows("cancelled");
-        terminal.types("'a line'\r");
-        terminal.shows("ReferenceError");
-        terminal.shows("'half a line'");
-        terminal.shows("> ");
-        terminal.types("n = 1\r");
-        terminal.shows("\n1\r\n");
-        terminal
-            .types("console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 300))\r");
-        terminal.shows("waits");
-        terminal.types("n += 20\rn += 2\rn +");
-        terminal.types("= 'ü'\r");
-        terminal.shows("'23ü'");
+        terminal.type_keys("n = 0; console.log('be' + 'gun'); while (true);\r");
+        terminal.wait_for_text("begun");
+        terminal.type_keys("n += 20\rn += 2\r");
+        terminal.type_keys("'half ' + ");
+        // Ctrl-C drops none of the text.
+        terminal.type_keys(CTRL_C);
+        terminal.wait_for_text("cancelled");
+        terminal.type_keys("'a line'\r");
+        terminal.wait_for_text("ReferenceError");
+        terminal.wait_for_text("'half a line'");
+        terminal.wait_for_text("> ");
+        terminal.type_keys("n = 1\r");
+        terminal.wait_for_text("\n1\r\n");
+        terminal.type_keys(
+            "console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 300))\r",
+        );
+        terminal.wait_for_text("waits");
+        terminal.type_keys("n += 20\rn += 2\rn +");
+        terminal.type_keys("= 'ü'\r");
+        terminal.wait_for_text("'23ü'");
         assert_eq!(session.eval("n"), "23ü");
         // Keys that are no characters, too.
-        terminal
-            .types("console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 300))\r");
-        terminal.shows("waits");
-        terminal.types("n = 'abcx");
-        terminal.types(BACKSPACE);
-        terminal.types("'\r");
-        terminal.types(CTRL_D);
-        assert!(terminal.ends().success());
+        terminal.type_keys(
+            "console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 300))\r",
+        );
+        terminal.wait_for_text("waits");
+        terminal.type_keys("n = 'abcx");
+        terminal.type_keys(BACKSPACE);
+        terminal.type_keys("'\r");
+        terminal.type_keys(CTRL_D);
+        assert!(terminal.wait_for_exit().success());
         assert_eq!(session.eval("n"), "abc");
     }
 }
@@ -217,28 +219,29 @@ fn what_is_typed_while_an_execution_runs_is_there_at_the_prompt() {
 #[test]
 fn a_line_longer_than_the_kernels_own_is_typed_ahead() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
+    let session = daemon.session_with_long_limits();
     let mut terminal = repl_at(&daemon, &session);
-    terminal.types("console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 500))\r");
-    terminal.shows("waits");
+    terminal
+        .type_keys("console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 500))\r");
+    terminal.wait_for_text("waits");
     let text = "0123456789".repeat(500);
-    terminal.types(&format!("text = '{text}'; 'it is ' + text.length\r"));
-    terminal.shows("'it is 5000'");
+    terminal.type_keys(&format!("text = '{text}'; 'it is ' + text.length\r"));
+    terminal.wait_for_text("'it is 5000'");
     assert_eq!(session.eval("text === '0123456789'.repeat(500)"), "true");
 }
 
 #[test]
-fn what_is_no_text_ends_no_console() {
+fn invalid_utf_8_does_not_end_the_console() {
     let daemon = Daemon::start();
     for (_, mut terminal) in consoles(&daemon) {
-        terminal.types("kept = 41\r");
-        terminal.shows("\n41\r\n");
-        terminal.shows("> ");
-        terminal.sends(b"'caf\xe9'\r");
-        terminal.shows("no UTF-8");
-        terminal.shows("> ");
-        terminal.types("\rkept + 1\r");
-        terminal.shows("42\r\n");
+        terminal.type_keys("kept = 41\r");
+        terminal.wait_for_text("\n41\r\n");
+        terminal.wait_for_text("> ");
+        terminal.send_bytes(b"'caf\xe9'\r");
+        terminal.wait_for_text("no UTF-8");
+        terminal.wait_for_text("> ");
+        terminal.type_keys("\rkept + 1\r");
+        terminal.wait_for_text("42\r\n");
     }
 }
 
@@ -250,8 +253,8 @@ fn is_as_the_shell_left_it(terminal: &Terminal) -> bool {
 #[test]
 fn a_console_that_is_suspended_gives_the_terminal_back_and_goes_on_where_it_was() {
     let daemon = Daemon::start();
-    let session = daemon.patient_session();
-    // A shell, so that somebody can continue it.
+    let session = daemon.session_with_long_limits();
+    // A shell, so that the console can be continued.
     let mut shell = Command::new("bash");
     shell
         .args(["--norc", "--noprofile", "-i"])
@@ -261,47 +264,47 @@ fn a_console_that_is_suspended_gives_the_terminal_back_and_goes_on_where_it_was(
         .current_dir(daemon.home())
         .arg0("bash");
     let mut terminal = Terminal::start(shell, 200);
-    terminal.shows("shell$ ");
+    terminal.wait_for_text("shell$ ");
     let program = binary().display();
-    terminal.types(&format!(
+    terminal.type_keys(&format!(
         "{program} repl --server-url {} {}\r",
         daemon.server(),
         session.id
     ));
-    terminal.shows("leaves.");
-    terminal.shows("> ");
-    terminal.types("'half ' + ");
-    terminal.shows("+ ");
-    terminal.types(CTRL_Z);
-    terminal.shows("Stopped");
-    terminal.shows("shell$ ");
-    terminal.types("echo in the sh''ell\r");
-    terminal.shows("in the shell");
-    terminal.types("fg\r");
-    terminal.shows("> 'half ' + ");
-    terminal.types("'a line'\r");
-    terminal.shows("'half a line'");
+    terminal.wait_for_text("leaves.");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("'half ' + ");
+    terminal.wait_for_text("+ ");
+    terminal.type_keys(CTRL_Z);
+    terminal.wait_for_text("Stopped");
+    terminal.wait_for_text("shell$ ");
+    terminal.type_keys("echo in the sh''ell\r");
+    terminal.wait_for_text("in the shell");
+    terminal.type_keys("fg\r");
+    terminal.wait_for_text("> 'half ' + ");
+    terminal.type_keys("'a line'\r");
+    terminal.wait_for_text("'half a line'");
     // While something runs, it is a signal.
-    terminal.types("console.log('be' + 'gun'); while (true);\r");
-    terminal.shows("begun");
-    terminal.types(CTRL_Z);
-    terminal.shows("Stopped");
-    terminal.shows("shell$ ");
-    let console = Process::below(terminal.pid()).remove(0).pid;
+    terminal.type_keys("console.log('be' + 'gun'); while (true);\r");
+    terminal.wait_for_text("begun");
+    terminal.type_keys(CTRL_Z);
+    terminal.wait_for_text("Stopped");
+    terminal.wait_for_text("shell$ ");
+    let console = Process::descendants(terminal.pid()).remove(0).pid;
     let is_stopped = || Process::read(console).is_some_and(|process| process.state == 'T');
     assert!(is_stopped());
-    terminal.types("fg\r");
+    terminal.type_keys("fg\r");
     wait_for("the console to go on", || (!is_stopped()).then_some(()));
-    terminal.types(CTRL_C);
-    terminal.shows("cancelled");
-    terminal.shows("> ");
-    terminal.types("6 * 7\r");
-    terminal.shows("\n42\r\n");
-    terminal.shows("> ");
-    terminal.types(CTRL_D);
-    terminal.shows("shell$ ");
-    terminal.types("exit\r");
-    terminal.ends();
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_text("cancelled");
+    terminal.wait_for_text("> ");
+    terminal.type_keys("6 * 7\r");
+    terminal.wait_for_text("\n42\r\n");
+    terminal.wait_for_text("> ");
+    terminal.type_keys(CTRL_D);
+    terminal.wait_for_text("shell$ ");
+    terminal.type_keys("exit\r");
+    terminal.wait_for_exit();
 }
 
 #[test]
@@ -322,20 +325,20 @@ fn the_terminal_is_given_back_however_the_console_ends() {
             .env("NO_COLOR", "1")
             .current_dir(daemon.home());
         let mut terminal = Terminal::start(shell, 80);
-        terminal.shows("> ");
+        terminal.wait_for_text("> ");
         assert!(!is_as_the_shell_left_it(&terminal));
         match signal {
-            None => terminal.types(CTRL_D),
+            None => terminal.type_keys(CTRL_D),
             Some(signal) => {
                 let console = wait_for("the console", || {
-                    Process::below(terminal.pid())
+                    Process::descendants(terminal.pid())
                         .first()
                         .map(|found| found.pid)
                 });
                 kill(Pid::from_raw(console), signal).unwrap();
             }
         }
-        terminal.shows("left");
+        terminal.wait_for_text("left");
         assert!(is_as_the_shell_left_it(&terminal));
     }
 }

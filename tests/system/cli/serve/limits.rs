@@ -1,4 +1,4 @@
-//! What a daemon as a whole allows: sessions, idleness, bodies, slow clients.
+//! Limits of a daemon as a whole: sessions, idle time, bodies, slow clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use serde_json::json;
 use vm_system_tests::{Daemon, DaemonOptions, wait_for};
 
-use crate::support::cli::ran;
+use crate::support::cli::output_of;
 
 fn daemon_with(args: &[&str]) -> Daemon {
     Daemon::start_with(DaemonOptions {
@@ -22,7 +22,7 @@ fn there_are_no_more_sessions_than_allowed() {
     let first = daemon.session_of(&template);
     let _second = daemon.session_of(&template);
     let answer = daemon
-        .try_session_of(&template)
+        .request_session(&template)
         .expect_error(503, "UNAVAILABLE");
     assert!(
         answer.message().contains("--max-sessions"),
@@ -30,7 +30,7 @@ fn there_are_no_more_sessions_than_allowed() {
         answer.text
     );
     assert!(answer.headers.contains_key("retry-after"));
-    let all = daemon.api.get("/sessions").expect(200);
+    let all = daemon.api.get("/sessions").expect_status(200);
     assert_eq!(
         all.as_array().unwrap().len(),
         2,
@@ -50,12 +50,12 @@ fn an_idle_session_is_closed_and_a_busy_one_is_not() {
     wait_for("the idle session to be closed", || {
         (idle.record()["status"] == "closed").then_some(())
     });
-    let execution = running.join().unwrap().expect(201);
+    let execution = running.join().unwrap().expect_status(201);
     assert_eq!(execution["result"]["preview"], "done", "{execution}");
     wait_for("the other session to be closed", || {
         (busy.record()["status"] == "closed").then_some(())
     });
-    busy.try_run("1").expect_error(409, "SESSION_NOT_READY");
+    busy.submit("1").expect_error(409, "SESSION_NOT_READY");
     wait_for("the reason in the log", || {
         daemon
             .log()
@@ -68,19 +68,19 @@ fn an_idle_session_is_closed_and_a_busy_one_is_not() {
 fn a_time_without_a_unit_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let mut serve = Daemon::serve_command(home.path());
-    let said = ran(serve.args(["--session-idle-timeout", "30"]));
+    let said = output_of(serve.args(["--session-idle-timeout", "30"]));
     assert_eq!(said.status, 2);
     assert!(said.stderr.contains("like 90s, 30m"), "{}", said.stderr);
 }
 
 #[test]
-fn a_body_may_be_as_large_as_the_daemon_says() {
+fn a_body_may_be_as_large_as_max_body_says() {
     let daemon = daemon_with(&["--max-body", "1000"]);
     let name = "n".repeat(100);
     daemon
         .api
         .post("/templates", &json!({"name": name}))
-        .expect(201);
+        .expect_status(201);
     let name = "n".repeat(1000);
     let answer = daemon.api.post("/templates", &json!({"name": name}));
     let answer = answer.expect_error(413, "PAYLOAD_TOO_LARGE");
@@ -88,7 +88,7 @@ fn a_body_may_be_as_large_as_the_daemon_says() {
 }
 
 #[test]
-fn clients_that_say_nothing_disturb_nobody() {
+fn silent_clients_do_not_disturb_others() {
     let daemon = Daemon::start();
     let address = daemon.server().trim_start_matches("http://").to_owned();
     let mut silent: Vec<TcpStream> = (0..200)
@@ -99,13 +99,13 @@ fn clients_that_say_nothing_disturb_nobody() {
             .write_all(b"POST /api/v1/templates HTTP/1.1\r\nHost:")
             .unwrap();
     }
-    daemon.api.get("/health").expect(200);
+    daemon.api.get("/health").expect_status(200);
     assert_eq!(daemon.session().eval("1 + 1"), "2");
 }
 
-/// It takes as long as the daemon's patience, half a minute, like the answer to a body that does not come.
+/// It takes as long as the daemon's idle timeout, half a minute, like the answer to a missing body.
 #[test]
-fn a_client_that_does_not_go_on_is_hung_up_on() {
+fn a_client_that_stalls_is_disconnected() {
     let daemon = Daemon::start();
     let address = daemon.server().trim_start_matches("http://").to_owned();
     let mut head = TcpStream::connect(&address).unwrap();

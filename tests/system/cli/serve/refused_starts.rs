@@ -1,4 +1,4 @@
-//! What the daemon says of a database that it can't use, and of an address that it can't have.
+//! How `serve` refuses a database that it can't use or an address that it can't bind.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,21 +8,21 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use vm_system_tests::{Daemon, command};
 
-use crate::support::cli::{Ran, ran};
+use crate::support::cli::{CliOutput, output_of};
 
 fn directory() -> TempDir {
     tempfile::tempdir().expect("a directory can be made")
 }
 
 /// Starts a daemon that must not start.
-fn serve(db: &Path, listen: &str) -> Ran {
+fn serve(db: &Path, listen: &str) -> CliOutput {
     let home = directory();
     let mut serve = command();
     serve
         .args(["serve", "--log-level", "off", "--listen", listen, "--db"])
         .arg(db)
         .current_dir(home.path());
-    ran(&mut serve)
+    output_of(&mut serve)
 }
 
 /// Checks that the daemon refuses a database by its path and leaves it as it was.
@@ -185,7 +185,7 @@ fn an_address_in_use_is_named_and_the_new_database_serves_later() {
 }
 
 #[test]
-fn an_address_that_makes_no_sense_is_named() {
+fn an_invalid_address_is_named() {
     let home = directory();
     let ran = serve(&home.path().join("other.db"), "nowhere");
     assert!(matches!(ran.status, 1 | 2), "{ran:?}");

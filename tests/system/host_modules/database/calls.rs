@@ -8,7 +8,7 @@ use vm_system_tests::{Daemon, Session};
 use crate::support::assertions::text;
 
 fn session(daemon: &Daemon, module: &str) -> Session {
-    let session = daemon.session_of(&daemon.template_with(&[module]));
+    let session = daemon.session_of(&daemon.template_with_modules(&[module]));
     session.run(&format!("var {module} = require('{module}')"));
     session
 }

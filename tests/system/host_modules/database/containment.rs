@@ -3,14 +3,14 @@
 use vm_system_tests::{Daemon, DaemonOptions, Process, Session, wait_for};
 
 fn database_session(daemon: &Daemon) -> Session {
-    let template = daemon.template_with(&["database", "fs"]);
+    let template = daemon.template_with_modules(&["database", "fs"]);
     let session = daemon.session_of(&template);
     session.run("globalThis.db = require('database'); globalThis.fs = require('fs')");
     session
 }
 
 fn database_processes(daemon: &Daemon) -> Vec<i32> {
-    Process::below(daemon.pid())
+    Process::descendants(daemon.pid())
         .into_iter()
         .filter(|process| process.parent == daemon.pid() && process.name != "vms-zygote")
         .map(|process| process.pid)
@@ -18,7 +18,7 @@ fn database_processes(daemon: &Daemon) -> Vec<i32> {
 }
 
 #[test]
-fn settings_of_sqlite_reach_the_sessions_own_database_process_alone() {
+fn settings_of_sqlite_affect_the_sessions_own_database_process_alone() {
     let daemon = Daemon::start();
     let session = database_session(&daemon);
     session.run("db.configure('sqlite3', ':memory:'); db.query('PRAGMA hard_heap_limit=1000')");
@@ -119,13 +119,13 @@ fn the_services_own_database_is_out_of_reach() {
         assert_eq!(execution["status"], "error", "{code}: {execution}");
     }
     session
-        .try_run_file("vm-system.db")
+        .submit_file("vm-system.db")
         .expect_error(422, "INVALID_PATH");
     assert_eq!(session.eval("1"), "1");
 }
 
 #[test]
-fn a_snippet_that_is_too_large_for_the_session_is_given_up_and_not_tried_for_ever() {
+fn a_snippet_that_is_too_large_for_the_session_fails_and_is_not_retried() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval(
@@ -150,7 +150,7 @@ fn a_stopped_session_process_is_ended_at_the_wall_limit() {
     let running = session.start("mark = 8; while (true);");
     let pid = daemon.process_of(&session, Role::Session);
     kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
-    let execution = running.join().unwrap().expect(201);
+    let execution = running.join().unwrap().expect_status(201);
     assert_eq!(execution["status"], "timeout", "{execution}");
     assert_eq!(session.eval("mark"), "7");
 }
@@ -166,11 +166,11 @@ fn a_session_is_closed_though_its_process_is_stopped() {
     let pid = daemon.process_of(&session, Role::Session);
     kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
     let (other, code) = (session.clone(), format!("/*{}*/", "x".repeat(3_000_000)));
-    let running = std::thread::spawn(move || other.try_run(&code));
+    let running = std::thread::spawn(move || other.submit(&code));
     wait_for("the execution to run", || {
         (!session.executions().is_empty()).then_some(())
     });
     assert_eq!(session.close()["status"], "closed");
-    let execution = running.join().unwrap().expect(201);
+    let execution = running.join().unwrap().expect_status(201);
     assert_eq!(execution["status"], "cancelled", "{}", execution["status"]);
 }

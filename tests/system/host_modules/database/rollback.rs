@@ -1,4 +1,4 @@
-//! What a run leaves open in the world when it is rolled back.
+//! Transactions and locks of an execution that is rolled back.
 
 use serde_json::json;
 use vm_system_tests::Daemon;
@@ -6,7 +6,7 @@ use vm_system_tests::Daemon;
 #[test]
 fn a_transaction_that_a_rolled_back_run_left_open_is_rolled_back() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["database"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["database"]));
     session.eval(
         "var db = require('database'); db.configure('sqlite3', 'a.db'); db.exec('CREATE TABLE t (x)'); 1",
     );
@@ -21,9 +21,9 @@ fn a_transaction_that_a_rolled_back_run_left_open_is_rolled_back() {
 }
 
 #[test]
-fn a_transaction_that_a_rolled_back_run_left_open_locks_nobody_out() {
+fn a_transaction_that_a_rolled_back_run_left_open_locks_no_other_session_out() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["database"]);
+    let template = daemon.template_with_modules(&["database"]);
     let (one, other) = (daemon.session_of(&template), daemon.session_of(&template));
     let open = "var db = require('database'); db.configure('sqlite3', 'a.db'); 1";
     one.eval(open);
@@ -31,7 +31,7 @@ fn a_transaction_that_a_rolled_back_run_left_open_locks_nobody_out() {
     other.eval(open);
     let execution = one.run("db.exec('BEGIN EXCLUSIVE'); while (true);");
     assert_eq!(execution["status"], "timeout", "{execution}");
-    // It is given up without a call of the session that held it.
+    // The lock is released without another call of the session that held it.
     vm_system_tests::wait_for("the lock", || {
         let inserted = other.run("db.exec('INSERT INTO t VALUES (1)')");
         (inserted["status"] == "ok").then_some(())
@@ -41,7 +41,7 @@ fn a_transaction_that_a_rolled_back_run_left_open_locks_nobody_out() {
 #[test]
 fn a_statement_that_waits_for_a_lock_does_nothing_once_its_run_is_over() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["database"]);
+    let template = daemon.template_with_modules(&["database"]);
     let (one, other) = (daemon.session_of(&template), daemon.session_of(&template));
     for session in [&one, &other] {
         session.eval(
@@ -50,7 +50,10 @@ fn a_statement_that_waits_for_a_lock_does_nothing_once_its_run_is_over() {
     }
     other.eval("db.exec('BEGIN EXCLUSIVE'); 1");
     let limits = json!({"session_id": one.id, "input": "db.exec('INSERT INTO t VALUES (1)')", "limits": {"wall_ms": 300}});
-    let execution = daemon.api.post("/executions/repl", &limits).expect(201);
+    let execution = daemon
+        .api
+        .post("/executions/repl", &limits)
+        .expect_status(201);
     assert_eq!(execution["status"], "timeout", "{execution}");
     // What comes after the answer finds nothing that still waits.
     other.eval("db.exec('COMMIT'); 1");
@@ -60,9 +63,9 @@ fn a_statement_that_waits_for_a_lock_does_nothing_once_its_run_is_over() {
 }
 
 #[test]
-fn a_transaction_lives_on_from_one_execution_to_the_next() {
+fn a_transaction_persists_from_one_execution_to_the_next() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["database"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["database"]));
     session.eval(
         "var db = require('database'); db.configure('sqlite3', ':memory:'); db.exec('CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1)'); 1",
     );
@@ -74,9 +77,9 @@ fn a_transaction_lives_on_from_one_execution_to_the_next() {
 }
 
 #[test]
-fn what_a_roll_back_finds_of_a_database_is_what_was_there_before() {
+fn a_roll_back_restores_the_state_of_a_database() {
     let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with(&["database"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["database"]));
     session.eval(
         "var db = require('database'); db.configure('sqlite3', ':memory:'); db.exec('CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1)'); 1",
     );

@@ -1,4 +1,4 @@
-//! Nothing that a command of `exec` starts outlives it.
+//! No process that a command of `exec` starts outlives it.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn left(of: &str) -> Vec<String> {
 }
 
 fn exec_session(daemon: &Daemon) -> Session {
-    let session = daemon.session_of(&daemon.template_with(&["exec"]));
+    let session = daemon.session_of(&daemon.template_with_modules(&["exec"]));
     session.eval("var exec = require('exec'); 1");
     session
 }
@@ -73,7 +73,10 @@ fn nothing_is_left_of_a_command_whose_execution_is_rolled_back() {
             "input": format!("exec.run('sh', ['-c', {}])", json!(way)),
             "limits": {"wall_ms": 700},
         });
-        let execution = daemon.api.post("/executions/repl", &body).expect(201);
+        let execution = daemon
+            .api
+            .post("/executions/repl", &body)
+            .expect_status(201);
         assert_ne!(execution["status"], "ok", "{way}: {execution}");
         wait_for("all that the command started to be gone", || {
             left(&sleep).is_empty().then_some(())
@@ -82,7 +85,7 @@ fn nothing_is_left_of_a_command_whose_execution_is_rolled_back() {
 }
 
 #[test]
-fn a_chain_of_processes_that_each_start_the_next_and_end_comes_to_an_end() {
+fn a_chain_of_processes_that_fork_and_exit_is_ended() {
     let daemon = Daemon::start();
     let (session, marker) = (exec_session(&daemon), seconds(&daemon));
     // Without its file it ends, too, so that a test that fails leaves nothing.
@@ -97,10 +100,10 @@ fn a_chain_of_processes_that_each_start_the_next_and_end_comes_to_an_end() {
 }
 
 #[test]
-fn what_others_have_started_goes_on() {
+fn commands_of_other_sessions_go_on() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["exec"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["exec"]);
+    daemon.raise_time_limits(&template);
     let (other, sleep) = (daemon.session_of(&template), seconds(&daemon));
     let running = other.start(&format!(
         "require('exec').run('sh', ['-c', 'setsid sleep {sleep}; echo done'])"
@@ -113,7 +116,7 @@ fn what_others_have_started_goes_on() {
     assert_eq!(left(&sleep).len(), 1);
     assert_eq!(daemon.zygote(), zygote);
     other.close();
-    running.join().unwrap().expect(201);
+    running.join().unwrap().expect_status(201);
     wait_for("its command to be gone", || {
         left(&sleep).is_empty().then_some(())
     });
@@ -122,8 +125,8 @@ fn what_others_have_started_goes_on() {
 #[test]
 fn nothing_is_left_of_the_commands_of_a_daemon_that_is_killed() {
     let daemon = Daemon::start();
-    let template = daemon.template_with(&["exec"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["exec"]);
+    daemon.raise_time_limits(&template);
     let sleep = seconds(&daemon);
     let way = format!("setsid sleep {sleep} & (setsid sleep {sleep} &); sleep {sleep}");
     let command = format!("require('exec').run('sh', ['-c', '{way}'])");
@@ -143,8 +146,8 @@ fn commands_go_before_their_supervisor_when_memory_runs_out_and_sessions_before_
         let text = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
         text.trim().parse::<i32>().unwrap()
     };
-    let template = daemon.template_with(&["exec", "database"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["exec", "database"]);
+    daemon.raise_time_limits(&template);
     let session = daemon.session_of(&template);
     daemon.checkpoint(&session);
     session.eval("require('database').configure('sqlite3', ':memory:'); 1");
@@ -153,10 +156,10 @@ fn commands_go_before_their_supervisor_when_memory_runs_out_and_sessions_before_
     assert!(score(zygote) > own);
     let running = session.start("require('exec').run('sleep', ['600'])");
     wait_for("the command", || {
-        let mut all = Process::below(daemon.pid()).into_iter();
+        let mut all = Process::descendants(daemon.pid()).into_iter();
         all.find(|process| process.name == "sleep")
     });
-    for process in Process::below(daemon.pid()) {
+    for process in Process::descendants(daemon.pid()) {
         if helpers.contains(&process.pid) || process.name == "vms-exec" {
             assert_eq!(score(process.pid), score(zygote), "{process:?}");
         } else {

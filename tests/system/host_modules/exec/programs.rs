@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use vm_system_tests::{Daemon, Session};
 
-use crate::support::attempts::{gives, literal, template, throws_coded};
+use crate::support::attempts::{
+    assert_throws_code, assert_value, js_literal, template_with_capabilities,
+};
 
 /// Writes a script that says its name.
 fn tool(path: &Path, says: &str) {
@@ -17,7 +19,7 @@ fn tool(path: &Path, says: &str) {
 }
 
 /// A session that may run `good` and the system's `echo` alone, with `bad` beside it.
-fn narrowed(daemon: &Daemon) -> (Session, String, PathBuf, PathBuf) {
+fn restricted_session(daemon: &Daemon) -> (Session, String, PathBuf, PathBuf) {
     let (good, bad) = (
         daemon.home().join("tools/good"),
         daemon.home().join("tools/bad"),
@@ -25,7 +27,8 @@ fn narrowed(daemon: &Daemon) -> (Session, String, PathBuf, PathBuf) {
     tool(&good, "good");
     tool(&bad, "bad");
     let commands = json!({"commands": [good, "/bin/echo"]});
-    let template = template(daemon, &["fs"], &[("module", "exec", true, commands)]);
+    let template =
+        template_with_capabilities(daemon, &["fs"], &[("module", "exec", true, commands)]);
     let session = daemon.session_of(&template);
     session.eval("var exec = require('exec'); var fs = require('fs'); 1");
     (session, template, good, bad)
@@ -34,25 +37,25 @@ fn narrowed(daemon: &Daemon) -> (Session, String, PathBuf, PathBuf) {
 #[test]
 fn a_listed_program_runs_by_its_path_and_by_its_name() {
     let daemon = Daemon::start();
-    let (session, _, good, _) = narrowed(&daemon);
+    let (session, _, good, _) = restricted_session(&daemon);
     symlink(&good, daemon.worktree().join("linked")).unwrap();
     let run = format!(
         "exec.run({}, ['a b', ';', '$(id)'])",
-        literal(good.to_str().unwrap())
+        js_literal(good.to_str().unwrap())
     );
-    gives(&session, &run, &json!("good a b ; $(id)\n"));
-    gives(
+    assert_value(&session, &run, &json!("good a b ; $(id)\n"));
+    assert_value(
         &session,
         "exec.run('echo', ['`id`', '&& id'])",
         &json!("`id` && id\n"),
     );
-    gives(&session, "exec.run('./linked')", &json!("good\n"));
+    assert_value(&session, "exec.run('./linked')", &json!("good\n"));
 }
 
 #[test]
 fn no_other_program_runs_by_any_name() {
     let daemon = Daemon::start();
-    let (session, template, good, bad) = narrowed(&daemon);
+    let (session, template, good, bad) = restricted_session(&daemon);
     let inside = |name: &str| daemon.worktree().join(name);
     tool(&inside("own"), "own");
     tool(&inside("echo"), "own echo");
@@ -89,8 +92,8 @@ fn no_other_program_runs_by_any_name() {
             continue;
         }
         let arguments = "['-c', 'echo ran > ran; echo ran']";
-        let run = format!("exec.run({}, {arguments})", literal(program));
-        let message = throws_coded(&session, &run, "EACCES");
+        let run = format!("exec.run({}, {arguments})", js_literal(program));
+        let message = assert_throws_code(&session, &run, "EACCES");
         assert!(
             message.contains("module:exec") && message.contains(good),
             "{message}"
@@ -101,17 +104,17 @@ fn no_other_program_runs_by_any_name() {
         assert!(message.contains(&add), "{message}");
         let spawned = format!(
             "exec.spawnSync({}, {arguments}).error.code",
-            literal(program)
+            js_literal(program)
         );
-        gives(&session, &spawned, &json!("EACCES"));
+        assert_value(&session, &spawned, &json!("EACCES"));
     }
     assert!(!inside("ran").exists());
 }
 
 #[test]
-fn a_line_for_a_shell_is_a_name_that_nothing_has() {
+fn a_shell_command_line_is_not_interpreted() {
     let daemon = Daemon::start();
-    let (session, ..) = narrowed(&daemon);
+    let (session, ..) = restricted_session(&daemon);
     for program in [
         "echo a; sh",
         "echo|sh",
@@ -120,19 +123,19 @@ fn a_line_for_a_shell_is_a_name_that_nothing_has() {
         "echo\\n",
         "$SHELL",
     ] {
-        throws_coded(&session, &format!("exec.run('{program}')"), "ENOENT");
+        assert_throws_code(&session, &format!("exec.run('{program}')"), "ENOENT");
     }
     for call in ["exec.run('echo\\0sh')", "exec.run('echo', ['a\\0b'])"] {
-        throws_coded(&session, call, "ERR_INVALID_ARG_TYPE");
+        assert_throws_code(&session, call, "ERR_INVALID_ARG_TYPE");
     }
 }
 
 #[test]
 fn the_environment_leads_to_no_other_program() {
     let daemon = Daemon::start();
-    let (session, _, good, _) = narrowed(&daemon);
+    let (session, _, good, _) = restricted_session(&daemon);
     tool(&daemon.worktree().join("bin/echo"), "own echo");
-    let good = literal(good.to_str().unwrap());
+    let good = js_literal(good.to_str().unwrap());
     for name in [
         "PATH",
         "LD_PRELOAD",
@@ -142,7 +145,7 @@ fn the_environment_leads_to_no_other_program() {
     ] {
         for program in ["'echo'", &good] {
             let run = format!("exec.run({program}, [], {{env: {{{name}: './bin'}}}})");
-            let message = throws_coded(&session, &run, "EACCES");
+            let message = assert_throws_code(&session, &run, "EACCES");
             assert!(message.contains(name), "{message}");
         }
     }
@@ -153,20 +156,20 @@ fn the_environment_leads_to_no_other_program() {
         "{'': '1'}",
     ] {
         let run = format!("exec.run('echo', [], {{env: {env}}})");
-        throws_coded(&session, &run, "ERR_INVALID_ARG_TYPE");
+        assert_throws_code(&session, &run, "ERR_INVALID_ARG_TYPE");
     }
     // The folder in which it runs does not matter for a name without a slash.
-    gives(
+    assert_value(
         &session,
         "exec.run('echo', ['x'], {cwd: 'bin'})",
         &json!("x\n"),
     );
-    throws_coded(
+    assert_throws_code(
         &session,
         "exec.run('./echo', ['x'], {cwd: 'bin'})",
         "EACCES",
     );
-    gives(
+    assert_value(
         &session,
         &format!("exec.run({good}, [], {{env: {{OTHER: '1'}}}})"),
         &json!("good\n"),
@@ -176,9 +179,9 @@ fn the_environment_leads_to_no_other_program() {
 #[test]
 fn a_script_that_is_listed_runs_nothing_that_its_environment_names() {
     let daemon = Daemon::start();
-    let (session, _, good, _) = narrowed(&daemon);
+    let (session, _, good, _) = restricted_session(&daemon);
     session.eval("fs.writeFileSync('evil', 'echo evil'); 1");
-    let good = literal(good.to_str().unwrap());
+    let good = js_literal(good.to_str().unwrap());
     for env in [
         "BASH_ENV: './evil'",
         "ENV: './evil'",
@@ -190,35 +193,35 @@ fn a_script_that_is_listed_runs_nothing_that_its_environment_names() {
         "GIT_SSH_COMMAND: 'sh ./evil'",
     ] {
         let run = format!("exec.run({good}, [], {{env: {{{env}}}}})");
-        throws_coded(&session, &run, "EACCES");
+        assert_throws_code(&session, &run, "EACCES");
     }
 }
 
 #[test]
 fn a_listed_name_that_becomes_a_link_to_a_shell_is_refused() {
     let daemon = Daemon::start();
-    let (session, _, good, _) = narrowed(&daemon);
-    gives(&session, "exec.run('echo', ['before'])", &json!("before\n"));
+    let (session, _, good, _) = restricted_session(&daemon);
+    assert_value(&session, "exec.run('echo', ['before'])", &json!("before\n"));
     // What fs writes is not what the list names, whatever it is called.
     session.eval("fs.writeFileSync('good', '#!/bin/sh\\necho own'); 1");
-    throws_coded(&session, "exec.run('./good')", "EACCES");
+    assert_throws_code(&session, "exec.run('./good')", "EACCES");
     for target in [good.to_str().unwrap(), "/bin/echo"] {
         for write in ["writeFileSync", "appendFileSync", "unlinkSync"] {
-            let call = format!("fs.{write}({}, 'changed')", literal(target));
-            throws_coded(&session, &call, "EACCES");
+            let call = format!("fs.{write}({}, 'changed')", js_literal(target));
+            assert_throws_code(&session, &call, "EACCES");
         }
-        let call = format!("fs.renameSync('good', {})", literal(target));
-        throws_coded(&session, &call, "EACCES");
+        let call = format!("fs.renameSync('good', {})", js_literal(target));
+        assert_throws_code(&session, &call, "EACCES");
     }
 }
 
 #[test]
-fn a_folder_outside_the_worktree_is_none_to_run_in() {
+fn a_folder_outside_the_worktree_is_refused_as_working_directory() {
     let daemon = Daemon::start();
-    let (session, ..) = narrowed(&daemon);
+    let (session, ..) = restricted_session(&daemon);
     symlink("..", daemon.worktree().join("up")).unwrap();
     for cwd in ["..", "/", "up", "/tmp", "a/../..", "/proc/self/cwd"] {
         let run = format!("exec.run('echo', ['x'], {{cwd: '{cwd}'}})");
-        throws_coded(&session, &run, "EACCES");
+        assert_throws_code(&session, &run, "EACCES");
     }
 }

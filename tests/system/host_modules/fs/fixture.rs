@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Session};
 
-use crate::support::attempts::template;
+use crate::support::attempts::template_with_capabilities;
 
 /// What no script may show.
 pub const SECRET: &str = "top secret";
@@ -34,13 +34,13 @@ pub fn fs_session(daemon: &Daemon, capabilities: &[(bool, Value)]) -> Session {
         .zip(["one", "two", "three"])
         .map(|((enabled, config), name)| ("fs", name, *enabled, config.clone()))
         .collect();
-    let session = daemon.session_of(&template(daemon, &["fs"], &capabilities));
+    let session = daemon.session_of(&template_with_capabilities(daemon, &["fs"], &capabilities));
     session.eval("var fs = require('fs'); 1");
     session
 }
 
 /// `open` can be read, `out` can be written, nothing else.
-pub fn narrowed(daemon: &Daemon) -> Session {
+pub fn restricted_session(daemon: &Daemon) -> Session {
     plant(daemon);
     let config = json!({"read": ["open/**"], "write": ["out/**"]});
     fs_session(daemon, &[(true, config)])

@@ -1,4 +1,4 @@
-//! Links that lead from names that `fs` capabilities give to files that they do not.
+//! Links from paths that `fs` capabilities grant to files that they do not.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,18 +6,21 @@ use std::os::unix::fs::symlink;
 use serde_json::json;
 use vm_system_tests::{Daemon, Session};
 
-use crate::support::attempts::{all_throw, gives, literal, template, throws_coded};
+use crate::support::attempts::{
+    assert_all_throw, assert_throws_code, assert_value, js_literal, template_with_capabilities,
+};
 
 const SECRET: &str = "top secret";
 
 /// A session that reads `open`, writes `out` and may run commands, with secrets inside and outside the worktree.
-fn narrowed(daemon: &Daemon) -> Session {
+fn restricted_session(daemon: &Daemon) -> Session {
     daemon.write("open/a.txt", "a");
     daemon.write("out/mine.txt", "mine");
     daemon.write("secret/key.txt", SECRET);
     fs::write(daemon.home().join("outside.txt"), SECRET).unwrap();
     let config = json!({"read": ["open/**"], "write": ["out/**"]});
-    let template = template(daemon, &["fs", "exec"], &[("fs", "some", true, config)]);
+    let template =
+        template_with_capabilities(daemon, &["fs", "exec"], &[("fs", "some", true, config)]);
     let session = daemon.session_of(&template);
     session.eval("var fs = require('fs'); var exec = require('exec'); 1");
     session
@@ -73,10 +76,10 @@ fn try_through(session: &Session, readable: &str, writable: &str) {
         format!("fs.mkdirSync({writable}, {{recursive: true}})"),
         format!("fs.mkdirSync({writable} + '/new', {{recursive: true}})"),
     ];
-    for message in all_throw(session, &calls, None) {
+    for message in assert_all_throw(session, &calls, None) {
         assert!(!message.contains(SECRET), "{message}");
     }
-    gives(
+    assert_value(
         session,
         &format!("fs.existsSync({readable})"),
         &json!(false),
@@ -84,9 +87,9 @@ fn try_through(session: &Session, readable: &str, writable: &str) {
 }
 
 #[test]
-fn a_link_that_is_there_leads_nowhere_else() {
+fn an_existing_link_does_not_escape_the_grant() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     let root = daemon.worktree();
     for (number, target) in targets(&daemon).into_iter().enumerate() {
         let name = format!("link{number}");
@@ -97,8 +100,8 @@ fn a_link_that_is_there_leads_nowhere_else() {
         for name in [name.clone(), format!("{name}-chain")] {
             try_through(
                 &session,
-                &literal(&format!("open/{name}")),
-                &literal(&format!("out/{name}")),
+                &js_literal(&format!("open/{name}")),
+                &js_literal(&format!("out/{name}")),
             );
         }
     }
@@ -106,28 +109,28 @@ fn a_link_that_is_there_leads_nowhere_else() {
 }
 
 #[test]
-fn a_link_that_a_command_makes_leads_nowhere_else() {
+fn a_link_made_by_a_command_does_not_escape_the_grant() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     for (number, target) in targets(&daemon).into_iter().enumerate() {
         let name = format!("link{number}");
         session.eval(&format!(
             "for (const folder of ['open', 'out']) exec.run('ln', ['-s', {}, folder + '/{name}']); 1",
-            literal(&target)
+            js_literal(&target)
         ));
         try_through(
             &session,
-            &literal(&format!("open/{name}")),
-            &literal(&format!("out/{name}")),
+            &js_literal(&format!("open/{name}")),
+            &js_literal(&format!("out/{name}")),
         );
     }
     assert_untouched(&daemon);
 }
 
 #[test]
-fn a_link_to_a_folder_leads_nowhere_else() {
+fn a_link_to_a_folder_does_not_escape_the_grant() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     let root = daemon.worktree();
     for (name, target) in [
         ("dir", "../secret".to_owned()),
@@ -149,8 +152,8 @@ fn a_link_to_a_folder_leads_nowhere_else() {
         ] {
             try_through(
                 &session,
-                &literal(&format!("open/{name}/{below}")),
-                &literal(&format!("out/{name}/{below}")),
+                &js_literal(&format!("open/{name}/{below}")),
+                &js_literal(&format!("out/{name}/{below}")),
             );
         }
         let calls = [
@@ -163,7 +166,7 @@ fn a_link_to_a_folder_leads_nowhere_else() {
             format!("fs.mkdirSync('out/{name}', {{recursive: true}})"),
             format!("fs.mkdirSync('open/{name}', {{recursive: true}})"),
         ];
-        all_throw(&session, &calls, None);
+        assert_all_throw(&session, &calls, None);
     }
     let listed = session.eval("JSON.stringify(fs.readdirSync('open', {recursive: true}))");
     assert!(
@@ -177,31 +180,31 @@ fn a_link_to_a_folder_leads_nowhere_else() {
 }
 
 #[test]
-fn a_link_within_what_is_given_is_followed() {
+fn a_link_within_the_grant_is_followed() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     let root = daemon.worktree();
     symlink("a.txt", root.join("open/same")).unwrap();
     symlink("../open", root.join("open/again")).unwrap();
     symlink("mine.txt", root.join("out/same")).unwrap();
     symlink("open/a.txt", root.join("elsewhere")).unwrap();
-    gives(&session, "fs.readFileSync('open/same')", &json!("a"));
-    gives(&session, "fs.readFileSync('open/again/a.txt')", &json!("a"));
+    assert_value(&session, "fs.readFileSync('open/same')", &json!("a"));
+    assert_value(&session, "fs.readFileSync('open/again/a.txt')", &json!("a"));
     session.eval("fs.writeFileSync('out/same', 'changed'); 1");
     let mine = fs::read_to_string(root.join("out/mine.txt")).unwrap();
     assert_eq!(mine, "changed");
     // The name has to be given as well as the file.
-    throws_coded(&session, "fs.readFileSync('elsewhere')", "EACCES");
+    assert_throws_code(&session, "fs.readFileSync('elsewhere')", "EACCES");
 }
 
 #[test]
-fn a_link_that_is_moved_leads_nowhere_else() {
+fn a_moved_link_does_not_escape_the_grant() {
     let daemon = Daemon::start();
     let session = {
-        narrowed(&daemon);
+        restricted_session(&daemon);
         let config = json!({"read": ["open/**"], "write": ["**"]});
         let denied = json!({"read": ["secret/**"], "write": ["secret/**"]});
-        let template = template(
+        let template = template_with_capabilities(
             &daemon,
             &["fs"],
             &[("fs", "some", true, config), ("fs", "none", false, denied)],

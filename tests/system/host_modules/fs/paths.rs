@@ -5,13 +5,15 @@ use std::fs;
 use serde_json::json;
 use vm_system_tests::Daemon;
 
-use crate::host_modules::fs::fixture::{assert_untouched, names, names_in, narrowed};
-use crate::support::attempts::{all_throw, gives, literal, throws, throws_coded};
+use crate::host_modules::fs::fixture::{assert_untouched, names, names_in, restricted_session};
+use crate::support::attempts::{
+    assert_all_throw, assert_throws, assert_throws_code, assert_value, js_literal,
+};
 
 #[test]
-fn what_is_given_can_be_read_and_written_by_every_path_to_it() {
+fn granted_files_can_be_read_and_written_by_every_path_to_them() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     let root = daemon.worktree().display().to_string();
     for path in [
         "'open/a.txt'".to_owned(),
@@ -21,16 +23,16 @@ fn what_is_given_can_be_read_and_written_by_every_path_to_it() {
         "new TextEncoder().encode('open/a.txt')".to_owned(),
         format!("new URL('file://{root}/open/deep/../%61.txt')"),
     ] {
-        gives(&session, &format!("fs.readFileSync({path})"), &json!("a"));
-        gives(
+        assert_value(&session, &format!("fs.readFileSync({path})"), &json!("a"));
+        assert_value(
             &session,
             &format!("fs.promises.readFile({path})"),
             &json!("a"),
         );
-        gives(&session, &format!("fs.existsSync({path})"), &json!(true));
+        assert_value(&session, &format!("fs.existsSync({path})"), &json!(true));
     }
     let listed = json!(["a.txt", "deep", "deep/b.txt"]);
-    gives(
+    assert_value(
         &session,
         "fs.readdirSync('open', {recursive: true})",
         &listed,
@@ -80,7 +82,7 @@ fn paths_to_the_secret(daemon: &Daemon) -> Vec<String> {
         "",
     ]
     .into_iter()
-    .map(literal)
+    .map(js_literal)
     .collect();
     for path in [
         format!("{root}/secret/key.txt"),
@@ -91,9 +93,9 @@ fn paths_to_the_secret(daemon: &Daemon) -> Vec<String> {
         format!("{root}/../outside.txt"),
         daemon.home().join("outside.txt").display().to_string(),
     ] {
-        paths.push(literal(&path));
-        paths.push(format!("new TextEncoder().encode({})", literal(&path)));
-        paths.push(format!("new URL('file://' + {})", literal(&path)));
+        paths.push(js_literal(&path));
+        paths.push(format!("new TextEncoder().encode({})", js_literal(&path)));
+        paths.push(format!("new URL('file://' + {})", js_literal(&path)));
     }
     for encoded in [
         format!("file://{root}/open/%2e%2e/secret/key.txt"),
@@ -109,9 +111,9 @@ fn paths_to_the_secret(daemon: &Daemon) -> Vec<String> {
 }
 
 #[test]
-fn what_is_not_given_can_not_be_read_by_any_path_or_function() {
+fn files_that_are_not_granted_can_not_be_read_by_any_path_or_function() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     for path in paths_to_the_secret(&daemon) {
         let calls = [
             format!("fs.readFileSync({path})"),
@@ -130,17 +132,17 @@ fn what_is_not_given_can_not_be_read_by_any_path_or_function() {
             format!("fs.readdirSync({path})"),
             format!("fs.readdirSync({path}, {{recursive: true, withFileTypes: true}})"),
         ];
-        all_throw(&session, &calls, Some("EACCES"));
-        gives(&session, &format!("fs.existsSync({path})"), &json!(false));
+        assert_all_throw(&session, &calls, Some("EACCES"));
+        assert_value(&session, &format!("fs.existsSync({path})"), &json!(false));
     }
     assert_eq!(names_in(&daemon.worktree(), "out"), ["mine.txt"]);
     assert_untouched(&daemon);
 }
 
 #[test]
-fn names_that_only_look_like_a_way_out_are_names() {
+fn names_that_resemble_an_escape_are_plain_names() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     for name in [
         "open/\u{ff0e}\u{ff0e}/secret/key.txt",
         "open/..\u{2215}secret",
@@ -151,9 +153,9 @@ fn names_that_only_look_like_a_way_out_are_names() {
         "open/a.txt ",
         "open/\u{430}.txt",
     ] {
-        throws_coded(
+        assert_throws_code(
             &session,
-            &format!("fs.readFileSync({})", literal(name)),
+            &format!("fs.readFileSync({})", js_literal(name)),
             "ENOENT",
         );
     }
@@ -165,7 +167,7 @@ fn names_that_only_look_like_a_way_out_are_names() {
         "undefined",
         "Symbol()",
     ] {
-        throws_coded(
+        assert_throws_code(
             &session,
             &format!("fs.readFileSync({path})"),
             "ERR_INVALID_ARG_TYPE",
@@ -174,9 +176,9 @@ fn names_that_only_look_like_a_way_out_are_names() {
 }
 
 #[test]
-fn what_is_not_given_can_not_be_written_by_any_path_or_function() {
+fn files_that_are_not_granted_can_not_be_written_by_any_path_or_function() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     let root = daemon.worktree().display().to_string();
     let mut paths = paths_to_the_secret(&daemon);
     for path in [
@@ -188,8 +190,8 @@ fn what_is_not_given_can_not_be_written_by_any_path_or_function() {
         "OUT/new.txt",
         "out/../../new.txt",
     ] {
-        paths.push(literal(path));
-        paths.push(literal(&format!("{root}/{path}")));
+        paths.push(js_literal(path));
+        paths.push(js_literal(&format!("{root}/{path}")));
     }
     for path in paths {
         let calls = [
@@ -208,8 +210,8 @@ fn what_is_not_given_can_not_be_written_by_any_path_or_function() {
             format!("fs.rmdirSync({path})"),
             format!("fs.mkdirSync({path})"),
         ];
-        all_throw(&session, &calls, Some("EACCES"));
-        throws(
+        assert_all_throw(&session, &calls, Some("EACCES"));
+        assert_throws(
             &session,
             &format!("fs.mkdirSync({path} + '/x', {{recursive: true}})"),
         );

@@ -5,15 +5,18 @@ use std::fs;
 use serde_json::{Value, json};
 use vm_system_tests::Daemon;
 
-use crate::host_modules::fs::fixture::{SECRET, assert_untouched, fs_session, narrowed, plant};
+use crate::host_modules::fs::fixture::{
+    SECRET, assert_untouched, fs_session, plant, restricted_session,
+};
 use crate::support::attempts::{
-    Outcome, attempt, follow_advice, gives, template, throws, throws_coded,
+    Outcome, assert_throws, assert_throws_code, assert_value, attempt, run_suggested_command,
+    template_with_capabilities,
 };
 
 #[test]
-fn a_file_that_can_be_written_can_not_be_read_unless_that_is_given_too() {
+fn write_access_does_not_imply_read_access() {
     let daemon = Daemon::start();
-    let session = narrowed(&daemon);
+    let session = restricted_session(&daemon);
     for call in [
         "fs.readFileSync('out/mine.txt')",
         "fs.copyFileSync('out/mine.txt', 'out/copy')",
@@ -21,14 +24,14 @@ fn a_file_that_can_be_written_can_not_be_read_unless_that_is_given_too() {
         "fs.readdirSync('out')",
         "fs.promises.readdir('out')",
     ] {
-        throws_coded(&session, call, "EACCES");
+        assert_throws_code(&session, call, "EACCES");
     }
-    gives(&session, "fs.statSync('out/mine.txt').size", &json!(4));
+    assert_value(&session, "fs.statSync('out/mine.txt').size", &json!(4));
     assert_untouched(&daemon);
 }
 
 #[test]
-fn renaming_makes_nothing_readable_that_was_not() {
+fn renaming_does_not_make_a_file_readable() {
     let daemon = Daemon::start();
     plant(&daemon);
     let read = json!(["open/**", "public/**"]);
@@ -44,17 +47,17 @@ fn renaming_makes_nothing_readable_that_was_not() {
         ("secret/key.txt", "open/a.txt"),
     ] {
         for call in ["fs.renameSync", "fs.promises.rename", "fs.copyFileSync"] {
-            throws_coded(&session, &format!("{call}('{from}', '{to}')"), "EACCES");
+            assert_throws_code(&session, &format!("{call}('{from}', '{to}')"), "EACCES");
         }
     }
     assert_untouched(&daemon);
     // To a name that can't be read either.
     session.eval("fs.renameSync('secret', 'hidden'); 1");
-    throws_coded(&session, "fs.readFileSync('hidden/key.txt')", "EACCES");
+    assert_throws_code(&session, "fs.readFileSync('hidden/key.txt')", "EACCES");
 }
 
 #[test]
-fn what_is_taken_away_stays_out_of_reach_though_all_the_rest_is_given() {
+fn a_denied_file_stays_denied_when_all_others_are_granted() {
     let daemon = Daemon::start();
     plant(&daemon);
     let taken = json!(["secret/**", "**/.env"]);
@@ -65,7 +68,7 @@ fn what_is_taken_away_stays_out_of_reach_though_all_the_rest_is_given() {
             (false, json!({"read": taken, "write": taken})),
         ],
     );
-    gives(
+    assert_value(
         &session,
         "fs.readFileSync('box/plain.txt')",
         &json!("plain"),
@@ -90,10 +93,10 @@ fn what_is_taken_away_stays_out_of_reach_though_all_the_rest_is_given() {
         "fs.mkdirSync('secret/new')",
         "fs.mkdirSync('new/.env/deep', {recursive: true})",
     ] {
-        let message = throws_coded(&session, call, "EACCES");
+        let message = assert_throws_code(&session, call, "EACCES");
         assert!(message.contains("not enabled"), "{call}: {message}");
     }
-    throws_coded(&session, "fs.rmSync('.', {recursive: true})", "EPERM");
+    assert_throws_code(&session, "fs.rmSync('.', {recursive: true})", "EPERM");
     let _ = fs::remove_dir(daemon.worktree().join("new"));
     let listed = session.eval("JSON.stringify(fs.readdirSync('.', {recursive: true}))");
     assert!(!listed.contains("key.txt"), "{listed}");
@@ -101,7 +104,7 @@ fn what_is_taken_away_stays_out_of_reach_though_all_the_rest_is_given() {
 }
 
 #[test]
-fn reading_that_is_taken_away_does_not_come_back_by_writing() {
+fn denied_reading_is_not_regained_by_writing() {
     let daemon = Daemon::start();
     plant(&daemon);
     let session = fs_session(
@@ -115,18 +118,18 @@ fn reading_that_is_taken_away_does_not_come_back_by_writing() {
         "fs.renameSync('secret', 'copy')",
         "fs.copyFileSync('secret/key.txt', 'copy')",
     ] {
-        throws_coded(&session, call, "EACCES");
+        assert_throws_code(&session, call, "EACCES");
     }
-    gives(&session, "fs.existsSync('secret/key.txt')", &json!(false));
+    assert_value(&session, "fs.existsSync('secret/key.txt')", &json!(false));
     // Moved with its name it is as hidden as before.
     session.eval("fs.renameSync('box/inner', 'inner'); 1");
-    throws_coded(&session, "fs.readFileSync('inner/.env')", "EACCES");
+    assert_throws_code(&session, "fs.readFileSync('inner/.env')", "EACCES");
     session.eval("fs.renameSync('inner', 'box/inner'); 1");
     assert_untouched(&daemon);
 }
 
 #[test]
-fn nothing_is_left_when_everything_is_taken_away() {
+fn no_access_is_left_when_everything_is_denied() {
     let daemon = Daemon::start();
     plant(&daemon);
     let all = json!({"read": ["**"], "write": ["**"]});
@@ -139,14 +142,14 @@ fn nothing_is_left_when_everything_is_taken_away() {
         "fs.mkdirSync('new', {recursive: true})",
         "fs.rmSync('open/a.txt')",
     ] {
-        throws_coded(&session, call, "EACCES");
+        assert_throws_code(&session, call, "EACCES");
     }
-    gives(&session, "fs.existsSync('.')", &json!(false));
+    assert_value(&session, "fs.existsSync('.')", &json!(false));
     assert_untouched(&daemon);
 }
 
 #[test]
-fn the_message_shows_the_command_that_gives_a_file() {
+fn the_message_shows_the_command_that_grants_a_file() {
     let daemon = Daemon::start();
     plant(&daemon);
     daemon.write("odd '[name]*.txt", "odd");
@@ -158,12 +161,13 @@ fn the_message_shows_the_command_that_gives_a_file() {
         ("fs.statSync('box/plain.txt').size", json!(5)),
         ("fs.readdirSync('.').includes('box')", json!(true)),
     ] {
-        let template = template(&daemon, &["fs"], &[("fs", "one", true, config.clone())]);
+        let template =
+            template_with_capabilities(&daemon, &["fs"], &[("fs", "one", true, config.clone())]);
         let with_fs = call.replace("fs.", "require('fs').");
-        let message = throws(&daemon.session_of(&template), &with_fs);
+        let message = assert_throws(&daemon.session_of(&template), &with_fs);
         let expected = format!("`vm-system template add-capability {template} --kind fs ");
         assert!(message.contains(&expected), "{message}");
-        follow_advice(&daemon, &message);
+        run_suggested_command(&daemon, &message);
         let now = attempt(&daemon.session_of(&template), &with_fs);
         assert_eq!(now, Outcome::Value(then), "{call}");
     }

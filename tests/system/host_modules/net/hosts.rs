@@ -1,10 +1,12 @@
-//! Which hosts `fetch` reaches, by whatever name.
+//! Which hosts `fetch` reaches, by any notation.
 
 use serde_json::json;
 use vm_system_tests::Daemon;
 
-use crate::host_modules::net::http_server::{Server, get, net_session};
-use crate::support::attempts::{follow_advice, gives, literal, throws, throws_coded};
+use crate::host_modules::net::http_server::{Server, fetch_text, net_session};
+use crate::support::attempts::{
+    assert_throws, assert_throws_code, assert_value, js_literal, run_suggested_command,
+};
 
 /// The ways to write `127.0.0.1`.
 const NOTATIONS: &[&str] = &[
@@ -47,44 +49,44 @@ const OTHERS: &[&str] = &[
 ];
 
 #[test]
-fn without_a_capability_nothing_is_reached_and_the_message_says_how_it_would_be() {
+fn without_a_capability_no_host_is_reached_and_the_message_says_how_to_grant_one() {
     let daemon = Daemon::start();
     let server = Server::start();
     let template = daemon.template();
     let session = daemon.session_of(&template);
     let host = format!("127.0.0.1:{}", server.port);
-    let message = throws_coded(&session, &get(&format!("http://{host}/x")), "EACCES");
+    let message = assert_throws_code(&session, &fetch_text(&format!("http://{host}/x")), "EACCES");
     let missing = format!("no net capability of the template gives {host}");
     let add = format!("`vm-system template add-capability {template} --kind net --name {host}`");
     assert!(
         message.contains(&missing) && message.contains(&add),
         "{message}"
     );
-    assert_eq!(server.asked(), [""; 0]);
-    follow_advice(&daemon, &message);
-    throws_coded(&session, &get(&format!("http://{host}/x")), "EACCES");
+    assert_eq!(server.requests(), [""; 0]);
+    run_suggested_command(&daemon, &message);
+    assert_throws_code(&session, &fetch_text(&format!("http://{host}/x")), "EACCES");
     let new = daemon.session_of(&template);
-    gives(&new, &get(&format!("http://{host}/x")), &json!("/x"));
-    assert_eq!(server.asked(), ["GET /x HTTP/1.1"]);
+    assert_value(&new, &fetch_text(&format!("http://{host}/x")), &json!("/x"));
+    assert_eq!(server.requests(), ["GET /x HTTP/1.1"]);
     for other in [
         "http://example.com/",
         "https://example.com:8443/",
         "http://[::1]/",
     ] {
-        let message = throws_coded(&new, &get(other), "EACCES");
+        let message = assert_throws_code(&new, &fetch_text(other), "EACCES");
         assert!(message.contains("--kind net --name "), "{message}");
     }
 }
 
 #[test]
-fn a_host_that_is_given_is_reached_in_every_notation() {
+fn a_granted_host_is_reached_in_every_notation() {
     let daemon = Daemon::start();
     let server = Server::start();
     let given = format!("127.0.0.1:{}", server.port);
     let session = net_session(&daemon, &[given], &[]);
     for notation in NOTATIONS {
         let url = format!("http://{notation}:{}/x", server.port);
-        gives(&session, &get(&url), &json!("/x"));
+        assert_value(&session, &fetch_text(&url), &json!("/x"));
     }
     let port = server.port;
     for url in [
@@ -95,17 +97,17 @@ fn a_host_that_is_given_is_reached_in_every_notation() {
         format!("http://127.0.0.1:{port}/x#@example.com/"),
         format!("http://127.0.0.1:0{port}/y/../x"),
     ] {
-        gives(&session, &get(&url), &json!("/x"));
+        assert_value(&session, &fetch_text(&url), &json!("/x"));
         let request = format!(
             "fetch(new Request(new URL({}))).then(answer => answer.text())",
-            literal(&url)
+            js_literal(&url)
         );
-        gives(&session, &request, &json!("/x"));
+        assert_value(&session, &request, &json!("/x"));
     }
     let posted = format!(
         "fetch('http://127.0.0.1:{port}/y', {{method: 'delete'}}).then(({{status, ok, url}}) => [status, ok, url])"
     );
-    gives(
+    assert_value(
         &session,
         &posted,
         &json!([200, true, format!("http://127.0.0.1:{port}/y")]),
@@ -125,21 +127,21 @@ fn no_other_notation_host_or_port_is_reached() {
     let session = net_session(&daemon, &given, &[]);
     for notation in NOTATIONS {
         let url = format!("http://{notation}:{}/x", forbidden.port);
-        throws_coded(&session, &get(&url), "EACCES");
+        assert_throws_code(&session, &fetch_text(&url), "EACCES");
     }
     for other in OTHERS {
         for port in [server.port, forbidden.port] {
-            throws(&session, &get(&format!("http://{other}:{port}/x")));
+            assert_throws(&session, &fetch_text(&format!("http://{other}:{port}/x")));
         }
     }
     for url in ["http://127.0.0.1/", "https://127.0.0.1/", daemon.server()] {
-        throws_coded(&session, &get(url), "EACCES");
+        assert_throws_code(&session, &fetch_text(url), "EACCES");
     }
-    assert_eq!((server.asked(), forbidden.asked()), (vec![], vec![]));
+    assert_eq!((server.requests(), forbidden.requests()), (vec![], vec![]));
 }
 
 #[test]
-fn what_looks_like_the_host_and_is_not_counts_for_nothing() {
+fn names_that_resemble_the_granted_host_are_refused() {
     let daemon = Daemon::start();
     let (server, forbidden) = (Server::start(), Server::start());
     let (port, other) = (server.port, forbidden.port);
@@ -163,18 +165,18 @@ fn what_looks_like_the_host_and_is_not_counts_for_nothing() {
         format!("http://[::ffff:7f00:1]:{other}/"),
         format!("http://[0:0:0:0:0:FFFF:127.0.0.1]:{other}/"),
     ] {
-        throws(&session, &get(&url));
+        assert_throws(&session, &fetch_text(&url));
     }
     // A header names no other host either.
     let header = format!(
         "fetch('http://127.0.0.1:{other}/', {{headers: {{host: '127.0.0.1:{port}'}}}}).then(answer => answer.text())"
     );
-    throws_coded(&session, &header, "EACCES");
-    assert_eq!((server.asked(), forbidden.asked()), (vec![], vec![]));
+    assert_throws_code(&session, &header, "EACCES");
+    assert_eq!((server.requests(), forbidden.requests()), (vec![], vec![]));
 }
 
 #[test]
-fn a_name_gives_no_address_and_an_address_no_name() {
+fn a_granted_name_grants_no_address_and_a_granted_address_no_name() {
     let daemon = Daemon::start();
     let server = Server::start();
     let port = server.port;
@@ -185,9 +187,9 @@ fn a_name_gives_no_address_and_an_address_no_name() {
         "\u{ff4c}ocal\u{ff48}ost",
         "loc%61lhost",
     ] {
-        gives(
+        assert_value(
             &by_name,
-            &get(&format!("http://{name}:{port}/x")),
+            &fetch_text(&format!("http://{name}:{port}/x")),
             &json!("/x"),
         );
     }
@@ -198,22 +200,22 @@ fn a_name_gives_no_address_and_an_address_no_name() {
         "x.localhost",
         "localhost.example",
     ] {
-        throws_coded(
+        assert_throws_code(
             &by_name,
-            &get(&format!("http://{other}:{port}/x")),
+            &fetch_text(&format!("http://{other}:{port}/x")),
             "EACCES",
         );
     }
     let by_address = net_session(&daemon, &[format!("127.0.0.1:{port}")], &[]);
-    throws_coded(
+    assert_throws_code(
         &by_address,
-        &get(&format!("http://localhost:{port}/x")),
+        &fetch_text(&format!("http://localhost:{port}/x")),
         "EACCES",
     );
 }
 
 #[test]
-fn what_is_taken_away_is_not_reached_by_another_name() {
+fn a_denied_host_is_not_reached_by_another_name() {
     let daemon = Daemon::start();
     let server = Server::start();
     let port = server.port;
@@ -221,22 +223,25 @@ fn what_is_taken_away_is_not_reached_by_another_name() {
     for taken in ["127.0.0.1", "127.1:*", "0x7f.1", "[::ffff:127.0.0.1]"] {
         let session = net_session(&daemon, &given, &[taken]);
         for host in NOTATIONS.iter().chain(&["[::ffff:127.0.0.1]"]) {
-            let message =
-                throws_coded(&session, &get(&format!("http://{host}:{port}/x")), "EACCES");
+            let message = assert_throws_code(
+                &session,
+                &fetch_text(&format!("http://{host}:{port}/x")),
+                "EACCES",
+            );
             assert!(message.contains("not enabled"), "{message}");
         }
-        throws(&session, &get(&format!("http://localhost:{port}/x")));
+        assert_throws(&session, &fetch_text(&format!("http://localhost:{port}/x")));
     }
-    assert_eq!(server.asked(), [""; 0]);
+    assert_eq!(server.requests(), [""; 0]);
     let session = net_session(&daemon, &given, &["127.0.0.1:1", "localhost"]);
-    gives(
+    assert_value(
         &session,
-        &get(&format!("http://127.0.0.1:{port}/x")),
+        &fetch_text(&format!("http://127.0.0.1:{port}/x")),
         &json!("/x"),
     );
-    throws_coded(
+    assert_throws_code(
         &session,
-        &get(&format!("http://LOCALHOST.:{port}/x")),
+        &fetch_text(&format!("http://LOCALHOST.:{port}/x")),
         "EACCES",
     );
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use vm_system_tests::{Daemon, Session};
 
-use crate::support::attempts::{literal, template};
+use crate::support::attempts::{js_literal, template_with_capabilities};
 
 /// A small HTTP server. `/to?URL` redirects there, `/to307?URL` with 307; everything else says what was asked for.
 pub struct Server {
@@ -33,7 +33,7 @@ impl Server {
     }
 
     /// The request lines that came in.
-    pub fn asked(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -79,13 +79,13 @@ pub fn net_session(daemon: &Daemon, given: &[String], taken: &[&str]) -> Session
     if !taken.is_empty() {
         capabilities.push(("net", "taken", false, json!({"hosts": taken})));
     }
-    let template = template(daemon, &[], &capabilities);
-    // A name that is none may take its time.
-    daemon.give_time(&template);
+    let template = template_with_capabilities(daemon, &[], &capabilities);
+    // Resolving an unknown name may take long.
+    daemon.raise_time_limits(&template);
     daemon.session_of(&template)
 }
 
 /// The expression that fetches a text.
-pub fn get(url: &str) -> String {
-    format!("fetch({}).then(answer => answer.text())", literal(url))
+pub fn fetch_text(url: &str) -> String {
+    format!("fetch({}).then(answer => answer.text())", js_literal(url))
 }

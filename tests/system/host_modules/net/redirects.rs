@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 use vm_system_tests::Daemon;
 
-use crate::host_modules::net::http_server::{Server, get, net_session};
-use crate::support::attempts::{attempt, gives, literal, throws, throws_coded};
+use crate::host_modules::net::http_server::{Server, fetch_text, net_session};
+use crate::support::attempts::{
+    assert_throws, assert_throws_code, assert_value, attempt, js_literal,
+};
 
 #[test]
-fn an_object_that_changes_is_asked_once() {
+fn an_input_object_that_changes_is_read_once() {
     let daemon = Daemon::start();
     let (server, forbidden) = (Server::start(), Server::start());
     let session = net_session(&daemon, &[format!("127.0.0.1:{}", server.port)], &[]);
@@ -24,11 +26,11 @@ fn an_object_that_changes_is_asked_once() {
         let tried = format!("fetch({input}).then(answer => answer.text())");
         let _ = attempt(&session, &tried);
     }
-    assert_eq!(forbidden.asked(), [""; 0]);
+    assert_eq!(forbidden.requests(), [""; 0]);
 }
 
 #[test]
-fn a_redirect_leads_only_where_a_request_could_go() {
+fn a_redirect_reaches_only_hosts_that_a_request_could_reach() {
     let daemon = Daemon::start();
     let (server, forbidden) = (Server::start(), Server::start());
     let (port, other) = (server.port, forbidden.port);
@@ -40,7 +42,11 @@ fn a_redirect_leads_only_where_a_request_could_go() {
         format!("//127.1:{port}/x"),
         format!("{base}/to?/x"),
     ] {
-        gives(&session, &get(&format!("{base}/to?{target}")), &json!("/x"));
+        assert_value(
+            &session,
+            &fetch_text(&format!("{base}/to?{target}")),
+            &json!("/x"),
+        );
     }
     for target in [
         format!("http://127.0.0.1:{other}/x"),
@@ -60,28 +66,28 @@ fn a_redirect_leads_only_where_a_request_could_go() {
     ] {
         for way in ["to", "to307"] {
             let url = format!("{base}/{way}?{target}");
-            throws(&session, &get(&url));
+            assert_throws(&session, &fetch_text(&url));
             let sent = format!(
                 "fetch({}, {{method: 'POST', body: 'secret'}})",
-                literal(&url)
+                js_literal(&url)
             );
-            throws(&session, &sent);
+            assert_throws(&session, &sent);
         }
     }
-    let away = literal(&format!("{base}/to?http://127.0.0.1:{other}/x"));
+    let away = js_literal(&format!("{base}/to?http://127.0.0.1:{other}/x"));
     let manual = format!("fetch({away}, {{redirect: 'manual'}}).then(answer => answer.status)");
-    gives(&session, &manual, &json!(302));
-    throws_coded(
+    assert_value(&session, &manual, &json!(302));
+    assert_throws_code(
         &session,
         &format!("fetch({away}, {{redirect: 'error'}})"),
         "ERR_REDIRECT",
     );
-    let message = throws_coded(&session, &format!("fetch({away})"), "EACCES");
+    let message = assert_throws_code(&session, &format!("fetch({away})"), "EACCES");
     assert!(
         message.contains(&format!("--kind net --name 127.0.0.1:{other}`")),
         "{message}"
     );
-    assert_eq!(forbidden.asked(), [""; 0]);
+    assert_eq!(forbidden.requests(), [""; 0]);
 }
 
 #[test]
@@ -112,11 +118,11 @@ fn no_other_scheme_is_served() {
         "127.0.0.1".to_owned(),
         String::new(),
     ] {
-        throws_coded(&session, &get(&url), "ERR_INVALID_URL");
+        assert_throws_code(&session, &fetch_text(&url), "ERR_INVALID_URL");
     }
     // It is there, but it does not speak TLS.
-    throws(&session, &get(&format!("https://127.0.0.1:{port}/")));
-    let asked: Vec<Value> = server.asked().into_iter().map(Value::from).collect();
+    assert_throws(&session, &fetch_text(&format!("https://127.0.0.1:{port}/")));
+    let asked: Vec<Value> = server.requests().into_iter().map(Value::from).collect();
     assert!(
         asked.iter().all(|line| !line.to_string().contains("HTTP")),
         "{asked:?}"

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon};
 
 use crate::isolation::paths::escapes::{CANARY, Outside, session};
-use crate::support::attempts::{Outcome, attempt_all, gives};
+use crate::support::attempts::{Outcome, assert_value, attempt_all};
 
 fn add_startup(daemon: &Daemon, template: &str, path: &str) -> Answer {
     let files = format!("/templates/{template}/startup-files");
@@ -49,7 +49,7 @@ fn a_startup_files_path_is_kept_clean() {
     let daemon = Daemon::start();
     let template = daemon.template();
     for (given, clean) in CLEANED {
-        let added = add_startup(&daemon, &template, given).expect(201);
+        let added = add_startup(&daemon, &template, given).expect_status(201);
         assert_eq!(added["path"], clean, "{given}");
         for same in [
             given,
@@ -66,7 +66,7 @@ fn a_startup_files_path_is_kept_clean() {
     let listed = daemon
         .api
         .get(&format!("/templates/{template}/startup-files"))
-        .expect(200);
+        .expect_status(200);
     let mut paths: Vec<_> = listed
         .as_array()
         .unwrap()
@@ -114,7 +114,7 @@ fn a_startup_file_that_can_not_be_inside_is_refused_when_it_is_added() {
     let listed = daemon
         .api
         .get(&format!("/templates/{template}/startup-files"))
-        .expect(200);
+        .expect_status(200);
     assert_eq!(listed, json!([]));
 }
 
@@ -142,7 +142,7 @@ fn the_path_of_a_file_that_is_run_is_echoed_clean() {
     }
     for (given, clean) in spelled {
         daemon.write(clean, "'ran'");
-        let run = session.try_run_file(&given).expect(201);
+        let run = session.submit_file(&given).expect_status(201);
         assert_eq!(
             (&run["path"], &run["result"]["preview"]),
             (&json!(clean), &json!("ran")),
@@ -162,15 +162,15 @@ fn the_path_of_a_file_that_is_run_is_echoed_clean() {
         .into_iter()
         .chain(["/", &outside, root.to_str().unwrap()])
     {
-        session.try_run_file(path).expect_error(422, "INVALID_PATH");
+        session.submit_file(path).expect_error(422, "INVALID_PATH");
     }
     // What is cleaned away need not be there; what is left must.
     session
-        .try_run_file("x/../missing.js")
+        .submit_file("x/../missing.js")
         .expect_error(404, "FILE_NOT_FOUND");
     // An error says where it was thrown by the clean name.
     daemon.write("throws.js", "throw new Error('here')");
-    let run = session.try_run_file("./x/..//throws.js").expect(201);
+    let run = session.submit_file("./x/..//throws.js").expect_status(201);
     let message = run["error"]["message"].as_str().unwrap();
     assert!(message.contains("at throws.js:1:"), "{message}");
 }
@@ -197,9 +197,9 @@ fn an_absolute_link_that_stays_inside_works_everywhere() {
     symlink(root.join("real"), root.join("folder")).unwrap();
     symlink(alias.join("folder"), root.join("folders")).unwrap();
     symlink(&root, root.join("all")).unwrap();
-    let template = daemon.template_with(&["fs"]);
+    let template = daemon.template_with_modules(&["fs"]);
     for path in ["file.js", "all/chain.js", "alias.js", "folders/a.js"] {
-        add_startup(&daemon, &template, path).expect(201);
+        add_startup(&daemon, &template, path).expect_status(201);
     }
     let session = daemon.session_of(&template);
     assert_eq!(session.eval("ran"), "a");
@@ -211,9 +211,9 @@ fn an_absolute_link_that_stays_inside_works_everywhere() {
         "folders/a.js",
         "all/all/file.js",
     ] {
-        let run = session.try_run_file(path).expect(201);
+        let run = session.submit_file(path).expect_status(201);
         assert_eq!(run["result"]["preview"], "a", "{path}");
-        gives(&session, &format!("require('./{path}')"), &json!("a"));
+        assert_value(&session, &format!("require('./{path}')"), &json!("a"));
     }
     session.eval("var fs = require('fs'); 1");
     for (code, value) in [
@@ -252,11 +252,11 @@ fn an_absolute_link_that_stays_inside_works_everywhere() {
             json!(false),
         ),
     ] {
-        gives(&session, code, &value);
+        assert_value(&session, code, &value);
     }
     // A module that is loaded by a link changes with what the link leads to.
     daemon.write("real/a.js", "module.exports = 'changed'");
-    gives(&session, "require('./chain.js')", &json!("changed"));
+    assert_value(&session, "require('./chain.js')", &json!("changed"));
 }
 
 #[test]
@@ -280,18 +280,24 @@ fn a_startup_file_that_leaves_by_a_link_crashes_the_session_with_a_code_of_its_o
     .enumerate()
     {
         let template = daemon.template();
-        add_startup(&daemon, &template, path).expect(201);
+        add_startup(&daemon, &template, path).expect_status(201);
         let answer = daemon
-            .try_session_of(&template)
+            .request_session(&template)
             .expect_error(422, "INVALID_PATH");
         assert!(!answer.text.contains(CANARY));
         let details = &answer.json["error"]["details"];
         assert_eq!(details["path"], path);
         let id = details["session_id"].as_str().unwrap();
-        let row = daemon.api.get(&format!("/sessions/{id}")).expect(200);
+        let row = daemon
+            .api
+            .get(&format!("/sessions/{id}"))
+            .expect_status(200);
         assert_eq!(row["status"], "crashed", "{row}");
         assert!(row["last_error"].as_str().unwrap().contains(path), "{row}");
-        let crashed = daemon.api.get("/sessions?status=crashed").expect(200);
+        let crashed = daemon
+            .api
+            .get("/sessions?status=crashed")
+            .expect_status(200);
         assert_eq!(crashed.as_array().unwrap().len(), number + 1);
     }
     outside.assert_untouched();
@@ -311,7 +317,7 @@ const CALLS_AT_TURNING: &[&str] = &[
 ];
 
 #[test]
-fn an_absolute_link_that_is_turned_during_the_calls_leads_nowhere_else() {
+fn an_absolute_link_retargeted_during_the_calls_does_not_escape_the_worktree() {
     let daemon = Daemon::start();
     let outside = Outside::plant(&daemon);
     let (root, home) = (daemon.worktree(), daemon.home().to_owned());
@@ -355,7 +361,7 @@ fn an_absolute_link_that_is_turned_during_the_calls_leads_nowhere_else() {
                     }
                 }
                 for path in ["turning/a.js", "by-name/a.js"] {
-                    let answer = session.try_run_file(path);
+                    let answer = session.submit_file(path);
                     assert!(!answer.text.contains(CANARY), "{}", answer.text);
                 }
             }

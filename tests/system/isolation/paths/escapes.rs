@@ -1,4 +1,4 @@
-//! Paths that try to lead out of the worktree, or to something that is no file: by `run-file`, `import`, `require`, `fs` and
+//! Spellings of paths that try to leave the worktree, by `run-file`, `import`, `require`, `fs` and
 //! `database`.
 
 use std::ffi::OsStr;
@@ -16,7 +16,9 @@ use nix::unistd::mkfifo;
 use serde_json::json;
 use vm_system_tests::{Answer, Daemon, Session};
 
-use crate::support::attempts::{Outcome, all_throw, attempt, attempt_all, gives, literal};
+use crate::support::attempts::{
+    Outcome, assert_all_throw, assert_value, attempt, attempt_all, js_literal,
+};
 
 /// What is in every file outside, and what no answer may show.
 pub const CANARY: &str = "canary-4f1d";
@@ -78,8 +80,8 @@ fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 
 /// A session with `fs` and `database`.
 pub fn session(daemon: &Daemon) -> Session {
-    let template = daemon.template_with(&["fs", "database"]);
-    daemon.give_time(&template);
+    let template = daemon.template_with_modules(&["fs", "database"]);
+    daemon.raise_time_limits(&template);
     let session = daemon.session_of(&template);
     session.eval("var fs = require('fs'), database = require('database'); 1");
     session
@@ -222,7 +224,7 @@ pub fn plant_inside(daemon: &Daemon) {
 }
 
 #[test]
-fn no_spelling_of_a_way_out_leads_there() {
+fn no_spelling_of_an_escape_leaves_the_worktree() {
     let daemon = Daemon::start();
     let outside = Outside::plant(&daemon);
     let session = session(&daemon);
@@ -230,18 +232,21 @@ fn no_spelling_of_a_way_out_leads_there() {
         plant_inside(&daemon);
         for ending in ["js", "txt", "db"] {
             let path = format!("{start}.{ending}");
-            assert_refused(&path, &session.try_run_file(&path));
-            assert_refused(&path, &session.try_run_file(&format!("{path}/")));
-            assert_refused(&path, &session.try_run_file(&format!("{path}\0.js")));
+            assert_refused(&path, &session.submit_file(&path));
+            assert_refused(&path, &session.submit_file(&format!("{path}/")));
+            assert_refused(&path, &session.submit_file(&format!("{path}\0.js")));
         }
         let mut calls = Vec::new();
         for ending in ["js", "mjs", "txt", "json", "db"] {
             let path = format!("{start}.{ending}");
-            calls.extend(reads(&literal(&path)));
-            calls.push(format!("fs.readFileSync({})", literal(&format!("{path}/"))));
+            calls.extend(reads(&js_literal(&path)));
             calls.push(format!(
                 "fs.readFileSync({})",
-                literal(&format!("{path}\0"))
+                js_literal(&format!("{path}/"))
+            ));
+            calls.push(format!(
+                "fs.readFileSync({})",
+                js_literal(&format!("{path}\0"))
             ));
         }
         // Some are names like any other, and lead to nothing.
@@ -257,7 +262,7 @@ fn no_spelling_of_a_way_out_leads_there() {
             );
         }
         // Every one is tried in full by one function, and some by all: a call that goes through makes files and folders.
-        let path = literal(&format!("{start}.txt"));
+        let path = js_literal(&format!("{start}.txt"));
         attempt_all(&session, &writes(&path)[number % 7..]);
     }
     assert_eq!(session.eval("typeof leaked"), "undefined");
@@ -305,7 +310,7 @@ const CALLS_AT_SWAPPED: &[&str] = &[
 ];
 
 #[test]
-fn a_link_that_is_swapped_during_the_calls_leads_nowhere_else() {
+fn a_link_swapped_during_the_calls_does_not_escape_the_worktree() {
     let daemon = Daemon::start();
     let outside = Outside::plant(&daemon);
     let root = daemon.worktree();
@@ -367,7 +372,7 @@ fn a_link_that_is_swapped_during_the_calls_leads_nowhere_else() {
                     }
                 }
                 for path in ["swapped.js", "swapped/a.js"] {
-                    let answer = session.try_run_file(path);
+                    let answer = session.submit_file(path);
                     if answer.status == 201 {
                         assert_eq!(
                             answer.json["result"]["preview"], "inside",
@@ -393,7 +398,7 @@ fn a_link_that_is_swapped_during_the_calls_leads_nowhere_else() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_at_once() {
+fn fifos_sockets_devices_and_folders_are_refused_at_once() {
     let daemon = Daemon::start();
     let session = session(&daemon);
     daemon.write("inside.txt", "inside");
@@ -436,10 +441,10 @@ fn what_is_no_file_is_refused_at_once() {
     }
     let asked = Instant::now();
     for path in paths {
-        let answer = session.try_run_file(&path);
+        let answer = session.submit_file(&path);
         assert!(matches!(answer.status, 404 | 422), "{}", answer.text);
         assert_refused(&path, &answer);
-        let path = literal(&path);
+        let path = js_literal(&path);
         let mut calls = reads(&path);
         // What is a folder is listed, and what is none is not.
         calls.retain(|call| !call.contains("readdir"));
@@ -458,17 +463,17 @@ fn what_is_no_file_is_refused_at_once() {
                 "database.configure('sqlite3', {path} + '/in.db'), database.exec('CREATE TABLE made (a)')"
             ));
         }
-        for message in all_throw(&session, &calls, None) {
+        for message in assert_all_throw(&session, &calls, None) {
             assert!(!message.is_empty());
         }
     }
     assert!(asked.elapsed() < 3 * AT_ONCE, "{:?}", asked.elapsed());
-    // A writer that comes later finds nobody who waits.
-    gives(&session, "fs.statSync('fifo.js').isFile()", &json!(false));
+    // A writer that opens the FIFO later finds no reader.
+    assert_value(&session, "fs.statSync('fifo.js').isFile()", &json!(false));
 }
 
 /// A hard link is the file itself, under a name inside: nothing tells it from one that was made inside, so that it is read and
-/// written. Whoever makes one has the file already; a script can make none. What is the service's own stays out of reach.
+/// written. The user who makes one can read the file already; a script can make none. What is the service's own stays out of reach.
 #[test]
 fn a_hard_link_is_a_file_of_the_worktree() {
     let daemon = Daemon::start();
@@ -476,7 +481,7 @@ fn a_hard_link_is_a_file_of_the_worktree() {
     let outside = daemon.home().join("outside.js");
     fs::write(&outside, "'shared'").unwrap();
     fs::hard_link(&outside, daemon.worktree().join("hard.js")).unwrap();
-    let run = session.try_run_file("hard.js").expect(201);
+    let run = session.submit_file("hard.js").expect_status(201);
     assert_eq!(run["result"]["preview"], "shared");
     session.eval("fs.appendFileSync('hard.js', ';2'); 1");
     assert_eq!(fs::read_to_string(&outside).unwrap(), "'shared';2");
@@ -487,19 +492,19 @@ fn a_hard_link_is_a_file_of_the_worktree() {
     assert_eq!(session.eval(makers), "true");
     for own in ["test.db", "test.db-wal"] {
         fs::hard_link(daemon.home().join(own), daemon.worktree().join("own.js")).unwrap();
-        assert_refused("own.js", &session.try_run_file("own.js"));
+        assert_refused("own.js", &session.submit_file("own.js"));
         let mut calls = reads("'./own.js'");
         calls.retain(|call| !call.contains("readdir"));
         calls.push("fs.writeFileSync('own.js', '')".into());
         calls.push("fs.appendFileSync('own.js', '')".into());
-        all_throw(&session, &calls, None);
+        assert_all_throw(&session, &calls, None);
         fs::remove_file(daemon.worktree().join("own.js")).unwrap();
     }
     assert_eq!(session.eval("1 + 1"), "2");
 }
 
 #[test]
-fn odd_names_are_names() {
+fn odd_file_names_work() {
     let daemon = Daemon::start();
     let session = session(&daemon);
     let longest = format!("{}.js", "n".repeat(252));
@@ -521,20 +526,24 @@ fn odd_names_are_names() {
         "\x1b[31m.js",
     ] {
         daemon.write(name, "'found'");
-        let run = session.try_run_file(name);
+        let run = session.submit_file(name);
         if name.contains(['\n', '\u{202e}', '\x1b']) {
             // What is shown to people does not steer their terminals.
             run.expect_error(422, "INVALID_PATH");
         } else {
-            assert_eq!(run.expect(201)["result"]["preview"], "found", "{name}");
+            assert_eq!(
+                run.expect_status(201)["result"]["preview"],
+                "found",
+                "{name}"
+            );
         }
-        let path = literal(&format!("./{name}"));
-        gives(
+        let path = js_literal(&format!("./{name}"));
+        assert_value(
             &session,
             &format!("fs.readFileSync({path})"),
             &json!("'found'"),
         );
-        gives(
+        assert_value(
             &session,
             &format!("typeof require({path})"),
             &json!("object"),
@@ -544,13 +553,13 @@ fn odd_names_are_names() {
     daemon.write("case.js", "1");
     for name in ["CASE.js", "case.JS", "\u{e1}.js", "case.js ", "case.js."] {
         session
-            .try_run_file(name)
+            .submit_file(name)
             .expect_error(404, "FILE_NOT_FOUND");
     }
 }
 
 #[test]
-fn names_that_can_not_be_are_refused() {
+fn impossible_file_names_are_refused() {
     let daemon = Daemon::start();
     let session = session(&daemon);
     for path in [
@@ -564,13 +573,13 @@ fn names_that_can_not_be_are_refused() {
         "\0".into(),
         "a.js\0".into(),
     ] {
-        assert_refused(&path, &session.try_run_file(&path));
-        let mut calls = reads(&literal(&path));
-        calls.extend(writes(&literal(&path)).into_iter().filter(|call| {
+        assert_refused(&path, &session.submit_file(&path));
+        let mut calls = reads(&js_literal(&path));
+        calls.extend(writes(&js_literal(&path)).into_iter().filter(|call| {
             // Folders of short names can be made.
             !(path.starts_with("n/") && call.contains("mkdir"))
         }));
-        for message in all_throw(&session, &calls, None) {
+        for message in assert_all_throw(&session, &calls, None) {
             assert!(!message.is_empty());
         }
     }
@@ -587,7 +596,7 @@ fn names_that_are_not_utf_8_do_no_harm() {
         fs::write(folder.join(OsStr::from_bytes(name)), "'found'").unwrap();
     }
     // They are listed with signs that stand for what they are, and can't be asked for.
-    gives(&session, "fs.readdirSync('odd').length", &json!(3));
+    assert_value(&session, "fs.readdirSync('odd').length", &json!(3));
     for path in [
         "'odd/\u{fffd}.js'",
         "'odd/\\udcff.js'",
@@ -599,8 +608,8 @@ fn names_that_are_not_utf_8_do_no_harm() {
             "{path}: {outcome:?}"
         );
     }
-    assert_refused("odd/\u{fffd}.js", &session.try_run_file("odd/\u{fffd}.js"));
-    gives(
+    assert_refused("odd/\u{fffd}.js", &session.submit_file("odd/\u{fffd}.js"));
+    assert_value(
         &session,
         "fs.rmSync('odd', {recursive: true})",
         &json!(null),
@@ -609,19 +618,21 @@ fn names_that_are_not_utf_8_do_no_harm() {
 }
 
 #[test]
-fn folders_in_folders_can_be_walked_and_deleted() {
+fn deeply_nested_folders_can_be_walked_and_deleted() {
     let daemon = Daemon::start();
     let session = session(&daemon);
     let deep = "d/".repeat(300);
     daemon.write(&format!("{deep}a.js"), "'deep'");
-    let run = session.try_run_file(&format!("{deep}a.js")).expect(201);
+    let run = session
+        .submit_file(&format!("{deep}a.js"))
+        .expect_status(201);
     assert_eq!(run["result"]["preview"], "deep");
-    gives(
+    assert_value(
         &session,
         "fs.readdirSync('d', {recursive: true}).length",
         &json!(300),
     );
-    gives(&session, "fs.rmSync('d', {recursive: true})", &json!(null));
+    assert_value(&session, "fs.rmSync('d', {recursive: true})", &json!(null));
     assert!(!daemon.worktree().join("d").exists());
     // Deeper than a path can say, by way of folders that are moved.
     let half = "e/".repeat(600);
@@ -633,6 +644,6 @@ fn folders_in_folders_can_be_walked_and_deleted() {
     let outcome = attempt(&session, "fs.statSync('e/e/e').isDirectory()");
     assert_eq!(outcome, Outcome::Value(json!(true)));
     // It may take longer than it has; the daemon and the session go on.
-    session.try_run("fs.rmSync('e', {recursive: true})");
+    session.submit("fs.rmSync('e', {recursive: true})");
     assert_eq!(session.eval("1"), "1");
 }

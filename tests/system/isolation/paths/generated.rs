@@ -9,8 +9,8 @@ use proptest::sample::select;
 use vm_system_tests::Daemon;
 
 use crate::isolation::paths::escapes::{CANARY, Outside, plant_inside, reads, session, writes};
-use crate::support::attempts::{attempt_all, literal};
-use crate::support::generated::for_a_while;
+use crate::support::attempts::{attempt_all, js_literal};
+use crate::support::generated::for_generated_inputs;
 
 /// Parts of paths. In capitals: what is put in before it is used.
 const SEGMENTS: &[&str] = &[
@@ -115,7 +115,7 @@ fn no_path_leads_out_of_the_worktree() {
     let session = session(&daemon);
     let (root, home) = (daemon.worktree(), daemon.home().to_owned());
     let names = beside(&daemon);
-    for_a_while(&(path(), path()), |(path, other)| {
+    for_generated_inputs(&(path(), path()), |(path, other)| {
         plant_inside(&daemon);
         symlink(outside.folder(), root.join("out")).unwrap();
         symlink("../outside/a.js", root.join("file")).unwrap();
@@ -125,10 +125,10 @@ fn no_path_leads_out_of_the_worktree() {
                 .replace("HOME", home.to_str().unwrap())
         };
         let (path, other) = (whole(&path), whole(&other));
-        let answer = session.try_run_file(&path);
+        let answer = session.submit_file(&path);
         prop_assert!(answer.status < 500, "{}", answer.text);
         prop_assert!(!answer.text.contains(CANARY), "{}", answer.text);
-        let (path, other) = (literal(&path), literal(&other));
+        let (path, other) = (js_literal(&path), js_literal(&other));
         let mut calls = reads(&path);
         calls.push(format!("fs.readdirSync({path}, {{recursive: true}})"));
         calls.push(format!("fs.statSync({path})"));

@@ -1,4 +1,4 @@
-// Values and errors that attack whoever looks at them.
+// Values and errors that attack the code that inspects them.
 
 //# getter_value
 ({ get a() { while (true); } })
