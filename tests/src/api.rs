@@ -1,3 +1,5 @@
+//! A blocking client of the HTTP API.
+
 use std::sync::OnceLock;
 
 use reqwest::{Method, RequestBuilder};
@@ -67,7 +69,8 @@ impl Api {
     /// # Panics
     /// When no client can be made.
     pub fn new(server: &str) -> Self {
-        // The client is built with TLS for other users of the crate; a provider that is installed already will do.
+        // The client is built with TLS for other users of the crate; a provider that is installed
+        // already will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             base: format!("{server}/api/v1"),

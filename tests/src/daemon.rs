@@ -1,3 +1,5 @@
+//! A daemon of a test's own: how it is started, its files, its processes, and how it ends.
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Answer, Api, Process, Role, command, wait_for};
+use crate::{Answer, Api, Process, Role, Session, command, wait_for};
 
 /// The arguments for a free port.
 pub const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
@@ -41,14 +43,6 @@ pub struct Daemon {
     pub api: Api,
 }
 
-/// An open session of a daemon.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// Its id.
-    pub id: String,
-    api: Api,
-}
-
 /// Installs a filter that refuses system calls to a command.
 fn refuse(command: &mut Command, calls: &[i64]) {
     let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
@@ -76,6 +70,28 @@ impl Daemon {
     /// Starts a daemon on a new database.
     pub fn start() -> Self {
         Self::start_with(DaemonOptions::default())
+    }
+
+    /// Starts a daemon on the directory of an earlier one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_in(home: TempDir) -> Self {
+        Self::start_with(DaemonOptions {
+            home: Some(home),
+            ..DaemonOptions::default()
+        })
+    }
+
+    /// Starts a daemon on a new database, with more arguments for `serve`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_with_args(args: &[&str]) -> Self {
+        Self::start_with(DaemonOptions {
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            ..DaemonOptions::default()
+        })
     }
 
     /// Starts a daemon.
@@ -222,7 +238,8 @@ impl Daemon {
         id
     }
 
-    /// Raises `cpu_ms` and `wall_ms` of a template to a minute, for code that another event ends or that is slow on a busy machine.
+    /// Raises `cpu_ms` and `wall_ms` of a template to a minute, for code that another event ends or
+    /// that is slow on a busy machine.
     pub fn raise_time_limits(&self, template: &str) {
         let limits = json!({"limits": {"cpu_ms": 60_000, "wall_ms": 60_000}});
         self.api
@@ -327,8 +344,8 @@ impl Daemon {
         })
     }
 
-    /// The process of a session in a role, if there is one and only one: a checkpoint that was dismissed just now is on its
-    /// way out.
+    /// The process of a session in a role, if there is one and only one: a checkpoint that was
+    /// dismissed just now is on its way out.
     pub fn find_process(&self, session: &Session, role: Role) -> Option<i32> {
         match self.all_of(session, role)[..] {
             [only] => Some(only),
@@ -395,115 +412,6 @@ impl Drop for Daemon {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-impl Session {
-    /// Runs a snippet; gives the execution.
-    pub fn run(&self, code: &str) -> Value {
-        self.submit(code).expect_status(201)
-    }
-
-    /// Runs a snippet that ends well; gives the preview of its value.
-    ///
-    /// # Panics
-    /// When it does not end well.
-    #[track_caller]
-    pub fn eval(&self, code: &str) -> String {
-        let execution = self.run(code);
-        assert_eq!(execution["status"], "ok", "{code}: {execution}");
-        execution["result"]["preview"]
-            .as_str()
-            .expect("a preview is text")
-            .to_owned()
-    }
-
-    /// Makes the session take a checkpoint, by code with more nondeterministic inputs than are recorded.
-    #[track_caller]
-    pub fn checkpoint(&self) {
-        self.eval("crypto.getRandomValues(new Uint8Array(1024)).length");
-    }
-
-    /// Submits a snippet; the answer may be a refusal.
-    pub fn submit(&self, code: &str) -> Answer {
-        self.api.post(
-            "/executions/repl",
-            &json!({"session_id": self.id, "input": code}),
-        )
-    }
-
-    /// Submits a file of the worktree; the answer may be a refusal.
-    pub fn submit_file(&self, path: &str) -> Answer {
-        self.api.post(
-            "/executions/run-file",
-            &json!({"session_id": self.id, "path": path}),
-        )
-    }
-
-    /// Starts a snippet on a thread of its own, and waits until it runs.
-    ///
-    /// # Panics
-    /// When it ends before that is seen.
-    pub fn start(&self, code: &str) -> std::thread::JoinHandle<Answer> {
-        let (session, code) = (self.clone(), code.to_owned());
-        let before = self.executions().len();
-        let running = std::thread::spawn(move || session.submit(&code));
-        wait_for("the execution to run", || {
-            let executions = self.executions();
-            let runs = executions.len() > before && executions[0]["status"] == "running";
-            assert!(
-                runs || !running.is_finished(),
-                "it ended before it was seen to run"
-            );
-            runs.then_some(())
-        });
-        running
-    }
-
-    /// Its executions, newest first.
-    ///
-    /// # Panics
-    /// When there is no list.
-    pub fn executions(&self) -> Vec<Value> {
-        let path = format!("/executions?session_id={}&limit=1000", self.id);
-        let list = self.api.get(&path).expect_status(200);
-        list.as_array().expect("a list").clone()
-    }
-
-    /// The events of an execution.
-    ///
-    /// # Panics
-    /// When there is no list.
-    pub fn events(&self, execution: &Value) -> Vec<Value> {
-        let id = execution["id"].as_str().expect("an id");
-        let list = self
-            .api
-            .get(&format!("/executions/{id}/events"))
-            .expect_status(200);
-        list.as_array().expect("a list").clone()
-    }
-
-    /// The texts that an execution wrote to the console.
-    pub fn console(&self, execution: &Value) -> Vec<String> {
-        self.events(execution)
-            .iter()
-            .filter(|event| event["type"] == "console")
-            .filter_map(|event| event["payload"]["text"].as_str().map(str::to_owned))
-            .collect()
-    }
-
-    /// Its record.
-    pub fn record(&self) -> Value {
-        self.api
-            .get(&format!("/sessions/{}", self.id))
-            .expect_status(200)
-    }
-
-    /// Closes it.
-    pub fn close(&self) -> Value {
-        self.api
-            .post(&format!("/sessions/{}/close", self.id), &json!({}))
-            .expect_status(200)
     }
 }
 

@@ -1,3 +1,5 @@
+//! Processes as `/proc` shows them, and signals to them.
+
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
@@ -63,7 +65,8 @@ impl Process {
         all
     }
 
-    /// The processes of the sessions of a zygote, without the process that is prepared for the next one.
+    /// The processes of the sessions of a zygote, without the process that is prepared for the next
+    /// one.
     pub fn session_processes(zygote: i32) -> Vec<Self> {
         let mut all = Self::descendants(zygote);
         all.retain(|process| process.name != "vms-waiting" && process.name != ZYGOTE);

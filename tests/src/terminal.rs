@@ -1,3 +1,5 @@
+//! Programs at a pseudo-terminal.
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -32,7 +34,8 @@ impl Terminal {
             .stdin(stream())
             .stdout(stream())
             .stderr(stream());
-        // SAFETY: both calls may be made between a fork and an exec, and touch nothing of this process.
+        // SAFETY: both calls may be made between a fork and an exec, and touch nothing of this
+        // process.
         unsafe {
             command.pre_exec(|| {
                 nix::unistd::setsid()?;

@@ -1,3 +1,5 @@
+//! Waiting for conditions, with a bound.
+
 use std::time::{Duration, Instant};
 
 /// The longest that anything may take on a slow and busy machine.

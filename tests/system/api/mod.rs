@@ -2,6 +2,8 @@
 
 mod access;
 mod conventions;
-pub mod executions;
+mod executions;
+mod metadata;
+mod runtime;
 mod sessions;
 mod templates;

@@ -9,8 +9,11 @@ use std::process::Command;
 use serde_json::json;
 use vm_system_tests::{Daemon, Terminal, binary, command};
 
-/// A text that would do much to a terminal, as JavaScript writes it: a title, a link, the clipboard, a device control string, the
-/// cursor, the screen, keys, the same in C1, single controls, the direction of text. Colours and a carriage return are in between.
+use crate::support::console::shell_at_home;
+
+/// A text that would do much to a terminal, as JavaScript writes it: a title, a link, the
+/// clipboard, a device control string, the cursor, the screen, keys, the same in C1, single
+/// controls, the direction of text. Colours and a carriage return are in between.
 const EVIL: &str = r"\x1b]0;T\x07\x1b]8;;http://x\x1b\\L\x1b]52;c;aGk=\x9c\x1bPq\x1b\\\x1b[2J\x1b[3A\x1b[>4;2m\x9b31mC\x08\x0b\x0c\x7f\u202eR\u2066I\u200e\u061c\x1b[31mred\x1b[0m\r!";
 
 /// What a terminal is shown of it.
@@ -54,7 +57,7 @@ fn screen_of(command: Command) -> (String, Option<i32>) {
 
 /// A command of a shell with the binary as `$0`, which says when all was shown.
 fn shell(home: &Path, script: &str, args: &[&str]) -> Command {
-    let mut shell = Command::new("sh");
+    let mut shell = shell_at_home("sh", home);
     // Control-D is no control of a screen, and no command prints it.
     shell
         .args([
@@ -62,10 +65,7 @@ fn shell(home: &Path, script: &str, args: &[&str]) -> Command {
             &format!("{script}; status=$?; printf '\\004END'; exit $status"),
         ])
         .arg(binary())
-        .args(args)
-        .current_dir(home)
-        .env("HOME", home)
-        .env("NO_COLOR", "1");
+        .args(args);
     shell
 }
 

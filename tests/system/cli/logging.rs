@@ -8,17 +8,9 @@ use vm_system_tests::{Daemon, DaemonOptions, command, wait_for};
 
 use crate::support::cli::output_of;
 
-/// A daemon with more arguments.
-fn daemon(args: &[&str]) -> Daemon {
-    Daemon::start_with(DaemonOptions {
-        args: args.iter().map(|&arg| arg.to_owned()).collect(),
-        ..DaemonOptions::default()
-    })
-}
-
 #[test]
 fn a_daemon_logs_into_a_file_instead_of_standard_error() {
-    let daemon = daemon(&["--log-file", "own.log"]);
+    let daemon = Daemon::start_with_args(&["--log-file", "own.log"]);
     daemon.api.get("/templates").expect_status(200);
     let path = daemon.home().join("own.log");
     let line = wait_for("a line of the log", || {
@@ -113,7 +105,7 @@ fn every_command_takes_the_flags_of_the_log() {
 
 #[test]
 fn nothing_is_logged_at_the_level_fatal() {
-    let daemon = daemon(&["--log-level", "fatal"]);
+    let daemon = Daemon::start_with_args(&["--log-level", "fatal"]);
     daemon.api.get("/templates").expect_status(200);
     daemon.session().eval("1");
     assert_eq!(daemon.log(), "");
@@ -130,18 +122,5 @@ fn a_log_that_can_not_be_written_is_an_error_that_names_it() {
         assert_eq!(ran.status, 1);
         let expected = "Error: cannot write the log to none/daemon.log: ";
         assert!(ran.stderr.starts_with(expected), "{}", ran.stderr);
-    }
-}
-
-#[test]
-fn the_cache_of_libraries_has_two_names() {
-    let home = tempfile::tempdir().unwrap();
-    fs::create_dir(home.path().join("c")).unwrap();
-    for flag in ["--cache", "--cache-dir"] {
-        let mut info = command();
-        info.args(["libs", "cache-info", flag, "c"])
-            .current_dir(home.path());
-        let info = output_of(&mut info).ok();
-        assert!(info.contains("/c\n"), "{info}");
     }
 }

@@ -20,7 +20,8 @@ use vm_system_tests::{Api, Daemon, DaemonOptions, preload_library, wait_for};
 /// How many clients run code while the daemon is killed.
 const CLIENTS: usize = 4;
 
-/// How long a daemon may take to be up again: the promise is two seconds, and a machine may be busy.
+/// How long a daemon may take to be up again: the promise is two seconds, and a machine may be
+/// busy.
 const LONGEST_START: Duration = Duration::from_secs(20);
 
 /// What clients were answered: the ids of executions, with the number of their events.

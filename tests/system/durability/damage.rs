@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vm_system_tests::{ANY_PORT, Answer, Daemon, DaemonOptions, command};
+use vm_system_tests::{ANY_PORT, Answer, Daemon, command};
 
 use crate::support::cli::{CliOutput, output_of};
 
@@ -222,7 +222,8 @@ fn serve_damaged(home: TempDir, routes: &[String], what: &str) {
     let db = home.path().join("test.db");
     let probe = tempfile::tempdir().unwrap();
     fs::copy(&db, probe.path().join("test.db")).unwrap();
-    // It ends when its standard output is closed or says why it can't start: so it is started twice.
+    // It ends when its standard output is closed or says why it can't start: so it is started
+    // twice.
     let begun = Instant::now();
     let mut serve = Daemon::serve_command(probe.path());
     let mut child = serve
@@ -245,10 +246,7 @@ fn serve_damaged(home: TempDir, routes: &[String], what: &str) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let daemon = Daemon::start_with(DaemonOptions {
-        home: Some(home),
-        ..DaemonOptions::default()
-    });
+    let daemon = Daemon::start_in(home);
     for route in routes {
         let Answer { status, text, .. } = daemon.api.get(route);
         let is_good = matches!(status, 200 | 404 | 503)
@@ -329,10 +327,7 @@ fn a_database_of_the_go_service_is_imported_by_the_command_that_serve_names() {
         fs::read(&old).unwrap() == before,
         "the old database has changed"
     );
-    let daemon = Daemon::start_with(DaemonOptions {
-        home: Some(home),
-        ..DaemonOptions::default()
-    });
+    let daemon = Daemon::start_in(home);
     let held = import(daemon.home(), &[old_name, "--db", "test.db"]);
     assert!(held.error(1).contains("in use"), "{}", held.stderr);
     let templates = daemon.api.get("/templates").expect_status(200);
@@ -373,10 +368,7 @@ fn databases_of_each_version_are_served() {
         fs::copy(&path, home.path().join("test.db")).unwrap();
         assert_eq!(check(&home.path().join("test.db")).0.status, 0, "{path:?}");
         let routes = routes(home.path());
-        let daemon = Daemon::start_with(DaemonOptions {
-            home: Some(home),
-            ..DaemonOptions::default()
-        });
+        let daemon = Daemon::start_in(home);
         for route in &routes {
             let answer = daemon.api.get(route);
             assert_eq!(answer.status, 200, "{path:?}: {route}: {}", answer.text);

@@ -2,9 +2,11 @@
 
 mod crashes;
 mod damage;
-mod maintenance;
 mod outages;
 mod process_deaths;
 mod replay;
 mod restarts;
+mod stopped_host_processes;
 mod stopped_processes;
+mod stopping;
+mod wal;

@@ -4,18 +4,14 @@ use nix::libc::{RLIMIT_NOFILE, prlimit, rlimit};
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, DaemonOptions, Process, Role, Session, wait_for};
 
+use crate::durability::stopping::wait_until_dead;
+
 /// A session whose heap holds 7.
 fn session_with_mark(daemon: &Daemon) -> Session {
     let session = daemon.session_with_long_limits();
     assert_eq!(session.eval("globalThis.mark = 7"), "7");
     session.checkpoint();
     session
-}
-
-fn wait_until_dead(pid: i32) {
-    wait_for("the death of a process", || {
-        (!Process::is_alive(pid)).then_some(())
-    });
 }
 
 fn wait_until_crashed(session: &Session) -> Value {
@@ -229,7 +225,8 @@ fn a_session_survives_the_loss_of_both_processes_if_its_replay_log_is_complete()
     let daemon = Daemon::start();
     let template = daemon.template();
     daemon.raise_time_limits(&template);
-    // On a slow machine some code is committed with a checkpoint; the replay log is then incomplete.
+    // On a slow machine some code is committed with a checkpoint; the replay log is then
+    // incomplete.
     let session = wait_for("a session with a complete log", || {
         let session = daemon.session_of(&template);
         session.eval("var list = [1]");

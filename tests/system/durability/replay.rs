@@ -8,7 +8,8 @@ fn kill(daemon: &Daemon, session: &Session) {
     Process::kill(daemon.process_of(session, Role::Session));
 }
 
-/// A session that was made and used without a checkpoint; on a machine that is too slow for that, one with one.
+/// A session that was made and used without a checkpoint; on a machine that is too slow for that,
+/// one with one.
 fn without_checkpoint(daemon: &Daemon, make: impl Fn() -> Session) -> Session {
     (0..20)
         .map(|_| make())
@@ -251,7 +252,8 @@ fn a_process_that_replays_may_be_killed_too() {
         session.eval("++count");
         let first = daemon.process_of(&session, Role::Session);
         Process::kill(first);
-        // Before it has a checkpoint of its own, the promoted process is the only one of the session.
+        // Before it has a checkpoint of its own, the promoted process is the only one of the
+        // session.
         wait_for("another process with a checkpoint", || {
             let second = daemon.find_process(&session, Role::Session)?;
             daemon.find_process(&session, Role::Checkpoint)?;

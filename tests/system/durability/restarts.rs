@@ -8,24 +8,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vm_system_tests::{Answer, Api, Daemon, DaemonOptions, Process, Session, wait_for};
+use vm_system_tests::{Answer, Api, Daemon, Process, Session, wait_for};
 
 use crate::support::assertions::{assert_has, is_timestamp, text};
 
-/// Starts a daemon on the directory of an earlier one.
-fn restart(home: TempDir) -> Daemon {
-    Daemon::start_with(DaemonOptions {
-        home: Some(home),
-        ..DaemonOptions::default()
-    })
-}
-
 /// Starts a daemon with a grace period.
 fn start_with_grace(seconds: &str) -> Daemon {
-    Daemon::start_with(DaemonOptions {
-        args: vec!["--shutdown-timeout".into(), seconds.into()],
-        ..DaemonOptions::default()
-    })
+    Daemon::start_with_args(&["--shutdown-timeout", seconds])
 }
 
 /// The names in a directory, sorted.
@@ -66,7 +55,7 @@ fn a_restart_ends_the_executions_that_a_killed_daemon_left() {
     wait_for("the events to be stored", || {
         (events(&daemon, &id).len() == 4).then_some(())
     });
-    let daemon = restart(daemon.kill());
+    let daemon = Daemon::start_in(daemon.kill());
     assert!(
         running.join().is_err(),
         "the client sees that the daemon is gone"
@@ -123,7 +112,7 @@ fn history_survives_a_restart() {
         .map(|path| daemon.api.get(path).expect_status(200));
     let mut home = daemon.stop();
     for _ in 0..2 {
-        let daemon = restart(home);
+        let daemon = Daemon::start_in(home);
         let after = paths
             .each_ref()
             .map(|path| daemon.api.get(path).expect_status(200));
@@ -147,7 +136,7 @@ fn an_answered_execution_survives_a_kill() {
         .map(|number| session.run(&number.to_string()))
         .collect();
     let template = daemon.template();
-    let daemon = restart(daemon.kill());
+    let daemon = Daemon::start_in(daemon.kill());
     for execution in executions {
         let path = format!("/executions/{}", text(&execution, "id"));
         assert_eq!(daemon.api.get(&path).expect_status(200), execution);
@@ -159,7 +148,8 @@ fn an_answered_execution_survives_a_kill() {
         .expect_status(200);
 }
 
-/// Stops a daemon while an execution runs in it; returns what that was answered with, and the daemon's directory.
+/// Stops a daemon while an execution runs in it; returns what that was answered with, and the
+/// daemon's directory.
 fn stop_during(daemon: Daemon, session: &Session, code: &str) -> (Answer, TempDir) {
     let running = session.start(code);
     let home = daemon.stop();
@@ -175,7 +165,7 @@ fn a_running_execution_may_end_within_the_grace_period() {
     let execution = answer.expect_status(201);
     assert_eq!(execution["status"], "ok", "{execution}");
     assert_eq!(execution["result"]["preview"], "7");
-    let daemon = restart(home);
+    let daemon = Daemon::start_in(home);
     let path = format!("/executions/{}", text(&execution, "id"));
     assert_eq!(daemon.api.get(&path).expect_status(200), execution);
 }
@@ -187,7 +177,7 @@ fn an_execution_that_outlives_the_grace_period_is_cancelled() {
     let (answer, home) = stop_during(daemon, &session, "while (true);");
     let execution = answer.expect_status(201);
     assert_eq!(execution["status"], "cancelled", "{execution}");
-    let daemon = restart(home);
+    let daemon = Daemon::start_in(home);
     let path = format!("/executions/{}", text(&execution, "id"));
     assert_eq!(daemon.api.get(&path).expect_status(200), execution);
     let record = daemon
@@ -274,10 +264,7 @@ fn a_second_signal_ends_the_daemon_at_once() {
 
 #[test]
 fn there_is_room_for_the_descriptors_of_all_sessions_from_the_start() {
-    let daemon = Daemon::start_with(DaemonOptions {
-        args: vec!["--max-sessions".into(), "2000".into()],
-        ..DaemonOptions::default()
-    });
+    let daemon = Daemon::start_with_args(&["--max-sessions", "2000"]);
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
     let room = status.lines().find_map(|line| line.strip_prefix("FDSize:"));
     let room: usize = room.unwrap().trim().parse().unwrap();

@@ -1,44 +1,14 @@
 //! `SIGSTOP` of each kind of process: the daemon still answers every request within ten seconds.
 
-use std::time::{Duration, Instant};
-
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
-use vm_system_tests::{Answer, Daemon, Process, Role, Session, wait_for};
+use vm_system_tests::{Daemon, Process, Role, Session, wait_for};
 
-/// How long any answer may take: it is what is promised, and no measure of speed.
-const BOUND: Duration = Duration::from_secs(10);
-
-/// Does something that has to end in time.
-#[track_caller]
-fn within_bound<T>(what: &str, act: impl FnOnce() -> T) -> T {
-    let begun = Instant::now();
-    let done = act();
-    let took = begun.elapsed();
-    assert!(took < BOUND, "{what} took {took:?}");
-    done
-}
-
-/// Asks to run a snippet that has to have ended after a second and a half.
-fn submit_with_short_limit(daemon: &Daemon, session: &Session, code: &str) -> Answer {
-    let limits = json!({"wall_ms": 1500});
-    let body = json!({"session_id": session.id, "input": code, "limits": limits});
-    within_bound(code, || daemon.api.post("/executions/repl", &body))
-}
-
-/// The same on a thread of its own.
-fn start_with_short_limit(
-    daemon: &Daemon,
-    session: &Session,
-    code: &str,
-) -> std::thread::JoinHandle<(Answer, Duration)> {
-    let limits = json!({"wall_ms": 1500});
-    let body = json!({"session_id": session.id, "input": code, "limits": limits});
-    let api = daemon.api.clone();
-    std::thread::spawn(move || {
-        let begun = Instant::now();
-        (api.post("/executions/repl", &body), begun.elapsed())
-    })
-}
+use crate::durability::stopping::{
+    BOUND, database_session, process_named, start_with_short_limit, submit_with_short_limit,
+    wait_until_dead, within_bound,
+};
 
 /// A session that has committed something and has no checkpoint.
 fn without_checkpoint(daemon: &Daemon) -> Session {
@@ -66,21 +36,6 @@ fn wait_until_crashed(session: &Session) -> String {
         (record["status"] == "crashed").then_some(record)
     });
     record["last_error"].as_str().unwrap().to_owned()
-}
-
-fn wait_until_dead(pid: i32) {
-    wait_for("the death of a process", || {
-        (!Process::is_alive(pid)).then_some(())
-    });
-}
-
-/// A process below the daemon with that name.
-fn process_named(daemon: &Daemon, name: &str) -> i32 {
-    wait_for("a process of that name", || {
-        let mut below = Process::descendants(daemon.pid()).into_iter();
-        below.find(|process| process.name == name && process.state != 'Z')
-    })
-    .pid
 }
 
 #[test]
@@ -264,107 +219,6 @@ fn a_session_is_made_though_the_prepared_processes_are_stopped() {
     }
 }
 
-/// A session that has opened a database, and the process of that.
-fn database_session(daemon: &Daemon) -> (Session, i32) {
-    let session = daemon.session_of(&daemon.template_with_modules(&["database"]));
-    let before: Vec<_> = Process::descendants(daemon.pid());
-    session.eval("var db = require('database'); db.configure('sqlite3', ':memory:'); 1");
-    let process = wait_for("the database process", || {
-        let mut all = Process::descendants(daemon.pid()).into_iter();
-        all.find(|process| {
-            process.parent == daemon.pid()
-                && process.name != "vms-zygote"
-                && before.iter().all(|known| known.pid != process.pid)
-        })
-    });
-    (session, process.pid)
-}
-
-#[test]
-fn a_query_on_a_stopped_database_process_ends_with_its_execution() {
-    let daemon = Daemon::start();
-    let (session, process) = database_session(&daemon);
-    session.eval("db.exec('CREATE TABLE t (x)'); 1");
-    Process::stop(process);
-    let answer = submit_with_short_limit(&daemon, &session, "db.query('SELECT 1 AS one')");
-    assert_eq!(answer.expect_status(201)["status"], "timeout");
-    wait_until_dead(process);
-    // The next execution is told why its connection is gone, and can open another one.
-    let said = session.run("db.query('SELECT 1 AS one')");
-    let message = said["error"]["message"].as_str().unwrap();
-    // The daemon saw that it was stopped, or its wait timed out.
-    let is_told = message.contains("the database process") && message.contains("connection ended");
-    assert!(is_told, "{message}");
-    let one = "db.configure('sqlite3', ':memory:'); db.query('SELECT 1 AS one')[0].one";
-    assert_eq!(session.eval(one), "1");
-}
-
-#[test]
-fn a_script_gets_an_error_when_its_database_process_is_stopped() {
-    let daemon = Daemon::start();
-    let template = daemon.template_with_modules(&["database"]);
-    daemon.raise_time_limits(&template);
-    let (session, process) = database_session(&daemon);
-    Process::stop(process);
-    let tried = "try { db.query('SELECT 1') } catch (error) { error.message }";
-    let message = within_bound("a query", || session.eval(tried));
-    assert!(
-        message.contains("database process did not answer for 3 s"),
-        "{message}"
-    );
-    wait_until_dead(process);
-    assert_eq!(session.record()["status"], "ready");
-    // A stopped process that is idle does not delay requests either.
-    let (session, process) = database_session(&daemon);
-    Process::stop(process);
-    within_bound("a close", || session.close());
-    wait_until_dead(process);
-}
-
-#[test]
-fn a_stopped_command_ends_with_its_execution_and_so_does_its_supervisor() {
-    let daemon = Daemon::start();
-    let session = daemon.session_of(&daemon.template_with_modules(&["exec"]));
-    session.eval("var exec = require('exec'); 1");
-    for name in ["sleep", "vms-exec"] {
-        let running = start_with_short_limit(&daemon, &session, "exec.run('sleep', ['600'])");
-        let command = process_named(&daemon, "sleep");
-        let supervisor = process_named(&daemon, "vms-exec");
-        Process::stop(process_named(&daemon, name));
-        let (answer, took) = running.join().unwrap();
-        assert_eq!(answer.expect_status(201)["status"], "timeout");
-        assert!(took < BOUND, "{took:?}");
-        wait_until_dead(command);
-        wait_until_dead(supervisor);
-    }
-}
-
-#[test]
-fn a_script_gets_an_error_when_the_supervisor_of_its_command_is_stopped() {
-    let daemon = Daemon::start();
-    let template = daemon.template_with_modules(&["exec"]);
-    daemon.raise_time_limits(&template);
-    let session = daemon.session_of(&template);
-    let way = "(setsid sleep 600 &); setsid sh -c \"sleep 600 & sleep 600\" & sleep 600";
-    let running = session.start(&format!("require('exec').run('sh', ['-c', '{way}'])"));
-    let supervisor = process_named(&daemon, "vms-exec");
-    let all = wait_for("its commands", || {
-        let all = Process::descendants(supervisor);
-        let sleeping = all.iter().filter(|process| process.name == "sleep");
-        (sleeping.count() == 4).then_some(all)
-    });
-    Process::stop(supervisor);
-    let execution = within_bound("a command", || running.join().unwrap()).expect_status(201);
-    let message = execution["error"]["message"].as_str().unwrap();
-    assert!(
-        message.contains("supervisor did not answer for 3 s"),
-        "{message}"
-    );
-    for process in all {
-        wait_until_dead(process.pid);
-    }
-}
-
 #[test]
 fn everything_is_answered_when_every_process_of_the_daemon_is_stopped() {
     let daemon = Daemon::start();
@@ -469,4 +323,34 @@ fn nothing_is_left_of_a_daemon_that_is_killed_while_its_processes_are_stopped() 
         wait_until_dead(process.pid);
     }
     assert!(running.join().is_err());
+}
+
+#[test]
+fn a_stopped_session_process_is_ended_at_the_wall_limit() {
+    let daemon = Daemon::start();
+    let limits = json!({"cpu_ms": 60_000});
+    let session = daemon.session_of(&daemon.template_with_limits(&limits));
+    session.eval("globalThis.mark = 7");
+    let running = session.start("mark = 8; while (true);");
+    let pid = daemon.process_of(&session, Role::Session);
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+    let execution = running.join().unwrap().expect_status(201);
+    assert_eq!(execution["status"], "timeout", "{execution}");
+    assert_eq!(session.eval("mark"), "7");
+}
+
+#[test]
+fn a_session_is_closed_though_its_process_is_stopped() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    let pid = daemon.process_of(&session, Role::Session);
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+    let (other, code) = (session.clone(), format!("/*{}*/", "x".repeat(3_000_000)));
+    let running = std::thread::spawn(move || other.submit(&code));
+    wait_for("the execution to run", || {
+        (!session.executions().is_empty()).then_some(())
+    });
+    assert_eq!(session.close()["status"], "closed");
+    let execution = running.join().unwrap().expect_status(201);
+    assert_eq!(execution["status"], "cancelled", "{}", execution["status"]);
 }

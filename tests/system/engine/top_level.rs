@@ -234,7 +234,8 @@ fn a_function_finds_what_later_executions_declare() {
     session.eval("let late = 1");
     assert_eq!(session.eval("[arrow(), object.method()]"), "[ 1, 1 ]");
     assert_eq!(session.eval("set(); late"), "5");
-    // What no function used before stays out of the global object, and what is there for all is not replaced in it.
+    // What no function used before stays out of the global object, and what is there for all is not
+    // replaced in it.
     session.eval("let quiet = 1; function pi() { return Math.PI }");
     assert_eq!(session.eval("'quiet' in globalThis"), "false");
     assert_eq!(

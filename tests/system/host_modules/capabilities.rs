@@ -1,8 +1,10 @@
-//! Capabilities of the kinds `module`, `env` and `global`: what each gives, and that nothing else is there.
+//! Capabilities of the kinds `module`, `env` and `global`: what each gives, and that nothing else
+//! is there.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, DaemonOptions};
 
+use crate::host_modules::calls::{error_message, module_session};
 use crate::support::attempts::{
     assert_all_throw, assert_throws, assert_value, attempt, run_suggested_command,
     template_with_capabilities,
@@ -248,4 +250,23 @@ fn a_global_that_is_disabled_is_gone() {
     assert_throws(&session, "setTimeout(() => 1, 0)");
     assert_value(&session, "[1, 2].map(x => x + 1)", &json!([2, 3]));
     assert_value(&daemon.session(), "typeof fetch", &json!("function"));
+}
+
+#[test]
+fn a_module_that_the_template_lacks_is_invalid() {
+    let daemon = Daemon::start();
+    let without = daemon.session();
+    let with_fs = module_session(&daemon, "fs");
+    for (session, module) in [
+        (&without, "fs"),
+        (&without, "database"),
+        (&without, "exec"),
+        (&with_fs, "exec"),
+        (&with_fs, "nothing"),
+    ] {
+        let message = error_message(session, &format!("require('{module}')"));
+        assert!(message.contains("Invalid module"), "{message}");
+    }
+    let caught = "try { require('exec') } catch (error) { error instanceof Error }";
+    assert_eq!(without.eval(caught), "true");
 }

@@ -1,5 +1,6 @@
 //! Host modules, and the capabilities that grant them.
 
+mod calls;
 mod capabilities;
 mod database;
 mod exec;

@@ -21,7 +21,8 @@ fn restricted_session(daemon: &Daemon) -> Session {
     ))
 }
 
-/// Expressions for functions that make functions, or that run text, and for functions that are native.
+/// Expressions for functions that make functions, or that run text, and for functions that are
+/// native.
 const MAKERS: &[&str] = &[
     "(function () {}).constructor",
     "(() => {}).constructor",
@@ -83,7 +84,8 @@ fn code_made_by_constructors_has_no_more_access_than_other_code() {
 fn internals_of_host_functions_can_not_be_reached() {
     let daemon = Daemon::start();
     let session = restricted_session(&daemon);
-    // Walks all that can be reached from the globals and from the module, and collects what is there.
+    // Walks all that can be reached from the globals and from the module, and collects what is
+    // there.
     session.eval(
         "var seen = new Set();
          (function walk(start) {

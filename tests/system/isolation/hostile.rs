@@ -1,7 +1,8 @@
 //! Inputs that must do no harm.
 //!
-//! The snippets are in files, each below a line `//# name`. Every one has a session of its own and the limits that templates
-//! have by default. Several run at a time, beside a session that does nothing but `1 + 1`, and that should not notice.
+//! The snippets are in files, each below a line `//# name`. Every one has a session of its own and
+//! the limits that templates have by default. Several run at a time, beside a session that does
+//! nothing but `1 + 1`, and that should not notice.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,15 +27,15 @@ const HEAP: &str = include_str!("hostile/heap.js");
 /// How many snippets run at a time.
 const AT_A_TIME: usize = 4;
 
-/// How long a snippet may take by the daemon's own figures, in milliseconds: `wall_ms`, and the way back to the heap that was,
-/// on a machine that does something else.
+/// How long a snippet may take by the daemon's own figures, in milliseconds: `wall_ms`, and the way
+/// back to the heap that was, on a machine that does something else.
 const MOST_MS: f64 = 20_000.0;
 
 /// How long the answer may take beside that. The machine may be busy with something else.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// How long `1 + 1` may take by the daemon's own figures, in milliseconds, in 95 of 100 runs: the machine may stand still at
-/// times.
+/// How long `1 + 1` may take by the daemon's own figures, in milliseconds, in 95 of 100 runs: the
+/// machine may stand still at times.
 const MOST_BESIDE_MS: f64 = 500.0;
 
 /// The snippets of a file, by name.
@@ -156,8 +157,8 @@ fn expect(session: &Session, code: &str, expected: &str) -> Result<(), String> {
     Err(format!("afterwards `{code}` is not {expected}: {said}"))
 }
 
-/// Runs each snippet by way of `check`, some at a time, beside a session that does nothing but `1 + 1`, and checks that no session
-/// has come to harm.
+/// Runs each snippet by way of `check`, some at a time, beside a session that does nothing but `1 +
+/// 1`, and checks that no session has come to harm.
 fn run_all(
     daemon: &Daemon,
     snippets: &[(String, &'static str)],
@@ -199,7 +200,8 @@ fn run_all(
                 let execution = beside.run("1 + 1");
                 assert_eq!(execution["result"]["preview"], "2", "{execution}");
                 walls.push(wall_ms(&execution).expect("its time was measured"));
-                // Often enough to meet every snippet, and seldom enough to leave them the processors.
+                // Often enough to meet every snippet, and seldom enough to leave them the
+                // processors.
                 std::thread::park_timeout(Duration::from_millis(20));
             }
             walls.sort_by(f64::total_cmp);

@@ -56,10 +56,7 @@ fn the_zygote_can_gain_no_privileges_and_has_one_thread() {
 
 #[test]
 fn the_sandbox_in_force_is_reported_and_can_be_required() {
-    let daemon = Daemon::start_with(DaemonOptions {
-        args: vec!["--require-sandbox".into()],
-        ..DaemonOptions::default()
-    });
+    let daemon = Daemon::start_with_args(&["--require-sandbox"]);
     let sandbox = daemon.api.get("/runtime/sandbox").expect_status(200);
     for fence in ["seccomp", "no_new_privs", "not_dumpable"] {
         assert_eq!(sandbox[fence], true, "{sandbox}");

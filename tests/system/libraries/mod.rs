@@ -1,6 +1,6 @@
 //! Libraries: the catalogue, the cache, their names and how zygotes load them.
 
-mod catalogue;
+mod cache;
 mod loading;
 mod names;
 mod registry;

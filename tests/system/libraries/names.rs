@@ -25,7 +25,8 @@ fn list(daemon: &Daemon, template: &str) -> Value {
     daemon.api.get(&path).expect_status(200)
 }
 
-/// A server that has single files of packages; gives what `--source` takes. Each path is answered with what `file` gives for it.
+/// A server that has single files of packages; gives what `--source` takes. Each path is answered
+/// with what `file` gives for it.
 fn source(file: impl Fn(&str) -> String + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -61,8 +62,8 @@ fn download(cache: &Path, source: &str, name: &str) -> CliOutput {
     output_of(&mut download)
 }
 
-/// Has these versions of packages, and no other, in the cache and in its lock file. Each defines a global of its package's name
-/// with its version.
+/// Has these versions of packages, and no other, in the cache and in its lock file. Each defines a
+/// global of its package's name with its version.
 fn lock(daemon: &Daemon, packages: &[(&str, &str)]) {
     let cache = daemon.library_cache();
     let _ = fs::remove_dir_all(&cache);

@@ -20,8 +20,8 @@ const LIBRARIES: [(&str, &str); 6] = [
     ("axios", "1.6.0"),
 ];
 
-/// A cache that holds the libraries of the catalogue, downloaded once for all tests of this process; nothing where the
-/// registry can't be reached, which is printed.
+/// A cache that holds the libraries of the catalogue, downloaded once for all tests of this
+/// process; nothing where the registry can't be reached, which is printed.
 pub fn downloaded_libraries() -> Option<&'static Path> {
     static CACHE: OnceLock<Option<PathBuf>> = OnceLock::new();
     CACHE.get_or_init(download).as_deref()
@@ -64,7 +64,8 @@ fn npm_reaches_its_registry() -> Result<(), String> {
     }
 }
 
-/// A directory for this process. Those of processes that are gone are removed: nothing runs at the end of a test.
+/// A directory for this process. Those of processes that are gone are removed: nothing runs at the
+/// end of a test.
 fn new_cache() -> PathBuf {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libraries");
     fs::create_dir_all(&all).unwrap();

@@ -12,7 +12,8 @@ use crate::support::cli::output_of;
 /// The size of a body that is taken, in bytes.
 const LARGE: usize = 7_900_000;
 
-/// How much more the daemon may have than it had, in KiB: a budget of 64 MiB, and as much for all around it.
+/// How much more the daemon may have than it had, in KiB: a budget of 64 MiB, and as much for all
+/// around it.
 const MORE_KIB: u64 = 128 * 1024;
 
 /// How much more it may have when nothing is under way any more, in KiB.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use vm_system_tests::{Daemon, DaemonOptions, Session};
+use vm_system_tests::{Daemon, Session};
 
 /// How many sessions ask for much at once.
 const SESSIONS: usize = 32;
@@ -15,7 +15,8 @@ const SESSIONS: usize = 32;
 /// What the daemon's process may take at its highest, in KiB: 400 MB.
 const LIMIT_KIB: u64 = 400 * 1000;
 
-/// How long another session may take for a small execution. It is generous: a busy machine runs all of this at once.
+/// How long another session may take for a small execution. It is generous: a busy machine runs all
+/// of this at once.
 const SMALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest file that can be read, in bytes.
@@ -24,7 +25,8 @@ const LARGEST_FILE: usize = 16 * 1024 * 1024;
 /// What a script may be told instead of the answer.
 const REFUSALS: &str = r#"["ERR_HOST_BUSY", "ERR_LISTING_TOO_LARGE", "EFBIG", "ENOSPC"]"#;
 
-/// A server that answers each request with the largest body of control characters that can be fetched.
+/// A server that answers each request with the largest body of control characters that can be
+/// fetched.
 fn large_server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -44,14 +46,10 @@ fn large_server() -> u16 {
     port
 }
 
-/// A daemon with a worktree of large files and a folder that is long to list, and a template that reaches all of it.
+/// A daemon with a worktree of large files and a folder that is long to list, and a template that
+/// reaches all of it.
 fn daemon_with_large_files(port: u16) -> (Daemon, String) {
-    let daemon = Daemon::start_with(DaemonOptions {
-        args: ["--max-write-mb", "100000", "--min-free-disk", "0"]
-            .map(str::to_owned)
-            .to_vec(),
-        ..DaemonOptions::default()
-    });
+    let daemon = Daemon::start_with_args(&["--max-write-mb", "100000", "--min-free-disk", "0"]);
     let worktree = daemon.worktree();
     fs::create_dir_all(&worktree).unwrap();
     fs::write(worktree.join("control.txt"), vec![1; LARGEST_FILE]).unwrap();
@@ -109,7 +107,8 @@ fn scripts(port: u16) -> Vec<String> {
     .collect()
 }
 
-/// Runs small executions in a session until it is told to stop; gives the longest time that one took.
+/// Runs small executions in a session until it is told to stop; gives the longest time that one
+/// took.
 fn longest_small(session: &Session, stop: &AtomicBool) -> Duration {
     let mut longest = Duration::ZERO;
     while !stop.load(Ordering::Relaxed) {
@@ -195,10 +194,7 @@ fn values_and_files_of_the_largest_size_leave_the_daemon_in_its_bounds() {
 
 #[test]
 fn an_execution_that_writes_more_than_it_may_gets_enospc_and_others_go_on() {
-    let daemon = Daemon::start_with(DaemonOptions {
-        args: ["--max-write-mb", "2"].map(str::to_owned).to_vec(),
-        ..DaemonOptions::default()
-    });
+    let daemon = Daemon::start_with_args(&["--max-write-mb", "2"]);
     let template = daemon.template_with_modules(&["fs", "database", "exec"]);
     daemon.raise_time_limits(&template);
     let session = daemon.session_of(&template);
@@ -254,12 +250,7 @@ fn an_execution_that_writes_more_than_it_may_gets_enospc_and_others_go_on() {
 
 #[test]
 fn nothing_is_written_to_a_disk_that_is_nearly_full() {
-    let daemon = Daemon::start_with(DaemonOptions {
-        args: ["--min-free-disk", "1000000000"]
-            .map(str::to_owned)
-            .to_vec(),
-        ..DaemonOptions::default()
-    });
+    let daemon = Daemon::start_with_args(&["--min-free-disk", "1000000000"]);
     let template = daemon.template_with_modules(&["fs", "database", "exec"]);
     let session = daemon.session_of(&template);
     for code in [

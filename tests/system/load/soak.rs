@@ -19,13 +19,15 @@ use vm_system_tests::{Daemon, Process, Session, wait_for};
 /// How many executions end between two kills, at least.
 const BETWEEN_KILLS: u32 = 3;
 
-/// How much more memory the daemon or the zygote may have at the end than after the first tenth, in KiB.
+/// How much more memory the daemon or the zygote may have at the end than after the first tenth, in
+/// KiB.
 const MOST_GROWTH_KIB: u64 = 64 * 1024;
 
 /// How many slots the structure in a heap has.
 const SLOTS: u32 = 64;
 
-/// Makes the structure: slots, a list that is cut now and then, and a map, all of which go into the checksum.
+/// Makes the structure: slots, a list that is cut now and then, and a map, all of which go into the
+/// checksum.
 const SETUP: &str = "
     var slots = new Array(64).fill(0), list = [], map = new Map();
     function change(seed) {
@@ -90,7 +92,8 @@ struct Scale {
     sessions: u32,
     /// How many executions have to end well, in all sessions together.
     executions: u32,
-    /// How many processes have to be killed. When the executions are done before, there are more of them.
+    /// How many processes have to be killed. When the executions are done before, there are more of
+    /// them.
     kills: u32,
 }
 
@@ -155,8 +158,9 @@ fn start(daemon: &Daemon, template: &str) -> Option<Session> {
     None
 }
 
-/// Changes the heap and the model of it, until enough executions have ended well. A session that is lost, because both of
-/// its processes were killed at once, is replaced. Now and then a run throws half-way through a change.
+/// Changes the heap and the model of it, until enough executions have ended well. A session that is
+/// lost, because both of its processes were killed at once, is replaced. Now and then a run throws
+/// half-way through a change.
 fn change(daemon: &Daemon, template: &str, scale: Scale, progress: &Progress) {
     let mut current: Option<(Session, Model)> = None;
     let mut seed = 0_u32;

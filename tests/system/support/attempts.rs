@@ -74,7 +74,8 @@ impl Outcome {
     }
 }
 
-/// Checks that each expression throws an error, with this code if one is expected; gives the messages.
+/// Checks that each expression throws an error, with this code if one is expected; gives the
+/// messages.
 #[track_caller]
 pub fn assert_all_throw<T: AsRef<str>>(
     session: &Session,

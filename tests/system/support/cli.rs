@@ -1,8 +1,10 @@
-//! Runs a command of the CLI and keeps its output.
+//! Runs commands of the CLI and keeps their output.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use vm_system_tests::{Daemon, command};
 
 /// A command that has ended.
 #[derive(Debug)]
@@ -72,4 +74,22 @@ impl CliOutput {
         assert!(self.stdout.is_empty(), "{}", self.stdout);
         &self.stderr
     }
+}
+
+/// Runs a command of the CLI that talks to a daemon.
+pub fn run_cli(daemon: &Daemon, args: &[&str]) -> CliOutput {
+    output_of(&mut daemon.cli(args))
+}
+
+/// A command of the CLI in a directory, without a daemon.
+pub fn command_in(directory: &Path, args: &[&str]) -> Command {
+    let mut cli = command();
+    cli.args(args).current_dir(directory);
+    cli
+}
+
+/// The JSON that a command of `vm-system ops` prints.
+pub fn ops_json(daemon: &Daemon, args: &[&str]) -> Value {
+    let printed = run_cli(daemon, &[&["ops"], args].concat()).ok();
+    serde_json::from_str(&printed).unwrap()
 }

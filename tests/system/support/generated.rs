@@ -1,6 +1,7 @@
 //! Runs tests with generated inputs for a bounded time.
 //!
-//! Each tries inputs for `VM_SYSTEM_FUZZ_SECONDS`, or two seconds. The first that fails is made smaller and shown.
+//! Each tries inputs for `VM_SYSTEM_FUZZ_SECONDS`, or two seconds. The first that fails is made
+//! smaller and shown.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use vm_system_tests::{Answer, Daemon, DaemonOptions};
+use vm_system_tests::{Answer, Daemon};
 
 fn ask(daemon: &Daemon, method: &Method, headers: &[(&str, &str)]) -> Answer {
     let mut request = daemon.api.request(method.clone(), "/templates");
@@ -47,17 +47,12 @@ fn a_page_of_a_foreign_origin_is_refused_and_changes_nothing() {
 
 #[test]
 fn allowed_hosts_and_origins_are_let_in() {
-    let daemon = Daemon::start_with(DaemonOptions {
-        args: [
-            "--allow-host",
-            "box.local:80",
-            "--allow-origin",
-            "https://console.example",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        ..DaemonOptions::default()
-    });
+    let daemon = Daemon::start_with_args(&[
+        "--allow-host",
+        "box.local:80",
+        "--allow-origin",
+        "https://console.example",
+    ]);
     ask(&daemon, &Method::GET, &[("host", "box.local:80")]).expect_status(200);
     let origin = [("origin", "https://console.example")];
     let answer = ask(&daemon, &Method::GET, &origin);

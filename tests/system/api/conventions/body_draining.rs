@@ -58,7 +58,8 @@ impl Connection {
     }
 }
 
-/// Sends a large body and checks that the answer says what it should, and that the connection goes on.
+/// Sends a large body and checks that the answer says what it should, and that the connection goes
+/// on.
 #[track_caller]
 fn assert_answered(daemon: &Daemon, request: &str, headers: &str, length: usize, code: &str) {
     let mut connection = Connection::open(daemon);

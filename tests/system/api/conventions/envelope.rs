@@ -1,9 +1,11 @@
 //! What all endpoints have in common.
 
+use std::fs;
+
 use reqwest::Method;
 use reqwest::header::{ALLOW, CONTENT_TYPE};
 use serde_json::{Value, json};
-use vm_system_tests::{Daemon, wait_for};
+use vm_system_tests::{Daemon, Role, wait_for};
 
 use crate::support::assertions::{is_timestamp, is_uuid};
 
@@ -278,4 +280,29 @@ fn a_failure_of_the_service_is_logged_and_answered_without_internals() {
         daemon.log().contains("spoilt by a test").then_some(())
     });
     assert_eq!(daemon.api.get("/health").status, 200);
+}
+
+#[test]
+fn get_requests_change_nothing() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("x = 1");
+    let before = fs::read(daemon.home().join("test.db-wal")).unwrap();
+    for path in [
+        "/health",
+        "/templates",
+        "/sessions",
+        "/runtime/summary",
+        "/runtime/sandbox",
+        "/metadata/modules",
+        "/metadata/libraries",
+        &format!("/sessions/{}", session.id),
+        &format!("/executions?session_id={}", session.id),
+        &format!("/sessions/{}/close", session.id),
+    ] {
+        daemon.api.get(path);
+    }
+    assert_eq!(fs::read(daemon.home().join("test.db-wal")).unwrap(), before);
+    assert_eq!(session.record()["status"], "ready");
+    daemon.process_of(&session, Role::Session);
 }

@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use serde_json::json;
 use vm_system_tests::Daemon;
 
-/// Sends bytes, in which `HOST` stands for the daemon's address, and gives all that is answered until the connection ends.
+/// Sends bytes, in which `HOST` stands for the daemon's address, and gives all that is answered
+/// until the connection ends.
 fn answers(daemon: &Daemon, request: &str) -> String {
     let host = daemon.server().trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).unwrap();
@@ -83,14 +84,4 @@ fn a_request_that_is_addressed_or_marked_in_two_ways_is_refused() {
     assert_refused(&daemon, &format!("{folded}{end}"), 400);
     let own = "GET http://HOST/api/v1/templates HTTP/1.1\nHost: HOST\n";
     assert_refused(&daemon, &format!("{own}{end}"), 200);
-}
-
-#[test]
-fn an_empty_snippet_is_refused_and_blanks_are_code() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    session.submit("").expect_error(400, "VALIDATION_ERROR");
-    for code in [" ", "\n", "\t \n"] {
-        assert_eq!(session.run(code)["status"], "ok", "{code:?}");
-    }
 }

@@ -15,7 +15,8 @@ use crate::support::generated::for_generated_inputs;
 /// How long an answer may take.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Every route that takes a body, with a body that it takes. In capitals: what is put in before it is sent.
+/// Every route that takes a body, with a body that it takes. In capitals: what is put in before it
+/// is sent.
 fn routes() -> Vec<(Method, &'static str, Value)> {
     let post = |path, body| (Method::POST, path, body);
     vec![
@@ -310,7 +311,8 @@ fn any_body_is_answered_soon_and_as_the_api_says() {
             let asked = Instant::now();
             let answer = daemon.api.send(request);
             check(&answer, asked.elapsed())?;
-            // A template that would let no more sessions be made is left alone, and a session that is made is closed.
+            // A template that would let no more sessions be made is left alone, and a session that
+            // is made is closed.
             if answer.status == 201 && path == "/sessions" {
                 let id = answer.json["id"].as_str().unwrap();
                 daemon.session_with_id(id).close();

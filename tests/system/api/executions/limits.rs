@@ -412,38 +412,6 @@ fn no_execution_stays_running_after_a_failure() {
 }
 
 #[test]
-fn a_cancel_that_comes_late_does_not_hit_the_next_execution() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    let (cancel, cancelled) = std::sync::mpsc::channel::<String>();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for id in cancelled {
-                // It may not have begun, or have ended: both are fine.
-                let path = format!("/executions/{id}/cancel");
-                daemon.api.post(&path, &json!({}));
-            }
-        });
-        for number in 0..100 {
-            let id = uuid::Uuid::new_v4().to_string();
-            let is_to_be_cancelled = number % 2 == 0;
-            if is_to_be_cancelled {
-                cancel.send(id.clone()).unwrap();
-            }
-            let body = json!({"session_id": session.id, "input": "1 + 1", "execution_id": id});
-            let ran = daemon
-                .api
-                .post("/executions/repl", &body)
-                .expect_status(201);
-            if !is_to_be_cancelled {
-                assert_eq!(ran["status"], "ok", "{ran}");
-            }
-        }
-        drop(cancel);
-    });
-}
-
-#[test]
 fn the_time_to_write_a_record_does_not_count_towards_wall_ms() {
     let daemon = Daemon::start();
     daemon.write("a.txt", "text");
@@ -473,4 +441,17 @@ fn the_time_to_write_a_record_does_not_count_towards_wall_ms() {
             .expect_status(201);
         assert_rolled_back(&execution, "timeout", "WALL_TIME_LIMIT");
     });
+}
+
+#[test]
+fn a_snippet_that_is_too_large_for_the_session_fails_and_is_not_retried() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval(
+        "globalThis.keep = []; for (let i = 0; i < 118; i++) keep.push(new Uint8Array(1 << 20)); 1",
+    );
+    let execution = session.run(&format!("/*{}*/ 1", "x".repeat(7_000_000)));
+    assert_eq!(execution["status"], "error", "{}", execution["error"]);
+    assert_eq!(execution["error"]["code"], "MEMORY_LIMIT");
+    assert_eq!(session.eval("keep.length"), "118");
 }

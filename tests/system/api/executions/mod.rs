@@ -1,7 +1,10 @@
 //! `/executions`: records, limits, cancellation and event streams.
 
+mod cancel;
+mod concurrency;
 mod exceptions;
 mod limits;
 mod records;
 mod run_file;
-pub mod stream;
+mod stream;
+mod submit;

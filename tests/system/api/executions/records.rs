@@ -275,3 +275,13 @@ fn a_lone_surrogate_in_the_request_is_refused_or_replaced() {
         _ => drop(answer.expect_error(400, "INVALID_REQUEST")),
     }
 }
+
+#[test]
+fn an_empty_snippet_is_refused_and_blanks_are_code() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.submit("").expect_error(400, "VALIDATION_ERROR");
+    for code in [" ", "\n", "\t \n"] {
+        assert_eq!(session.run(code)["status"], "ok", "{code:?}");
+    }
+}

@@ -4,4 +4,5 @@ mod follower_timeout;
 mod queries;
 mod records;
 mod startup;
+mod stream;
 mod worktree_permissions;

@@ -249,20 +249,3 @@ fn later_changes_of_a_template_touch_only_new_sessions() {
     assert_eq!(new.eval("started"), "1");
     assert!(new.record()["runtime_meta"].to_string().contains("a.js"));
 }
-
-#[test]
-fn the_runtime_summary_counts_and_sorts_the_ready_sessions() {
-    let daemon = Daemon::start();
-    let template = daemon.template();
-    let sessions = [(); 6].map(|()| daemon.session_of(&template));
-    sessions[0].close();
-    let mut ids: Vec<_> = sessions[1..]
-        .iter()
-        .map(|session| session.id.clone())
-        .collect();
-    ids.sort();
-    assert_eq!(
-        daemon.api.get("/runtime/summary").expect_status(200),
-        json!({"active_sessions": 5, "active_session_ids": ids})
-    );
-}

@@ -238,3 +238,28 @@ fn a_startup_file_that_never_ends_crashes_the_session() {
     let (session, _) = failed_session(&daemon, &template, "STARTUP_FAILED", "loop.js");
     assert_eq!(session.executions()[0]["status"], "timeout");
 }
+
+#[test]
+fn a_session_that_can_not_start_is_never_listed_as_ready() {
+    let daemon = Daemon::start();
+    let template = daemon.template_with_libraries(&["not-there-1.0.0"]);
+    std::thread::scope(|scope| {
+        let failing = scope.spawn(|| {
+            for _ in 0..20 {
+                daemon
+                    .request_session(&template)
+                    .expect_error(422, "LIBRARY_UNAVAILABLE");
+            }
+        });
+        while !failing.is_finished() {
+            for query in ["", "?status=ready"] {
+                let listed = daemon
+                    .api
+                    .get(&format!("/sessions{query}"))
+                    .expect_status(200);
+                let ready = |session: &Value| session["status"] == "ready";
+                assert!(!listed.as_array().unwrap().iter().any(ready), "{listed}");
+            }
+        }
+    });
+}

@@ -1,17 +1,12 @@
-//! Templates, and what belongs to them.
+//! The records of templates.
 
-use serde_json::{Value, json};
-use vm_system_tests::{Answer, Daemon};
+use serde_json::json;
+use vm_system_tests::Daemon;
 
+use crate::api::templates::parts::add_part;
 use crate::support::assertions::{assert_names, column, is_timestamp, is_uuid, text};
 
 const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
-
-fn add(daemon: &Daemon, template: &str, what: &str, body: &Value) -> Answer {
-    daemon
-        .api
-        .post(&format!("/templates/{template}/{what}"), body)
-}
 
 #[test]
 fn a_new_template_has_the_shape_of_the_contract() {
@@ -173,25 +168,25 @@ fn a_template_that_is_not_there_is_not_found_by_any_endpoint() {
         daemon
             .api
             .get(&format!("/templates/{UNKNOWN_ID}/capabilities")),
-        add(&daemon, UNKNOWN_ID, "capabilities", &capability),
+        add_part(&daemon, UNKNOWN_ID, "capabilities", &capability),
         daemon
             .api
             .get(&format!("/templates/{UNKNOWN_ID}/startup-files")),
-        add(
+        add_part(
             &daemon,
             UNKNOWN_ID,
             "startup-files",
             &json!({"path": "a.js"}),
         ),
         daemon.api.get(&format!("/templates/{UNKNOWN_ID}/modules")),
-        add(&daemon, UNKNOWN_ID, "modules", &json!({"name": "fs"})),
+        add_part(&daemon, UNKNOWN_ID, "modules", &json!({"name": "fs"})),
         daemon
             .api
             .delete(&format!("/templates/{UNKNOWN_ID}/modules/fs")),
         daemon
             .api
             .get(&format!("/templates/{UNKNOWN_ID}/libraries")),
-        add(&daemon, UNKNOWN_ID, "libraries", &json!({"name": "a"})),
+        add_part(&daemon, UNKNOWN_ID, "libraries", &json!({"name": "a"})),
         daemon
             .api
             .delete(&format!("/templates/{UNKNOWN_ID}/libraries/a")),
@@ -200,4 +195,17 @@ fn a_template_that_is_not_there_is_not_found_by_any_endpoint() {
         let answer = answer.expect_error(404, "TEMPLATE_NOT_FOUND");
         assert_eq!(answer.json["error"]["details"]["template_id"], UNKNOWN_ID);
     }
+}
+
+#[test]
+fn one_of_many_concurrent_creations_of_the_same_name_succeeds() {
+    let daemon = Daemon::start();
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| daemon.api.post("/templates", &json!({"name": "a"})).status))
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
 }

@@ -1,4 +1,4 @@
-//! `vm-system exec` against a real daemon.
+//! The lines and exit statuses of `vm-system exec`.
 
 use std::process::Stdio;
 
@@ -7,11 +7,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, wait_for};
 
-use crate::support::cli::{CliOutput, output_of};
-
-fn cli(daemon: &Daemon, args: &[&str]) -> CliOutput {
-    output_of(&mut daemon.cli(args))
-}
+use crate::support::cli::{CliOutput, run_cli};
 
 /// The lines of an execution, in the order of the contract.
 fn assert_execution_lines(ran: &CliOutput, outcome: &str, events: &[&str]) -> String {
@@ -33,10 +29,10 @@ fn a_snippet_may_have_lower_limits() {
     let daemon = Daemon::start();
     let session = daemon.session().id;
     let args = ["exec", "repl", &session, "while (true);", "--wall-ms", "50"];
-    let ran = cli(&daemon, &args);
+    let ran = run_cli(&daemon, &args);
     assert_eq!(ran.lines()[1], "Status: timeout");
     assert!(ran.stdout.contains("50 ms (wall_ms)"), "{}", ran.stdout);
-    let refused = cli(
+    let refused = run_cli(
         &daemon,
         &["exec", "repl", &session, "1", "--wall-ms", "50000"],
     );
@@ -105,7 +101,7 @@ fn a_command_with_a_closed_standard_error_cancels_its_execution_too() {
 fn a_snippet_is_printed_with_its_result_and_its_events() {
     let daemon = Daemon::start();
     let session = daemon.session().id;
-    let ran = cli(
+    let ran = run_cli(
         &daemon,
         &["exec", "repl", &session, "console.log('a', 1); 42"],
     );
@@ -128,7 +124,7 @@ fn a_snippet_is_printed_with_its_result_and_its_events() {
     );
     assert!(lines[2].contains("\"preview\":\"42\""), "{}", lines[2]);
     assert!(lines[6].contains("\"text\":\"a 1\""), "{}", lines[6]);
-    let got = cli(&daemon, &["exec", "get", &id]);
+    let got = run_cli(&daemon, &["exec", "get", &id]);
     let record = got.lines();
     assert_eq!(record[..3], lines[..3]);
     assert_eq!(record[3], format!("Session ID: {session}"));
@@ -140,11 +136,11 @@ fn a_snippet_is_printed_with_its_result_and_its_events() {
     }
     assert!(record[7].starts_with("Input: "), "{}", record[7]);
     assert_eq!(record[8..], lines[3..]);
-    let events = cli(&daemon, &["exec", "events", &id]);
+    let events = run_cli(&daemon, &["exec", "events", &id]);
     assert_eq!(events.lines(), lines[5..]);
-    let later = cli(&daemon, &["exec", "events", &id, "--after-seq", "2"]);
+    let later = run_cli(&daemon, &["exec", "events", &id, "--after-seq", "2"]);
     assert_eq!(later.lines(), lines[7..]);
-    let listed = cli(&daemon, &["exec", "list", &session, "--limit", "1"]).ok();
+    let listed = run_cli(&daemon, &["exec", "list", &session, "--limit", "1"]).ok();
     assert!(listed.contains(&id), "{listed}");
 }
 
@@ -152,30 +148,30 @@ fn a_snippet_is_printed_with_its_result_and_its_events() {
 fn a_snippet_that_fails_exits_with_0_unless_it_is_to_be_checked() {
     let daemon = Daemon::start();
     let session = daemon.session().id;
-    let ran = cli(&daemon, &["exec", "repl", &session, "x"]);
+    let ran = run_cli(&daemon, &["exec", "repl", &session, "x"]);
     assert_eq!(ran.status, 0);
     assert_eq!(ran.lines()[1], "Status: error");
     let id = assert_execution_lines(&ran, "Error: {", &["[1] input_echo: ", "[2] exception: {"]);
     assert!(ran.lines()[2].contains("ReferenceError: x is not defined at repl:1:1"));
-    let checked = cli(&daemon, &["exec", "repl", &session, "x", "--check"]);
+    let checked = run_cli(&daemon, &["exec", "repl", &session, "x", "--check"]);
     assert_eq!(checked.status, 1);
     assert_execution_lines(
         &checked,
         "Error: {",
         &["[1] input_echo: ", "[2] exception: {"],
     );
-    assert_eq!(cli(&daemon, &["exec", "get", &id, "--check"]).status, 1);
+    assert_eq!(run_cli(&daemon, &["exec", "get", &id, "--check"]).status, 1);
     assert_eq!(
-        cli(&daemon, &["exec", "repl", &session, "1", "--check"]).status,
+        run_cli(&daemon, &["exec", "repl", &session, "1", "--check"]).status,
         0
     );
     daemon.write("bad.js", "throw 1");
     assert_eq!(
-        cli(&daemon, &["exec", "run-file", &session, "bad.js"]).status,
+        run_cli(&daemon, &["exec", "run-file", &session, "bad.js"]).status,
         0
     );
     assert_eq!(
-        cli(
+        run_cli(
             &daemon,
             &["exec", "run-file", &session, "bad.js", "--check"]
         )
@@ -188,14 +184,14 @@ fn a_snippet_that_fails_exits_with_0_unless_it_is_to_be_checked() {
 fn a_timeout_exits_with_0_unless_it_is_to_be_checked() {
     let daemon = Daemon::start();
     let session = daemon.session().id;
-    let ran = cli(
+    let ran = run_cli(
         &daemon,
         &["exec", "repl", &session, "while (true);", "--check"],
     );
     assert_eq!(ran.status, 1);
     assert_eq!(ran.lines()[1], "Status: timeout");
     let id = ran.lines()[0]["Execution ID: ".len()..].to_owned();
-    assert_eq!(cli(&daemon, &["exec", "get", &id]).status, 0);
+    assert_eq!(run_cli(&daemon, &["exec", "get", &id]).status, 0);
 }
 
 #[test]
@@ -213,7 +209,7 @@ fn a_file_gets_its_arguments_and_its_environment() {
         "--env",
         "{\"HOME\":\"h\"}",
     ];
-    let ran = cli(&daemon, &more);
+    let ran = run_cli(&daemon, &more);
     assert!(
         ran.lines()[2].contains("\"preview\":\"1h\""),
         "{}",
@@ -224,7 +220,7 @@ fn a_file_gets_its_arguments_and_its_environment() {
         "{}",
         ran.stdout
     );
-    let outside = cli(&daemon, &["exec", "run-file", &session, "../a.js"]);
+    let outside = run_cli(&daemon, &["exec", "run-file", &session, "../a.js"]);
     assert!(
         outside.error(1).contains("INVALID_PATH"),
         "{}",
@@ -246,13 +242,13 @@ fn the_record_of_an_execution_has_its_code_or_its_path_on_one_line() {
     ] {
         let execution = session.run(code);
         let id = execution["id"].as_str().unwrap();
-        let got = cli(&daemon, &["exec", "get", id]);
+        let got = run_cli(&daemon, &["exec", "get", id]);
         let expected = format!("Input: {shown}");
         assert!(got.lines().contains(&&*expected), "{}", got.stdout);
     }
-    let ran = cli(&daemon, &["exec", "run-file", &session.id, "lib/a b.js"]);
+    let ran = run_cli(&daemon, &["exec", "run-file", &session.id, "lib/a b.js"]);
     let id = ran.lines()[0].strip_prefix("Execution ID: ").unwrap();
-    let got = cli(&daemon, &["exec", "get", id]);
+    let got = run_cli(&daemon, &["exec", "get", id]);
     assert_eq!(got.lines()[4], "Kind: run_file");
     assert_eq!(got.lines()[7..9], ["Path: lib/a b.js", ""]);
 }

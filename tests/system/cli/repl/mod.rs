@@ -1,4 +1,6 @@
 //! `vm-system repl`: the console, at a terminal and with piped input.
 
-pub mod console;
+mod console;
+mod lifetime;
+mod piped;
 mod typing;

@@ -2,36 +2,21 @@
 //! Ctrl-C.
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::LocalFlags;
 use nix::unistd::Pid;
 use vm_system_tests::{Daemon, Process, Session, Terminal, binary, wait_for};
 
-use crate::cli::repl::console::repl_at;
+use crate::support::console::{CTRL_C, CTRL_D, console_at, dumb_console_at, shell_at_home};
 
-const CTRL_C: &str = "\u{3}";
-const CTRL_D: &str = "\u{4}";
 const CTRL_Z: &str = "\u{1a}";
-const BACKSPACE: &str = "\u{7f}";
 
-/// A console at a terminal that can't edit lines.
-fn dumb_at(daemon: &Daemon, session: &Session) -> Terminal {
-    let mut dumb = Command::new("env");
-    dumb.arg("TERM=dumb")
-        .arg(binary())
-        .args(["repl", "--server-url", daemon.server(), &session.id])
-        .env("HOME", daemon.home())
-        .current_dir(daemon.home());
-    let mut terminal = Terminal::start(dumb, 80);
-    terminal.wait_for_text("> ");
-    terminal
-}
+const BACKSPACE: &str = "\u{7f}";
 
 /// Both kinds of consoles, at a session each.
 fn consoles(daemon: &Daemon) -> [(Session, Terminal); 2] {
-    [repl_at, dumb_at].map(|start| {
+    [console_at, dumb_console_at].map(|start| {
         let session = daemon.session_with_long_limits();
         let terminal = start(daemon, &session);
         (session, terminal)
@@ -65,8 +50,8 @@ fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
         {
             terminal.type_keys(line);
             terminal.type_keys(CTRL_C);
-            // The session is asked behind each Enter whether that is all: Ctrl-C may come before the
-            // answer. It drops what there is then, and the next line is one of its own.
+            // The session is asked behind each Enter whether that is all: Ctrl-C may come before
+            // the answer. It drops what there is then, and the next line is one of its own.
             terminal.type_keys(&format!("'dropped ' + {number}\r"));
             terminal.wait_for_text(&format!("dropped {number}"));
             terminal.wait_for_text("> ");
@@ -102,7 +87,7 @@ fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
 fn a_line_that_was_typed_and_erased_comes_between_two_ctrl_c() {
     let daemon = Daemon::start();
     let session = daemon.session();
-    let mut terminal = repl_at(&daemon, &session);
+    let mut terminal = console_at(&daemon, &session);
     for _ in 0..2 {
         terminal.type_keys(CTRL_C);
         terminal.wait_for_text("press Ctrl-C again");
@@ -220,7 +205,7 @@ fn keys_typed_while_an_execution_runs_arrive_at_the_prompt() {
 fn a_line_longer_than_the_kernels_own_is_typed_ahead() {
     let daemon = Daemon::start();
     let session = daemon.session_with_long_limits();
-    let mut terminal = repl_at(&daemon, &session);
+    let mut terminal = console_at(&daemon, &session);
     terminal
         .type_keys("console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 500))\r");
     terminal.wait_for_text("waits");
@@ -255,13 +240,10 @@ fn a_console_that_is_suspended_gives_the_terminal_back_and_goes_on_where_it_was(
     let daemon = Daemon::start();
     let session = daemon.session_with_long_limits();
     // A shell, so that the console can be continued.
-    let mut shell = Command::new("bash");
+    let mut shell = shell_at_home("bash", daemon.home());
     shell
         .args(["--norc", "--noprofile", "-i"])
-        .env("HOME", daemon.home())
         .env("PS1", "shell$ ")
-        .env("NO_COLOR", "1")
-        .current_dir(daemon.home())
         .arg0("bash");
     let mut terminal = Terminal::start(shell, 200);
     terminal.wait_for_text("shell$ ");
@@ -313,17 +295,14 @@ fn the_terminal_is_given_back_however_the_console_ends() {
     for signal in [None, Some(Signal::SIGTERM)] {
         let session = daemon.session();
         // Something that stays at the terminal.
-        let mut shell = Command::new("sh");
+        let mut shell = shell_at_home("sh", daemon.home());
         shell
             .args([
                 "-c",
                 "\"$0\" repl --server-url \"$1\" \"$2\"; echo left; exec sleep 1000",
             ])
             .arg(binary())
-            .args([daemon.server(), &session.id])
-            .env("HOME", daemon.home())
-            .env("NO_COLOR", "1")
-            .current_dir(daemon.home());
+            .args([daemon.server(), &session.id]);
         let mut terminal = Terminal::start(shell, 80);
         terminal.wait_for_text("> ");
         assert!(!is_as_the_shell_left_it(&terminal));

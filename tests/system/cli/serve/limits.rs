@@ -4,20 +4,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::json;
-use vm_system_tests::{Daemon, DaemonOptions, wait_for};
+use vm_system_tests::{Daemon, wait_for};
 
 use crate::support::cli::output_of;
 
-fn daemon_with(args: &[&str]) -> Daemon {
-    Daemon::start_with(DaemonOptions {
-        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-        ..DaemonOptions::default()
-    })
-}
-
 #[test]
 fn there_are_no_more_sessions_than_allowed() {
-    let daemon = daemon_with(&["--max-sessions", "2"]);
+    let daemon = Daemon::start_with_args(&["--max-sessions", "2"]);
     let template = daemon.template();
     let first = daemon.session_of(&template);
     let _second = daemon.session_of(&template);
@@ -42,7 +35,7 @@ fn there_are_no_more_sessions_than_allowed() {
 
 #[test]
 fn an_idle_session_is_closed_and_a_busy_one_is_not() {
-    let daemon = daemon_with(&["--session-idle-timeout", "2s"]);
+    let daemon = Daemon::start_with_args(&["--session-idle-timeout", "2s"]);
     let busy = daemon.session();
     // It is busy for longer than it may be idle.
     let running = busy.start("await new Promise(done => setTimeout(done, 4000)); 'done'");
@@ -75,7 +68,7 @@ fn a_time_without_a_unit_is_refused() {
 
 #[test]
 fn a_body_may_be_as_large_as_max_body_says() {
-    let daemon = daemon_with(&["--max-body", "1000"]);
+    let daemon = Daemon::start_with_args(&["--max-body", "1000"]);
     let name = "n".repeat(100);
     daemon
         .api

@@ -2,3 +2,4 @@
 
 mod limits;
 mod refused_starts;
+mod start;

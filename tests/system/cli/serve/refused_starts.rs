@@ -59,10 +59,7 @@ fn a_second_daemon_on_a_database_is_refused_with_the_first_ones_process_id() {
 #[test]
 fn a_database_is_free_again_once_its_daemon_is_gone() {
     let home = Daemon::start().kill();
-    let daemon = Daemon::start_with(vm_system_tests::DaemonOptions {
-        home: Some(home),
-        ..Default::default()
-    });
+    let daemon = Daemon::start_in(home);
     assert_eq!(daemon.session().eval("1"), "1");
 }
 

@@ -1,6 +1,6 @@
-//! What host modules must not be able to do to the daemon or to files outside the worktree.
+//! What `database` must not do to the daemon or to files outside the worktree.
 
-use vm_system_tests::{Daemon, DaemonOptions, Process, Session, wait_for};
+use vm_system_tests::{Daemon, Process, Session};
 
 fn database_session(daemon: &Daemon) -> Session {
     let template = daemon.template_with_modules(&["database", "fs"]);
@@ -72,9 +72,10 @@ fn a_crafted_journal_deletes_nothing_outside_the_worktree() {
     assert_eq!(std::fs::read(&victim).unwrap(), b"kept");
 }
 
-/// A hot rollback journal of a database that ends with the name of a super-journal, which SQLite deletes after recovery.
-/// The layout is that of the file format's document: a header of one sector, the record of the first page with its
-/// checksum, the number of the lock page, then the name, its length, its checksum and the magic number.
+/// A hot rollback journal of a database that ends with the name of a super-journal, which SQLite
+/// deletes after recovery. The layout is that of the file format's document: a header of one
+/// sector, the record of the first page with its checksum, the number of the lock page, then the
+/// name, its length, its checksum and the magic number.
 fn journal_naming(name: &str, database: &[u8]) -> Vec<u8> {
     const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
     const PAGE: usize = 4096;
@@ -104,10 +105,7 @@ fn the_services_own_database_is_out_of_reach() {
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join("worktree")).unwrap();
     let link = home.path().join("worktree/vm-system.db");
-    let daemon = Daemon::start_with(DaemonOptions {
-        home: Some(home),
-        ..DaemonOptions::default()
-    });
+    let daemon = Daemon::start_in(home);
     std::fs::hard_link(daemon.home().join("test.db"), &link).unwrap();
     let session = database_session(&daemon);
     for code in [
@@ -122,55 +120,4 @@ fn the_services_own_database_is_out_of_reach() {
         .submit_file("vm-system.db")
         .expect_error(422, "INVALID_PATH");
     assert_eq!(session.eval("1"), "1");
-}
-
-#[test]
-fn a_snippet_that_is_too_large_for_the_session_fails_and_is_not_retried() {
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    session.eval(
-        "globalThis.keep = []; for (let i = 0; i < 118; i++) keep.push(new Uint8Array(1 << 20)); 1",
-    );
-    let execution = session.run(&format!("/*{}*/ 1", "x".repeat(7_000_000)));
-    assert_eq!(execution["status"], "error", "{}", execution["error"]);
-    assert_eq!(execution["error"]["code"], "MEMORY_LIMIT");
-    assert_eq!(session.eval("keep.length"), "118");
-}
-
-#[test]
-fn a_stopped_session_process_is_ended_at_the_wall_limit() {
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
-    use vm_system_tests::Role;
-
-    let daemon = Daemon::start();
-    let limits = serde_json::json!({"cpu_ms": 60_000});
-    let session = daemon.session_of(&daemon.template_with_limits(&limits));
-    session.eval("globalThis.mark = 7");
-    let running = session.start("mark = 8; while (true);");
-    let pid = daemon.process_of(&session, Role::Session);
-    kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
-    let execution = running.join().unwrap().expect_status(201);
-    assert_eq!(execution["status"], "timeout", "{execution}");
-    assert_eq!(session.eval("mark"), "7");
-}
-
-#[test]
-fn a_session_is_closed_though_its_process_is_stopped() {
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
-    use vm_system_tests::Role;
-
-    let daemon = Daemon::start();
-    let session = daemon.session();
-    let pid = daemon.process_of(&session, Role::Session);
-    kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
-    let (other, code) = (session.clone(), format!("/*{}*/", "x".repeat(3_000_000)));
-    let running = std::thread::spawn(move || other.submit(&code));
-    wait_for("the execution to run", || {
-        (!session.executions().is_empty()).then_some(())
-    });
-    assert_eq!(session.close()["status"], "closed");
-    let execution = running.join().unwrap().expect_status(201);
-    assert_eq!(execution["status"], "cancelled", "{}", execution["status"]);
 }

@@ -104,7 +104,8 @@ fn a_roll_back_restores_the_state_of_a_database() {
     // The transaction is still open.
     let ended = "db.exec('ROLLBACK'); db.query('SELECT count(*) AS n FROM t')[0].n";
     assert_eq!(session.eval(ended), "0");
-    // SQLite gives up a transaction in which a statement that writes is cut short. Then it is not gone in silence.
+    // SQLite gives up a transaction in which a statement that writes is cut short. Then it is not
+    // gone in silence.
     session.eval("db.exec('BEGIN; INSERT INTO t VALUES (1)'); 1");
     let endless = format!(
         "db.exec('INSERT INTO t {}')",

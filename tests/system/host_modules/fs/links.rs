@@ -12,7 +12,8 @@ use crate::support::attempts::{
 
 const SECRET: &str = "top secret";
 
-/// A session that reads `open`, writes `out` and may run commands, with secrets inside and outside the worktree.
+/// A session that reads `open`, writes `out` and may run commands, with secrets inside and outside
+/// the worktree.
 fn restricted_session(daemon: &Daemon) -> Session {
     daemon.write("open/a.txt", "a");
     daemon.write("out/mine.txt", "mine");
@@ -26,7 +27,8 @@ fn restricted_session(daemon: &Daemon) -> Session {
     session
 }
 
-/// Where links lead, from a folder of the worktree: to the secrets, and to nothing where a secret could be made.
+/// Where links lead, from a folder of the worktree: to the secrets, and to nothing where a secret
+/// could be made.
 fn targets(daemon: &Daemon) -> Vec<String> {
     let absolute = |path: &str| daemon.home().join(path).display().to_string();
     vec![

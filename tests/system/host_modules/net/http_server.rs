@@ -9,7 +9,8 @@ use vm_system_tests::{Daemon, Session};
 
 use crate::support::attempts::{js_literal, template_with_capabilities};
 
-/// A small HTTP server. `/to?URL` redirects there, `/to307?URL` with 307; everything else says what was asked for.
+/// A small HTTP server. `/to?URL` redirects there, `/to307?URL` with 307; everything else says what
+/// was asked for.
 pub struct Server {
     /// Its port on 127.0.0.1.
     pub port: u16,

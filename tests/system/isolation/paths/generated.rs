@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use vm_system_tests::Daemon;
 
-use crate::isolation::paths::escapes::{CANARY, Outside, plant_inside, reads, session, writes};
+use crate::isolation::paths::outside::{
+    CANARY, Outside, reads, reset_worktree, session_with_files, writes,
+};
 use crate::support::attempts::{attempt_all, js_literal};
 use crate::support::generated::for_generated_inputs;
 
@@ -111,12 +113,12 @@ fn beside(daemon: &Daemon) -> BTreeSet<String> {
 #[test]
 fn no_path_leads_out_of_the_worktree() {
     let daemon = Daemon::start();
-    let outside = Outside::plant(&daemon);
-    let session = session(&daemon);
+    let outside = Outside::create(&daemon);
+    let session = session_with_files(&daemon);
     let (root, home) = (daemon.worktree(), daemon.home().to_owned());
     let names = beside(&daemon);
     for_generated_inputs(&(path(), path()), |(path, other)| {
-        plant_inside(&daemon);
+        reset_worktree(&daemon);
         symlink(outside.folder(), root.join("out")).unwrap();
         symlink("../outside/a.js", root.join("file")).unwrap();
         symlink("loop", root.join("loop")).unwrap();

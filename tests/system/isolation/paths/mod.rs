@@ -2,4 +2,8 @@
 
 mod cleaning;
 mod escapes;
+mod file_names;
 mod generated;
+mod outside;
+mod special_files;
+mod swapped_links;
