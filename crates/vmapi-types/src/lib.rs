@@ -7,15 +7,15 @@ mod error;
 mod event;
 mod execution;
 mod id;
-mod look;
+mod maintenance;
 mod metadata;
 mod object;
+mod query;
 mod runtime;
 mod session;
 mod settings;
 mod template;
 mod timestamp;
-mod upkeep;
 
 pub use error::{ErrorBody, ErrorCode, ErrorEnvelope};
 pub use event::{ConsoleLevel, Event, EventType};
@@ -23,12 +23,13 @@ pub use execution::{
     Execution, ExecutionKind, ExecutionStatus, Metrics, ReplRequest, RunFileRequest,
 };
 pub use id::{IdKind, Identified};
-pub use look::{
+pub use maintenance::{CheckReport, PruneRequest, Pruned, Vacuumed};
+pub use metadata::{AvailableLibrary, AvailableModule};
+pub use object::JsonObject;
+pub use query::{
     Candidate, CandidateKind, CompleteRequest, Completeness, CompletenessStatus, Completions,
     InspectRequest, Inspection, IsCompleteRequest, LOOK_LIMIT, PropertyView, ValueView,
 };
-pub use metadata::{AvailableLibrary, AvailableModule};
-pub use object::JsonObject;
 pub use runtime::{Health, LandlockLevel, RuntimeSummary, Sandbox};
 pub use session::{CreateSessionRequest, Session, SessionStatus};
 pub use settings::{
@@ -40,7 +41,6 @@ pub use template::{
     UpdateTemplateRequest,
 };
 pub use timestamp::Timestamp;
-pub use upkeep::{CheckReport, PruneRequest, Pruned, Vacuumed};
 
 /// JSON text that is passed on as it was made, without being parsed into a tree.
 pub type RawJson = Box<serde_json::value::RawValue>;

@@ -14,7 +14,7 @@ use crate::budget::Budget;
 use crate::budget::MemoryBudget;
 use crate::budget::answers;
 use crate::execution::failure::failure_payload;
-use crate::execution::running::LiveExecutions;
+use crate::execution::running::RunningExecutions;
 use crate::library::LibraryCache;
 use crate::runtime::{FailureCode, Runtime};
 use crate::session::registry::Registry;
@@ -59,7 +59,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) libraries: Arc<LibraryCache>,
-    pub(crate) live: Arc<LiveExecutions>,
+    pub(crate) live: Arc<RunningExecutions>,
     /// Whether followers are to go.
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) registry: Registry,

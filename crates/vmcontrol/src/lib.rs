@@ -32,7 +32,9 @@ pub use budget::{
 pub use control::{Control, ControlOptions};
 pub use error::Error;
 pub use execution::event::LiveEvent;
-pub use execution::follow::{EventFeed, FeedItem, SessionCursor, SessionFeed, SessionItem};
+pub use execution::follow::{
+    EventFollower, FollowItem, SessionCursor, SessionFollower, SessionItem,
+};
 pub use execution::source::MAX_SOURCE_BYTES;
 pub use execution::submit::{FileRun, RunOptions, Submitted};
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};

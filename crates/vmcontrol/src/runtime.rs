@@ -92,8 +92,8 @@ pub trait RuntimeSession: Send + Sync {
     /// seen by nobody.
     ///
     /// # Errors
-    /// See [`LookError`].
-    fn look(&self, look: Look) -> BoxFuture<'_, Result<Sight, LookError>>;
+    /// See [`QueryError`].
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, QueryError>>;
 
     /// Ends the session at once, and waits until its processes are gone.
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -137,7 +137,7 @@ pub enum RunMode {
 /// A question about a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Look {
+pub enum Query {
     /// What may be typed at the end of this text.
     Complete(String),
     /// What an expression is.
@@ -146,10 +146,10 @@ pub enum Look {
     IsComplete(String),
 }
 
-/// The answer to a [`Look`] of the same name.
+/// The answer to a [`Query`] of the same name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Sight {
+pub enum QueryResult {
     /// What may be typed, in place of so many bytes at the end of the text.
     Completions {
         /// What may stand there.
@@ -165,7 +165,7 @@ pub enum Sight {
 
 /// Why a look shows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LookError {
+pub enum QueryError {
     /// It took too long, or too much memory.
     #[error("it takes too long or too much memory")]
     Exceeded,

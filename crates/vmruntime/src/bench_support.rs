@@ -94,11 +94,11 @@ impl HostLink for Nobody {
         Err(HostError::new("there is no host"))
     }
 
-    fn learn(&self, ask: &dyn Fn() -> u64) -> u64 {
+    fn record_input(&self, ask: &dyn Fn() -> u64) -> u64 {
         ask()
     }
 
-    fn note_unrepeatable(&self) {}
+    fn mark_nondeterministic(&self) {}
 
     fn collect_if_due(&self, _: fn()) {}
 }

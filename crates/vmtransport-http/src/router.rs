@@ -8,12 +8,12 @@ use axum::routing::{delete, get, post};
 use vmcontrol::{Control, NameList};
 
 use crate::bodies::{self, Bodies};
+use crate::drain;
 use crate::error::ApiError;
 use crate::guard::{self, Guard};
 use crate::middleware::request_context;
-use crate::routes::{execution, metadata, runtime, session, template, upkeep};
+use crate::routes::{execution, maintenance, metadata, runtime, session, template};
 use crate::token::{self, Token};
-use crate::unread;
 
 /// How large a request's body may be unless told otherwise, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -44,14 +44,14 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .route("/health", get(runtime::health))
         .route("/runtime/summary", get(runtime::summary))
         .route("/runtime/sandbox", get(runtime::sandbox))
-        .route("/runtime/prune", post(upkeep::prune))
+        .route("/runtime/prune", post(maintenance::prune))
         // Nobody should wait for a copy to learn what kind of answer there would be.
         .route(
             "/runtime/backup",
-            get(upkeep::backup).head(async || upkeep::KIND_OF_BACKUP),
+            get(maintenance::backup).head(async || maintenance::KIND_OF_BACKUP),
         )
-        .route("/runtime/check", get(upkeep::check))
-        .route("/runtime/vacuum", post(upkeep::vacuum))
+        .route("/runtime/check", get(maintenance::check))
+        .route("/runtime/vacuum", post(maintenance::vacuum))
         .route("/metadata/modules", get(metadata::modules))
         .route("/metadata/libraries", get(metadata::libraries))
         .route("/ids/{prefix}", get(metadata::ids))
@@ -70,8 +70,8 @@ pub fn router(control: Control, options: &ApiOptions) -> Router {
         .layer(from_fn_with_state(guard, guard::check))
         .layer(from_fn(request_context))
         .layer(from_fn_with_state(
-            unread::bound(options.max_body_bytes),
-            unread::read_to_end,
+            drain::bound(options.max_body_bytes),
+            drain::read_to_end,
         ))
         .with_state(control)
 }

@@ -13,9 +13,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::patience::{PATIENCE, Patient};
-use crate::places::{Place, Places};
+use crate::connection_slots::{ConnectionSlot, ConnectionSlots};
 use crate::watched::Watched;
+use crate::write_timeout::{TimedWrites, WRITE_TIMEOUT};
 
 /// How many connections are served at once. More take the places of idle ones, or wait in the system's queue, which is bounded
 /// too.
@@ -43,7 +43,7 @@ pub enum Listener {
 pub async fn serve(listener: Listener, router: Router, stop: impl Future<Output = ()>) {
     let server = Server {
         router,
-        places: Places::new(MAX_CONNECTIONS),
+        connection_slots: ConnectionSlots::new(MAX_CONNECTIONS),
         graceful: GracefulShutdown::new(),
     };
     let mut stop = pin!(stop);
@@ -59,13 +59,13 @@ pub async fn serve(listener: Listener, router: Router, stop: impl Future<Output 
 
 struct Server {
     router: Router,
-    places: Places,
+    connection_slots: ConnectionSlots,
     graceful: GracefulShutdown,
 }
 
 impl Server {
     async fn take_connection(&self, listener: &Listener) {
-        let place = self.places.take().await;
+        let place = self.connection_slots.take().await;
         let taken = match listener {
             Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
                 // Answers are small; they should not wait for company. One that does is right all the same.
@@ -85,7 +85,7 @@ impl Server {
         }
     }
 
-    fn serve_connection<S>(&self, stream: S, place: Place)
+    fn serve_connection<S>(&self, stream: S, place: ConnectionSlot)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -93,7 +93,7 @@ impl Server {
             router: TowerToHyperService::new(self.router.clone()),
             connection: Arc::clone(&place.connection),
         };
-        let stream = Patient::new(stream, PATIENCE, Arc::clone(&place.connection));
+        let stream = TimedWrites::new(stream, WRITE_TIMEOUT, Arc::clone(&place.connection));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)

@@ -19,14 +19,14 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use vmcontrol::{
-    Charged, Error, EventFeed, FeedItem, LiveEvent, SessionCursor, SessionFeed, SessionItem,
-    parse_id,
+    Charged, Error, EventFollower, FollowItem, LiveEvent, SessionCursor, SessionFollower,
+    SessionItem, parse_id,
 };
 
 use crate::error::ApiError;
 use crate::heavy::heavy;
-use crate::patience::PATIENCE;
 use crate::respond::{held, time_for};
+use crate::write_timeout::WRITE_TIMEOUT;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -90,7 +90,7 @@ fn place(cursor: SessionCursor) -> String {
 }
 
 /// Streams an execution.
-pub(crate) fn respond(feed: EventFeed) -> Response {
+pub(crate) fn respond(feed: EventFollower) -> Response {
     let (sink, response) = stream();
     tokio::spawn(async move {
         // The client has gone, or was too slow.
@@ -100,7 +100,7 @@ pub(crate) fn respond(feed: EventFeed) -> Response {
 }
 
 /// Streams a session.
-pub(crate) fn respond_session(feed: SessionFeed) -> Response {
+pub(crate) fn respond_session(feed: SessionFollower) -> Response {
     let (sink, response) = stream();
     tokio::spawn(async move {
         let _ = send_session(feed, sink).await;
@@ -125,21 +125,21 @@ fn stream() -> (Sink, Response) {
     (sink, response)
 }
 
-async fn send_execution(mut feed: EventFeed, mut sink: Sink) -> Result<(), Gone> {
+async fn send_execution(mut feed: EventFollower, mut sink: Sink) -> Result<(), Gone> {
     sink.flush().await?;
     while let Some(item) = sink.while_alive(feed.next()).await? {
         let Ok(item) = logged(item) else {
             return Ok(());
         };
         match item {
-            FeedItem::Events(events) => {
+            FollowItem::Events(events) => {
                 for event in events {
                     let place = event.event.seq.to_string();
                     sink.event(place, event).await?;
                 }
                 sink.flush().await?;
             }
-            FeedItem::End(execution) => {
+            FollowItem::End(execution) => {
                 sink.record("end", None, *execution).await?;
                 sink.flush().await?;
                 return sink.end().await;
@@ -149,7 +149,7 @@ async fn send_execution(mut feed: EventFeed, mut sink: Sink) -> Result<(), Gone>
     Ok(())
 }
 
-async fn send_session(mut feed: SessionFeed, mut sink: Sink) -> Result<(), Gone> {
+async fn send_session(mut feed: SessionFollower, mut sink: Sink) -> Result<(), Gone> {
     sink.flush().await?;
     while let Some(item) = sink.while_alive(feed.next()).await? {
         let Ok(item) = logged(item) else {
@@ -169,7 +169,7 @@ async fn send_session(mut feed: SessionFeed, mut sink: Sink) -> Result<(), Gone>
                 // Its first events are on their way, and take it along.
                 continue;
             }
-            SessionItem::Execution(FeedItem::Events(events)) => {
+            SessionItem::Execution(FollowItem::Events(events)) => {
                 for event in events {
                     let place = self::place(SessionCursor::Within {
                         execution_id: event.event.execution_id,
@@ -178,7 +178,7 @@ async fn send_session(mut feed: SessionFeed, mut sink: Sink) -> Result<(), Gone>
                     sink.event(place, event).await?;
                 }
             }
-            SessionItem::Execution(FeedItem::End(execution)) => {
+            SessionItem::Execution(FollowItem::End(execution)) => {
                 sink.record("end", Some(place), *execution).await?;
             }
         }
@@ -294,7 +294,7 @@ impl Sink {
     }
 
     async fn send(&self, piece: Piece) -> Result<(), Gone> {
-        let sent = self.pieces.send_timeout(piece, PATIENCE).await;
+        let sent = self.pieces.send_timeout(piece, WRITE_TIMEOUT).await;
         sent.map_err(|_| Gone)
     }
 }

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
-use crate::places::{Answering, Connection};
+use crate::connection_slots::{Answering, Connection};
 
 /// The API on one connection.
 pub(crate) struct Watched {

@@ -81,7 +81,7 @@ impl Control {
             let old = self
                 .store()
                 .read(move |connection| {
-                    store::upkeep::old_executions(
+                    store::maintenance::old_executions(
                         connection,
                         before,
                         sessions_before,
@@ -102,7 +102,7 @@ impl Control {
             let old = self
                 .store()
                 .read(move |connection| {
-                    store::upkeep::old_sessions(connection, before, after, PORTION)
+                    store::maintenance::old_sessions(connection, before, after, PORTION)
                 })
                 .await?;
             let Some(last) = old.last() else {
@@ -121,7 +121,7 @@ impl Control {
             let of_session = self
                 .store()
                 .read(move |connection| {
-                    store::upkeep::executions_of(connection, session, number, PORTION)
+                    store::maintenance::executions_of(connection, session, number, PORTION)
                 })
                 .await?;
             self.remove_executions(of_session.numbers, pruned).await?;
@@ -130,7 +130,7 @@ impl Control {
         let is_gone = pruned.dry_run
             || self
                 .store()
-                .write(move |connection| store::upkeep::remove_session(connection, session))
+                .write(move |connection| store::maintenance::remove_session(connection, session))
                 .await?;
         pruned.sessions += u64::from(is_gone);
         Ok(())
@@ -140,7 +140,8 @@ impl Control {
     async fn remove_executions(&self, mut numbers: Vec<i64>, pruned: &mut Pruned) -> Result<()> {
         if pruned.dry_run {
             pruned.executions += numbers.len() as u64;
-            let count = move |connection: &_| store::upkeep::count_events(connection, &numbers);
+            let count =
+                move |connection: &_| store::maintenance::count_events(connection, &numbers);
             pruned.events += self.store().read(count).await?;
             return Ok(());
         }
@@ -149,7 +150,7 @@ impl Control {
             let gone = self
                 .store()
                 .write(move |connection| {
-                    store::upkeep::remove_executions(connection, &some, PORTION_TIME)
+                    store::maintenance::remove_executions(connection, &some, PORTION_TIME)
                 })
                 .await?;
             numbers.drain(..gone.dealt_with);
@@ -166,7 +167,7 @@ impl Control {
     pub async fn back_up(&self) -> Result<File> {
         let database = self.store().path().to_owned();
         let copied = self.store().read_long(move |connection, is_wanted| {
-            store::upkeep::back_up(connection, &database, is_wanted)
+            store::maintenance::back_up(connection, &database, is_wanted)
         });
         Ok(copied.await?)
     }
@@ -189,7 +190,9 @@ impl Control {
     /// # Errors
     /// [`Error::Unavailable`] when the disk has no room for another copy.
     pub async fn vacuum(&self) -> Result<Vacuumed> {
-        let vacuumed = self.store().between_transactions(store::upkeep::vacuum);
+        let vacuumed = self
+            .store()
+            .between_transactions(store::maintenance::vacuum);
         Ok(vacuumed.await?)
     }
 }

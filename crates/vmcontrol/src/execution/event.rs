@@ -9,7 +9,7 @@ use vmapi_types::Event;
 
 use crate::budget::Lease;
 use crate::budget::answers::Charged;
-use crate::execution::follow::FeedItem;
+use crate::execution::follow::FollowItem;
 use crate::store::{self, Portion};
 use crate::{Control, Result};
 
@@ -92,8 +92,8 @@ impl Control {
     ) -> Result<Charged<Portion<Arc<LiveEvent>>>> {
         let mut feed = self.follow(execution_id, after_seq).await?;
         let events = match tokio::time::timeout(wait, feed.next()).await {
-            Ok(Ok(FeedItem::Events(events))) => events,
-            Ok(Ok(FeedItem::End(_))) | Err(_) => Vec::new(),
+            Ok(Ok(FollowItem::Events(events))) => events,
+            Ok(Ok(FollowItem::End(_))) | Err(_) => Vec::new(),
             Ok(Err(error)) => return Err(error),
         };
         Ok(Charged::free(Portion::cut(events, limit)))

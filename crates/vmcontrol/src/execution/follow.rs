@@ -11,7 +11,7 @@ use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
 
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::event::LiveEvent;
-use crate::execution::running::{Follower, LiveExecution, PAUSE_FOR_EACH};
+use crate::execution::running::{Follower, PAUSE_FOR_EACH, RunningExecution};
 use crate::session::registry::{Following, LiveSession, NotKept};
 use crate::store::{ExecutionFilter, Page, Portion};
 use crate::{Control, Error, Result, store};
@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows one execution.
-pub struct EventFeed {
+pub struct EventFollower {
     control: Control,
     execution_id: Uuid,
     /// The execution in memory, if it was running when it was asked for.
@@ -40,7 +40,7 @@ pub struct EventFeed {
 
 /// What a follower of an execution is handed.
 #[derive(Debug)]
-pub enum FeedItem {
+pub enum FollowItem {
     /// Events, by number.
     Events(Vec<Arc<LiveEvent>>),
     /// The execution has ended, and all of its events were handed over.
@@ -52,7 +52,7 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::ExecutionNotFound`].
-    pub async fn follow(&self, execution_id: Uuid, after_seq: u64) -> Result<EventFeed> {
+    pub async fn follow(&self, execution_id: Uuid, after_seq: u64) -> Result<EventFollower> {
         let live = self.inner().live.get(execution_id);
         if live.is_none() {
             self.execution_head(execution_id).await?;
@@ -69,11 +69,11 @@ impl Control {
     fn feed(
         &self,
         execution_id: Uuid,
-        live: Option<Arc<LiveExecution>>,
+        live: Option<Arc<RunningExecution>>,
         after_seq: u64,
-    ) -> EventFeed {
+    ) -> EventFollower {
         let follower = live.map(Follower::of);
-        EventFeed {
+        EventFollower {
             control: self.clone(),
             execution_id,
             after_seq,
@@ -86,10 +86,10 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::SessionNotFound`].
-    pub async fn follow_session_status(&self, session_id: Uuid) -> Result<SessionFeed> {
+    pub async fn follow_session_status(&self, session_id: Uuid) -> Result<SessionFollower> {
         let following = self.following(session_id);
         self.get_session(session_id).await?;
-        Ok(SessionFeed {
+        Ok(SessionFollower {
             control: self.clone(),
             session_id,
             status_only: true,
@@ -114,7 +114,7 @@ impl Control {
         &self,
         session_id: Uuid,
         after: Option<SessionCursor>,
-    ) -> Result<SessionFeed> {
+    ) -> Result<SessionFollower> {
         let following = self.following(session_id);
         self.get_session(session_id).await?;
         let (after, current) = match after {
@@ -130,7 +130,7 @@ impl Control {
                 (Some(execution_id), None)
             }
         };
-        Ok(SessionFeed {
+        Ok(SessionFollower {
             control: self.clone(),
             session_id,
             status_only: false,
@@ -167,12 +167,12 @@ impl Control {
     }
 }
 
-impl EventFeed {
+impl EventFollower {
     /// Waits for the next events, or for the end. Loses nothing when it is dropped before it is ready.
     ///
     /// # Errors
     /// When the store fails, and when the service stops.
-    pub async fn next(&mut self) -> Result<FeedItem> {
+    pub async fn next(&mut self) -> Result<FollowItem> {
         let mut stopped = self.control.inner().stopped.subscribe();
         tokio::select! {
             item = self.wait() => item,
@@ -180,7 +180,7 @@ impl EventFeed {
         }
     }
 
-    async fn wait(&mut self) -> Result<FeedItem> {
+    async fn wait(&mut self) -> Result<FollowItem> {
         loop {
             let Some(follower) = &self.follower else {
                 if let Some(item) = self.stored().await? {
@@ -203,7 +203,7 @@ impl EventFeed {
                 Some(_) => match live.ended() {
                     Some(execution) if is_over => {
                         let execution = Charged::free(execution.clone());
-                        return Ok(FeedItem::End(Box::new(execution)));
+                        return Ok(FollowItem::End(Box::new(execution)));
                     }
                     // Its end is in the store alone, or could not be stored.
                     None if is_over => self.follower = None,
@@ -230,7 +230,7 @@ impl EventFeed {
     }
 
     /// What is stored of an execution that does not run.
-    async fn stored(&mut self) -> Result<Option<FeedItem>> {
+    async fn stored(&mut self) -> Result<Option<FollowItem>> {
         // The record first: events that come between the two questions are found by the second.
         let (_, has_ended) = self.control.execution_head(self.execution_id).await?;
         let events = self.read().await?;
@@ -241,7 +241,7 @@ impl EventFeed {
             return Ok(None);
         }
         let execution = self.control.get_execution(self.execution_id).await?;
-        Ok(Some(FeedItem::End(Box::new(execution))))
+        Ok(Some(FollowItem::End(Box::new(execution))))
     }
 
     /// The next events of the store; one that is larger than what is handed over at once comes alone, and counts as an
@@ -274,11 +274,11 @@ impl EventFeed {
             .await?)
     }
 
-    fn hand_over(&mut self, events: Vec<Arc<LiveEvent>>) -> FeedItem {
+    fn hand_over(&mut self, events: Vec<Arc<LiveEvent>>) -> FollowItem {
         if let Some(last) = events.last() {
             self.after_seq = last.event.seq;
         }
-        FeedItem::Events(events)
+        FollowItem::Events(events)
     }
 }
 
@@ -308,14 +308,14 @@ pub enum SessionCursor {
 }
 
 /// Follows a session.
-pub struct SessionFeed {
+pub struct SessionFollower {
     control: Control,
     session_id: Uuid,
     /// Whether its executions are left out.
     status_only: bool,
     /// The last execution that was begun to be handed over.
     after: Option<Uuid>,
-    current: Option<EventFeed>,
+    current: Option<EventFollower>,
     status: Option<SessionStatus>,
     /// How many executions of the live session were handed over, once the store has no others.
     caught_up: Option<u64>,
@@ -332,10 +332,10 @@ pub enum SessionItem {
     /// An execution begins.
     Begin(Box<Charged<Execution>>),
     /// What happens in it.
-    Execution(FeedItem),
+    Execution(FollowItem),
 }
 
-impl SessionFeed {
+impl SessionFollower {
     /// Waits for what happens next; nothing when the session has ended and all was handed over.
     ///
     /// # Errors
@@ -344,7 +344,7 @@ impl SessionFeed {
         loop {
             if let Some(current) = &mut self.current {
                 let item = current.next().await?;
-                if matches!(item, FeedItem::End(_)) {
+                if matches!(item, FollowItem::End(_)) {
                     self.current = None;
                 }
                 return Ok(Some(SessionItem::Execution(item)));
@@ -441,7 +441,7 @@ impl SessionFeed {
     fn begin(
         &mut self,
         execution: Charged<Execution>,
-        live: Option<Arc<LiveExecution>>,
+        live: Option<Arc<RunningExecution>>,
     ) -> SessionItem {
         let live = live.or_else(|| self.control.inner().live.get(execution.id));
         self.after = Some(execution.id);

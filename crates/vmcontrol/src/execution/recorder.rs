@@ -11,7 +11,7 @@ use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson
 use crate::budget::Lease;
 use crate::budget::MemoryBudget;
 use crate::execution::failure::failure_payload;
-use crate::execution::running::LiveGuard;
+use crate::execution::running::RunningGuard;
 use crate::runtime::{FailureCode, Usage};
 use crate::store::{self, ExecutionEnd, Pending, Store, StoreError};
 
@@ -31,7 +31,7 @@ const FULL_BATCH_BYTES: usize = 256 * 1024;
 pub(crate) struct Recorder {
     store: Store,
     memory: MemoryBudget,
-    live: Arc<LiveGuard>,
+    live: Arc<RunningGuard>,
     execution: Execution,
     started: Instant,
     buffer: Vec<Event>,
@@ -69,7 +69,7 @@ impl Recorder {
     pub(crate) async fn start(
         store: Store,
         memory: MemoryBudget,
-        live: Arc<LiveGuard>,
+        live: Arc<RunningGuard>,
         execution: Execution,
     ) -> Result<Self, StoreError> {
         let (record, request) = (execution.clone(), live.fingerprint().map(str::to_owned));

@@ -14,7 +14,7 @@ use vmapi_types::{
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::failure::{failure_payload, payload};
 use crate::execution::recorder::{Ending, Recorder};
-use crate::execution::running::LiveGuard;
+use crate::execution::running::RunningGuard;
 use crate::execution::source::Source;
 use crate::execution::submit::FileRun;
 use crate::runtime::{
@@ -255,7 +255,7 @@ pub(crate) fn checked(page: Page) -> Result<Page> {
 pub(crate) async fn run_recorded(
     control: &Control,
     live: &LiveSession,
-    guard: Arc<LiveGuard>,
+    guard: Arc<RunningGuard>,
     run: Run,
     begun: oneshot::Sender<()>,
 ) -> Result<Execution> {

@@ -38,14 +38,14 @@ pub(crate) const PAUSE_FOR_EACH: Duration = Duration::from_micros(500);
 
 /// All of them, by id.
 #[derive(Default)]
-pub(crate) struct LiveExecutions {
-    all: Mutex<HashMap<Uuid, Arc<LiveExecution>>>,
+pub(crate) struct RunningExecutions {
+    all: Mutex<HashMap<Uuid, Arc<RunningExecution>>>,
     /// How many have ended, and the store does not take that.
     unsettled: AtomicUsize,
 }
 
 /// An execution from the moment that it is asked for until its end is stored.
-pub(crate) struct LiveExecution {
+pub(crate) struct RunningExecution {
     /// The session that it runs in.
     pub(crate) session_id: Uuid,
     /// What was asked for, if its caller may ask again.
@@ -63,11 +63,11 @@ pub(crate) struct LiveExecution {
 }
 
 /// Counts a follower for as long as it lives.
-pub(crate) struct Follower(Arc<LiveExecution>);
+pub(crate) struct Follower(Arc<RunningExecution>);
 
 impl Follower {
     /// Follows an execution.
-    pub(crate) fn of(execution: Arc<LiveExecution>) -> Self {
+    pub(crate) fn of(execution: Arc<RunningExecution>) -> Self {
         execution.followers.fetch_add(1, Ordering::Relaxed);
         Self(execution)
     }
@@ -81,7 +81,7 @@ impl Follower {
     }
 
     /// What is followed.
-    pub(crate) fn execution(&self) -> &LiveExecution {
+    pub(crate) fn execution(&self) -> &RunningExecution {
         &self.0
     }
 }
@@ -101,22 +101,22 @@ struct Recent {
 }
 
 /// Ends an execution's time here when it is dropped.
-pub(crate) struct LiveGuard {
-    live: Arc<LiveExecutions>,
+pub(crate) struct RunningGuard {
+    live: Arc<RunningExecutions>,
     id: Uuid,
-    execution: Arc<LiveExecution>,
+    execution: Arc<RunningExecution>,
     is_unsettled: AtomicBool,
 }
 
 /// Whether an execution could be begun.
 pub(crate) enum Begun {
     /// It is the caller's.
-    New(LiveGuard),
+    New(RunningGuard),
     /// It runs already.
-    Running(Arc<LiveExecution>),
+    Running(Arc<RunningExecution>),
 }
 
-impl LiveExecutions {
+impl RunningExecutions {
     /// Begins an execution of that id, unless one is there.
     pub(crate) fn begin(
         self: &Arc<Self>,
@@ -132,18 +132,18 @@ impl LiveExecutions {
     }
 
     /// Begins an execution of a new id, that nobody asks for again.
-    pub(crate) fn begin_new(self: &Arc<Self>, session_id: Uuid) -> LiveGuard {
+    pub(crate) fn begin_new(self: &Arc<Self>, session_id: Uuid) -> RunningGuard {
         self.insert(&mut self.lock(), Uuid::new_v4(), session_id, None)
     }
 
     fn insert(
         self: &Arc<Self>,
-        all: &mut HashMap<Uuid, Arc<LiveExecution>>,
+        all: &mut HashMap<Uuid, Arc<RunningExecution>>,
         id: Uuid,
         session_id: Uuid,
         fingerprint: Option<String>,
-    ) -> LiveGuard {
-        let execution = Arc::new(LiveExecution {
+    ) -> RunningGuard {
+        let execution = Arc::new(RunningExecution {
             session_id,
             fingerprint,
             has_begun: AtomicBool::new(false),
@@ -155,7 +155,7 @@ impl LiveExecutions {
             is_cancelled: AtomicBool::new(false),
         });
         all.insert(id, Arc::clone(&execution));
-        LiveGuard {
+        RunningGuard {
             live: Arc::clone(self),
             id,
             execution,
@@ -164,7 +164,7 @@ impl LiveExecutions {
     }
 
     /// The execution of that id, if it runs.
-    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<LiveExecution>> {
+    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<RunningExecution>> {
         self.lock().get(&id).cloned()
     }
 
@@ -192,12 +192,12 @@ impl LiveExecutions {
         self.unsettled.load(Ordering::Relaxed) >= MAX_UNSETTLED
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<LiveExecution>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<RunningExecution>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl LiveGuard {
+impl RunningGuard {
     /// The id of the execution.
     pub(crate) fn id(&self) -> Uuid {
         self.id
@@ -209,7 +209,7 @@ impl LiveGuard {
     }
 
     /// The execution, for its followers.
-    pub(crate) fn execution(&self) -> &Arc<LiveExecution> {
+    pub(crate) fn execution(&self) -> &Arc<RunningExecution> {
         &self.execution
     }
 
@@ -261,7 +261,7 @@ fn note(place: &OnceLock<Execution>, execution: &Execution) {
     }
 }
 
-impl Drop for LiveGuard {
+impl Drop for RunningGuard {
     fn drop(&mut self) {
         self.live.lock().remove(&self.id);
         if self.is_unsettled.load(Ordering::Relaxed) {
@@ -272,7 +272,7 @@ impl Drop for LiveGuard {
     }
 }
 
-impl LiveExecution {
+impl RunningExecution {
     /// Whether it has begun: until then there may be an older record under its id.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Acquire)
@@ -388,14 +388,14 @@ mod tests {
         }
     }
 
-    fn numbers(execution: &LiveExecution, after: u64, limit: usize) -> Option<Vec<u64>> {
+    fn numbers(execution: &RunningExecution, after: u64, limit: usize) -> Option<Vec<u64>> {
         let events = execution.after(after, limit, RECENT_BYTES)?;
         Some(events.iter().map(|live| live.event.seq).collect())
     }
 
     #[test]
     fn followers_get_what_is_kept_and_hear_when_it_is_not() {
-        let live: Arc<LiveExecutions> = Arc::default();
+        let live: Arc<RunningExecutions> = Arc::default();
         let guard = live.begin_new(Uuid::nil());
         let execution = live.get(guard.id()).unwrap();
         assert_eq!(numbers(&execution, 0, 10), Some(vec![]));
@@ -421,7 +421,7 @@ mod tests {
     #[test]
     fn a_record_is_kept_unless_it_is_large() {
         for (bytes, is_kept) in [(10, true), (RECORD_BYTES, false)] {
-            let live: Arc<LiveExecutions> = Arc::default();
+            let live: Arc<RunningExecutions> = Arc::default();
             let guard = live.begin_new(Uuid::nil());
             let execution = crate::execution::run::new_execution(
                 Uuid::nil(),
@@ -440,7 +440,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let live: Arc<LiveExecutions> = Arc::default();
+        let live: Arc<RunningExecutions> = Arc::default();
         let guard = live.begin_new(Uuid::nil());
         for seq in 1..=10_000 {
             guard.publish(&event(seq, 1));
@@ -453,7 +453,7 @@ mod tests {
 
     #[test]
     fn an_id_is_begun_once_at_a_time() {
-        let live: Arc<LiveExecutions> = Arc::default();
+        let live: Arc<RunningExecutions> = Arc::default();
         let guard = live.begin_new(Uuid::nil());
         let id = guard.id();
         assert!(matches!(

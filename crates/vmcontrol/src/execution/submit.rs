@@ -14,7 +14,7 @@ use vmapi_types::{Execution, ExecutionStatus, JsonObject, LimitsPatch, RawJson};
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::failure::{code_of, message_of};
 use crate::execution::run::{Run, run_recorded};
-use crate::execution::running::{Begun, LiveGuard, record_bytes};
+use crate::execution::running::{Begun, RunningGuard, record_bytes};
 use crate::execution::source::read_source;
 use crate::library::integrity_of;
 use crate::names::check_path;
@@ -176,7 +176,7 @@ impl Control {
     async fn start(
         &self,
         session_id: Uuid,
-        guard: LiveGuard,
+        guard: RunningGuard,
         code: Code,
         options: &RunOptions,
         deadline: Option<Instant>,

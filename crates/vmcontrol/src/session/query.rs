@@ -7,7 +7,7 @@ use vmapi_types::{
 };
 
 use crate::execution::failure::payload;
-use crate::runtime::{Look, LookError, Sight};
+use crate::runtime::{Query, QueryError, QueryResult};
 use crate::{Control, Error, Result};
 
 /// The longest text that is asked about, in bytes.
@@ -36,8 +36,8 @@ impl Control {
             start: end,
             end,
         };
-        match self.look(session_id, before, Look::Complete).await? {
-            Ok(Sight::Completions {
+        match self.query(session_id, before, Query::Complete).await? {
+            Ok(QueryResult::Completions {
                 candidates,
                 replaces,
             }) => {
@@ -51,7 +51,7 @@ impl Control {
                 })
             }
             // Nothing that can be completed in a reasonable time.
-            Err(LookError::Exceeded) => Ok(nothing),
+            Err(QueryError::Exceeded) => Ok(nothing),
             other => Err(unexpected(&other)),
         }
     }
@@ -62,9 +62,9 @@ impl Control {
     /// # Errors
     /// [`Error::SessionNotFound`], [`Error::SessionNotReady`].
     pub async fn inspect(&self, session_id: Uuid, expression: &str) -> Result<Inspection> {
-        match self.look(session_id, expression, Look::Inspect).await? {
-            Ok(Sight::Inspection(inspection)) => Ok(*inspection),
-            Err(error @ LookError::Exceeded) => Ok(Inspection {
+        match self.query(session_id, expression, Query::Inspect).await? {
+            Ok(QueryResult::Inspection(inspection)) => Ok(*inspection),
+            Err(error @ QueryError::Exceeded) => Ok(Inspection {
                 error: Some(payload(&json!({
                     "message": format!("the expression has no value here: {error}"),
                     "code": LOOK_LIMIT,
@@ -80,9 +80,9 @@ impl Control {
     /// # Errors
     /// [`Error::SessionNotFound`], [`Error::SessionNotReady`].
     pub async fn is_complete(&self, session_id: Uuid, code: &str) -> Result<Completeness> {
-        match self.look(session_id, code, Look::IsComplete).await? {
-            Ok(Sight::Completeness(completeness)) => Ok(completeness),
-            Err(error @ LookError::Exceeded) => Ok(Completeness {
+        match self.query(session_id, code, Query::IsComplete).await? {
+            Ok(QueryResult::Completeness(completeness)) => Ok(completeness),
+            Err(error @ QueryError::Exceeded) => Ok(Completeness {
                 status: CompletenessStatus::Invalid,
                 message: Some(format!("the code can't be parsed: {error}")),
                 code: Some(LOOK_LIMIT.into()),
@@ -92,12 +92,12 @@ impl Control {
     }
 
     /// Asks a session that is ready, while it lives.
-    async fn look(
+    async fn query(
         &self,
         session_id: Uuid,
         text: &str,
-        about: fn(String) -> Look,
-    ) -> Result<std::result::Result<Sight, LookError>> {
+        about: fn(String) -> Query,
+    ) -> Result<std::result::Result<QueryResult, QueryError>> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::validation(format!(
                 "the text may be at most {MAX_TEXT_BYTES} bytes long"
@@ -108,15 +108,15 @@ impl Control {
             && live.status() == SessionStatus::Ready
             && let Some(runtime) = live.runtime()
         {
-            match runtime.look(about(text.to_owned())).await {
-                Err(LookError::Gone) => {}
-                Err(error @ LookError::Busy) => {
+            match runtime.query(about(text.to_owned())).await {
+                Err(QueryError::Gone) => {}
+                Err(error @ QueryError::Busy) => {
                     return Err(Error::Unavailable {
                         message: format!("{error}: try again"),
                     });
                 }
                 // A session that ends takes its answers along.
-                Err(LookError::Exceeded) if live.status() != SessionStatus::Ready => {}
+                Err(QueryError::Exceeded) if live.status() != SessionStatus::Ready => {}
                 seen => return Ok(seen),
             }
         }
@@ -140,7 +140,7 @@ fn before_cursor(code: &str, cursor: usize) -> Option<&str> {
     (units == cursor).then_some(code)
 }
 
-fn unexpected(seen: &std::result::Result<Sight, LookError>) -> Error {
+fn unexpected(seen: &std::result::Result<QueryResult, QueryError>) -> Error {
     Error::internal(match seen {
         Ok(_) => "a look shows something else".to_owned(),
         Err(error) => format!("a look shows nothing: {error}"),

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use uuid::Uuid;
 use vmapi_types::SessionStatus;
 
-use crate::execution::running::LiveExecution;
+use crate::execution::running::RunningExecution;
 use crate::runtime::RuntimeSession;
 use crate::{Error, Policy, Worktree};
 
@@ -36,7 +36,7 @@ struct State {
     /// How many have begun.
     begun: u64,
     /// The last of them, for those who follow the session.
-    recent: VecDeque<Arc<LiveExecution>>,
+    recent: VecDeque<Arc<RunningExecution>>,
     /// Why the session is being closed, once it is.
     closing: Option<String>,
     /// Why the session's processes are gone, once they are.
@@ -117,7 +117,7 @@ impl LiveSession {
     }
 
     /// Notes what runs from now on.
-    pub(crate) fn begin_running(&self, id: Uuid, execution: Arc<LiveExecution>) {
+    pub(crate) fn begin_running(&self, id: Uuid, execution: Arc<RunningExecution>) {
         let mut state = self.lock();
         state.running = Some(id);
         state.idle_since = None;
@@ -145,7 +145,7 @@ impl LiveSession {
     }
 
     /// The execution that began after the first `count`, if there is one; an error if it is not kept any more.
-    pub(crate) fn begun_after(&self, count: u64) -> Result<Option<Arc<LiveExecution>>, NotKept> {
+    pub(crate) fn begun_after(&self, count: u64) -> Result<Option<Arc<RunningExecution>>, NotKept> {
         let state = self.lock();
         let behind = usize::try_from(state.begun.saturating_sub(count)).unwrap_or(usize::MAX);
         match state.recent.len().checked_sub(behind) {

@@ -17,6 +17,7 @@ mod files;
 pub(crate) mod id;
 mod import;
 mod lock;
+pub(crate) mod maintenance;
 mod open;
 mod page;
 mod read_only;
@@ -25,7 +26,6 @@ mod record;
 mod schema;
 pub(crate) mod session;
 pub(crate) mod template;
-pub(crate) mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -13,9 +13,9 @@ use crate::Lease;
 use crate::execution::failure::payload;
 use crate::library::LoadedLibrary;
 use crate::runtime::{
-    BoxFuture, Failure, FailureCode, Look, LookError, OpenSessionError, OpenedSession, Outcome,
-    RunEnd, RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable,
-    SessionEnd, SessionSpec, Sight, Usage,
+    BoxFuture, Failure, FailureCode, OpenSessionError, OpenedSession, Outcome, Query, QueryError,
+    QueryResult, RunEnd, RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession,
+    RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
 };
 
 pub(super) struct FakeRuntime {
@@ -122,11 +122,11 @@ impl RuntimeSession for FakeSession {
         }
     }
 
-    fn look(&self, look: Look) -> BoxFuture<'_, Result<Sight, LookError>> {
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, QueryError>> {
         Box::pin(async move {
-            match look {
-                Look::Complete(_) | Look::Inspect(_) => Err(LookError::Exceeded),
-                Look::IsComplete(_) => Err(LookError::Gone),
+            match query {
+                Query::Complete(_) | Query::Inspect(_) => Err(QueryError::Exceeded),
+                Query::IsComplete(_) => Err(QueryError::Gone),
             }
         })
     }

@@ -11,7 +11,9 @@ use vmapi_types::{Event, EventType, SessionStatus, Timestamp};
 use super::{Fixture, PAGE};
 use crate::execution::failure::payload;
 use crate::store::check::Live;
-use crate::{Error, FeedItem, LockError, OpenError, Page, RunOptions, SessionFilter, Store, store};
+use crate::{
+    Error, FollowItem, LockError, OpenError, Page, RunOptions, SessionFilter, Store, store,
+};
 
 fn open(path: &Path) -> Result<Store, OpenError> {
     Store::open(path)
@@ -170,7 +172,7 @@ async fn what_could_not_be_recorded_does_not_run_again_and_ends_when_the_store_d
     assert!(error.contains("RUNTIME_CRASHED"), "{error}");
     assert_eq!(fixture.runtime.runs.load(Ordering::Relaxed), 1);
     let end = loop {
-        if let FeedItem::End(end) = feed.next().await.unwrap() {
+        if let FollowItem::End(end) = feed.next().await.unwrap() {
             break end;
         }
     };
@@ -236,7 +238,7 @@ async fn events_are_removed_from_the_end_a_few_at_a_time() {
     // As much as goes when there is no time: a step.
     let remove = async |numbers: &'static [i64]| {
         let removed = fixture.control.store().write(|connection| {
-            let gone = store::upkeep::remove_executions(connection, numbers, Duration::ZERO)?;
+            let gone = store::maintenance::remove_executions(connection, numbers, Duration::ZERO)?;
             let report = store::check::check(connection, &Live::Known(&HashSet::new))?;
             Ok((gone.dealt_with, gone.events, report.problems))
         });
@@ -272,7 +274,8 @@ async fn executions_that_a_wrong_clock_dated_do_not_keep_the_others() {
             let (before, mut after) = (Timestamp::now(), Some(0));
             let mut numbers = Vec::new();
             while let Some(number) = after {
-                let old = store::upkeep::old_executions(connection, before, None, number, limit)?;
+                let old =
+                    store::maintenance::old_executions(connection, before, None, number, limit)?;
                 numbers.extend(old.numbers);
                 after = old.next;
             }

@@ -6,7 +6,7 @@ pub(crate) mod source;
 use std::rc::Rc;
 
 use vmapi_types::{EventType, RawJson};
-use vmcontrol::runtime::{Look, RunRequest, Sight};
+use vmcontrol::runtime::{Query, QueryResult, RunRequest};
 
 use crate::ipc::{Answered, HostError, LoadError, SessionSetup};
 
@@ -29,7 +29,7 @@ pub(crate) trait Engine {
 
     /// Answers a question about the scope, in a process that ends with the answer: what it does to the engine does not
     /// matter. Scripts that it runs reach no host module.
-    fn look(&mut self, look: &Look) -> Sight;
+    fn query(&mut self, query: &Query) -> QueryResult;
 
     /// Frees what is not reachable, while nobody waits.
     fn collect(&mut self);
@@ -68,10 +68,10 @@ pub(crate) trait HostLink {
 
     /// What a script is to be told from outside: the time, chance. `ask` gives it; a script that is run once more in the same
     /// state is told what it was told then.
-    fn learn(&self, ask: &dyn Fn() -> u64) -> u64;
+    fn record_input(&self, ask: &dyn Fn() -> u64) -> u64;
 
     /// To be called when a script is to learn, or do, what can't be told or done once more.
-    fn note_unrepeatable(&self);
+    fn mark_nondeterministic(&self);
 
     /// Has the engine free what is not reachable, if the heap has grown much since that was last done. To be called from time to
     /// time while a script runs, whose garbage counts against its limit.

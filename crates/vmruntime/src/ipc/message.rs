@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings, Sandbox};
-use vmcontrol::runtime::{Look, RunRequest, Sight, Usage};
+use vmcontrol::runtime::{Query, QueryResult, RunRequest, Usage};
 
 use super::answer::HostAnswer;
 use super::codec::{Message, no_attachment};
@@ -48,7 +48,7 @@ pub(crate) enum ToZygote {
         generation: u32,
     },
     /// Kill a process of the session that answers a question.
-    EndLook {
+    EndQuery {
         /// The session's number.
         session: u64,
         /// What the process says its id is. If the session has no process of that id, nothing happens.
@@ -162,7 +162,7 @@ pub(crate) enum ToSession {
         may_log: bool,
     },
     /// Run once more what the redo log holds, as far as this state does not hold it, and commit. Nothing of it is heard.
-    Redo(Vec<Arc<Logged>>),
+    Replay(Vec<Arc<LoggedRun>>),
     /// A part of the answer to a [`HostCall`].
     HostAnswer(HostAnswer),
     /// The checkpoint is gone: make another.
@@ -174,25 +174,25 @@ pub(crate) enum ToSession {
 /// A run of the redo log: one that was committed without a checkpoint, since it comes to the same whenever it is run in the
 /// same state and told the same.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Logged {
+pub(crate) struct LoggedRun {
     /// How many runs the session's state holds with this one.
     pub(crate) commits: u64,
     /// What was run.
     pub(crate) request: RunRequest,
     /// What it learnt and came to.
-    pub(crate) recording: Recording,
+    pub(crate) trace: Trace,
 }
 
 /// What a run is told when it is run once more, and what it must come to then: otherwise the state is not the session's.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Recording {
+pub(crate) struct Trace {
     /// What it learnt from outside, in its order: the time, chance.
-    pub(crate) learnt: Vec<u64>,
+    pub(crate) inputs: Vec<u64>,
     /// A digest of its events and its end.
     pub(crate) digest: u64,
 }
 
-impl Logged {
+impl LoggedRun {
     /// Whether a state that holds `commits` runs can be brought up to the end of a log.
     pub(crate) fn go_on_from(log: &[Arc<Self>], commits: u64) -> bool {
         log.first().is_none_or(|first| first.commits <= commits + 1)
@@ -201,11 +201,11 @@ impl Logged {
 
 /// A question to a process that answers one.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Question {
+pub(crate) struct QueryRequest {
     /// What to run once more before, as far as the checkpoint does not hold it.
-    pub(crate) redo: Vec<Arc<Logged>>,
+    pub(crate) replay: Vec<Arc<LoggedRun>>,
     /// The question.
-    pub(crate) look: Look,
+    pub(crate) query: Query,
 }
 
 /// What a session process must know before its first script.
@@ -274,7 +274,7 @@ pub(crate) enum FromSession {
         /// What it used.
         usage: Usage,
         /// If this is its commit, too, because it is to be run once more in place of a checkpoint.
-        recording: Option<Recording>,
+        trace: Option<Trace>,
     },
     /// There is a checkpoint of the state after `commits` runs.
     Committed {
@@ -282,7 +282,7 @@ pub(crate) enum FromSession {
         commits: u64,
     },
     /// The session process died, and its checkpoint is the session process now.
-    TookOver {
+    Promoted {
         /// How many runs its state holds.
         commits: u64,
     },
@@ -291,14 +291,14 @@ pub(crate) enum FromSession {
 /// From a process that answers one question about a session.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum FromLook {
+pub(crate) enum FromQuery {
     /// It has the question. If it dies from here on, that is the answer.
     Began {
         /// Its id.
         pid: u32,
     },
     /// The answer.
-    Seen(Sight),
+    Seen(QueryResult),
 }
 
 /// A call to a host module.
@@ -461,8 +461,8 @@ impl Message for HostCall {
 /// What goes along with a descriptor says nothing.
 impl Message for () {}
 impl Message for FromZygote {}
-impl Message for Question {}
-impl Message for FromLook {}
+impl Message for QueryRequest {}
+impl Message for FromQuery {}
 
 fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(io::Error::other)

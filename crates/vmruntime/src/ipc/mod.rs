@@ -28,9 +28,9 @@ pub(crate) use codec::Message;
 pub use launch::WorkerCommand;
 pub(crate) use launch::{detach, prepare_worker};
 pub(crate) use message::{
-    Death, DeathCause, FromLook, FromSession, FromZygote, HostCall, HostError, LoadError,
-    LoadedModule, Logged, MAX_ARGS_JSON_BYTES, Question, Recording, SessionSetup, ToSession,
-    ToZygote,
+    Death, DeathCause, FromQuery, FromSession, FromZygote, HostCall, HostError, LoadError,
+    LoadedModule, LoggedRun, MAX_ARGS_JSON_BYTES, QueryRequest, SessionSetup, ToSession, ToZygote,
+    Trace,
 };
 
 /// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a
@@ -44,7 +44,7 @@ pub(crate) const HELPER_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const CONTROL_FD: i32 = 3;
 
 /// How many numbers from outside an execution may learn that is to be run once more.
-pub(crate) const MAX_LEARNT: usize = 64;
+pub(crate) const MAX_INPUTS: usize = 64;
 
 /// The largest message to a session process: a script of 16 MiB with arguments of
 /// 8 MiB, which can grow sixfold as JSON text.
@@ -54,7 +54,7 @@ pub(crate) const MAX_TO_SESSION_BYTES: u32 = 256 * 1024 * 1024;
 pub(crate) const MAX_FROM_SESSION_BYTES: u32 = 64 * 1024 * 1024;
 
 /// The largest answer to a question about a session: a text, a tree of values or a list of names, all of them bounded.
-pub(crate) const MAX_FROM_LOOK_BYTES: u32 = 4 * 1024 * 1024;
+pub(crate) const MAX_FROM_QUERY_BYTES: u32 = 4 * 1024 * 1024;
 
 /// The largest message to a zygote: a library of 64 MiB with its name.
 pub(crate) const MAX_TO_ZYGOTE_BYTES: u32 = 65 * 1024 * 1024;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
-use vmcontrol::runtime::{Look, LookError, Sight};
+use vmcontrol::runtime::{Query, QueryError, QueryResult};
 
 use super::home::Home;
 use super::stand_in::number_of_stand_in;
 use crate::ipc::daemon_end::{self, Receiver, Sender};
-use crate::ipc::{FromLook, MAX_FROM_LOOK_BYTES, MAX_FROM_SESSION_BYTES, Question};
-use crate::supervisor::recovery::replay_log::RedoLog;
+use crate::ipc::{FromQuery, MAX_FROM_QUERY_BYTES, MAX_FROM_SESSION_BYTES, QueryRequest};
+use crate::supervisor::recovery::replay_log::ReplayLog;
 
 /// How many questions about one session are answered at once; others wait.
 const AT_ONCE: usize = 4;
@@ -33,25 +33,25 @@ const DEATH_TIMEOUT: Duration = Duration::from_secs(5);
 const AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 /// The daemon's way to the checkpoints of a session, whichever there is.
-pub(super) struct Looks {
+pub(super) struct QueryClient {
     sender: Sender,
     home: Arc<Home>,
     /// The zygote's number for the session.
     number: u64,
     /// What checkpoints do not hold.
-    redo_log: Arc<RedoLog>,
+    replay_log: Arc<ReplayLog>,
     places: Semaphore,
 }
 
 /// A process that answers a question. It is killed when nobody wants the answer any more.
 struct Answering<'a> {
-    looks: &'a Looks,
+    queries: &'a QueryClient,
     receiver: Receiver,
     /// What it says its id is, once it has said so.
     pid: Option<u32>,
 }
 
-impl Looks {
+impl QueryClient {
     /// With the other end, for the session process.
     ///
     /// # Errors
@@ -59,41 +59,41 @@ impl Looks {
     pub(super) fn pair(
         home: Arc<Home>,
         number: u64,
-        redo_log: Arc<RedoLog>,
+        replay_log: Arc<ReplayLog>,
     ) -> io::Result<(Arc<Self>, OwnedFd)> {
         let (sender, _, theirs) = daemon_end::pair(MAX_FROM_SESSION_BYTES)?;
-        let looks = Self {
+        let queries = Self {
             sender,
             home,
             number,
-            redo_log,
+            replay_log,
             places: Semaphore::new(AT_ONCE),
         };
-        Ok((Arc::new(looks), theirs))
+        Ok((Arc::new(queries), theirs))
     }
 
     /// Asks a question. When whoever asks has gone, the process that answers goes, too; its place is free then.
     ///
     /// # Errors
-    /// See [`LookError`].
-    pub(super) async fn ask(self: &Arc<Self>, look: Look) -> Result<Sight, LookError> {
-        let looks = Arc::clone(self);
+    /// See [`QueryError`].
+    pub(super) async fn ask(self: &Arc<Self>, query: Query) -> Result<QueryResult, QueryError> {
+        let queries = Arc::clone(self);
         let (mut say, answer) = oneshot::channel();
         tokio::spawn(async move {
             let places = tokio::select! {
-                places = tokio::time::timeout(QUEUE_TIMEOUT, looks.place()) => places,
+                places = tokio::time::timeout(QUEUE_TIMEOUT, queries.place()) => places,
                 () = say.closed() => return,
             };
             let Ok(_places) = places else {
-                let _ = say.send(Err(LookError::Busy));
+                let _ = say.send(Err(QueryError::Busy));
                 return;
             };
             let mut answering = None;
             let answer = tokio::select! {
-                answer = tokio::time::timeout(TIMEOUT, looks.answer(&look, &mut answering)) => {
-                    answer.unwrap_or(Err(LookError::Exceeded))
+                answer = tokio::time::timeout(TIMEOUT, queries.answer(&query, &mut answering)) => {
+                    answer.unwrap_or(Err(QueryError::Exceeded))
                 }
-                () = say.closed() => Err(LookError::Gone),
+                () = say.closed() => Err(QueryError::Gone),
             };
             // Whoever asked may have gone.
             let _ = say.send(answer);
@@ -101,7 +101,7 @@ impl Looks {
                 answering.end().await;
             }
         });
-        answer.await.unwrap_or(Err(LookError::Gone))
+        answer.await.unwrap_or(Err(QueryError::Gone))
     }
 
     /// Waits for a place among the questions about this session, and then among all.
@@ -112,17 +112,17 @@ impl Looks {
 
     async fn answer<'a>(
         &'a self,
-        look: &Look,
+        query: &Query,
         answering: &mut Option<Answering<'a>>,
-    ) -> Result<Sight, LookError> {
+    ) -> Result<QueryResult, QueryError> {
         loop {
-            match self.ask_once(look, answering).await {
+            match self.ask_once(query, answering).await {
                 Ok(Some(answer)) => return answer,
                 // The checkpoint was dismissed before it could take the question.
                 Ok(None) => tokio::time::sleep(AGAIN_AFTER).await,
                 Err(error) => {
                     tracing::debug!(%error, "a session can't be asked");
-                    return Err(LookError::Gone);
+                    return Err(QueryError::Gone);
                 }
             }
         }
@@ -131,19 +131,19 @@ impl Looks {
     /// Asks a checkpoint; nothing when none has taken the question.
     async fn ask_once<'a>(
         &'a self,
-        look: &Look,
+        query: &Query,
         answering: &mut Option<Answering<'a>>,
-    ) -> io::Result<Option<Result<Sight, LookError>>> {
-        let (sender, receiver, theirs) = daemon_end::pair(MAX_FROM_LOOK_BYTES)?;
+    ) -> io::Result<Option<Result<QueryResult, QueryError>>> {
+        let (sender, receiver, theirs) = daemon_end::pair(MAX_FROM_QUERY_BYTES)?;
         // Before the question is: a checkpoint that takes it may hold more, and none is older that has not been dismissed.
-        let question = Question {
-            redo: self.redo_log.runs(),
-            look: look.clone(),
+        let question = QueryRequest {
+            replay: self.replay_log.runs(),
+            query: query.clone(),
         };
         self.sender.send(0, &(), Some(theirs.as_raw_fd())).await?;
         drop(theirs);
         let answering = answering.insert(Answering {
-            looks: self,
+            queries: self,
             receiver,
             pid: None,
         });
@@ -155,20 +155,20 @@ impl Looks {
 
 impl Answering<'_> {
     /// The answer; nothing if the process was not there to take the question.
-    async fn hear(&mut self) -> Option<Result<Sight, LookError>> {
-        match self.receiver.receive::<FromLook>().await {
+    async fn hear(&mut self) -> Option<Result<QueryResult, QueryError>> {
+        match self.receiver.receive::<FromQuery>().await {
             Ok(Some(received)) => match received.message {
-                FromLook::Began { pid } => self.pid = Some(pid),
-                FromLook::Seen(_) => return Some(Err(LookError::Gone)),
+                FromQuery::Began { pid } => self.pid = Some(pid),
+                FromQuery::Seen(_) => return Some(Err(QueryError::Gone)),
             },
             Ok(None) | Err(_) => return None,
         }
-        Some(match self.receiver.receive::<FromLook>().await {
+        Some(match self.receiver.receive::<FromQuery>().await {
             Ok(Some(received)) => match received.message {
-                FromLook::Seen(sight) => Ok(sight),
-                FromLook::Began { .. } => Err(LookError::Gone),
+                FromQuery::Seen(sight) => Ok(sight),
+                FromQuery::Began { .. } => Err(QueryError::Gone),
             },
-            Ok(None) | Err(_) => Err(LookError::Exceeded),
+            Ok(None) | Err(_) => Err(QueryError::Exceeded),
         })
     }
 
@@ -176,12 +176,12 @@ impl Answering<'_> {
     async fn end(mut self) {
         // In most cases it ends by itself as soon as it has answered.
         if let Some(pid) = self.pid {
-            let (zygote, number) = (self.looks.home.zygote(), self.looks.number);
+            let (zygote, number) = (self.queries.home.zygote(), self.queries.number);
             for number in [number, number_of_stand_in(number)] {
-                zygote.end_look(number, pid);
+                zygote.end_query(number, pid);
             }
         }
-        let gone = async { while let Ok(Some(_)) = self.receiver.receive::<FromLook>().await {} };
+        let gone = async { while let Ok(Some(_)) = self.receiver.receive::<FromQuery>().await {} };
         // Without it the place is free all the same: its clocks end it.
         let _ = tokio::time::timeout(DEATH_TIMEOUT, gone).await;
     }

@@ -6,20 +6,20 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 use vmcontrol::runtime::{
-    BoxFuture, Look, LookError, OpenedSession, RunRequest, RunUpdate, RuntimeSession,
-    RuntimeUnavailable, SessionEnd, SessionSpec, Sight,
+    BoxFuture, OpenedSession, Query, QueryError, QueryResult, RunRequest, RunUpdate,
+    RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
 };
 
 use super::home::Home;
-use super::query::Looks;
+use super::query::QueryClient;
 use super::session_actor::{Actor, ActorParts};
 use super::zygote::Forked;
 use crate::host_modules::Bounds;
 use crate::host_modules::Broker;
 use crate::ipc::HELPER_TIMEOUT;
 use crate::ipc::WorkerCommand;
-use crate::supervisor::recovery::replay_log::RedoLog;
-use crate::supervisor::recovery::session_seed::Origin;
+use crate::supervisor::recovery::replay_log::ReplayLog;
+use crate::supervisor::recovery::session_seed::SessionSeed;
 
 /// How many updates of a run may wait for the recorder, before the session process has to wait. Each may have as much as a datagram
 /// without taking room for it.
@@ -49,7 +49,7 @@ struct Session {
     home: Arc<Home>,
     number: u64,
     gone: watch::Receiver<bool>,
-    looks: Arc<Looks>,
+    queries: Arc<QueryClient>,
 }
 
 /// Makes a session out of the process that waits for it, or of a new one.
@@ -89,11 +89,12 @@ async fn prepare(
         sender,
         receiver,
         number,
-        news,
+        process_events,
     } = forked;
-    let redo_log = Arc::<RedoLog>::default();
-    let (looks, asked_over) = Looks::pair(Arc::clone(home), number, Arc::clone(&redo_log))
-        .map_err(|error| unavailable(error.to_string()))?;
+    let replay_log = Arc::<ReplayLog>::default();
+    let (queries, asked_over) =
+        QueryClient::pair(Arc::clone(home), number, Arc::clone(&replay_log))
+            .map_err(|error| unavailable(error.to_string()))?;
     let (commands, received_commands) = mpsc::unbounded_channel();
     let (closing, is_closing) = watch::channel(false);
     let (say_ready, ready) = oneshot::channel();
@@ -105,19 +106,19 @@ async fn prepare(
         home: Arc::clone(home),
         number,
         gone,
-        looks,
+        queries,
     };
     let parts = ActorParts {
         sender,
         receiver,
         home: Arc::clone(home),
         number,
-        news,
+        process_events,
         commands: received_commands,
         closing: is_closing,
         ready: say_ready,
-        origin: Origin::new(&spec, asked_over),
-        redo_log,
+        seed: SessionSeed::new(&spec, asked_over),
+        replay_log,
     };
     let broker = Broker::new(
         Arc::clone(&spec.policy),
@@ -167,16 +168,16 @@ impl RuntimeSession for Session {
         let _ = self.commands.send(Command::Cancel(execution_id));
     }
 
-    fn look(&self, look: Look) -> BoxFuture<'_, Result<Sight, LookError>> {
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, QueryError>> {
         Box::pin(async move {
             let mut gone = self.gone.clone();
-            let mut sight = std::pin::pin!(self.looks.ask(look));
+            let mut sight = std::pin::pin!(self.queries.ask(query));
             loop {
                 // If the actor is gone, that is heard below.
                 let _ = self.commands.send(Command::BeAskable);
                 tokio::select! {
                     sight = &mut sight => return sight,
-                    _ = gone.wait_for(|gone| *gone) => return Err(LookError::Gone),
+                    _ = gone.wait_for(|gone| *gone) => return Err(QueryError::Gone),
                     () = tokio::time::sleep(ASK_AGAIN_AFTER) => {}
                 }
             }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, error::TryRecvError};
 
-use super::zygote::{Forked, News, Zygote};
+use super::zygote::{Forked, ProcessEvent, Zygote};
 use crate::ipc::ToSession;
 use crate::ipc::daemon_end::Sender;
-use crate::supervisor::recovery::session_seed::{FIRST_GENERATION, Origin};
+use crate::supervisor::recovery::session_seed::{FIRST_GENERATION, SessionSeed};
 
 /// How long it may take to read its set-up.
 const SET_UP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ pub(super) struct StandIn {
 
 struct Process {
     sender: Sender,
-    news: mpsc::UnboundedReceiver<News>,
+    process_events: mpsc::UnboundedReceiver<ProcessEvent>,
 }
 
 impl StandIn {
@@ -35,7 +35,7 @@ impl StandIn {
     }
 
     /// Makes sure that there is a process. Whoever asks a question says so again while nobody answers.
-    pub(super) async fn be_there(&mut self, zygote: &Zygote, origin: &Origin) {
+    pub(super) async fn be_there(&mut self, zygote: &Zygote, seed: &SessionSeed) {
         if self.process.as_mut().is_some_and(Process::is_there) {
             return;
         }
@@ -46,9 +46,16 @@ impl StandIn {
                 return;
             }
         };
-        let Forked { sender, news, .. } = forked;
-        let process = self.process.insert(Process { sender, news });
-        let set_up = tokio::time::timeout(SET_UP_TIMEOUT, process.set_up(origin));
+        let Forked {
+            sender,
+            process_events,
+            ..
+        } = forked;
+        let process = self.process.insert(Process {
+            sender,
+            process_events,
+        });
+        let set_up = tokio::time::timeout(SET_UP_TIMEOUT, process.set_up(seed));
         if !matches!(set_up.await, Ok(Ok(()))) {
             // It is dead already, or stands still.
             zygote.close(self.number);
@@ -68,13 +75,13 @@ impl StandIn {
             return;
         };
         zygote.close(self.number);
-        while let Some(News::Died(_)) = process.news.recv().await {}
+        while let Some(ProcessEvent::Died(_)) = process.process_events.recv().await {}
     }
 }
 
 impl Process {
-    async fn set_up(&self, origin: &Origin) -> io::Result<()> {
-        origin.set_up(&self.sender).await?;
+    async fn set_up(&self, seed: &SessionSeed) -> io::Result<()> {
+        seed.set_up(&self.sender).await?;
         let stand_in = ToSession::StandIn;
         self.sender.send(FIRST_GENERATION, &stand_in, None).await
     }
@@ -82,9 +89,11 @@ impl Process {
     /// Whether anything of it is left. Until then its number can't be another's.
     fn is_there(&mut self) -> bool {
         loop {
-            match self.news.try_recv() {
-                Ok(News::Died(_)) => {}
-                Ok(News::Ended | News::OpenFailed(_) | News::ZygoteGone(_))
+            match self.process_events.try_recv() {
+                Ok(ProcessEvent::Died(_)) => {}
+                Ok(
+                    ProcessEvent::Ended | ProcessEvent::OpenFailed(_) | ProcessEvent::ZygoteGone(_),
+                )
                 | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
             }

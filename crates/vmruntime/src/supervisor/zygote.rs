@@ -38,7 +38,7 @@ const WAITING: usize = 3;
 
 /// What a session's actor hears of its processes.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum ProcessEvent {
     /// No session process could be forked.
     OpenFailed(String),
     /// A process died.
@@ -52,7 +52,7 @@ pub(super) enum News {
 /// A message for the zygote, with a descriptor that goes along.
 type Order = (ToZygote, Option<OwnedFd>);
 
-type Families = Mutex<HashMap<u64, mpsc::UnboundedSender<News>>>;
+type ProcessGroups = Mutex<HashMap<u64, mpsc::UnboundedSender<ProcessEvent>>>;
 
 /// A zygote takes no message any more.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub(super) struct Zygote {
     memory: MemoryBudget,
     awaited: Arc<Awaited>,
     is_deterministic: bool,
-    families: Arc<Families>,
+    process_groups: Arc<ProcessGroups>,
     stop: Arc<Notify>,
     gone: watch::Receiver<bool>,
     sandbox: Sandbox,
@@ -82,7 +82,7 @@ pub(super) struct Forked {
     pub(super) sender: Sender,
     pub(super) receiver: Receiver,
     pub(super) number: u64,
-    pub(super) news: mpsc::UnboundedReceiver<News>,
+    pub(super) process_events: mpsc::UnboundedReceiver<ProcessEvent>,
 }
 
 impl Zygote {
@@ -119,7 +119,7 @@ impl Zygote {
         );
         let (orders, received_orders) = mpsc::unbounded_channel();
         let (set_gone, gone) = watch::channel(false);
-        let families: Arc<Families> = Arc::default();
+        let process_groups: Arc<ProcessGroups> = Arc::default();
         let (stop, awaited) = (Arc::new(Notify::new()), Arc::<Awaited>::default());
         let actor = Actor {
             receiver,
@@ -129,7 +129,7 @@ impl Zygote {
             awaited: Arc::clone(&awaited),
             watchdog: Watchdog::new(),
             stop: Arc::clone(&stop),
-            families: Arc::clone(&families),
+            process_groups: Arc::clone(&process_groups),
         };
         tokio::spawn(async move {
             actor.run().await;
@@ -143,7 +143,7 @@ impl Zygote {
             memory,
             awaited,
             is_deterministic,
-            families,
+            process_groups,
             stop,
             gone,
             sandbox,
@@ -205,12 +205,12 @@ impl Zygote {
     fn fork(&self, number: u64, ahead: bool) -> io::Result<Forked> {
         let (sender, receiver, theirs) = daemon_end::pair(MAX_FROM_SESSION_BYTES)?;
         let receiver = receiver.within(self.memory.clone());
-        let news = self.open(number, theirs, ahead);
+        let process_events = self.open(number, theirs, ahead);
         Ok(Forked {
             sender,
             receiver,
             number,
-            news,
+            process_events,
         })
     }
 
@@ -235,16 +235,21 @@ impl Zygote {
     }
 
     /// Asks for a session process that holds `socket`. What becomes of it is heard from the returned channel.
-    fn open(&self, session: u64, socket: OwnedFd, ahead: bool) -> mpsc::UnboundedReceiver<News> {
-        let (sender, news) = mpsc::unbounded_channel();
-        lock(&self.families).insert(session, sender.clone());
+    fn open(
+        &self,
+        session: u64,
+        socket: OwnedFd,
+        ahead: bool,
+    ) -> mpsc::UnboundedReceiver<ProcessEvent> {
+        let (sender, process_events) = mpsc::unbounded_channel();
+        lock(&self.process_groups).insert(session, sender.clone());
         let order = ToZygote::Open { session, ahead };
         if self.order(order, Some(socket)).is_err() {
             // The zygote's actor may have said so to all others already.
-            lock(&self.families).remove(&session);
-            let _ = sender.send(News::ZygoteGone("it ended just now".into()));
+            lock(&self.process_groups).remove(&session);
+            let _ = sender.send(ProcessEvent::ZygoteGone("it ended just now".into()));
         }
-        news
+        process_events
     }
 
     /// Kills every process of a session.
@@ -263,8 +268,8 @@ impl Zygote {
     }
 
     /// Kills a process that answers a question about a session, if there is one of that id.
-    pub(super) fn end_look(&self, session: u64, pid: u32) {
-        let _ = self.order(ToZygote::EndLook { session, pid }, None);
+    pub(super) fn end_query(&self, session: u64, pid: u32) {
+        let _ = self.order(ToZygote::EndQuery { session, pid }, None);
     }
 
     /// Has the zygote end with all its sessions.
@@ -410,7 +415,7 @@ struct Actor {
     awaited: Arc<Awaited>,
     watchdog: Watchdog,
     stop: Arc<Notify>,
-    families: Arc<Families>,
+    process_groups: Arc<ProcessGroups>,
 }
 
 impl Actor {
@@ -442,21 +447,26 @@ impl Actor {
     }
 
     fn dispatch(&mut self, message: FromZygote) {
-        let (session, news) = match message {
+        let (session, process_events) = match message {
             FromZygote::Hello { .. } | FromZygote::Loaded { .. } => return,
             FromZygote::Pong { number } => return self.watchdog.note_answer(number),
-            FromZygote::OpenFailed { session, reason } => (session, News::OpenFailed(reason)),
-            FromZygote::Died { session, death } => (session, News::Died(death)),
-            FromZygote::Ended { session } => (session, News::Ended),
+            FromZygote::OpenFailed { session, reason } => {
+                (session, ProcessEvent::OpenFailed(reason))
+            }
+            FromZygote::Died { session, death } => (session, ProcessEvent::Died(death)),
+            FromZygote::Ended { session } => (session, ProcessEvent::Ended),
         };
-        let mut families = lock(&self.families);
-        let is_last = matches!(news, News::Ended | News::OpenFailed(_));
-        if let Some(family) = families.get(&session) {
+        let mut process_groups = lock(&self.process_groups);
+        let is_last = matches!(
+            process_events,
+            ProcessEvent::Ended | ProcessEvent::OpenFailed(_)
+        );
+        if let Some(family) = process_groups.get(&session) {
             // An actor that is gone does not care.
-            let _ = family.send(news);
+            let _ = family.send(process_events);
         }
         if is_last {
-            families.remove(&session);
+            process_groups.remove(&session);
         }
     }
 
@@ -466,7 +476,7 @@ impl Actor {
             receiver,
             mut child,
             writer,
-            families,
+            process_groups,
             ..
         } = self;
         writer.abort();
@@ -483,8 +493,8 @@ impl Actor {
             }
         };
         let reason = reason.unwrap_or(status);
-        for family in std::mem::take(&mut *lock(&families)).into_values() {
-            let _ = family.send(News::ZygoteGone(reason.clone()));
+        for family in std::mem::take(&mut *lock(&process_groups)).into_values() {
+            let _ = family.send(ProcessEvent::ZygoteGone(reason.clone()));
         }
     }
 }

@@ -51,7 +51,7 @@ pub(super) enum Made {
     /// The checkpoint, woken up: the session process is dead.
     Woken,
     /// A fork of the checkpoint, to answer a question that is asked over this socket, and to end.
-    Look(OwnedFd),
+    Query(OwnedFd),
 }
 
 /// Why a checkpoint does not sleep.
@@ -78,7 +78,7 @@ pub(super) fn make(
     previous: Option<Checkpoint>,
     zygote: Pid,
     names: &Names,
-    looks: &OwnedFd,
+    queries: &OwnedFd,
 ) -> Made {
     process::set_name(process::NAME_OF_FORKS);
     match attempt() {
@@ -100,7 +100,7 @@ pub(super) fn make(
             if let Some(previous) = previous {
                 previous.dismiss();
             }
-            wait(wake.as_fd(), looks, zygote, &names.checkpoint)
+            wait(wake.as_fd(), queries, zygote, &names.checkpoint)
         }
         // The hold on the one before is still in scope: it wakes up when this process is dead, and not earlier.
         Err(error) => exit::noting(exit::CHECKPOINT, &error.to_string()),
@@ -109,10 +109,10 @@ pub(super) fn make(
 
 /// Answers questions as a checkpoint does until the daemon hangs up. Returns in the forks that answer one, with the socket
 /// over which they are asked.
-pub(super) fn stand_in(daemon: &OwnedFd, zygote: Pid, name: &str, looks: &OwnedFd) -> OwnedFd {
+pub(super) fn stand_in(daemon: &OwnedFd, zygote: Pid, name: &str, queries: &OwnedFd) -> OwnedFd {
     be_asleep(name);
-    match wait(daemon.as_fd(), looks, zygote, name) {
-        Made::Look(socket) => socket,
+    match wait(daemon.as_fd(), queries, zygote, name) {
+        Made::Query(socket) => socket,
         Made::Session(_) | Made::Woken => exit::now(exit::DONE),
     }
 }
@@ -150,10 +150,10 @@ impl Checkpoint {
 }
 
 /// Returns at the end of the stream, and in forks that answer a question; does not return when this checkpoint is dismissed.
-fn wait(wake: BorrowedFd<'_>, looks: &OwnedFd, zygote: Pid, name: &str) -> Made {
-    let mut looks = Some(looks);
+fn wait(wake: BorrowedFd<'_>, queries: &OwnedFd, zygote: Pid, name: &str) -> Made {
+    let mut queries = Some(queries);
     loop {
-        let Ok(roused) = sleep(wake, &mut looks) else {
+        let Ok(roused) = sleep(wake, &mut queries) else {
             exit::now(exit::CHECKPOINT)
         };
         match roused {
@@ -166,7 +166,7 @@ fn wait(wake: BorrowedFd<'_>, looks: &OwnedFd, zygote: Pid, name: &str) -> Made 
                         if process::die_with_parent(zygote).is_err() {
                             exit::now(exit::DONE);
                         }
-                        return Made::Look(socket);
+                        return Made::Query(socket);
                     }
                     // Without a process to answer, the socket is closed, and whoever asks tries again.
                     Ok(Side::Parent(_)) | Err(_) => process::set_name(name),
@@ -188,12 +188,12 @@ fn is_woken(wake: BorrowedFd<'_>) -> io::Result<bool> {
 
 /// Sleeps until the session process is dead or somebody asks something. Looks are not waited for any more once nobody can
 /// ask.
-fn sleep(wake: BorrowedFd<'_>, looks: &mut Option<&OwnedFd>) -> io::Result<Roused> {
+fn sleep(wake: BorrowedFd<'_>, queries: &mut Option<&OwnedFd>) -> io::Result<Roused> {
     loop {
         // Nothing is allocated here: each page that a checkpoint writes to is copied for it.
-        let second = looks.map_or(wake, AsFd::as_fd);
+        let second = queries.map_or(wake, AsFd::as_fd);
         let mut waited_for = [wake, second].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        let count = if looks.is_some() { 2 } else { 1 };
+        let count = if queries.is_some() { 2 } else { 1 };
         match ppoll(&mut waited_for[..count], None, None) {
             Err(Errno::EINTR) => continue,
             other => other?,
@@ -209,7 +209,7 @@ fn sleep(wake: BorrowedFd<'_>, looks: &mut Option<&OwnedFd>) -> io::Result<Rouse
                 Err(error) => return Err(error.into()),
             }
         }
-        if let Some(socket) = looks.filter(|_| asked) {
+        if let Some(socket) = queries.filter(|_| asked) {
             // For a moment there are two checkpoints, and the other one may have been quicker.
             match receive_datagram(socket, &mut [0; QUESTION_BYTES], MsgFlags::MSG_DONTWAIT) {
                 Ok(Some((_, Some(socket)))) => {
@@ -220,7 +220,7 @@ fn sleep(wake: BorrowedFd<'_>, looks: &mut Option<&OwnedFd>) -> io::Result<Rouse
                 }
                 Ok(Some((_, None))) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(None) | Err(_) => *looks = None,
+                Ok(None) | Err(_) => *queries = None,
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::engine::{Evaluation, HostLink};
 use crate::ipc::worker_end::Channel;
 use crate::ipc::{
     Answered, FromSession, HostCall, HostError, MAX_ARGS_JSON_BYTES, MAX_FROM_SESSION_BYTES,
-    MAX_LEARNT, Pieces, Recording, ToSession,
+    MAX_INPUTS, Pieces, ToSession, Trace,
 };
 
 /// The most that an event may say, in bytes of JSON: what a message may be, without what stands around it there.
@@ -38,7 +38,7 @@ pub(super) struct Link {
     /// Of its events.
     digest: RefCell<DefaultHasher>,
     /// What it has learnt from outside, in its order.
-    learnt: RefCell<Vec<u64>>,
+    inputs: RefCell<Vec<u64>>,
     /// What it learnt the first time, if it is run once more.
     learnt_before: RefCell<Vec<u64>>,
 }
@@ -54,35 +54,35 @@ impl Link {
     }
 
     /// Starts to count anew, for one execution: with what it learnt, if it is run once more.
-    pub(super) fn begin(&self, limits: Limits, learnt: &[u64]) {
+    pub(super) fn begin(&self, limits: Limits, inputs: &[u64]) {
         self.limits.set(limits);
         self.events.set(0);
         self.output_bytes.set(0);
         self.has_called.set(false);
         self.is_repeatable.set(true);
         self.digest.take();
-        self.learnt.take();
-        self.learnt_before.replace(learnt.to_vec());
+        self.inputs.take();
+        self.learnt_before.replace(inputs.to_vec());
     }
 
     /// What this execution has learnt, and a digest of what it has sent and of how it ended; nothing if it is not one that goes
     /// the same way whenever it is run in the same state and told the same.
-    pub(super) fn recording(&self, end: &Evaluation) -> Option<Recording> {
+    pub(super) fn trace(&self, end: &Evaluation) -> Option<Trace> {
         if !self.is_repeatable.get() {
             return None;
         }
         let mut digest = self.digest.borrow().clone();
         end.threw.hash(&mut digest);
         end.payload.get().hash(&mut digest);
-        Some(Recording {
-            learnt: self.learnt.borrow().clone(),
+        Some(Trace {
+            inputs: self.inputs.borrow().clone(),
             digest: digest.finish(),
         })
     }
 
     /// Whether what ran since [`begin`](Self::begin) was without nondeterministic inputs.
     pub(super) fn is_deterministic(&self) -> bool {
-        self.is_repeatable.get() && self.learnt.borrow().is_empty()
+        self.is_repeatable.get() && self.inputs.borrow().is_empty()
     }
 
     fn send(&self, message: &FromSession) {
@@ -101,7 +101,7 @@ impl Link {
             return;
         }
         if self.output_bytes.get() > MAX_REPEATED_BYTES {
-            self.note_unrepeatable();
+            self.mark_nondeterministic();
             return;
         }
         let digest = &mut *self.digest.borrow_mut();
@@ -153,7 +153,7 @@ impl HostLink for Link {
         body: Vec<u8>,
     ) -> Result<Answered, HostError> {
         page::count_host_call();
-        self.note_unrepeatable();
+        self.mark_nondeterministic();
         check_size(
             "the strings and bytes among the arguments",
             &body,
@@ -184,26 +184,26 @@ impl HostLink for Link {
         reply
     }
 
-    fn learn(&self, ask: &dyn Fn() -> u64) -> u64 {
-        let mut learnt = self.learnt.borrow_mut();
-        let before = self.learnt_before.borrow().get(learnt.len()).copied();
+    fn record_input(&self, ask: &dyn Fn() -> u64) -> u64 {
+        let mut inputs = self.inputs.borrow_mut();
+        let before = self.learnt_before.borrow().get(inputs.len()).copied();
         let told = before.unwrap_or_else(ask);
-        if learnt.len() < MAX_LEARNT {
-            learnt.push(told);
+        if inputs.len() < MAX_INPUTS {
+            inputs.push(told);
         } else {
-            self.note_unrepeatable();
+            self.mark_nondeterministic();
         }
         told
     }
 
-    fn note_unrepeatable(&self) {
+    fn mark_nondeterministic(&self) {
         self.is_repeatable.set(false);
     }
 
     fn collect_if_due(&self, collect: fn()) {
         if allocator::has_grown() {
             // Another process may come to this point with another size of its heap, and scripts can see what is collected.
-            self.note_unrepeatable();
+            self.mark_nondeterministic();
             collect();
             allocator::count_anew();
         }

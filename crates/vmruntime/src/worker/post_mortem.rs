@@ -52,12 +52,12 @@ struct Slot {
 
 /// What the processes of a session share with the zygote.
 #[repr(C)]
-pub(super) struct Page {
+pub(super) struct PostMortemPage {
     slots: [Slot; SLOTS as usize],
 }
 
 // No system has smaller pages.
-const _: () = assert!(size_of::<Page>() <= 4096);
+const _: () = assert!(size_of::<PostMortemPage>() <= 4096);
 
 /// The slot that notes of this process go to.
 static OWN_SLOT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
@@ -86,7 +86,7 @@ pub(crate) struct RunRemains {
 
 /// The pages of all sessions of a zygote.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(super) struct PostMortemPages {
     file: OwnedFd,
     page_bytes: NonZeroUsize,
     parts: Vec<NonNull<c_void>>,
@@ -94,7 +94,7 @@ pub(super) struct Pages {
     free: Vec<usize>,
 }
 
-impl Pages {
+impl PostMortemPages {
     /// Has none yet.
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
@@ -111,7 +111,7 @@ impl Pages {
             self.grow()?;
         }
         let number = self.free.pop().ok_or(io::ErrorKind::OutOfMemory)?;
-        let page: *const Page = self.get(number);
+        let page: *const PostMortemPage = self.get(number);
         // SAFETY: the page consists of atomics, for which zeros are valid, and no process has it.
         unsafe { page.cast_mut().write_bytes(0, 1) };
         Ok(number)
@@ -123,15 +123,15 @@ impl Pages {
     }
 
     /// The page as the zygote sees it.
-    pub(super) fn get(&self, number: usize) -> &Page {
+    pub(super) fn get(&self, number: usize) -> &PostMortemPage {
         let (part, offset) = (number / PART, number % PART * self.page_bytes.get());
-        // SAFETY: each part has as many pages and is mapped as long as this process lives, a page holds a `Page`, and that
+        // SAFETY: each part has as many pages and is mapped as long as this process lives, a page holds a `PostMortemPage`, and that
         // consists of atomics, for which zeros are valid and changes by other processes allowed.
         unsafe { self.parts[part].byte_add(offset).cast().as_ref() }
     }
 
     /// The page as its session process sees it, which was forked from the zygote and has none of its mappings.
-    pub(super) fn map(&self, number: usize) -> io::Result<&'static Page> {
+    pub(super) fn map(&self, number: usize) -> io::Result<&'static PostMortemPage> {
         let page = self.mapped(number, self.page_bytes)?;
         // SAFETY: as above; this process never unmaps it.
         Ok(unsafe { page.cast().as_ref() })
@@ -175,7 +175,7 @@ impl Pages {
     }
 }
 
-impl Page {
+impl PostMortemPage {
     /// Makes this process the session process of `generation`.
     pub(super) fn enter(&'static self, generation: u32, pid: u32) {
         let slot = self.slot(generation);

@@ -7,7 +7,7 @@ use super::memory::allocator;
 use super::{exit, limits, process, replay};
 use crate::engine::Engine;
 use crate::ipc::worker_end::Channel;
-use crate::ipc::{FromLook, Logged, MAX_TO_SESSION_BYTES, Question};
+use crate::ipc::{FromQuery, LoggedRun, MAX_TO_SESSION_BYTES, QueryRequest};
 use vmapi_types::Limits;
 
 /// How long an answer may take, in milliseconds.
@@ -51,18 +51,18 @@ pub(super) fn answer(
     let pid = process::own_pid();
     // Without clocks nothing is run; the daemon tries again when it hears nothing.
     if limits::start_clocks(&bounds).is_ok()
-        && let Ok(Some(asked)) = channel.receive::<Question>()
-        && Logged::go_on_from(&asked.message.redo, of_session.commits)
-        && channel.send(&FromLook::Began { pid }).is_ok()
+        && let Ok(Some(asked)) = channel.receive::<QueryRequest>()
+        && LoggedRun::go_on_from(&asked.message.replay, of_session.commits)
+        && channel.send(&FromQuery::Began { pid }).is_ok()
     {
-        let Question { redo: log, look } = asked.message;
+        let QueryRequest { replay: log, query } = asked.message;
         let mut commits = of_session.commits;
-        if replay::redo(engine, link, &log, of_session.limits, &mut commits).is_ok() {
+        if replay::replay(engine, link, &log, of_session.limits, &mut commits).is_ok() {
             link.begin(bounds, &[]);
             allocator::limit_further(MAX_GROWTH_BYTES);
-            let sight = engine.look(&look);
+            let sight = engine.query(&query);
             // Whoever asked may have gone.
-            let _ = channel.send(&FromLook::Seen(sight));
+            let _ = channel.send(&FromQuery::Seen(sight));
         }
     }
     exit::now(exit::DONE)

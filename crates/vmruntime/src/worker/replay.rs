@@ -15,7 +15,7 @@ use super::limits;
 use super::link::Link;
 use crate::clock::SLOWDOWN;
 use crate::engine::{Deadlock, Engine, Evaluation};
-use crate::ipc::Logged;
+use crate::ipc::LoggedRun;
 
 /// How much processor time a run may take that is to be run once more, in microseconds: some times of what a checkpoint takes.
 const MAX_CPU_US: u64 = 2_000 * SLOWDOWN;
@@ -30,7 +30,7 @@ const MAX_GROWTH_BYTES: u64 = 512 * 1024;
 /// A run came to another end.
 #[derive(Debug, thiserror::Error)]
 #[error("run {commits} came to another end")]
-pub(super) struct Differs {
+pub(super) struct ReplayDiverged {
     commits: u64,
 }
 
@@ -50,9 +50,9 @@ pub(super) fn evaluate(
     link: &Link,
     request: &RunRequest,
     of_session: &Limits,
-    learnt: &[u64],
+    inputs: &[u64],
 ) -> Result<Evaluation, Deadlock> {
-    link.begin(request.limits, learnt);
+    link.begin(request.limits, inputs);
     limits::bound_heap(&request.limits);
     let evaluation = engine.evaluate(request);
     // What comes between executions, and the next request itself, is not this execution's.
@@ -61,23 +61,21 @@ pub(super) fn evaluate(
 }
 
 /// Brings the state up to the end of the log. `commits` is how many runs it holds.
-pub(super) fn redo(
+pub(super) fn replay(
     engine: &mut dyn Engine,
     link: &Link,
-    log: &[Arc<Logged>],
+    log: &[Arc<LoggedRun>],
     of_session: &Limits,
     commits: &mut u64,
-) -> Result<(), Differs> {
+) -> Result<(), ReplayDiverged> {
     let held = *commits;
     for logged in log.iter().filter(|logged| logged.commits > held) {
-        let Logged {
-            request, recording, ..
-        } = &**logged;
-        let end = evaluate(engine, link, request, of_session, &recording.learnt);
-        let came_to = end.ok().and_then(|end| link.recording(&end));
-        if came_to.as_ref() != Some(recording) {
+        let LoggedRun { request, trace, .. } = &**logged;
+        let end = evaluate(engine, link, request, of_session, &trace.inputs);
+        let came_to = end.ok().and_then(|end| link.trace(&end));
+        if came_to.as_ref() != Some(trace) {
             let commits = logged.commits;
-            return Err(Differs { commits });
+            return Err(ReplayDiverged { commits });
         }
         *commits = logged.commits;
     }

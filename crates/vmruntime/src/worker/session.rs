@@ -16,12 +16,12 @@ use vmcontrol::runtime::{RunRequest, Usage};
 use super::checkpoint::{self, Checkpoint, Made, Names};
 use super::link::Link;
 use super::memory::allocator;
-use super::post_mortem::{self as page, Page};
+use super::post_mortem::{self as page, PostMortemPage};
 use super::sandbox::Confinement;
 use super::{exit, limits, process, query, replay};
 use crate::engine::{Engine, Evaluation};
 use crate::ipc::worker_end::Channel;
-use crate::ipc::{FromSession, Logged, SessionSetup, ToSession};
+use crate::ipc::{FromSession, LoggedRun, SessionSetup, ToSession};
 
 /// By what part of itself the heap grows before garbage is collected: a quarter.
 const COLLECT_AFTER_PART: usize = 4;
@@ -34,7 +34,7 @@ pub(super) struct Session {
     engine: Box<dyn Engine>,
     link: Rc<Link>,
     channel: Rc<Channel>,
-    page: &'static Page,
+    page: &'static PostMortemPage,
     zygote: Pid,
     confinement: Rc<Confinement>,
     /// What its processes show as part of their names; nothing before it is set up.
@@ -44,7 +44,7 @@ pub(super) struct Session {
     commits: u64,
     checkpoint: Option<Checkpoint>,
     /// Over which its checkpoints are asked.
-    looks: Option<OwnedFd>,
+    queries: Option<OwnedFd>,
     /// The session's own limits, which an execution may only lower.
     limits: Limits,
     /// Whether that was done before the session was known.
@@ -58,7 +58,7 @@ pub(super) struct Parts {
     pub(super) engine: Box<dyn Engine>,
     pub(super) link: Rc<Link>,
     pub(super) channel: Channel,
-    pub(super) page: &'static Page,
+    pub(super) page: &'static PostMortemPage,
     pub(super) zygote: Pid,
     pub(super) confinement: Rc<Confinement>,
 }
@@ -87,7 +87,7 @@ impl Session {
             generation: 0,
             commits: 0,
             checkpoint: None,
-            looks: None,
+            queries: None,
             limits: Limits::default(),
             is_confined: false,
             live_after_collection: allocator::live_bytes(),
@@ -110,7 +110,7 @@ impl Session {
             }
             match received.message {
                 ToSession::Setup(setup) => {
-                    self.looks = received.fd;
+                    self.queries = received.fd;
                     self.set_up(&setup);
                 }
                 ToSession::Run {
@@ -119,7 +119,7 @@ impl Session {
                     may_log,
                     ..
                 } => self.run(run, &request, may_log),
-                ToSession::Redo(log) => self.redo(&log),
+                ToSession::Replay(log) => self.replay(&log),
                 ToSession::RenewCheckpoint => self.commit(),
                 ToSession::StandIn => self.stand_in(),
                 // Nobody waits for it any more.
@@ -189,19 +189,15 @@ impl Session {
         let is_cheap = replay::is_cheap(&usage, began.elapsed(), heap_before, limits);
         // What is collected afterwards is not what a redo would come to.
         let may_log = may_log && is_cheap && !self.is_worth_collecting();
-        let recording = if may_log {
-            self.link.recording(&end)
-        } else {
-            None
-        };
-        let is_logged = recording.is_some();
+        let trace = if may_log { self.link.trace(&end) } else { None };
+        let is_logged = trace.is_some();
         let Evaluation { threw, payload } = end;
         self.send(&FromSession::Ended {
             run,
             threw,
             payload,
             usage,
-            recording,
+            trace,
         });
         self.commits += 1;
         if !is_logged {
@@ -211,9 +207,9 @@ impl Session {
     }
 
     /// Runs once more what is missing here of what the session has committed.
-    fn redo(&mut self, log: &[Arc<Logged>]) {
+    fn replay(&mut self, log: &[Arc<LoggedRun>]) {
         self.link.detach();
-        let done = replay::redo(
+        let done = replay::replay(
             &mut *self.engine,
             &self.link,
             log,
@@ -247,33 +243,33 @@ impl Session {
     fn commit(&mut self) {
         let commits = self.commits;
         let mut news = FromSession::Committed { commits };
-        let looks = self.take_looks();
+        let queries = self.take_looks();
         loop {
             let names = Names {
                 session: self.name(),
                 checkpoint: self.checkpoint_name(),
             };
-            match checkpoint::make(self.checkpoint.take(), self.zygote, &names, &looks) {
+            match checkpoint::make(self.checkpoint.take(), self.zygote, &names, &queries) {
                 Made::Session(checkpoint) => {
                     self.checkpoint = Some(checkpoint);
                     break;
                 }
-                Made::Look(socket) => self.answer(socket),
+                Made::Query(socket) => self.answer(socket),
                 Made::Woken => {
                     self.enter_next_generation();
-                    news = FromSession::TookOver { commits };
+                    news = FromSession::Promoted { commits };
                 }
             }
         }
-        self.looks = Some(looks);
+        self.queries = Some(queries);
         self.send(&news);
     }
 
     /// Answers questions in place of a checkpoint that the session does not have yet.
     fn stand_in(&mut self) -> ! {
-        let looks = self.take_looks();
+        let queries = self.take_looks();
         let name = self.checkpoint_name();
-        let socket = checkpoint::stand_in(self.channel.socket(), self.zygote, &name, &looks);
+        let socket = checkpoint::stand_in(self.channel.socket(), self.zygote, &name, &queries);
         self.answer(socket)
     }
 
@@ -289,10 +285,10 @@ impl Session {
     }
 
     fn take_looks(&mut self) -> OwnedFd {
-        let Some(looks) = self.looks.take() else {
+        let Some(queries) = self.queries.take() else {
             exit::noting(exit::CHANNEL, "the socket for questions did not come along")
         };
-        looks
+        queries
     }
 
     fn checkpoint_name(&self) -> String {

@@ -18,7 +18,7 @@ use super::link::Link;
 use super::memory::heap::LargePages;
 use super::memory::{allocator, faults, image, stack};
 use super::oom::ZygoteScore;
-use super::post_mortem::Pages;
+use super::post_mortem::PostMortemPages;
 use super::process::{self, Kinship, Side};
 use super::sandbox::{self, Confinement};
 use super::session::{Parts, Session};
@@ -63,9 +63,9 @@ struct Zygote {
     engine: Option<Box<dyn Engine>>,
     confinement: Rc<Confinement>,
     large_pages: Option<LargePages>,
-    pages: Pages,
+    pages: PostMortemPages,
     /// By the id of the first process, which is the id of the process group too.
-    families: HashMap<Pid, Family>,
+    process_groups: HashMap<Pid, Family>,
     stopped: StoppedChildren,
     /// Processes that answered a question, were killed since nobody wants the answer, and are not reaped yet.
     unwanted: Vec<Pid>,
@@ -104,8 +104,8 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
         engine: Some(engine),
         confinement: Rc::new(confinement),
         large_pages,
-        pages: Pages::new()?,
-        families: HashMap::new(),
+        pages: PostMortemPages::new()?,
+        process_groups: HashMap::new(),
         stopped: StoppedChildren::default(),
         unwanted: Vec::new(),
         oom_score,
@@ -138,10 +138,10 @@ impl Zygote {
                 while changes.read_signal()?.is_some() {}
                 self.reap()?;
             }
-            let (families, pages) = (&self.families, &self.pages);
+            let (process_groups, pages) = (&self.process_groups, &self.pages);
             self.stopped.kill_overdue(|pid| {
                 let first = getpgid(Some(pid)).ok();
-                let family = first.and_then(|first| families.get(&first));
+                let family = first.and_then(|first| process_groups.get(&first));
                 let page = family.map(|family| pages.get(family.page));
                 page.is_some_and(|page| page.is_running(pid.as_raw().unsigned_abs()))
             });
@@ -186,7 +186,7 @@ impl Zygote {
                 },
                 _,
             ) => self.interrupt(session, generation),
-            (ToZygote::EndLook { session, pid }, _) => {
+            (ToZygote::EndQuery { session, pid }, _) => {
                 let family = self.family(session);
                 let killed = family.and_then(|(first, _)| kill_member(first, pid));
                 self.unwanted.extend(killed);
@@ -234,7 +234,7 @@ impl Zygote {
         }
         match forked {
             Ok(Side::Parent(pid)) => {
-                self.families.insert(pid, Family { session, page });
+                self.process_groups.insert(pid, Family { session, page });
                 Ok(())
             }
             Err(error) => {
@@ -273,7 +273,7 @@ impl Zygote {
     }
 
     fn family(&self, session: u64) -> Option<(Pid, &Family)> {
-        self.families
+        self.process_groups
             .iter()
             .find(|(_, family)| family.session == session)
             .map(|(first, family)| (*first, family))
@@ -311,7 +311,7 @@ impl Zygote {
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let first = if self.families.contains_key(&pid) {
+            let first = if self.process_groups.contains_key(&pid) {
                 pid
             } else {
                 getpgid(Some(pid)).unwrap_or(pid)
@@ -330,7 +330,7 @@ impl Zygote {
         let is_unwanted = unwanted
             .map(|index| self.unwanted.swap_remove(index))
             .is_some();
-        let Some(family) = self.families.get(&first) else {
+        let Some(family) = self.process_groups.get(&first) else {
             return Ok(());
         };
         let (session, page) = (family.session, family.page);
@@ -351,7 +351,7 @@ impl Zygote {
             self.tell(&FromZygote::Died { session, death })?;
         }
         if waitid(Id::PGid(first), PEEK) == Err(Errno::ECHILD) {
-            self.families.remove(&first);
+            self.process_groups.remove(&first);
             self.pages.give_back(page);
             self.tell(&FromZygote::Ended { session })?;
         }
@@ -360,7 +360,7 @@ impl Zygote {
 
     /// Kills every process of every session and reaps it.
     fn end_everything(&mut self) {
-        for first in self.families.keys() {
+        for first in self.process_groups.keys() {
             kill_family(*first);
         }
         while matches!(

@@ -95,7 +95,7 @@ impl Jobs {
     }
 
     fn add_timer(&self, delay: Duration, timer: Timer) {
-        self.link.note_unrepeatable();
+        self.link.mark_nondeterministic();
         let number = self.next_timer.get();
         self.next_timer.set(number + 1);
         // A delay past the end of the clock is one that never ends.
@@ -160,7 +160,7 @@ impl JobExecutor for Jobs {
             Job::GenericJob(job) => self.generic.borrow_mut().push_back(job),
             Job::AsyncJob(job) => {
                 // It waits for a time.
-                self.link.note_unrepeatable();
+                self.link.mark_nondeterministic();
                 self.asynchronous.borrow_mut().push_back(job);
             }
             Job::TimeoutJob(job) => self.add_timer(delay_of(job.timeout()), Timer::Once(job)),

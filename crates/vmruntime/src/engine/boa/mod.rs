@@ -29,7 +29,7 @@ use boa_engine::{
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use vmapi_types::{ConsoleLevel, EventType, RawJson};
-use vmcontrol::runtime::{Look, RunMode, RunRequest, Sight};
+use vmcontrol::runtime::{Query, QueryResult, RunMode, RunRequest};
 
 use self::console::ConsoleSink;
 use self::globals::GlobalScope;
@@ -401,11 +401,13 @@ impl Engine for Boa {
         Ok(evaluation)
     }
 
-    fn look(&mut self, look: &Look) -> Sight {
-        match look {
-            Look::Complete(text) => self.complete(text),
-            Look::Inspect(expression) => Sight::Inspection(Box::new(self.inspect(expression))),
-            Look::IsComplete(code) => Sight::Completeness(source::completeness(code)),
+    fn query(&mut self, query: &Query) -> QueryResult {
+        match query {
+            Query::Complete(text) => self.complete(text),
+            Query::Inspect(expression) => {
+                QueryResult::Inspection(Box::new(self.inspect(expression)))
+            }
+            Query::IsComplete(code) => QueryResult::Completeness(source::completeness(code)),
         }
     }
 

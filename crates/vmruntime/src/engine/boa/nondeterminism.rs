@@ -32,13 +32,13 @@ impl Clock for LinkedClock {
 
     fn system_time_millis(&self) -> i64 {
         let now = || since_epoch().as_millis().try_into().unwrap_or(u64::MAX);
-        self.0.learn(&now).try_into().unwrap_or(i64::MAX)
+        self.0.record_input(&now).try_into().unwrap_or(i64::MAX)
     }
 }
 
 /// The time of the steady clock, as a script is told it.
 pub(super) fn nanoseconds(link: &dyn HostLink) -> u64 {
-    link.learn(&|| monotonic().as_nanos().try_into().unwrap_or(u64::MAX))
+    link.record_input(&|| monotonic().as_nanos().try_into().unwrap_or(u64::MAX))
 }
 
 /// Fills bytes by chance, as a script is told it.
@@ -52,7 +52,7 @@ pub(super) fn fill_by_chance(bytes: &mut [u8], context: &Context) {
 fn chance(context: &Context, ask: &dyn Fn() -> u64) -> u64 {
     // There is no host before there are scripts.
     match context.get_data::<Host>() {
-        Some(host) => host.link.learn(ask),
+        Some(host) => host.link.record_input(ask),
         None => ask(),
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use vmcontrol::runtime::{RunMode, RunRequest};
 
 use crate::clock::SLOWDOWN;
-use crate::ipc::Logged;
+use crate::ipc::LoggedRun;
 
 /// How many runs are kept: a checkpoint for each sixty-fourth costs each run less than writing its log does.
 const MAX_RUNS: usize = 64;
@@ -27,11 +27,11 @@ const MAX_HISTORY: u32 = 10;
 /// it holds: with all of them the session can be made once more when its checkpoint is lost. The session's actor writes it;
 /// whoever asks the session something reads it.
 #[derive(Debug, Default)]
-pub(crate) struct RedoLog(Mutex<Log>);
+pub(crate) struct ReplayLog(Mutex<Log>);
 
 #[derive(Debug, Default)]
 struct Log {
-    runs: Vec<Arc<Logged>>,
+    runs: Vec<Arc<LoggedRun>>,
     /// How many of them the checkpoint holds.
     held: usize,
     /// What they are together.
@@ -46,7 +46,7 @@ struct Size {
     time: Duration,
 }
 
-impl RedoLog {
+impl ReplayLog {
     /// Whether a run may be added.
     pub(crate) fn has_room_for(&self, request: &RunRequest) -> bool {
         let log = self.lock();
@@ -56,9 +56,9 @@ impl RedoLog {
     }
 
     /// Adds a run that took so long.
-    pub(crate) fn add(&self, run: Logged, took: Duration) {
+    pub(crate) fn add(&self, run: LoggedRun, took: Duration) {
         let mut log = self.lock();
-        let bytes = bytes_of(&run.request) + size_of_val(&*run.recording.learnt);
+        let bytes = bytes_of(&run.request) + size_of_val(&*run.trace.inputs);
         log.all.add(bytes, took);
         log.missing.add(bytes, took);
         log.runs.push(Arc::new(run));
@@ -87,7 +87,7 @@ impl RedoLog {
     }
 
     /// The runs that the checkpoint does not hold.
-    pub(crate) fn runs(&self) -> Vec<Arc<Logged>> {
+    pub(crate) fn runs(&self) -> Vec<Arc<LoggedRun>> {
         let log = self.lock();
         log.runs[log.held..].to_vec()
     }
@@ -118,7 +118,7 @@ mod tests {
     use vmapi_types::Limits;
 
     use super::*;
-    use crate::ipc::Recording;
+    use crate::ipc::Trace;
 
     fn request(source: &str) -> RunRequest {
         RunRequest {
@@ -130,19 +130,23 @@ mod tests {
         }
     }
 
-    fn add(log: &RedoLog, commits: u64, source: &str, took: Duration) {
+    fn add(log: &ReplayLog, commits: u64, source: &str, took: Duration) {
         let request = request(source);
-        let run = Logged {
+        let run = LoggedRun {
             commits,
             request,
-            recording: Recording::default(),
+            trace: Trace::default(),
         };
         log.add(run, took);
     }
 
     #[test]
     fn it_is_bounded_in_number_time_and_bytes() {
-        let (many, long, large) = (RedoLog::default(), RedoLog::default(), RedoLog::default());
+        let (many, long, large) = (
+            ReplayLog::default(),
+            ReplayLog::default(),
+            ReplayLog::default(),
+        );
         for commits in 1..=MAX_RUNS as u64 {
             assert!(many.has_room_for(&request("1")));
             add(&many, commits, "1", Duration::ZERO);
@@ -160,7 +164,7 @@ mod tests {
 
     #[test]
     fn it_stays_complete_over_checkpoints_that_hold_nothing_else() {
-        let log = RedoLog::default();
+        let log = ReplayLog::default();
         assert!(log.note_checkpoint(0));
         add(&log, 1, "1", Duration::ZERO);
         add(&log, 2, "2", Duration::ZERO);
@@ -180,13 +184,13 @@ mod tests {
 
     #[test]
     fn it_does_not_grow_over_checkpoints_without_end() {
-        let log = RedoLog::default();
+        let log = ReplayLog::default();
         let text = " ".repeat(MAX_BYTES / 2);
         add(&log, 1, &text, Duration::ZERO);
         assert!(log.note_checkpoint(1));
         add(&log, 2, &text, Duration::ZERO);
         assert!(!log.note_checkpoint(2));
-        let slow = RedoLog::default();
+        let slow = ReplayLog::default();
         add(&slow, 1, "1", MAX_TIME * MAX_HISTORY);
         assert!(slow.note_checkpoint(1));
         add(&slow, 2, "1", Duration::from_millis(1));

@@ -25,7 +25,7 @@ pub(crate) const FIRST_GENERATION: u32 = 1;
 const TAG_CHARS: usize = 8;
 
 /// What a session is made of.
-pub(crate) struct Origin {
+pub(crate) struct SessionSeed {
     id: Uuid,
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
@@ -36,7 +36,7 @@ pub(crate) struct Origin {
     asked_over: OwnedFd,
 }
 
-impl Origin {
+impl SessionSeed {
     pub(crate) fn new(spec: &SessionSpec, asked_over: OwnedFd) -> Self {
         Self {
             id: spec.id,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use vmcontrol::runtime::{RunUpdate, Usage};
 
 use super::{Actor, Over};
-use crate::ipc::{Logged, MAX_LEARNT, Recording};
+use crate::ipc::{LoggedRun, MAX_INPUTS, Trace};
 use crate::supervisor::run::Stage;
 
 impl Actor {
@@ -17,7 +17,7 @@ impl Actor {
             run.stage = Stage::Committed;
             // If it was killed too late, that will hit this process all the same: nothing else begins before.
             if run.stopped.is_none() {
-                self.settle(RunUpdate::Committed).await;
+                self.finish_run(RunUpdate::Committed).await;
             }
         }
     }
@@ -26,12 +26,12 @@ impl Actor {
     pub(super) fn log_run(
         &mut self,
         run: u64,
-        recording: Recording,
+        trace: Trace,
         usage: Usage,
     ) -> Result<(), Option<Over>> {
         let request = self
             .active(run)
-            .filter(|active| active.may_log && recording.learnt.len() <= MAX_LEARNT)
+            .filter(|active| active.may_log && trace.inputs.len() <= MAX_INPUTS)
             .and_then(|active| active.request.take());
         let Some(request) = request else {
             return Err(Some(
@@ -39,13 +39,13 @@ impl Actor {
             ));
         };
         self.commits += 1;
-        let logged = Logged {
+        let logged = LoggedRun {
             commits: self.commits,
             request,
-            recording,
+            trace,
         };
         let took = Duration::from_micros(usage.cpu_us);
-        self.redo_log.add(logged, took);
+        self.replay_log.add(logged, took);
         Ok(())
     }
 
@@ -60,8 +60,8 @@ impl Actor {
             // While something runs it may have been the one that died.
             self.checkpoint_death = None;
         }
-        if !self.redo_log.note_checkpoint(commits) {
-            self.origin = None;
+        if !self.replay_log.note_checkpoint(commits) {
+            self.seed = None;
         }
     }
 }

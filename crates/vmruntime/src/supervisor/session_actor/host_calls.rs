@@ -73,7 +73,7 @@ impl Actor {
         }
         match step {
             HostStep::Recorded(call, charge) => self.carry_out(call, charge),
-            HostStep::Done(end) => self.tell(&ToSession::HostAnswer(end)).await,
+            HostStep::Done(end) => self.send(&ToSession::HostAnswer(end)).await,
         }
     }
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::{Actor, Over};
 use crate::ipc::{Death, HELPER_TIMEOUT};
 use crate::supervisor::death::{cause_of, cause_text, run_cause};
-use crate::supervisor::zygote::News;
+use crate::supervisor::zygote::ProcessEvent;
 
 /// How long a checkpoint may take to take over: if it is only stopped, the zygote says so before.
-const TAKE_OVER_TIMEOUT: Duration = HELPER_TIMEOUT.saturating_add(Duration::from_secs(1));
+const PROMOTION_TIMEOUT: Duration = HELPER_TIMEOUT.saturating_add(Duration::from_secs(1));
 
 impl Actor {
     /// Kills what is left of the session's processes and waits until they are reaped, or gone with their zygote.
@@ -17,20 +17,20 @@ impl Actor {
             return;
         }
         self.zygote.close(self.number);
-        while let Some(news) = self.news.recv().await {
-            match news {
-                News::Ended => return,
-                News::Died(death) if death.generation.is_none() => {
+        while let Some(process_events) = self.process_events.recv().await {
+            match process_events {
+                ProcessEvent::Ended => return,
+                ProcessEvent::Died(death) if death.generation.is_none() => {
                     self.checkpoint_death.get_or_insert(death);
                 }
-                News::Died(death) => {
+                ProcessEvent::Died(death) => {
                     self.last_death.get_or_insert(death);
                 }
-                News::OpenFailed(reason) => {
+                ProcessEvent::OpenFailed(reason) => {
                     self.refusal = Some(reason);
                     return;
                 }
-                News::ZygoteGone(reason) => {
+                ProcessEvent::ZygoteGone(reason) => {
                     self.zygote_loss = Some(reason);
                     return;
                 }
@@ -71,18 +71,18 @@ impl Actor {
     }
 
     /// Has the checkpoint be waited for, now that the session process is dead.
-    pub(super) fn await_take_over(&mut self) {
+    pub(super) fn await_promotion(&mut self) {
         if self.has_checkpoint {
-            self.take_over_due = Some(Instant::now() + TAKE_OVER_TIMEOUT);
+            self.promotion_due = Some(Instant::now() + PROMOTION_TIMEOUT);
         }
     }
 
     /// Why the session ends whose checkpoint has not taken over.
-    pub(super) fn no_take_over(&self) -> Over {
+    pub(super) fn promotion_overdue(&self) -> Over {
         let after = self.last_death.as_ref().map(cause_text);
         format!(
             "its checkpoint did not take over within {} s, after its process had died: {}",
-            TAKE_OVER_TIMEOUT.as_secs(),
+            PROMOTION_TIMEOUT.as_secs(),
             after.unwrap_or_default()
         )
     }
@@ -93,7 +93,7 @@ impl Actor {
             return Ok(());
         };
         let gone = zygote_gone(reason);
-        if self.ready.is_some() || self.origin.is_none() {
+        if self.ready.is_some() || self.seed.is_none() {
             return Err(Some(gone));
         }
         if !self.zygote.is_deterministic() {

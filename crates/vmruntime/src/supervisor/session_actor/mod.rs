@@ -24,20 +24,20 @@ use vmcontrol::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd,
 };
 
-use failover::TakeOver;
+use failover::Promotion;
 use host_calls::{HostStep, refusal};
-use respawn::Again;
+use respawn::Respawn;
 
 use crate::host_modules::Broker;
 use crate::ipc::daemon_end::{Received, Receiver, Sender};
 use crate::ipc::{Death, FromSession, ToSession};
 use crate::supervisor::home::Home;
-use crate::supervisor::recovery::replay_log::RedoLog;
-use crate::supervisor::recovery::session_seed::{FIRST_GENERATION, Origin};
+use crate::supervisor::recovery::replay_log::ReplayLog;
+use crate::supervisor::recovery::session_seed::{FIRST_GENERATION, SessionSeed};
 use crate::supervisor::run::{ActiveRun, Stage, Stopped, overdue};
 use crate::supervisor::session::Command;
 use crate::supervisor::stand_in::StandIn;
-use crate::supervisor::zygote::{News, Zygote};
+use crate::supervisor::zygote::{ProcessEvent, Zygote};
 
 /// What connects an actor to the rest.
 pub(super) struct ActorParts {
@@ -45,13 +45,13 @@ pub(super) struct ActorParts {
     pub(super) receiver: Receiver,
     pub(super) home: Arc<Home>,
     pub(super) number: u64,
-    pub(super) news: mpsc::UnboundedReceiver<News>,
+    pub(super) process_events: mpsc::UnboundedReceiver<ProcessEvent>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     /// Says so, or is at its end.
     pub(super) closing: watch::Receiver<bool>,
     pub(super) ready: oneshot::Sender<Result<(), String>>,
-    pub(super) origin: Origin,
-    pub(super) redo_log: Arc<RedoLog>,
+    pub(super) seed: SessionSeed,
+    pub(super) replay_log: Arc<ReplayLog>,
 }
 
 pub(super) struct Actor {
@@ -63,7 +63,7 @@ pub(super) struct Actor {
     broker: Arc<Broker>,
     commands: mpsc::UnboundedReceiver<Command>,
     closing: watch::Receiver<bool>,
-    news: mpsc::UnboundedReceiver<News>,
+    process_events: mpsc::UnboundedReceiver<ProcessEvent>,
     /// What happens to host calls, with the number of the run and the generation of the process that wait for it.
     host_steps: mpsc::UnboundedReceiver<(u64, u32, HostStep)>,
     step_sender: mpsc::UnboundedSender<(u64, u32, HostStep)>,
@@ -76,9 +76,9 @@ pub(super) struct Actor {
     last_death: Option<Death>,
     /// Why a process was not forked, the last time that one was not.
     refusal: Option<Over>,
-    take_overs: VecDeque<TakeOver>,
+    promotions: VecDeque<Promotion>,
     /// When the checkpoint should have taken over, if the session process is dead.
-    take_over_due: Option<Instant>,
+    promotion_due: Option<Instant>,
     has_checkpoint: bool,
     /// Whether a checkpoint died while something ran.
     checkpoint_lost: bool,
@@ -88,11 +88,11 @@ pub(super) struct Actor {
     zygote_loss: Option<Over>,
     ready: Option<oneshot::Sender<Result<(), String>>>,
     /// What the session is made of once more when it has no process; nothing once the redo log is not complete.
-    origin: Option<Origin>,
+    seed: Option<SessionSeed>,
     /// What the checkpoint, or a session that is made once more, does not hold of the committed state.
-    redo_log: Arc<RedoLog>,
+    replay_log: Arc<ReplayLog>,
     /// Nothing is begun, and nothing goes on, while this is awaited.
-    again: Option<Again>,
+    respawn: Option<Respawn>,
     stand_in: StandIn,
 }
 
@@ -113,7 +113,7 @@ impl Actor {
             broker: Arc::new(broker),
             commands: parts.commands,
             closing: parts.closing,
-            news: parts.news,
+            process_events: parts.process_events,
             host_steps,
             step_sender,
             generation: FIRST_GENERATION,
@@ -123,24 +123,24 @@ impl Actor {
             deaths: HashMap::new(),
             last_death: None,
             refusal: None,
-            take_overs: VecDeque::new(),
-            take_over_due: None,
+            promotions: VecDeque::new(),
+            promotion_due: None,
             has_checkpoint: false,
             checkpoint_lost: false,
             checkpoint_death: None,
             zygote_loss: None,
             ready: Some(parts.ready),
-            origin: Some(parts.origin),
-            redo_log: parts.redo_log,
-            again: None,
+            seed: Some(parts.seed),
+            replay_log: parts.replay_log,
+            respawn: None,
             stand_in,
         }
     }
 
     /// Tells the session process what session it is for.
     pub(super) async fn set_up(&self) {
-        let Some(origin) = &self.origin else { return };
-        if let Err(error) = origin.set_up(&self.sender).await {
+        let Some(seed) = &self.seed else { return };
+        if let Err(error) = seed.set_up(&self.sender).await {
             tracing::debug!(session = self.number, %error, "a session process can't be set up");
         }
     }
@@ -148,19 +148,19 @@ impl Actor {
     /// Serves until every process of the session is gone; returns why.
     pub(super) async fn serve(mut self) -> Over {
         let reason = loop {
-            let has_state = self.again.is_none();
+            let has_state = self.respawn.is_none();
             let step = tokio::select! {
                 received = self.receiver.receive::<FromSession>() => match received {
-                    Ok(Some(received)) => self.hear(received).await,
+                    Ok(Some(received)) => self.on_message(received).await,
                     Ok(None) => self.go_on_without_process().await,
                     Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
                 },
-                Some(news) = self.news.recv() => self.learn(news).await,
+                Some(process_events) = self.process_events.recv() => self.on_process_event(process_events).await,
                 () = said(&mut self.closing) => Err(Some(closed())),
-                () = reached(self.again.as_ref().map(|again| again.due)) => {
+                () = reached(self.respawn.as_ref().map(|respawn| respawn.due)) => {
                     Err(Some("no process had its state in time".into()))
                 }
-                () = reached(self.take_over_due) => Err(Some(self.no_take_over())),
+                () = reached(self.promotion_due) => Err(Some(self.promotion_overdue())),
                 () = overdue(self.run.as_ref()), if has_state => self.end_overdue(),
                 Some((run, generation, step)) = self.host_steps.recv(), if has_state => {
                     if generation == self.generation && self.active(run).is_some() {
@@ -169,7 +169,7 @@ impl Actor {
                     Ok(())
                 }
                 Some(command) = self.commands.recv(), if has_state => {
-                    self.obey(command).await;
+                    self.on_command(command).await;
                     Ok(())
                 }
             };
@@ -200,24 +200,24 @@ impl Actor {
     }
 
     /// Does what is asked for.
-    async fn obey(&mut self, command: Command) {
+    async fn on_command(&mut self, command: Command) {
         match command {
             Command::Run(execution_id, request, updates) => {
                 self.start_run(execution_id, request, updates).await;
             }
             Command::Cancel(execution_id) => self.cancel(execution_id),
             Command::BeAskable => {
-                if let Some(origin) = &self.origin
+                if let Some(seed) = &self.seed
                     && !self.has_checkpoint
                 {
-                    self.stand_in.be_there(&self.zygote, origin).await;
+                    self.stand_in.be_there(&self.zygote, seed).await;
                 }
             }
         }
     }
 
     /// Takes a message of the session process.
-    async fn hear(&mut self, received: Received<FromSession>) -> Result<(), Option<Over>> {
+    async fn on_message(&mut self, received: Received<FromSession>) -> Result<(), Option<Over>> {
         match received.message {
             FromSession::Ready { error } => {
                 let outcome = error.clone().map_or(Ok(()), Err);
@@ -227,7 +227,7 @@ impl Actor {
                 if let Some(reason) = error {
                     return Err(Some(reason));
                 }
-                return self.begin_again().await;
+                return self.resume_respawned().await;
             }
             FromSession::Started { run } => {
                 if let Some(active) = self.active(run) {
@@ -244,13 +244,13 @@ impl Actor {
                 self.update(RunUpdate::Event(event)).await;
             }
             FromSession::HostCall(call) => self.start_host_call(call, received.charge),
-            FromSession::RefusedHostCall => self.tell(&refusal()).await,
+            FromSession::RefusedHostCall => self.send(&refusal()).await,
             FromSession::Ended {
                 run,
                 threw,
                 payload,
                 usage,
-                recording,
+                trace,
             } => {
                 let outcome = if threw {
                     Outcome::Exception(payload)
@@ -263,8 +263,8 @@ impl Actor {
                     charge: received.charge,
                 };
                 self.end_run(run, end).await;
-                if let Some(recording) = recording {
-                    self.log_run(run, recording, usage)?;
+                if let Some(trace) = trace {
+                    self.log_run(run, trace, usage)?;
                     self.commit_run().await;
                 }
             }
@@ -273,33 +273,33 @@ impl Actor {
                     return Err(Some("its newest state is lost".into()));
                 }
                 self.note_checkpoint(commits);
-                if self.again.is_some() {
+                if self.respawn.is_some() {
                     return self.go_on_with_state().await;
                 }
                 self.commit_run().await;
             }
-            FromSession::TookOver { commits } => {
-                self.take_overs.push_back(TakeOver {
+            FromSession::Promoted { commits } => {
+                self.promotions.push_back(Promotion {
                     generation: received.generation,
                     commits,
                 });
-                return self.judge_take_overs().await;
+                return self.judge_promotions().await;
             }
         }
         Ok(())
     }
 
     /// Takes a report of the zygote.
-    async fn learn(&mut self, news: News) -> Result<(), Option<Over>> {
-        match news {
-            News::Died(death) => self.learn_of_death(death).await,
-            News::OpenFailed(reason) => {
+    async fn on_process_event(&mut self, process_events: ProcessEvent) -> Result<(), Option<Over>> {
+        match process_events {
+            ProcessEvent::Died(death) => self.on_death(death).await,
+            ProcessEvent::OpenFailed(reason) => {
                 self.refusal = Some(reason);
                 Ok(())
             }
             // What the last process sent may not have been read yet. The end of the stream comes after that.
-            News::Ended => Ok(()),
-            News::ZygoteGone(reason) => {
+            ProcessEvent::Ended => Ok(()),
+            ProcessEvent::ZygoteGone(reason) => {
                 self.zygote_loss = Some(reason);
                 self.check_move()
             }
@@ -349,11 +349,11 @@ impl Actor {
         }
         let run = self.next_run;
         self.next_run += 1;
-        let may_log = self.redo_log.has_room_for(&request);
+        let may_log = self.replay_log.has_room_for(&request);
         let message = ToSession::run(run, &request, may_log);
         let active = ActiveRun::new(run, execution_id, request, may_log, updates);
         self.run = Some(active);
-        self.tell(&message).await;
+        self.send(&message).await;
     }
 
     async fn end_run(&mut self, run: u64, end: RunEnd) {
@@ -376,7 +376,7 @@ impl Actor {
     }
 
     /// Hands the last update on.
-    async fn settle(&mut self, update: RunUpdate) {
+    async fn finish_run(&mut self, update: RunUpdate) {
         // Before the news: whoever hears it may start the next run.
         if matches!(update, RunUpdate::RolledBack(_)) {
             self.take_back_call().await;
@@ -386,7 +386,7 @@ impl Actor {
         self.update(update).await;
         self.run = None;
         if std::mem::take(&mut self.checkpoint_lost) {
-            self.tell(&ToSession::RenewCheckpoint).await;
+            self.send(&ToSession::RenewCheckpoint).await;
         }
     }
 
@@ -402,7 +402,7 @@ impl Actor {
 
     /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so. If it stands still it is
     /// sent no more than it takes until the run is to be ended.
-    async fn tell(&self, message: &ToSession) {
+    async fn send(&self, message: &ToSession) {
         let sent = tokio::select! {
             // In most cases there is room, and no clock is needed.
             biased;

@@ -18,14 +18,14 @@ const ATTEMPTS: u32 = 100;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 
 /// How long all of that may take.
-const AGAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const RESPAWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many of a session's processes, the one that was lost first included, may end of themselves before one has caught up with its
 /// state. Those that somebody kills don't count.
 const MAX_FAILURES: u32 = 3;
 
 /// A process for a session that has lost its own, until it has the state that was committed.
-pub(super) struct Again {
+pub(super) struct Respawn {
     /// How its own process died.
     after: Death,
     /// How often another one was asked for.
@@ -35,13 +35,13 @@ pub(super) struct Again {
     pub(super) due: Instant,
 }
 
-impl Again {
+impl Respawn {
     fn new(after: Death) -> Self {
         Self {
             after,
             attempts: 0,
             failures: 0,
-            due: Instant::now() + AGAIN_TIMEOUT,
+            due: Instant::now() + RESPAWN_TIMEOUT,
         }
     }
 }
@@ -49,12 +49,12 @@ impl Again {
 impl Actor {
     /// Makes the session once more of which no process is left, if it was ready and its redo log is complete.
     pub(super) async fn go_on_without_process(&mut self) -> Result<(), Option<Over>> {
-        if self.origin.is_none() || self.ready.is_some() {
+        if self.seed.is_none() || self.ready.is_some() {
             return Err(None);
         }
         self.bury().await;
         self.check_move()?;
-        if self.again.is_none() {
+        if self.respawn.is_none() {
             let Some(after) = self.death_to_go_on_from() else {
                 return Err(None);
             };
@@ -62,18 +62,19 @@ impl Actor {
             self.await_state(after);
         }
         self.deaths.clear();
-        self.take_overs.clear();
-        self.take_over_due = None;
+        self.promotions.clear();
+        self.promotion_due = None;
         self.has_checkpoint = false;
         self.checkpoint_lost = false;
         self.checkpoint_death = None;
-        self.redo_log.note_loss_of_checkpoint();
+        self.replay_log.note_loss_of_checkpoint();
         self.move_from_lost_zygote().await?;
-        let forked = self.fork_again().await?;
-        (self.sender, self.receiver, self.news) = (forked.sender, forked.receiver, forked.news);
+        let forked = self.fork_replacement().await?;
+        (self.sender, self.receiver, self.process_events) =
+            (forked.sender, forked.receiver, forked.process_events);
         self.generation = FIRST_GENERATION;
         // If the process stands still it is late afterwards.
-        let _ = tokio::time::timeout(AGAIN_TIMEOUT, self.set_up()).await;
+        let _ = tokio::time::timeout(RESPAWN_TIMEOUT, self.set_up()).await;
         Ok(())
     }
 
@@ -101,7 +102,7 @@ impl Actor {
             return Ok(());
         };
         let replaced = tokio::select! {
-            replaced = tokio::time::timeout(AGAIN_TIMEOUT, self.home.replace()) => replaced,
+            replaced = tokio::time::timeout(RESPAWN_TIMEOUT, self.home.replace()) => replaced,
             () = said(&mut self.closing) => return Err(Some(closed())),
         };
         let failed = match replaced {
@@ -119,13 +120,13 @@ impl Actor {
     }
 
     /// Asks for another process, for the first time or once more.
-    async fn fork_again(&mut self) -> Result<Forked, Option<Over>> {
-        while let Some(again) = &mut self.again
-            && again.attempts < ATTEMPTS
+    async fn fork_replacement(&mut self) -> Result<Forked, Option<Over>> {
+        while let Some(respawn) = &mut self.respawn
+            && respawn.attempts < ATTEMPTS
         {
-            again.attempts += 1;
-            if again.attempts > 1 {
-                let (attempt, refusal) = (again.attempts, &self.refusal);
+            respawn.attempts += 1;
+            if respawn.attempts > 1 {
+                let (attempt, refusal) = (respawn.attempts, &self.refusal);
                 tracing::debug!(
                     session = self.number,
                     attempt,
@@ -147,36 +148,36 @@ impl Actor {
     }
 
     /// Has nothing begin, and nothing go on, until there is a process with the session's state.
-    fn await_state(&mut self, after: Death) -> &mut Again {
+    fn await_state(&mut self, after: Death) -> &mut Respawn {
         if let Some(run) = &mut self.run {
             run.lose_process();
         }
-        self.again.get_or_insert_with(|| Again::new(after))
+        self.respawn.get_or_insert_with(|| Respawn::new(after))
     }
 
     /// Has the session process run once more what it does not hold, after the one before died like this.
     pub(super) async fn catch_up(&mut self, death: &Death) -> Result<(), Option<Over>> {
-        let again = self.await_state(death.clone());
+        let respawn = self.await_state(death.clone());
         if death.cause != DeathCause::Signaled(libc::SIGKILL) {
-            again.failures += 1;
+            respawn.failures += 1;
         }
-        if again.failures > MAX_FAILURES {
+        if respawn.failures > MAX_FAILURES {
             return Err(Some(format!("its state is lost: {}", cause_text(death))));
         }
         // If the process stands still it is late afterwards.
-        let redo = ToSession::Redo(self.redo_log.runs());
-        let _ = tokio::time::timeout(AGAIN_TIMEOUT, self.tell(&redo)).await;
+        let replay = ToSession::Replay(self.replay_log.runs());
+        let _ = tokio::time::timeout(RESPAWN_TIMEOUT, self.send(&replay)).await;
         Ok(())
     }
 
     /// Has the session go on, if it was made once more.
-    pub(super) async fn begin_again(&mut self) -> Result<(), Option<Over>> {
-        let Some(again) = &self.again else {
+    pub(super) async fn resume_respawned(&mut self) -> Result<(), Option<Over>> {
+        let Some(respawn) = &self.respawn else {
             return Ok(());
         };
         if self.commits > 0 {
             let after = self.last_death.take();
-            let after = after.unwrap_or_else(|| again.after.clone());
+            let after = after.unwrap_or_else(|| respawn.after.clone());
             return self.catch_up(&after).await;
         }
         self.go_on_with_state().await
@@ -184,7 +185,7 @@ impl Actor {
 
     /// Has the session go on, whose process holds all that was committed.
     pub(super) async fn go_on_with_state(&mut self) -> Result<(), Option<Over>> {
-        let Some(again) = self.again.take() else {
+        let Some(respawn) = self.respawn.take() else {
             return Ok(());
         };
         // What went wrong meanwhile is no cause of what comes.
@@ -192,6 +193,6 @@ impl Actor {
         if let Some(run) = &mut self.run {
             run.resume_clock();
         }
-        self.take_over(self.commits, &again.after).await
+        self.fail_over(self.commits, &respawn.after).await
     }
 }

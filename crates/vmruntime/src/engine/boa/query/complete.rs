@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use boa_engine::property::PropertyKey;
 use boa_engine::{Context, JsObject, JsValue};
 use vmapi_types::{Candidate, CandidateKind};
-use vmcontrol::runtime::Sight;
+use vmcontrol::runtime::QueryResult;
 
 use super::super::inspect::{OwnProperty, listed_keys, own_property, parent};
 use super::Boa;
@@ -33,7 +33,7 @@ struct Candidates<'a> {
 
 impl Boa {
     /// What may stand at the end of a text.
-    pub(in super::super) fn complete(&mut self, text: &str) -> Sight {
+    pub(in super::super) fn complete(&mut self, text: &str) -> QueryResult {
         let (candidates, replaces) = match typed(text) {
             None => (Vec::new(), 0),
             Some(Typed::Module(name)) => (self.modules_like(name), name.len()),
@@ -42,7 +42,7 @@ impl Boa {
                 (self.properties_like(object, name), name.len())
             }
         };
-        Sight::Completions {
+        QueryResult::Completions {
             candidates,
             replaces,
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vmapi_types::{CandidateKind, EventType, Limits, RawJson};
-use vmcontrol::runtime::{Look, RunMode, RunRequest, Sight};
+use vmcontrol::runtime::{Query, QueryResult, RunMode, RunRequest};
 
 use crate::engine::boa::Boa;
 use crate::engine::{Engine, HostLink};
@@ -20,11 +20,11 @@ impl HostLink for Nobody {
         Err(HostError::new("there is no host"))
     }
 
-    fn learn(&self, ask: &dyn Fn() -> u64) -> u64 {
+    fn record_input(&self, ask: &dyn Fn() -> u64) -> u64 {
         ask()
     }
 
-    fn note_unrepeatable(&self) {}
+    fn mark_nondeterministic(&self) {}
 
     fn collect_if_due(&self, collect: fn()) {
         collect();
@@ -63,7 +63,8 @@ fn engine(snippets: &[&str]) -> Boa {
 }
 
 fn completed(engine: &mut Boa, text: &str) -> Vec<(String, CandidateKind)> {
-    let Sight::Completions { candidates, .. } = engine.look(&Look::Complete(text.into())) else {
+    let QueryResult::Completions { candidates, .. } = engine.query(&Query::Complete(text.into()))
+    else {
         panic!("it is no completion");
     };
     let pair = |candidate: vmapi_types::Candidate| (candidate.text, candidate.kind);
@@ -71,7 +72,8 @@ fn completed(engine: &mut Boa, text: &str) -> Vec<(String, CandidateKind)> {
 }
 
 fn inspected(engine: &mut Boa, expression: &str) -> Value {
-    let Sight::Inspection(inspection) = engine.look(&Look::Inspect(expression.into())) else {
+    let QueryResult::Inspection(inspection) = engine.query(&Query::Inspect(expression.into()))
+    else {
         panic!("it is no inspection");
     };
     serde_json::to_value(&*inspection).unwrap()

@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::places::Connection;
+use crate::connection_slots::Connection;
 
 /// How long a client may take nothing of what it is sent.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a client may go on sending after the last answer. If the connection were gone, what it sends would be answered
 /// with a reset, which can take the answer along.
@@ -22,11 +22,11 @@ const LEAVE: Duration = Duration::from_secs(1);
 const THROWN_AWAY_AT_ONCE: usize = 16 * 1024;
 
 /// A stream in which a write fails that could not go on for a while.
-pub(crate) struct Patient<S> {
+pub(crate) struct TimedWrites<S> {
     stream: S,
     /// Who hears whether a write waits.
     connection: Arc<Connection>,
-    patience: Duration,
+    write_timeout: Duration,
     /// When the write fails that waits now, if one does.
     deadline: Option<Pin<Box<Sleep>>>,
     /// Whether the client has been told that nothing more comes.
@@ -35,13 +35,13 @@ pub(crate) struct Patient<S> {
     leave: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
+impl<S> TimedWrites<S> {
     /// A stream whose writes wait for at most `patience`.
-    pub(crate) fn new(stream: S, patience: Duration, connection: Arc<Connection>) -> Self {
+    pub(crate) fn new(stream: S, write_timeout: Duration, connection: Arc<Connection>) -> Self {
         Self {
             stream,
             connection,
-            patience,
+            write_timeout,
             deadline: None,
             is_shut: false,
             leave: None,
@@ -59,7 +59,7 @@ impl<S> Patient<S> {
             self.deadline = None;
             return write;
         }
-        let at = Instant::now() + self.patience;
+        let at = Instant::now() + self.write_timeout;
         let deadline = self
             .deadline
             .get_or_insert_with(|| Box::pin(sleep_until(at)));
@@ -71,7 +71,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Patient<S> {
+impl<S: AsyncRead + Unpin> TimedWrites<S> {
     /// Throws away what a client sends that is sending now, until it has stopped, or for a while.
     fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; THROWN_AWAY_AT_ONCE];
@@ -93,7 +93,7 @@ impl<S: AsyncRead + Unpin> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedWrites<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -103,7 +103,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedWrites<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -144,11 +144,15 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
-    use crate::places::Places;
+    use crate::connection_slots::ConnectionSlots;
 
     /// A server's end whose client is as patient as that.
-    async fn patient<S>(stream: S, patience: Duration) -> Patient<S> {
-        Patient::new(stream, patience, Places::new(1).take().await.connection)
+    async fn timed_writes<S>(stream: S, write_timeout: Duration) -> TimedWrites<S> {
+        TimedWrites::new(
+            stream,
+            write_timeout,
+            ConnectionSlots::new(1).take().await.connection,
+        )
     }
 
     /// How much waits for a reader, in bytes.
@@ -157,20 +161,20 @@ mod tests {
     #[tokio::test]
     async fn a_write_fails_once_nothing_was_taken_for_a_while() {
         let (_client, server) = duplex(ROOM);
-        let patience = Duration::from_millis(20);
+        let write_timeout = Duration::from_millis(20);
         let started = Instant::now();
-        let sent = patient(server, patience)
+        let sent = timed_writes(server, write_timeout)
             .await
             .write_all(&[0; ROOM + 1])
             .await;
         assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert!(started.elapsed() >= patience);
+        assert!(started.elapsed() >= write_timeout);
     }
 
     #[tokio::test]
     async fn a_client_that_still_sends_is_read_until_it_has_stopped() {
         let (mut client, server) = duplex(ROOM);
-        let mut server = patient(server, PATIENCE).await;
+        let mut server = timed_writes(server, WRITE_TIMEOUT).await;
         client.write_all(&[0; ROOM]).await.unwrap();
         let client = async {
             client.write_all(&[0; 10 * ROOM]).await.unwrap();
@@ -183,14 +187,18 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_sends_nothing_is_not_waited_for() {
         let (client, server) = duplex(ROOM);
-        patient(server, PATIENCE).await.shutdown().await.unwrap();
+        timed_writes(server, WRITE_TIMEOUT)
+            .await
+            .shutdown()
+            .await
+            .unwrap();
         drop(client);
     }
 
     #[tokio::test]
     async fn a_client_that_takes_a_little_at_a_time_has_the_whole_time_for_each() {
         let (mut client, server) = duplex(ROOM);
-        let mut server = patient(server, PATIENCE).await;
+        let mut server = timed_writes(server, WRITE_TIMEOUT).await;
         for _ in 0..3 {
             server.write_all(&[0; ROOM]).await.unwrap();
             assert!(server.deadline.is_none());

@@ -52,8 +52,8 @@ pub(crate) async fn read_to_end(
         Left::Nothing => true,
         Left::Broken => false,
         // A client that waits to be told to go on is answered instead, and sends nothing.
-        Left::Unread { is_begun, .. } if expects && !is_begun => false,
-        Left::Unread { body, .. } => throw_away(body, most, deadline).await,
+        Left::Body { is_begun, .. } if expects && !is_begun => false,
+        Left::Body { body, .. } => throw_away(body, most, deadline).await,
     };
     if !is_at_end {
         let close = HeaderValue::from_static("close");
@@ -88,7 +88,7 @@ enum Left {
     /// Nobody can tell where it ends.
     Broken,
     /// It, or a part.
-    Unread {
+    Body {
         body: Body,
         /// Whether any of it was asked for.
         is_begun: bool,
@@ -103,7 +103,7 @@ struct Lent {
 
 impl Lent {
     fn new(body: Body, slot: Slot) -> Self {
-        let left = Left::Unread {
+        let left = Left::Body {
             body,
             is_begun: false,
         };
@@ -119,7 +119,7 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Left::Unread { body, is_begun } = &mut self.left else {
+        let Left::Body { body, is_begun } = &mut self.left else {
             return Poll::Ready(None);
         };
         *is_begun = true;
@@ -134,14 +134,14 @@ impl HttpBody for Lent {
 
     fn is_end_stream(&self) -> bool {
         match &self.left {
-            Left::Unread { body, .. } => body.is_end_stream(),
+            Left::Body { body, .. } => body.is_end_stream(),
             Left::Nothing | Left::Broken => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.left {
-            Left::Unread { body, .. } => body.size_hint(),
+            Left::Body { body, .. } => body.size_hint(),
             Left::Nothing | Left::Broken => SizeHint::with_exact(0),
         }
     }
@@ -150,7 +150,7 @@ impl HttpBody for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let left = match std::mem::take(&mut self.left) {
-            Left::Unread { body, .. } if body.is_end_stream() => Left::Nothing,
+            Left::Body { body, .. } if body.is_end_stream() => Left::Nothing,
             left => left,
         };
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = left;
@@ -174,7 +174,7 @@ mod tests {
         let slot = Slot::default();
         drop(Lent::new(Body::from("1"), Arc::clone(&slot)));
         let back = std::mem::take(&mut *slot.lock().unwrap());
-        let Left::Unread { body, is_begun } = back else {
+        let Left::Body { body, is_begun } = back else {
             panic!("nobody has read it");
         };
         assert!(!is_begun);

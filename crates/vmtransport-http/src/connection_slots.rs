@@ -16,13 +16,13 @@ const SILENCE: Duration = Duration::from_secs(1);
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// The places that there are.
-pub(crate) struct Places {
+pub(crate) struct ConnectionSlots {
     free: Arc<Semaphore>,
     taken: Mutex<Vec<Weak<Connection>>>,
 }
 
 /// A place. It is free again when this is dropped.
-pub(crate) struct Place {
+pub(crate) struct ConnectionSlot {
     pub(crate) connection: Arc<Connection>,
     _permit: OwnedSemaphorePermit,
 }
@@ -53,7 +53,7 @@ enum Phase {
     Busy,
 }
 
-impl Places {
+impl ConnectionSlots {
     /// So many.
     pub(crate) fn new(count: usize) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl Places {
     }
 
     /// Waits for a place; asks connections that do nothing for theirs meanwhile.
-    pub(crate) async fn take(&self) -> Place {
+    pub(crate) async fn take(&self) -> ConnectionSlot {
         let permit = loop {
             if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
                 break permit;
@@ -84,7 +84,7 @@ impl Places {
             taken.retain(|connection| connection.strong_count() > 0);
         }
         taken.push(Arc::downgrade(&connection));
-        Place {
+        ConnectionSlot {
             connection,
             _permit: permit,
         }
@@ -192,14 +192,14 @@ mod tests {
     use super::*;
 
     /// Whether a place can be had though all are taken.
-    async fn can_be_had(places: &Places) -> bool {
-        tokio::time::timeout(5 * ASK_AGAIN_AFTER, places.take())
+    async fn can_be_had(connection_slots: &ConnectionSlots) -> bool {
+        tokio::time::timeout(5 * ASK_AGAIN_AFTER, connection_slots.take())
             .await
             .is_ok()
     }
 
     /// A connection that goes when it is to.
-    fn serve(place: Place) -> (Arc<Connection>, tokio::task::JoinHandle<()>) {
+    fn serve(place: ConnectionSlot) -> (Arc<Connection>, tokio::task::JoinHandle<()>) {
         let connection = Arc::clone(&place.connection);
         let served = tokio::spawn(async move {
             place.connection.given_up().await;
@@ -210,41 +210,47 @@ mod tests {
 
     #[tokio::test]
     async fn the_connection_gives_up_its_place_that_was_idle_for_the_longest_time() {
-        let places = Places::new(2);
-        let (_, first) = serve(places.take().await);
-        let (_, second) = serve(places.take().await);
-        let _third = places.take().await;
+        let connection_slots = ConnectionSlots::new(2);
+        let (_, first) = serve(connection_slots.take().await);
+        let (_, second) = serve(connection_slots.take().await);
+        let _third = connection_slots.take().await;
         first.await.unwrap();
         assert!(!second.is_finished());
     }
 
     #[tokio::test]
     async fn a_connection_keeps_its_place_while_it_works() {
-        let places = Places::new(1);
-        let (connection, served) = serve(places.take().await);
+        let connection_slots = ConnectionSlots::new(1);
+        let (connection, served) = serve(connection_slots.take().await);
         let answering = connection.begin();
-        assert!(!can_be_had(&places).await);
+        assert!(!can_be_had(&connection_slots).await);
         connection.wait_for_body();
-        assert!(!can_be_had(&places).await, "it may just be on its way");
+        assert!(
+            !can_be_had(&connection_slots).await,
+            "it may just be on its way"
+        );
         connection.lock().since = Instant::now().checked_sub(SILENCE).unwrap();
         connection.got_body();
-        assert!(!can_be_had(&places).await, "it has gone on");
+        assert!(!can_be_had(&connection_slots).await, "it has gone on");
         drop(answering);
         connection.set_writing(true);
-        assert!(!can_be_had(&places).await, "its answer is on its way");
+        assert!(
+            !can_be_had(&connection_slots).await,
+            "its answer is on its way"
+        );
         connection.set_writing(false);
-        assert!(can_be_had(&places).await);
+        assert!(can_be_had(&connection_slots).await);
         served.await.unwrap();
     }
 
     #[tokio::test]
     async fn a_client_that_goes_silent_within_a_body_gives_up_its_place() {
-        let places = Places::new(1);
-        let (connection, served) = serve(places.take().await);
+        let connection_slots = ConnectionSlots::new(1);
+        let (connection, served) = serve(connection_slots.take().await);
         let _answering = connection.begin();
         connection.wait_for_body();
         connection.lock().since = Instant::now().checked_sub(SILENCE).unwrap();
-        assert!(can_be_had(&places).await);
+        assert!(can_be_had(&connection_slots).await);
         served.await.unwrap();
     }
 }
