@@ -6,6 +6,7 @@
 mod api;
 mod binary;
 mod daemon;
+mod document;
 mod preload;
 mod processes;
 mod session;

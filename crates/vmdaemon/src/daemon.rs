@@ -18,7 +18,7 @@ use crate::error::{ServeError, StartError};
 use crate::listen::{self, Address, Listen};
 use crate::memory;
 use crate::signals::StopSignals;
-use crate::token;
+use crate::{token, version};
 
 /// How long clients may take to receive the last answers.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -134,6 +134,7 @@ async fn start_at(
         }
         tracing::warn!(?sandbox, "the kernel does not confine session processes");
     }
+    let version = version::version(runtime.engines());
     let control = Control::open(ControlOptions {
         store,
         runtime: runtime as Arc<dyn Runtime>,
@@ -161,6 +162,7 @@ async fn start_at(
             max_body_bytes: options.max_body_bytes,
             allowed_hosts: options.allowed_hosts,
             allowed_origins: options.allowed_origins,
+            version,
         },
     );
     let server = vmtransport_http::serve(listener, router, async move {

@@ -4,6 +4,7 @@ mod access;
 mod conventions;
 mod executions;
 mod metadata;
+mod openapi;
 mod runtime;
 mod sessions;
 mod templates;

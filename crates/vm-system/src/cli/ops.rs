@@ -11,6 +11,9 @@ pub enum OpsCommand {
     /// Say whether the daemon serves, as JSON
     #[command(after_help = "Example:\n  vm-system ops health")]
     Health,
+    /// Say the version of the daemon, its build and its engines, as JSON
+    #[command(after_help = "Example:\n  vm-system ops version")]
+    Version,
     /// Count and name the live sessions, as JSON
     #[command(after_help = "Example:\n  vm-system ops runtime-summary")]
     RuntimeSummary,

@@ -24,6 +24,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let json = match command {
         OpsCommand::Health => connect()?.health().raw().await?,
+        OpsCommand::Version => connect()?.version().raw().await?,
         OpsCommand::Sandbox => connect()?.sandbox().raw().await?,
         OpsCommand::RuntimeSummary => connect()?.runtime_summary().raw().await?,
         OpsCommand::Prune {
