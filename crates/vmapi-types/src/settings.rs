@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::Limits;
+
 /// The settings of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -12,34 +14,6 @@ pub struct Settings {
     pub resolver: Resolver,
     /// How scripts run.
     pub runtime: RuntimeSettings,
-}
-
-/// What one execution may use. Stored by an older version, it may lack fields: those have their defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Limits {
-    /// CPU time, in milliseconds.
-    pub cpu_ms: u64,
-    /// Time by the clock, in milliseconds.
-    pub wall_ms: u64,
-    /// The session's heap, in MiB.
-    pub mem_mb: u64,
-    /// The number of events.
-    pub max_events: u64,
-    /// The sum of the payloads of console, `stdout` and `stderr` events, in KiB.
-    pub max_output_kb: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            cpu_ms: 2000,
-            wall_ms: 5000,
-            mem_mb: 128,
-            max_events: 50_000,
-            max_output_kb: 256,
-        }
-    }
 }
 
 /// How module specifiers are resolved; fields that were not stored have their defaults.
@@ -84,27 +58,6 @@ impl Default for RuntimeSettings {
             console: true,
         }
     }
-}
-
-/// Changes to [`Limits`]: what is left out stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LimitsPatch {
-    /// CPU time, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu_ms: Option<u64>,
-    /// Time by the clock, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wall_ms: Option<u64>,
-    /// The session's heap, in MiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mem_mb: Option<u64>,
-    /// The number of events.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_events: Option<u64>,
-    /// The sum of the payloads of console, `stdout` and `stderr` events, in KiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_output_kb: Option<u64>,
 }
 
 /// Changes to a [`Resolver`]: what is left out stays as it is.
