@@ -87,7 +87,9 @@ impl Control {
         own_files.push(options.library_cache.clone());
         own_files.extend(options.own_files);
         // Some are not there yet.
-        let own_files = own_files.iter().map(|file| worktree::resolved(file));
+        let own_files = own_files
+            .iter()
+            .map(|file| worktree::real_or_absolute(file));
         let own_files = own_files
             .collect::<std::io::Result<_>>()
             .map_err(|error| Error::Internal(Box::new(error)))?;

@@ -32,7 +32,7 @@ pub(crate) async fn read_source(
         let busy = || Error::Unavailable {
             message: "the service holds too much for sessions just now: try again".into(),
         };
-        let (path, text, charge) = worktree.read_named(&path, |length| {
+        let (path, text, charge) = worktree.read_named(&path, MAX_SOURCE_BYTES, |length| {
             // It is there once as it is read and once as it is shared.
             let charge = memory.take_blocking(2 * length, SOURCE_TIMEOUT);
             charge.ok_or_else(busy)

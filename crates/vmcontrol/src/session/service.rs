@@ -36,6 +36,12 @@ struct BegunSession {
     engine: String,
 }
 
+/// An active template, with the built-in engine that its engine name means.
+struct UsableTemplate {
+    template: Arc<TemplatePolicy>,
+    engine: String,
+}
+
 impl Control {
     /// Makes a session: its process, its libraries, its startup files.
     ///
@@ -126,35 +132,12 @@ impl Control {
     }
 
     async fn create(&self, new: NewSession) -> Result<Session> {
-        let (control, template_id) = (self.clone(), new.template_id);
         let unwatched_timeout = new.unwatched_timeout;
-        let place = self.store().place().await?;
-        let version = self.store().template_version();
+        let template = self.usable_template(new.template_id).await?;
         let own_files = self.inner().own_files.clone();
-        let opened = Worktree::open_at_once(&new.worktree_path, own_files);
-        // One thread is woken for all that blocks, if anything does, and from there the record goes to the store.
-        let (begun, inserted) = if let Some(known) = self.inner().policies.get(version, template_id)
-        {
-            if opened.is_some() {
-                self.begin_session(new, &known, opened, place)?
-            } else {
-                blocking(move || control.begin_session(new, &known, None, place)).await?
-            }
-        } else {
-            let begun = self.store().read_then(
-                // Something that can't be read may be what takes a permission away.
-                move |connection| {
-                    store::template::details(connection, template_id, OnUnreadable::Refuse)
-                },
-                move |details| {
-                    let details = details.ok_or(Error::TemplateNotFound { template_id })?;
-                    let read = Arc::new(TemplatePolicy::of(details)?);
-                    control.inner().policies.keep(version, template_id, &read);
-                    control.begin_session(new, &read, opened, place)
-                },
-            );
-            begun.await??
-        };
+        let worktree = Worktree::open(&new.worktree_path, own_files).await?;
+        let place = self.store().place().await?;
+        let (begun, inserted) = self.begin_session(new, template, worktree, place)?;
         let started = self.start_session(&begun, inserted).await;
         let BegunSession {
             live,
@@ -177,31 +160,50 @@ impl Control {
         })
     }
 
-    /// Makes a session that has no process yet, and hands its record to the store. Blocks, unless its worktree is open.
-    fn begin_session(
-        &self,
-        new: NewSession,
-        template: &TemplatePolicy,
-        opened: Option<Worktree>,
-        place: store::Place,
-    ) -> Result<(BegunSession, Pending<()>)> {
-        let template_id = new.template_id;
+    /// What sessions of a template are made with, from the cache or the store.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`]; [`Error::Validation`] for a template that is not active;
+    /// [`Error::EngineUnsupported`].
+    async fn usable_template(&self, template_id: Uuid) -> Result<UsableTemplate> {
+        let version = self.store().template_version();
+        let template = if let Some(known) = self.inner().policies.get(version, template_id) {
+            known
+        } else {
+            // A part that can't be read may be one that takes a permission away.
+            let details = self.store().read(move |connection| {
+                store::template::details(connection, template_id, OnUnreadable::Refuse)
+            });
+            let details = details.await?;
+            let details = details.ok_or(Error::TemplateNotFound { template_id })?;
+            // The patterns of capabilities are compiled here.
+            let read = Arc::new(blocking(move || TemplatePolicy::of(details)).await?);
+            self.inner().policies.keep(version, template_id, &read);
+            read
+        };
         if !template.is_active {
             return Err(Error::validation(format!(
                 "template {template_id} is not active: set is_active to make sessions from it"
             )));
         }
+        let engine = self.resolve_engine(&template.policy.engine)?;
+        Ok(UsableTemplate { template, engine })
+    }
+
+    /// Registers a session that has no process yet, and hands its record to the store.
+    fn begin_session(
+        &self,
+        new: NewSession,
+        UsableTemplate { template, engine }: UsableTemplate,
+        worktree: Worktree,
+        place: store::Place,
+    ) -> Result<(BegunSession, Pending<()>)> {
         let policy = Arc::clone(&template.policy);
-        let engine = self.resolve_engine(&policy.engine)?;
-        let worktree = match opened {
-            Some(worktree) => worktree,
-            None => Worktree::open(&new.worktree_path, self.inner().own_files.clone())?,
-        };
         // What can fail for reasons of the user's, or takes time, is not written down beforehand.
         let is_simple = policy.startup_files.is_empty() && policy.libraries.is_empty();
         let record = Session {
             id: Uuid::new_v4(),
-            vm_id: template_id,
+            vm_id: new.template_id,
             workspace_id: new.workspace_id,
             base_commit_oid: new.base_commit_oid,
             worktree_path: new.worktree_path,

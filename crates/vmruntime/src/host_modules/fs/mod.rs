@@ -105,7 +105,7 @@ impl Fs<'_> {
     fn carry_out(&self, call: &HostCall) -> HostReply {
         // It may have waited for a thread for longer than its run.
         self.files
-            .go_on()
+            .check_stop()
             .map_err(|error| HostError::new(error.to_string()))?;
         match call.function.as_str() {
             "readFile" => self.read_file(call),
@@ -124,7 +124,7 @@ impl Fs<'_> {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), FileError> {
-        let go_on = || self.files.go_on();
+        let go_on = || self.files.check_stop();
         self.answering.send_blocking(&[WHOLE], bytes, go_on)
     }
 

@@ -1,13 +1,11 @@
-use std::fs;
-use std::os::unix::fs::symlink;
+//! Where symbolic links lead, absolute ones as well.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::TempDir;
 
-use super::scoped_tests::{grant, no_room, read};
 use super::*;
-use crate::FsGrant;
 
 /// A worktree in `tree` with a file at its top and one in a folder, and beside it a file and a folder outside.
 struct Fixture {
@@ -54,10 +52,6 @@ impl Fixture {
             "{path}: {read:?}"
         );
     }
-}
-
-fn open(path: &Path) -> Worktree {
-    Worktree::open(path.to_str().unwrap(), Vec::new()).unwrap()
 }
 
 fn kind_of<T>(result: Result<T, FileError>) -> io::ErrorKind {
@@ -272,7 +266,7 @@ fn what_an_absolute_link_leads_to_stays_guarded() {
         fixture.tree.path().join("deep"),
         fixture.tree.path().join("a.txt"),
     ];
-    let tree = Worktree::open(fixture.tree.path().to_str().unwrap(), guarded).unwrap();
+    let tree = Worktree::open_blocking(fixture.tree.path().to_str().unwrap(), guarded).unwrap();
     fixture.link("tree/deep", "folder");
     fixture.link("tree/a.txt", "file");
     let grant = FsGrant::default();
