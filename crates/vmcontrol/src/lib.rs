@@ -25,18 +25,19 @@ mod template;
 mod tests;
 mod worktree;
 
-pub use background::maintenance::Retention;
+pub use background::{Retention, close_idle_sessions, prune_periodically};
 pub use budget::{
     Budget, Charged, Exhausted, FREE_BYTES, Lease, MemoryBudget, ROOM_TIMEOUT, SMALL_ANSWER_BYTES,
 };
 pub use control::{Control, ControlOptions};
 pub use error::Error;
-pub use execution::event::LiveEvent;
 pub use execution::follow::{
     EventFollower, FollowItem, SessionCursor, SessionFollower, SessionItem,
 };
+pub use execution::request::{FileRun, RunOptions};
+pub use execution::shared_event::SharedEvent;
 pub use execution::source::MAX_SOURCE_BYTES;
-pub use execution::submit::{FileRun, RunOptions, Submitted};
+pub use execution::submit::Submitted;
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
 pub use ids::parse_id;
 pub use store::{

@@ -4,12 +4,9 @@ use std::ops::Deref;
 
 use rusqlite::Connection;
 
-use crate::budget::lease::{Budget, Lease, SHARE_TIMEOUT};
+use crate::budget::lease::{Lease, SHARE_TIMEOUT};
 use crate::store::{StoreError, Within};
 use crate::{Control, Error, Result};
-
-/// What the answers in flight hold together, in bytes: four portions of a list. Small ones don't count.
-pub(crate) const ANSWERS_BYTES: usize = 64 * 1024 * 1024;
 
 /// How large an answer may be that doesn't count, in bytes. As many of them as there are connections fit beside the others.
 pub const SMALL_ANSWER_BYTES: usize = 64 * 1024;
@@ -109,9 +106,4 @@ impl Control {
             }
         }
     }
-}
-
-/// The budget of all answers.
-pub(crate) fn budget() -> Budget {
-    Budget::new(ANSWERS_BYTES)
 }

@@ -8,6 +8,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The unit in which a budget counts, in bytes: a semaphore's permits are 32-bit numbers.
 const UNIT_BYTES: usize = 1024;
 
+/// The size of the budget of answers to clients, in bytes: four portions of a list. Small answers take
+/// no share of it.
+pub(crate) const ANSWERS_BYTES: usize = 64 * 1024 * 1024;
+
 /// How long a caller waits for its share before it is refused.
 pub const SHARE_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -5,5 +5,6 @@ mod lease;
 mod memory;
 
 pub use answers::{Charged, SMALL_ANSWER_BYTES};
+pub(crate) use lease::ANSWERS_BYTES;
 pub use lease::{Budget, Exhausted, Lease};
 pub use memory::{FREE_BYTES, MemoryBudget, ROOM_TIMEOUT};

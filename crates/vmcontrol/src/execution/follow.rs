@@ -10,8 +10,8 @@ use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
 
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
-use crate::execution::event::LiveEvent;
 use crate::execution::running::{Follower, PAUSE_FOR_EACH, RunningExecution};
+use crate::execution::shared_event::SharedEvent;
 use crate::session::registry::{Following, LiveSession, NotKept};
 use crate::store::{ExecutionFilter, Page, Portion};
 use crate::{Control, Error, Result, store};
@@ -42,7 +42,7 @@ pub struct EventFollower {
 #[derive(Debug)]
 pub enum FollowItem {
     /// Events, by number.
-    Events(Vec<Arc<LiveEvent>>),
+    Events(Vec<Arc<SharedEvent>>),
     /// The execution has ended, and all of its events were handed over.
     End(Box<Charged<Execution>>),
 }
@@ -246,7 +246,7 @@ impl EventFollower {
 
     /// The next events of the store; one that is larger than what is handed over at once comes alone, and counts as an
     /// answer until it was received.
-    async fn read(&self) -> Result<Vec<Arc<LiveEvent>>> {
+    async fn read(&self) -> Result<Vec<Arc<SharedEvent>>> {
         let portion = self.read_within(BATCH, BATCH_BYTES).await?;
         match portion.left_out_bytes {
             Some(bytes) if portion.items.is_empty() => {
@@ -255,13 +255,13 @@ impl EventFollower {
                 let large = self.read_within(1, bytes).await?.items.into_iter();
                 Ok(large
                     .zip(Some(lease))
-                    .map(|(event, lease)| Arc::new(LiveEvent::charged(event, lease)))
+                    .map(|(event, lease)| Arc::new(SharedEvent::charged(event, lease)))
                     .collect())
             }
             _ => Ok(portion
                 .items
                 .into_iter()
-                .map(|event| Arc::new(LiveEvent::new(event)))
+                .map(|event| Arc::new(SharedEvent::new(event)))
                 .collect()),
         }
     }
@@ -274,7 +274,7 @@ impl EventFollower {
             .await?)
     }
 
-    fn hand_over(&mut self, events: Vec<Arc<LiveEvent>>) -> FollowItem {
+    fn hand_over(&mut self, events: Vec<Arc<SharedEvent>>) -> FollowItem {
         if let Some(last) = events.last() {
             self.after_seq = last.event.seq;
         }
@@ -392,7 +392,7 @@ impl SessionFollower {
             _ = news.changed() => {}
             _ = stopped.wait_for(|stopped| *stopped) => return Err(stopping()),
         }
-        tokio::time::sleep(PAUSE_FOR_EACH * live.followers()).await;
+        tokio::time::sleep(PAUSE_FOR_EACH * live.news_receivers()).await;
         Ok(None)
     }
 

@@ -14,9 +14,9 @@ use vmapi_types::{
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::failure::{failure_payload, payload};
 use crate::execution::recorder::{Ending, Recorder};
+use crate::execution::request::FileRun;
 use crate::execution::running::RunningGuard;
 use crate::execution::source::Source;
-use crate::execution::submit::FileRun;
 use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution};
 
-use crate::execution::event::LiveEvent;
+use crate::execution::shared_event::SharedEvent;
 use crate::store::event::EVENT_BYTES;
 
 /// How many events of a running execution are kept in memory for its followers. Older ones are read from the store, where
@@ -94,7 +94,7 @@ impl Drop for Follower {
 
 #[derive(Default)]
 struct Recent {
-    events: VecDeque<Arc<LiveEvent>>,
+    events: VecDeque<Arc<SharedEvent>>,
     bytes: usize,
     /// The number of the last event that is not kept any more.
     gone_seq: u64,
@@ -316,7 +316,7 @@ impl RunningExecution {
         seq: u64,
         limit: usize,
         max_bytes: usize,
-    ) -> Option<Vec<Arc<LiveEvent>>> {
+    ) -> Option<Vec<Arc<SharedEvent>>> {
         let recent = self.recent();
         let skip = usize::try_from(seq.checked_sub(recent.gone_seq)?).unwrap_or(usize::MAX);
         let (mut events, mut bytes) = (Vec::new(), 0);
@@ -339,7 +339,7 @@ impl Recent {
     fn push(&mut self, event: &Event) {
         self.bytes += bytes_of(event);
         self.events
-            .push_back(Arc::new(LiveEvent::new(event.clone())));
+            .push_back(Arc::new(SharedEvent::new(event.clone())));
         self.keep(RECENT_BYTES);
     }
 
@@ -347,7 +347,7 @@ impl Recent {
     fn put_away(&mut self) {
         self.keep(LEFT_BYTES);
         for event in &mut self.events {
-            *event = Arc::new(LiveEvent::new(event.event.clone()));
+            *event = Arc::new(SharedEvent::new(event.event.clone()));
         }
         self.events.shrink_to_fit();
     }

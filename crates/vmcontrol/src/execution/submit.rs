@@ -1,7 +1,6 @@
 //! Requests to run something: each runs once, however often it is sent under the same id, and waits as long as it wants.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use vmapi_types::{Execution, ExecutionStatus, JsonObject, LimitsPatch, RawJson};
 
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::failure::{code_of, message_of};
+use crate::execution::request::{FileRun, RunOptions};
 use crate::execution::run::{Run, run_recorded};
 use crate::execution::running::{Begun, RunningGuard, record_bytes};
 use crate::execution::source::read_source;
@@ -23,28 +23,6 @@ use crate::session::registry::{BusyGuard, LiveSession};
 use crate::tasks::{blocking, joined};
 use crate::template::settings;
 use crate::{Control, Error, Result, store};
-
-/// A file to run.
-#[derive(Clone, Debug)]
-pub struct FileRun {
-    /// The path in the worktree, as the caller has it.
-    pub path: String,
-    /// What the script sees as `__ARGS__`.
-    pub args: JsonObject,
-    /// What the script sees as `__ENV__`.
-    pub env: JsonObject,
-}
-
-/// How something is to be run.
-#[derive(Clone, Debug, Default)]
-pub struct RunOptions {
-    /// Limits below those of the session.
-    pub limits: LimitsPatch,
-    /// The id of the execution. The same request with the same id is never run twice.
-    pub execution_id: Option<Uuid>,
-    /// How long to wait for the end; until it comes when there is no such time.
-    pub wait: Option<Duration>,
-}
 
 /// What became of a request to run something.
 #[derive(Debug)]

@@ -160,12 +160,12 @@ impl LiveSession {
     }
 
     /// How many clients follow its event stream, from now on.
-    pub(crate) fn followed(&self) -> watch::Receiver<usize> {
+    pub(crate) fn followers(&self) -> watch::Receiver<usize> {
         self.followed.subscribe()
     }
 
     /// How many follow the session.
-    pub(crate) fn followers(&self) -> u32 {
+    pub(crate) fn news_receivers(&self) -> u32 {
         u32::try_from(self.news.receiver_count()).unwrap_or(u32::MAX)
     }
 

@@ -8,7 +8,6 @@ use vmapi_types::{
     CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
 };
 
-use crate::background::idle;
 use crate::budget::answers::Charged;
 use crate::execution::failure::message_of;
 use crate::execution::recorder::RETRY_EVERY;
@@ -152,7 +151,7 @@ impl Control {
         }
         drop(taken);
         if let Some(timeout) = unwatched_timeout {
-            idle::close_when_unwatched(self, &live, timeout);
+            self.close_when_unwatched(&live, timeout);
         }
         Ok(Session {
             status: SessionStatus::Ready,

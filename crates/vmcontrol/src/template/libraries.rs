@@ -30,7 +30,7 @@ impl Control {
             error => Error::LibraryRefused {
                 template_id,
                 name: name.to_owned(),
-                message: error.in_words(),
+                message: error.full_text(),
             },
         })?;
         if candidates.is_empty() {
@@ -88,7 +88,7 @@ impl Control {
             let library = library.map_err(|error| Error::LibraryUnavailable {
                 session_id,
                 name: name.clone(),
-                message: error.in_words(),
+                message: error.full_text(),
             })?;
             if loaded.iter().all(|known| known.name != library.name) {
                 loaded.push(library);
@@ -102,7 +102,7 @@ fn full_name(cache: &LibraryCache, name: &str) -> Result<String> {
     cache.full_name(name).map_err(|error| match error {
         LibraryError::Ambiguous { .. } => Error::validation(error.to_string()),
         error => Error::Unavailable {
-            message: error.in_words(),
+            message: error.full_text(),
         },
     })
 }

@@ -40,7 +40,7 @@ impl Worktree {
             let path = path.to_owned();
             blocking(move || open_uncached(&path)).await?
         };
-        Ok(Self::new(path, opened, guarded))
+        Ok(Self::new(path, opened.real, opened.dir, guarded))
     }
 
     /// Opens the directory as [`open`](Self::open) does, on the thread that calls it.
@@ -48,7 +48,8 @@ impl Worktree {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_blocking(path: &str, guarded: Vec<PathBuf>) -> Result<Self, Error> {
-        Ok(Self::new(path, open_uncached(path)?, guarded))
+        let opened = open_uncached(path)?;
+        Ok(Self::new(path, opened.real, opened.dir, guarded))
     }
 }
 

@@ -6,7 +6,6 @@ use cap_std::fs::{Dir, Metadata};
 
 use super::clean::{cleaned, cleaned_below};
 use super::error::FileError;
-use super::open::Opened;
 use super::resolved::ResolvedPath;
 use crate::Error;
 use crate::file_id::FileId;
@@ -23,11 +22,12 @@ pub struct Worktree {
 }
 
 impl Worktree {
-    pub(super) fn new(given: &str, opened: Opened, guarded: Vec<PathBuf>) -> Self {
+    /// A worktree that was opened by the path `given`; `path` is its path without symbolic links.
+    pub(super) fn new(given: &str, path: PathBuf, dir: Dir, guarded: Vec<PathBuf>) -> Self {
         Self {
             given: given.into(),
-            path: opened.real,
-            dir: opened.dir,
+            path,
+            dir,
             guarded,
         }
     }
