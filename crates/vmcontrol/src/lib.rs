@@ -1,8 +1,11 @@
-//! What vm-system decides: templates, sessions and executions, the policy of a session, the event log, and the
-//! SQLite store behind them.
+//! The domain of vm-system: templates, sessions and executions, the policy of a session, the event
+//! log, and the SQLite store behind them.
 //!
-//! Nothing here knows HTTP, processes or an engine: live runtimes are reached through the ports in [`runtime`],
-//! so that another program can embed this crate and a test can drive it with a fake runtime.
+//! Nothing here knows HTTP, processes or an engine. Running sessions are reached through the ports
+//! in [`runtime`], so that another program can embed this crate and a test can use a fake runtime.
+//!
+//! [`Control`] is the service. A program that embeds it starts the work at intervals itself:
+//! [`close_idle_sessions`] and [`prune_periodically`].
 
 mod background;
 mod budget;

@@ -1,4 +1,5 @@
-//! Work at intervals, beside the requests of clients. The daemon starts it; a service without it works.
+//! Work at intervals, beside the requests of clients. The daemon starts it; a service without it
+//! works.
 
 mod idle;
 mod maintenance;

@@ -1,4 +1,7 @@
 //! Bounds on the memory that the daemon holds for its sessions and its clients.
+//!
+//! `lease.rs` is a budget of bytes in general, `memory.rs` the one for sessions, `answers.rs` the
+//! one for answers to clients.
 
 pub(crate) mod answers;
 mod lease;

@@ -12,12 +12,13 @@ use crate::store::{self, Portion};
 use crate::{Control, Result};
 
 impl Control {
-    /// The stored events of an execution with a `seq` above `after_seq`, in order: at most `limit`, and
-    /// up to 16 MiB of them. A larger event is a portion by itself.
+    /// The stored events of an execution with a `seq` above `after_seq`, in order: at most `limit`,
+    /// and up to 16 MiB of them. A larger event is a portion by itself.
     ///
     /// # Errors
     /// [`Error::ExecutionNotFound`](crate::Error::ExecutionNotFound);
-    /// [`Error::Unavailable`](crate::Error::Unavailable) while other answers hold their whole budget.
+    /// [`Error::Unavailable`](crate::Error::Unavailable) while other answers hold their whole
+    /// budget.
     pub async fn list_events(
         &self,
         execution_id: Uuid,
@@ -34,9 +35,9 @@ impl Control {
         Ok(found.map(|portion| portion.map(|event| Arc::new(SharedEvent::new(event)))))
     }
 
-    /// The events of an execution with a `seq` above `after_seq`, for which this waits up to `wait`: at
-    /// most `limit`, and at most a batch of a follower. The list is empty when none came in time, and
-    /// when the execution has ended without any.
+    /// The events of an execution with a `seq` above `after_seq`, for which this waits up to
+    /// `wait`: at most `limit`, and at most a batch of a follower. The list is empty when none came
+    /// in time, and when the execution has ended without any.
     ///
     /// # Errors
     /// As [`list_events`](Self::list_events).

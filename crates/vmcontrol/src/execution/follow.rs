@@ -374,7 +374,7 @@ impl SessionFollower {
 
     /// What happened in a live session; nothing when that is to be asked again.
     async fn of_live(&mut self, live: &Arc<LiveSession>) -> Result<Option<SessionItem>> {
-        let mut news = live.news();
+        let mut changes = live.changes();
         if !self.status_only
             && let ControlFlow::Break(item) = self.next_of_live(live).await?
         {
@@ -389,10 +389,10 @@ impl SessionFollower {
         let mut stopped = self.control.inner().stopped.subscribe();
         tokio::select! {
             // The session is there as long as this.
-            _ = news.changed() => {}
+            _ = changes.changed() => {}
             _ = stopped.wait_for(|stopped| *stopped) => return Err(stopping()),
         }
-        tokio::time::sleep(PAUSE_FOR_EACH * live.news_receivers()).await;
+        tokio::time::sleep(PAUSE_FOR_EACH * live.change_receivers()).await;
         Ok(None)
     }
 

@@ -21,7 +21,8 @@ pub struct FileRun {
 pub struct RunOptions {
     /// Limits below those of the session.
     pub limits: LimitsPatch,
-    /// The id of the execution: a request that is repeated with its id runs once. `None` for a new id.
+    /// The id of the execution: a request that is repeated with its id runs once. `None` for a new
+    /// id.
     pub execution_id: Option<Uuid>,
     /// How long to wait for the end of the execution; `None` to wait until it has ended.
     pub wait: Option<Duration>,

@@ -14,8 +14,8 @@ use crate::catalog::is_library_name;
 /// The file name extension of libraries in the cache.
 const EXTENSION: &str = "js";
 
-/// The file that a process locks to change the cache. It is never removed: a process that waits for its
-/// lock and one that opens it later must have the same file.
+/// The file that a process locks to change the cache. It is never removed: a process that waits for
+/// its lock and one that opens it later must have the same file.
 const GUARD_FILE: &str = ".lock";
 
 /// A directory of libraries, and those of its files that are kept in memory.
@@ -77,13 +77,14 @@ impl LibraryCache {
     /// The lock file; an empty one when it does not exist.
     ///
     /// # Errors
-    /// [`LibraryError::LockFile`] when it can't be parsed, [`LibraryError::Io`] when it can't be read.
+    /// [`LibraryError::LockFile`] when it can't be parsed, [`LibraryError::Io`] when it can't be
+    /// read.
     pub fn lock(&self) -> Result<LockFile, LibraryError> {
         LockFile::read(&self.lock_path())
     }
 
-    /// Writes a library into the cache and its entry into the lock file. Several processes may do that at
-    /// once: each file is whole at any time, and no entry is lost.
+    /// Writes a library into the cache and its entry into the lock file. Several processes may do
+    /// that at once: each file is whole at any time, and no entry is lost.
     ///
     /// # Errors
     /// [`LibraryError::Name`]; [`LibraryError::LockFile`] when the lock file can't be parsed;

@@ -63,7 +63,8 @@ pub enum LibraryError {
         /// The file.
         path: PathBuf,
     },
-    /// The lock file can't be parsed. No library is loaded then: any of them may have been tampered with.
+    /// The lock file can't be parsed. No library is loaded then: any of them may have been tampered
+    /// with.
     #[error("the lock file {} can't be used: {reason}; delete it and download the libraries anew", path.display())]
     LockFile {
         /// The lock file.
@@ -83,8 +84,8 @@ pub enum LibraryError {
     },
 }
 
-/// The flag with which `libs download` writes to this cache: without it, it writes to the one below its
-/// working directory.
+/// The flag with which `libs download` writes to this cache: without it, it writes to the one below
+/// its working directory.
 fn cache_flag(file: &Path) -> String {
     let dir = file.parent().and_then(|dir| std::path::absolute(dir).ok());
     dir.map_or_else(String::new, |dir| {

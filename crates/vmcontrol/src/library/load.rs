@@ -13,8 +13,8 @@ use super::{LibraryCache, LibraryError, LoadedLibrary, LockFile, integrity_of};
 pub const MAX_LIBRARY_BYTES: u64 = 64 * 1024 * 1024;
 
 impl LibraryCache {
-    /// The code of a library. It is checked against the lock file if that names it, and used as it is
-    /// otherwise. It is kept in memory: to load it again takes two `stat` calls.
+    /// The code of a library. It is checked against the lock file if that names it, and used as it
+    /// is otherwise. It is kept in memory: to load it again takes two `stat` calls.
     ///
     /// # Errors
     /// See [`LibraryError`]; the errors name the file and, where there is one, the remedy.
@@ -62,8 +62,8 @@ impl LibraryCache {
         Ok(library)
     }
 
-    /// The lock file that had this stamp a moment ago. If it is newer when it is read, it is kept under
-    /// the old stamp, which no file has any more, and so read again the next time.
+    /// The lock file that had this stamp a moment ago. If it is newer when it is read, it is kept
+    /// under the old stamp, which no file has any more, and so read again the next time.
     fn lock_file_at(&self, stamp: Option<Stamp>) -> Result<Arc<LockFile>, LibraryError> {
         if let Some(known) = self.memory.lock_file(stamp) {
             return Ok(known);

@@ -17,8 +17,8 @@ pub struct LoadedLibrary {
 const WORDS_OF_MODULES: [&str; 4] = ["module", "exports", "import", "export"];
 
 impl LoadedLibrary {
-    /// Whether the library may be a module, which defines no global. Only a process that may parse it
-    /// can tell for sure.
+    /// Whether the library may be a module, which defines no global. Only a process that may parse
+    /// it can tell for sure.
     pub fn may_be_module(&self) -> bool {
         WORDS_OF_MODULES
             .iter()

@@ -73,8 +73,8 @@ impl LockFile {
         serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))
     }
 
-    /// The text of the file: each field on a line of its own and the entries sorted by name, so that
-    /// people can compare two versions.
+    /// The text of the file: each field on a line of its own and the entries sorted by name, so
+    /// that people can compare two versions.
     pub(super) fn to_text(&self) -> io::Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');

@@ -114,8 +114,8 @@ impl Memory {
     }
 }
 
-/// Locks a mutex, also after a thread that held it panicked: each change is one assignment, so what it
-/// left is whole.
+/// Locks a mutex, also after a thread that held it panicked: each change is one assignment, so what
+/// it left is whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

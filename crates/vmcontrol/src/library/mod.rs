@@ -1,8 +1,9 @@
-//! The cache of JavaScript libraries: one file for each library, and a lock file with their checksums.
+//! The cache of JavaScript libraries: one file for each library, and a lock file with their
+//! checksums.
 //!
-//! The command line writes it, daemons read it, and both may do so at once. Every file is replaced as a
-//! whole. A process that changes a library and its entry in the lock file does both under one lock
-//! (`flock` on `.lock` in the directory).
+//! The command line writes it, daemons read it, and both may do so at once. Every file is replaced
+//! as a whole. A process that changes a library and its entry in the lock file does both under one
+//! lock (`flock` on `.lock` in the directory).
 
 mod cache;
 mod error;

@@ -4,13 +4,14 @@ use super::{LibraryCache, LibraryError, LockFile};
 use crate::catalog::LIBRARIES;
 
 impl LibraryCache {
-    /// The full name of a library, given with or without its version, as in `lodash-4.17.21`, `lodash`
-    /// or `@scope/name@1.0.0`. Without a version it is the version in the lock file, or else that in the
-    /// catalogue. An unknown name is returned as it is: the library may be downloaded later.
+    /// The full name of a library, given with or without its version, as in `lodash-4.17.21`,
+    /// `lodash` or `@scope/name@1.0.0`. Without a version it is the version in the lock file, or
+    /// else that in the catalogue. An unknown name is returned as it is: the library may be
+    /// downloaded later.
     ///
     /// # Errors
-    /// [`LibraryError::Ambiguous`] when the lock file has several versions; [`LibraryError::LockFile`]
-    /// and [`LibraryError::Io`] when it can't be read.
+    /// [`LibraryError::Ambiguous`] when the lock file has several versions;
+    /// [`LibraryError::LockFile`] and [`LibraryError::Io`] when it can't be read.
     pub fn full_name(&self, name: &str) -> Result<String, LibraryError> {
         let name = file_name(name);
         let in_catalogue = LIBRARIES.iter().any(|library| library.name() == name);

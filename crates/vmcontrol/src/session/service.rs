@@ -257,8 +257,9 @@ impl Control {
         if let Some(reason) = live.closing() {
             return Err(Error::Unavailable { message: reason });
         }
-        live.set_ready()
-            .map_err(|message| Error::Unavailable { message })
+        live.set_ready().map_err(|end| Error::Unavailable {
+            message: end.reason,
+        })
     }
 
     /// Brings a session to life.
@@ -300,11 +301,11 @@ impl Control {
     fn watch(&self, live: Arc<LiveSession>, ended: oneshot::Receiver<SessionEnd>) {
         let control = self.clone();
         tokio::spawn(async move {
-            let reason = ended.await.map_or_else(
-                |_| "the session's supervisor is gone".to_owned(),
-                |end| end.reason,
-            );
-            if !live.set_dead(&reason) {
+            let end = ended.await.unwrap_or_else(|_| SessionEnd {
+                reason: "the session's supervisor is gone".to_owned(),
+            });
+            let reason = end.reason.clone();
+            if !live.set_dead(end) {
                 return;
             }
             tracing::warn!(session_id = %live.id, reason, "a session crashed");

@@ -49,8 +49,8 @@ impl WriteLimits {
     }
 }
 
-/// Counts the bytes that an execution writes. A session has one, as its executions run one after the
-/// other.
+/// Counts the bytes that an execution writes. A session has one, as its executions run one after
+/// the other.
 #[derive(Debug)]
 pub struct WriteAllowance {
     limits: WriteLimits,

@@ -4,8 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::error::FileError;
 
-/// A path without `.`, `..` and what they cancel: `./a//b/../c.js` is `a/c.js`. `None` when a relative
-/// path climbs above its start; an absolute one stops at the root.
+/// A path without `.`, `..` and what they cancel: `./a//b/../c.js` is `a/c.js`. `None` when a
+/// relative path climbs above its start; an absolute one stops at the root.
 pub fn cleaned(path: &Path) -> Option<PathBuf> {
     let mut clean = PathBuf::new();
     for component in path.components() {
@@ -26,8 +26,8 @@ pub fn cleaned(path: &Path) -> Option<PathBuf> {
 /// The clean path of a file below a worktree, which need not exist yet.
 ///
 /// # Errors
-/// [`FileError::Outside`] for a path that is blank, absolute, has a NUL, or names the worktree's own
-/// directory or something above it.
+/// [`FileError::Outside`] for a path that is blank, absolute, has a NUL, or names the worktree's
+/// own directory or something above it.
 pub(crate) fn cleaned_below(path: &str) -> Result<String, FileError> {
     let outside = |reason: &str| Err(FileError::Outside(reason.into()));
     if path.contains('\0') {

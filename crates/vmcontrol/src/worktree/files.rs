@@ -76,8 +76,8 @@ impl Worktree {
         Ok(resolved.real)
     }
 
-    /// Reads a script of at most `max_bytes`; returns its clean path, its text and the value of `room`,
-    /// which is called with the length of the file before that is read.
+    /// Reads a script of at most `max_bytes`; returns its clean path, its text and the value of
+    /// `room`, which is called with the length of the file before that is read.
     ///
     /// # Errors
     /// As `room`, [`clean_name`](Self::clean_name) and [`read_script`](Self::read_script).

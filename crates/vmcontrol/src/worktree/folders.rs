@@ -26,9 +26,9 @@ pub struct Listing {
 }
 
 impl Scoped<'_> {
-    /// Lists a folder, sorted by path. With `recursive`, also the folders in it, as far as they may be
-    /// read; links are not followed. `room` takes a number of bytes from the memory budget; `None` when
-    /// that is exhausted.
+    /// Lists a folder, sorted by path. With `recursive`, also the folders in it, as far as they may
+    /// be read; links are not followed. `room` takes a number of bytes from the memory budget;
+    /// `None` when that is exhausted.
     ///
     /// # Errors
     /// See [`FileError`].

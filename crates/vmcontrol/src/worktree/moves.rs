@@ -1,7 +1,7 @@
 //! Deleting and renaming, as the module `fs` of a session does it.
 //!
-//! An operation on a folder is one on everything in it, so each file in it has to be allowed, and none
-//! may be guarded. All of them are checked before anything is changed.
+//! An operation on a folder is one on everything in it, so each file in it has to be allowed, and
+//! none may be guarded. All of them are checked before anything is changed.
 
 use std::io;
 use std::path::Path;
@@ -13,8 +13,8 @@ use super::stat::FileKind;
 use super::walk::{Walk, WalkEntry};
 
 impl Scoped<'_> {
-    /// Deletes a file or a link; with `recursive`, also a folder with everything in it. Links are not
-    /// followed. With `force`, a path that leads to nothing is no error.
+    /// Deletes a file or a link; with `recursive`, also a folder with everything in it. Links are
+    /// not followed. With `force`, a path that leads to nothing is no error.
     ///
     /// # Errors
     /// See [`FileError`].
@@ -91,8 +91,8 @@ impl Scoped<'_> {
         Ok(entry.parent.remove_dir(&entry.name)?)
     }
 
-    /// Gives a file or a folder another name. A file of that name is replaced, and so is an empty folder
-    /// by a folder.
+    /// Gives a file or a folder another name. A file of that name is replaced, and so is an empty
+    /// folder by a folder.
     ///
     /// # Errors
     /// See [`FileError`].
@@ -116,8 +116,8 @@ impl Scoped<'_> {
             .rename(&source.name, &target.parent, &target.name)?)
     }
 
-    /// Checks the move of one of the files that are moved: if the session may not read it now, it may
-    /// not read it under its new name either.
+    /// Checks the move of one of the files that are moved: if the session may not read it now, it
+    /// may not read it under its new name either.
     fn check_move(
         &self,
         from: &ResolvedPath,

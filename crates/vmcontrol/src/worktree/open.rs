@@ -26,13 +26,14 @@ impl Worktree {
     /// few system calls that never wait for a disk or a file server; else it uses a thread that may
     /// block.
     ///
-    /// What the `guarded` paths name, which have their links resolved, and what is in them, is never
-    /// opened through the worktree: the service's own files can lie in one, and in the process that
-    /// has its database open, opening and closing that by other means would drop SQLite's locks.
+    /// What the `guarded` paths name, which have their links resolved, and what is in them, is
+    /// never opened through the worktree: the service's own files can lie in one, and in the
+    /// process that has its database open, opening and closing that by other means would drop
+    /// SQLite's locks.
     ///
     /// # Errors
-    /// [`Error::WorktreeInvalid`] when the path is not absolute, does not exist, is not a directory,
-    /// or when the daemon's user may not read or enter it.
+    /// [`Error::WorktreeInvalid`] when the path is not absolute, does not exist, is not a
+    /// directory, or when the daemon's user may not read or enter it.
     pub async fn open(path: &str, guarded: Vec<PathBuf>) -> Result<Self, Error> {
         let opened = if let Some(opened) = open_cached(Path::new(path)) {
             opened

@@ -1,11 +1,12 @@
 //! Resolving a path of the worktree: its symbolic links are followed here, one name at a time.
 //!
-//! Below a directory handle the kernel refuses every absolute link, also one that leads back into the
-//! directory. So links are read and followed by hand. Inside, each folder is opened from the handle of
-//! the folder before it, by one name that is no link: nothing that is swapped meanwhile leads outside.
-//! The target of an absolute link is walked from the root of the file system, by handles that can open
-//! no file, until the walk comes to the worktree's own directory, whose device and inode identify it
-//! under any name. From there on the walk is inside again. A link that never gets there leads outside.
+//! Below a directory handle the kernel refuses every absolute link, also one that leads back into
+//! the directory. So links are read and followed by hand. Inside, each folder is opened from the
+//! handle of the folder before it, by one name that is no link: nothing that is swapped meanwhile
+//! leads outside. The target of an absolute link is walked from the root of the file system, by
+//! handles that can open no file, until the walk comes to the worktree's own directory, whose
+//! device and inode identify it under any name. From there on the walk is inside again. A link that
+//! never gets there leads outside.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -44,8 +45,8 @@ impl Worktree {
         walk.resolved(given, name)
     }
 
-    /// Resolves a path below the worktree to what it leads to: a link at its end is followed. If that
-    /// leads to nothing, the result is the link, marked as dangling.
+    /// Resolves a path below the worktree to what it leads to: a link at its end is followed. If
+    /// that leads to nothing, the result is the link, marked as dangling.
     ///
     /// # Errors
     /// As [`resolve_entry`](Self::resolve_entry).
@@ -80,8 +81,8 @@ impl Worktree {
     /// links.
     ///
     /// # Errors
-    /// [`FileError::Outside`] when a link leads outside; [`FileError::Io`], of the kind `NotFound` or
-    /// `NotADirectory` when there is no such folder.
+    /// [`FileError::Outside`] when a link leads outside; [`FileError::Io`], of the kind `NotFound`
+    /// or `NotADirectory` when there is no such folder.
     pub fn open_folder(&self, below: &Path) -> Result<(PathBuf, Dir), FileError> {
         let mut walk = PathWalk::inside(self, below)?;
         // With `.` as the last name, the walk enters the folder before it as all others.
@@ -242,8 +243,8 @@ impl<'a> PathWalk<'a> {
         Ok(())
     }
 
-    /// Walks until the walk is in the worktree's directory, if it is outside. The error does not say
-    /// why it does not get there: that would tell the script what is there.
+    /// Walks until the walk is in the worktree's directory, if it is outside. The error does not
+    /// say why it does not get there: that would tell the script what is there.
     fn walk_inside(&mut self) -> Result<(), FileError> {
         if self.outside.is_none() {
             return Ok(());

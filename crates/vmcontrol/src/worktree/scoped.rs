@@ -34,8 +34,8 @@ const COPY_STEP_BYTES: u64 = 16 * 1024 * 1024;
 /// The files that a session reaches.
 ///
 /// Every operation checks the capabilities ([`FileError::Refused`]), links that lead outside and
-/// guarded files ([`FileError::Outside`]), and ends with an I/O error of the kind `Interrupted` when
-/// the stop flag is set.
+/// guarded files ([`FileError::Outside`]), and ends with an I/O error of the kind `Interrupted`
+/// when the stop flag is set.
 #[derive(Clone, Copy, Debug)]
 pub struct Scoped<'a> {
     pub(super) tree: &'a Worktree,
@@ -100,8 +100,8 @@ impl Scoped<'_> {
         self.tree.path()
     }
 
-    /// Resolves a path, following a link at its end, and checks the access to it. A link that leads to
-    /// nothing is not followed.
+    /// Resolves a path, following a link at its end, and checks the access to it. A link that leads
+    /// to nothing is not followed.
     pub(super) fn follow(&self, access: FileAccess, path: &str) -> Result<ResolvedPath, FileError> {
         let given = self.tree.relative(path)?;
         self.check_path(access, &given)?;
@@ -110,8 +110,8 @@ impl Scoped<'_> {
         Ok(resolved)
     }
 
-    /// Resolves a path to a directory entry, not following a link at its end, and checks the access to
-    /// it.
+    /// Resolves a path to a directory entry, not following a link at its end, and checks the access
+    /// to it.
     pub(super) fn entry(&self, access: FileAccess, path: &str) -> Result<ResolvedPath, FileError> {
         let given = self.tree.relative(path)?;
         self.check_path(access, &given)?;
@@ -134,8 +134,8 @@ impl Scoped<'_> {
         })
     }
 
-    /// Reads a regular file of at most `max_bytes`, and hands each piece of it to `take`, until that
-    /// fails.
+    /// Reads a regular file of at most `max_bytes`, and hands each piece of it to `take`, until
+    /// that fails.
     ///
     /// # Errors
     /// See [`FileError`]; the errors of `take`.
@@ -199,8 +199,8 @@ impl Scoped<'_> {
         }
     }
 
-    /// Opens a regular file, which is made if it does not exist and `bytes` may be written. It is not
-    /// truncated: the caller does that, now that it is known to be a regular one.
+    /// Opens a regular file, which is made if it does not exist and `bytes` may be written. It is
+    /// not truncated: the caller does that, now that it is known to be a regular one.
     fn open_to_write(
         &self,
         path: &str,

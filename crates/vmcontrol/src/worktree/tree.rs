@@ -95,8 +95,8 @@ impl Worktree {
         &self.dir
     }
 
-    /// The path below the worktree that `path` names: a relative path is inside, an absolute one must
-    /// be. The worktree's own directory is `.`.
+    /// The path below the worktree that `path` names: a relative path is inside, an absolute one
+    /// must be. The worktree's own directory is `.`.
     ///
     /// # Errors
     /// [`FileError::Outside`] for an empty path, `..`, a NUL, and an absolute path elsewhere.
@@ -141,8 +141,8 @@ impl Worktree {
         Ok(clean)
     }
 
-    /// The clean path of a file below the worktree: `x/../b.js` is `b.js`, and an absolute path that
-    /// lies inside becomes relative. The text alone is cleaned; links are left as they are.
+    /// The clean path of a file below the worktree: `x/../b.js` is `b.js`, and an absolute path
+    /// that lies inside becomes relative. The text alone is cleaned; links are left as they are.
     ///
     /// # Errors
     /// [`Error::InvalidPath`] for a path that is blank or has a NUL, and for one that names the

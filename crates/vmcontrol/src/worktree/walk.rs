@@ -1,10 +1,10 @@
 //! Walking through a folder and everything below it.
 //!
-//! The walk has one handle: of its current folder. From there it goes down by a name and up by `..`,
-//! and compares the id of the folder with that of the one that it came from. So neither its memory nor
-//! its descriptors grow with the number of files, and no path is looked up again from the start: a
-//! script can make paths so long that this would take hours. If a folder is moved meanwhile, the walk
-//! fails; it never goes on elsewhere.
+//! The walk has one handle: of its current folder. From there it goes down by a name and up by
+//! `..`, and compares the id of the folder with that of the one that it came from. So neither its
+//! memory nor its descriptors grow with the number of files, and no path is looked up again from
+//! the start: a script can make paths so long that this would take hours. If a folder is moved
+//! meanwhile, the walk fails; it never goes on elsewhere.
 
 use std::ffi::OsStr;
 use std::io;
@@ -29,8 +29,8 @@ pub(super) struct Walk<'a> {
     folder: Dir,
     /// The folders above, up to the one where the walk began.
     above: Vec<Parent>,
-    /// The current folder's path below the one where the walk began; `None` when the caller needs no
-    /// paths.
+    /// The current folder's path below the one where the walk began; `None` when the caller needs
+    /// no paths.
     below: Option<PathBuf>,
 }
 
@@ -73,8 +73,8 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The next entry of the current folder; at its end, of the one above, and so on; `None` at the end
-    /// of the walk.
+    /// The next entry of the current folder; at its end, of the one above, and so on; `None` at the
+    /// end of the walk.
     ///
     /// # Errors
     /// When a folder can't be read or was moved, and when the stop flag is set.
@@ -174,8 +174,9 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    /// The path and kind of the next file below the folder where the walk began, a folder before what
-    /// is in it; `None` at the end. The walk goes down to the folders for which `enter` says so.
+    /// The path and kind of the next file below the folder where the walk began, a folder before
+    /// what is in it; `None` at the end. The walk goes down to the folders for which `enter` says
+    /// so.
     ///
     /// # Errors
     /// As [`next_entry`](Self::next_entry) and [`path_of`](Self::path_of).

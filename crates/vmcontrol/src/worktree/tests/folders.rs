@@ -71,7 +71,8 @@ fn folders_are_made_one_by_one_or_with_those_that_lead_to_them() {
     assert_eq!(some.make_dir("out", true).unwrap(), None);
 }
 
-/// A folder in which one path of folders is much longer than a path may be that the system is given.
+/// A folder in which one path of folders is much longer than a path may be that the system is
+/// given.
 fn deep(fixture: &Fixture, levels: usize) {
     let root = fixture.tree.path();
     fs::create_dir(root.join("deep")).unwrap();

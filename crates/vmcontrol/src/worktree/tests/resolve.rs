@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A worktree in `tree` with a file at its top and one in a folder, and beside it a file and a folder outside.
+/// A worktree in `tree` with a file at its top and one in a folder, and beside it a file and a
+/// folder outside.
 struct Fixture {
     home: TempDir,
     tree: Worktree,
@@ -355,7 +356,8 @@ fn a_link_that_is_swapped_while_it_is_followed_leads_nowhere_else() {
     ];
     let fixture = Fixture::new();
     let (home, root) = (fixture.home.path(), fixture.tree.path());
-    // A folder, a link that stays inside, a link that leaves, and a name of the worktree that becomes another folder's.
+    // A folder, a link that stays inside, a link that leaves, and a name of the worktree that
+    // becomes another folder's.
     fixture.link("tree/deep", "inner");
     fixture.link("outside", "outer");
     fixture.link("alias/deep/er/b.txt", "by-alias");

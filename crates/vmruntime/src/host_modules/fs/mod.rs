@@ -331,14 +331,14 @@ impl Fs<'_> {
             FileAccess::Write => "write",
         };
         match why {
-            FsRefusal::NotGiven => {
+            FsRefusal::NotAllowed => {
                 let config = json!({ key: [pattern_of(path)] });
                 let command = hint(&self.template, "fs", "NAME", Some(&config));
                 format!(
                     "no fs capability of the template gives {access} here; add one for new sessions with {command}"
                 )
             }
-            FsRefusal::TakenAway => format!(
+            FsRefusal::Denied => format!(
                 "an fs capability of the template that is not enabled takes {access} away here; see \
                  `vm-system template list-capabilities {}`",
                 self.template
