@@ -51,7 +51,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) libraries: Arc<LibraryCache>,
-    pub(crate) live: Arc<RunningExecutions>,
+    pub(crate) executions: Arc<RunningExecutions>,
     /// Whether followers are to go.
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) registry: Registry,
@@ -90,7 +90,7 @@ impl Control {
                 store: options.store,
                 runtime: options.runtime,
                 libraries: Arc::new(LibraryCache::new(options.library_cache)),
-                live: Arc::default(),
+                executions: Arc::default(),
                 stopped: watch::Sender::new(false),
                 registry: Registry::default(),
                 policies: Policies::default(),

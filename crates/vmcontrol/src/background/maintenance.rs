@@ -177,7 +177,7 @@ impl Control {
     pub async fn check(&self) -> Result<CheckReport> {
         let inner = std::sync::Arc::clone(self.inner());
         let checked = self.store().read_long(move |connection, _| {
-            let live = || inner.live.all();
+            let live = || inner.executions.all();
             store::check::check(connection, &store::check::Live::Known(&live))
         });
         Ok(checked.await?)

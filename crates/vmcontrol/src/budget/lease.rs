@@ -14,7 +14,7 @@ const UNIT_BYTES: usize = 1024;
 pub(crate) const ANSWERS_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long a caller waits for a lease before it is refused.
-pub const SHARE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const SHARE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A bound on the bytes that many requests hold together. Clones share it.
 #[derive(Clone, Debug)]

@@ -53,7 +53,7 @@ impl Control {
     /// # Errors
     /// [`Error::ExecutionNotFound`].
     pub async fn follow(&self, execution_id: Uuid, after_seq: u64) -> Result<EventFollower> {
-        let live = self.inner().live.get(execution_id);
+        let live = self.inner().executions.get(execution_id);
         if live.is_none() {
             self.execution_head(execution_id).await?;
             // A stream that ends with a record which can't be read is not begun. What is too large to be looked at here is rare, and
@@ -443,7 +443,7 @@ impl SessionFollower {
         execution: Charged<Execution>,
         live: Option<Arc<RunningExecution>>,
     ) -> SessionItem {
-        let live = live.or_else(|| self.control.inner().live.get(execution.id));
+        let live = live.or_else(|| self.control.inner().executions.get(execution.id));
         self.after = Some(execution.id);
         self.current = Some(self.control.feed(execution.id, live, 0));
         let begun = execution.map(|execution| store::execution::as_seen(execution, true));

@@ -100,12 +100,16 @@ impl Control {
     ) -> Result<Submitted> {
         let deadline = options.wait.map(|wait| Instant::now() + wait);
         let Some(id) = options.execution_id else {
-            let live = self.inner().live.begin_new(session_id);
+            let live = self.inner().executions.begin_new(session_id);
             return self.start(session_id, live, code, options, deadline).await;
         };
         let (code, request) = fingerprinted(session_id, code, options.limits.clone()).await?;
         loop {
-            match self.inner().live.begin(id, session_id, request.clone()) {
+            match self
+                .inner()
+                .executions
+                .begin(id, session_id, request.clone())
+            {
                 Begun::New(live) => {
                     if self.is_stored(id).await? {
                         drop(live);
@@ -159,7 +163,7 @@ impl Control {
         options: &RunOptions,
         deadline: Option<Instant>,
     ) -> Result<Submitted> {
-        if self.inner().live.are_too_many_unsettled() {
+        if self.inner().executions.are_too_many_unsettled() {
             return Err(Error::Unavailable {
                 message: "nothing is run: the database has not taken the ends of earlier executions for a while".into(),
             });

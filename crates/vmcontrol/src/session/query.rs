@@ -31,7 +31,7 @@ impl Control {
         let before = match cursor {
             None => code,
             Some(cursor) => before_cursor(code, cursor)
-                .ok_or_else(|| Error::validation("cursor must be a place in the code"))?,
+                .ok_or_else(|| Error::validation("cursor must be a position in the code"))?,
         };
         let end = before.encode_utf16().count();
         let nothing = Completions {

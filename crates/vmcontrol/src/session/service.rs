@@ -346,7 +346,7 @@ impl Control {
                 },
                 error => failed(None, error.to_string()),
             })?;
-        let guard = self.inner().live.begin_new(live.id);
+        let guard = self.inner().executions.begin_new(live.id);
         let run = Run::startup(
             live.id,
             guard.id(),
