@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Control;
-use crate::session::registry::LiveSession;
+use crate::session::registry::RegisteredSession;
 
 /// The number of checks in the time that a session may be idle.
 const CHECKS_PER_TIMEOUT: u32 = 10;
@@ -30,13 +30,13 @@ pub fn close_idle_sessions(control: &Control, timeout: Duration) {
     });
 }
 
-fn is_idle(session: &LiveSession, timeout: Duration) -> bool {
+fn is_idle(session: &RegisteredSession, timeout: Duration) -> bool {
     session
         .idle_since()
         .is_some_and(|since| since + timeout <= Instant::now())
 }
 
-async fn close(control: &Control, session: &LiveSession, timeout: Duration) {
+async fn close(control: &Control, session: &RegisteredSession, timeout: Duration) {
     if session.closing().is_some() {
         // The store did not take the end of this session: that is tried again.
         control.close_in_background(session.id).await;

@@ -29,7 +29,7 @@ pub struct Lease {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// The budget had too few free bytes for [`SHARE_TIMEOUT`].
+/// The budget had too few free bytes for five seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted;
 
@@ -52,7 +52,7 @@ impl Budget {
         })
     }
 
-    /// Takes a lease, for which it waits up to [`SHARE_TIMEOUT`]; callers are served in their
+    /// Takes a lease, for which it waits up to five seconds; callers are served in their
     /// order. More than the whole budget counts as the whole, and so excludes every other lease.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::running::{Follower, PAUSE_FOR_EACH, RunningExecution};
 use crate::execution::shared_event::SharedEvent;
-use crate::session::registry::{Following, LiveSession, NotKept};
+use crate::session::registry::{Following, NotKept, RegisteredSession};
 use crate::store::{ExecutionFilter, Page, Portion};
 use crate::{Control, Error, Result, store};
 
@@ -373,7 +373,7 @@ impl SessionFollower {
     }
 
     /// What happened in a live session; nothing when that is to be asked again.
-    async fn of_live(&mut self, live: &Arc<LiveSession>) -> Result<Option<SessionItem>> {
+    async fn of_live(&mut self, live: &Arc<RegisteredSession>) -> Result<Option<SessionItem>> {
         let mut changes = live.changes();
         if !self.status_only
             && let ControlFlow::Break(item) = self.next_of_live(live).await?
@@ -400,7 +400,7 @@ impl SessionFollower {
     /// when none has begun.
     async fn next_of_live(
         &mut self,
-        live: &LiveSession,
+        live: &RegisteredSession,
     ) -> Result<ControlFlow<Option<SessionItem>>> {
         let Some(count) = self.caught_up else {
             // What has begun by now is in the store, once that has written what is queued.

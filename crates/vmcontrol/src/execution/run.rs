@@ -20,7 +20,7 @@ use crate::execution::source::Source;
 use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
-use crate::session::registry::LiveSession;
+use crate::session::registry::RegisteredSession;
 use crate::store::{self, ExecutionFilter, Page, Portion, Within};
 use crate::{Control, Error, Result};
 
@@ -254,7 +254,7 @@ pub(crate) fn checked(page: Page) -> Result<Page> {
 /// Runs in a session that the caller has taken, and records it. Says when it has begun.
 pub(crate) async fn run_recorded(
     control: &Control,
-    live: &LiveSession,
+    live: &RegisteredSession,
     guard: Arc<RunningGuard>,
     run: Run,
     begun: oneshot::Sender<()>,
@@ -345,7 +345,7 @@ fn unrecorded(error: Error, is_undone: bool) -> Error {
 async fn follow(
     recorder: &mut Recorder,
     updates: &mut mpsc::Receiver<RunUpdate>,
-    live: &LiveSession,
+    live: &RegisteredSession,
     was_undone: &mut Option<bool>,
 ) -> Result<Option<Failure>> {
     loop {
@@ -455,7 +455,7 @@ async fn record_failure(recorder: &mut Recorder, failure: &Failure) -> Result<()
 }
 
 /// What the loss of a session means for what ran in it.
-fn loss(live: &LiveSession, end: &SessionEnd) -> Failure {
+fn loss(live: &RegisteredSession, end: &SessionEnd) -> Failure {
     match live.closing() {
         Some(reason) => Failure {
             code: FailureCode::Cancelled,

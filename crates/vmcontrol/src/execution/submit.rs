@@ -19,7 +19,7 @@ use crate::execution::source::read_source;
 use crate::library::integrity_of;
 use crate::names::check_path;
 use crate::runtime::FailureCode;
-use crate::session::registry::{BusyGuard, LiveSession};
+use crate::session::registry::{BusyGuard, RegisteredSession};
 use crate::tasks::{blocking, joined};
 use crate::template::settings;
 use crate::{Control, Error, Result, store};
@@ -231,7 +231,7 @@ impl Control {
     }
 
     /// Takes a live session for an execution, or says why it can't be had.
-    async fn take(&self, session_id: Uuid) -> Result<(Arc<LiveSession>, BusyGuard)> {
+    async fn take(&self, session_id: Uuid) -> Result<(Arc<RegisteredSession>, BusyGuard)> {
         if let Some(live) = self.inner().registry.get(session_id) {
             let taken = live.try_take()?;
             return Ok((live, taken));

@@ -13,7 +13,7 @@ use crate::runtime::{RuntimeSession, SessionEnd};
 use crate::{Error, Policy, Worktree};
 
 /// A session from the moment its record is made until its processes are gone.
-pub(crate) struct LiveSession {
+pub(crate) struct RegisteredSession {
     pub(crate) id: Uuid,
     pub(crate) policy: Arc<Policy>,
     pub(crate) worktree: Arc<Worktree>,
@@ -59,7 +59,7 @@ pub(crate) struct NotKept;
 /// The right to run in a session. While it is held, requests to run are answered with busy.
 pub(crate) type BusyGuard = OwnedMutexGuard<()>;
 
-impl LiveSession {
+impl RegisteredSession {
     /// A new session that is starting, and the right to run in it.
     pub(crate) fn new(id: Uuid, policy: Arc<Policy>, worktree: Worktree) -> (Arc<Self>, BusyGuard) {
         let busy: Arc<AsyncMutex<()>> = Arc::default();
@@ -260,11 +260,11 @@ impl LiveSession {
 }
 
 /// Counts a client that follows a session's event stream, for as long as this is kept.
-pub(crate) struct Following(Arc<LiveSession>);
+pub(crate) struct Following(Arc<RegisteredSession>);
 
 impl Following {
     /// Counts a client of this session.
-    pub(crate) fn of(session: Arc<LiveSession>) -> Self {
+    pub(crate) fn of(session: Arc<RegisteredSession>) -> Self {
         session.followers.send_modify(|count| *count += 1);
         Self(session)
     }
@@ -279,12 +279,12 @@ impl Drop for Following {
 /// All live sessions, by id.
 #[derive(Default)]
 pub(crate) struct Registry {
-    live: RwLock<HashMap<Uuid, Arc<LiveSession>>>,
+    live: RwLock<HashMap<Uuid, Arc<RegisteredSession>>>,
 }
 
 impl Registry {
     /// Adds a session, unless `max_sessions` are live already; returns whether it did.
-    pub(crate) fn insert(&self, session: Arc<LiveSession>, max_sessions: usize) -> bool {
+    pub(crate) fn insert(&self, session: Arc<RegisteredSession>, max_sessions: usize) -> bool {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         let has_room = live.len() < max_sessions;
         if has_room {
@@ -306,7 +306,7 @@ impl Registry {
     }
 
     /// The session of an id; `None` when none is live.
-    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<LiveSession>> {
+    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<RegisteredSession>> {
         self.live
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -338,7 +338,7 @@ impl Registry {
     }
 
     /// All live sessions, in no order.
-    pub(crate) fn all(&self) -> Vec<Arc<LiveSession>> {
+    pub(crate) fn all(&self) -> Vec<Arc<RegisteredSession>> {
         self.live
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -348,7 +348,7 @@ impl Registry {
     }
 }
 
-fn starting_among(live: &HashMap<Uuid, Arc<LiveSession>>) -> impl Iterator<Item = Uuid> {
+fn starting_among(live: &HashMap<Uuid, Arc<RegisteredSession>>) -> impl Iterator<Item = Uuid> {
     let starting = live.values().filter(|session| !session.has_been_ready());
     starting.map(|session| session.id)
 }

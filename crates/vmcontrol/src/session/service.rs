@@ -15,7 +15,7 @@ use crate::execution::run::{Run, checked, run_recorded};
 use crate::execution::source::read_source;
 use crate::library::LoadedLibrary;
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
-use crate::session::registry::{BusyGuard, LiveSession};
+use crate::session::registry::{BusyGuard, RegisteredSession};
 use crate::session::request::NewSession;
 use crate::store::{self, OnUnreadable, Page, Pending, Portion, SessionFilter, StoreError, Within};
 use crate::tasks::{blocking, to_the_end};
@@ -27,7 +27,7 @@ const BY_REQUEST: &str = "the session was closed";
 
 /// A session that is being made.
 struct BegunSession {
-    live: Arc<LiveSession>,
+    live: Arc<RegisteredSession>,
     /// Keeps others from running in it.
     taken: BusyGuard,
     /// As it was handed to the store.
@@ -218,7 +218,7 @@ impl Control {
             last_error: None,
             runtime_meta: Some(template.runtime_meta.clone()),
         };
-        let (live, taken) = LiveSession::new(record.id, policy, worktree);
+        let (live, taken) = RegisteredSession::new(record.id, policy, worktree);
         let most = self.inner().max_sessions;
         if !self.inner().registry.insert(Arc::clone(&live), most) {
             return Err(Error::Unavailable {
@@ -265,7 +265,7 @@ impl Control {
     /// Brings a session to life.
     async fn open_live(
         &self,
-        live: &Arc<LiveSession>,
+        live: &Arc<RegisteredSession>,
         engine: String,
         libraries: Vec<LoadedLibrary>,
     ) -> Result<()> {
@@ -298,7 +298,7 @@ impl Control {
     }
 
     /// Marks the session as crashed if it dies though nobody closes it.
-    fn watch(&self, live: Arc<LiveSession>, ended: oneshot::Receiver<SessionEnd>) {
+    fn watch(&self, live: Arc<RegisteredSession>, ended: oneshot::Receiver<SessionEnd>) {
         let control = self.clone();
         tokio::spawn(async move {
             let end = ended.await.unwrap_or_else(|_| SessionEnd {
@@ -317,7 +317,7 @@ impl Control {
     }
 
     /// The code of the template's libraries, checked against the lock file of the cache.
-    async fn load_libraries(&self, live: &Arc<LiveSession>) -> Result<Vec<LoadedLibrary>> {
+    async fn load_libraries(&self, live: &Arc<RegisteredSession>) -> Result<Vec<LoadedLibrary>> {
         if live.policy.libraries.is_empty() {
             return Ok(Vec::new());
         }
@@ -329,7 +329,11 @@ impl Control {
         blocking(move || Self::load_named(&libraries, &policy.libraries, session_id)).await
     }
 
-    async fn run_startup_file(&self, live: &Arc<LiveSession>, file: &StartupFile) -> Result<()> {
+    async fn run_startup_file(
+        &self,
+        live: &Arc<RegisteredSession>,
+        file: &StartupFile,
+    ) -> Result<()> {
         let failed = |execution_id, message: String| Error::StartupFailed {
             session_id: live.id,
             path: file.path.clone(),
@@ -380,7 +384,7 @@ impl Control {
     }
 
     /// Ends a session that could not be started. The error is for the caller, in place of the first one.
-    async fn set_failed(&self, live: &Arc<LiveSession>, error: &Error) -> Result<()> {
+    async fn set_failed(&self, live: &Arc<RegisteredSession>, error: &Error) -> Result<()> {
         let closing = live.closing();
         live.stop("its start failed").await;
         let (status, reason) = match &closing {
@@ -401,7 +405,7 @@ impl Control {
     /// Ends the record of a session whose processes are gone. If the store does not take that now, it is tried until it does.
     async fn end_live(
         &self,
-        live: &LiveSession,
+        live: &RegisteredSession,
         status: SessionStatus,
         reason: Option<String>,
     ) -> std::result::Result<(), StoreError> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::session::registry::LiveSession;
+use crate::session::registry::RegisteredSession;
 use crate::{Control, Error};
 
 impl Control {
     /// Starts a task that closes a session once its event stream has had no follower for `timeout`.
     /// An execution that runs in it then is cancelled: no client waits for it any more.
-    pub(crate) fn close_when_unwatched(&self, session: &LiveSession, timeout: Duration) {
+    pub(crate) fn close_when_unwatched(&self, session: &RegisteredSession, timeout: Duration) {
         let (control, id) = (self.downgrade(), session.id);
         // The task does not hold the session: the number of its followers ends with it.
         let mut followers = session.followers();
