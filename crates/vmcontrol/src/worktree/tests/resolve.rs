@@ -1,15 +1,14 @@
-use std::fs;
-use std::os::unix::fs::symlink;
+//! Where symbolic links lead, absolute ones as well.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::TempDir;
 
-use super::scoped_tests::{grant, no_room, read};
 use super::*;
-use crate::FsGrant;
 
-/// A worktree in `tree` with a file at its top and one in a folder, and beside it a file and a folder outside.
+/// A worktree in `tree` with a file at its top and one in a folder, and beside it a file and a
+/// folder outside.
 struct Fixture {
     home: TempDir,
     tree: Worktree,
@@ -54,10 +53,6 @@ impl Fixture {
             "{path}: {read:?}"
         );
     }
-}
-
-fn open(path: &Path) -> Worktree {
-    Worktree::open(path.to_str().unwrap(), Vec::new()).unwrap()
 }
 
 fn kind_of<T>(result: Result<T, FileError>) -> io::ErrorKind {
@@ -272,7 +267,7 @@ fn what_an_absolute_link_leads_to_stays_guarded() {
         fixture.tree.path().join("deep"),
         fixture.tree.path().join("a.txt"),
     ];
-    let tree = Worktree::open(fixture.tree.path().to_str().unwrap(), guarded).unwrap();
+    let tree = Worktree::open_blocking(fixture.tree.path().to_str().unwrap(), guarded).unwrap();
     fixture.link("tree/deep", "folder");
     fixture.link("tree/a.txt", "file");
     let grant = FsGrant::default();
@@ -361,7 +356,8 @@ fn a_link_that_is_swapped_while_it_is_followed_leads_nowhere_else() {
     ];
     let fixture = Fixture::new();
     let (home, root) = (fixture.home.path(), fixture.tree.path());
-    // A folder, a link that stays inside, a link that leaves, and a name of the worktree that becomes another folder's.
+    // A folder, a link that stays inside, a link that leaves, and a name of the worktree that
+    // becomes another folder's.
     fixture.link("tree/deep", "inner");
     fixture.link("outside", "outer");
     fixture.link("alias/deep/er/b.txt", "by-alias");
