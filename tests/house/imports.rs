@@ -2,8 +2,8 @@
 //!
 //! File A imports from file B when code in A names an item of B: in a `use`, in a path, in an
 //! attribute or in the arguments of a macro. A `mod` declaration is no import, nor is a name that a
-//! module around the file defines. Code for tests alone is left out. Re-exports are read in two ways,
-//! see [`Reading`].
+//! module around the file defines. Code for tests alone is left out. Re-exports are read in two
+//! ways, see [`Reading`].
 
 mod circles;
 mod graph;

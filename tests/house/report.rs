@@ -46,8 +46,7 @@ pub(crate) fn verdict(
         return None;
     }
     found.sort();
-    let mut text =
-        format!("{rule}: {count} found, {limit} tolerated (tests/house/limits.rs)\n  {remedy}\n");
+    let mut text = format!("{rule}: {count} found, {limit} tolerated\n  {remedy}\n");
     for finding in found.iter().take(MOST_LISTED) {
         text.push_str(&format!("  {finding}\n"));
     }
@@ -57,7 +56,7 @@ pub(crate) fn verdict(
     Some(text)
 }
 
-/// Fails when a rule has more findings than are tolerated.
+/// Fails when a rule has more findings than are tolerated: a constant of [`crate::limits`].
 #[track_caller]
 pub(crate) fn expect_at_most(limit: usize, rule: &str, remedy: &str, found: Vec<Finding>) {
     if let Some(text) = verdict(rule, remedy, found, limit) {

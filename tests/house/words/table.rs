@@ -20,7 +20,7 @@ pub(super) struct Word {
 pub(super) enum Scope {
     /// In names, comments, texts, documents and scripts.
     Everywhere,
-    /// In Rust alone, and neither in comments nor in texts: an English word that is wrong as a name.
+    /// In Rust alone, and neither in comments nor in texts: an English word, wrong as a name.
     Code,
 }
 
@@ -42,20 +42,20 @@ const fn word(
 
 pub(super) const WORDS: &[Word] = &[
     word(
-        55,
+        23,
         r"(?i)took[ _-]?over|tak(e|es|ing)[ _-]over|takeover|\btaken_over",
         "promote, `Promoted`: a checkpoint becomes the session process; failover",
         Everywhere,
         &[],
     ),
     word(
-        73,
+        29,
         r"\bredo\b|redo_|_redo\b|\bRedo|\bREDO",
         "replay, `replay_log`",
         Everywhere,
         &[],
     ),
-    word(0, r"(?i)once[ _]more", "again, or replay", Everywhere, &[]),
+    word(72, r"(?i)once[ _]more", "again, or replay", Everywhere, &[]),
     word(
         8,
         r"(?i)comes?[ _]to[ _]the[ _]same",
@@ -66,7 +66,7 @@ pub(super) const WORDS: &[Word] = &[
     word(0, r"\bLogged\b", "`LoggedRun`", Code, &[]),
     word(0, r"\bRecording\b", "`Trace`", Code, &[]),
     word(
-        12,
+        2,
         r"(?i)unrepeatable",
         "`mark_nondeterministic`",
         Everywhere,
@@ -74,13 +74,13 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bDiffers\b", "`ReplayDiverged`", Code, &[]),
     word(
-        155,
+        29,
         r"\b[Ll]ooks?\b|LookError|FromLook",
         "query, `Query`, `QueryClient`; of a check: inspect",
         Code,
         &[],
     ),
-    word(0, r"\bSight\b", "`QueryResult`", Code, &[]),
+    word(2, r"\bSight\b", "`QueryResult`", Code, &[]),
     word(
         36,
         r"(?i)stand[_-]?ins?\b|\bstands in for\b",
@@ -89,32 +89,32 @@ pub(super) const WORDS: &[Word] = &[
         &[],
     ),
     word(
-        10,
+        0,
         r"\bOrigin\b",
         "`SessionSeed`",
         Code,
         &["crates/vmruntime/src/engine/", "crates/vm-system/"],
     ),
-    word(0, r"\bAgain\b|\bAGAIN_", "`Respawn`", Code, &[]),
+    word(6, r"\bAgain\b|\bAGAIN_", "`Respawn`", Code, &[]),
     word(0, r"\bNews\b", "`ProcessEvent`", Code, &[]),
-    word(0, r"\bWoken\b", "`Promoted`", Code, &[]),
+    word(4, r"\bWoken\b", "`Promoted`", Code, &[]),
     word(
-        22,
+        13,
         r"\bfn (hear|obey|learn|tell|settle)\b",
         "`on_message`, `on_command`, `on_process_event`, `record_input`, `send`, `finish_run`",
         Code,
         &[],
     ),
-    word(0, r"\bOver\b", "`EndReason`", Code, &[]),
+    word(27, r"\bOver\b", "`EndReason`", Code, &[]),
     word(
-        67,
+        51,
         r"\bPlaces?\b",
         "what it is: `Permit`, `Label`, `Position`, `Cursor`",
         Code,
         &[],
     ),
     word(
-        14,
+        0,
         r"\bPages?\b",
         "`PostMortemPage`: shared memory that outlives the process",
         Code,
@@ -137,44 +137,44 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bFamilies\b|\bfamilies\b", "process groups", Code, &[]),
     word(
-        33,
+        9,
         r"(?i)patience|\bPatient\b",
         "idle timeout, write timeout",
         Everywhere,
         &[],
     ),
     word(
-        5,
+        1,
         r"\bmod unread\b|\bunread::|\bunread(_bodies)?\.rs",
         "drain the body",
         Everywhere,
         &[],
     ),
     word(
-        95,
+        51,
         r"\bLive[A-Z]\w*",
         "running: `RunningExecution`",
         Code,
         &[],
     ),
     word(
-        60,
+        28,
         r"(?i)\bfeeds?\b|\w*Feed\b|\bFeed\w+",
         "follow, follower",
         Code,
         &[],
     ),
-    word(0, r"(?i)upkeep", "maintenance", Everywhere, &[]),
+    word(3, r"(?i)upkeep", "maintenance", Everywhere, &[]),
     word(
-        8,
+        1,
         r"\bmod outside\b|\boutside::|\boutside\.rs",
         "nondeterminism, randomness",
         Everywhere,
         &[],
     ),
-    word(0, r"\bin words\b", "`Display`, a message", Everywhere, &[]),
+    word(13, r"\bin words\b", "`Display`, a message", Everywhere, &[]),
     word(
-        5,
+        1,
         r"\bmod parts\b|\bparts::|\bparts\.rs",
         "bench support",
         Everywhere,
