@@ -3,7 +3,7 @@ use vmapi_types::LimitsPatch;
 
 /// The flags for limits; what is left out stays as it is.
 #[derive(Args, Clone, Debug)]
-pub struct LimitArgs {
+pub(crate) struct LimitArgs {
     /// The limit of CPU time of an execution, in milliseconds
     #[arg(long, value_name = "MS")]
     pub cpu_ms: Option<u64>,
@@ -23,7 +23,7 @@ pub struct LimitArgs {
 
 impl LimitArgs {
     /// What they change, if anything.
-    pub fn patch(&self) -> Option<LimitsPatch> {
+    pub(crate) fn patch(&self) -> Option<LimitsPatch> {
         let patch = LimitsPatch {
             cpu_ms: self.cpu_ms,
             wall_ms: self.wall_ms,

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const UNIT_BYTES: usize = 1024;
 
 /// How long a caller waits for its share before it is refused.
-pub const SHARE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const SHARE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A bound on the bytes that many requests hold together. Clones share it.
 #[derive(Clone, Debug)]

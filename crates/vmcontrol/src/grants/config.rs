@@ -11,7 +11,7 @@ const MAX_ENTRY_BYTES: usize = 1024;
 /// What is wrong with a capability, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path} {problem}")]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     path: String,
     problem: String,
 }
