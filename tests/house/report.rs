@@ -1,6 +1,6 @@
 //! What a check has found, and the verdict on it.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// How many findings a failure lists: more would hide the remedy above them.
 const MOST_LISTED: usize = 60;
@@ -48,10 +48,10 @@ pub(crate) fn verdict(
     found.sort();
     let mut text = format!("{rule}: {count} found, {limit} tolerated\n  {remedy}\n");
     for finding in found.iter().take(MOST_LISTED) {
-        text.push_str(&format!("  {finding}\n"));
+        let _ = writeln!(text, "  {finding}");
     }
     if count > MOST_LISTED {
-        text.push_str(&format!("  … and {} more\n", count - MOST_LISTED));
+        let _ = writeln!(text, "  … and {} more", count - MOST_LISTED);
     }
     Some(text)
 }
