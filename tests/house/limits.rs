@@ -1,16 +1,16 @@
 //! What is tolerated of each rule. A number here may only become smaller.
 
 /// Files of code over 500 lines.
-pub(crate) const LONG_FILES: usize = 6;
+pub(crate) const LONG_FILES: usize = 2;
 
 /// Functions over 80 lines.
 pub(crate) const LONG_FUNCTIONS: usize = 9;
 
 /// Lines with a comment over 100 columns.
-pub(crate) const WIDE_COMMENTS: usize = 988;
+pub(crate) const WIDE_COMMENTS: usize = 926;
 
 /// Files of Rust that don't begin with `//!`.
-pub(crate) const MODULES_WITHOUT_DOCS: usize = 96;
+pub(crate) const MODULES_WITHOUT_DOCS: usize = 89;
 
 /// Circles of imports in all crates together, where a re-export counts for the module that hands it
 /// on. The rule is 3 at most.
