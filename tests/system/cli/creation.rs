@@ -5,7 +5,7 @@ use vm_system_tests::Daemon;
 use crate::support::cli::run_cli;
 
 /// Makes a template; returns its id.
-pub fn create_template(daemon: &Daemon, name: &str) -> String {
+pub(crate) fn create_template(daemon: &Daemon, name: &str) -> String {
     let line = run_cli(daemon, &["template", "create", "--name", name]).line();
     let id = line.strip_prefix(&format!("Created template: {name} (ID: "));
     id.and_then(|id| id.strip_suffix(')'))
@@ -14,7 +14,7 @@ pub fn create_template(daemon: &Daemon, name: &str) -> String {
 }
 
 /// Makes a session on the daemon's worktree; returns its id.
-pub fn create_session(daemon: &Daemon, template: &str) -> String {
+pub(crate) fn create_session(daemon: &Daemon, template: &str) -> String {
     let worktree = daemon.worktree();
     let made = run_cli(
         daemon,

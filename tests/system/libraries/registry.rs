@@ -22,7 +22,7 @@ const LIBRARIES: [(&str, &str); 6] = [
 
 /// A cache that holds the libraries of the catalogue, downloaded once for all tests of this
 /// process; nothing where the registry can't be reached, which is printed.
-pub fn downloaded_libraries() -> Option<&'static Path> {
+pub(crate) fn downloaded_libraries() -> Option<&'static Path> {
     static CACHE: OnceLock<Option<PathBuf>> = OnceLock::new();
     CACHE.get_or_init(download).as_deref()
 }

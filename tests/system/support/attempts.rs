@@ -7,7 +7,7 @@ use crate::support::assertions::text;
 
 /// Makes a template with native modules and enabled or disabled capabilities; returns its id.
 #[track_caller]
-pub fn template_with_capabilities(
+pub(crate) fn template_with_capabilities(
     daemon: &Daemon,
     modules: &[&str],
     capabilities: &[(&str, &str, bool, Value)],
@@ -23,7 +23,7 @@ pub fn template_with_capabilities(
 
 /// The outcome of a script.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It had a value, which is JSON or nothing.
     Value(Value),
     /// It threw an error with this code, if it had one, and this message.
@@ -32,13 +32,13 @@ pub enum Outcome {
 
 /// Runs an expression that may be a promise.
 #[track_caller]
-pub fn attempt(session: &Session, expression: &str) -> Outcome {
+pub(crate) fn attempt(session: &Session, expression: &str) -> Outcome {
     attempt_all(session, &[expression]).remove(0)
 }
 
 /// Runs expressions that may be promises, one after the other, in one execution.
 #[track_caller]
-pub fn attempt_all<T: AsRef<str>>(session: &Session, expressions: &[T]) -> Vec<Outcome> {
+pub(crate) fn attempt_all<T: AsRef<str>>(session: &Session, expressions: &[T]) -> Vec<Outcome> {
     let tries: Vec<_> = expressions
         .iter()
         .map(|expression| format!("async () => ({})", expression.as_ref()))
@@ -77,7 +77,7 @@ impl Outcome {
 /// Checks that each expression throws an error, with this code if one is expected; gives the
 /// messages.
 #[track_caller]
-pub fn assert_all_throw<T: AsRef<str>>(
+pub(crate) fn assert_all_throw<T: AsRef<str>>(
     session: &Session,
     expressions: &[T],
     expected: Option<&str>,
@@ -98,31 +98,31 @@ pub fn assert_all_throw<T: AsRef<str>>(
 
 /// Checks that an expression has a value.
 #[track_caller]
-pub fn assert_value(session: &Session, expression: &str, expected: &Value) {
+pub(crate) fn assert_value(session: &Session, expression: &str, expected: &Value) {
     let outcome = attempt(session, expression);
     assert_eq!(outcome, Outcome::Value(expected.clone()), "{expression}");
 }
 
 /// Checks that an expression throws; gives the message.
 #[track_caller]
-pub fn assert_throws(session: &Session, expression: &str) -> String {
+pub(crate) fn assert_throws(session: &Session, expression: &str) -> String {
     assert_all_throw(session, &[expression], None).remove(0)
 }
 
 /// Checks that an expression throws an error with a code; gives the message.
 #[track_caller]
-pub fn assert_throws_code(session: &Session, expression: &str, expected: &str) -> String {
+pub(crate) fn assert_throws_code(session: &Session, expression: &str, expected: &str) -> String {
     assert_all_throw(session, &[expression], Some(expected)).remove(0)
 }
 
 /// A text as a literal of JavaScript.
-pub fn js_literal(text: &str) -> String {
+pub(crate) fn js_literal(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 /// Runs the command that a message shows in backticks.
 #[track_caller]
-pub fn run_suggested_command(daemon: &Daemon, message: &str) {
+pub(crate) fn run_suggested_command(daemon: &Daemon, message: &str) {
     let command = message
         .split('`')
         .find_map(|part| part.strip_prefix("vm-system "))

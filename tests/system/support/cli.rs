@@ -8,7 +8,7 @@ use vm_system_tests::{Daemon, command};
 
 /// A command that has ended.
 #[derive(Debug)]
-pub struct CliOutput {
+pub(crate) struct CliOutput {
     /// Its exit status.
     pub status: i32,
     /// Its standard output.
@@ -18,7 +18,7 @@ pub struct CliOutput {
 }
 
 /// Runs a command to its end.
-pub fn output_of(command: &mut Command) -> CliOutput {
+pub(crate) fn output_of(command: &mut Command) -> CliOutput {
     let output = command.output().expect("the binary can be run");
     for stream in [&output.stdout, &output.stderr] {
         assert!(
@@ -36,7 +36,7 @@ pub fn output_of(command: &mut Command) -> CliOutput {
 impl CliOutput {
     /// The output of a command that succeeded.
     #[track_caller]
-    pub fn ok(self) -> String {
+    pub(crate) fn ok(self) -> String {
         assert_eq!(
             (self.status, self.stderr.as_str()),
             (0, ""),
@@ -48,7 +48,7 @@ impl CliOutput {
 
     /// The one line of a command that succeeded.
     #[track_caller]
-    pub fn line(self) -> String {
+    pub(crate) fn line(self) -> String {
         let stdout = self.ok();
         let line = stdout.strip_suffix('\n').expect("a whole line");
         assert!(!line.contains('\n'), "{line:?}");
@@ -57,18 +57,18 @@ impl CliOutput {
 
     /// The JSON of a command that succeeded.
     #[track_caller]
-    pub fn json(self) -> Value {
+    pub(crate) fn json(self) -> Value {
         serde_json::from_str(&self.ok()).expect("it prints JSON")
     }
 
     /// The lines of its output.
-    pub fn lines(&self) -> Vec<&str> {
+    pub(crate) fn lines(&self) -> Vec<&str> {
         self.stdout.lines().collect()
     }
 
     /// The error of a command that failed.
     #[track_caller]
-    pub fn error(&self, status: i32) -> &str {
+    pub(crate) fn error(&self, status: i32) -> &str {
         assert_eq!(self.status, status, "{}{}", self.stdout, self.stderr);
         assert!(self.stderr.starts_with("Error: "), "{}", self.stderr);
         assert!(self.stdout.is_empty(), "{}", self.stdout);
@@ -77,19 +77,19 @@ impl CliOutput {
 }
 
 /// Runs a command of the CLI that talks to a daemon.
-pub fn run_cli(daemon: &Daemon, args: &[&str]) -> CliOutput {
+pub(crate) fn run_cli(daemon: &Daemon, args: &[&str]) -> CliOutput {
     output_of(&mut daemon.cli(args))
 }
 
 /// A command of the CLI in a directory, without a daemon.
-pub fn command_in(directory: &Path, args: &[&str]) -> Command {
+pub(crate) fn command_in(directory: &Path, args: &[&str]) -> Command {
     let mut cli = command();
     cli.args(args).current_dir(directory);
     cli
 }
 
 /// The JSON that a command of `vm-system ops` prints.
-pub fn ops_json(daemon: &Daemon, args: &[&str]) -> Value {
+pub(crate) fn ops_json(daemon: &Daemon, args: &[&str]) -> Value {
     let printed = run_cli(daemon, &[&["ops"], args].concat()).ok();
     serde_json::from_str(&printed).unwrap()
 }

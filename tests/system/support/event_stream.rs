@@ -8,19 +8,19 @@ use vm_system_tests::Daemon;
 
 /// An event of a stream.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StreamEvent {
+pub(crate) struct StreamEvent {
     pub id: Option<String>,
     pub name: String,
     pub data: Value,
 }
 
 /// An open stream.
-pub struct EventStream(BufReader<TcpStream>);
+pub(crate) struct EventStream(BufReader<TcpStream>);
 
 impl EventStream {
     /// Opens the stream at a path below `/api/v1`, behind an event that was received already, or
     /// from the start.
-    pub fn open(daemon: &Daemon, path: &str, last_event_id: Option<&str>) -> Self {
+    pub(crate) fn open(daemon: &Daemon, path: &str, last_event_id: Option<&str>) -> Self {
         let address = daemon.server().trim_start_matches("http://").to_owned();
         let mut connection = TcpStream::connect(&address).unwrap();
         let resume = last_event_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
@@ -40,7 +40,7 @@ impl EventStream {
 
     /// The next thing that is sent; nothing at the end. The lines that frame the chunks of the body
     /// are skipped: they have no colon.
-    pub fn next(&mut self) -> Option<StreamEvent> {
+    pub(crate) fn next(&mut self) -> Option<StreamEvent> {
         let mut sent = StreamEvent {
             id: None,
             name: "message".into(),
@@ -64,7 +64,7 @@ impl EventStream {
     }
 
     /// The events up to the end.
-    pub fn rest(mut self) -> Vec<StreamEvent> {
+    pub(crate) fn rest(mut self) -> Vec<StreamEvent> {
         std::iter::from_fn(|| self.next()).collect()
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon, Session, wait_for};
 
 /// Submits a snippet with more fields of the body.
-pub fn submit(daemon: &Daemon, session: &Session, code: &str, more: &Value) -> Answer {
+pub(crate) fn submit(daemon: &Daemon, session: &Session, code: &str, more: &Value) -> Answer {
     let mut body = json!({"session_id": session.id, "input": code});
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -13,7 +13,7 @@ pub fn submit(daemon: &Daemon, session: &Session, code: &str, more: &Value) -> A
 }
 
 /// Starts a snippet and does not wait for it.
-pub fn submit_without_waiting(daemon: &Daemon, session: &Session, code: &str) -> String {
+pub(crate) fn submit_without_waiting(daemon: &Daemon, session: &Session, code: &str) -> String {
     let started = submit(daemon, session, code, &json!({"wait_ms": 0}));
     let execution = started.expect_status(202);
     assert_eq!(execution["status"], "running", "{execution}");
@@ -21,12 +21,12 @@ pub fn submit_without_waiting(daemon: &Daemon, session: &Session, code: &str) ->
 }
 
 /// The path of the event stream of an execution.
-pub fn stream_path(id: &str) -> String {
+pub(crate) fn stream_path(id: &str) -> String {
     format!("/executions/{id}/events/stream")
 }
 
 /// Waits until an execution has ended and its events are stored; gives its record.
-pub fn wait_until_ended(daemon: &Daemon, id: &str) -> Value {
+pub(crate) fn wait_until_ended(daemon: &Daemon, id: &str) -> Value {
     // There may be much to store.
     let path = format!(
         "/executions/{id}/events?after_seq={}&wait_ms=300000",
@@ -43,7 +43,7 @@ pub fn wait_until_ended(daemon: &Daemon, id: &str) -> Value {
 }
 
 /// A session whose executions may write much and run for five minutes.
-pub fn session_with_large_limits(daemon: &Daemon) -> Session {
+pub(crate) fn session_with_large_limits(daemon: &Daemon) -> Session {
     let limits = json!({
         "max_events": 1_000_000, "max_output_kb": 1_000_000, "wall_ms": 300_000, "cpu_ms": 300_000,
     });

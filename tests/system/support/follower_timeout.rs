@@ -4,14 +4,18 @@ use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon, Session, wait_for};
 
 /// A session that is closed when it has had no follower for that time, in milliseconds.
-pub fn session_with_follower_timeout(daemon: &Daemon, template: &str, timeout_ms: u64) -> Session {
+pub(crate) fn session_with_follower_timeout(
+    daemon: &Daemon,
+    template: &str,
+    timeout_ms: u64,
+) -> Session {
     let record =
         request_with_follower_timeout(daemon, template, &json!(timeout_ms)).expect_status(201);
     daemon.session_with_id(record["id"].as_str().unwrap())
 }
 
 /// Requests such a session; the answer may be a refusal.
-pub fn request_with_follower_timeout(
+pub(crate) fn request_with_follower_timeout(
     daemon: &Daemon,
     template: &str,
     timeout_ms: &Value,
@@ -27,12 +31,12 @@ pub fn request_with_follower_timeout(
 }
 
 /// The status in the record of a session.
-pub fn status(session: &Session) -> Value {
+pub(crate) fn status(session: &Session) -> Value {
     session.record()["status"].clone()
 }
 
 /// Waits until a session is closed.
-pub fn wait_until_closed(session: &Session) {
+pub(crate) fn wait_until_closed(session: &Session) {
     wait_for("the session to be closed", || {
         (status(session) == "closed").then_some(())
     });

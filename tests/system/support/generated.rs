@@ -14,7 +14,7 @@ const CASES: u32 = 10;
 
 /// Tries inputs until the time is up.
 #[track_caller]
-pub fn for_generated_inputs<S: Strategy<Value: Debug>>(
+pub(crate) fn for_generated_inputs<S: Strategy<Value: Debug>>(
     strategy: &S,
     check: impl Fn(S::Value) -> Result<(), TestCaseError>,
 ) {

@@ -1,10 +1,10 @@
 //! Helpers that tests of several folders share.
 
-pub mod assertions;
-pub mod attempts;
-pub mod cli;
-pub mod console;
-pub mod event_stream;
-pub mod executions;
-pub mod follower_timeout;
-pub mod generated;
+pub(crate) mod assertions;
+pub(crate) mod attempts;
+pub(crate) mod cli;
+pub(crate) mod console;
+pub(crate) mod event_stream;
+pub(crate) mod executions;
+pub(crate) mod follower_timeout;
+pub(crate) mod generated;

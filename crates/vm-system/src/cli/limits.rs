@@ -5,7 +5,7 @@ use vmapi_types::{LIMITS, Limit, LimitUnit, LimitsPatch};
 
 /// The limits that a command line changes. A limit without its flag stays as it is.
 #[derive(Clone, Debug, Default)]
-pub struct LimitArgs(LimitsPatch);
+pub(crate) struct LimitArgs(LimitsPatch);
 
 impl LimitArgs {
     /// The changes as a request has them; `None` when there are none.

@@ -14,7 +14,7 @@ use crate::output::{Output, Paint, Table, instant, moment, one_line};
 const NAME_COLUMNS: usize = 48;
 
 /// Runs one of the commands.
-pub async fn run(
+pub(crate) async fn run(
     command: TemplateCommand,
     client: &Client,
     output: &mut Output,

@@ -9,12 +9,12 @@ use vm_system_tests::{Daemon, DaemonOptions, command};
 use crate::support::cli::output_of;
 
 /// The permission bits of a file.
-pub fn permissions(path: &Path) -> u32 {
+pub(crate) fn permissions(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
 }
 
 /// A daemon that asks for a token, which it has made.
-pub fn daemon_with_token(more: &[&str]) -> (Daemon, String) {
+pub(crate) fn daemon_with_token(more: &[&str]) -> (Daemon, String) {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("token");
     let mut args = vec!["--token-file".to_owned(), file.to_str().unwrap().to_owned()];
@@ -29,7 +29,7 @@ pub fn daemon_with_token(more: &[&str]) -> (Daemon, String) {
 }
 
 /// Starts a daemon that must refuse to start; gives its error.
-pub fn refused_start(args: &[&str]) -> String {
+pub(crate) fn refused_start(args: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
     let mut serve = command();
     serve

@@ -6,10 +6,10 @@ use rusqlite::Connection;
 use vm_system_tests::Daemon;
 
 /// Longer than any retention time of the tests.
-pub const DAYS_40: Duration = Duration::from_hours(40 * 24);
+pub(crate) const DAYS_40: Duration = Duration::from_hours(40 * 24);
 
 /// Moves timestamps of a stored record into the past.
-pub fn age(daemon: &Daemon, table: &str, columns: &[&str], id: &str, by: Duration) {
+pub(crate) fn age(daemon: &Daemon, table: &str, columns: &[&str], id: &str, by: Duration) {
     let connection = Connection::open(daemon.home().join("test.db")).unwrap();
     connection.busy_timeout(Duration::from_secs(30)).unwrap();
     for column in columns {

@@ -9,10 +9,10 @@ use vm_system_tests::{Daemon, Session};
 use crate::support::attempts::template_with_capabilities;
 
 /// What no script may show.
-pub const SECRET: &str = "top secret";
+pub(crate) const SECRET: &str = "top secret";
 
 /// Files that may be reached, and files that may not.
-pub fn plant(daemon: &Daemon) {
+pub(crate) fn plant(daemon: &Daemon) {
     for (path, text) in [
         ("open/a.txt", "a"),
         ("open/deep/b.txt", "b"),
@@ -28,7 +28,7 @@ pub fn plant(daemon: &Daemon) {
 
 /// A session with `fs` and capabilities of that kind, enabled or not.
 #[track_caller]
-pub fn fs_session(daemon: &Daemon, capabilities: &[(bool, Value)]) -> Session {
+pub(crate) fn fs_session(daemon: &Daemon, capabilities: &[(bool, Value)]) -> Session {
     let capabilities: Vec<_> = capabilities
         .iter()
         .zip(["one", "two", "three"])
@@ -40,7 +40,7 @@ pub fn fs_session(daemon: &Daemon, capabilities: &[(bool, Value)]) -> Session {
 }
 
 /// `open` can be read, `out` can be written, nothing else.
-pub fn restricted_session(daemon: &Daemon) -> Session {
+pub(crate) fn restricted_session(daemon: &Daemon) -> Session {
     plant(daemon);
     let config = json!({"read": ["open/**"], "write": ["out/**"]});
     fs_session(daemon, &[(true, config)])
@@ -48,7 +48,7 @@ pub fn restricted_session(daemon: &Daemon) -> Session {
 
 /// Checks that all is as it was planted.
 #[track_caller]
-pub fn assert_untouched(daemon: &Daemon) {
+pub(crate) fn assert_untouched(daemon: &Daemon) {
     let root = daemon.worktree();
     for (path, expected) in [
         ("open/a.txt", "a"),
@@ -69,12 +69,12 @@ pub fn assert_untouched(daemon: &Daemon) {
 }
 
 /// The sorted names in a folder below another one.
-pub fn names_in(root: &Path, folder: &str) -> Vec<String> {
+pub(crate) fn names_in(root: &Path, folder: &str) -> Vec<String> {
     names(&root.join(folder))
 }
 
 /// The sorted names in a folder.
-pub fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entry = |entry: std::io::Result<fs::DirEntry>| {
         entry.unwrap().file_name().to_string_lossy().into_owned()
     };

@@ -11,7 +11,7 @@ use crate::support::attempts::{js_literal, template_with_capabilities};
 
 /// A small HTTP server. `/to?URL` redirects there, `/to307?URL` with 307; everything else says what
 /// was asked for.
-pub struct Server {
+pub(crate) struct Server {
     /// Its port on 127.0.0.1.
     pub port: u16,
     asked: Arc<Mutex<Vec<String>>>,
@@ -19,7 +19,7 @@ pub struct Server {
 
 impl Server {
     /// Starts it on a free port.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -34,7 +34,7 @@ impl Server {
     }
 
     /// The request lines that came in.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -75,7 +75,7 @@ fn serve(mut connection: TcpStream, log: &Mutex<Vec<String>>) -> Option<()> {
 
 /// A session that reaches the hosts that are given without those that are taken away.
 #[track_caller]
-pub fn net_session(daemon: &Daemon, given: &[String], taken: &[&str]) -> Session {
+pub(crate) fn net_session(daemon: &Daemon, given: &[String], taken: &[&str]) -> Session {
     let mut capabilities = vec![("net", "given", true, json!({"hosts": given}))];
     if !taken.is_empty() {
         capabilities.push(("net", "taken", false, json!({"hosts": taken})));
@@ -87,6 +87,6 @@ pub fn net_session(daemon: &Daemon, given: &[String], taken: &[&str]) -> Session
 }
 
 /// The expression that fetches a text.
-pub fn fetch_text(url: &str) -> String {
+pub(crate) fn fetch_text(url: &str) -> String {
     format!("fetch({}).then(answer => answer.text())", js_literal(url))
 }

@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use vm_system_tests::{Answer, Daemon, Session};
 
 /// What is in every file outside, and what no answer may show.
-pub const CANARY: &str = "canary-4f1d";
+pub(crate) const CANARY: &str = "canary-4f1d";
 
 /// Files outside the worktree that must be neither read nor changed.
-pub struct Outside {
+pub(crate) struct Outside {
     folder: PathBuf,
     before: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Outside {
     /// Makes them, beside the worktree.
-    pub fn create(daemon: &Daemon) -> Self {
+    pub(crate) fn create(daemon: &Daemon) -> Self {
         let folder = daemon.home().join("outside");
         fs::create_dir_all(folder.join("deep")).unwrap();
         let script = format!("globalThis.leaked = '{CANARY}'; '{CANARY}'");
@@ -34,13 +34,13 @@ impl Outside {
     }
 
     /// Where they are.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Checks that they are what they were, and that there are no others.
     #[track_caller]
-    pub fn assert_untouched(&self) {
+    pub(crate) fn assert_untouched(&self) {
         assert!(content(&self.folder) == self.before, "something changed");
     }
 }
@@ -62,7 +62,7 @@ fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// A session with `fs` and `database`.
-pub fn session_with_files(daemon: &Daemon) -> Session {
+pub(crate) fn session_with_files(daemon: &Daemon) -> Session {
     let template = daemon.template_with_modules(&["fs", "database"]);
     daemon.raise_time_limits(&template);
     let session = daemon.session_of(&template);
@@ -71,7 +71,7 @@ pub fn session_with_files(daemon: &Daemon) -> Session {
 }
 
 /// Expressions that read what is at a path.
-pub fn reads(path: &str) -> Vec<String> {
+pub(crate) fn reads(path: &str) -> Vec<String> {
     vec![
         format!("import({path}).then((module) => module.default)"),
         format!("require({path})"),
@@ -86,7 +86,7 @@ pub fn reads(path: &str) -> Vec<String> {
 }
 
 /// Expressions that change what is at a path.
-pub fn writes(path: &str) -> Vec<String> {
+pub(crate) fn writes(path: &str) -> Vec<String> {
     vec![
         format!("fs.writeFileSync({path}, 'changed')"),
         format!("fs.appendFileSync({path}, 'changed')"),
@@ -100,7 +100,7 @@ pub fn writes(path: &str) -> Vec<String> {
 
 /// Checks that a refusal of `run-file` says what it is about.
 #[track_caller]
-pub fn assert_refused(path: &str, answer: &Answer) {
+pub(crate) fn assert_refused(path: &str, answer: &Answer) {
     assert!(
         matches!(
             (answer.status, answer.code()),
@@ -114,7 +114,7 @@ pub fn assert_refused(path: &str, answer: &Answer) {
 }
 
 /// Makes the worktree anew, with links that lead out of it.
-pub fn reset_worktree(daemon: &Daemon) {
+pub(crate) fn reset_worktree(daemon: &Daemon) {
     let root = daemon.worktree();
     for entry in fs::read_dir(&root).unwrap() {
         let path = entry.unwrap().path();
