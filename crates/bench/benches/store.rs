@@ -13,11 +13,11 @@ use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, EventType, RawJson, Sandbox};
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{
-    BoxFuture, Look, LookError, OpenSessionError, OpenedSession, Outcome, RunEnd, RunRequest,
-    RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
-    Sight, Usage,
+    BoxFuture, OpenSessionError, OpenedSession, Outcome, Query, QueryError, QueryResult, RunEnd,
+    RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd,
+    SessionSpec, Usage,
 };
-use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, Retention, RunOptions, Store};
+use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, RunOptions, Store};
 
 /// A runtime whose scripts are numbers: so many lines are printed.
 struct Player;
@@ -96,8 +96,8 @@ impl RuntimeSession for Played {
 
     fn cancel(&self, _: Uuid) {}
 
-    fn look(&self, _: Look) -> BoxFuture<'_, Result<Sight, LookError>> {
-        Box::pin(async { Err(LookError::Gone) })
+    fn query(&self, _: Query) -> BoxFuture<'_, Result<QueryResult, QueryError>> {
+        Box::pin(async { Err(QueryError::Gone) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -117,8 +117,6 @@ async fn session(home: &TempDir) -> (Control, Uuid) {
         library_cache: home.path().join("libraries"),
         own_files: Vec::new(),
         max_sessions: 1,
-        session_idle_timeout: None,
-        retention: Retention::default(),
     })
     .await
     .expect("a service");

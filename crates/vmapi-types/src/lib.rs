@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod execution;
 mod id;
+mod limits;
 mod maintenance;
 mod metadata;
 mod object;
@@ -29,6 +30,7 @@ pub use execution::{
     Execution, ExecutionKind, ExecutionStatus, Metrics, ReplRequest, RunFileRequest,
 };
 pub use id::{IdKind, Identified};
+pub use limits::{LIMITS, Limit, LimitUnit, Limits, LimitsPatch};
 pub use maintenance::{CheckReport, PruneRequest, Pruned, Vacuumed};
 pub use metadata::{AvailableLibrary, AvailableModule};
 pub use object::JsonObject;
@@ -39,9 +41,7 @@ pub use query::{
 };
 pub use runtime::{Health, LandlockLevel, Platform, RuntimeSummary, Sandbox, Version};
 pub use session::{CreateSessionRequest, Session, SessionStatus};
-pub use settings::{
-    Limits, LimitsPatch, Resolver, ResolverPatch, RuntimePatch, RuntimeSettings, Settings,
-};
+pub use settings::{Resolver, ResolverPatch, RuntimePatch, RuntimeSettings, Settings};
 pub use template::{
     AddCapabilityRequest, AddNameRequest, AddStartupFileRequest, Capability, CreateTemplateRequest,
     Deleted, NamedItem, RemovedItem, RemovedPart, StartupFile, Template, TemplateDetails,

@@ -2,6 +2,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::Limits;
+
 /// The settings of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settings {
@@ -15,37 +17,7 @@ pub struct Settings {
     pub runtime: RuntimeSettings,
 }
 
-/// The limits of one execution.
-// A record of an older version may lack fields: those have their defaults. So it is with the other
-// settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Limits {
-    /// The CPU time, in milliseconds.
-    pub cpu_ms: u64,
-    /// The elapsed time, in milliseconds.
-    pub wall_ms: u64,
-    /// The size of the session's heap, in MiB.
-    pub mem_mb: u64,
-    /// The number of events that the script makes.
-    pub max_events: u64,
-    /// The total size of the payloads of `console`, `stdout` and `stderr` events, in KiB.
-    pub max_output_kb: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            cpu_ms: 2000,
-            wall_ms: 5000,
-            mem_mb: 128,
-            max_events: 50_000,
-            max_output_kb: 256,
-        }
-    }
-}
-
-/// How module specifiers are resolved.
+/// How module specifiers are resolved; fields that were not stored have their defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Resolver {
@@ -89,33 +61,7 @@ impl Default for RuntimeSettings {
     }
 }
 
-/// Limits to change. A field that is absent or null changes nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LimitsPatch {
-    /// The CPU time, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 3_600_000))]
-    pub cpu_ms: Option<u64>,
-    /// The elapsed time, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 3_600_000))]
-    pub wall_ms: Option<u64>,
-    /// The size of the session's heap, in MiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 8, max = 65_536))]
-    pub mem_mb: Option<u64>,
-    /// The number of events that the script makes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10_000_000))]
-    pub max_events: Option<u64>,
-    /// The total size of the payloads of `console`, `stdout` and `stderr` events, in KiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_048_576))]
-    pub max_output_kb: Option<u64>,
-}
-
-/// Resolver settings to change. A field that is absent or null changes nothing.
+/// Changes to a [`Resolver`]: what is left out stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolverPatch {

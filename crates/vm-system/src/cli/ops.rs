@@ -7,7 +7,7 @@ use super::parse::duration;
 
 /// The commands of `vm-system ops`.
 #[derive(Clone, Debug, Subcommand)]
-pub enum OpsCommand {
+pub(crate) enum OpsCommand {
     /// Say whether the daemon serves, as JSON
     #[command(after_help = "Example:\n  vm-system ops health")]
     Health,

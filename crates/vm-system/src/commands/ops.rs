@@ -16,7 +16,7 @@ use crate::failure::{Failure, verdict};
 use crate::output::Output;
 
 /// Runs one of the commands. Those that ask a daemon print the API's JSON in either format: scripts read it.
-pub async fn run(
+pub(crate) async fn run(
     command: OpsCommand,
     db: Option<&Path>,
     connect: impl Fn() -> Result<Client, Failure>,
