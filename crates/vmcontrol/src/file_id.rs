@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, major, minor, statx};
 
 /// The two numbers of a file's device, and that of its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileId {
+pub struct FileId {
     device: (u32, u32),
     inode: u64,
 }
@@ -25,7 +25,7 @@ impl FileId {
     ///
     /// # Errors
     /// When it leads nowhere that can be reached.
-    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+    pub fn at(path: &Path) -> io::Result<Self> {
         ask(CWD, path, AtFlags::empty())
     }
 

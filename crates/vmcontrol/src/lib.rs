@@ -1,8 +1,8 @@
-//! What vm-system decides: templates, sessions and executions, the policy of a session, the event log, and the
-//! SQLite store behind them.
+//! What vm-system decides: templates, sessions and executions, the policy of a session, the event log.
 //!
-//! Nothing here knows HTTP, processes or an engine: live runtimes are reached through the ports in [`runtime`],
-//! so that another program can embed this crate and a test can drive it with a fake runtime.
+//! Nothing here knows HTTP, processes, an engine or a database: live runtimes are reached through the ports
+//! in [`runtime`], storage through the one in [`store`], so that another program can embed this crate and a
+//! test can drive it with a fake runtime and a store in memory.
 
 mod background;
 mod budget;
@@ -18,9 +18,11 @@ mod metadata;
 pub mod names;
 pub mod runtime;
 mod session;
-mod store;
+pub mod store;
 mod tasks;
 mod template;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod worktree;
@@ -32,19 +34,23 @@ pub use budget::{
 pub use control::{Control, ControlOptions};
 pub use error::Error;
 pub use execution::event::LiveEvent;
+pub use execution::failure::failure_payload;
 pub use execution::follow::{
     EventFollower, FollowItem, SessionCursor, SessionFollower, SessionItem,
 };
 pub use execution::source::MAX_SOURCE_BYTES;
 pub use execution::submit::{FileRun, RunOptions, Submitted};
-pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
+pub use file_id::FileId;
+pub use grants::{
+    ConfigError, ExecGrant, FsGrant, FsRefusal, Grants, NetGrant, check as check_capability,
+};
 pub use ids::parse_id;
 pub use store::{
-    ExecutionFilter, ImportError, ImportReport, LockError, OpenError, Page, Portion, SessionFilter,
-    Store, StoreError, UnreadableRecord, check_file, import,
+    ExecutionFilter, Page, Portion, SessionFilter, Store, StoreError, UnreadableRecord,
 };
 pub use template::policy::Policy;
 pub use template::service::{NameList, NewCapability, NewStartupFile};
+pub use template::settings::reset_bad_limits;
 pub use worktree::{
     FileAccess, FileError, FileKind, FileStat, Listing, Scoped, Worktree, WriteAllowance,
     WriteLimits, WriteMode, cleaned,

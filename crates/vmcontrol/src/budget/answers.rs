@@ -2,8 +2,6 @@
 
 use std::ops::Deref;
 
-use rusqlite::Connection;
-
 use crate::budget::lease::{Budget, Lease, SHARE_TIMEOUT};
 use crate::store::{StoreError, Within};
 use crate::{Control, Error, Result};
@@ -87,19 +85,13 @@ impl Control {
 
     /// Reads something whose size is not known before: at once if it is small, and otherwise under a share of what answers
     /// hold together. `read` is told how many bytes it may take.
-    pub(crate) async fn read_charged<T, F>(&self, read: F) -> Result<Charged<T>>
+    pub(crate) async fn read_charged<T, R>(&self, read: impl Fn(usize) -> R) -> Result<Charged<T>>
     where
-        T: Send + 'static,
-        F: Fn(&Connection, usize) -> std::result::Result<Within<T>, StoreError>
-            + Clone
-            + Send
-            + 'static,
+        R: Future<Output = std::result::Result<Within<T>, StoreError>>,
     {
         let (mut most, mut lease) = (SMALL_ANSWER_BYTES, Lease::default());
         loop {
-            let read = read.clone();
-            let found = self.store().read(move |connection| read(connection, most));
-            match found.await? {
+            match read(most).await? {
                 Within::Fits(value) => return Ok(Charged { value, lease }),
                 Within::Needs(bytes) => {
                     // What is held is given back before more is waited for, or two could wait for each other.

@@ -10,7 +10,7 @@ use vmapi_types::Event;
 use crate::budget::Lease;
 use crate::budget::answers::Charged;
 use crate::execution::follow::FollowItem;
-use crate::store::{self, Portion};
+use crate::store::Portion;
 use crate::{Control, Result};
 
 /// An event, and its JSON text once somebody has asked for it: all followers share it.
@@ -70,9 +70,11 @@ impl Control {
     ) -> Result<Charged<Portion<Arc<LiveEvent>>>> {
         self.execution_head(execution_id).await?;
         let found = self
-            .read_charged(move |connection, most| {
-                let portion = store::event::list(connection, execution_id, after_seq, limit, most)?;
-                Ok(portion.within(most))
+            .read_charged(|most| {
+                let events = self
+                    .store()
+                    .events_after(execution_id, after_seq, limit, most);
+                async move { Ok(events.await?.within(most)) }
             })
             .await?;
         Ok(found.map(|portion| portion.map(|event| Arc::new(LiveEvent::new(event)))))

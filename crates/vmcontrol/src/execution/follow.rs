@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
@@ -13,8 +12,8 @@ use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::event::LiveEvent;
 use crate::execution::running::{Follower, PAUSE_FOR_EACH, RunningExecution};
 use crate::session::registry::{Following, LiveSession, NotKept};
-use crate::store::{ExecutionFilter, Page, Portion};
-use crate::{Control, Error, Result, store};
+use crate::store::{ExecutionFilter, Page, Portion, execution_as_seen};
+use crate::{Control, Error, Result};
 
 /// How many events are handed over at once, at most.
 const BATCH: usize = 500;
@@ -58,10 +57,9 @@ impl Control {
             self.execution_head(execution_id).await?;
             // A stream that ends with a record which can't be read is not begun. What is too large to be looked at here is rare, and
             // told when the end is reached.
-            let looked = move |connection: &Connection| {
-                store::execution::get_within(connection, execution_id, SMALL_ANSWER_BYTES)
-            };
-            self.store().read(looked).await?;
+            self.store()
+                .get_execution(execution_id, SMALL_ANSWER_BYTES)
+                .await?;
         }
         Ok(self.feed(execution_id, live, after_seq))
     }
@@ -269,9 +267,7 @@ impl EventFollower {
     async fn read_within(&self, limit: usize, max_bytes: usize) -> Result<Portion<Event>> {
         let (id, after) = (self.execution_id, self.after_seq);
         let store = self.control.store();
-        Ok(store
-            .read(move |connection| store::event::list(connection, id, after, limit, max_bytes))
-            .await?)
+        Ok(store.events_after(id, after, limit, max_bytes).await?)
     }
 
     fn hand_over(&mut self, events: Vec<Arc<LiveEvent>>) -> FollowItem {
@@ -405,7 +401,7 @@ impl SessionFollower {
         let Some(count) = self.caught_up else {
             // What has begun by now is in the store, once that has written what is queued.
             let count = live.begun();
-            self.control.store().write(|_| Ok(())).await?;
+            self.control.store().sync().await?;
             if let Some(begun) = self.begin_following().await? {
                 return Ok(ControlFlow::Break(Some(begun)));
             }
@@ -446,16 +442,17 @@ impl SessionFollower {
         let live = live.or_else(|| self.control.inner().live.get(execution.id));
         self.after = Some(execution.id);
         self.current = Some(self.control.feed(execution.id, live, 0));
-        let begun = execution.map(|execution| store::execution::as_seen(execution, true));
+        let begun = execution.map(|execution| execution_as_seen(execution, true));
         SessionItem::Begin(Box::new(begun))
     }
 
     /// Begins with the execution that the store has after the last one, if there is one.
     async fn begin_following(&mut self) -> Result<Option<SessionItem>> {
         let (session, after) = (self.session_id, self.after);
-        let found = self.control.read_charged(move |connection, most| {
-            store::execution::following(connection, session, after, most)
-        });
+        let store = self.control.store();
+        let found = self
+            .control
+            .read_charged(|most| store.execution_after(session, after, most));
         let Charged { value, lease } = found.await?;
         Ok(value.map(|value| self.begin(Charged { value, lease }, None)))
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use vmapi_types::{Event, Execution};
 
 use crate::execution::event::LiveEvent;
-use crate::store::event::EVENT_BYTES;
+use crate::store::EVENT_BYTES;
 
 /// How many events of a running execution are kept in memory for its followers. Older ones are read from the store, where
 /// they are after a tenth of a second.

@@ -1,11 +1,12 @@
 //! Sessions: made from a template, live until they are closed or die.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
 use vmapi_types::{
-    CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
+    CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, TemplateDetails,
+    Timestamp,
 };
 
 use crate::background::idle;
@@ -18,7 +19,10 @@ use crate::library::LoadedLibrary;
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::session::registry::{BusyGuard, LiveSession};
 use crate::session::request::NewSession;
-use crate::store::{self, OnUnreadable, Page, Pending, Portion, SessionFilter, StoreError, Within};
+use crate::store::{
+    OnUnreadable, Page, PendingWrite, Portion, SessionFilter, SessionQuery, StoreError,
+    WritePermit, session_as_seen,
+};
 use crate::tasks::{blocking, to_the_end};
 use crate::template::policy_cache::TemplatePolicy;
 use crate::{Control, Error, Result, Worktree};
@@ -64,13 +68,13 @@ impl Control {
         let was_starting = registry.is_starting(id);
         let session = self
             .store()
-            .read(move |connection| store::session::get(connection, id))
+            .get_session(id)
             .await?
             .ok_or(Error::SessionNotFound { session_id: id })?;
         let is_starting = registry
             .get(id)
             .map_or(was_starting, |live| !live.has_been_ready());
-        Ok(store::session::as_seen(session, is_starting))
+        Ok(session_as_seen(session, is_starting))
     }
 
     /// Sessions, newest first.
@@ -83,15 +87,42 @@ impl Control {
         page: Page,
     ) -> Result<Charged<Portion<Session>>> {
         let page = checked(page)?;
-        let inner = Arc::clone(self.inner());
-        let were_starting = inner.registry.starting();
-        self.read_charged(move |connection, most| {
-            let starting = || inner.registry.never_ready(&were_starting);
-            let portion = store::session::list(connection, &filter, page, most, starting)?;
-            Ok(portion.map_or(Within::Fits(None), |portion| portion.within(most).map(Some)))
+        let were_starting: Arc<[Uuid]> = self.inner().registry.starting().into();
+        self.read_charged(|most| {
+            let listed = self.list_as_seen(filter.clone(), page, most, Arc::clone(&were_starting));
+            async move { Ok(Portion::found_within(listed.await?, most)) }
         })
         .await?
         .or_missing(|| Error::validation("before and after must be the id of a session"))
+    }
+
+    /// Sessions as clients see them, in at most `max_bytes`; those that were starting before this was called
+    /// are given.
+    async fn list_as_seen(
+        &self,
+        filter: SessionFilter,
+        page: Page,
+        max_bytes: usize,
+        were_starting: Arc<[Uuid]>,
+    ) -> std::result::Result<Option<Portion<Session>>, StoreError> {
+        // The store filters by the same answer that the records are shown by.
+        let starting: Arc<OnceLock<Vec<Uuid>>> = Arc::default();
+        let (inner, answered) = (Arc::clone(self.inner()), Arc::clone(&starting));
+        let ask = move || inner.registry.never_ready(&were_starting);
+        let portion = self.store().list_sessions(SessionQuery {
+            filter,
+            page,
+            max_bytes,
+            starting: Box::new(move || answered.get_or_init(ask).clone()),
+        });
+        let portion = portion.await?;
+        let starting = starting.get().map_or(&[][..], Vec::as_slice);
+        Ok(portion.map(|portion| {
+            portion.map(|session| {
+                let is_starting = starting.contains(&session.id);
+                session_as_seen(session, is_starting)
+            })
+        }))
     }
 
     /// Closes a session. What runs in it ends as `cancelled`. Closing a closed one changes nothing.
@@ -126,35 +157,8 @@ impl Control {
     }
 
     async fn create(&self, new: NewSession) -> Result<Session> {
-        let (control, template_id) = (self.clone(), new.template_id);
         let unwatched_timeout = new.unwatched_timeout;
-        let place = self.store().place().await?;
-        let version = self.store().template_version();
-        let own_files = self.inner().own_files.clone();
-        let opened = Worktree::open_at_once(&new.worktree_path, own_files);
-        // One thread is woken for all that blocks, if anything does, and from there the record goes to the store.
-        let (begun, inserted) = if let Some(known) = self.inner().policies.get(version, template_id)
-        {
-            if opened.is_some() {
-                self.begin_session(new, &known, opened, place)?
-            } else {
-                blocking(move || control.begin_session(new, &known, None, place)).await?
-            }
-        } else {
-            let begun = self.store().read_then(
-                // Something that can't be read may be what takes a permission away.
-                move |connection| {
-                    store::template::details(connection, template_id, OnUnreadable::Refuse)
-                },
-                move |details| {
-                    let details = details.ok_or(Error::TemplateNotFound { template_id })?;
-                    let read = Arc::new(TemplatePolicy::of(details)?);
-                    control.inner().policies.keep(version, template_id, &read);
-                    control.begin_session(new, &read, opened, place)
-                },
-            );
-            begun.await??
-        };
+        let (begun, inserted) = self.begin(new).await?;
         let started = self.start_session(&begun, inserted).await;
         let BegunSession {
             live,
@@ -177,14 +181,59 @@ impl Control {
         })
     }
 
-    /// Makes a session that has no process yet, and hands its record to the store. Blocks, unless its worktree is open.
+    /// Makes a session that has no process yet, and submits its record. One thread at most is woken for
+    /// all that blocks, and the record is submitted from there.
+    async fn begin(&self, new: NewSession) -> Result<(BegunSession, PendingWrite<()>)> {
+        let (control, template_id) = (self.clone(), new.template_id);
+        let policies = &self.inner().policies;
+        let (known, mut turn) = match policies.get(template_id) {
+            Some(known) => (Some(known), None),
+            None => {
+                let turn = policies.turn(template_id).await;
+                (turn.policy(), Some(turn))
+            }
+        };
+        // Behind the turn, whose holder may wait for room.
+        let permit = self.store().write_room().reserve().await?;
+        let own_files = self.inner().own_files.clone();
+        let opened = Worktree::open_at_once(&new.worktree_path, own_files);
+        if let Some(known) = known {
+            drop(turn);
+            return if opened.is_some() {
+                self.begin_session(new, &known, opened, permit)
+            } else {
+                blocking(move || control.begin_session(new, &known, None, permit)).await
+            };
+        }
+        let (answer, begun) = oneshot::channel();
+        let begin = move |details: Option<TemplateDetails>| {
+            let details = details.ok_or(Error::TemplateNotFound { template_id })?;
+            let read = Arc::new(TemplatePolicy::of(details)?);
+            if let Some(mut turn) = turn.take() {
+                turn.keep(&read);
+            }
+            control.begin_session(new, &read, opened, permit)
+        };
+        // An unreadable part may be what forbids something.
+        let on_unreadable = OnUnreadable::Refuse;
+        let then = Box::new(move |details| drop(answer.send(begin(details))));
+        let store = self.store();
+        store
+            .template_details_then(template_id, on_unreadable, then)
+            .await?;
+        begun
+            .await
+            .map_err(|_| Error::internal("a session was not begun"))?
+    }
+
+    /// Makes a session that has no process yet, and submits its record. Blocks, unless its worktree is open.
     fn begin_session(
         &self,
         new: NewSession,
         template: &TemplatePolicy,
         opened: Option<Worktree>,
-        place: store::Place,
-    ) -> Result<(BegunSession, Pending<()>)> {
+        permit: WritePermit,
+    ) -> Result<(BegunSession, PendingWrite<()>)> {
         let template_id = new.template_id;
         if !template.is_active {
             return Err(Error::validation(format!(
@@ -226,8 +275,7 @@ impl Control {
                 ),
             });
         }
-        let written = record.clone();
-        let inserted = place.write(move |connection| store::session::insert(connection, &written));
+        let inserted = self.store().create_session(permit, record.clone());
         let inserted = inserted.inspect_err(|_| self.inner().registry.remove(live.id))?;
         let begun = BegunSession {
             live,
@@ -238,7 +286,7 @@ impl Control {
         Ok((begun, inserted))
     }
 
-    async fn start_session(&self, begun: &BegunSession, inserted: Pending<()>) -> Result<()> {
+    async fn start_session(&self, begun: &BegunSession, inserted: PendingWrite<()>) -> Result<()> {
         let live = &begun.live;
         let opened = async {
             let libraries = self.load_libraries(live).await?;
@@ -251,7 +299,7 @@ impl Control {
             for file in &live.policy.startup_files {
                 self.run_startup_file(live, file).await?;
             }
-            self.store_ready(live.id).await?;
+            self.store().set_session_ready(live.id).await?;
         }
         if let Some(reason) = live.closing() {
             return Err(Error::Unavailable { message: reason });
@@ -371,12 +419,6 @@ impl Control {
         Err(failed(Some(execution.id), message))
     }
 
-    async fn store_ready(&self, id: Uuid) -> std::result::Result<(), StoreError> {
-        self.store()
-            .write(move |connection| store::session::set_ready(connection, id))
-            .await
-    }
-
     /// Ends a session that could not be started. The error is for the caller, in place of the first one.
     async fn set_failed(&self, live: &Arc<LiveSession>, error: &Error) -> Result<()> {
         let closing = live.closing();
@@ -437,10 +479,7 @@ impl Control {
         status: SessionStatus,
         reason: Option<String>,
     ) -> std::result::Result<(), StoreError> {
-        self.store()
-            .write(move |connection| {
-                store::session::end(connection, id, status, Timestamp::now(), reason.as_deref())
-            })
-            .await
+        let now = Timestamp::now();
+        self.store().end_session(id, status, now, reason).await
     }
 }

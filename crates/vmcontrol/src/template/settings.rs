@@ -57,7 +57,7 @@ fn check_limits(limits: &LimitsPatch) -> Result<()> {
 }
 
 /// Gives limits that come from elsewhere the default where they are out of range; returns the fields.
-pub(crate) fn reset_bad_limits(limits: &mut Limits) -> Vec<&'static str> {
+pub fn reset_bad_limits(limits: &mut Limits) -> Vec<&'static str> {
     let default = Limits::default();
     let fields = [
         ("cpu_ms", &mut limits.cpu_ms, default.cpu_ms, TIME_MS),
