@@ -79,7 +79,8 @@ pub(crate) struct Inner {
 }
 
 impl Control {
-    /// Opens the service on a store, after it has ended what an earlier daemon left unfinished there.
+    /// Opens the service on a store, after it has ended what an earlier daemon left unfinished
+    /// there.
     ///
     /// # Errors
     /// When the store can't be written.
@@ -146,8 +147,8 @@ impl Control {
         })
     }
 
-    /// Stops the service: refuses new operations, lets running executions end for at most `grace`, ends
-    /// every session and closes the store.
+    /// Stops the service: refuses new operations, lets running executions end for at most `grace`,
+    /// ends every session and closes the store.
     pub async fn shut_down(&self, grace: Duration) {
         let inner = &self.inner;
         inner.accepting.store(false, Ordering::SeqCst);

@@ -12,7 +12,8 @@ use crate::{Control, Error, Result};
 /// How many ids of a kind are given: enough to show that several begin with a text.
 const MAX_IDS: usize = 10;
 
-/// The kind of a module that is a part of the service. The name is the Go service's, for its clients.
+/// The kind of a module that is a part of the service. The name is the Go service's, for its
+/// clients.
 const NATIVE: &str = "native";
 
 impl Control {
@@ -67,7 +68,8 @@ impl Control {
 
 fn list(cache: &LibraryCache) -> std::result::Result<Vec<AvailableLibrary>, LibraryError> {
     let files = cache.files()?;
-    // The lock file only tells versions here: that it can't be read is reported when a library is loaded.
+    // The lock file only tells versions here: that it can't be read is reported when a library is
+    // loaded.
     let lock = cache.lock().unwrap_or_default();
     let known = LIBRARIES
         .iter()

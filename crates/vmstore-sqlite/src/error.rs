@@ -19,7 +19,8 @@ pub(crate) enum DbError {
     /// The database can't be reached for now: a lock, a vanished file.
     #[error("the database can't be used for now: {0}")]
     Unreachable(String),
-    /// The operating system failed to read or write: the disk is broken, or a file is shorter than it was.
+    /// The operating system failed to read or write: the disk is broken, or a file is shorter than
+    /// it was.
     #[error("the database can't be used for now: {0}")]
     Io(String),
     /// The store was closed.

@@ -12,7 +12,8 @@ use crate::record::{LeftOut, Record};
 /// Appends a batch to the log of its execution.
 ///
 /// # Errors
-/// [`DbError::Unreachable`] when the record or an event before the batch is missing, since its write failed.
+/// [`DbError::Unreachable`] when the record or an event before the batch is missing, since its
+/// write failed.
 pub(crate) fn append(connection: &Connection, batch: &EventBatch) -> Result<(), DbError> {
     let Some(first) = batch.events.first() else {
         return Ok(());

@@ -18,7 +18,8 @@ use crate::session::skip_unwritable;
 /// The columns of an execution, as [`execution_of`] reads them.
 pub(crate) const COLUMNS: &str = "id, session_id, kind, input, path, args, env, status, started_at, ended_at, result, error, metrics";
 
-/// Stores a new execution, with the fingerprint of its request, which is `None` if that can't be sent again.
+/// Stores a new execution, with the fingerprint of its request, which is `None` if that can't be
+/// sent again.
 pub(crate) fn insert(
     connection: &Connection,
     execution: &Execution,
@@ -46,7 +47,8 @@ pub(crate) fn insert(
     Ok(())
 }
 
-/// The fingerprint of the request for an execution; `None` if the execution does not exist or has none.
+/// The fingerprint of the request for an execution; `None` if the execution does not exist or has
+/// none.
 pub(crate) fn request(connection: &Connection, id: Uuid) -> Result<Option<String>, DbError> {
     let found = connection
         .prepare_cached("SELECT request FROM execution WHERE id = ?")?
@@ -55,8 +57,8 @@ pub(crate) fn request(connection: &Connection, id: Uuid) -> Result<Option<String
     Ok(found.flatten())
 }
 
-/// The execution of a session that began after `after`, or its first, if the record takes at most `max_bytes`.
-/// Unreadable ones are passed over.
+/// The execution of a session that began after `after`, or its first, if the record takes at most
+/// `max_bytes`. Unreadable ones are passed over.
 pub(crate) fn following(
     connection: &Connection,
     session_id: Uuid,
@@ -101,7 +103,8 @@ pub(crate) fn end(connection: &Connection, id: Uuid, end: &ExecutionEnd) -> Resu
     Ok(())
 }
 
-/// Ends every execution that is `running`, as an error with a last event; returns how many there were.
+/// Ends every execution that is `running`, as an error with a last event; returns how many there
+/// were.
 pub(crate) fn settle(
     connection: &Connection,
     now: Timestamp,
@@ -223,7 +226,8 @@ pub(crate) fn head(connection: &Connection, id: Uuid) -> Result<Option<Execution
     found.transpose()
 }
 
-/// A portion of the executions of a session; `None` when the page begins at one that does not exist.
+/// A portion of the executions of a session; `None` when the page begins at one that does not
+/// exist.
 pub(crate) fn list(
     connection: &Connection,
     query: &ExecutionQuery,

@@ -1,5 +1,5 @@
-//! Steps at which the store can be made to fail, to show that nothing is lost. They exist where tests are built,
-//! and never in a release.
+//! Steps at which the store can be made to fail, to show that nothing is lost. They exist where
+//! tests are built, and never in a release.
 
 use crate::error::DbError;
 
@@ -20,7 +20,8 @@ mod armed {
 
     use super::{DbError, Step};
 
-    /// Reads the variable `FAILPOINTS`, which says what fails and how: `store-commit=3*off->1*return`.
+    /// Reads the variable `FAILPOINTS`, which says what fails and how:
+    /// `store-commit=3*off->1*return`.
     pub(crate) fn arm() {
         static ARMED: Once = Once::new();
         // For as long as the process lives.

@@ -1,8 +1,8 @@
 //! Whether the files that are written to are those that the next start will open.
 //!
-//! A file that is removed or replaced while it is open takes everything that is written to it along, without an
-//! error. So before a write is answered, the names are looked up: they must still lead to the files that were
-//! opened.
+//! A file that is removed or replaced while it is open takes everything that is written to it
+//! along, without an error. So before a write is answered, the names are looked up: they must still
+//! lead to the files that were opened.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,8 @@ use vmcontrol::FileId;
 
 /// The database and its WAL, as they were opened.
 pub(crate) struct Files {
-    /// Each path with the id of its file; `None` until the file exists. The first write makes the WAL.
+    /// Each path with the id of its file; `None` until the file exists. The first write makes the
+    /// WAL.
     all: [(PathBuf, Option<FileId>); 2],
 }
 
@@ -29,8 +30,8 @@ impl Files {
         Self { all }
     }
 
-    /// Makes sure that the names lead to the files that were opened. The WAL must exist once something was
-    /// committed.
+    /// Makes sure that the names lead to the files that were opened. The WAL must exist once
+    /// something was committed.
     ///
     /// # Errors
     /// [`DbError::Unreachable`] with the path that leads elsewhere.

@@ -20,8 +20,8 @@ pub(crate) struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// Reads the portion; `None` when the row that it begins at does not exist. Unreadable rows are left
-    /// out.
+    /// Reads the portion; `None` when the row that it begins at does not exist. Unreadable rows are
+    /// left out.
     pub(crate) fn read<T>(
         &self,
         connection: &Connection,

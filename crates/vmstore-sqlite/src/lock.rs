@@ -1,9 +1,10 @@
 //! One daemon for one database.
 //!
-//! The lock is an advisory whole-file lock (`flock`) on the database file itself, held by a descriptor of its
-//! own. It leaves no file behind, the kernel drops it with the process however that ends, and it does not
-//! conflict with the byte-range locks that SQLite takes. The descriptor must stay open until SQLite has closed
-//! its own: closing any descriptor of the file would drop SQLite's locks.
+//! The lock is an advisory whole-file lock (`flock`) on the database file itself, held by a
+//! descriptor of its own. It leaves no file behind, the kernel drops it with the process however
+//! that ends, and it does not conflict with the byte-range locks that SQLite takes. The descriptor
+//! must stay open until SQLite has closed its own: closing any descriptor of the file would drop
+//! SQLite's locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -88,11 +89,12 @@ fn open_error(path: &Path, source: io::Error) -> OpenError {
     }
 }
 
-/// How often the list of locks is read: the kernel gives it in pieces, and a lock may be missed when others are
-/// taken or released meanwhile.
+/// How often the list of locks is read: the kernel gives it in pieces, and a lock may be missed
+/// when others are taken or released meanwhile.
 const READS: usize = 10;
 
-/// The process that holds a `flock` on the file, from `/proc/locks`; `None` if it is not found there.
+/// The process that holds a `flock` on the file, from `/proc/locks`; `None` if it is not found
+/// there.
 fn holder(file: &File) -> Option<u32> {
     let inode = file.metadata().ok()?.ino().to_string();
     (0..READS).find_map(|_| holder_of(&inode))

@@ -17,7 +17,8 @@ pub(crate) const APPLICATION_ID: i64 = 0x766d_5379;
 /// The first bytes of every SQLite database.
 pub(crate) const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// How long a statement waits for a lock, which only another program can hold: a backup tool, `sqlite3`.
+/// How long a statement waits for a lock, which only another program can hold: a backup tool,
+/// `sqlite3`.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the connection that writes, on a database of this program or an empty one.
@@ -61,8 +62,9 @@ pub(crate) fn reader(path: &Path) -> Result<Connection, OpenError> {
     open().map_err(|source| sqlite_error(path, source))
 }
 
-/// Reads the start of the file before SQLite does, whose message about a foreign file is less clear. It is read
-/// through the lock's descriptor, since closing another one would drop SQLite's locks.
+/// Reads the start of the file before SQLite does, whose message about a foreign file is less
+/// clear. It is read through the lock's descriptor, since closing another one would drop SQLite's
+/// locks.
 fn check_header(path: &Path, lock: &DatabaseLock) -> Result<(), OpenError> {
     let mut file = lock.file();
     let mut header = Vec::new();
@@ -100,8 +102,8 @@ fn prepare(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
     }
 }
 
-/// Refuses another program's database and one with a newer schema; returns the version of the schema, which is 0
-/// for a new database.
+/// Refuses another program's database and one with a newer schema; returns the version of the
+/// schema, which is 0 for a new database.
 pub(crate) fn check_owner(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
     let look = || -> rusqlite::Result<(i64, i64, i64)> {
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));

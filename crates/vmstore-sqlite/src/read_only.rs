@@ -18,7 +18,8 @@ pub(crate) struct ReadOnly {
 }
 
 impl ReadOnly {
-    /// Opens the file at `path`, which has no links in it. `is_served` says whether a daemon has it open.
+    /// Opens the file at `path`, which has no links in it. `is_served` says whether a daemon has it
+    /// open.
     pub(crate) fn open(path: &Path, is_served: bool) -> Result<Self, OpenError> {
         let has_wal = std::fs::metadata(beside(path, WAL)).is_ok_and(|wal| wal.len() > 0);
         let index = beside(path, WAL_INDEX);
@@ -47,7 +48,8 @@ impl ReadOnly {
 
 impl Drop for ReadOnly {
     fn drop(&mut self) {
-        // The file lock keeps daemons away. The connection is still open and does not need the index any more.
+        // The file lock keeps daemons away. The connection is still open and does not need the
+        // index any more.
         if let Some(made) = &self.made {
             // SQLite may not have made it.
             let _ = std::fs::remove_file(made);

@@ -1,7 +1,7 @@
 //! The connections that only read. Queries run on tokio's blocking threads.
 //!
-//! A query waits for a free connection before a thread is taken for it, so that many queries at once don't take
-//! more threads than there are connections.
+//! A query waits for a free connection before a thread is taken for it, so that many queries at
+//! once don't take more threads than there are connections.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +13,8 @@ use tokio::sync::Semaphore;
 use crate::error::{DbError, OpenError};
 use crate::open;
 
-/// How many connections serve short queries: enough that a long listing does not hold up the others. Each costs
-/// a descriptor and a page cache.
+/// How many connections serve short queries: enough that a long listing does not hold up the
+/// others. Each costs a descriptor and a page cache.
 const CONNECTIONS: u8 = 4;
 
 /// The connections for short queries.
@@ -35,8 +35,8 @@ impl Readers {
         })
     }
 
-    /// Runs a query, and then calls `then`, which may block, on the same thread. The connection is given back in
-    /// between.
+    /// Runs a query, and then calls `then`, which may block, on the same thread. The connection is
+    /// given back in between.
     pub(crate) async fn run_then<T, F, U, G>(&self, query: F, then: G) -> Result<U, DbError>
     where
         F: FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
@@ -101,8 +101,8 @@ impl LongReader {
         }
     }
 
-    /// Runs a query, which is told whether its result is still wanted. It is interrupted when this future is
-    /// dropped or the store is closed.
+    /// Runs a query, which is told whether its result is still wanted. It is interrupted when this
+    /// future is dropped or the store is closed.
     pub(crate) async fn run<T, F>(&self, query: F) -> Result<T, DbError>
     where
         T: Send + 'static,

@@ -1,8 +1,8 @@
 //! How a row is decoded, and what becomes of one that can't be.
 //!
-//! A disk can change what is stored, and so can other programs. A row whose columns do not hold what they
-//! must is *unreadable*: asked for by its id it is an error that names it, and a list leaves it out and logs
-//! that.
+//! A disk can change what is stored, and so can other programs. A row whose columns do not hold
+//! what they must is *unreadable*: asked for by its id it is an error that names it, and a list
+//! leaves it out and logs that.
 
 use std::fmt;
 

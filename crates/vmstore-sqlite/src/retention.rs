@@ -11,11 +11,12 @@ use crate::error::DbError;
 /// How many events of an execution are removed between two looks at the clock.
 const STEP_EVENTS: u64 = 32;
 
-/// Which of the next `limit` executions after `after` ended before `before`; those of sessions that ended before
-/// `sessions_before` are left out.
+/// Which of the next `limit` executions after `after` ended before `before`; those of sessions that
+/// ended before `sessions_before` are left out.
 ///
-/// Executions begin in the order of their numbers and end after they began, so the search is over when all of a
-/// portion began later than `before`. A single one proves nothing, since a wrong clock may have dated it.
+/// Executions begin in the order of their numbers and end after they began, so the search is over
+/// when all of a portion began later than `before`. A single one proves nothing, since a wrong
+/// clock may have dated it.
 pub(crate) fn expired_executions(
     connection: &Connection,
     before: Timestamp,
@@ -50,7 +51,8 @@ pub(crate) fn expired_executions(
     Ok(expired)
 }
 
-/// The next `limit` sessions after `after` that ended before `before` and have no running execution.
+/// The next `limit` sessions after `after` that ended before `before` and have no running
+/// execution.
 pub(crate) fn expired_sessions(
     connection: &Connection,
     before: Timestamp,
@@ -104,8 +106,8 @@ pub(crate) fn count_events(
     Ok(events)
 }
 
-/// Removes executions that don't run, with their events, until `duration` is over at the end of a step. Of an
-/// execution the last events go first, and its record with the first of them.
+/// Removes executions that don't run, with their events, until `duration` is over at the end of a
+/// step. Of an execution the last events go first, and its record with the first of them.
 pub(crate) fn remove_executions(
     connection: &Connection,
     numbers: &[RecordNumber],

@@ -1,10 +1,11 @@
-//! The schema: a list of migrations to which new ones are appended, and that is never changed otherwise.
+//! The schema: a list of migrations to which new ones are appended, and that is never changed
+//! otherwise.
 
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-/// Each migration makes the schema one version newer; `PRAGMA user_version` is the number of those that were
-/// applied.
+/// Each migration makes the schema one version newer; `PRAGMA user_version` is the number of those
+/// that were applied.
 const MIGRATIONS: &[M<'static>] = &[M::up(INITIAL), M::up(REQUEST_OF_EXECUTION)];
 
 /// The migrations, in order.
@@ -42,9 +43,9 @@ fn objects(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     found.collect()
 }
 
-/// Version 1. A session has the id of its template without a foreign key: its policy is its own, and deleting the
-/// template leaves the history. Executions have a short number beside their id, so that their many events refer to
-/// them cheaply.
+/// Version 1. A session has the id of its template without a foreign key: its policy is its own,
+/// and deleting the template leaves the history. Executions have a short number beside their id, so
+/// that their many events refer to them cheaply.
 const INITIAL: &str = "
 CREATE TABLE template (
     id TEXT PRIMARY KEY,
@@ -138,8 +139,8 @@ CREATE TABLE event (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Version 2. The fingerprint of the request for an execution, where the client chose the id and may send the same
-/// request again; else `NULL`.
+/// Version 2. The fingerprint of the request for an execution, where the client chose the id and
+/// may send the same request again; else `NULL`.
 const REQUEST_OF_EXECUTION: &str = "ALTER TABLE execution ADD COLUMN request TEXT;";
 
 #[cfg(test)]

@@ -43,8 +43,8 @@ pub(crate) fn set_ready(connection: &Connection, id: Uuid) -> Result<(), DbError
     Ok(())
 }
 
-/// Ends a session that is not `closed`. The time of an earlier end stays, and so does an earlier error where
-/// `last_error` is `None`.
+/// Ends a session that is not `closed`. The time of an earlier end stays, and so does an earlier
+/// error where `last_error` is `None`.
 pub(crate) fn end(
     connection: &Connection,
     id: Uuid,
@@ -89,8 +89,8 @@ pub(crate) fn settle(
     Ok(settled)
 }
 
-/// Passes over a row that can't be written. SQLite refuses to write to a row that holds a value which a column
-/// of it can't have; the check names it.
+/// Passes over a row that can't be written. SQLite refuses to write to a row that holds a value
+/// which a column of it can't have; the check names it.
 pub(crate) fn skip_unwritable(
     table: &'static str,
     number: i64,

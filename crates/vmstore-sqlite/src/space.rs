@@ -17,9 +17,9 @@ const LEFT_FREE: u64 = KEPT_BYTES;
 /// How many pages are copied between two looks at whether the copy is still wanted.
 const COPY_PAGES: std::ffi::c_int = 2000;
 
-/// Makes a copy of the database as of one moment, while writes go on. The copy is made beside the database,
-/// whose disk has room for one, but has no name there: no other program can open it, and it goes away when the
-/// file is closed.
+/// Makes a copy of the database as of one moment, while writes go on. The copy is made beside the
+/// database, whose disk has room for one, but has no name there: no other program can open it, and
+/// it goes away when the file is closed.
 ///
 /// # Errors
 /// [`DbError::Unreachable`] when the disk has no room for it, or it is not wanted any more.
@@ -95,8 +95,8 @@ fn size(connection: &Connection) -> Result<u64, DbError> {
 pub(crate) fn vacuum(connection: &Connection) -> Result<Vacuumed, DbError> {
     let bytes_before = size(connection)?;
     let written = connection.execute_batch("VACUUM");
-    // All of it is in the WAL now, or as much as the disk had room for. The checkpoint gives that back. A reader
-    // may keep it from that; then the checkpoints after later commits do it.
+    // All of it is in the WAL now, or as much as the disk had room for. The checkpoint gives that
+    // back. A reader may keep it from that; then the checkpoints after later commits do it.
     let checkpointed = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     written.and(checkpointed)?;
     Ok(Vacuumed {

@@ -15,8 +15,8 @@ use crate::reader::{LongReader, Readers};
 use crate::wal::Checkpointer;
 use crate::writer::Writer;
 
-/// An open database. It is closed when [`close`](vmcontrol::Store::close) has been called, or when this is
-/// dropped.
+/// An open database. It is closed when [`close`](vmcontrol::Store::close) has been called, or when
+/// this is dropped.
 pub struct SqliteStore {
     path: PathBuf,
     // The fields are dropped in this order: the lock goes after all connections.
@@ -28,8 +28,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database at `path`, makes it if it is missing, brings its schema up to date and locks it
-    /// for this process. Blocks.
+    /// Opens the database at `path`, makes it if it is missing, brings its schema up to date and
+    /// locks it for this process. Blocks.
     ///
     /// # Errors
     /// See [`OpenError`]; the file is left as it was.
@@ -119,8 +119,8 @@ impl SqliteStore {
         self.read_then(query, |found| found).await
     }
 
-    /// As [`read`](Self::read), and then calls `then`, which may block, with what was found. One thread is
-    /// woken for both.
+    /// As [`read`](Self::read), and then calls `then`, which may block, with what was found. One
+    /// thread is woken for both.
     pub(crate) async fn read_then<T, F, U, G>(&self, query: F, then: G) -> Result<U, StoreError>
     where
         F: FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
@@ -130,9 +130,9 @@ impl SqliteStore {
         Ok(self.readers.run_then(query, then).await?)
     }
 
-    /// Runs a query that takes long on a read-only connection of its own; one such query at a time. It is
-    /// told whether its result is still wanted, and interrupted when this future is dropped or the store is
-    /// closed.
+    /// Runs a query that takes long on a read-only connection of its own; one such query at a time.
+    /// It is told whether its result is still wanted, and interrupted when this future is dropped
+    /// or the store is closed.
     pub(crate) async fn read_long<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

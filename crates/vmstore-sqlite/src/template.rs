@@ -120,8 +120,8 @@ fn parts(
     }))
 }
 
-/// Changes a template and its settings, and returns it as it is then; `None` if none has the id. Fields of the
-/// settings that a newer version of this program has stored stay.
+/// Changes a template and its settings, and returns it as it is then; `None` if none has the id.
+/// Fields of the settings that a newer version of this program has stored stay.
 pub(crate) fn update(
     connection: &Connection,
     id: Uuid,
@@ -359,8 +359,9 @@ pub(crate) fn startup_file_of(row: &Row<'_>) -> Result<StartupFile, DbError> {
     })
 }
 
-/// Decodes a template, without its lists of names, from its [`COLUMNS`]. A field that the settings lack has its
-/// default, and a field that is unknown was stored by a newer version: neither makes the template unreadable.
+/// Decodes a template, without its lists of names, from its [`COLUMNS`]. A field that the settings
+/// lack has its default, and a field that is unknown was stored by a newer version: neither makes
+/// the template unreadable.
 pub(crate) fn template_of(row: &Row<'_>) -> Result<(Template, Settings), DbError> {
     let record = Record::new("template", row);
     let id = record.id(0)?;

@@ -1,20 +1,21 @@
-//! The WAL: moving what is committed from it into the database file, off the path of the commits, and
-//! making its file longer ahead of them.
+//! The WAL: moving what is committed from it into the database file, off the path of the commits,
+//! and making its file longer ahead of them.
 //!
 //! # Checkpoints
 //!
-//! SQLite would checkpoint the WAL in the commit that makes it long, and every answer in the queue would
-//! wait. So a thread with a connection of its own does it (mode `PASSIVE`) while commits go on. Once all of
-//! the WAL is in the database file, the next commit starts the WAL anew from its beginning. If commits are
-//! quicker than the disk for long, that thread never reaches the end of the WAL; at 128 MiB the thread that
-//! writes does the rest itself (mode `RESTART`), and the commits wait.
+//! SQLite would checkpoint the WAL in the commit that makes it long, and every answer in the queue
+//! would wait. So a thread with a connection of its own does it (mode `PASSIVE`) while commits go
+//! on. Once all of the WAL is in the database file, the next commit starts the WAL anew from its
+//! beginning. If commits are quicker than the disk for long, that thread never reaches the end of
+//! the WAL; at 128 MiB the thread that writes does the rest itself (mode `RESTART`), and the
+//! commits wait.
 //!
 //! # Growth
 //!
-//! A commit that makes the WAL's file longer costs the file system a commit of its own, about half as much
-//! again. So the file is made longer ahead of the commits, a step at a time, and is not cut when the WAL
-//! starts anew. What is behind the last frame means nothing to SQLite: each frame has checksums and the
-//! salt of its WAL.
+//! A commit that makes the WAL's file longer costs the file system a commit of its own, about half
+//! as much again. So the file is made longer ahead of the commits, a step at a time, and is not cut
+//! when the WAL starts anew. What is behind the last frame means nothing to SQLite: each frame has
+//! checksums and the salt of its WAL.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -35,18 +36,19 @@ use crate::open::BUSY_TIMEOUT;
 /// From how many bytes on the WAL is checkpointed.
 const LONG_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How long the WAL's file may stay, in bytes: what is committed during a checkpoint fits in. A longer file is
-/// cut to that when the WAL starts anew.
+/// How long the WAL's file may stay, in bytes: what is committed during a checkpoint fits in. A
+/// longer file is cut to that when the WAL starts anew.
 pub(crate) const KEPT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// By how much the file is made longer at once, in bytes; this is done when half of that is left.
 const STEP_BYTES: u64 = 512 * 1024;
 
-/// From how many bytes on commits wait for the rest of a checkpoint: they are quicker than the disk then, and the
-/// thread never reaches the end of the WAL.
+/// From how many bytes on commits wait for the rest of a checkpoint: they are quicker than the disk
+/// then, and the thread never reaches the end of the WAL.
 const TOO_LONG_BYTES: u64 = 128 * 1024 * 1024;
 
-/// How large that rest may be, in bytes. More is left while a long read goes on, and right after it.
+/// How large that rest may be, in bytes. More is left while a long read goes on, and right after
+/// it.
 const SHORT_REST_BYTES: u64 = LONG_BYTES;
 
 /// The shortest time between two attempts: a long read keeps the WAL from being checkpointed.
@@ -84,8 +86,9 @@ impl Checkpointer {
         }
     }
 
-    /// Makes the WAL's file as long as the WAL gets before it is checkpointed, so that no commit makes it longer.
-    /// A transaction of `writer` keeps other connections from writing to it meanwhile.
+    /// Makes the WAL's file as long as the WAL gets before it is checkpointed, so that no commit
+    /// makes it longer. A transaction of `writer` keeps other connections from writing to it
+    /// meanwhile.
     pub(crate) fn begin(&mut self, writer: &Connection) {
         let begun = writer.execute_batch("BEGIN IMMEDIATE");
         let made = begun
@@ -95,7 +98,8 @@ impl Checkpointer {
         log_failure(made);
     }
 
-    /// Makes room for a transaction that has begun, which keeps other connections from writing to the WAL.
+    /// Makes room for a transaction that has begun, which keeps other connections from writing to
+    /// the WAL.
     pub(crate) fn before_writes(&mut self) {
         log_failure(self.file.make_room(wal_bytes()));
     }
@@ -130,8 +134,8 @@ thread_local! {
     static FRAMES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The length of a frame for a page of 4 KiB, SQLite's own choice for a new database, in bytes. With other pages
-/// the WAL is checkpointed earlier or later.
+/// The length of a frame for a page of 4 KiB, SQLite's own choice for a new database, in bytes.
+/// With other pages the WAL is checkpointed earlier or later.
 const FRAME_BYTES: u64 = 24 + 4096;
 
 /// How long the WAL is after the last commit of this thread, in bytes.
@@ -186,13 +190,15 @@ impl WalFile {
     }
 }
 
-/// Writes zeros from the end of a file on, behind which no frame can be, until it is `wanted` bytes long.
+/// Writes zeros from the end of a file on, behind which no frame can be, until it is `wanted` bytes
+/// long.
 fn fill(file: &File, end: u64, wanted: u64) -> io::Result<()> {
     let missing = usize::try_from(wanted.saturating_sub(end)).map_err(io::Error::other)?;
     file.write_all_at(&vec![0; missing], end)
 }
 
-/// Logs that the file could not be made longer ahead. SQLite makes it longer itself, or says why it can't.
+/// Logs that the file could not be made longer ahead. SQLite makes it longer itself, or says why it
+/// can't.
 fn log_failure(outcome: io::Result<()>) {
     if let Err(error) = outcome {
         tracing::debug!(%error, "the WAL of the database could not be made longer ahead");
@@ -217,11 +223,12 @@ fn serve(connection: &Connection, woken: &Receiver<()>, left: &AtomicU64) {
     }
 }
 
-/// Moves frames of the WAL into the database file, and returns how many are left: 0 if that is not known. What
-/// stays in the WAL is as durable.
+/// Moves frames of the WAL into the database file, and returns how many are left: 0 if that is not
+/// known. What stays in the WAL is as durable.
 fn checkpoint(connection: &Connection, mode: &str) -> u64 {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
-    // The columns: whether a lock was in the way, the frames of the WAL, and how many of them were moved.
+    // The columns: whether a lock was in the way, the frames of the WAL, and how many of them were
+    // moved.
     let left = connection.query_row(&sql, [], |row| {
         let (frames, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
         Ok(frames - moved)

@@ -2,47 +2,47 @@
 //!
 //! # One write
 //!
-//! A caller reserves room ([`Writer::room`]), which is where it waits when the disk can't keep up, and
-//! submits a job: a function of the connection. Submitting does not wait. The thread takes the first job and
-//! all others that have queued up behind it, and runs the batch in one transaction:
+//! A caller reserves room ([`Writer::room`]), which is where it waits when the disk can't keep up,
+//! and submits a job: a function of the connection. Submitting does not wait. The thread takes the
+//! first job and all others that have queued up behind it, and runs the batch in one transaction:
 //!
 //! ```text
 //! are the files still those that were opened?
 //! BEGIN IMMEDIATE
-//! make room in the WAL's file                        wal.rs
-//!   SAVEPOINT job; the job; RELEASE job              for each job, in the order of the queue;
-//!                                                    ROLLBACK TO job if it fails
-//! COMMIT                                             writes the WAL and syncs it (synchronous=FULL)
+//! make room in the WAL's file                    wal.rs
+//!   SAVEPOINT job; the job; RELEASE job          for each job, in the order of the queue;
+//!                                                ROLLBACK TO job if it fails
+//! COMMIT                                         writes the WAL and syncs it
 //! are the files still those that were opened?
 //! answer every job of the batch
-//! have the WAL checkpointed if it is long            wal.rs
+//! have the WAL checkpointed if it is long        wal.rs
 //! ```
 //!
 //! # Why that is right
 //!
-//! - *An answered write is durable.* No answer is sent before `COMMIT` has returned, which includes the
-//!   sync, and before the names of the files still lead to the files that were written. A file that was
-//!   moved away takes a commit along without an error of SQLite's.
-//! - *A write that fails takes no other along.* It is rolled back to its savepoint and answered with its
-//!   own error; the transaction goes on. The exceptions are errors at which SQLite rolls the whole
-//!   transaction back by itself, as it does when the disk is full. Then the connection is in autocommit
-//!   mode: no later job of the batch is run, since it would commit alone, and every job of the batch is
-//!   answered with that error.
-//! - *A failed commit fails every job of the batch*, also those that went well by themselves. What is left
-//!   of the transaction is rolled back, so that the next batch begins anew.
-//! - *Order.* Jobs run in the order of submission, so a job sees what the jobs before it wrote, and a reader
-//!   that waits for a job sees what was submitted before it. If a job failed, a later job that depends on it
-//!   has to find out by itself: `event::append` compares the number of its first event with the last one
-//!   that is stored.
-//! - *The outcome is unknown only to a caller that is gone.* Dropping a [`PendingWrite`] does not take the
-//!   job back. If the process dies between the commit and the answer, the write is in the database and was
-//!   not answered.
+//! - *An answered write is durable.* No answer is sent before `COMMIT` has returned, which includes
+//!   the sync, and before the names of the files still lead to the files that were written. A file
+//!   that was moved away takes a commit along without an error of SQLite's.
+//! - *A write that fails takes no other along.* It is rolled back to its savepoint and answered
+//!   with its own error; the transaction goes on. The exceptions are errors at which SQLite rolls
+//!   the whole transaction back by itself, as it does when the disk is full. Then the connection is
+//!   in autocommit mode: no later job of the batch is run, since it would commit alone, and every
+//!   job of the batch is answered with that error.
+//! - *A failed commit fails every job of the batch*, also those that went well by themselves. What
+//!   is left of the transaction is rolled back, so that the next batch begins anew.
+//! - *Order.* Jobs run in the order of submission, so a job sees what the jobs before it wrote, and
+//!   a reader that waits for a job sees what was submitted before it. If a job failed, a later job
+//!   that depends on it has to find out by itself: `event::append` compares the number of its first
+//!   event with the last one that is stored.
+//! - *The outcome is unknown only to a caller that is gone.* Dropping a [`PendingWrite`] does not
+//!   take the job back. If the process dies between the commit and the answer, the write is in the
+//!   database and was not answered.
 //!
 //! # Lazy writes
 //!
-//! A job that no caller waits for yet (the record of an execution that begins, a batch of its events) may
-//! wait for company for [`LAZY_DELAY`]. A prompt job in the queue ends the wait at once and takes the lazy
-//! ones before it along: a short execution costs one sync and not two.
+//! A job that no caller waits for yet (the record of an execution that begins, a batch of its
+//! events) may wait for company for [`LAZY_DELAY`]. A prompt job in the queue ends the wait at once
+//! and takes the lazy ones before it along: a short execution costs one sync and not two.
 //!
 //! # What is outside of transactions
 //!
@@ -61,8 +61,8 @@ use crate::failpoint::{self, Step};
 use crate::files::Files;
 use crate::wal::Checkpointer;
 
-/// How long a lazy job may wait for company. It is short enough that a query by another client sees a
-/// running execution at once, and long enough that a short execution needs one sync and not two.
+/// How long a lazy job may wait for company. It is short enough that a query by another client sees
+/// a running execution at once, and long enough that a short execution needs one sync and not two.
 const LAZY_DELAY: Duration = Duration::from_millis(20);
 
 /// How many jobs may be queued; a caller waits for room.
@@ -74,8 +74,9 @@ const MAX_BATCH: usize = 512;
 /// Answers a job, once it is known whether its transaction was committed.
 type Completion = Box<dyn FnOnce(Result<(), DbError>) + Send>;
 
-/// Runs a job in the open transaction, and returns how to answer it and the error that it failed with, if it
-/// did. `None` for the connection says that there is no transaction: the job is not run.
+/// Runs a job in the open transaction, and returns how to answer it and the error that it failed
+/// with, if it did. `None` for the connection says that there is no transaction: the job is not
+/// run.
 type InTransaction = Box<dyn FnOnce(Option<&Connection>) -> (Completion, Option<DbError>) + Send>;
 
 /// Runs a job outside of every transaction, and answers it.

@@ -24,7 +24,8 @@ const PRUNE_EVERY: Duration = Duration::from_mins(10);
 pub struct Retention {
     /// How long executions are kept after their end; `None` keeps them for ever.
     pub executions: Option<Duration>,
-    /// How long sessions are kept after their end, with their executions; `None` keeps them for ever.
+    /// How long sessions are kept after their end, with their executions; `None` keeps them for
+    /// ever.
     pub sessions: Option<Duration>,
 }
 
@@ -46,8 +47,8 @@ impl Control {
                 "say what is kept: retain_executions_s, retain_sessions_s, or both",
             ));
         }
-        // The number of a removed record may be given to a new one: between the search and the removal no
-        // other removal may go on.
+        // The number of a removed record may be given to a new one: between the search and the
+        // removal no other removal may go on.
         let _alone = if dry_run {
             None
         } else {
@@ -75,7 +76,8 @@ impl Control {
         sessions_before: Option<Timestamp>,
         pruned: &mut Pruned,
     ) -> Result<()> {
-        // A removal has removed the executions of expired sessions by now; a dry run has counted them.
+        // A removal has removed the executions of expired sessions by now; a dry run has counted
+        // them.
         let sessions_before = sessions_before.filter(|_| pruned.dry_run);
         let mut after = Some(RecordNumber::START);
         while let Some(number) = after {
@@ -147,8 +149,8 @@ impl Control {
         Ok(self.store().back_up().await?)
     }
 
-    /// Looks whether the database is sound, and whether its records of executions fit together. Damage is
-    /// no error but a part of the report.
+    /// Looks whether the database is sound, and whether its records of executions fit together.
+    /// Damage is no error but a part of the report.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the database can't be read.
@@ -172,8 +174,8 @@ fn moment_before(kept: Duration) -> Timestamp {
     Timestamp::from_micros(Timestamp::now().as_micros().saturating_sub(micros))
 }
 
-/// Removes what `retention` does not keep, at once and then again and again, in a task that ends with the
-/// service.
+/// Removes what `retention` does not keep, at once and then again and again, in a task that ends
+/// with the service.
 pub(crate) fn keep_pruning(control: &Control, retention: Retention) {
     if retention.keeps_all() {
         return;

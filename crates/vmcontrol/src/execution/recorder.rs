@@ -1,4 +1,5 @@
-//! The recorder of one execution: it numbers events, gives them to followers, and writes them to the store.
+//! The recorder of one execution: it numbers events, gives them to followers, and writes them to
+//! the store.
 //!
 //! # What is written, and in which order
 //!
@@ -12,43 +13,46 @@
 //! finish again      where the end turned out otherwise before it was answered        prompt
 //! ```
 //!
-//! The store does writes in the order in which they were submitted, and a prompt write takes the lazy ones
-//! before it along into its transaction. A short execution therefore costs one sync: `insert` waits for
-//! company for up to 20 ms, and `finish` is usually submitted by then.
+//! The store does writes in the order in which they were submitted, and a prompt write takes the
+//! lazy ones before it along into its transaction. A short execution therefore costs one sync:
+//! `insert` waits for company for up to 20 ms, and `finish` is usually submitted by then.
 //!
 //! # Why that is right
 //!
-//! - *What was answered is durable.* [`end`](Recorder::end) returns when `finish` and every write before it
-//!   are done ([`settle_writes`](Recorder::settle_writes)). The answer is sent after that.
-//! - *The world is touched only by a recorded execution.* Before the first call of a script to a host
-//!   module, [`sync`](Recorder::sync) waits until the record and all events so far are durable. The store
-//!   need not hold back anything for that: the session process waits for the broker's word.
-//! - *A log has no gaps.* Writes fail one by one or with their transaction. If a write of an execution
-//!   failed, the next `append` does not continue the log that is stored and is refused by the store, and
-//!   so is everything after it. [`flush`](Recorder::flush) and `settle_writes` report the first failure,
-//!   which is the cause of the later ones.
-//! - *Followers and the store tell the same story.* [`record`](Recorder::record) publishes an event in
-//!   memory and then buffers it, so a follower hears of it first. A follower that falls behind what memory
-//!   keeps reads from the store, where the event is at most 100 ms and a batch later. The end is published
-//!   ([`publish_end`](Recorder::publish_end)) only when it is durable. If the store fails in between, the
-//!   stored log ends earlier than what followers have heard, with an event that says so.
+//! - *What was answered is durable.* [`end`](Recorder::end) returns when `finish` and every write
+//!   before it are done ([`settle_writes`](Recorder::settle_writes)). The answer is sent after
+//!   that.
+//! - *The world is touched only by a recorded execution.* Before the first call of a script to a
+//!   host module, [`sync`](Recorder::sync) waits until the record and all events so far are
+//!   durable. The store need not hold back anything for that: the session process waits for the
+//!   broker's word.
+//! - *A log has no gaps.* Writes fail one by one or with their transaction. If a write of an
+//!   execution failed, the next `append` does not continue the log that is stored and is refused by
+//!   the store, and so is everything after it. [`flush`](Recorder::flush) and `settle_writes`
+//!   report the first failure, which is the cause of the later ones.
+//! - *Followers and the store tell the same story.* [`record`](Recorder::record) publishes an event
+//!   in memory and then buffers it, so a follower hears of it first. A follower that falls behind
+//!   what memory keeps reads from the store, where the event is at most 100 ms and a batch later.
+//!   The end is published ([`publish_end`](Recorder::publish_end)) only when it is durable. If the
+//!   store fails in between, the stored log ends earlier than what followers have heard, with an
+//!   event that says so.
 //! - *An end can be taken back until it is answered.* `finish` is written while the session process
-//!   commits. If the process dies in that time, the execution is rolled back, the recorder appends the
-//!   failure and finishes again. Until then the record is ahead of the truth, and clients see the
-//!   execution as `running` (`store/view.rs`), since it is still among the running executions.
-//! - *Nothing stays `running`.* If a write failed, the execution is cancelled and its recorder goes into
-//!   [`end_later`](Recorder::end_later): a task that tries, until the store takes it, to store the record if
-//!   that is missing and to end it behind the events that are there. Until then the execution counts as
-//!   running, so that a repeated request finds it and does not run again. If the daemon dies first, the next
-//!   start settles it.
+//!   commits. If the process dies in that time, the execution is rolled back, the recorder appends
+//!   the failure and finishes again. Until then the record is ahead of the truth, and clients see
+//!   the execution as `running` (`store/view.rs`), since it is still among the running executions.
+//! - *Nothing stays `running`.* If a write failed, the execution is cancelled and its recorder goes
+//!   into [`end_later`](Recorder::end_later): a task that tries, until the store takes it, to store
+//!   the record if that is missing and to end it behind the events that are there. Until then the
+//!   execution counts as running, so that a repeated request finds it and does not run again. If
+//!   the daemon dies first, the next start settles it.
 //!
 //! # What bounds it
 //!
-//! Events wait in the buffer for at most 100 ms, 512 events or 256 KiB ([`is_due`](Recorder::is_due)). What
-//! is submitted and not done is bounded by the store ([`WriteRoom`](crate::store::WriteRoom)) and by the
-//! memory budget: a batch holds a lease, large events hold their own, and both are given back when the
-//! store drops the batch. `flush` waits for both, which slows an execution down that makes events faster
-//! than the disk takes them.
+//! Events wait in the buffer for at most 100 ms, 512 events or 256 KiB
+//! ([`is_due`](Recorder::is_due)). What is submitted and not done is bounded by the store
+//! ([`WriteRoom`](crate::store::WriteRoom)) and by the memory budget: a batch holds a lease, large
+//! events hold their own, and both are given back when the store drops the batch. `flush` waits for
+//! both, which slows an execution down that makes events faster than the disk takes them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -186,8 +190,9 @@ impl Recorder {
             || self.flush_at.is_some_and(|at| at <= Instant::now())
     }
 
-    /// Submits the buffered events without waiting until they are durable. Waits for room among the writes
-    /// of the store, which slows an execution down that makes events faster than the disk takes them.
+    /// Submits the buffered events without waiting until they are durable. Waits for room among the
+    /// writes of the store, which slows an execution down that makes events faster than the disk
+    /// takes them.
     ///
     /// # Errors
     /// That of an earlier write, once it is known.
@@ -221,8 +226,8 @@ impl Recorder {
         self.settle_writes(written).await
     }
 
-    /// Ends the record and waits until all of it is durable. May be called again, when the end turned out
-    /// otherwise before it was answered.
+    /// Ends the record and waits until all of it is durable. May be called again, when the end
+    /// turned out otherwise before it was answered.
     ///
     /// # Errors
     /// That of the first write that failed.
@@ -252,9 +257,9 @@ impl Recorder {
         self.live.end(&self.execution);
     }
 
-    /// Ends a record of which a write failed, as soon as the store takes it, in a task. `is_undone` says
-    /// whether the execution was rolled back. Until the record is ended, the execution counts as running,
-    /// so that the same request finds it and does not run again.
+    /// Ends a record of which a write failed, as soon as the store takes it, in a task. `is_undone`
+    /// says whether the execution was rolled back. Until the record is ended, the execution counts
+    /// as running, so that the same request finds it and does not run again.
     pub(crate) fn end_later(self, is_undone: bool) {
         let Self {
             store,
@@ -311,8 +316,8 @@ impl Recorder {
         submit(permit)?.wait().await
     }
 
-    /// Waits for the writes before the last one. The first that failed is the cause of the failures after
-    /// it, and is the one that is returned.
+    /// Waits for the writes before the last one. The first that failed is the cause of the failures
+    /// after it, and is the one that is returned.
     async fn settle_writes(&mut self, last: Result<(), StoreError>) -> Result<(), StoreError> {
         for write in self.writes.drain(..) {
             write.wait().await?;

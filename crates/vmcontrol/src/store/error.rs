@@ -12,11 +12,12 @@ pub enum StoreError {
     /// The disk is full. A retry may help.
     #[error("the disk that holds the database is full: free some space and try again")]
     Full,
-    /// The database can't be reached for now: a lock, a vanished or read-only file. A retry may help.
+    /// The database can't be reached for now: a lock, a vanished or read-only file. A retry may
+    /// help.
     #[error("the database can't be used for now: {0}")]
     Unreachable(String),
-    /// The operating system failed to read or to write: the disk is broken, or a file is shorter than
-    /// it was. A retry may help.
+    /// The operating system failed to read or to write: the disk is broken, or a file is shorter
+    /// than it was. A retry may help.
     #[error("the database can't be used for now: {0}")]
     Io(String),
     /// The store was closed.
@@ -28,8 +29,8 @@ pub enum StoreError {
     /// Another record has the id, the name or the path that must be unique. A retry fails again.
     #[error("the database refused a statement")]
     Duplicate(#[source] Cause),
-    /// A record refers to one that does not exist, or breaks another rule of the schema. A retry fails
-    /// again.
+    /// A record refers to one that does not exist, or breaks another rule of the schema. A retry
+    /// fails again.
     #[error("the database refused a statement")]
     Constraint(#[source] Cause),
     /// The store refused an operation for a reason that is a bug of the service.
@@ -62,8 +63,8 @@ impl StoreError {
 
 /// A stored record that can't be decoded.
 ///
-/// A disk can change what is stored, and so can other programs. A record that is asked for by its id is
-/// then an error that names it; a list leaves it out, and the store logs that.
+/// A disk can change what is stored, and so can other programs. A record that is asked for by its
+/// id is then an error that names it; a list leaves it out, and the store logs that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableRecord {
     /// Its table.

@@ -9,14 +9,14 @@ pub struct Page {
     pub limit: u32,
     /// Only items that are older than this one; `None` for no such bound.
     pub before: Option<Uuid>,
-    /// Only items that are newer than this one: the nearest of them, if more exist than fit. `None` for
-    /// no such bound.
+    /// Only items that are newer than this one: the nearest of them, if more exist than fit. `None`
+    /// for no such bound.
     pub after: Option<Uuid>,
 }
 
 impl Page {
-    /// Whether the list is gone through from the older to the newer items. The portion still has the
-    /// newest first.
+    /// Whether the list is gone through from the older to the newer items. The portion still has
+    /// the newest first.
     pub fn is_ascending(&self) -> bool {
         self.after.is_some() && self.before.is_none()
     }
@@ -30,13 +30,13 @@ const PORTION_BYTES: usize = 16 * 1024 * 1024;
 pub struct Portion<T> {
     /// Newest first; events by number.
     pub items: Vec<T>,
-    /// Whether more items exist in the direction in which the list was gone through. A portion of large
-    /// items ends before its limit.
+    /// Whether more items exist in the direction in which the list was gone through. A portion of
+    /// large items ends before its limit.
     pub has_more: bool,
     /// What the items take, in bytes, about.
     pub bytes: usize,
-    /// The size of the next item, which had no room, in bytes; `None` if the portion ends for another
-    /// reason.
+    /// The size of the next item, which had no room, in bytes; `None` if the portion ends for
+    /// another reason.
     pub left_out_bytes: Option<usize>,
 }
 
@@ -74,8 +74,8 @@ impl<T> Portion<T> {
         }
     }
 
-    /// Whether an item of `item_bytes` has room within `limit` items and `max_bytes` bytes. Counts its
-    /// bytes if it has, and notes that it is left out if it has not.
+    /// Whether an item of `item_bytes` has room within `limit` items and `max_bytes` bytes. Counts
+    /// its bytes if it has, and notes that it is left out if it has not.
     pub fn has_room(&mut self, item_bytes: usize, limit: usize, max_bytes: usize) -> bool {
         if self.items.len() >= limit {
             self.has_more = true;

@@ -24,18 +24,20 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// What is done with a template on the thread that has read it, which may block.
 pub type WithTemplate = Box<dyn FnOnce(Option<TemplateDetails>) + Send>;
 
-/// Changes a template and its settings. It is called in the transaction that stores them: it must not
-/// block, and is not called again.
+/// Changes a template and its settings. It is called in the transaction that stores them: it must
+/// not block, and is not called again.
 pub type ChangeTemplate = Box<dyn FnOnce(&mut Template, &mut Settings) + Send>;
 
 /// Gives the executions that the daemon has in hand at the moment when it is called.
 pub type RunningNow = Box<dyn Fn() -> HashSet<Uuid> + Send + Sync>;
 
-/// Where the service keeps what it must not forget: templates, sessions, executions and their events.
+/// Where the service keeps what it must not forget: templates, sessions, executions and their
+/// events.
 ///
-/// See the [module](super) for when a write is durable and what a read sees. Every method fails with
-/// [`StoreError::Closed`] once the store is closed, and with the other kinds of [`StoreError`] as their
-/// documentation says; the section "Errors" of a method names only what is special about it.
+/// See the [module](super) for when a write is durable and what a read sees. Every method fails
+/// with [`StoreError::Closed`] once the store is closed, and with the other kinds of [`StoreError`]
+/// as their documentation says; the section "Errors" of a method names only what is special about
+/// it.
 pub trait Store: Send + Sync {
     /// The room for writes that are submitted with a permit.
     fn write_room(&self) -> &WriteRoom;
@@ -55,8 +57,8 @@ pub trait Store: Send + Sync {
     /// All templates with their lists of names, newest first. Unreadable ones are left out.
     fn list_templates(&self) -> StoreFuture<'_, Vec<Template>>;
 
-    /// A template with its lists of names, of which unreadable ones are left out; `None` if no template
-    /// has the id.
+    /// A template with its lists of names, of which unreadable ones are left out; `None` if no
+    /// template has the id.
     fn get_template(&self, id: Uuid) -> StoreFuture<'_, Option<Template>>;
 
     /// A template with all that belongs to it, as of one moment; `None` if no template has the id.
@@ -66,9 +68,9 @@ pub trait Store: Send + Sync {
         on_unreadable: OnUnreadable,
     ) -> StoreFuture<'_, Option<TemplateDetails>>;
 
-    /// As [`template_details`](Self::template_details), and calls `then` with it on the thread that has
-    /// read it: a caller that goes on with something that blocks needs no other thread. `then` is not
-    /// called when the read fails.
+    /// As [`template_details`](Self::template_details), and calls `then` with it on the thread that
+    /// has read it: a caller that goes on with something that blocks needs no other thread. `then`
+    /// is not called when the read fails.
     fn template_details_then(
         &self,
         id: Uuid,
@@ -96,8 +98,8 @@ pub trait Store: Send + Sync {
     /// Changes what belongs to a template, and notes `now` as the time of the change.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] when the template has a capability of that kind and name, or a startup
-    /// file of that path.
+    /// [`StoreError::Duplicate`] when the template has a capability of that kind and name, or a
+    /// startup file of that path.
     fn change_template(
         &self,
         id: Uuid,
@@ -123,8 +125,8 @@ pub trait Store: Send + Sync {
     /// Makes a session `ready` that is `starting`.
     fn set_session_ready(&self, id: Uuid) -> StoreFuture<'_, ()>;
 
-    /// Ends a session that is not `closed`, with `status`, which is `closed` or `crashed`. The time of an
-    /// earlier end stays, and so does an earlier error where `last_error` is `None`.
+    /// Ends a session that is not `closed`, with `status`, which is `closed` or `crashed`. The time
+    /// of an earlier end stays, and so does an earlier error where `last_error` is `None`.
     fn end_session(
         &self,
         id: Uuid,
@@ -133,8 +135,8 @@ pub trait Store: Send + Sync {
         last_error: Option<String>,
     ) -> StoreFuture<'_, ()>;
 
-    /// Closes every session that is `starting` or `ready`, with `reason` as its error; says how many
-    /// there were.
+    /// Closes every session that is `starting` or `ready`, with `reason` as its error; says how
+    /// many there were.
     fn close_sessions(&self, closed_at: Timestamp, reason: &'static str) -> StoreFuture<'_, usize>;
 
     /// A session's record; `None` if no session has the id.
@@ -149,8 +151,8 @@ pub trait Store: Send + Sync {
     /// request; `None` if the request can't be sent again.
     ///
     /// # Errors
-    /// [`StoreError::Closed`]. With the outcome come [`StoreError::Duplicate`] when its id is taken and
-    /// [`StoreError::Constraint`] when its session does not exist.
+    /// [`StoreError::Closed`]. With the outcome come [`StoreError::Duplicate`] when its id is taken
+    /// and [`StoreError::Constraint`] when its session does not exist.
     fn insert_execution(
         &self,
         permit: WritePermit,
@@ -158,12 +160,12 @@ pub trait Store: Send + Sync {
         request: Option<String>,
     ) -> Result<PendingWrite<()>, StoreError>;
 
-    /// Appends events to the log of an execution. A batch without events is done when what was submitted
-    /// before it is.
+    /// Appends events to the log of an execution. A batch without events is done when what was
+    /// submitted before it is.
     ///
     /// # Errors
-    /// [`StoreError::Closed`]. With the outcome comes [`StoreError::Unreachable`] when the record or an
-    /// event before the first one is not there, since its write failed: a log has no gaps.
+    /// [`StoreError::Closed`]. With the outcome comes [`StoreError::Unreachable`] when the record
+    /// or an event before the first one is not there, since its write failed: a log has no gaps.
     fn append_events(
         &self,
         permit: WritePermit,
@@ -171,9 +173,9 @@ pub trait Store: Send + Sync {
         urgency: Urgency,
     ) -> Result<PendingWrite<()>, StoreError>;
 
-    /// Appends the last events of an execution and ends its record, together and promptly. An execution
-    /// whose end is stored can be ended again, with more events: an end may turn out otherwise before it
-    /// is answered.
+    /// Appends the last events of an execution and ends its record, together and promptly. An
+    /// execution whose end is stored can be ended again, with more events: an end may turn out
+    /// otherwise before it is answered.
     ///
     /// # Errors
     /// As [`append_events`](Self::append_events).
@@ -184,16 +186,16 @@ pub trait Store: Send + Sync {
         end: ExecutionEnd,
     ) -> Result<PendingWrite<()>, StoreError>;
 
-    /// Ends an execution of which the store refused a part: stores its record if it is not there, and
-    /// ends it as an error with a last event behind those that are.
+    /// Ends an execution of which the store refused a part: stores its record if it is not there,
+    /// and ends it as an error with a last event behind those that are.
     ///
     /// # Errors
     /// [`StoreError::Constraint`] when its session was removed meanwhile.
     fn finish_unrecorded(&self, end: UnrecordedEnd) -> StoreFuture<'_, ()>;
 
-    /// Ends what a daemon left unfinished: executions that are `running` as errors with a last event,
-    /// sessions that are `starting` or `ready` as closed, with `reason` as their error. A record that is
-    /// too damaged to be written stays.
+    /// Ends what a daemon left unfinished: executions that are `running` as errors with a last
+    /// event, sessions that are `starting` or `ready` as closed, with `reason` as their error. A
+    /// record that is too damaged to be written stays.
     fn settle_unfinished(
         &self,
         now: Timestamp,
@@ -208,7 +210,8 @@ pub trait Store: Send + Sync {
         max_bytes: usize,
     ) -> StoreFuture<'_, Within<Option<Execution>>>;
 
-    /// As [`get_execution`](Self::get_execution), once every write that was submitted before is done.
+    /// As [`get_execution`](Self::get_execution), once every write that was submitted before is
+    /// done.
     fn get_execution_synced(
         &self,
         id: Uuid,
@@ -218,12 +221,12 @@ pub trait Store: Send + Sync {
     /// What an execution's record says in short; `None` if no execution has the id.
     fn execution_head(&self, id: Uuid) -> StoreFuture<'_, Option<ExecutionHead>>;
 
-    /// The fingerprint of the request for an execution; `None` if the execution does not exist or has
-    /// none.
+    /// The fingerprint of the request for an execution; `None` if the execution does not exist or
+    /// has none.
     fn execution_request(&self, id: Uuid) -> StoreFuture<'_, Option<String>>;
 
-    /// The execution of a session that began after `after`, or its first, if the record takes at most
-    /// `max_bytes`; `None` if there is no later one. Unreadable ones are passed over.
+    /// The execution of a session that began after `after`, or its first, if the record takes at
+    /// most `max_bytes`; `None` if there is no later one. Unreadable ones are passed over.
     fn execution_after(
         &self,
         session_id: Uuid,
@@ -231,14 +234,15 @@ pub trait Store: Send + Sync {
         max_bytes: usize,
     ) -> StoreFuture<'_, Within<Option<Execution>>>;
 
-    /// A portion of the executions of a session; `None` when the page begins at an execution that does
-    /// not exist.
+    /// A portion of the executions of a session; `None` when the page begins at an execution that
+    /// does not exist.
     fn list_executions(&self, query: ExecutionQuery)
     -> StoreFuture<'_, Option<Portion<Execution>>>;
 
-    /// The events of an execution with a `seq` above `after_seq`, in order: at most `limit`, and at most
-    /// `max_bytes` of them, where each counts [`EVENT_BYTES`](super::EVENT_BYTES) beside its payload.
-    /// Unreadable ones are left out and do not count: an empty portion with nothing left out is the end.
+    /// The events of an execution with a `seq` above `after_seq`, in order: at most `limit`, and at
+    /// most `max_bytes` of them, where each counts [`EVENT_BYTES`](super::EVENT_BYTES) beside its
+    /// payload. Unreadable ones are left out and do not count: an empty portion with nothing left
+    /// out is the end.
     fn events_after(
         &self,
         execution_id: Uuid,
@@ -247,14 +251,14 @@ pub trait Store: Send + Sync {
         max_bytes: usize,
     ) -> StoreFuture<'_, Portion<Event>>;
 
-    /// What has an id that begins with `prefix`, which has only characters of ids: at most `limit` of
-    /// each kind, by id.
+    /// What has an id that begins with `prefix`, which has only characters of ids: at most `limit`
+    /// of each kind, by id.
     fn ids_like(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<Identified>>;
 
     // Retention. The caller makes sure that one removal goes on at a time, see `RecordNumber`.
 
-    /// Which of the next `limit` executions after `after` ended before `before`. Executions of sessions
-    /// that ended before `sessions_before` are left out; `None` leaves none out.
+    /// Which of the next `limit` executions after `after` ended before `before`. Executions of
+    /// sessions that ended before `sessions_before` are left out; `None` leaves none out.
     fn expired_executions(
         &self,
         before: Timestamp,
@@ -263,8 +267,8 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> StoreFuture<'_, ExpiredExecutions>;
 
-    /// The next `limit` sessions after `after` that ended before `before` and in which no execution is
-    /// `running`, in the order of their numbers.
+    /// The next `limit` sessions after `after` that ended before `before` and in which no execution
+    /// is `running`, in the order of their numbers.
     fn expired_sessions(
         &self,
         before: Timestamp,
@@ -283,9 +287,9 @@ pub trait Store: Send + Sync {
     /// How many events these executions have together.
     fn count_events(&self, executions: Vec<RecordNumber>) -> StoreFuture<'_, u64>;
 
-    /// Removes executions that do not run, with their events, for about `duration`, and at least a part
-    /// of the first. Of an execution the last events go first and its record with the first of them, so
-    /// that what a crash leaves is whole.
+    /// Removes executions that do not run, with their events, for about `duration`, and at least a
+    /// part of the first. Of an execution the last events go first and its record with the first of
+    /// them, so that what a crash leaves is whole.
     fn remove_executions(
         &self,
         executions: Vec<RecordNumber>,
@@ -297,15 +301,15 @@ pub trait Store: Send + Sync {
 
     // Maintenance.
 
-    /// A copy of the whole store as of one moment, in a file that goes away when it is closed. Writes go
-    /// on meanwhile. Dropping the future ends it.
+    /// A copy of the whole store as of one moment, in a file that goes away when it is closed.
+    /// Writes go on meanwhile. Dropping the future ends it.
     ///
     /// # Errors
     /// [`StoreError::Unreachable`] when the disk has no room for it.
     fn back_up(&self) -> StoreFuture<'_, File>;
 
-    /// Looks whether the store is sound. `running` gives the executions whose records are still being
-    /// written. Damage is not an error. Dropping the future ends it.
+    /// Looks whether the store is sound. `running` gives the executions whose records are still
+    /// being written. Damage is not an error. Dropping the future ends it.
     fn check(&self, running: RunningNow) -> StoreFuture<'_, CheckReport>;
 
     /// Gives the room of what was removed back to the disk. Writes wait until that is done.

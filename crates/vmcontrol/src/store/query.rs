@@ -26,10 +26,10 @@ pub struct SessionQuery {
     pub page: Page,
     /// How many bytes the records may take.
     pub max_bytes: usize,
-    /// Gives the sessions that count as `starting` though their records say `ready`. It is called once,
-    /// on a thread that may block, after the moment of which the records are: a session that becomes
-    /// ready between the two is then found as one or the other and never missed. The filter goes by it;
-    /// the records are returned as they are.
+    /// Gives the sessions that count as `starting` though their records say `ready`. It is called
+    /// once, on a thread that may block, after the moment of which the records are: a session that
+    /// becomes ready between the two is then found as one or the other and never missed. The filter
+    /// goes by it; the records are returned as they are.
     pub starting: Box<dyn FnOnce() -> Vec<Uuid> + Send>,
 }
 
@@ -63,8 +63,8 @@ pub struct ExecutionQuery {
     pub page: Page,
     /// How many bytes the records may take.
     pub max_bytes: usize,
-    /// The executions that count as `running` whatever their records say. The filter goes by it; the
-    /// records are returned as they are.
+    /// The executions that count as `running` whatever their records say. The filter goes by it;
+    /// the records are returned as they are.
     pub running: Vec<Uuid>,
 }
 
@@ -73,6 +73,7 @@ pub struct ExecutionQuery {
 pub enum OnUnreadable {
     /// They are left out: the caller shows what can be read.
     LeaveOut,
-    /// The first is an error: the caller acts on all parts, and an unreadable one may forbid something.
+    /// The first is an error: the caller acts on all parts, and an unreadable one may forbid
+    /// something.
     Refuse,
 }

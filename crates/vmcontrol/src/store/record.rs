@@ -5,8 +5,8 @@ use vmapi_types::{Event, Execution, ExecutionStatus, Metrics, RawJson, Timestamp
 
 use crate::budget::Lease;
 
-/// What an event takes in memory beside its payload, in bytes: its record, and twice the allocator's own.
-/// Portions of events count it.
+/// What an event takes in memory beside its payload, in bytes: its record, and twice the
+/// allocator's own. Portions of events count it.
 pub const EVENT_BYTES: usize = 200;
 
 /// Events of one execution on their way to the store.
@@ -35,8 +35,8 @@ pub struct ExecutionEnd {
     pub metrics: Metrics,
 }
 
-/// The end of an execution of which the store refused a part, as it is recorded once the store takes
-/// writes again.
+/// The end of an execution of which the store refused a part, as it is recorded once the store
+/// takes writes again.
 #[derive(Clone, Debug)]
 pub struct UnrecordedEnd {
     /// The record that the execution began with, to be stored if it is not there.

@@ -1,8 +1,8 @@
 //! Removing what ended too long ago.
 
-/// The number of a record, in the order in which the records of its table were made. Retention goes by
-/// numbers, since the id of a damaged record may be unreadable. The number of a record that was removed
-/// may be given to a new one.
+/// The number of a record, in the order in which the records of its table were made. Retention goes
+/// by numbers, since the id of a damaged record may be unreadable. The number of a record that was
+/// removed may be given to a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordNumber(pub i64);
 
@@ -23,8 +23,8 @@ pub struct ExpiredExecutions {
 /// What one portion of a removal did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RemovedExecutions {
-    /// How many executions, from the first on, need no further portion: they were removed, run, or are
-    /// gone.
+    /// How many executions, from the first on, need no further portion: they were removed, run, or
+    /// are gone.
     pub handled: usize,
     /// How many executions were removed.
     pub executions: u64,

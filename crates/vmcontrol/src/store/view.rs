@@ -2,8 +2,8 @@
 
 use vmapi_types::{Execution, ExecutionStatus, Metrics, Session, SessionStatus};
 
-/// A session whose record may say `ready` before the session is: the record is stored while the process
-/// is made.
+/// A session whose record may say `ready` before the session is: the record is stored while the
+/// process is made.
 pub(crate) fn session_as_seen(session: Session, is_starting: bool) -> Session {
     match session.status {
         SessionStatus::Ready if is_starting => Session {
@@ -14,8 +14,8 @@ pub(crate) fn session_as_seen(session: Session, is_starting: bool) -> Session {
     }
 }
 
-/// An execution whose record may tell of an end that is not decided yet: the end is stored while the
-/// session commits.
+/// An execution whose record may tell of an end that is not decided yet: the end is stored while
+/// the session commits.
 pub(crate) fn execution_as_seen(execution: Execution, is_running: bool) -> Execution {
     if !is_running || execution.status == ExecutionStatus::Running {
         return execution;

@@ -16,8 +16,8 @@ pub enum Urgency {
     Prompt,
 }
 
-/// The room for writes that a store has accepted and not done yet. It bounds what a slow disk can make
-/// the daemon hold.
+/// The room for writes that a store has accepted and not done yet. It bounds what a slow disk can
+/// make the daemon hold.
 #[derive(Debug)]
 pub struct WriteRoom {
     free: Arc<Semaphore>,
@@ -37,8 +37,8 @@ impl WriteRoom {
         }
     }
 
-    /// Waits for room for one write. A caller that has a permit must not wait for anything that needs
-    /// another one: all of them may be taken.
+    /// Waits for room for one write. A caller that has a permit must not wait for anything that
+    /// needs another one: all of them may be taken.
     ///
     /// # Errors
     /// [`StoreError::Closed`].
@@ -50,8 +50,8 @@ impl WriteRoom {
     }
 }
 
-/// A write that was submitted and whose outcome can be waited for. It is done whether this is dropped or
-/// not.
+/// A write that was submitted and whose outcome can be waited for. It is done whether this is
+/// dropped or not.
 #[derive(Debug)]
 pub struct PendingWrite<T>(oneshot::Receiver<Result<T, StoreError>>);
 
@@ -75,8 +75,8 @@ impl<T> PendingWrite<T> {
         self.0.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// The outcome, if the write is done by now. Once this has given an outcome it must not be called
-    /// again.
+    /// The outcome, if the write is done by now. Once this has given an outcome it must not be
+    /// called again.
     pub fn outcome(&mut self) -> Option<Result<T, StoreError>> {
         match self.0.try_recv() {
             Ok(outcome) => Some(outcome),

@@ -1,22 +1,24 @@
-//! The policies of the templates that sessions were made of lately, so that a session can be made without
-//! asking the store.
+//! The policies of the templates that sessions were made of lately, so that a session can be made
+//! without asking the store.
 //!
 //! # Why no session is made of a policy that has changed
 //!
-//! The cache is written through: every change of a template goes by [`PolicyCache::turn`], and so does
-//! every read of one that is to be kept. The turns of one template exclude each other. A change takes the
-//! turn, drops the policy, has the store make the change durable, gives the turn back and is answered only
-//! then. A read takes the turn, reads the store, keeps the policy and gives the turn back. So
+//! The cache is written through: every change of a template goes by [`PolicyCache::turn`], and so
+//! does every read of one that is to be kept. The turns of one template exclude each other. A
+//! change takes the turn, drops the policy, has the store make the change durable, gives the turn
+//! back and is answered only then. A read takes the turn, reads the store, keeps the policy and
+//! gives the turn back. So
 //!
-//! - a read can't keep what it read before a change and is told after it: the change waits for its turn;
-//! - from the moment at which a reader of the store may see the change, and before, the cache has nothing
-//!   of the template, and what is kept afterwards was read afterwards;
-//! - a change whose outcome is unknown (the store failed in the middle of it) leaves nothing in the cache,
-//!   and the next session asks the store.
+//! - a read can't keep what it read before a change and is told after it: the change waits for its
+//!   turn;
+//! - from the moment at which a reader of the store may see the change, and before, the cache has
+//!   nothing of the template, and what is kept afterwards was read afterwards;
+//! - a change whose outcome is unknown (the store failed in the middle of it) leaves nothing in the
+//!   cache, and the next session asks the store.
 //!
-//! A change must therefore be waited for to its end, also when its client has hung up: it runs in a task
-//! of its own. Turns of different templates don't wait for each other, so that changes of several
-//! templates still share one transaction. A caller that waits for a turn must hold no
+//! A change must therefore be waited for to its end, also when its client has hung up: it runs in a
+//! task of its own. Turns of different templates don't wait for each other, so that changes of
+//! several templates still share one transaction. A caller that waits for a turn must hold no
 //! [`WritePermit`](crate::store::WritePermit), which the holder of the turn may need.
 //!
 //! Only this process changes the templates: the database is locked against other daemons.
@@ -69,8 +71,9 @@ pub(crate) struct PolicyCache {
     slots: Mutex<HashMap<Uuid, Slot>>,
 }
 
-/// The place of one template. Who has locked it for writing has the turn, and it stays in the map as long
-/// as a turn of it is held or waited for. The policy is `None` if the store has to be asked.
+/// The place of one template. Who has locked it for writing has the turn, and it stays in the map
+/// as long as a turn of it is held or waited for. The policy is `None` if the store has to be
+/// asked.
 type Slot = Arc<RwLock<Option<Arc<TemplatePolicy>>>>;
 
 /// The right to change one template, or to read it for the cache; given back when it is dropped.

@@ -1,7 +1,7 @@
 //! Templates and what belongs to them: every operation on them, each checked before it is stored.
 //!
-//! All changes of a template that exists go by [`Control::write_template`], which keeps the policy cache
-//! right.
+//! All changes of a template that exists go by [`Control::write_template`], which keeps the policy
+//! cache right.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -251,8 +251,8 @@ impl Control {
         Ok(self.get_template(id).await?.startup_files)
     }
 
-    /// Adds a name to one of a template's lists, and returns it as it is stored: that of a library with its
-    /// version. Adding it twice succeeds.
+    /// Adds a name to one of a template's lists, and returns it as it is stored: that of a library
+    /// with its version. Adding it twice succeeds.
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::ModuleNotAllowed`], [`Error::LibraryRefused`],
@@ -270,8 +270,9 @@ impl Control {
         Ok(name)
     }
 
-    /// Removes a name from one of a template's lists, and returns it as it was stored. A library can be
-    /// given by every name that means it. Removing a name that the list does not have succeeds.
+    /// Removes a name from one of a template's lists, and returns it as it was stored. A library
+    /// can be given by every name that means it. Removing a name that the list does not have
+    /// succeeds.
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::TemplateNotFound`].
@@ -331,8 +332,8 @@ impl Control {
             .await
     }
 
-    /// Writes to a template that may have a cached policy, see [`policy_cache`]. The write goes on if the
-    /// caller gives up.
+    /// Writes to a template that may have a cached policy, see [`policy_cache`]. The write goes on
+    /// if the caller gives up.
     ///
     /// [`policy_cache`]: crate::template::policy_cache
     async fn write_template<T: Send + 'static>(

@@ -18,8 +18,9 @@ use crate::runtime::{
     RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
 };
 
-/// A runtime without processes. A script is a list of words: `value`, `throw`, `commit`, `timeout`, `crash`,
-/// `output`, `call`, `hold` and `hang` do what they say, and every other word is an event of the console.
+/// A runtime without processes. A script is a list of words: `value`, `throw`, `commit`, `timeout`,
+/// `crash`, `output`, `call`, `hold` and `hang` do what they say, and every other word is an event
+/// of the console.
 pub struct FakeRuntime {
     /// Whether no session can be opened.
     pub refuses: AtomicBool,

@@ -1,5 +1,5 @@
-//! The core without processes and without a disk: a store in memory, and a runtime that plays what its
-//! scripts say.
+//! The core without processes and without a disk: a store in memory, and a runtime that plays what
+//! its scripts say.
 
 mod executions;
 mod memory_store;

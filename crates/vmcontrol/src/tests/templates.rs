@@ -132,7 +132,8 @@ async fn a_change_is_in_the_next_session_though_its_client_has_hung_up() {
     }
     change.abort();
     assert!(change.await.unwrap_err().is_cancelled());
-    // While the change is under way no session is made of what was before it, or of what may not come.
+    // While the change is under way no session is made of what was before it, or of what may not
+    // come.
     let policies = &fixture.control.inner().policies;
     assert!(policies.get(template).is_none());
     drop(held);

@@ -14,11 +14,12 @@ use crate::open::{self, SQLITE_MAGIC};
 use crate::read_only::ReadOnly;
 use crate::schema;
 
-/// Checks the database in a file, and changes nothing of it. No daemon can start on it meanwhile; one that has it
-/// open goes on. Blocks.
+/// Checks the database in a file, and changes nothing of it. No daemon can start on it meanwhile;
+/// one that has it open goes on. Blocks.
 ///
 /// # Errors
-/// When the file does not exist or can't be read. Damage is never an error but a part of the report.
+/// When the file does not exist or can't be read. Damage is never an error but a part of the
+/// report.
 pub fn check_file(path: &Path) -> Result<CheckReport, OpenError> {
     let io_error = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => OpenError::Missing {

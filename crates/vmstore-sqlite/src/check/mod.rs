@@ -1,8 +1,8 @@
-//! Whether a database is sound: the damage that SQLite finds, rows that can't be decoded, and rows that contradict
-//! each other.
+//! Whether a database is sound: the damage that SQLite finds, rows that can't be decoded, and rows
+//! that contradict each other.
 //!
-//! Damage must not end the search for more of it. Each rule is checked by itself, and a rule that can't be
-//! checked to its end is a problem like any other.
+//! Damage must not end the search for more of it. Each rule is checked by itself, and a rule that
+//! can't be checked to its end is a problem like any other.
 
 mod file;
 mod rows;
@@ -23,7 +23,8 @@ use crate::schema;
 /// How many problems of one rule are listed.
 const MAX_PROBLEMS: usize = 100;
 
-/// The executions that a daemon has in hand: it writes the ends of them and of their sessions in any order.
+/// The executions that a daemon has in hand: it writes the ends of them and of their sessions in
+/// any order.
 pub(crate) enum Running<'a> {
     /// Gives them, as of the moment when it is called.
     Known(&'a dyn Fn() -> HashSet<Uuid>),

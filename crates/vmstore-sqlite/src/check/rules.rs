@@ -72,8 +72,8 @@ const RULES: &[Rule] = &[
 const UNSETTLED: &str = "SELECT execution.id FROM execution JOIN session ON session.id = session_id
      WHERE execution.status = 'running' AND session.status IN ('closed', 'crashed')";
 
-/// The code of executions as their records have it, and as their first events do. Code may be long, and fill whole
-/// pages of the file on which no other rule finds damage.
+/// The code of executions as their records have it, and as their first events do. Code may be long,
+/// and fill whole pages of the file on which no other rule finds damage.
 const CODES: &str =
     "SELECT id, input, payload FROM execution JOIN event ON execution_n = n AND seq = 1
      WHERE kind = 'repl' AND type = 'input_echo'";

@@ -1,8 +1,8 @@
 //! Bringing a database of the Go service over.
 //!
-//! Its tables have other names and columns, its times are whole seconds, and nothing makes sure that a row holds
-//! what it should. All that can be brought over goes into a new database in one transaction. Rows that can't are
-//! left out one by one, each with its reason in the report.
+//! Its tables have other names and columns, its times are whole seconds, and nothing makes sure
+//! that a row holds what it should. All that can be brought over goes into a new database in one
+//! transaction. Rows that can't are left out one by one, each with its reason in the report.
 
 mod history;
 mod source;
@@ -192,8 +192,8 @@ impl<'a> Target<'a> {
         Ok(report)
     }
 
-    /// Closes the database, which moves everything into its file; if the import failed, no file is left where
-    /// none was.
+    /// Closes the database, which moves everything into its file; if the import failed, no file is
+    /// left where none was.
     fn close(self, is_filled: bool) {
         drop(self.connection);
         if !is_filled && self.is_new {

@@ -290,13 +290,15 @@ fn startup_file_of(old: &OldRow<'_, '_>) -> Result<StartupFile, BadValue> {
     })
 }
 
-/// The name of a library with its version. The Go service took the catalogue's name without it, too.
+/// The name of a library with its version. The Go service took the catalogue's name without it,
+/// too.
 fn full_name(name: &str) -> String {
     let library = catalog::LIBRARIES.iter().find(|library| library.id == name);
     library.map_or_else(|| name.to_owned(), catalog::Library::name)
 }
 
-/// Fields without those that are `null`, which then have their defaults; a list that is `null` is empty.
+/// Fields without those that are `null`, which then have their defaults; a list that is `null` is
+/// empty.
 fn without_nulls(fields: Map<String, Value>) -> Map<String, Value> {
     let lists = ["roots", "extensions"];
     let kept = fields.into_iter().filter_map(|(name, value)| match value {

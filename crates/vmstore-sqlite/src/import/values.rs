@@ -13,8 +13,8 @@ use crate::record::{shown, shown_value};
 
 type Read<T> = Result<T, BadValue>;
 
-/// The query for some columns of a table, with `rest` after the name of the table; `None` if the table does not
-/// exist.
+/// The query for some columns of a table, with `rest` after the name of the table; `None` if the
+/// table does not exist.
 pub(super) fn query(
     source: &Source,
     table: &str,

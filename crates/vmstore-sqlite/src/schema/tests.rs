@@ -18,13 +18,15 @@ fn the_migrations_are_valid() {
     migrations().validate().unwrap();
 }
 
-/// The database that the program wrote when that was the newest schema; the script beside it has its rows.
+/// The database that the program wrote when that was the newest schema; the script beside it has
+/// its rows.
 fn fixture(version: i64, ending: &str) -> PathBuf {
     let name = format!("fixtures/schema-{version}.{ending}");
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// To be run once for each new version, with its script written: what it makes is committed and never made anew.
+/// To be run once for each new version, with its script written: what it makes is committed and
+/// never made anew.
 #[test]
 #[ignore = "it writes the fixtures that are missing"]
 fn write_the_missing_fixtures() {

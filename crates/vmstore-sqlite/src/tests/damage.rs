@@ -136,7 +136,8 @@ fn assert_unreadable<T: std::fmt::Debug>(outcome: Result<T>, table: &str, id: Uu
     }
 }
 
-/// A change of one row in each column that can hold something wrong: the table, the column, the value.
+/// A change of one row in each column that can hold something wrong: the table, the column, the
+/// value.
 const CHANGES: &[(&str, &str, &str)] = &[
     ("template", "limits", "'not json'"),
     ("template", "limits", "'[1, 2]'"),

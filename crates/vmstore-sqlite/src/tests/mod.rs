@@ -1,5 +1,5 @@
-//! What only this store can be asked: what survives, what damage does, what is refused when it is opened.
-//! That it is a store at all is shown by the suite that every store runs.
+//! What only this store can be asked: what survives, what damage does, what is refused when it is
+//! opened. That it is a store at all is shown by the suite that every store runs.
 
 mod conformance;
 mod damage;

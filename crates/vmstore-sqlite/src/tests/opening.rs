@@ -55,8 +55,8 @@ fn a_file_of_nothing_but_zeros_is_left_to_sqlite() {
     let path = dir.path().join("a.db");
     std::fs::write(&path, [0; 4096]).unwrap();
     assert!(refused(&path).contains("not an SQLite database"));
-    // What a loss of power may leave of the first transaction: a file that was made longer, and the journal that says that it
-    // was empty.
+    // What a loss of power may leave of the first transaction: a file that was made longer, and the
+    // journal that says that it was empty.
     let whole = dir.path().join("whole.db");
     let connection = Connection::open(&whole).unwrap();
     connection

@@ -232,7 +232,8 @@ pub async fn what_was_running_is_settled(store: &dyn Store) {
     assert_eq!(settle().await, (0, 0));
 }
 
-/// With the record if that is missing, behind the events that are there, and not without the session.
+/// With the record if that is missing, behind the events that are there, and not without the
+/// session.
 pub async fn an_end_that_could_not_be_recorded_is_recorded_later(store: &dyn Store) {
     let session_id = session(store).await;
     let (unknown, known) = (new_execution(session_id), new_execution(session_id));

@@ -1,7 +1,7 @@
 //! What every store does: the suite that each implementation of [`Store`](super::Store) runs.
 //!
-//! An implementation names a function that makes an empty store, with what has to be kept as long as the
-//! store is used, and gets a test for each case:
+//! An implementation names a function that makes an empty store, with what has to be kept as long
+//! as the store is used, and gets a test for each case:
 //!
 //! ```ignore
 //! fn make() -> (Arc<dyn Store>, TempDir) { … }
@@ -9,8 +9,8 @@
 //! vmcontrol::store_conformance!(crate::tests::conformance::make);
 //! ```
 //!
-//! What the suite does not say is what only an implementation can be asked: what survives a crash, how
-//! damage is found, what opening refuses.
+//! What the suite does not say is what only an implementation can be asked: what survives a crash,
+//! how damage is found, what opening refuses.
 //!
 //! # Panics
 //! The cases panic where the store does not do what it must.
@@ -23,8 +23,8 @@ pub mod sessions;
 pub mod templates;
 pub mod writes;
 
-/// Makes a test of each case of the suite, for the stores that a function makes: `fn() -> (Arc<dyn Store>,
-/// T)`, by its path from the root of the crate.
+/// Makes a test of each case of the suite, for the stores that a function makes: `fn() -> (Arc<dyn
+/// Store>, T)`, by its path from the root of the crate.
 #[macro_export]
 macro_rules! store_conformance {
     ($make:path) => {

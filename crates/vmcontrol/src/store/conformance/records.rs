@@ -116,8 +116,8 @@ pub(super) async fn session(store: &dyn Store) -> Uuid {
     session.id
 }
 
-/// The ids of the sessions that a query finds, and whether there are more; `None` when the page begins
-/// nowhere.
+/// The ids of the sessions that a query finds, and whether there are more; `None` when the page
+/// begins nowhere.
 pub(super) async fn sessions(
     store: &dyn Store,
     filter: SessionFilter,
@@ -233,8 +233,8 @@ pub(super) async fn numbers(store: &dyn Store, execution: Uuid) -> Vec<u64> {
     all.unwrap().items.iter().map(|event| event.seq).collect()
 }
 
-/// The ids of the executions that a query finds, and whether there are more; `None` when the page begins
-/// nowhere.
+/// The ids of the executions that a query finds, and whether there are more; `None` when the page
+/// begins nowhere.
 pub(super) async fn executions(
     store: &dyn Store,
     session_id: Uuid,

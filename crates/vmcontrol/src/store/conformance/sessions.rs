@@ -33,8 +33,8 @@ pub async fn a_session_goes_from_starting_to_ready_to_closed(store: &dyn Store) 
     unknown.await.unwrap();
 }
 
-/// A crash can be followed by a close, which takes neither its time nor its reason away; a closed session
-/// stays as it is.
+/// A crash can be followed by a close, which takes neither its time nor its reason away; a closed
+/// session stays as it is.
 pub async fn the_first_end_of_a_session_stays(store: &dyn Store) {
     let id = session(store).await;
     let (crashed, closed) = (SessionStatus::Crashed, SessionStatus::Closed);

@@ -88,7 +88,8 @@ pub async fn an_update_is_applied_to_what_is_stored(store: &dyn Store) {
     assert!(missing.await.unwrap().is_none());
 }
 
-/// Capabilities and libraries stand as they were added, modules by name, startup files by their order.
+/// Capabilities and libraries stand as they were added, modules by name, startup files by their
+/// order.
 pub async fn parts_and_names_have_their_orders(store: &dyn Store) {
     let id = template(store, "template").await;
     let capabilities = ["b", "a"].map(|name| capability(id, name));

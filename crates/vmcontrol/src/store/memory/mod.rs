@@ -1,8 +1,8 @@
 //! A store in memory, for tests of what is above the port.
 //!
-//! It does what the port says and nothing faster or more lasting: a write is done when it is submitted, and
-//! everything is gone with the store. A test can hold writes back, have them refused, and take a copy, which
-//! is what a daemon finds that starts after this one was killed.
+//! It does what the port says and nothing faster or more lasting: a write is done when it is
+//! submitted, and everything is gone with the store. A test can hold writes back, have them
+//! refused, and take a copy, which is what a daemon finds that starts after this one was killed.
 
 mod data;
 mod executions;

@@ -61,8 +61,8 @@ impl Data {
     }
 }
 
-/// A portion of a table, newest first; `None` when the page begins at a record that does not exist. `item`
-/// gives what is listed of a record and its size, or `None` if that is not asked for.
+/// A portion of a table, newest first; `None` when the page begins at a record that does not exist.
+/// `item` gives what is listed of a record and its size, or `None` if that is not asked for.
 fn portion<T, U>(
     table: &BTreeMap<RecordNumber, T>,
     page: Page,
