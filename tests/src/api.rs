@@ -1,3 +1,5 @@
+//! A blocking client of the HTTP API.
+
 use std::sync::OnceLock;
 
 use reqwest::{Method, RequestBuilder};
@@ -11,7 +13,7 @@ pub struct Api {
     client: reqwest::Client,
 }
 
-/// An answer.
+/// A response of the daemon.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status code.
@@ -20,7 +22,7 @@ pub struct Answer {
     pub headers: reqwest::header::HeaderMap,
     /// The text of the body.
     pub text: String,
-    /// The body as JSON; null when it is none.
+    /// The body as JSON; null when it is not JSON.
     pub json: Value,
 }
 
@@ -35,12 +37,12 @@ impl Answer {
         self.json["error"]["message"].as_str().unwrap_or_default()
     }
 
-    /// The body, once the status is what it should be.
+    /// The body as JSON, if the status is the expected one.
     ///
     /// # Panics
     /// When it is not.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Value {
+    pub fn expect_status(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         self.json
     }
@@ -67,7 +69,8 @@ impl Api {
     /// # Panics
     /// When no client can be made.
     pub fn new(server: &str) -> Self {
-        // The client is built with TLS for others; a provider that is there already is as good.
+        // The client is built with TLS for other users of the crate; a provider that is installed
+        // already will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             base: format!("{server}/api/v1"),

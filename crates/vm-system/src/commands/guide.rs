@@ -23,8 +23,8 @@ const CLI_REFERENCE: &str = "cli-reference";
 const GUIDES: [(&str, &str, &str); 11] = [
     (
         "getting-started",
-        "from the first session to contributing",
-        include_str!("../../../../docs/getting-started-from-first-vm-to-contributor-guide.md"),
+        "the first run, the concepts and a tour",
+        include_str!("../../../../docs/getting-started.md"),
     ),
     (
         "templates-and-sessions",

@@ -1,0 +1,9 @@
+//! The HTTP API, laid out as its URLs are.
+
+mod access;
+mod conventions;
+mod executions;
+mod metadata;
+mod runtime;
+mod sessions;
+mod templates;
