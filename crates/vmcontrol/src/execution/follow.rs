@@ -1,5 +1,14 @@
-//! Following executions: what is stored first, and then what happens, without a gap and without a
-//! repetition.
+//! Following executions and sessions: first what is stored, then what happens, without a gap and
+//! without a repetition.
+//!
+//! # Where a follower reads
+//!
+//! A follower of a running execution reads the newest events from memory (`running.rs`). If it is
+//! further behind than memory keeps, it reads from the store and comes back to memory when it has
+//! caught up. An event is in memory before it is submitted to the store, and in the store, unless
+//! that fails, a batch later: one of the two has the next event, or will have it in a moment. A
+//! follower goes by the number of the last event that it was handed, whichever of the two it came
+//! from, so no event is missing or handed over twice.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,8 +28,7 @@ use crate::{Control, Error, Result};
 /// The largest number of events that are handed over at once.
 const BATCH: usize = 500;
 
-/// How many bytes they may take. What is handed over is kept for as long as its follower takes to
-/// receive it.
+/// How many bytes they may take. They are held until the client has received them.
 const BATCH_BYTES: usize = 64 * 1024;
 
 /// The time between two reads of the store for events that are on their way to it.
@@ -59,8 +67,8 @@ impl Control {
         let live = self.inner().live.get(execution_id);
         if live.is_none() {
             self.execution_head(execution_id).await?;
-            // A stream that ends with a record which can't be read is not begun. What is too large
-            // to be looked at here is rare, and told when the end is reached.
+            // A stream that would end with an unreadable record is not begun. A record that is too
+            // large to be read here is rare; that it is unreadable is reported at its end.
             self.store()
                 .get_execution(execution_id, SMALL_ANSWER_BYTES)
                 .await?;
@@ -109,12 +117,12 @@ impl Control {
         self.inner().registry.get(session_id).map(Following::of)
     }
 
-    /// Follows a session: the executions after that one, with their events, and the session's own
-    /// state.
+    /// Follows a session: its status, and its executions after a cursor with their events. `None`
+    /// is the cursor behind the last execution that has ended.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`]; [`Error::ExecutionNotFound`] when the cursor is none of the
-    /// session's.
+    /// [`Error::SessionNotFound`]; [`Error::ExecutionNotFound`] when the cursor names an execution
+    /// of another session.
     pub async fn follow_session(
         &self,
         session_id: Uuid,
@@ -174,8 +182,7 @@ impl Control {
 }
 
 impl EventFollower {
-    /// Waits for the next events, or for the end. Loses nothing when it is dropped before it is
-    /// ready.
+    /// Waits for the next events, or for the end. It is cancel safe.
     ///
     /// # Errors
     /// When the store fails, and when the service stops.
@@ -251,8 +258,8 @@ impl EventFollower {
         Ok(Some(FollowItem::End(Box::new(execution))))
     }
 
-    /// The next events of the store; one that is larger than what is handed over at once comes
-    /// alone, and counts as an answer until it was received.
+    /// The next events of the store. An event that is larger than what is handed over at once comes
+    /// alone, and counts as an answer until the client has received it.
     async fn read(&self) -> Result<Vec<Arc<LiveEvent>>> {
         let portion = self.read_within(BATCH, BATCH_BYTES).await?;
         match portion.left_out_bytes {
