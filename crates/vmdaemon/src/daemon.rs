@@ -15,6 +15,7 @@ use vmcontrol::{
     prune_periodically,
 };
 use vmruntime::{WorkerCommand, WorkerRuntime};
+use vmstore_sqlite::SqliteStore;
 use vmtransport_http::{ApiOptions, Listener, Token};
 
 use crate::error::{ServeError, StartError};
@@ -105,9 +106,10 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
     });
     let token = token.transpose()?;
     let path = options.db.clone();
-    let store = tokio::task::spawn_blocking(move || Store::open(&path))
+    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path))
         .await
         .map_err(io::Error::other)??;
+    let store = Arc::new(store);
     // The address is taken before what an earlier daemon left is settled.
     let (listener, address) = listen::take(&options.listen).await.map_err(listen_error)?;
     let started = start_at(options, signals, token, store, (listener, address.clone())).await;
@@ -119,7 +121,7 @@ async fn start_at(
     options: Options,
     signals: StopSignals,
     token: Option<Token>,
-    store: Store,
+    store: Arc<dyn Store>,
     (listener, address): (Listener, Address),
 ) -> Result<Daemon, StartError> {
     if address.is_exposed() && token.is_none() {

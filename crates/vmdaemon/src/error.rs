@@ -8,7 +8,7 @@ use crate::token::TokenError;
 pub enum StartError {
     /// The database can't be used.
     #[error(transparent)]
-    Database(#[from] vmcontrol::OpenError),
+    Database(#[from] vmstore_sqlite::OpenError),
     /// What an earlier daemon left in the database could not be settled.
     #[error("the database {} could not be taken over", path.display())]
     Recover {

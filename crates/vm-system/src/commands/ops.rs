@@ -58,7 +58,7 @@ pub(crate) async fn run(
 
 /// Checks the database in a file, without a daemon.
 fn check_file(file: &Path, output: &mut Output) -> Result<(), Failure> {
-    let report = vmcontrol::check_file(file).map_err(anyhow::Error::new)?;
+    let report = vmstore_sqlite::check_file(file).map_err(anyhow::Error::new)?;
     let json = to_raw_value(&report).context("the report is no JSON")?;
     print_report(&json, report.ok, output)
 }

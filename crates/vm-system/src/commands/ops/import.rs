@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use vmcontrol::ImportReport;
+use vmstore_sqlite::ImportReport;
 
 use crate::cli::DEFAULT_DB;
 use crate::failure::Failure;
@@ -26,7 +26,7 @@ pub(crate) fn run(old: &Path, new: Option<&Path>, output: &mut Output) -> Result
         Some(new) => new.to_owned(),
         None => default_target(old)?,
     };
-    let report = vmcontrol::import(old, &new).map_err(anyhow::Error::new)?;
+    let report = vmstore_sqlite::import(old, &new).map_err(anyhow::Error::new)?;
     let imported = Imported {
         // A path need not be UTF-8.
         from: old.display().to_string(),
