@@ -1,4 +1,5 @@
-//! What it costs to record executions and to read their events, with sessions that only play what they are told.
+//! The cost of recording executions and of reading their events. The sessions replay a fixed script
+//! instead of running JavaScript.
 
 #![allow(missing_docs, reason = "criterion makes public functions")]
 
@@ -13,21 +14,21 @@ use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, EventType, RawJson, Sandbox};
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{
-    BoxFuture, Look, LookError, OpenSessionError, OpenedSession, Outcome, RunEnd, RunRequest,
-    RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
-    Sight, Usage,
+    BoxFuture, OpenSessionError, OpenedSession, Outcome, Query, QueryError, QueryResult, RunEnd,
+    RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd,
+    SessionSpec, Usage,
 };
 use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, Retention, RunOptions, Store};
 
-/// A runtime whose scripts are numbers: so many lines are printed.
-struct Player;
+/// A runtime whose scripts are numbers: a script prints that many console lines.
+struct ScriptedRuntime;
 
-/// Its sessions. They never end.
-struct Played {
+/// A session of [`ScriptedRuntime`]. It never ends.
+struct ScriptedSession {
     _ends: oneshot::Sender<SessionEnd>,
 }
 
-impl Runtime for Player {
+impl Runtime for ScriptedRuntime {
     fn engines(&self) -> &'static [&'static str] {
         &["boa"]
     }
@@ -39,7 +40,7 @@ impl Runtime for Player {
         Box::pin(async {
             let (ends, ended) = oneshot::channel();
             Ok(OpenedSession {
-                session: Arc::new(Played { _ends: ends }),
+                session: Arc::new(ScriptedSession { _ends: ends }),
                 ended,
             })
         })
@@ -66,7 +67,7 @@ impl Runtime for Player {
     }
 }
 
-impl RuntimeSession for Played {
+impl RuntimeSession for ScriptedSession {
     fn run(&self, _: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
         let lines: u64 = request.source.parse().expect("a number of lines");
         let (updates, receiver) = mpsc::channel(256);
@@ -87,7 +88,7 @@ impl RuntimeSession for Played {
                 usage: Usage::default(),
                 charge: Lease::default(),
             };
-            // Nobody listens to one that could not be recorded.
+            // The receiver is gone if the execution could not be recorded.
             let _ = updates.send(RunUpdate::Ended(end)).await;
             let _ = updates.send(RunUpdate::Committed).await;
         });
@@ -96,8 +97,8 @@ impl RuntimeSession for Played {
 
     fn cancel(&self, _: Uuid) {}
 
-    fn look(&self, _: Look) -> BoxFuture<'_, Result<Sight, LookError>> {
-        Box::pin(async { Err(LookError::Gone) })
+    fn query(&self, _: Query) -> BoxFuture<'_, Result<QueryResult, QueryError>> {
+        Box::pin(async { Err(QueryError::Gone) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -113,7 +114,7 @@ async fn session(home: &TempDir) -> (Control, Uuid) {
     let control = Control::open(ControlOptions {
         memory: MemoryBudget::default(),
         store: Store::open(&home.path().join("bench.db")).expect("a database"),
-        runtime: Arc::new(Player),
+        runtime: Arc::new(ScriptedRuntime),
         library_cache: home.path().join("libraries"),
         own_files: Vec::new(),
         max_sessions: 1,
