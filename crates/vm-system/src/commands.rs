@@ -1,16 +1,17 @@
-//! One file per group of commands: what it asks the daemon for, and how it prints the answer.
+//! The commands: one file for each group. A command sends its requests to the daemon and prints the
+//! answers.
 
-mod console;
-mod ending;
-pub mod exec;
-pub mod guide;
-pub mod libs;
-pub mod ops;
+pub(crate) mod exec;
+pub(crate) mod guide;
+pub(crate) mod libs;
+pub(crate) mod ops;
 mod private_daemon;
-pub mod repl;
-pub mod run;
-pub mod serve;
-pub mod session;
-pub mod template;
+pub(crate) mod repl;
+pub(crate) mod run;
+mod script_output;
+pub(crate) mod serve;
+pub(crate) mod session;
+mod signals;
+pub(crate) mod template;
 mod template_parts;
-pub mod worker;
+pub(crate) mod worker;
