@@ -1,35 +1,37 @@
-//! What a script says, on the stream that fits it, and how it ends, for people.
+//! The console output of a script, on the stream of its level, and the value or the exception that
+//! the script ends with.
 
 use std::io::{self, Write};
 
 use serde::Deserialize;
 use vmapi_types::{ConsoleLevel, Event, EventType};
 
-use crate::cli::Format;
-use crate::output::{self, Paint, Screen};
+use crate::output::{Format, Paint};
+use crate::screen::{self, Screen};
 
 /// The payload of a console event.
 #[derive(Deserialize)]
-struct Line {
+struct ConsoleLine {
     level: ConsoleLevel,
     text: String,
 }
 
-/// The colours of what a script says, on either stream.
+/// The colours of a script's output on each of the two streams.
 #[derive(Clone, Copy)]
-pub(crate) struct Paints {
-    /// Those of standard output.
+pub(crate) struct StreamPaints {
+    /// The colours of standard output.
     pub stdout: Paint,
-    /// Those of standard error.
+    /// The colours of standard error.
     pub stderr: Paint,
 }
 
-/// Prints an event if it is one of the console. Standard output is left to the end, if the end is JSON.
-pub(crate) fn print(event: &Event, format: Format, paints: Paints) {
+/// Prints a console event; other events are ignored. If the result is printed as JSON, standard
+/// output is reserved for it and all console output goes to standard error.
+pub(crate) fn print(event: &Event, format: Format, paints: StreamPaints) {
     if event.kind != EventType::Console {
         return;
     }
-    if let Ok(Line { level, text }) = serde_json::from_str(event.payload.get()) {
+    if let Ok(ConsoleLine { level, text }) = serde_json::from_str(event.payload.get()) {
         let to_stderr = goes_to_stderr(level, format == Format::Json);
         let paint = if to_stderr {
             paints.stderr
@@ -39,57 +41,58 @@ pub(crate) fn print(event: &Event, format: Format, paints: Paints) {
         let text = match level {
             ConsoleLevel::Error => paint.error(&text),
             ConsoleLevel::Warn => paint.warning(&text),
-            ConsoleLevel::Debug => paint.aside(&text),
+            ConsoleLevel::Debug => paint.secondary(&text),
             ConsoleLevel::Log | ConsoleLevel::Info => text.as_str().into(),
         };
-        // A reader that went away does not stop the script.
+        // A closed stream does not stop the script.
         let _ = if to_stderr {
-            say(output::stderr(), &text)
+            print_line(screen::stderr(), &text)
         } else {
-            say(output::stdout(), &text)
+            print_line(screen::stdout(), &text)
         };
     }
 }
 
-/// Prints a line at once.
-fn say(mut stream: Screen<impl Write>, line: &str) -> io::Result<()> {
+/// Prints a line and flushes the stream.
+fn print_line(mut stream: Screen<impl Write>, line: &str) -> io::Result<()> {
     stream.write_all(format!("{line}\n").as_bytes())?;
     stream.flush()
 }
 
-/// What is printed of an execution's result.
+/// The printed fields of an execution's result.
 #[derive(Deserialize)]
 pub(crate) struct Value {
-    /// The kind of value.
+    /// The JavaScript type of the value.
     #[serde(rename = "type")]
     pub kind: String,
-    /// A short text of it.
+    /// A short text of the value.
     pub preview: String,
-    /// Whether that is not all.
+    /// Whether the preview is shortened.
     #[serde(default)]
     pub truncated: bool,
 }
 
 impl Value {
-    /// Whether there is nothing to print.
+    /// Whether the value is `undefined`, which is not printed.
     pub(crate) fn is_undefined(&self) -> bool {
         self.kind == "undefined"
     }
 }
 
-/// What is printed of an execution's error.
+/// The printed fields of an execution's error.
 #[derive(Deserialize)]
 pub(crate) struct Exception {
-    /// The message.
+    /// The message, with the position where the exception was thrown.
     pub message: String,
     stack: Option<String>,
 }
 
 impl Exception {
-    /// Prints the message and then where it came from. Engines differ in whether the stack begins with the message.
+    /// Prints the message and the stack frames. Engines differ in whether a stack begins with the
+    /// message.
     ///
     /// # Errors
-    /// Those of writing.
+    /// The errors of writing to `out`.
     pub(crate) fn print(&self, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
         writeln!(out, "{}", paint.error(&self.message))?;
         let stack = self.stack.as_deref().unwrap_or_default();
@@ -101,7 +104,7 @@ impl Exception {
         if frames.trim().is_empty() {
             return Ok(());
         }
-        writeln!(out, "{}", paint.aside(frames.trim_end()))
+        writeln!(out, "{}", paint.secondary(frames.trim_end()))
     }
 }
 

@@ -1,14 +1,14 @@
-//! The colours of JavaScript as it is typed and of values.
+//! The colours of typed JavaScript and of printed values.
 
 use std::fmt::Write;
 
 use vmruntime::syntax::{SpanKind, spans};
 
-use crate::commands::console::Value;
+use crate::commands::script_output::Value;
 use crate::output::Paint;
 
-/// Code with its words, strings and numbers in colours.
-pub(crate) fn coloured(code: &str, paint: Paint) -> String {
+/// The code with coloured keywords, literals, numbers and comments.
+pub(crate) fn highlight(code: &str, paint: Paint) -> String {
     let mut text = String::new();
     let mut at = 0;
     for span in spans(code) {
@@ -18,7 +18,7 @@ pub(crate) fn coloured(code: &str, paint: Paint) -> String {
             SpanKind::Keyword => paint.keyword(part),
             SpanKind::Literal => paint.literal(part),
             SpanKind::Number => paint.number(part),
-            SpanKind::Comment => paint.aside(part),
+            SpanKind::Comment => paint.secondary(part),
         };
         text.push_str(&part);
         at = span.end;
@@ -27,20 +27,20 @@ pub(crate) fn coloured(code: &str, paint: Paint) -> String {
     text
 }
 
-/// A value as a console shows it: strings in quotes, and all in the colour of their kind.
-pub(crate) fn shown(value: &Value, paint: Paint) -> String {
+/// A value as consoles print it: strings are quoted, and primitives have the colour of their type.
+pub(crate) fn format_value(value: &Value, paint: Paint) -> String {
     let preview = &value.preview;
     let end = if value.truncated { "…" } else { "" };
     let text = match value.kind.as_str() {
         "string" => paint.literal(&quoted(preview)).into_owned(),
         "number" | "bigint" | "boolean" => paint.number(preview).into_owned(),
-        "undefined" | "null" => paint.aside(preview).into_owned(),
+        "undefined" | "null" => paint.secondary(preview).into_owned(),
         _ => preview.clone(),
     };
     text + end
 }
 
-/// A string as it is written in code.
+/// A string literal of the text.
 fn quoted(text: &str) -> String {
     let quote = ['\'', '"', '`']
         .into_iter()
@@ -55,7 +55,7 @@ fn quoted(text: &str) -> String {
             '\\' => code.push_str("\\\\"),
             c if c == quote => code.extend(['\\', c]),
             c if c.is_control() => {
-                // A string takes all.
+                // Writing to a string can't fail.
                 let _ = write!(code, "\\x{:02X}", u32::from(c));
             }
             c => code.push(c),
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn code_keeps_its_text() {
         let code = "const a = 'b' + `c${1}` // d\n/x/.test(1.5) ünï";
-        assert_eq!(coloured(code, Paint::new(false)), code);
-        let painted = coloured(code, Paint::new(true));
+        assert_eq!(highlight(code, Paint::new(false)), code);
+        let painted = highlight(code, Paint::new(true));
         assert!(
             painted.starts_with("\u{1b}[36mconst\u{1b}[0m a"),
             "{painted:?}"

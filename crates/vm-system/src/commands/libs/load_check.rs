@@ -1,3 +1,5 @@
+//! The check that sessions can load a library.
+
 use anyhow::Result;
 use tokio::task::block_in_place;
 use vmcontrol::catalog::DEFAULT_ENGINE;
@@ -10,14 +12,14 @@ use super::fetch::Fetched;
 use crate::commands::worker;
 use crate::failure::Failure;
 
-/// Tries whether sessions can use what is in the cache, in processes like theirs.
-pub(crate) struct Trial {
+/// Loads libraries of the cache in a worker process like that of a session.
+pub(crate) struct LoadCheck {
     cache: LibraryCache,
     runtime: WorkerRuntime,
 }
 
-impl Trial {
-    /// Of the libraries of a cache.
+impl LoadCheck {
+    /// Creates the check for the libraries of a cache.
     pub(crate) fn new(cache: LibraryCache) -> Result<Self, Failure> {
         let runtime = WorkerRuntime::new(
             worker::command()?,
@@ -27,16 +29,17 @@ impl Trial {
         Ok(Self { cache, runtime })
     }
 
-    /// Adds a warning if it is a module that no session can use. One that fails by itself may need others before it.
-    pub(crate) async fn of(&self, fetched: Fetched) -> Result<Fetched> {
+    /// Adds a warning if the library is a module that no session can use. A library that throws is
+    /// accepted, because it may depend on others that are loaded before it.
+    pub(crate) async fn check(&self, fetched: Fetched) -> Result<Fetched> {
         let library = block_in_place(|| self.cache.load(&fetched.name))?;
         if !library.may_be_module() {
             return Ok(fetched);
         }
-        let tried = self
+        let loading = self
             .runtime
             .try_libraries(DEFAULT_ENGINE.into(), vec![library]);
-        let warning = match tried.await {
+        let warning = match loading.await {
             Ok(()) | Err(OpenSessionError::Library { .. }) => None,
             Err(OpenSessionError::NoScript { message, .. }) => {
                 Some(format!("sessions can't use it yet: {message}"))

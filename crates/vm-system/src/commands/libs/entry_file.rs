@@ -1,9 +1,11 @@
+//! The choice of the file of a package that becomes a library.
+
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What a package says of its files.
+/// The fields of a package's `package.json` that name its entry files.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(crate) struct Hints {
+pub(crate) struct EntryFields {
     #[serde(default)]
     unpkg: Value,
     #[serde(default)]
@@ -14,19 +16,21 @@ pub(crate) struct Hints {
     main: Value,
 }
 
-/// The file of a package to take when nobody says which: what it offers to pages, then what looks as if it was made for
-/// them, then what Node.js would take.
-pub(crate) fn choose(package: &str, hints: &Hints, files: &[String]) -> Option<String> {
-    let offered = |hint: &Value| resolve(hint.as_str()?, files);
-    offered(&hints.unpkg)
-        .or_else(|| offered(&hints.jsdelivr))
+/// Chooses the file of a package if the user names none: first the files that the package names for
+/// browsers, then one that is named like a browser bundle, then the file that Node.js would load.
+/// `None` if there is none of these.
+pub(crate) fn choose(package: &str, fields: &EntryFields, files: &[String]) -> Option<String> {
+    let named = |field: &Value| resolve(field.as_str()?, files);
+    named(&fields.unpkg)
+        .or_else(|| named(&fields.jsdelivr))
         .or_else(|| bundle(package, files))
-        .or_else(|| offered(&hints.browser))
-        .or_else(|| offered(&hints.main))
+        .or_else(|| named(&fields.browser))
+        .or_else(|| named(&fields.main))
         .or_else(|| resolve("index.js", files))
 }
 
-/// The file that a path names as Node.js understands it: the ending may be left out, and a directory means its index.
+/// Resolves a path as Node.js does: the extension may be missing, and a directory stands for its
+/// index file.
 fn resolve(path: &str, files: &[String]) -> Option<String> {
     let path = path.trim_start_matches("./").trim_end_matches('/');
     let exact = [
@@ -39,7 +43,8 @@ fn resolve(path: &str, files: &[String]) -> Option<String> {
         .find(|path| files.iter().any(|file| file == path))
 }
 
-/// A file that is named as bundles for pages are, the most likely name first, then the shortest path.
+/// The file that is named like a browser bundle, with the most likely name first, then the shortest
+/// path.
 fn bundle(package: &str, files: &[String]) -> Option<String> {
     let base = package.rsplit('/').next().unwrap_or(package);
     let base = base.trim_end_matches(".js");
@@ -71,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_package_offers_to_pages_comes_first() {
+    fn files_for_browsers_come_first() {
         let files = [
             "index.js",
             "lib/main.js",
@@ -83,7 +88,7 @@ mod tests {
             "lib/index.js",
         ]
         .map(String::from);
-        for (hints, expected) in [
+        for (fields, expected) in [
             (
                 json!({"unpkg": "./cdn.js", "jsdelivr": "index.js"}),
                 "cdn.js",
@@ -96,15 +101,15 @@ mod tests {
             (json!({"unpkg": "lib/"}), "lib/index.js"),
             (json!({"main": "lib/main"}), "dist/p.umd.js"),
         ] {
-            let hints = serde_json::from_value(hints).unwrap();
-            assert_eq!(choose("@s/p", &hints, &files).as_deref(), Some(expected));
+            let fields = serde_json::from_value(fields).unwrap();
+            assert_eq!(choose("@s/p", &fields, &files).as_deref(), Some(expected));
         }
     }
 
     #[test]
-    fn what_node_would_take_comes_last() {
+    fn the_file_that_node_would_load_comes_last() {
         let files = ["index.js", "lib/main.js", "browser.js"].map(String::from);
-        for (hints, expected) in [
+        for (fields, expected) in [
             (
                 json!({"browser": "./browser.js", "main": "lib/main"}),
                 "browser.js",
@@ -115,16 +120,16 @@ mod tests {
             ),
             (json!({}), "index.js"),
         ] {
-            let hints = serde_json::from_value(hints).unwrap();
-            assert_eq!(choose("p", &hints, &files).as_deref(), Some(expected));
+            let fields = serde_json::from_value(fields).unwrap();
+            assert_eq!(choose("p", &fields, &files).as_deref(), Some(expected));
         }
-        assert_eq!(choose("p", &Hints::default(), &[]), None);
+        assert_eq!(choose("p", &EntryFields::default(), &[]), None);
     }
 
     #[test]
     fn the_shortest_of_equal_names_is_taken() {
         let files = ["dist/deep/p.min.js", "dist/p.min.js"].map(String::from);
-        let chosen = choose("p.js", &Hints::default(), &files);
+        let chosen = choose("p.js", &EntryFields::default(), &files);
         assert_eq!(chosen.as_deref(), Some("dist/p.min.js"));
     }
 }

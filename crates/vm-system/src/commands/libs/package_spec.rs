@@ -1,58 +1,62 @@
+//! The names of packages on the command line.
+
 use vmcontrol::catalog::{LIBRARIES, Library, is_library_name};
 use vmcontrol::library::LockFile;
 
 use crate::failure::Failure;
 
-/// A library that was asked for.
+/// A requested library: the package, its version and its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    /// The package, as in `@scope/name`.
+pub(crate) struct PackageSpec {
+    /// The name of the package, as in `@scope/name`.
     pub package: String,
-    /// Its version or a tag; nothing means the latest.
+    /// The version or a tag; `None` means the latest version.
     pub version: Option<String>,
-    /// The file of the package to take; nothing leaves it to be chosen.
+    /// The path of the library's file in the package; `None` lets the program choose it.
     pub file: Option<String>,
-    /// A line for the end of the file, or nothing.
+    /// A line that is appended to the file; may be empty.
     pub epilogue: &'static str,
 }
 
-impl Wanted {
-    /// The package and the version as npm writes them.
-    pub(crate) fn spec(&self) -> String {
+impl PackageSpec {
+    /// The package and the version in npm's form, as in `lodash@4.17.21`.
+    pub(crate) fn to_npm(&self) -> String {
         match &self.version {
             Some(version) => format!("{}@{version}", self.package),
             None => self.package.clone(),
         }
     }
 
-    /// The name in the cache, unless only the registry can tell the version.
-    pub(crate) fn name(&self) -> Option<String> {
+    /// The name in the cache; `None` if the version is a tag or missing, which only a registry can
+    /// resolve.
+    pub(crate) fn cache_name(&self) -> Option<String> {
         let version = self.version.as_ref()?;
-        is_version(version).then(|| cached_name(&self.package, version))
+        is_version(version).then(|| cache_name(&self.package, version))
     }
 
-    /// The file, with what the lock file says when nothing else does.
+    /// The file, or if none is given the one that the lock file has for the library `name`.
     pub(crate) fn file_in(&self, lock: &LockFile, name: &str) -> Option<String> {
         let locked = lock.libraries.get(name).map(|locked| locked.file.clone());
         self.file.clone().or(locked)
     }
 
-    /// Whether what the lock file says of that name came from another file of the package than is wanted now.
+    /// Whether the lock file has the library `name` from another file of the package than the
+    /// requested one.
     pub(crate) fn is_another_file(&self, lock: &LockFile, name: &str) -> bool {
         let locked = lock.libraries.get(name);
         locked.is_some_and(|locked| self.file.as_ref().is_some_and(|file| *file != locked.file))
     }
 }
 
-/// The libraries of these names, each once; the whole catalogue when there are none.
+/// Parses the names, without duplicates; no names stand for the whole catalogue.
 ///
 /// # Errors
-/// [`Failure::Usage`] for what can't be a name, and for a file that is named for more than one package.
-pub(crate) fn all(
+/// [`Failure::Usage`] for an invalid name, and for a file without exactly one name.
+pub(crate) fn parse_all(
     names: &[String],
     file: Option<&str>,
     lock: &LockFile,
-) -> Result<Vec<Wanted>, Failure> {
+) -> Result<Vec<PackageSpec>, Failure> {
     if file.is_some() && names.len() != 1 {
         return Err(Failure::Usage("--file goes with one NAME".into()));
     }
@@ -61,15 +65,15 @@ pub(crate) fn all(
     }
     let mut all = Vec::new();
     for name in names {
-        let wanted = one(name, file, lock)?;
-        if !all.contains(&wanted) {
-            all.push(wanted);
+        let spec = parse_one(name, file, lock)?;
+        if !all.contains(&spec) {
+            all.push(spec);
         }
     }
     Ok(all)
 }
 
-fn one(name: &str, file: Option<&str>, lock: &LockFile) -> Result<Wanted, Failure> {
+fn parse_one(name: &str, file: Option<&str>, lock: &LockFile) -> Result<PackageSpec, Failure> {
     let known = LIBRARIES.iter().find(|library| {
         let (id, version) = (library.id, library.version);
         name == id || name == library.name() || name == format!("{id}@{version}")
@@ -85,7 +89,7 @@ fn one(name: &str, file: Option<&str>, lock: &LockFile) -> Result<Wanted, Failur
     }
     let (package, version) = match lock.libraries.get(name) {
         Some(locked) => (locked.package.clone(), Some(locked.package_version.clone())),
-        None => parse(name),
+        None => split(name),
     };
     let name_is_good = is_package(&package) && version.as_deref().is_none_or(is_version_or_tag);
     if !name_is_good {
@@ -94,7 +98,7 @@ fn one(name: &str, file: Option<&str>, lock: &LockFile) -> Result<Wanted, Failur
              @scope/package@1.0.0, with an exact version"
         )));
     }
-    Ok(Wanted {
+    Ok(PackageSpec {
         package,
         version,
         file: file.map(|file| file.trim_start_matches("./").to_owned()),
@@ -102,8 +106,8 @@ fn one(name: &str, file: Option<&str>, lock: &LockFile) -> Result<Wanted, Failur
     })
 }
 
-fn of_catalogue(library: &Library) -> Wanted {
-    Wanted {
+fn of_catalogue(library: &Library) -> PackageSpec {
+    PackageSpec {
         package: library.npm_package.to_owned(),
         version: Some(library.version.to_owned()),
         file: Some(library.npm_file.to_owned()),
@@ -111,13 +115,14 @@ fn of_catalogue(library: &Library) -> Wanted {
     }
 }
 
-/// The name in the cache of a version of a package.
-pub(crate) fn cached_name(package: &str, version: &str) -> String {
+/// The name in the cache of a version of a package, as in `@scope+name-1.0.0`.
+pub(crate) fn cache_name(package: &str, version: &str) -> String {
     format!("{}-{version}", package.replacen('/', "+", 1))
 }
 
-/// The package and version in `package@version`, or in the name that the cache gives them.
-fn parse(name: &str) -> (String, Option<String>) {
+/// Splits `package@version`, or the name of a library in the cache, into the package and the
+/// version.
+fn split(name: &str) -> (String, Option<String>) {
     if let Some(at) = name.rfind('@').filter(|at| *at > 0) {
         return (name[..at].to_owned(), Some(name[at + 1..].to_owned()));
     }
@@ -134,7 +139,7 @@ fn parse(name: &str) -> (String, Option<String>) {
     }
 }
 
-/// Whether it is an exact version, as in `1.0.0-beta.1`, and no tag.
+/// Whether the text is an exact version, as in `1.0.0-beta.1`, and not a tag.
 fn is_version(text: &str) -> bool {
     let core = text.split(['-', '+']).next().unwrap_or_default();
     let numbers: Vec<_> = core.split('.').collect();
@@ -165,24 +170,24 @@ mod tests {
 
     use super::*;
 
-    fn wanted(name: &str) -> Wanted {
-        one(name, None, &LockFile::default()).unwrap()
+    fn spec(name: &str) -> PackageSpec {
+        parse_one(name, None, &LockFile::default()).unwrap()
     }
 
     #[test]
     fn a_library_of_the_catalogue_is_found_with_or_without_its_version() {
         for name in ["zustand", "zustand-4.4.7", "zustand@4.4.7"] {
-            let wanted = wanted(name);
-            assert_eq!(wanted.name().unwrap(), "zustand-4.4.7");
-            assert_eq!(wanted.file.as_deref(), Some("umd/vanilla.production.js"));
-            assert!(!wanted.epilogue.is_empty());
+            let spec = spec(name);
+            assert_eq!(spec.cache_name().unwrap(), "zustand-4.4.7");
+            assert_eq!(spec.file.as_deref(), Some("umd/vanilla.production.js"));
+            assert!(!spec.epilogue.is_empty());
         }
-        let all = all(&[], None, &LockFile::default()).unwrap();
+        let all = parse_all(&[], None, &LockFile::default()).unwrap();
         assert_eq!(all.len(), LIBRARIES.len());
     }
 
     #[test]
-    fn any_package_can_be_named_as_npm_or_as_the_cache_does() {
+    fn a_package_has_its_npm_name_or_its_cache_name() {
         for (name, package, version, cached) in [
             ("is-number", "is-number", None, None),
             (
@@ -221,18 +226,18 @@ mod tests {
             ("@s/p@1.0.0", "@s/p", Some("1.0.0"), Some("@s+p-1.0.0")),
             ("@s+p-1.0.0", "@s/p", Some("1.0.0"), Some("@s+p-1.0.0")),
         ] {
-            let wanted = wanted(name);
+            let spec = spec(name);
             assert_eq!(
-                (wanted.package.as_str(), wanted.version.as_deref()),
+                (spec.package.as_str(), spec.version.as_deref()),
                 (package, version),
                 "{name}"
             );
-            assert_eq!(wanted.name().as_deref(), cached, "{name}");
+            assert_eq!(spec.cache_name().as_deref(), cached, "{name}");
         }
     }
 
     #[test]
-    fn a_name_in_the_lock_file_is_what_that_says() {
+    fn a_name_in_the_lock_file_has_its_package_and_version() {
         let mut lock = LockFile::default();
         let locked = LockedLibrary {
             integrity: String::new(),
@@ -243,33 +248,36 @@ mod tests {
             package_integrity: None,
         };
         lock.libraries.insert("odd-1.0.0-2.0.0".into(), locked);
-        let wanted = one("odd-1.0.0-2.0.0", None, &lock).unwrap();
-        assert_eq!(wanted.spec(), "odd-1.0.0@2.0.0");
-        let file = wanted.file_in(&lock, "odd-1.0.0-2.0.0");
+        let spec = parse_one("odd-1.0.0-2.0.0", None, &lock).unwrap();
+        assert_eq!(spec.to_npm(), "odd-1.0.0@2.0.0");
+        let file = spec.file_in(&lock, "odd-1.0.0-2.0.0");
         assert_eq!(file.as_deref(), Some("dist/odd.js"));
     }
 
     #[test]
-    fn what_can_not_be_a_name_is_a_usage_error() {
+    fn an_invalid_name_is_a_usage_error() {
         for name in [
             "", "@", "a@", "a@^1.0.0", "../a", "a/b", "@s", "@/p", "a b", "a@1/2",
         ] {
-            let error = one(name, None, &LockFile::default()).unwrap_err();
+            let error = parse_one(name, None, &LockFile::default()).unwrap_err();
             assert!(
                 matches!(&error, Failure::Usage(text) if text.contains(&format!("{name:?}"))),
                 "{error:?}"
             );
         }
         let names = ["a".to_owned(), "b".to_owned()];
-        let error = all(&names, Some("x.js"), &LockFile::default()).unwrap_err();
+        let error = parse_all(&names, Some("x.js"), &LockFile::default()).unwrap_err();
         assert!(matches!(error, Failure::Usage(_)));
-        let error = one("lodash", Some("x.js"), &LockFile::default()).unwrap_err();
+        let error = parse_one("lodash", Some("x.js"), &LockFile::default()).unwrap_err();
         assert!(matches!(error, Failure::Usage(text) if text.contains("lodash.min.js")));
     }
 
     #[test]
-    fn a_library_that_is_named_twice_is_wanted_once() {
+    fn a_library_that_is_named_twice_is_requested_once() {
         let names = ["lodash", "lodash-4.17.21", "ramda"].map(String::from);
-        assert_eq!(all(&names, None, &LockFile::default()).unwrap().len(), 2);
+        assert_eq!(
+            parse_all(&names, None, &LockFile::default()).unwrap().len(),
+            2
+        );
     }
 }

@@ -1,11 +1,11 @@
-//! Asking a session that is busy.
+//! Queries to a busy session.
 
 use serde_json::json;
 use vm_system_tests::Daemon;
 
 use crate::figures::{Table, Times};
 
-/// Times completions in a session that runs an endless loop.
+/// Measures completions in a session that runs an endless loop.
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     let limits = json!({"wall_ms": 600_000, "cpu_ms": 600_000});
     let session = daemon.session_of(&daemon.template_with_limits(&limits));

@@ -1,8 +1,10 @@
-//! What keeps texts of scripts, names and servers from controlling a terminal. All that is printed passes here.
+//! The filter between untrusted texts and the terminal: texts of scripts, names and servers must
+//! not control it. All printed output passes through it.
 //!
-//! A stream that is a terminal gets colours (SGR), line ends, carriage returns and tabs as they come. Every other control
-//! character, and those that change the direction of text, it gets as the text `\u001b`: JSON stays the JSON that it was. A
-//! stream that is no terminal gets all as it comes.
+//! On a terminal, colours (SGR sequences), line ends, carriage returns and tabs pass unchanged.
+//! Every other control character, and every character that changes the direction of text, is
+//! printed as an escape like `\u001b`, so that JSON keeps its meaning. A stream that is not a
+//! terminal receives the bytes unchanged.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Stderr, Stdout, Write};
@@ -10,71 +12,74 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vmcontrol::names::is_control;
 
-/// Where every sequence begins that a terminal understands as more than one character.
+/// The first character of every control sequence.
 const ESCAPE: char = '\u{1b}';
 
-/// What ends every colour.
-const PLAIN: &[u8] = b"\x1b[0m";
+/// The SGR sequence that resets all attributes.
+const RESET: &[u8] = b"\x1b[0m";
 
-/// The longest colour that is taken for one, in bytes. A foreground and a background of 24 bits with four attributes have 48.
+/// The maximum length of an SGR sequence that passes, in bytes. A foreground and a background of 24
+/// bits with four attributes take 48 bytes.
 const MAX_SGR_BYTES: usize = 64;
 
-/// The most digits of one number in a colour: numbers of colours end at 255.
+/// The maximum number of digits of a parameter of an SGR sequence: colours end at 255.
 const MAX_SGR_DIGITS: usize = 3;
 
-/// A stream, made harmless if it is a terminal.
+/// A stream whose output is filtered if it is a terminal.
 pub(crate) struct Screen<W: Write> {
     stream: W,
-    /// None where nobody looks.
+    /// `None` if the stream is not a terminal.
     filter: Option<Filter>,
 }
 
-/// Standard output.
+/// Standard output, filtered if it is a terminal.
 pub(crate) fn stdout() -> Screen<Stdout> {
     let stream = io::stdout();
     let is_terminal = stream.is_terminal();
     Screen::new(stream, is_terminal)
 }
 
-/// Standard error.
+/// Standard error, filtered if it is a terminal.
 pub(crate) fn stderr() -> Screen<Stderr> {
     let stream = io::stderr();
     let is_terminal = stream.is_terminal();
     Screen::new(stream, is_terminal)
 }
 
-/// Whether a terminal was left in a colour, or with its text hidden.
-static IS_COLOURED: AtomicBool = AtomicBool::new(false);
+/// Whether the last SGR sequence that was printed set an attribute, like a colour or hidden text.
+static HAS_ATTRIBUTES: AtomicBool = AtomicBool::new(false);
 
-/// Takes back a colour that somebody has begun and not ended, so that what comes after it is seen as it should be.
-pub(crate) fn settle() {
-    fn plain(mut stream: impl Write) -> io::Result<()> {
-        stream.write_all(PLAIN)?;
+/// Resets a colour that a printed text has set and not reset, so that it does not affect later
+/// output.
+pub(crate) fn reset_colours() {
+    fn reset(mut stream: impl Write) -> io::Result<()> {
+        stream.write_all(RESET)?;
         stream.flush()
     }
-    if !IS_COLOURED.swap(false, Ordering::Relaxed) {
+    if !HAS_ATTRIBUTES.swap(false, Ordering::Relaxed) {
         return;
     }
-    // There is nobody to tell when the terminal is gone.
+    // The terminal may be gone; there is no other stream to report that on.
     let _ = if io::stdout().is_terminal() {
-        plain(io::stdout())
+        reset(io::stdout())
     } else {
-        plain(io::stderr())
+        reset(io::stderr())
     };
 }
 
-/// Notes in which colour a terminal is left by what it is shown. Each escape that is shown begins a colour.
-fn note_colour(shown: &[u8]) {
+/// Records whether the output leaves an attribute set. Every escape character that was printed
+/// starts an SGR sequence.
+fn record_colour(shown: &[u8]) {
     if let Some(last) = shown.iter().rposition(|&byte| byte == b'\x1b') {
-        let is_plain = [PLAIN, b"\x1b[m"]
+        let is_reset = [RESET, b"\x1b[m"]
             .iter()
-            .any(|plain| shown[last..].starts_with(plain));
-        IS_COLOURED.store(!is_plain, Ordering::Relaxed);
+            .any(|reset| shown[last..].starts_with(reset));
+        HAS_ATTRIBUTES.store(!is_reset, Ordering::Relaxed);
     }
 }
 
 impl<W: Write> Screen<W> {
-    /// Over a stream.
+    /// Wraps a stream.
     pub(crate) fn new(stream: W, is_terminal: bool) -> Self {
         Self {
             stream,
@@ -88,79 +93,81 @@ impl<W: Write> Write for Screen<W> {
         match &mut self.filter {
             None => self.stream.write(bytes),
             Some(filter) => {
-                let shown = filter.shown(bytes);
-                note_colour(&shown);
+                let shown = filter.filter(bytes);
+                record_colour(&shown);
                 self.stream.write_all(&shown)?;
                 Ok(bytes.len())
             }
         }
     }
 
-    /// What was begun and not ended until here, will be no colour any more: its end may be another text's.
+    /// An incomplete sequence is escaped now: bytes that complete it may belong to another text.
     fn flush(&mut self) -> io::Result<()> {
         if let Some(filter) = &mut self.filter {
-            let rest = filter.rest();
+            let rest = filter.finish();
             self.stream.write_all(&rest)?;
         }
         self.stream.flush()
     }
 }
 
-/// Tells what may reach a terminal of bytes that come in pieces.
+/// Decides which bytes reach a terminal. It is fed in pieces.
 #[derive(Default)]
 struct Filter {
-    /// The start of a character or a colour whose end has not come yet.
-    begun: Vec<u8>,
+    /// The bytes of a character or an SGR sequence that is not complete yet.
+    pending: Vec<u8>,
 }
 
 impl Filter {
-    /// What to show of the bytes, and of what was begun before.
-    fn shown(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let begun = std::mem::take(&mut self.begun);
-        let all = if begun.is_empty() {
+    /// Filters the incomplete bytes of earlier calls and `bytes`; returns the output.
+    fn filter(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let pending = std::mem::take(&mut self.pending);
+        let all = if pending.is_empty() {
             Cow::Borrowed(bytes)
         } else {
-            Cow::Owned([&begun, bytes].concat())
+            Cow::Owned([&pending, bytes].concat())
         };
         let mut shown = Vec::with_capacity(all.len());
-        let taken = translate(&all, false, &mut shown);
-        self.begun = all[taken..].to_vec();
+        let consumed = translate(&all, false, &mut shown);
+        self.pending = all[consumed..].to_vec();
         shown
     }
 
-    /// What to show of what was begun, now that nothing is added to it.
-    fn rest(&mut self) -> Vec<u8> {
+    /// Filters the incomplete bytes, which nothing completes any more; returns the output.
+    fn finish(&mut self) -> Vec<u8> {
         let mut shown = Vec::new();
-        translate(&std::mem::take(&mut self.begun), true, &mut shown);
+        translate(&std::mem::take(&mut self.pending), true, &mut shown);
         shown
     }
 }
 
-/// Puts what may be shown of some bytes into `shown`; says how many were looked at. The start of something at their end is left,
-/// unless they are the last.
+/// Appends the filtered form of `bytes` to `shown`; returns the number of bytes that were consumed.
+/// An incomplete sequence at the end is not consumed, unless `are_last` is set.
 fn translate(bytes: &[u8], are_last: bool, shown: &mut Vec<u8>) -> usize {
     let mut at = 0;
     for chunk in bytes.utf8_chunks() {
         let (text, invalid) = (chunk.valid(), chunk.invalid());
         let is_end = at + text.len() == bytes.len();
-        let taken = translate_text(text, is_end && !are_last, shown);
-        at += taken;
-        if taken < text.len() {
+        let consumed = translate_text(text, is_end && !are_last, shown);
+        at += consumed;
+        if consumed < text.len() {
             return at;
         }
-        let is_begun = std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
-        if is_begun && !are_last && at + invalid.len() == bytes.len() {
+        let is_incomplete =
+            std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+        if is_incomplete && !are_last && at + invalid.len() == bytes.len() {
             return at;
         }
         for byte in invalid {
-            put(shown, format_args!("\\x{byte:02x}"));
+            append(shown, format_args!("\\x{byte:02x}"));
         }
         at += invalid.len();
     }
     at
 }
 
-/// The same for a text. If more of it may come, a colour at its end may be only begun, and is left.
+/// Appends the filtered form of a text to `shown`; returns the number of bytes that were consumed.
+/// If more text may follow, an incomplete SGR sequence at the end is not consumed.
 fn translate_text(text: &str, may_go_on: bool, shown: &mut Vec<u8>) -> usize {
     let is_special = |c: char| is_control(c) && !matches!(c, '\n' | '\r' | '\t');
     let mut at = 0;
@@ -168,15 +175,15 @@ fn translate_text(text: &str, may_go_on: bool, shown: &mut Vec<u8>) -> usize {
         let special = at + found;
         shown.extend_from_slice(&text.as_bytes()[at..special]);
         let rest = &text[special..];
-        at = match colour(rest) {
-            Colour::Whole(length) => {
+        at = match sgr_prefix(rest) {
+            SgrPrefix::Complete(length) => {
                 shown.extend_from_slice(&rest.as_bytes()[..length]);
                 special + length
             }
-            Colour::Begun if may_go_on => return special,
-            Colour::Begun | Colour::None => {
+            SgrPrefix::Incomplete if may_go_on => return special,
+            SgrPrefix::Incomplete | SgrPrefix::None => {
                 let control = rest.chars().next().unwrap_or_default();
-                put(shown, format_args!("{}", escape(control)));
+                append(shown, format_args!("{}", escape(control)));
                 special + control.len_utf8()
             }
         };
@@ -185,26 +192,28 @@ fn translate_text(text: &str, may_go_on: bool, shown: &mut Vec<u8>) -> usize {
     text.len()
 }
 
-/// What a text begins with.
-enum Colour {
-    /// A colour of so many bytes.
-    Whole(usize),
-    /// What may become one.
-    Begun,
+/// The kind of SGR sequence at the start of a text.
+enum SgrPrefix {
+    /// A complete SGR sequence of this length in bytes.
+    Complete(usize),
+    /// The beginning of an SGR sequence.
+    Incomplete,
+    /// No SGR sequence.
     None,
 }
 
-/// Looks for a colour at the start of a text: `ESC [`, numbers between `;` or `:`, and `m`. One that terminals disagree about, or
-/// that is not for colours in spite of its end (`ESC [ > 4 m` is about keys), is none.
-fn colour(text: &str) -> Colour {
+/// Matches an SGR sequence at the start of a text: `ESC [`, numbers separated by `;` or `:`, and
+/// `m`. Sequences that terminals interpret differently do not match, nor do those that end with `m`
+/// and do not concern colours (`ESC [ > 4 m` concerns keys).
+fn sgr_prefix(text: &str) -> SgrPrefix {
     let Some(rest) = text.strip_prefix(ESCAPE) else {
-        return Colour::None;
+        return SgrPrefix::None;
     };
     if rest.is_empty() {
-        return Colour::Begun;
+        return SgrPrefix::Incomplete;
     }
     let Some(rest) = rest.strip_prefix('[') else {
-        return Colour::None;
+        return SgrPrefix::None;
     };
     let is_number = |c: char| c.is_ascii_digit();
     let end = rest.find(|c| !is_number(c) && !matches!(c, ';' | ':'));
@@ -212,21 +221,21 @@ fn colour(text: &str) -> Colour {
     let length = text.len() - rest.len() + numbers.len() + 1;
     let is_long = |number: &str| number.len() > MAX_SGR_DIGITS;
     if length > MAX_SGR_BYTES || numbers.split([';', ':']).any(is_long) {
-        return Colour::None;
+        return SgrPrefix::None;
     }
     match end {
-        None => Colour::Begun,
-        Some(end) if rest[end..].starts_with('m') => Colour::Whole(length),
-        Some(_) => Colour::None,
+        None => SgrPrefix::Incomplete,
+        Some(end) if rest[end..].starts_with('m') => SgrPrefix::Complete(length),
+        Some(_) => SgrPrefix::None,
     }
 }
 
-/// A vector takes all.
-fn put(shown: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+/// Appends formatted text. Writing to a vector can't fail.
+fn append(shown: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = shown.write_fmt(text);
 }
 
-/// A control character as text, as JSON and JavaScript write it.
+/// The escaped form of a control character, as in JSON and JavaScript.
 fn escape(control: char) -> String {
     match control {
         '\n' => "\\n".into(),
@@ -236,8 +245,9 @@ fn escape(control: char) -> String {
     }
 }
 
-/// A text on one line: every control character as text, also the ends of lines and the starts of colours.
-pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+/// The text on one line: every control character is escaped, including line ends and the starts of
+/// SGR sequences.
+pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return text.into();
     }
@@ -252,8 +262,9 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     line.into()
 }
 
-/// A text with one mark in the place of each control character, for whoever counts columns: all of them but line ends and tabs.
-pub(crate) fn marked(text: &str) -> Cow<'_, str> {
+/// The text with a replacement character for each control character but line ends and tabs. It
+/// keeps the number of characters, on which a line editor relies to compute columns.
+pub(crate) fn mask_controls(text: &str) -> Cow<'_, str> {
     let is_marked = |c: char| is_control(c) && !matches!(c, '\n' | '\t');
     if text.contains(is_marked) {
         text.replace(is_marked, "\u{fffd}").into()
@@ -268,8 +279,8 @@ mod tests {
 
     use super::*;
 
-    /// What a terminal gets of texts that are written one after the other.
-    fn on_a_terminal(pieces: &[&[u8]]) -> String {
+    /// The bytes that a terminal receives for pieces that are written in sequence.
+    fn on_terminal(pieces: &[&[u8]]) -> String {
         let mut screen = Screen::new(Vec::new(), true);
         for piece in pieces {
             screen.write_all(piece).unwrap();
@@ -279,7 +290,7 @@ mod tests {
     }
 
     fn shown(text: &str) -> String {
-        on_a_terminal(&[text.as_bytes()])
+        on_terminal(&[text.as_bytes()])
     }
 
     #[test]
@@ -298,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_that_controls_a_terminal_is_text() {
+    fn other_control_sequences_are_escaped() {
         for (text, expected) in [
             // Titles, links, the clipboard, other strings, and their ends.
             ("\u{1b}]0;title\u{7}", "\\u001b]0;title\\u0007"),
@@ -331,7 +342,7 @@ mod tests {
                 "\u{9b}31m\u{9d}0;t\u{9c}\u{90}\u{85}\u{84}",
                 "\\u009b31m\\u009d0;t\\u009c\\u0090\\u0085\\u0084",
             ),
-            // What is like a colour.
+            // Sequences that resemble SGR sequences.
             ("\u{1b}[>4;2m", "\\u001b[>4;2m"),
             ("\u{1b}[?4m", "\\u001b[?4m"),
             ("\u{1b}[1 m", "\\u001b[1 m"),
@@ -342,7 +353,7 @@ mod tests {
             ("\u{1b}[-1m", "\\u001b[-1m"),
             ("\u{1b}[1M", "\\u001b[1M"),
             ("\u{1b} [1m", "\\u001b [1m"),
-            // The order of what is shown.
+            // The direction of text.
             (
                 "a\u{202e}b\u{202c}\u{2066}c\u{2069}",
                 "a\\u202eb\\u202c\\u2066c\\u2069",
@@ -359,19 +370,19 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_pieces_is_the_same() {
+    fn pieces_are_filtered_like_the_whole() {
         let text = "a\u{1b}[1;31mb\u{1b}[2Jü\u{9b}\u{202e}日\u{1b}[".as_bytes();
-        let whole = on_a_terminal(&[text]);
+        let whole = on_terminal(&[text]);
         assert_eq!(whole, "a\u{1b}[1;31mb\\u001b[2Jü\\u009b\\u202e日\\u001b[");
         for at in 0..text.len() {
-            assert_eq!(on_a_terminal(&[&text[..at], &text[at..]]), whole, "{at}");
+            assert_eq!(on_terminal(&[&text[..at], &text[at..]]), whole, "{at}");
         }
         let bytes: Vec<_> = text.chunks(1).collect();
-        assert_eq!(on_a_terminal(&bytes), whole);
+        assert_eq!(on_terminal(&bytes), whole);
     }
 
     #[test]
-    fn what_one_text_begins_another_does_not_end() {
+    fn a_sequence_does_not_span_two_texts() {
         let mut screen = Screen::new(Vec::new(), true);
         for text in ["\u{1b}", "[", "\u{1b}[3", "1m", "\u{1b}[31", "\n", "m"] {
             screen.write_all(text.as_bytes()).unwrap();
@@ -382,10 +393,10 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_shown_as_bytes() {
-        assert_eq!(on_a_terminal(&[b"a\x9b31m\xc2"]), "a\\x9b31m\\xc2");
-        assert_eq!(on_a_terminal(&[b"\xe2\x80", b"A"]), "\\xe2\\x80A");
-        assert_eq!(on_a_terminal(&[b"\x1b[", b"\xff31m"]), "\\u001b[\\xff31m");
+    fn invalid_utf8_is_escaped_as_bytes() {
+        assert_eq!(on_terminal(&[b"a\x9b31m\xc2"]), "a\\x9b31m\\xc2");
+        assert_eq!(on_terminal(&[b"\xe2\x80", b"A"]), "\\xe2\\x80A");
+        assert_eq!(on_terminal(&[b"\x1b[", b"\xff31m"]), "\\u001b[\\xff31m");
     }
 
     #[test]
@@ -398,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_terminal_gets_all_as_it_comes() {
+    fn a_stream_that_is_no_terminal_is_not_filtered() {
         let bytes = b"\x1b]0;t\x07\xff\xc2\x9b \x1b[";
         let mut screen = Screen::new(Vec::new(), false);
         screen.write_all(bytes).unwrap();
@@ -407,26 +418,26 @@ mod tests {
     }
 
     #[test]
-    fn a_visible_text_is_one_line() {
-        assert_eq!(visible("a b"), "a b");
+    fn an_escaped_text_is_one_line() {
+        assert_eq!(escape_controls("a b"), "a b");
         assert_eq!(
-            visible("a\nb\r\t\u{1b}[1m\u{9b}\u{202e}ü"),
+            escape_controls("a\nb\r\t\u{1b}[1m\u{9b}\u{202e}ü"),
             "a\\nb\\r\\t\\u001b[1m\\u009b\\u202eü"
         );
     }
 
     #[test]
-    fn what_is_typed_keeps_its_lines() {
-        assert_eq!(marked("a\n\tb"), "a\n\tb");
+    fn a_masked_text_keeps_its_lines() {
+        assert_eq!(mask_controls("a\n\tb"), "a\n\tb");
         assert_eq!(
-            marked("a\u{1b}[2Jb\u{9b}\u{202e}\n"),
+            mask_controls("a\u{1b}[2Jb\u{9b}\u{202e}\n"),
             "a\u{fffd}[2Jb\u{fffd}\u{fffd}\n"
         );
     }
 
     proptest! {
         #[test]
-        fn a_terminal_gets_nothing_but_text_and_colours(
+        fn a_terminal_gets_only_text_and_colours(
             bytes in proptest::collection::vec(
                 prop_oneof![
                     3 => any::<u8>(),
@@ -440,15 +451,15 @@ mod tests {
             cuts.sort_unstable();
             let bounds: Vec<_> = std::iter::once(0).chain(cuts).chain([bytes.len()]).collect();
             let pieces: Vec<_> = bounds.windows(2).map(|bound| &bytes[bound[0]..bound[1]]).collect();
-            let seen = on_a_terminal(&pieces);
+            let seen = on_terminal(&pieces);
             let mut rest = seen.as_str();
             while let Some(at) = rest.find(|c| is_control(c) && !matches!(c, '\n' | '\r' | '\t')) {
-                let Colour::Whole(length) = colour(&rest[at..]) else {
+                let SgrPrefix::Complete(length) = sgr_prefix(&rest[at..]) else {
                     panic!("{seen:?}");
                 };
                 rest = &rest[at + length..];
             }
-            prop_assert_eq!(seen, on_a_terminal(&[&bytes]));
+            prop_assert_eq!(seen, on_terminal(&[&bytes]));
         }
     }
 }

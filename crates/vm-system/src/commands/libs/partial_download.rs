@@ -1,19 +1,23 @@
+//! The file of an incomplete download.
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A file that is being downloaded. It stays when the download is cut off, to be gone on with.
+/// The file of a download. It stays when the download is interrupted, so that a later one resumes
+/// it.
 ///
-/// It is locked as long as this lives, so that two processes that want the same library don't write into one file.
+/// It is locked while the value exists, so that two processes that download the same library do not
+/// write to the same file.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct PartialDownload {
     file: File,
     path: PathBuf,
 }
 
-impl Part {
-    /// Opens it at its end; waits until nobody else has it.
+impl PartialDownload {
+    /// Opens the file and locks it; waits until no other process holds the lock.
     pub(crate) fn lock(path: PathBuf) -> io::Result<Self> {
         loop {
             let file = OpenOptions::new()
@@ -22,36 +26,37 @@ impl Part {
                 .create(true)
                 .open(&path)?;
             file.lock()?;
-            // Whoever had it may have removed it meanwhile: then this is not the file that the next one opens.
+            // The previous holder of the lock may have removed the file: then the path names
+            // another file or none.
             if is_same(&file, &path)? {
                 return Ok(Self { file, path });
             }
         }
     }
 
-    /// How much there is.
+    /// The size of the file, in bytes.
     pub(crate) fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 
-    /// Adds to the end.
+    /// Appends bytes.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }
 
-    /// Starts over.
+    /// Truncates the file, to start over.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
         self.file.set_len(0)
     }
 
-    /// All there is, from the start.
+    /// A reader of the whole file, from the start.
     pub(crate) fn reader(&self) -> io::Result<impl Read> {
         let mut file = &self.file;
         file.rewind()?;
         Ok(file)
     }
 
-    /// Removes it: the next one to open it has a new one.
+    /// Removes the file: the next download starts with a new one.
     pub(crate) fn remove(&self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
@@ -70,20 +75,20 @@ fn is_same(file: &File, path: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    fn text(part: &Part) -> String {
+    fn text(part: &PartialDownload) -> String {
         let mut text = String::new();
         part.reader().unwrap().read_to_string(&mut text).unwrap();
         text
     }
 
     #[test]
-    fn it_is_gone_on_with_until_it_is_removed() {
+    fn a_download_is_resumed_until_it_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.part");
-        let mut part = Part::lock(path.clone()).unwrap();
+        let mut part = PartialDownload::lock(path.clone()).unwrap();
         part.append(b"ab").unwrap();
         drop(part);
-        let mut part = Part::lock(path.clone()).unwrap();
+        let mut part = PartialDownload::lock(path.clone()).unwrap();
         assert_eq!((part.len().unwrap(), text(&part)), (2, "ab".into()));
         part.append(b"c").unwrap();
         assert_eq!(text(&part), "abc");
@@ -95,14 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waited_for_one_that_was_removed_has_a_new_one() {
+    fn waiting_for_a_removed_file_opens_a_new_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.part");
-        let mut part = Part::lock(path.clone()).unwrap();
+        let mut part = PartialDownload::lock(path.clone()).unwrap();
         part.append(b"ab").unwrap();
         let waiting = std::thread::spawn({
             let path = path.clone();
-            move || Part::lock(path).unwrap()
+            move || PartialDownload::lock(path).unwrap()
         });
         part.remove().unwrap();
         drop(part);
