@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A quick look at everything that must work: builds, starts a daemon of its own, and goes once through the main path.
+# The smoke test: builds the binary, starts a private daemon and runs the main path once.
 source "$(dirname "${BASH_SOURCE[0]}")/tests/scripts/common.sh"
 
 build
@@ -31,7 +31,7 @@ step "run-file"
 echo 'require("fs").writeFileSync("out.txt", __ARGS__.text); "written"' >"$worktree/write.js"
 ran=$(vm exec run-file "$session" write.js --args '{"text": "by a script"}')
 expect "run-file status" ok "$(line Status "$ran")"
-expect "the file that it wrote" "by a script" "$(cat "$worktree/out.txt")"
+expect "the written file" "by a script" "$(cat "$worktree/out.txt")"
 
 step "roll-back"
 ran=$(vm exec repl "$session" 'greet = null; while (true);')

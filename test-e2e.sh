@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The README's quick start from end to end, its history, a restart of the daemon, and a stop without leftovers.
+# The end-to-end test: the README's quick start, its history, a restart of the daemon, and a clean stop.
 source "$(dirname "${BASH_SOURCE[0]}")/tests/scripts/common.sh"
 
 build
@@ -64,5 +64,5 @@ expect "template delete" "Deleted template: $template" "$(vm template delete "$t
 
 step "a stop without leftovers"
 stop_daemon
-expect "what is left beside the database" "test.db" "$(cd "$work" && ls -d test.db*)"
+expect "the files beside the database" "test.db" "$(cd "$work" && ls -d test.db*)"
 echo "end-to-end test passed"

@@ -1,8 +1,8 @@
-// A file with arguments: the caller's data in, a table on the console, a value out.
+// A file with arguments: it reads the caller's data, prints a table, and ends with a value.
 //
 //   vm-system run examples/invoice.js --args '{"customer": "Ada", "lines": [["tea", 2, 3.5], ["cake", 1, 4]]}'
 
-var customer = __ARGS__.customer ?? "nobody in particular";
+var customer = __ARGS__.customer ?? "an unknown customer";
 var lines = __ARGS__.lines ?? [
   ["keyboard", 1, 49.9],
   ["cable", 3, 4.25],

@@ -1,4 +1,4 @@
-// A cache that lives on: run this file twice in one session, and the second run finds what the first one computed.
+// A cache that persists: the second run of this file in a session finds the primes that the first run computed.
 //
 //   vm-system exec run-file SESSION examples/primes.js --args '{"upTo": 50000}'
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the scripts at the top level share: the binary, a daemon of their own, and checks that say what they expected.
-# To be sourced. Nothing is left behind, also after a failure.
+# Functions of the test scripts at the top level: building, a private daemon, and checks with clear
+# messages. This file is sourced. It removes all files and processes at the end, also after a failure.
 
 set -euo pipefail
 
@@ -37,12 +37,12 @@ step() {
     echo "==> $*"
 }
 
-# expect WHAT EXPECTED GOT: both must be the same.
+# expect WHAT EXPECTED GOT: fails unless EXPECTED and GOT are equal.
 expect() {
     [ "$2" = "$3" ] || fail "$1"$'\n'"  expected: $2"$'\n'"  got:      $3"
 }
 
-# expect_in WHAT PART TEXT: the text must contain the part.
+# expect_in WHAT PART TEXT: fails unless TEXT contains PART.
 expect_in() {
     case "$3" in
     *"$2"*) ;;
@@ -56,7 +56,7 @@ build() {
     binary=${CARGO_TARGET_DIR:-$root/target}/debug/vm-system
 }
 
-# Starts a daemon on a free port; its address is in $server.
+# Starts a daemon on a free port and sets $server to its URL.
 start_daemon() {
     : >"$work/stdout"
     "$binary" serve --listen 127.0.0.1:0 --db "$work/test.db" --library-cache "$work/libraries" \
@@ -72,7 +72,7 @@ start_daemon() {
     fail "the daemon did not start: $(cat "$work/stdout" "$work/daemon.log")"
 }
 
-# Stops the daemon and checks that it ended well and left no process behind.
+# Stops the daemon; fails unless it exits with status 0 and without remaining worker processes.
 stop_daemon() {
     local workers
     workers=$(pgrep -P "$daemon" || true)
@@ -88,12 +88,12 @@ vm() {
     "$binary" --server-url "$server" "$@"
 }
 
-# line NAME TEXT: what follows `NAME: ` in the output of a command.
+# line NAME TEXT: prints the rest of the first line of TEXT that begins with `NAME: `.
 line() {
     sed -n "s/^$1: //p" <<<"$2" | head -n 1
 }
 
-# uuid TEXT: the first id in it.
+# uuid TEXT: prints the first id in TEXT.
 uuid() {
     grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' <<<"$1" | head -n 1
 }

@@ -1,4 +1,4 @@
-//! What it costs to run a snippet and to look at its value.
+//! The cost of running a snippet and of describing its value.
 
 #![allow(missing_docs, reason = "criterion makes public functions")]
 
@@ -16,7 +16,7 @@ const PREPARED: &str = "
 
 fn values(criterion: &mut Criterion) {
     let mut scope = Scope::new().expect("an engine");
-    scope.evaluate(PREPARED).expect("values to look at");
+    scope.evaluate(PREPARED).expect("prepared values");
     let mut group = criterion.benchmark_group("a snippet and its value");
     for name in ["1 + 1", "many", "deep", "wide", "text", "map", "error"] {
         group.bench_function(name, |bencher| {

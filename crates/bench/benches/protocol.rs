@@ -1,4 +1,4 @@
-//! What the text of an event costs on its way from a session process to the daemon, without the socket.
+//! The cost of carrying an event's text from a session process to the daemon, without the socket.
 
 #![allow(missing_docs, reason = "criterion makes public functions")]
 

@@ -1,4 +1,5 @@
-//! What it costs to record executions and to read their events, with sessions that only play what they are told.
+//! The cost of recording executions and of reading their events. The sessions replay a fixed script
+//! instead of running JavaScript.
 
 #![allow(missing_docs, reason = "criterion makes public functions")]
 
@@ -19,15 +20,15 @@ use vmcontrol::runtime::{
 };
 use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, RunOptions, Store};
 
-/// A runtime whose scripts are numbers: so many lines are printed.
-struct Player;
+/// A runtime whose scripts are numbers: a script prints that many console lines.
+struct ScriptedRuntime;
 
-/// Its sessions. They never end.
-struct Played {
+/// A session of [`ScriptedRuntime`]. It never ends.
+struct ScriptedSession {
     _ends: oneshot::Sender<SessionEnd>,
 }
 
-impl Runtime for Player {
+impl Runtime for ScriptedRuntime {
     fn engines(&self) -> &'static [&'static str] {
         &["boa"]
     }
@@ -39,7 +40,7 @@ impl Runtime for Player {
         Box::pin(async {
             let (ends, ended) = oneshot::channel();
             Ok(OpenedSession {
-                session: Arc::new(Played { _ends: ends }),
+                session: Arc::new(ScriptedSession { _ends: ends }),
                 ended,
             })
         })
@@ -66,7 +67,7 @@ impl Runtime for Player {
     }
 }
 
-impl RuntimeSession for Played {
+impl RuntimeSession for ScriptedSession {
     fn run(&self, _: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
         let lines: u64 = request.source.parse().expect("a number of lines");
         let (updates, receiver) = mpsc::channel(256);
@@ -87,7 +88,7 @@ impl RuntimeSession for Played {
                 usage: Usage::default(),
                 charge: Lease::default(),
             };
-            // Nobody listens to one that could not be recorded.
+            // The receiver is gone if the execution could not be recorded.
             let _ = updates.send(RunUpdate::Ended(end)).await;
             let _ = updates.send(RunUpdate::Committed).await;
         });
@@ -113,7 +114,7 @@ async fn session(home: &TempDir) -> (Control, Uuid) {
     let control = Control::open(ControlOptions {
         memory: MemoryBudget::default(),
         store: Store::open(&home.path().join("bench.db")).expect("a database"),
-        runtime: Arc::new(Player),
+        runtime: Arc::new(ScriptedRuntime),
         library_cache: home.path().join("libraries"),
         own_files: Vec::new(),
         max_sessions: 1,

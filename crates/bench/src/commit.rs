@@ -1,10 +1,10 @@
-//! The yardstick.
+//! The unit of comparison: the time of one SQLite commit.
 
 use rusqlite::Connection;
 
 use crate::figures::Times;
 
-/// Times commits of one small row, in a new database.
+/// Measures the time of committing one small row, in a new database.
 pub(crate) fn measure() -> Times {
     let directory = tempfile::tempdir().expect("a directory");
     let connection = Connection::open(directory.path().join("commit.db")).expect("a database");

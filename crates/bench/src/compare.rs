@@ -1,4 +1,5 @@
-//! This build beside another one: the same executions in a daemon of each, in pairs by turns.
+//! A comparison of this build with another one: the same executions in a daemon of each build,
+//! measured alternately in pairs.
 //!
 //! `cargo run --release -p bench -- compare PATH`, where PATH is the other build's `vm-system`.
 
@@ -11,29 +12,30 @@ use tempfile::TempDir;
 use vm_system_tests::{ANY_PORT, binary};
 
 use crate::figures::Times;
-use crate::load::{LASTING, SNIPPETS, busy_ms, executions_in};
+use crate::load::{LOAD_DURATION, SNIPPETS, busy_ms, executions_in};
 use crate::raw::Connection;
 
-/// How many pairs are measured: even, so that each build is the first as often as the other.
+/// The number of pairs that are measured. It is even, so that each build is measured first equally
+/// often.
 const PAIRS: usize = 10;
 
-/// How many executions one after the other give a median time.
+/// The number of consecutive executions of which the median time is taken.
 const EXECUTIONS: usize = 1000;
 
-/// How many sessions run code at once while processor time is measured.
+/// The number of sessions that run code concurrently while the processor time is measured.
 const SESSIONS: usize = 16;
 
-/// Measures both builds and prints the median of the ratios, this build's figure over the other's.
+/// Measures both builds and prints the median ratio of this build's figure to the other build's.
 pub(crate) fn run(other: &Path) {
-    let sides = [Side::start(other), Side::start(binary())];
+    let builds = [Build::start(other), Build::start(binary())];
     for (addition, code) in SNIPPETS {
         let mut ratios = [const { Vec::new() }; 2];
         for pair in 0..PAIRS {
             let mut order = [0, 1];
             order.rotate_left(pair % 2);
             let mut figures = [[0.0; 2]; 2];
-            for side in order {
-                figures[side] = sides[side].measure(code);
+            for build in order {
+                figures[build] = builds[build].measure(code);
             }
             for (kind, ratios) in ratios.iter_mut().enumerate() {
                 ratios.push(figures[1][kind] / figures[0][kind]);
@@ -51,15 +53,15 @@ pub(crate) fn run(other: &Path) {
     }
 }
 
-/// A daemon of one build. It is killed when this is dropped.
-struct Side {
+/// A running daemon of one build. It is killed on drop.
+struct Build {
     daemon: Child,
     server: String,
     sessions: Vec<String>,
     _home: TempDir,
 }
 
-impl Side {
+impl Build {
     fn start(program: &Path) -> Self {
         let home = tempfile::tempdir().expect("a directory can be made");
         let mut daemon = Command::new(program)
@@ -73,10 +75,10 @@ impl Side {
             .spawn()
             .expect("the build can be started");
         let stdout = daemon.stdout.take().expect("it is piped");
-        // The pipe stays open in the thread: the daemon may go on to write.
+        // The thread keeps the pipe open, because the daemon may write more lines.
         let mut lines = BufReader::new(stdout).lines();
         let server = loop {
-            let line = lines.next().expect("the daemon says its address");
+            let line = lines.next().expect("the daemon prints its address");
             let line = line.expect("its output is text");
             if let Some(server) = line.split_whitespace().find(|w| w.starts_with("http://")) {
                 break server.to_owned();
@@ -84,7 +86,7 @@ impl Side {
         };
         std::thread::spawn(move || lines.for_each(drop));
         let mut connection = Connection::open(&server);
-        let template = made(&mut connection, "/templates", &json!({"name": "bench"}));
+        let template = create(&mut connection, "/templates", &json!({"name": "bench"}));
         let sessions = (0..SESSIONS)
             .map(|number| {
                 let worktree = home.path().join(number.to_string());
@@ -93,7 +95,7 @@ impl Side {
                     "template_id": template, "workspace_id": "bench",
                     "base_commit_oid": "none", "worktree_path": worktree,
                 });
-                made(&mut connection, "/sessions", &session)
+                create(&mut connection, "/sessions", &session)
             })
             .collect();
         Self {
@@ -104,8 +106,8 @@ impl Side {
         }
     }
 
-    /// The median time of an execution in milliseconds, and what one takes of the machine's
-    /// processor time while several sessions run code, in milliseconds.
+    /// Measures the median time of an execution, and the processor time of the whole machine for
+    /// one execution while several sessions run code; both in milliseconds.
     fn measure(&self, code: &str) -> [f64; 2] {
         let mut connection = Connection::open(&self.server);
         let body = json!({"session_id": self.sessions[0], "input": code}).to_string();
@@ -114,22 +116,22 @@ impl Side {
             assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
         });
         let before = busy_ms();
-        let ended = executions_in(&self.server, &self.sessions, code, LASTING);
+        let ended = executions_in(&self.server, &self.sessions, code, LOAD_DURATION);
         let busy = (busy_ms() - before) / f64::from(ended);
         [times.p50().as_secs_f64() * 1e3, busy]
     }
 }
 
-impl Drop for Side {
+impl Drop for Build {
     fn drop(&mut self) {
-        // It may have died already.
+        // The daemon may have ended already.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
 }
 
-/// Makes something by a POST; gives its id.
-fn made(connection: &mut Connection, path: &str, body: &Value) -> String {
+/// Creates an object by a POST request and returns its id.
+fn create(connection: &mut Connection, path: &str, body: &Value) -> String {
     let (status, answer) = connection.send("POST", path, &body.to_string());
     let text = String::from_utf8_lossy(answer);
     assert_eq!(status, 201, "{text}");

@@ -1,4 +1,4 @@
-//! Running code: alone, cancelled, and watched.
+//! Executions: alone, cancelled, followed by many streams, and with many events.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,12 +14,13 @@ use crate::figures::{Table, Times};
 use crate::load::SNIPPETS;
 use crate::raw::Connection;
 
+/// The number of console lines of [`print_lines`].
 const LINES: u32 = 2000;
 
-/// How many streams watch.
+/// The number of streams that follow the session.
 const STREAMS: usize = 500;
 
-/// Times executions.
+/// Measures short executions, a cancellation, and an execution that many streams follow.
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     let session = daemon.session();
     let mut connection = Connection::open(daemon.server());
@@ -34,18 +35,19 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     let cancelled = Times::measured(50, || cancel(daemon, &session));
     table.add("cancelling native code, to the answer", cancelled);
     session.close();
-    let session = roomy(daemon);
-    let alone = Times::of(100, || chatter(&session));
-    let watchers = Watchers::start(daemon, &session);
+    let session = session_with_high_limits(daemon);
+    let alone = Times::of(100, || print_lines(&session));
+    let followers = Followers::start(daemon, &session);
     let watched = Times::measured(20, || {
         let start = Instant::now();
-        chatter(&session);
+        print_lines(&session);
         let took = start.elapsed();
-        // What the streams still have to tell is not this execution's time, and must not be the next one's.
-        watchers.wait_until_quiet();
+        // The time in which the streams deliver their remaining events belongs neither to this
+        // execution nor to the next one.
+        followers.wait_until_quiet();
         took
     });
-    watchers.stop();
+    followers.stop();
     session.close();
     table.figure(
         format!("watched by {STREAMS} streams an execution takes"),
@@ -57,7 +59,8 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     table.add("2,000 console lines, watched by 500 streams", watched);
 }
 
-/// Times chatty executions, what their script takes of that, and reading their events again.
+/// Measures executions with many console lines, the share of their script, and reading their
+/// events.
 pub(crate) fn measure_events(daemon: &Daemon, table: &mut Table) {
     let limits = json!({
         "max_output_kb": 1_000_000, "max_events": 1_000_000, "wall_ms": 60_000, "cpu_ms": 60_000
@@ -96,7 +99,7 @@ pub(crate) fn measure_events(daemon: &Daemon, table: &mut Table) {
     session.close();
 }
 
-/// Times small executions in a session whose heap is larger than 64 MB.
+/// Measures short executions in a session whose heap is larger than 64 MB.
 pub(crate) fn measure_large_heap(daemon: &Daemon, table: &mut Table) {
     let limits = json!({"mem_mb": 256, "wall_ms": 60_000, "cpu_ms": 60_000});
     let session = daemon.session_of(&daemon.template_with_limits(&limits));
@@ -122,7 +125,8 @@ pub(crate) fn measure_large_heap(daemon: &Daemon, table: &mut Table) {
     session.close();
 }
 
-/// From the request to cancel until it is answered, which is when the execution has ended and is stored.
+/// The time from the cancel request to its answer, which is sent when the execution has ended and
+/// is stored.
 fn cancel(daemon: &Daemon, session: &Session) -> Duration {
     let body = json!({
         "session_id": session.id, "input": "/^(a+)+$/.test('a'.repeat(40) + 'b')", "wait_ms": 0,
@@ -142,26 +146,26 @@ fn cancel(daemon: &Daemon, session: &Session) -> Duration {
     took
 }
 
-fn roomy(daemon: &Daemon) -> Session {
+fn session_with_high_limits(daemon: &Daemon) -> Session {
     let limits = json!({"max_output_kb": 100_000, "wall_ms": 60_000, "cpu_ms": 60_000});
     daemon.session_of(&daemon.template_with_limits(&limits))
 }
 
-fn chatter(session: &Session) {
+fn print_lines(session: &Session) {
     let code = format!("for (let i = 0; i < {LINES}; i++) console.log('line', i)");
     let execution: Value = session.run(&code);
     assert_eq!(execution["status"], "ok", "{execution}");
 }
 
-/// Streams of a session that are read on a thread of their own; the first is not read at all.
-struct Watchers {
+/// The event streams of a session, which one thread reads; the first of them is never read.
+struct Followers {
     silent: TcpStream,
     reader: JoinHandle<()>,
     stop: Arc<AtomicBool>,
     bytes: Arc<AtomicU64>,
 }
 
-impl Watchers {
+impl Followers {
     fn start(daemon: &Daemon, session: &Session) -> Self {
         let address = daemon.server().trim_start_matches("http://").to_owned();
         let request = format!(
@@ -191,17 +195,17 @@ impl Watchers {
                 }
             }
         });
-        let watchers = Self {
+        let followers = Self {
             silent,
             reader,
             stop,
             bytes,
         };
-        watchers.wait_until_quiet();
-        watchers
+        followers.wait_until_quiet();
+        followers
     }
 
-    /// Waits until nothing has come for a while.
+    /// Waits until no stream has received anything for a while.
     fn wait_until_quiet(&self) {
         let mut before = u64::MAX;
         wait_for("the streams to be quiet", || {
@@ -213,7 +217,7 @@ impl Watchers {
 
     fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Its streams are closed with it.
+        // The thread closes its streams when it ends.
         let _ = self.reader.join();
         drop(self.silent);
     }

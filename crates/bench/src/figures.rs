@@ -1,13 +1,13 @@
-//! What was measured, and the table that shows it.
+//! The measured figures, and the table that shows them.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Times of repetitions, in ascending order.
+/// The durations of repetitions, in ascending order.
 pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
-    /// Times `count` repetitions, after a tenth of them unmeasured.
+    /// Measures `count` repetitions, after a tenth as many that are not measured.
     pub(crate) fn of(count: usize, mut work: impl FnMut()) -> Self {
         for _ in 0..count.div_ceil(10) {
             work();
@@ -19,7 +19,7 @@ impl Times {
         })
     }
 
-    /// Repeats what measures itself.
+    /// Collects the durations of `count` repetitions of a closure that measures itself.
     pub(crate) fn measured(count: usize, mut work: impl FnMut() -> Duration) -> Self {
         let mut times: Vec<_> = (0..count).map(|_| work()).collect();
         times.sort_unstable();
@@ -37,51 +37,53 @@ impl Times {
         self.0[self.0.len() / 2]
     }
 
-    /// What one of a hundred exceeds.
+    /// The 99th percentile.
     pub(crate) fn p99(&self) -> Duration {
         self.0[self.0.len() * 99 / 100]
     }
 }
 
-/// A line: a thing that was timed.
+/// A row of the table: a name and its durations.
 struct Row {
     name: String,
     times: Times,
-    /// What it is a multiple of: the place of that line. None is a multiple of itself.
+    /// The index of the row of the SQLite commit that this row is compared with; `None` for a row
+    /// that is a commit itself.
     commit: Option<usize>,
 }
 
-/// A sentence with a number in it, as often as it was measured.
+/// A sentence that contains a number, with each measured value of the number.
 struct Figure {
     before: String,
     after: &'static str,
-    /// How many decimals are shown.
+    /// The number of decimals that are printed.
     decimals: usize,
     values: Vec<f64>,
 }
 
-/// The figures of a run. What is measured again is added to what was measured before under the same name.
+/// The figures of a benchmark run. A repeated measurement is added to the row or the sentence of
+/// the same name.
 #[derive(Default)]
 pub(crate) struct Table {
     rows: Vec<Row>,
     figures: Vec<Figure>,
     statements: Vec<String>,
-    /// The line that those which come are multiples of.
+    /// The index of the commit row that the next rows are compared with.
     commit: Option<usize>,
 }
 
 impl Table {
-    /// Says what a commit takes now: the lines that come are multiples of that.
+    /// Adds the time of a SQLite commit, which the rows added after it are compared with.
     pub(crate) fn add_commit(&mut self, name: &str, commit: Times) {
         self.commit = None;
         self.commit = Some(self.add(name, commit));
     }
 
-    /// Adds to a line; returns its place.
+    /// Adds durations to the row of this name and returns the row's index.
     pub(crate) fn add(&mut self, name: &str, times: Times) -> usize {
-        if let Some(place) = self.rows.iter().position(|row| row.name == name) {
-            self.rows[place].times.extend(times);
-            return place;
+        if let Some(index) = self.rows.iter().position(|row| row.name == name) {
+            self.rows[index].times.extend(times);
+            return index;
         }
         self.rows.push(Row {
             name: name.to_owned(),
@@ -91,7 +93,8 @@ impl Table {
         self.rows.len() - 1
     }
 
-    /// Adds to a number that is shown below the lines, between two parts of a sentence.
+    /// Adds a value to a sentence below the rows; `before` and `after` are its text around the
+    /// number.
     pub(crate) fn figure(
         &mut self,
         before: impl Into<String>,
@@ -113,14 +116,15 @@ impl Table {
         });
     }
 
-    /// Adds a statement below the lines, if it is not there.
-    pub(crate) fn say(&mut self, text: String) {
+    /// Adds a statement below the rows, unless it is there already.
+    pub(crate) fn add_statement(&mut self, text: String) {
         if !self.statements.contains(&text) {
             self.statements.push(text);
         }
     }
 
-    /// Says how much each thing is here of what it is there, with an empty database.
+    /// Adds the ratio of each figure of this table to that of `empty`, the table of an empty
+    /// database.
     pub(crate) fn compare(&mut self, empty: &Self) {
         for row in self.rows.iter().filter(|row| row.commit.is_some()) {
             if let Some(same) = empty.rows.iter().find(|same| same.name == row.name) {
@@ -166,7 +170,7 @@ impl fmt::Display for Table {
         for row in &self.rows {
             let commit = row
                 .commit
-                .map_or(&row.times, |place| &self.rows[place].times);
+                .map_or(&row.times, |index| &self.rows[index].times);
             writeln!(
                 f,
                 "{:<48} {:>10.2} {:>10.2} {:>12.1}",

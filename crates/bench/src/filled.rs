@@ -1,19 +1,20 @@
-//! A database with a long past.
+//! A database with a long history.
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 use vm_system_tests::Daemon;
 
-/// How many executions it has, in so many sessions.
+/// The number of executions and of the sessions that they belong to.
 const EXECUTIONS: u32 = 1_000_000;
 const SESSIONS: u32 = 1000;
 
-/// How many events each execution has.
+/// The number of events of each execution.
 const EVENTS: u32 = 10;
 
-/// The home of a daemon, with a database with a million executions and ten million events.
+/// The home directory of a daemon whose database holds a million executions with ten million
+/// events.
 pub(crate) fn home() -> TempDir {
-    // The schema is the daemon's to make.
+    // The daemon creates the schema.
     let home = Daemon::start().stop();
     let connection = Connection::open(home.path().join("test.db")).expect("a database");
     connection
@@ -40,7 +41,7 @@ pub(crate) fn home() -> TempDir {
         ))
         .expect("rows");
     drop(connection);
-    // Or the disk is busy with it while things are measured.
+    // Without this sync the disk would write the database while other things are measured.
     let file = std::fs::File::open(home.path().join("test.db")).expect("a database");
     file.sync_all().expect("a disk");
     home

@@ -1,4 +1,4 @@
-//! Many sessions at once.
+//! Many concurrent sessions: throughput, processor time and memory.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -9,33 +9,40 @@ use vm_system_tests::Daemon;
 use crate::figures::Table;
 use crate::raw::Connection;
 
-/// A snippet that is committed without a checkpoint, and one that is not.
+/// The measured snippets, each with the suffix of its row names: one is committed without a new
+/// checkpoint, the other with one.
 pub(crate) const SNIPPETS: [(&str, &str); 2] = [
     ("", "1 + 1"),
     (
         ", with a checkpoint each",
-        // It learns more than is kept to be told once more.
+        // It reads more random bytes than the replay log records, so the session needs a
+        // checkpoint.
         "crypto.getRandomValues(new Uint8Array(1024)).length",
     ),
 ];
 
-/// How long each load lasts.
-pub(crate) const LASTING: Duration = Duration::from_secs(3);
+/// The duration of each load.
+pub(crate) const LOAD_DURATION: Duration = Duration::from_secs(3);
 
-/// How many sessions are open at once, to see what one takes.
-pub(crate) const OPEN: u32 = 1000;
+/// The number of sessions that are open while the memory of one is measured.
+pub(crate) const OPEN_SESSIONS: u32 = 1000;
 
-/// Measures how many executions end in a second with some numbers of sessions.
+/// Measures the executions per second with several numbers of concurrent sessions.
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     for count in [1, 4, 16, 64] {
         let sessions: Vec<_> = (0..count).map(|_| daemon.session()).collect();
         for (addition, code) in SNIPPETS {
             let before = busy_ms();
             let ids: Vec<_> = sessions.iter().map(|session| session.id.clone()).collect();
-            let ended = f64::from(executions_in(daemon.server(), &ids, code, LASTING));
+            let ended = f64::from(executions_in(daemon.server(), &ids, code, LOAD_DURATION));
             let busy = (busy_ms() - before) / ended;
             let name = format!("{count} sessions at once{addition}:");
-            table.figure(&name, ended / LASTING.as_secs_f64(), 0, " executions/s");
+            table.figure(
+                &name,
+                ended / LOAD_DURATION.as_secs_f64(),
+                0,
+                " executions/s",
+            );
             let unit = " ms of the machine's processor time for each execution";
             table.figure(name, busy, 2, unit);
         }
@@ -45,12 +52,12 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     }
 }
 
-/// How many executions end in the time, with one client for each session.
+/// The number of executions that end within `duration`, with one client for each session.
 pub(crate) fn executions_in(
     server: &str,
     sessions: &[String],
     code: &str,
-    lasting: Duration,
+    duration: Duration,
 ) -> u32 {
     let barrier = Barrier::new(sessions.len());
     std::thread::scope(|scope| {
@@ -64,7 +71,7 @@ pub(crate) fn executions_in(
                     barrier.wait();
                     let start = Instant::now();
                     let mut ended = 0;
-                    while start.elapsed() < lasting {
+                    while start.elapsed() < duration {
                         let (status, answer) = connection.send("POST", "/executions/repl", &body);
                         assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
                         ended += 1;
@@ -80,14 +87,16 @@ pub(crate) fn executions_in(
     })
 }
 
-/// Measures what an idle session takes of the system's memory.
+/// Measures the memory of an idle session.
 pub(crate) fn measure_memory(daemon: &Daemon, table: &mut Table) {
     let template = daemon.template();
     daemon.session_of(&template).close();
-    let before = taken_kib();
-    let each_mb = || (taken_kib() - before) / f64::from(OPEN) * 1.024 / 1e3;
-    let sessions: Vec<_> = (0..OPEN).map(|_| daemon.session_of(&template)).collect();
-    let name = format!("{OPEN} sessions open at once take");
+    let before = used_kib();
+    let each_mb = || (used_kib() - before) / f64::from(OPEN_SESSIONS) * 1.024 / 1e3;
+    let sessions: Vec<_> = (0..OPEN_SESSIONS)
+        .map(|_| daemon.session_of(&template))
+        .collect();
+    let name = format!("{OPEN_SESSIONS} sessions open at once take");
     table.figure(&name, each_mb(), 2, " MB each");
     for session in &sessions {
         session.eval("globalThis.count = 1");
@@ -103,8 +112,8 @@ pub(crate) fn measure_memory(daemon: &Daemon, table: &mut Table) {
     }
 }
 
-/// The memory that processes have for themselves, and the kernel for them, in KiB.
-fn taken_kib() -> f64 {
+/// The memory of all processes, with the kernel's memory for them, in KiB.
+fn used_kib() -> f64 {
     let text = std::fs::read_to_string("/proc/meminfo").expect("Linux has it");
     let kinds = [
         "AnonPages:",
@@ -123,12 +132,12 @@ fn taken_kib() -> f64 {
         .sum()
 }
 
-/// How long all processors together have been busy, in milliseconds. Unlike the wall clock it does not count what a host
-/// gives to other machines.
+/// The busy time of all processors together since the system started, in milliseconds. Unlike the
+/// wall clock it excludes the time that a host gives to other virtual machines.
 pub(crate) fn busy_ms() -> f64 {
     let text = std::fs::read_to_string("/proc/stat").expect("Linux has it");
     let line = text.lines().next().expect("it is about all processors");
-    // user, nice, system, idle, iowait, irq, softirq: in hundredths of a second.
+    // The fields are user, nice, system, idle, iowait, irq and softirq, in hundredths of a second.
     let fields = line.split_whitespace().skip(1);
     let ticks: Vec<f64> = fields
         .map(|field| field.parse().expect("a number"))

@@ -1,10 +1,14 @@
-//! Measures the real daemon, each part right after the cost of one SQLite commit with a sync on the same disk: figures of
-//! different machines compare as multiples of that.
+//! Measures the real daemon. Each measurement comes right after the cost of one SQLite commit with
+//! a sync on the same disk: figures of different machines compare as multiples of that cost.
 //!
-//! `cargo run --release -p bench`, or only some parts: `cargo run --release -p bench -- load memory`.
-//! `cargo run --release -p bench -- compare PATH` measures executions of this build and of the `vm-system` at PATH in pairs.
-//! With `filled` among them, everything by turns also on a database with a million executions and ten million events; with
-//! `slow`, as if the disk took as long as the one that the figures to be reached were measured on.
+//! - `cargo run --release -p bench` runs all measurements.
+//! - `cargo run --release -p bench -- load memory` runs only the named ones.
+//! - `cargo run --release -p bench -- compare PATH` measures executions of this build and of the
+//!   `vm-system` at PATH, alternately in pairs.
+//!
+//! With `filled` among the names, each measurement is repeated on a database with a million
+//! executions and ten million events; with `slow`, each sync is delayed to the time of the disk on
+//! which the target figures were measured.
 
 mod commit;
 mod compare;
@@ -12,7 +16,7 @@ mod executions;
 mod figures;
 mod filled;
 mod load;
-mod looks;
+mod queries;
 mod raw;
 mod sessions;
 mod slow;
@@ -23,13 +27,13 @@ use figures::Table;
 use tempfile::TempDir;
 use vm_system_tests::{Daemon, DaemonOptions};
 
-/// Measures something.
-type Part = fn(&Daemon, &mut Table);
+/// A measurement: it adds its figures to the table.
+type Measurement = fn(&Daemon, &mut Table);
 
-/// What can be measured, by the names that the command line takes.
-const PARTS: [(&str, Part); 7] = [
+/// The measurements, by the names that the command line takes.
+const MEASUREMENTS: [(&str, Measurement); 7] = [
     ("executions", executions::measure),
-    ("looks", looks::measure),
+    ("queries", queries::measure),
     ("sessions", sessions::measure),
     ("events", executions::measure_events),
     ("heap", executions::measure_large_heap),
@@ -37,38 +41,39 @@ const PARTS: [(&str, Part); 7] = [
     ("memory", load::measure_memory),
 ];
 
-/// Asks for a database with a long past.
+/// The argument that adds the measurements on a database with a long history.
 const FILLED: &str = "filled";
 
-/// How often two databases are measured by turns: even, so that both are as often the first.
+/// The number of rounds in which the two databases are measured alternately. It is even, so that
+/// each is measured first equally often.
 const ROUNDS: usize = 4;
 
-/// Asks for a comparison with another build, whose path comes behind.
+/// The argument that requests a comparison with another build, whose path follows it.
 const COMPARE: &str = "compare";
 
-/// Asks for a disk that takes longer.
+/// The argument that requests a slower disk.
 const SLOW: &str = "slow";
 
 fn main() {
-    let mut wanted: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, other] = &wanted[..]
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, other] = &names[..]
         && word == COMPARE
     {
         return compare::run(Path::new(other));
     }
-    if wanted.iter().any(|wanted| wanted == SLOW) {
-        slow::slow_down(&wanted);
-        wanted.retain(|wanted| wanted != SLOW);
+    if names.iter().any(|name| name == SLOW) {
+        slow::slow_down(&names);
+        names.retain(|name| name != SLOW);
     }
-    let is_filled = wanted.iter().any(|wanted| wanted == FILLED);
-    wanted.retain(|wanted| wanted != FILLED);
+    let is_filled = names.iter().any(|name| name == FILLED);
+    names.retain(|name| name != FILLED);
     let mut measured = vec![(daemon(None), Table::default())];
     if is_filled {
         measured.push((daemon(Some(filled::home())), Table::default()));
     }
     let rounds = if is_filled { ROUNDS } else { 1 };
-    for (name, measure) in PARTS {
-        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+    for (name, measure) in MEASUREMENTS {
+        if !names.is_empty() && !names.iter().any(|given| given == name) {
             continue;
         }
         for _ in 0..rounds {
@@ -79,7 +84,8 @@ fn main() {
                 );
                 measure(daemon, table);
             }
-            // Who was last is the first of the next round: what comes and goes slowly meets both.
+            // The order is reversed for the next round, so that slow changes of the machine affect
+            // both databases.
             measured.reverse();
         }
     }
@@ -94,8 +100,11 @@ fn main() {
 fn daemon(home: Option<TempDir>) -> Daemon {
     Daemon::start_with(DaemonOptions {
         home,
-        // One more than a part opens: the session for which a zygote is made.
-        args: vec!["--max-sessions".into(), (load::OPEN + 1).to_string()],
+        // A measurement opens one session more than it measures: the one for which a zygote starts.
+        args: vec![
+            "--max-sessions".into(),
+            (load::OPEN_SESSIONS + 1).to_string(),
+        ],
         ..DaemonOptions::default()
     })
 }

@@ -1,9 +1,10 @@
-//! A client that costs next to nothing: what is measured is the daemon, on the same processors.
+//! A minimal HTTP client. It runs on the same processors as the daemon that is measured, so it must
+//! cost next to nothing.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-/// A connection that is kept.
+/// A persistent connection.
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     host: String,
@@ -11,7 +12,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// To the daemon at `http://host:port`.
+    /// Connects to the daemon at `http://host:port`.
     pub(crate) fn open(server: &str) -> Self {
         let host = server.trim_start_matches("http://").to_owned();
         let stream = TcpStream::connect(&host).expect("a connection");
@@ -23,7 +24,7 @@ impl Connection {
         }
     }
 
-    /// Sends a request below `/api/v1`; gives the status and the body.
+    /// Sends a request to a path below `/api/v1` and returns the status and the body.
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &str) -> (u16, &[u8]) {
         let request = format!(
             "{method} /api/v1{path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

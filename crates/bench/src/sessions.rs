@@ -1,4 +1,4 @@
-//! Making sessions, with and without libraries.
+//! Creating sessions, with and without libraries.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, command};
@@ -8,13 +8,16 @@ use crate::raw::Connection;
 
 const LIBRARIES: [&str; 3] = ["lodash-4.17.21", "moment-2.29.4", "ramda-0.29.0"];
 
-/// Times the making of sessions: the first of a kind, which warms up a zygote, is not measured.
+/// Measures the creation of sessions. The first one of each template, which starts a zygote, is not
+/// measured.
 pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     let empty = sessions_of(daemon, &daemon.template());
     let alone = empty.p50();
     table.add("making an empty session", empty);
     if !download(daemon) {
-        table.say("not measured: sessions with libraries, which could not be downloaded".into());
+        table.add_statement(
+            "not measured: sessions with libraries, which could not be downloaded".into(),
+        );
         return;
     }
     let full = sessions_of(daemon, &daemon.template_with_libraries(&LIBRARIES));

@@ -1,4 +1,4 @@
-/* Has each sync of a process take longer, by the microseconds in SYNC_LONGER_US. Loaded with LD_PRELOAD. */
+/* Delays each fdatasync of a process by the microseconds in SYNC_DELAY_US. It is loaded with LD_PRELOAD. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -7,12 +7,12 @@
 
 int fdatasync(int fd) {
     int (*sync)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
-    const char *text = getenv("SYNC_LONGER_US");
-    struct timespec longer = {0, (text ? atoi(text) : 0) * 1000L};
-    /* Otherwise the kernel may wake it some 50 microseconds later than it asks for. */
-    static __thread int is_exact;
-    if (!is_exact) is_exact = prctl(PR_SET_TIMERSLACK, 1000) == 0;
+    const char *text = getenv("SYNC_DELAY_US");
+    struct timespec delay = {0, (text ? atoi(text) : 0) * 1000L};
+    /* With the default timer slack the kernel may end the delay some 50 microseconds late. */
+    static __thread int has_exact_timer;
+    if (!has_exact_timer) has_exact_timer = prctl(PR_SET_TIMERSLACK, 1000) == 0;
     int outcome = sync(fd);
-    nanosleep(&longer, NULL);
+    nanosleep(&delay, NULL);
     return outcome;
 }

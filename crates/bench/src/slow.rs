@@ -1,7 +1,8 @@
-//! A disk that takes as long as the one that the figures to be reached were measured on.
+//! An artificially slower disk: as slow as the one on which the target figures were measured.
 //!
-//! Multiples of a commit compare disks that are alike. Where a commit takes a third of that, what makes no commit shorter is
-//! three times as many of them.
+//! Multiples of a commit are comparable only between similar disks. Where a commit takes a third of
+//! the time, the parts of an execution that do not depend on the disk are three times as many
+//! commits.
 
 use std::path::Path;
 use std::process::{Command, exit};
@@ -11,36 +12,38 @@ use vm_system_tests::preload_library;
 
 use crate::commit;
 
-/// What a commit took there: the middle of what was measured, 0.29 to 0.37 ms.
-const COMMIT: Duration = Duration::from_micros(330);
+/// The time of a commit on the reference disk: the middle of the measured range of 0.29 to 0.37 ms.
+const REFERENCE_COMMIT: Duration = Duration::from_micros(330);
 
-/// By how much each sync is to take longer, in microseconds.
-const LONGER: &str = "SYNC_LONGER_US";
+/// The environment variable with the delay that is added to each sync, in microseconds.
+const DELAY_VARIABLE: &str = "SYNC_DELAY_US";
 
-/// Has commits take as long as there, in this program and in daemons that it starts; where they take longer by themselves, the
-/// disk stays as it is. Runs this program with these arguments once more for that, and returns in the program that is run.
+/// Delays commits to the reference time, in this program and in the daemons that it starts; where a
+/// commit takes longer by itself, there is no delay. The first call runs this program again with
+/// the delaying library preloaded, and exits with its status; the call in that second process
+/// returns.
 pub(crate) fn slow_down(arguments: &[String]) {
-    if std::env::var_os(LONGER).is_none() {
-        run_again(arguments);
+    if std::env::var_os(DELAY_VARIABLE).is_none() {
+        run_with_delay(arguments);
     }
-    let mut longer = Duration::ZERO;
-    // A processor that was idle takes a while to wake up, which the first guess leaves out.
+    let mut delay = Duration::ZERO;
+    // An idle processor takes a while to wake up, which the first estimate leaves out.
     for _ in 0..3 {
         let commit = commit::measure().p50();
-        longer = (longer + COMMIT).saturating_sub(commit);
+        delay = (delay + REFERENCE_COMMIT).saturating_sub(commit);
         // SAFETY: this program has no other thread yet.
-        unsafe { std::env::set_var(LONGER, longer.as_micros().to_string()) };
+        unsafe { std::env::set_var(DELAY_VARIABLE, delay.as_micros().to_string()) };
     }
 }
 
-fn run_again(arguments: &[String]) -> ! {
+fn run_with_delay(arguments: &[String]) -> ! {
     let directory = tempfile::tempdir().expect("a directory");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/slow.c");
     let program = std::env::current_exe().expect("a program knows its own path");
     let status = Command::new(program)
         .args(arguments)
         .env("LD_PRELOAD", preload_library(&source, directory.path()))
-        .env(LONGER, "0")
+        .env(DELAY_VARIABLE, "0")
         .status()
         .expect("this program can be run");
     drop(directory);

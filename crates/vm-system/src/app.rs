@@ -1,4 +1,4 @@
-//! From the parsed command line to the command that it names.
+//! The dispatch from the parsed command line to the command that it names.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -8,14 +8,17 @@ use tokio::runtime::Builder;
 use tracing_appender::non_blocking::WorkerGuard;
 use vmclient::Client;
 
-use crate::cli::{Cli, Command, Global, LogFormat};
+use crate::cli::{Cli, Command, Global};
 use crate::commands::{exec, guide, libs, ops, repl, run, serve, session, template};
 use crate::failure::Failure;
 use crate::ids;
-use crate::logging::Log;
+use crate::logging::{Log, LogFormat};
 use crate::output::Output;
 
 /// Runs the command and waits for its end.
+///
+/// # Errors
+/// [`Failure`]: the reason why the command failed, which determines the exit status.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     let Cli {
         global,
@@ -26,7 +29,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     let connect = || connect(&global.server_url, global.token_file.as_deref());
     if !command.ids().is_empty() {
         let client = connect()?;
-        block_on(ids::complete(&client, command.ids()))?;
+        block_on(ids::expand(&client, command.ids()))?;
     }
     match command {
         Command::Serve(args) => block_on(serve::run(args, &global)),
@@ -49,13 +52,14 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     output.finish()
 }
 
-/// Starts the log, unless nothing is to be logged. What this returns sees to its last lines.
+/// Starts the log; `None` if nothing is to be logged or no guard is needed. The guard writes the
+/// last lines when it is dropped.
 fn start_log(global: &Global, command: &Command) -> Result<Option<WorkerGuard>, Failure> {
     let is_daemon = matches!(command, Command::Serve(_));
     let file = global.log_file();
     let level = match command {
         Command::Serve(_) => Some("info"),
-        // On standard error it would stand between what a script says.
+        // On standard error, log lines would appear among the script's own output.
         Command::Run(_) | Command::Repl(_) if file.is_none() => None,
         _ => Some("warn"),
     };
@@ -74,10 +78,10 @@ fn start_log(global: &Global, command: &Command) -> Result<Option<WorkerGuard>, 
     log.start()
 }
 
-/// The variable that holds the token, for whoever has no file of it.
+/// The environment variable that holds the token, if there is no token file.
 const TOKEN_VARIABLE: &str = "VM_SYSTEM_TOKEN";
 
-/// A client of the daemon, with the token if there is one.
+/// Creates a client of the daemon, with the token if one is configured.
 fn connect(url: &str, token_file: Option<&Path>) -> Result<Client, Failure> {
     let client = Client::new(url)?;
     let token = match token_file {
@@ -93,12 +97,12 @@ fn connect(url: &str, token_file: Option<&Path>) -> Result<Client, Failure> {
     })
 }
 
-/// Runs a command to its end. What it left on blocking threads is not waited for: a read that hangs must not keep a
-/// daemon alive that was told to stop.
+/// Runs a command to its end. Blocking threads that it left are not waited for: a read that hangs
+/// must not keep a daemon alive that is shutting down.
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = Builder::new_multi_thread()
         .enable_all()
-        .worker_threads(workers())
+        .worker_threads(worker_threads())
         .build()
         .context("cannot start the asynchronous runtime")?;
     let outcome = runtime.block_on(command);
@@ -106,10 +110,11 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
     outcome
 }
 
-/// How many threads run asynchronous tasks: half as many as there are processors. The other half is for session processes, which
-/// do most of the work; and each thread more is one more to be woken in vain. Measured with two processors, as many threads as
-/// processors end a sixth fewer executions in a second (`docs/performance.md`).
-fn workers() -> usize {
+/// The number of threads that run asynchronous tasks: half the number of processors. The other half
+/// is for session processes, which do most of the work, and each additional thread is woken in vain
+/// more often. With two processors, as many threads as processors end a sixth fewer executions per
+/// second (`docs/performance.md`).
+fn worker_threads() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     (processors / 2).max(1)
 }

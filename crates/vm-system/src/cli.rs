@@ -1,4 +1,4 @@
-//! The command line as types. What the help says stands here as doc comments.
+//! The command line as types. The doc comments of commands and arguments are the help texts.
 
 mod exec;
 mod ids;
@@ -16,8 +16,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
+
+use crate::logging::LogFormat;
+use crate::output::Format;
 
 pub(crate) use exec::ExecCommand;
 pub(crate) use ids::Ids;
@@ -39,19 +42,20 @@ pub(crate) use template::{PartCommand, TemplateCommand};
     after_help = "Example:\n  vm-system run script.js\n  vm-system serve --db vm-system.db --listen 127.0.0.1:3210"
 )]
 pub(crate) struct Cli {
-    /// Flags that every command takes.
+    /// The flags that every command accepts.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
 impl Cli {
-    /// Reads the command line of this process. A variable of a flag that every command takes counts as unset when it is empty.
+    /// Reads the command line of this process. An empty environment variable of a flag counts as
+    /// unset.
     ///
     /// # Errors
-    /// What is wrong with it, or the help that was asked for.
+    /// The usage error, or the help text that was requested.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let mut command = Self::command().mut_args(|flag| {
             let value = flag.get_env().and_then(env::var_os);
@@ -66,7 +70,7 @@ impl Cli {
     }
 }
 
-/// Flags that every command takes, before or after its name.
+/// The flags that every command accepts, before or after its name.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
@@ -80,23 +84,23 @@ pub(crate) struct Global {
         default_value = "http://127.0.0.1:3210"
     )]
     pub server_url: String,
-    /// The file with the daemon's token.
+    /// The file with the daemon's token; `None` if no flag names one.
     #[arg(
         long,
-        help = "The file with the token that the daemon asks for, if VM_SYSTEM_TOKEN does not hold it; serve makes the file if it is missing",
+        help = "The file with the token that the daemon asks for, if VM_SYSTEM_TOKEN does not hold it; serve creates the file if it is missing",
         global = true,
         value_name = "PATH"
     )]
     pub token_file: Option<PathBuf>,
-    /// The database, if one was named.
+    /// The database file; `None` if no flag names one.
     #[arg(
         long,
-        help = "The database of serve, made if it is not there, of ops import, and of ops check without a daemon [default: vm-system.db]",
+        help = "The database of serve (created if it is missing), of ops import, and of ops check without a daemon [default: vm-system.db]",
         global = true,
         value_name = "PATH"
     )]
     pub db: Option<PathBuf>,
-    /// What to log: off, fatal, error, warn, info, debug, trace or directives like warn,vmcontrol=debug
+    /// The log filter: off, fatal, error, warn, info, debug, trace or directives like warn,vmcontrol=debug
     /// [default: info for serve, off for run and repl, else warn]
     #[arg(
         long,
@@ -107,16 +111,17 @@ pub(crate) struct Global {
         value_parser = crate::logging::parse_filter
     )]
     pub log_level: Option<String>,
-    /// The file to log to. The usual parser of paths takes no empty one.
+    /// The log file as it was given. The default parser of paths would refuse an empty one.
     #[arg(
         long,
         global = true,
         value_name = "PATH",
         value_parser = OsStringValueParser::new().map(PathBuf::from),
-        help = "The file to log to instead of standard error; what it holds stays"
+        help = "The file to log to instead of standard error; lines are appended"
     )]
     pub log_file: Option<PathBuf>,
-    /// How to write the log: human (or text), or json [default: human on a terminal and for commands, else json]
+    /// The format of the log: human (or text), or json [default: human on a terminal and for
+    /// commands, else json]
     #[arg(
         long,
         global = true,
@@ -125,7 +130,7 @@ pub(crate) struct Global {
         hide_possible_values = true
     )]
     pub log_format: Option<LogFormat>,
-    /// How to print what the daemon answers: for people, or as the API's JSON
+    /// The format of the daemon's answers: text for people, or the API's JSON
     #[arg(
         long,
         global = true,
@@ -136,43 +141,28 @@ pub(crate) struct Global {
     pub output: Format,
 }
 
-/// The database of a daemon, if none is named.
+/// The database file of a daemon, if no flag names one.
 pub(crate) const DEFAULT_DB: &str = "vm-system.db";
+
 impl Global {
-    /// The file to log to. An empty name is none, as in the Go service, where that was the default.
+    /// The log file; `None` logs to standard error. An empty path counts as `None`, because it was
+    /// the default of the Go service.
     pub(crate) fn log_file(&self) -> Option<&Path> {
         let file = self.log_file.as_deref();
         file.filter(|path| !path.as_os_str().is_empty())
     }
 }
 
-/// How answers are printed: for people, or as the API's JSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    #[default]
-    Text,
-    Json,
-}
-
-/// How log lines are written: for people, or as one JSON object each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// The Go service calls it `text`.
-    #[value(alias = "text")]
-    Human,
-    Json,
-}
-
-/// The commands.
+/// The top-level commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the daemon until SIGINT or SIGTERM
     Serve(ServeArgs),
     /// Run one file without a daemon, and print its value
     Run(RunArgs),
-    /// Type JavaScript at a session
+    /// Run JavaScript interactively in a session
     Repl(ReplArgs),
-    /// Templates: what a session may do
+    /// Templates: the permissions and limits of sessions
     #[command(subcommand)]
     Template(TemplateCommand),
     /// Sessions: live runtimes
@@ -181,7 +171,7 @@ pub(crate) enum Command {
     /// Executions: code that runs in a session, and its events
     #[command(subcommand)]
     Exec(ExecCommand),
-    /// How the daemon is doing
+    /// Operate the daemon and its database
     #[command(subcommand)]
     Ops(OpsCommand),
     /// JavaScript libraries that templates can name
@@ -197,7 +187,7 @@ pub(crate) enum Command {
     /// Write the manual pages of all commands
     #[command(after_help = "Example:\n  vm-system man ~/.local/share/man/man1")]
     Man {
-        /// The directory that they are written into
+        /// The directory to write them to
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },

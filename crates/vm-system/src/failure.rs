@@ -1,4 +1,4 @@
-//! How a command can fail, and the exit status that says so.
+//! The reasons why a command fails, and the exit status of each.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -6,41 +6,44 @@ use std::process::ExitCode;
 use tokio::signal::unix::SignalKind;
 use vmapi_types::ErrorCode;
 
-use crate::output;
+use crate::screen;
 
 /// The exit status of a command that failed.
 const FAILED: u8 = 1;
-/// What the number of the signal that ended a command is added to for its exit status, as shells have it.
+/// The exit status of a command that a signal ended is this number plus the number of the signal,
+/// as in shells.
 const SIGNALLED: u8 = 128;
-/// The exit status of a command line that makes no sense.
+/// The exit status of a usage error.
 const USAGE: u8 = 2;
 
-/// Why a command did not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line makes no sense.
+    /// The command line is invalid; the message explains it.
     Usage(String),
-    /// The daemon refused, or is not there.
+    /// The daemon refused a request, or can't be reached.
     Client(vmclient::Error),
-    /// Nothing is meant by an argument, or more than one thing: with the code that the daemon has for that.
+    /// An argument names no object, or several, with the error code that the daemon has for this
+    /// case.
     Argument {
-        /// The code.
+        /// The API's error code.
         code: ErrorCode,
-        /// A sentence for people.
+        /// The message in English, for people.
         message: String,
     },
-    /// Something of this process's own.
+    /// An error of this process.
     Other(anyhow::Error),
-    /// The command did its part and printed it, but what it ran failed.
+    /// The command succeeded and printed its result, but the execution or the check that it reports
+    /// on failed.
     Unsuccessful,
-    /// A signal ended it, like that of Ctrl-C.
+    /// A signal ended the command, like `SIGINT` of Ctrl-C.
     Interrupted(SignalKind),
-    /// Whoever reads the output has seen enough.
+    /// The reader closed standard output. It counts as success.
     OutputClosed,
 }
 
 impl Failure {
-    /// Ctrl-C ended it.
+    /// The failure of a command that Ctrl-C ended.
     pub(crate) fn ctrl_c() -> Self {
         Self::Interrupted(SignalKind::interrupt())
     }
@@ -64,7 +67,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Of writing the output; every other I/O error carries a context.
+/// An error of writing the output; every other I/O error carries an `anyhow` context.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -74,7 +77,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// What a command comes to that did its part: it fails if what it ran or looked at is not good.
+/// The result of a command that reports on an execution or a check: [`Failure::Unsuccessful`]
+/// unless that is good.
 pub(crate) fn verdict(is_good: bool) -> Result<(), Failure> {
     if is_good {
         Ok(())
@@ -83,26 +87,26 @@ pub(crate) fn verdict(is_good: bool) -> Result<(), Failure> {
     }
 }
 
-/// Says on standard error what went wrong, if anything, and gives the exit status.
+/// Prints the failure on standard error, if there is one, and returns the exit status.
 pub(crate) fn exit_code(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else {
         return ExitCode::SUCCESS;
     };
     match failure {
         Failure::Usage(message) => {
-            say_error(&message);
+            print_error(&message);
             ExitCode::from(USAGE)
         }
         Failure::Argument { code, message } => {
-            say_error(&format!("{code}: {message}"));
+            print_error(&format!("{code}: {message}"));
             ExitCode::from(FAILED)
         }
         Failure::Client(error) => {
-            say_error(&error.to_string());
+            print_error(&error.to_string());
             ExitCode::from(FAILED)
         }
         Failure::Other(error) => {
-            say_error(&with_causes(&error));
+            print_error(&with_causes(&error));
             ExitCode::from(FAILED)
         }
         Failure::Unsuccessful => ExitCode::from(FAILED),
@@ -114,24 +118,26 @@ pub(crate) fn exit_code(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// The same for what the argument parser has to say: a usage error, or a help text that was asked for.
+/// Prints an error of the argument parser, which is a usage error or a help text that was
+/// requested, and returns the exit status.
 pub(crate) fn parser_exit_code(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if !error.use_stderr() {
-        let mut stdout = output::stdout();
+        let mut stdout = screen::stdout();
         let _ = stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush());
         return ExitCode::SUCCESS;
     }
     match text.strip_prefix("error: ") {
-        Some(message) => say_error(message.trim_end()),
+        Some(message) => print_error(message.trim_end()),
         None => write_to_stderr(&text),
     }
     ExitCode::from(USAGE)
 }
 
-/// The error and its causes, each once: some errors repeat theirs.
+/// The error and its causes, joined by colons. A cause whose text is already contained is left out,
+/// because some errors repeat their causes.
 pub(crate) fn with_causes(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -142,24 +148,25 @@ pub(crate) fn with_causes(error: &anyhow::Error) -> String {
     text
 }
 
-/// Says what failed, when a command has more than one such thing to say.
-pub(crate) fn say_error(message: &str) {
+/// Prints an error on standard error, from a command that may have several to report.
+pub(crate) fn print_error(message: &str) {
     write_to_stderr(&format!("Error: {message}\n"));
 }
 
-/// Says what does not keep the command from succeeding.
-pub(crate) fn say_warning(message: &str) {
+/// Prints a warning on standard error: a problem with which the command still succeeds.
+pub(crate) fn print_warning(message: &str) {
     write_to_stderr(&format!("Warning: {message}\n"));
 }
 
-/// Says what somebody who waits may want to know.
-pub(crate) fn say_note(message: &str) {
+/// Prints a note on standard error: information for a user who waits.
+pub(crate) fn print_note(message: &str) {
     write_to_stderr(&format!("{message}\n"));
 }
 
-/// There is nobody to tell when standard error is gone, and no reason to panic.
+/// Writes to standard error. A failure is ignored, because there is no other stream to report it
+/// on.
 fn write_to_stderr(text: &str) {
-    let mut stderr = output::stderr();
+    let mut stderr = screen::stderr();
     let _ = stderr
         .write_all(text.as_bytes())
         .and_then(|()| stderr.flush());
@@ -172,7 +179,7 @@ mod tests {
     use super::with_causes;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_printed_once() {
         let error = anyhow!("no space")
             .context("cannot write a.js: no space")
             .context("failed");

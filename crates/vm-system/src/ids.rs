@@ -1,4 +1,4 @@
-//! Ids that are given by their start.
+//! Expansion of abbreviated ids: an argument may be the beginning of an id.
 
 use vmapi_types::{ErrorCode, IdKind};
 use vmclient::Client;
@@ -6,29 +6,31 @@ use vmclient::Client;
 use crate::cli::Ids;
 use crate::failure::Failure;
 
-/// How many characters a whole id has.
+/// The length of a complete id, in characters.
 const ID_CHARS: usize = 36;
 
-/// Puts whole ids in the place of their starts. What can be no start of an id is left for the daemon to refuse.
+/// Replaces abbreviated ids by the complete ids. A text that can't be the beginning of an id is
+/// left for the daemon to refuse.
 ///
 /// # Errors
-/// When no id begins so, or several do, which the message names.
-pub(crate) async fn complete(client: &Client, ids: Ids<'_>) -> Result<(), Failure> {
+/// [`Failure::Argument`] if no id of that kind begins with the text, or several do; the message
+/// lists them.
+pub(crate) async fn expand(client: &Client, ids: Ids<'_>) -> Result<(), Failure> {
     for (kind, text) in ids {
-        if is_start(text) {
-            *text = whole(client, kind, text).await?;
+        if is_prefix(text) {
+            *text = resolve(client, kind, text).await?;
         }
     }
     Ok(())
 }
 
-fn is_start(text: &str) -> bool {
-    let belongs = |c: char| c.is_ascii_hexdigit() || c == '-';
-    !text.is_empty() && text.len() < ID_CHARS && text.chars().all(belongs)
+fn is_prefix(text: &str) -> bool {
+    let is_id_char = |c: char| c.is_ascii_hexdigit() || c == '-';
+    !text.is_empty() && text.len() < ID_CHARS && text.chars().all(is_id_char)
 }
 
-async fn whole(client: &Client, kind: IdKind, start: &str) -> Result<String, Failure> {
-    let found = client.ids(&start.to_ascii_lowercase()).await?;
+async fn resolve(client: &Client, kind: IdKind, prefix: &str) -> Result<String, Failure> {
+    let found = client.ids(&prefix.to_ascii_lowercase()).await?;
     let ids: Vec<String> = found
         .into_iter()
         .filter(|found| found.kind == kind)
@@ -39,19 +41,19 @@ async fn whole(client: &Client, kind: IdKind, start: &str) -> Result<String, Fai
         [id] => Ok(id.clone()),
         [] => Err(Failure::Argument {
             code: not_found(kind),
-            message: format!("there is no {what} whose id begins with {start}"),
+            message: format!("there is no {what} whose id begins with {prefix}"),
         }),
         several => Err(Failure::Argument {
             code: ErrorCode::ValidationError,
             message: format!(
-                "several {what}s have an id that begins with {start}: {}",
+                "several {what}s have an id that begins with {prefix}: {}",
                 several.join(", ")
             ),
         }),
     }
 }
 
-/// What the daemon says of a whole id that nothing has.
+/// The error code that the daemon has for a complete id of this kind that does not exist.
 fn not_found(kind: IdKind) -> ErrorCode {
     match kind {
         IdKind::Template => ErrorCode::TemplateNotFound,
@@ -63,14 +65,14 @@ fn not_found(kind: IdKind) -> ErrorCode {
 
 #[cfg(test)]
 mod tests {
-    use super::is_start;
+    use super::is_prefix;
 
     #[test]
-    fn only_what_can_begin_an_id_is_looked_for() {
-        assert!(is_start("0b9d3c52"));
-        assert!(is_start("0B9D3C52-8a5"));
-        assert!(!is_start(""));
-        assert!(!is_start("my-session"));
-        assert!(!is_start("0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10"));
+    fn only_the_beginning_of_an_id_is_resolved() {
+        assert!(is_prefix("0b9d3c52"));
+        assert!(is_prefix("0B9D3C52-8a5"));
+        assert!(!is_prefix(""));
+        assert!(!is_prefix("my-session"));
+        assert!(!is_prefix("0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10"));
     }
 }

@@ -8,39 +8,68 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::cli::LogFormat;
 use crate::failure::Failure;
-use crate::output::{self, Screen};
+use crate::output::colours_are_welcome;
+use crate::screen::{self, Screen};
 
-/// How many lines of a daemon's log may wait for somebody who reads it; those that come then are left out.
+/// The size of the buffer between a daemon and the thread that writes its log, in lines. Lines that
+/// do not fit are dropped.
 const WAITING_LINES: usize = 10_000;
 
-/// The level of the Go service above all others: for what ends the process, which is said on standard error and is no part of
-/// the log.
+/// The highest level of the Go service, for errors that end the process. Those are printed on
+/// standard error and are no part of this log.
 const FATAL: &str = "fatal";
 
-/// What is logged, how, and where to.
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Text for people. The Go service calls it `text`.
+    #[value(alias = "text")]
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Why a text is not a log filter.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidFilter {
+    /// A directive is neither a level nor a pair of a target and a level.
+    #[error("{FILTER_HINT}")]
+    Directive,
+    /// The parser of filters refuses the text, for this reason.
+    #[error("{0}: {FILTER_HINT}")]
+    Syntax(String),
+}
+
+/// The forms that a filter can have, for error messages.
+const FILTER_HINT: &str =
+    "expected off, fatal, error, warn, info, debug, trace or directives like warn,vmcontrol=debug";
+
+/// The settings of the log.
 pub(crate) struct Log<'a> {
-    /// A level, or directives, as [`parse_filter`] takes them.
+    /// A level or a list of directives, as [`parse_filter`] accepts them.
     pub filter: &'a str,
-    /// The format: without one for people on a terminal, and JSON lines elsewhere.
+    /// The format; `None` chooses the human one on a terminal and JSON elsewhere.
     pub format: Option<LogFormat>,
-    /// The file in the place of standard error; what it holds stays.
+    /// The log file, to which lines are appended; `None` logs to standard error.
     pub file: Option<&'a Path>,
-    /// Whether nothing may wait for whoever reads the log, who may have stopped: a thread writes it.
+    /// Whether the process must never wait for the reader of the log: a separate thread writes it
+    /// then.
     pub is_daemon: bool,
 }
 
 impl Log<'_> {
-    /// Starts logging. What this returns sees to the last lines.
+    /// Starts logging. The returned guard writes the last lines when it is dropped; `None` if no
+    /// thread writes the log.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// When the log file can't be opened.
     pub(crate) fn start(self) -> Result<Option<WorkerGuard>, Failure> {
         let (stream, is_terminal) = self.stream()?;
         let format = self.format.unwrap_or(if is_terminal {
@@ -61,9 +90,9 @@ impl Log<'_> {
         let builder = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(without_fatal(self.filter)))
             .with_writer(writer)
-            .with_ansi(is_terminal && output::colours_are_welcome())
+            .with_ansi(is_terminal && colours_are_welcome())
             .log_internal_errors(false);
-        // A log that is there already, as in a test, stays.
+        // An installed subscriber, as in a test, stays.
         let _ = match format {
             LogFormat::Human => builder.try_init(),
             LogFormat::Json => builder
@@ -75,10 +104,10 @@ impl Log<'_> {
         Ok(guard)
     }
 
-    /// Where to, and whether that is a terminal.
+    /// The stream that the log is written to, and whether it is a terminal.
     fn stream(&self) -> Result<(Box<dyn Write + Send>, bool), Failure> {
         let Some(path) = self.file else {
-            return Ok((Box::new(output::stderr()), io::stderr().is_terminal()));
+            return Ok((Box::new(screen::stderr()), io::stderr().is_terminal()));
         };
         let file =
             open(path).with_context(|| format!("cannot write the log to {}", path.display()))?;
@@ -87,8 +116,8 @@ impl Log<'_> {
     }
 }
 
-/// Opens a log that others can't read: it tells what was asked for. What is written is added at the end, wherever that is by
-/// then, so that somebody else can cut the file short.
+/// Opens a log file with mode 0600, because it names the objects of requests. Lines are appended at
+/// the current end of the file, so that another program can truncate it.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
@@ -97,7 +126,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// The directives with `off` for the level that there is not.
+/// Replaces the level `fatal`, which `tracing` does not have, by `off`.
 fn without_fatal(filter: &str) -> Cow<'_, str> {
     let level = |directive: &str| {
         directive
@@ -122,24 +151,25 @@ fn without_fatal(filter: &str) -> Cow<'_, str> {
     directives.collect::<Vec<_>>().join(",").into()
 }
 
-/// Checks a log level, or a list of directives like `warn,vmcontrol=debug`.
+/// Checks a log level or a list of directives like `warn,vmcontrol=debug`, and returns it
+/// unchanged.
 ///
 /// # Errors
-/// What is wrong with it. A lone word has to be a level: the filter would take it for the name of a module.
-pub(crate) fn parse_filter(text: &str) -> Result<String, String> {
-    const HINT: &str = "expected off, fatal, error, warn, info, debug, trace or directives like warn,vmcontrol=debug";
+/// [`InvalidFilter`]. A single word has to be a level: the filter would take any other for the name
+/// of a module.
+pub(crate) fn parse_filter(text: &str) -> Result<String, InvalidFilter> {
     let meant = without_fatal(text);
     for directive in meant.split(',') {
         let level = directive.trim();
-        // Nothing at all would parse as a level.
+        // The parser accepts an empty text as a level.
         let is_level = !level.is_empty() && level.parse::<LevelFilter>().is_ok();
         if !is_level && !directive.contains('=') {
-            return Err(HINT.into());
+            return Err(InvalidFilter::Directive);
         }
     }
     match EnvFilter::try_new(&meant) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("{error}: {HINT}")),
+        Err(error) => Err(InvalidFilter::Syntax(error.to_string())),
     }
 }
 

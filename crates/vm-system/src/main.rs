@@ -1,4 +1,5 @@
-//! The `vm-system` binary: the daemon, its command line, and the worker processes that the daemon starts.
+//! The `vm-system` binary: the daemon, its command line, and the worker processes that the daemon
+//! starts.
 
 mod app;
 mod cli;
@@ -7,25 +8,27 @@ mod failure;
 mod ids;
 mod logging;
 mod output;
+mod screen;
 
 use std::process::ExitCode;
 
 use crate::commands::worker;
 
-/// Counts what a worker process allocates; in every other process it hands on to the system's allocator.
+/// Counts the allocations of a worker process; in every other process it only calls the system's
+/// allocator.
 #[global_allocator]
 static ALLOCATOR: vmruntime::worker::CountingAllocator =
     vmruntime::worker::CountingAllocator::new();
 
 fn main() -> ExitCode {
-    // Before anything makes a thread or opens a file: a worker forks.
-    if worker::is_asked_for() {
+    // A worker forks, so it must start before this process has a second thread or an open file.
+    if worker::is_worker_process() {
         worker::main();
     }
     let status = match cli::Cli::read() {
         Ok(cli) => failure::exit_code(app::run(cli)),
         Err(error) => failure::parser_exit_code(&error),
     };
-    output::settle();
+    screen::reset_colours();
     status
 }

@@ -1,27 +1,36 @@
-//! What commands print: text for people, the API's JSON for programs, colours where they are welcome.
+//! The output of commands: text for people, the API's JSON for programs, colours on terminals that
+//! want them.
 
 mod paint;
 mod progress;
-mod screen;
 mod table;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use clap::ValueEnum;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use unicode_width::UnicodeWidthChar;
 use vmapi_types::{RawJson, Timestamp};
-use vmclient::{Call, Portions};
+use vmclient::{Call, Pages};
 
-use crate::cli::Format;
 use crate::failure::Failure;
+use crate::screen::{escape_controls, stdout};
 
 pub(crate) use paint::{Paint, colours_are_welcome, is_dumb};
 pub(crate) use progress::{Bar, Progress};
-pub(crate) use screen::{Screen, marked, settle, stderr, stdout, visible};
 pub(crate) use table::Table;
 
-/// Standard output, in the format and the colours that were asked for.
+/// The format of answers: text for people, or the API's JSON. The variants have no documentation,
+/// which the help would print for each possible value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Standard output, with the format and the colours of this command.
 pub(crate) struct Output {
     out: Box<dyn Write>,
     format: Format,
@@ -29,7 +38,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Standard output. Colours only if it is a terminal that wants them.
+    /// Opens standard output. Colours are used only if it is a terminal that wants them.
     pub(crate) fn stdout(format: Format) -> Self {
         Self {
             format,
@@ -38,22 +47,22 @@ impl Output {
         }
     }
 
-    /// The format that was asked for.
+    /// The output format.
     pub(crate) fn format(&self) -> Format {
         self.format
     }
 
-    /// Whether somebody watches a terminal, and not a program reads.
-    pub(crate) fn is_watched(&self) -> bool {
+    /// Whether a user reads text on a terminal, as opposed to a program.
+    pub(crate) fn is_interactive(&self) -> bool {
         self.format == Format::Text && io::stdout().is_terminal()
     }
 
-    /// The colours to print with.
+    /// The colours and the width of standard output.
     pub(crate) fn paint(&self) -> Paint {
         self.paint
     }
 
-    /// Makes the call and prints its answer: with `text`, or as it came if JSON was asked for.
+    /// Sends the call and prints its answer: with the printer `text`, or in JSON format unchanged.
     pub(crate) async fn answer<T: DeserializeOwned + 'static>(
         &mut self,
         call: Call<T>,
@@ -65,28 +74,30 @@ impl Output {
         }
     }
 
-    /// Prints an answer as it came, whatever the format.
+    /// Prints an answer as the daemon wrote it, in either format.
     pub(crate) fn raw(&mut self, json: &RawJson) -> Result<(), Failure> {
         Ok(writeln!(self.out, "{json}")?)
     }
 
-    /// Prints a list as one JSON list, whatever the format; each item as it came, portion by portion.
-    pub(crate) async fn raw_list(&mut self, mut list: Portions<RawJson>) -> Result<(), Failure> {
-        // What is refused leaves nothing that looks like a list.
-        let mut portion = list.next().await?;
+    /// Prints a list as one JSON array in either format, page by page, with each item as the daemon
+    /// wrote it.
+    pub(crate) async fn raw_list(&mut self, mut list: Pages<RawJson>) -> Result<(), Failure> {
+        // A refused request must not leave the beginning of an array on standard output.
+        let mut page = list.next().await?;
         write!(self.out, "[")?;
         let mut before = "";
-        while let Some(items) = portion {
+        while let Some(items) = page {
             for item in items {
                 write!(self.out, "{before}{item}")?;
                 before = ",";
             }
-            portion = list.next().await?;
+            page = list.next().await?;
         }
         Ok(writeln!(self.out, "]")?)
     }
 
-    /// Prints what did not come from the daemon: with `text`, or as JSON if that was asked for.
+    /// Prints a value that is not an answer of the daemon: with the printer `text`, or in JSON
+    /// format as JSON.
     pub(crate) fn print<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
@@ -102,7 +113,7 @@ impl Output {
         Ok(())
     }
 
-    /// Prints text, whatever the format.
+    /// Prints text in either format.
     pub(crate) fn text(
         &mut self,
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -110,12 +121,13 @@ impl Output {
         Ok(text(&mut self.out)?)
     }
 
-    /// Lets the reader see what was printed so far.
+    /// Flushes the output that was printed so far.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
     }
 
-    /// Ends a command that found something out and printed it: the verdict stands also if the reader had seen enough before.
+    /// Ends a command that reports a verdict. The verdict is returned even if the reader closed
+    /// standard output before all was printed.
     pub(crate) fn conclude(
         &mut self,
         printed: Result<(), Failure>,
@@ -128,21 +140,22 @@ impl Output {
     }
 }
 
-/// The width of the terminal that standard output is, if it is one.
+/// The width of the terminal of standard output, in columns; `None` if it is not a terminal.
 fn terminal_width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
     Some(width.0.into())
 }
 
-/// One line of at most that many columns, with control characters as text.
+/// The text on one line of at most `max_columns` terminal columns, with control characters escaped.
+/// A text that is too long ends with `…`.
 pub(crate) fn one_line(text: &str, max_columns: usize) -> String {
     let mut line = String::new();
     let mut columns = 0;
-    // Up to where there is room for the mark that says that it is cut.
+    // The length of the line, in bytes, up to which there is room for the `…`.
     let mut kept = 0;
     for c in text.chars() {
         let before = line.len();
-        line.push_str(&visible(c.encode_utf8(&mut [0; 4])));
+        line.push_str(&escape_controls(c.encode_utf8(&mut [0; 4])));
         columns += columns_of(&line[before..]);
         if columns > max_columns {
             line.truncate(kept);
@@ -156,20 +169,21 @@ pub(crate) fn one_line(text: &str, max_columns: usize) -> String {
     line
 }
 
-/// How many columns of a terminal a text takes: wide characters take two, marks on others none. What terminals join into one
-/// picture counts as its parts: not all of them do.
+/// The width of a text in terminal columns: wide characters take two, combining ones none. An emoji
+/// sequence counts as the sum of its characters, because not all terminals join it.
 pub(crate) fn columns_of(text: &str) -> usize {
     let width = |c| UnicodeWidthChar::width(c).unwrap_or_default();
     text.chars().map(width).sum()
 }
 
-/// A moment in the columns of a table: to the second, in UTC.
-pub(crate) fn moment(timestamp: Timestamp) -> String {
+/// A time for a table cell: in UTC, to the second, like `2023-11-14 22:13:20`.
+pub(crate) fn table_time(timestamp: Timestamp) -> String {
     seconds(timestamp).replace('T', " ")
 }
 
-/// A moment behind a label: to the second, in UTC, as RFC 3339 has it. The Go service prints it so.
-pub(crate) fn instant(timestamp: Timestamp) -> String {
+/// A time after a label: in UTC, to the second, as RFC 3339 without fractions. The Go service
+/// prints times in this form.
+pub(crate) fn label_time(timestamp: Timestamp) -> String {
     seconds(timestamp) + "Z"
 }
 
@@ -179,7 +193,7 @@ fn seconds(timestamp: Timestamp) -> String {
     seconds.trim_end_matches('Z').to_owned()
 }
 
-/// A size for people, in units of a thousand.
+/// A size for people, with decimal units, like `1.9 MB`.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -190,11 +204,11 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! For the tests of the printers.
+    //! Support for the tests of printers.
 
     use std::io::{self, Write};
 
-    /// What a printer prints.
+    /// The text that a printer prints.
     pub(crate) fn printed(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
         let mut out = Vec::new();
         print(&mut out).unwrap();
@@ -228,12 +242,12 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_moments_are_short() {
+    fn sizes_and_times_are_short() {
         assert_eq!(size(999), "999 B");
         assert_eq!(size(543_210), "543 KB");
         assert_eq!(size(1_960_000), "1.9 MB");
         let timestamp = Timestamp::from_micros(1_700_000_000_000_120);
-        assert_eq!(moment(timestamp), "2023-11-14 22:13:20");
-        assert_eq!(instant(timestamp), "2023-11-14T22:13:20Z");
+        assert_eq!(table_time(timestamp), "2023-11-14 22:13:20");
+        assert_eq!(label_time(timestamp), "2023-11-14T22:13:20Z");
     }
 }

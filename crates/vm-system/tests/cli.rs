@@ -1,4 +1,4 @@
-//! The binary against a server that gives canned answers: exit statuses, and which stream gets what.
+//! The binary against a server with canned responses: exit statuses, and the stream of each output.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 
 const ID: &str = "51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21";
 
-/// Serves the answers by method and path, for as long as the test runs; gives the URL.
+/// Serves the answers by method and path for as long as the test runs; returns the URL.
 fn server(answers: &'static [(&'static str, &'static str, String)]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -40,7 +40,7 @@ fn answer(mut stream: TcpStream, answers: &[(&str, &str, String)]) {
         (*status, body)
     });
     let length = body.len();
-    // A client that has what it needs may be gone.
+    // The client may have closed the connection already.
     let _ = write!(
         stream,
         "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -53,7 +53,7 @@ fn leak(
     answers.leak()
 }
 
-/// A command without what the environment of the test may say.
+/// A command without the environment variables of the program.
 fn vm_system(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vm-system"));
     command
@@ -121,7 +121,7 @@ fn a_failed_execution_is_printed_and_fails_the_command_only_if_asked_to() {
 }
 
 #[test]
-fn json_is_the_answer_as_it_came() {
+fn json_is_the_unchanged_answer() {
     let url = executions();
     let expected = execution("error", r#""error":{"message":"Error: no"}"#) + "\n";
     let arguments = [
@@ -148,7 +148,7 @@ fn an_error_goes_to_standard_error_with_its_code() {
 }
 
 #[test]
-fn the_start_of_an_id_that_means_nothing_or_too_much_is_an_error_with_a_code() {
+fn an_abbreviated_id_of_no_or_several_objects_is_an_error_with_a_code() {
     let found = |kind| format!(r#"{{"id":"{ID}","kind":"{kind}"}}"#);
     let url = server(leak(vec![
         ("GET /api/v1/ids/0", "200 OK", "[]".to_owned()),
@@ -183,7 +183,7 @@ fn the_start_of_an_id_that_means_nothing_or_too_much_is_an_error_with_a_code() {
 }
 
 #[test]
-fn a_daemon_that_can_not_tell_what_it_has_is_not_complained_of() {
+fn a_daemon_without_a_list_of_libraries_causes_no_warning() {
     let added = format!(r#"{{"template_id":"{ID}","name":"own"}}"#);
     let url = server(leak(vec![(
         "POST /api/v1/templates/t/libraries",
@@ -232,7 +232,7 @@ fn usage_errors_end_with_status_2() {
 }
 
 #[test]
-fn a_variable_that_is_empty_counts_as_unset() {
+fn an_empty_variable_counts_as_unset() {
     let url = server(leak(vec![(
         "GET /api/v1/health",
         "200 OK",
@@ -243,13 +243,13 @@ fn a_variable_that_is_empty_counts_as_unset() {
     health.env("VM_SYSTEM_LOG", "");
     let output = health.output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    // Whether there is a daemon at the default address or not.
+    // The command succeeds or fails, depending on a daemon at the default address.
     let output = health.env("VM_SYSTEM_SERVER_URL", "").output().unwrap();
     assert_ne!(output.status.code(), Some(2), "{output:?}");
 }
 
 #[test]
-fn help_does_not_show_what_variables_hold() {
+fn help_does_not_show_the_values_of_variables() {
     for arguments in [
         &["--help"][..],
         &["repl", "--help"],
@@ -277,7 +277,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let (status, stdout, stderr) = run(&["run", "/no/such/script.js"]);
     assert_eq!((status, stdout.as_str()), (1, ""));
     assert!(
@@ -286,7 +286,8 @@ fn a_file_that_is_not_there_is_named() {
     );
 }
 
-/// Pipes code into a console whose session gives this answer to the question whether the code is complete.
+/// Pipes code into a console whose session answers the completeness check with this response;
+/// returns the exit status and both outputs.
 fn piped(status: &'static str, completeness: &str) -> (i32, String, String) {
     let session = format!(
         r#"{{"id":"{ID}","vm_id":"{ID}","workspace_id":"w","base_commit_oid":"c","worktree_path":"/","status":"ready","created_at":"2026-01-01T00:00:00.000000Z"}}"#
@@ -324,7 +325,7 @@ fn piped(status: &'static str, completeness: &str) -> (i32, String, String) {
 }
 
 #[test]
-fn what_is_piped_is_not_run_when_nobody_can_say_where_it_ends() {
+fn piped_input_is_not_run_if_its_completeness_is_unknown() {
     let busy = r#"{"error":{"code":"UNAVAILABLE","message":"try again"}}"#;
     let expected = (
         1,
@@ -342,8 +343,8 @@ fn what_is_piped_is_not_run_when_nobody_can_say_where_it_ends() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
-    // More than a pipe holds.
+fn a_closed_standard_output_is_no_error() {
+    // The answer is larger than the buffer of a pipe.
     let ids = vec![ID; 20_000].join("\",\"");
     let url = server(leak(vec![(
         "GET /api/v1/templates/t/modules",
@@ -361,18 +362,18 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
 }
 
-/// The status of a command whose output nobody reads, and what it says of it.
-fn unread(arguments: &[&str]) -> (i32, String) {
-    let (_, nobody) = std::io::pipe().unwrap();
+/// The exit status of a command whose standard output is closed, and its standard error.
+fn run_with_closed_output(arguments: &[&str]) -> (i32, String) {
+    let (_, closed) = std::io::pipe().unwrap();
     let mut command = vm_system(arguments);
-    let child = command.stdout(nobody).stderr(Stdio::piped()).spawn();
+    let child = command.stdout(closed).stderr(Stdio::piped()).spawn();
     let output = child.unwrap().wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     (output.status.code().unwrap(), stderr)
 }
 
 #[test]
-fn a_failure_is_one_also_when_nobody_reads_of_it() {
+fn a_failure_is_reported_with_a_closed_standard_output() {
     let url = executions();
     for format in ["text", "json"] {
         let arguments = [
@@ -386,7 +387,11 @@ fn a_failure_is_one_also_when_nobody_reads_of_it() {
             "--server-url",
             &url,
         ];
-        assert_eq!(unread(&arguments), (1, String::new()), "{format}");
+        assert_eq!(
+            run_with_closed_output(&arguments),
+            (1, String::new()),
+            "{format}"
+        );
     }
     let report = r#"{"ok":false,"problems":["a hole"],"executions":0,"events":0}"#;
     let url = server(leak(vec![(
@@ -395,5 +400,5 @@ fn a_failure_is_one_also_when_nobody_reads_of_it() {
         report.to_owned(),
     )]));
     let arguments = ["ops", "check", "--server-url", &url];
-    assert_eq!(unread(&arguments), (1, String::new()));
+    assert_eq!(run_with_closed_output(&arguments), (1, String::new()));
 }

@@ -1,3 +1,5 @@
+//! One request: sending it, and reading its answer or its error.
+
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -9,10 +11,10 @@ use vmapi_types::{ErrorCode, ErrorEnvelope, RawJson};
 
 use crate::Error;
 
-/// How much of an answer that nobody understands is shown, in characters.
+/// The length of the excerpt of a response that is not the API's, in characters.
 const EXCERPT_CHARS: usize = 120;
 
-/// A request that is ready to go: `.await` sends it and gives the answer as a `T`.
+/// A request that is ready to be sent: `.await` sends it and returns the answer as a `T`.
 #[derive(Debug)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<T> {
@@ -32,13 +34,13 @@ impl<T> Call<T> {
         }
     }
 
-    /// The same call, which does nothing twice: if its connection breaks it is sent once more.
+    /// The same call, marked as idempotent: if its connection breaks, it is sent a second time.
     pub(crate) fn repeatable(mut self) -> Self {
         self.is_repeatable = true;
         self
     }
 
-    /// The same call, answered with the JSON text as the daemon wrote it.
+    /// The same call; its answer is the JSON text as the daemon wrote it.
     pub fn raw(self) -> Call<RawJson> {
         Call {
             request: self.request,
@@ -50,17 +52,19 @@ impl<T> Call<T> {
 }
 
 impl<T: DeserializeOwned> Call<T> {
-    /// Sends the request and reads the answer; the same as `.await` on the call.
+    /// Sends the request and reads the answer; equivalent to `.await` on the call.
     ///
     /// # Errors
-    /// [`Error::Api`] if the daemon says no, another [`Error`] if there is no daemon to say anything.
+    /// [`Error::Api`] if the daemon refuses the request, another [`Error`] if it can't be reached
+    /// or its answer can't be read.
     pub async fn send(self) -> Result<T, Error> {
         let request = self.request?;
-        let again = self.is_repeatable.then(|| request.try_clone()).flatten();
-        let body = match (answered(request, &self.daemon).await, again) {
-            (Err(broken @ Error::Interrupted { .. }), Some(again)) => {
-                // A daemon that is gone, or back without its sessions, says less than that it went.
-                answered(again, &self.daemon)
+        let retry = self.is_repeatable.then(|| request.try_clone()).flatten();
+        let body = match (send_for_body(request, &self.daemon).await, retry) {
+            (Err(broken @ Error::Interrupted { .. }), Some(retry)) => {
+                // If the daemon is gone, or has restarted without its sessions, the first error
+                // tells more than the second.
+                send_for_body(retry, &self.daemon)
                     .await
                     .map_err(|error| match error {
                         Error::Unreachable { .. } => broken,
@@ -88,18 +92,19 @@ impl<T: DeserializeOwned + 'static> IntoFuture for Call<T> {
     }
 }
 
-/// Sends a request; gives the body of the answer if the daemon did not refuse.
-async fn answered(
+/// Sends a request and returns the response's body, or the error that the daemon answers with.
+async fn send_for_body(
     request: RequestBuilder,
     daemon: &str,
 ) -> Result<impl Deref<Target = [u8]> + use<>, Error> {
-    let response = accepted(request, daemon).await?;
+    let response = send_checked(request, daemon).await?;
     let body = response.bytes().await;
     body.map_err(|error| Error::transport(daemon, error))
 }
 
-/// Sends a request; gives the answer, whose body is still to be read, if the daemon did not refuse.
-pub(crate) async fn accepted(request: RequestBuilder, daemon: &str) -> Result<Response, Error> {
+/// Sends a request and returns the response with its body unread, or the error that the daemon
+/// answers with.
+pub(crate) async fn send_checked(request: RequestBuilder, daemon: &str) -> Result<Response, Error> {
     let transport = |error| Error::transport(daemon, error);
     let response = request.send().await.map_err(transport)?;
     let status = response.status();
@@ -110,7 +115,7 @@ pub(crate) async fn accepted(request: RequestBuilder, daemon: &str) -> Result<Re
     Err(refusal(daemon, status, &body))
 }
 
-/// The error of an answer that is not a success.
+/// The error of a response whose status is not a success.
 fn refusal(daemon: &str, status: StatusCode, body: &[u8]) -> Error {
     match serde_json::from_slice::<ErrorEnvelope>(body) {
         Ok(ErrorEnvelope { error }) => Error::Api {

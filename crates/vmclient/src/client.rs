@@ -1,3 +1,5 @@
+//! The client of one daemon: its address, its token and the requests that it builds.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,34 +10,38 @@ use serde::Serialize;
 
 use crate::{Call, Error};
 
-/// How long a connection may take to be made. An answer has no limit: an execution takes what its template allows.
+/// The limit for establishing a connection. A response has no such limit: an execution takes as
+/// long as its template allows.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a connection is kept that is not used: less than a daemon keeps it.
+/// How long an unused connection stays in the pool. It is shorter than the daemon's own idle
+/// timeout, so that no request meets a connection that the daemon closes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What the name of a socket in the file system begins with.
+/// The prefix of a daemon URL that is the path of a Unix socket.
 const UNIX_PREFIX: &str = "unix:";
 
-/// What requests name that go over such a socket.
+/// The base URL of requests over a Unix socket.
 const UNIX_BASE: &str = "http://localhost";
 
-/// A client of one daemon. Clones share their connections.
+/// A client of one daemon. Clones share one connection pool.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     token: Option<HeaderValue>,
     base: Url,
-    /// The URL as errors show it.
+    /// The daemon's URL as it appears in error messages.
     shown: Arc<str>,
 }
 
 impl Client {
-    /// A client of the daemon at `base_url`, like `http://127.0.0.1:3210` or `unix:/run/user/1000/vm-system.sock`. Nothing
-    /// is sent yet. Proxies that the environment names are not used: the daemon is on the workstation.
+    /// A client of the daemon at `base_url`, like `http://127.0.0.1:3210` or
+    /// `unix:/run/user/1000/vm-system.sock`. No request is sent yet. Proxy variables of the
+    /// environment are ignored: the daemon runs on the same workstation.
     ///
     /// # Errors
-    /// [`Error::BaseUrl`] if the text is not an `http` URL, [`Error::Setup`] if the system gives no HTTP client.
+    /// [`Error::BaseUrl`] if the text is neither an `http` URL nor `unix:` and a path,
+    /// [`Error::Setup`] if the HTTP client can't be created.
     pub fn new(base_url: &str) -> Result<Self, Error> {
         let bad = |reason| Error::BaseUrl {
             url: base_url.to_owned(),
@@ -48,8 +54,8 @@ impl Client {
             None => parse_base(base_url),
         }
         .map_err(bad)?;
-        // The client is built with TLS for others in the program that need it; a provider that is there already is as
-        // good.
+        // Other crates of the program enable TLS in `reqwest`, which then requires a crypto
+        // provider. Installation fails if one is installed already; that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .no_proxy()
@@ -71,10 +77,10 @@ impl Client {
         })
     }
 
-    /// The same client, which says this token with every request.
+    /// The same client, which sends this bearer token with every request.
     ///
     /// # Errors
-    /// [`Error::Token`] for a text that no header can carry.
+    /// [`Error::Token`] if the text contains characters that a header can't carry.
     pub fn with_token(self, token: &str) -> Result<Self, Error> {
         let mut value =
             HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::Token)?;
@@ -85,7 +91,7 @@ impl Client {
         })
     }
 
-    /// The daemon's URL, without a slash at its end.
+    /// The daemon's URL, without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.shown
     }
@@ -106,7 +112,7 @@ impl Client {
         self.call(Method::PATCH, path, |request| request.json(body))
     }
 
-    pub(crate) fn post_nothing<T>(&self, path: &[&str]) -> Call<T> {
+    pub(crate) fn post_empty<T>(&self, path: &[&str]) -> Call<T> {
         self.call(Method::POST, path, |request| request)
     }
 
@@ -114,7 +120,8 @@ impl Client {
         self.call(Method::DELETE, path, |request| request)
     }
 
-    /// A `GET` whose answer is not read by a [`Call`], and the daemon's URL as errors show it.
+    /// A `GET` request whose response the caller reads itself, and the daemon's URL for error
+    /// messages.
     pub(crate) fn open(&self, path: &[&str]) -> Result<(RequestBuilder, Arc<str>), Error> {
         let request = self.request(Method::GET, path)?;
         Ok((request, Arc::clone(&self.shown)))
@@ -141,7 +148,7 @@ impl Client {
     }
 
     fn endpoint(&self, path: &[&str]) -> Result<Url, Error> {
-        // A URL drops such segments, so the request would go to another endpoint.
+        // URL normalization drops such segments, so the request would go to another endpoint.
         if let Some(segment) = path
             .iter()
             .find(|segment| matches!(**segment, "" | "." | ".."))

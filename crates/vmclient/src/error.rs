@@ -1,66 +1,69 @@
+//! The errors of a call.
+
 use std::error::Error as _;
 use std::io;
 
 use serde_json::{Map, Value};
 
-/// Why a call has no answer, or not the wished one.
+/// Why a call returns no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The text given as the daemon's URL is not one.
+    /// The text that was given as the daemon's URL is not one.
     #[error("{url:?} is not the URL of a daemon: {reason} (an example: http://127.0.0.1:3210)")]
     BaseUrl {
-        /// The text.
+        /// The text as it was given.
         url: String,
-        /// What is wrong with it.
+        /// The reason why it is refused.
         reason: String,
     },
-    /// An id or a name that no URL can carry: empty, `.` or `..`.
+    /// An id or a name that can't be a path segment of a URL: empty, `.` or `..`.
     #[error("{0:?} can't be an id or a name")]
     PathSegment(String),
-    /// A token that no header can carry.
+    /// A token that contains characters that a header can't carry.
     #[error("the token has characters that it can't have")]
     Token,
-    /// The system gives no HTTP client.
+    /// The HTTP client can't be created.
     #[error("cannot set up an HTTP client")]
     Setup(#[source] reqwest::Error),
-    /// Nothing listens at the URL, or nobody gets there.
+    /// No connection to the URL can be made.
     #[error("cannot reach the daemon at {url}: {reason}")]
     Unreachable {
         /// The daemon's URL.
         url: String,
-        /// Why not, or what to do.
+        /// The cause, or the remedy if no daemon listens there.
         reason: String,
-        /// What the transport says.
+        /// The transport's error.
         source: reqwest::Error,
     },
-    /// No connection came about in time.
+    /// The daemon did not accept a connection within the time limit.
     #[error("the daemon at {url} did not answer in time")]
     Timeout {
         /// The daemon's URL.
         url: String,
-        /// What the transport says.
+        /// The transport's error.
         source: reqwest::Error,
     },
-    /// The connection ended before the answer was complete.
+    /// The connection ended before the response was complete.
     #[error("the connection to the daemon at {url} broke before the answer was complete")]
     Interrupted {
         /// The daemon's URL.
         url: String,
-        /// What the transport says.
+        /// The transport's error.
         source: reqwest::Error,
     },
-    /// A stream ended before the execution did.
+    /// A stream or a backup ended before its end was announced.
     #[error("the stream from the daemon at {url} broke off")]
-    BrokeOff {
+    UnexpectedEnd {
         /// The daemon's URL.
         url: String,
     },
-    /// What answered is not a daemon, or not one that this client understands.
+    /// The response is not one of a vm-system daemon, or of a version that this client does not
+    /// understand.
     #[error("{url} does not answer as a vm-system daemon does: {reason}")]
     Protocol {
         /// The daemon's URL.
         url: String,
-        /// What came instead.
+        /// The difference from the expected response.
         reason: String,
     },
     /// The daemon refused the request.
@@ -68,12 +71,12 @@ pub enum Error {
     Api {
         /// The HTTP status.
         status: u16,
-        /// The code, like `SESSION_BUSY`: an [`ErrorCode`](vmapi_types::ErrorCode), or one that is newer than this
-        /// client.
+        /// The error code, like `SESSION_BUSY`: an [`ErrorCode`](vmapi_types::ErrorCode), or one
+        /// that is newer than this client.
         code: String,
-        /// A sentence for people.
+        /// The message in English, for people.
         message: String,
-        /// What the error is about.
+        /// The objects that the error is about, like `session_id`; may be empty.
         details: Map<String, Value>,
     },
 }
@@ -84,7 +87,7 @@ impl Error {
         if source.is_timeout() {
             Self::Timeout { url, source }
         } else if source.is_connect() {
-            let reason = if is_nobody_there(&source) {
+            let reason = if has_no_listener(&source) {
                 "is \"vm-system serve\" running?".to_owned()
             } else {
                 root_cause(&source)
@@ -105,8 +108,9 @@ impl Error {
     }
 }
 
-/// Whether nothing listens there, as opposed to a name that is unknown or a socket that is another user's.
-fn is_nobody_there(error: &reqwest::Error) -> bool {
+/// Whether nothing listens at the address, as opposed to an unknown host name or a socket without
+/// permission.
+fn has_no_listener(error: &reqwest::Error) -> bool {
     causes(error)
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|error| {
@@ -117,8 +121,8 @@ fn is_nobody_there(error: &reqwest::Error) -> bool {
         })
 }
 
-/// Whether the other side went away, as opposed to saying something that is not HTTP. The HTTP library has no type for
-/// the first text, and none that is public for the second.
+/// Whether the daemon closed the connection, as opposed to a response that is not HTTP. The HTTP
+/// library has no error type for the first text, and no public one for the second.
 fn is_broken_connection(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| {
         let text = cause.to_string();
@@ -133,7 +137,7 @@ fn root_cause(error: &reqwest::Error) -> String {
     root.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// What caused an error, and what caused that.
+/// The causes of an error, the nearest first.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
     std::iter::successors(error.source(), |&cause| cause.source())
 }

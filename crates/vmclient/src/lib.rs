@@ -1,7 +1,9 @@
 //! A typed client of the vm-system HTTP API.
 //!
-//! [`Client`] has one method per endpoint. Each gives a [`Call`]: awaited, it is the answer as its type of
-//! [`vmapi_types`]; after [`Call::raw`] it is the answer's JSON text as the daemon wrote it.
+//! [`Client`] has one method for each endpoint. A method returns a [`Call`]: `.await` on it sends
+//! the request and returns the answer as its type of [`vmapi_types`]; after [`Call::raw`] the
+//! answer is the JSON text as the daemon wrote it. Lists that the daemon serves in pages are
+//! [`Pages`].
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), vmclient::Error> {
@@ -20,7 +22,7 @@ mod error;
 mod execution;
 mod maintenance;
 mod metadata;
-mod portions;
+mod pages;
 mod runtime;
 mod session;
 mod stream;
@@ -30,5 +32,5 @@ pub use call::Call;
 pub use client::Client;
 pub use error::Error;
 pub use maintenance::Backup;
-pub use portions::Portions;
+pub use pages::Pages;
 pub use stream::{EventStream, SessionItem, SessionStream, StreamItem};

@@ -1,9 +1,11 @@
+//! The endpoints below `/runtime` that describe the running daemon, `/health` and `/version`.
+
 use vmapi_types::{Health, RuntimeSummary, Sandbox, Version};
 
 use crate::{Call, Client};
 
 impl Client {
-    /// `GET /health`: whether the daemon serves.
+    /// `GET /health`: succeeds while the daemon serves requests.
     pub fn health(&self) -> Call<Health> {
         self.get(&["health"])
     }
@@ -13,12 +15,12 @@ impl Client {
         self.get(&["version"])
     }
 
-    /// `GET /runtime/summary`: the sessions that are live.
+    /// `GET /runtime/summary`: the number and the ids of the live sessions.
     pub fn runtime_summary(&self) -> Call<RuntimeSummary> {
         self.get(&["runtime", "summary"])
     }
 
-    /// `GET /runtime/sandbox`: what the kernel keeps session processes from.
+    /// `GET /runtime/sandbox`: the restrictions that the kernel enforces on session processes.
     pub fn sandbox(&self) -> Call<Sandbox> {
         self.get(&["runtime", "sandbox"])
     }

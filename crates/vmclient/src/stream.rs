@@ -1,4 +1,4 @@
-//! Following executions and sessions.
+//! Event streams of executions and sessions (server-sent events), which survive broken connections.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -8,102 +8,106 @@ use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use vmapi_types::{Event, Execution, Session};
 
-use crate::call::accepted;
+use crate::call::send_checked;
 use crate::{Client, Error};
 
-/// How often a stream that broke off is resumed before anything new has come.
+/// The number of attempts to resume a stream that broke, until a message arrives.
 const MAX_ATTEMPTS: u32 = 10;
 
-/// How long to wait before it is, for each attempt before.
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
+/// The wait before an attempt to resume, multiplied by the number of failed attempts.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// The longest line of a stream, in bytes: far more than an event can have.
+/// The limit for a line of a stream, in bytes: far above the largest event.
 const MAX_LINE_BYTES: usize = 1 << 30;
 
-/// The header that says where to go on.
+/// The request header that names the event after which the stream continues.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// The place before the first execution of a session.
-const FIRST_PLACE: &str = "start";
+/// The event id before the first execution of a session.
+const START_EVENT_ID: &str = "start";
 
-/// What happens in an execution.
+/// An item of an execution's stream.
 #[derive(Debug)]
 pub enum StreamItem {
-    /// An event.
+    /// An event of the execution.
     Event(Event),
-    /// The execution has ended; nothing comes after it.
+    /// The execution has ended; it is the last item.
     End(Box<Execution>),
 }
 
-/// What happens in a session.
+/// An item of a session's stream.
 #[derive(Debug)]
 pub enum SessionItem {
-    /// The session: at first, and whenever its status has changed.
+    /// The session: as the first item, and each time its status has changed.
     Session(Box<Session>),
-    /// An execution begins.
+    /// An execution has started.
     Begin(Box<Execution>),
-    /// An event of the execution that began last.
+    /// An event of the execution that started last.
     Event(Event),
-    /// That execution has ended.
+    /// The execution that started last has ended.
     End(Box<Execution>),
 }
 
-/// An execution that is followed. A connection that breaks off is resumed where it ended.
+/// The stream of one execution. A connection that breaks is resumed after the last event that
+/// arrived.
 pub struct EventStream {
     stream: Stream,
-    is_over: bool,
+    is_finished: bool,
 }
 
-/// A session that is followed. A connection that breaks off is resumed where it ended.
+/// The stream of one session. A connection that breaks is resumed after the last event that
+/// arrived.
 pub struct SessionStream {
     stream: Stream,
-    is_over: bool,
+    is_finished: bool,
 }
 
 impl Client {
-    /// `GET /executions/{execution_id}/events/stream`: the events after number `after_seq` as they come, and the end.
+    /// `GET /executions/{execution_id}/events/stream`: the events with a sequence number above
+    /// `after_seq` as they are recorded, and the end of the execution.
     pub fn follow(&self, execution_id: impl Display, after_seq: u64) -> EventStream {
         let id = execution_id.to_string();
         EventStream {
             stream: Stream::new(self, ["executions", &id], &[], Some(after_seq.to_string())),
-            is_over: false,
+            is_finished: false,
         }
     }
 
-    /// `GET /sessions/{session_id}/events/stream`: the session with its executions as they come, from what runs now or,
-    /// with `from_start`, from its first.
+    /// `GET /sessions/{session_id}/events/stream`: the session and its executions as they run,
+    /// starting with the running execution or, with `from_start`, with the session's first.
     pub fn follow_session(&self, session_id: impl Display, from_start: bool) -> SessionStream {
         let id = session_id.to_string();
-        let place = from_start.then(|| FIRST_PLACE.to_owned());
+        let last_event_id = from_start.then(|| START_EVENT_ID.to_owned());
         SessionStream {
-            stream: Stream::new(self, ["sessions", &id], &[], place),
-            is_over: false,
+            stream: Stream::new(self, ["sessions", &id], &[], last_event_id),
+            is_finished: false,
         }
     }
 
-    /// The same route with `executions=false`: the session's status alone. Who only keeps a session
-    /// from being closed for want of followers needs no more.
+    /// The same route with `executions=false`: the session's status alone. It suffices for a client
+    /// that only counts as a follower, so that the session is not closed as unwatched.
     pub fn follow_session_status(&self, session_id: impl Display) -> SessionStream {
         let id = session_id.to_string();
         SessionStream {
             stream: Stream::new(self, ["sessions", &id], &[("executions", "false")], None),
-            is_over: false,
+            is_finished: false,
         }
     }
 }
 
 impl EventStream {
-    /// Waits for the next item; nothing after the end.
+    /// Waits for the next item; `None` after the end of the execution.
     ///
     /// # Errors
-    /// [`Error::Api`] if the daemon says no; another one if it is gone and does not come back.
+    /// [`Error::Api`] if the daemon refuses the request; another [`Error`] if it can't be reached
+    /// and the stream can't be resumed.
     pub async fn next(&mut self) -> Result<Option<StreamItem>, Error> {
-        if self.is_over {
+        if self.is_finished {
             return Ok(None);
         }
         let message = self.stream.next().await?;
         let item = if message.name == "end" {
-            self.is_over = true;
+            self.is_finished = true;
             StreamItem::End(self.stream.decode(&message)?)
         } else {
             StreamItem::Event(self.stream.decode(&message)?)
@@ -113,19 +117,20 @@ impl EventStream {
 }
 
 impl SessionStream {
-    /// Waits for the next item; nothing after the end of the session.
+    /// Waits for the next item; `None` after the end of the session.
     ///
     /// # Errors
-    /// [`Error::Api`] if the daemon says no; another one if it is gone and does not come back.
+    /// [`Error::Api`] if the daemon refuses the request; another [`Error`] if it can't be reached
+    /// and the stream can't be resumed.
     pub async fn next(&mut self) -> Result<Option<SessionItem>, Error> {
-        if self.is_over {
+        if self.is_finished {
             return Ok(None);
         }
         let message = self.stream.next().await?;
         Ok(Some(match message.name.as_str() {
             "session" => {
                 let session: Box<Session> = self.stream.decode(&message)?;
-                self.is_over = session.closed_at.is_some();
+                self.is_finished = session.closed_at.is_some();
                 SessionItem::Session(session)
             }
             "execution" => SessionItem::Begin(self.stream.decode(&message)?),
@@ -135,20 +140,20 @@ impl SessionStream {
     }
 }
 
-/// A stream of messages over as many connections as it takes.
+/// A stream of messages that spans one or more connections.
 struct Stream {
     client: Client,
     path: [String; 2],
     query: &'static [(&'static str, &'static str)],
-    /// Where to go on, as the daemon names it.
-    place: Option<String>,
+    /// The id of the last event that arrived; `None` starts where the daemon chooses.
+    last_event_id: Option<String>,
     connection: Option<Connection>,
-    /// Whether there ever was one.
-    has_begun: bool,
+    /// Whether a connection was ever established.
+    was_connected: bool,
     attempts: u32,
 }
 
-/// A message of a stream.
+/// One message of a stream.
 struct Message {
     name: String,
     data: String,
@@ -159,15 +164,15 @@ impl Stream {
         client: &Client,
         path: [&str; 2],
         query: &'static [(&'static str, &'static str)],
-        place: Option<String>,
+        last_event_id: Option<String>,
     ) -> Self {
         Self {
             client: client.clone(),
             path: path.map(str::to_owned),
             query,
-            place,
+            last_event_id,
             connection: None,
-            has_begun: false,
+            was_connected: false,
             attempts: 0,
         }
     }
@@ -177,29 +182,29 @@ impl Stream {
             match self.attempt().await {
                 Ok((id, message)) => {
                     self.attempts = 0;
-                    self.place = id.or(self.place.take());
+                    self.last_event_id = id.or(self.last_event_id.take());
                     return Ok(message);
                 }
                 Err(error) => {
                     self.connection = None;
                     self.attempts += 1;
                     let is_final = match &error {
-                        // The daemon can't answer for now.
+                        // The daemon is temporarily unavailable.
                         Error::Api { status: 503, .. } => false,
-                        // A daemon that was there may come back.
-                        Error::Unreachable { .. } => !self.has_begun,
+                        // A daemon that was reachable before may come back.
+                        Error::Unreachable { .. } => !self.was_connected,
                         Error::Api { .. } | Error::Protocol { .. } | Error::PathSegment(_) => true,
                         _ => false,
                     };
                     if is_final || self.attempts > MAX_ATTEMPTS {
                         return Err(match error {
-                            Error::Unreachable { url, .. } if self.has_begun => {
-                                Error::BrokeOff { url }
+                            Error::Unreachable { url, .. } if self.was_connected => {
+                                Error::UnexpectedEnd { url }
                             }
                             error => error,
                         });
                     }
-                    tokio::time::sleep(BETWEEN_ATTEMPTS * self.attempts).await;
+                    tokio::time::sleep(RETRY_PAUSE * self.attempts).await;
                 }
             }
         }
@@ -213,11 +218,11 @@ impl Stream {
         let path = [kind, id, "events", "stream"];
         let (request, daemon) = self.client.open(&path)?;
         let mut request = request.query(self.query);
-        if let Some(place) = &self.place {
-            request = request.header(LAST_EVENT_ID, place);
+        if let Some(id) = &self.last_event_id {
+            request = request.header(LAST_EVENT_ID, id);
         }
         let connection = Connection::open(request, daemon).await?;
-        self.has_begun = true;
+        self.was_connected = true;
         self.connection.insert(connection).next().await
     }
 
@@ -229,11 +234,11 @@ impl Stream {
     }
 }
 
-/// One response of a stream.
+/// One connection of a stream: a response whose body is read line by line.
 struct Connection {
     response: Response,
     daemon: Arc<str>,
-    /// What has come and is not a whole line yet.
+    /// The bytes that were received and are not a complete line yet.
     buffer: Vec<u8>,
     id: Option<String>,
     name: String,
@@ -243,7 +248,7 @@ struct Connection {
 impl Connection {
     async fn open(request: RequestBuilder, daemon: Arc<str>) -> Result<Self, Error> {
         Ok(Self {
-            response: accepted(request, &daemon).await?,
+            response: send_checked(request, &daemon).await?,
             daemon,
             buffer: Vec::new(),
             id: None,
@@ -252,7 +257,7 @@ impl Connection {
         })
     }
 
-    /// The next message, and its id if it has one.
+    /// Waits for the next message; returns it with its event id, if it has one.
     async fn next(&mut self) -> Result<(Option<String>, Message), Error> {
         loop {
             let line = self.line().await?;
@@ -273,13 +278,13 @@ impl Connection {
                 Some(("id", id)) => self.id = Some(id.to_owned()),
                 Some(("event", name)) => name.clone_into(&mut self.name),
                 Some(("data", data)) => data.clone_into(&mut self.data),
-                // A comment, or a field of a later version.
+                // A comment, or a field of a later protocol version.
                 _ => {}
             }
         }
     }
 
-    /// The next line, without its end.
+    /// Waits for the next line and returns it without its line end.
     async fn line(&mut self) -> Result<String, Error> {
         let mut searched = 0;
         loop {
@@ -289,17 +294,17 @@ impl Connection {
             {
                 let line: Vec<u8> = self.buffer.drain(..=searched + end).collect();
                 return String::from_utf8(line[..line.len() - 1].to_vec())
-                    .map_err(|error| self.nonsense(&error));
+                    .map_err(|error| self.malformed(&error));
             }
             searched = self.buffer.len();
             if searched > MAX_LINE_BYTES {
-                return Err(self.nonsense(&"a line that does not end"));
+                return Err(self.malformed(&"a line that does not end"));
             }
             let chunk = self.response.chunk().await;
             match chunk.map_err(|error| Error::transport(&self.daemon, error))? {
                 Some(chunk) => self.buffer.extend_from_slice(&chunk),
                 None => {
-                    return Err(Error::BrokeOff {
+                    return Err(Error::UnexpectedEnd {
                         url: self.daemon.to_string(),
                     });
                 }
@@ -307,7 +312,7 @@ impl Connection {
         }
     }
 
-    fn nonsense(&self, reason: &dyn Display) -> Error {
+    fn malformed(&self, reason: &dyn Display) -> Error {
         Error::Protocol {
             url: self.daemon.to_string(),
             reason: format!("{reason} in a stream"),

@@ -1,3 +1,5 @@
+//! The endpoints below `/templates`.
+
 use std::fmt::Display;
 
 use vmapi_types::{
@@ -14,17 +16,18 @@ impl Client {
         self.get(&["templates"])
     }
 
-    /// `POST /templates`: a template with default settings.
+    /// `POST /templates`: creates a template with default settings.
     pub fn create_template(&self, request: &CreateTemplateRequest) -> Call<Template> {
         self.post(&["templates"], request)
     }
 
-    /// `GET /templates/{template_id}`: a template with all that belongs to it.
+    /// `GET /templates/{template_id}`: a template with its settings, capabilities and startup
+    /// files.
     pub fn template(&self, template_id: impl Display) -> Call<TemplateDetails> {
         self.get(&["templates", &template_id.to_string()])
     }
 
-    /// `PATCH /templates/{template_id}`: changes what the request names.
+    /// `PATCH /templates/{template_id}`: changes the fields that the request names.
     pub fn update_template(
         &self,
         template_id: impl Display,
@@ -33,17 +36,17 @@ impl Client {
         self.patch(&["templates", &template_id.to_string()], request)
     }
 
-    /// `DELETE /templates/{template_id}`; its sessions go on.
+    /// `DELETE /templates/{template_id}`: deletes a template; its live sessions continue.
     pub fn delete_template(&self, template_id: impl Display) -> Call<Deleted> {
         self.delete(&["templates", &template_id.to_string()])
     }
 
-    /// `GET /templates/{template_id}/capabilities`.
+    /// `GET /templates/{template_id}/capabilities`: the capabilities of a template.
     pub fn capabilities(&self, template_id: impl Display) -> Call<Vec<Capability>> {
         self.get(&["templates", &template_id.to_string(), "capabilities"])
     }
 
-    /// `POST /templates/{template_id}/capabilities`.
+    /// `POST /templates/{template_id}/capabilities`: adds a capability.
     pub fn add_capability(
         &self,
         template_id: impl Display,
@@ -55,7 +58,7 @@ impl Client {
         )
     }
 
-    /// `DELETE /templates/{template_id}/capabilities/{capability_id}`.
+    /// `DELETE /templates/{template_id}/capabilities/{capability_id}`: removes a capability.
     pub fn delete_capability(
         &self,
         template_id: impl Display,
@@ -69,7 +72,7 @@ impl Client {
         ])
     }
 
-    /// `DELETE /templates/{template_id}/startup-files/{file_id}`.
+    /// `DELETE /templates/{template_id}/startup-files/{file_id}`: removes a startup file.
     pub fn delete_startup_file(
         &self,
         template_id: impl Display,
@@ -83,12 +86,13 @@ impl Client {
         ])
     }
 
-    /// `GET /templates/{template_id}/startup-files`: in the order they run.
+    /// `GET /templates/{template_id}/startup-files`: the startup files in the order in which they
+    /// run.
     pub fn startup_files(&self, template_id: impl Display) -> Call<Vec<StartupFile>> {
         self.get(&["templates", &template_id.to_string(), "startup-files"])
     }
 
-    /// `POST /templates/{template_id}/startup-files`.
+    /// `POST /templates/{template_id}/startup-files`: adds a startup file.
     pub fn add_startup_file(
         &self,
         template_id: impl Display,
@@ -100,44 +104,47 @@ impl Client {
         )
     }
 
-    /// `GET /templates/{template_id}/modules`: the names of the native modules that scripts may require.
+    /// `GET /templates/{template_id}/modules`: the names of the native modules that scripts may
+    /// require.
     pub fn modules(&self, template_id: impl Display) -> Call<Vec<String>> {
         self.get(&["templates", &template_id.to_string(), "modules"])
     }
 
-    /// `POST /templates/{template_id}/modules`; adding one twice is no error.
+    /// `POST /templates/{template_id}/modules`: adds a native module; adding it twice succeeds.
     pub fn add_module(&self, template_id: impl Display, name: &str) -> Call<NamedItem> {
         self.post(
             &["templates", &template_id.to_string(), "modules"],
-            &named(name),
+            &name_request(name),
         )
     }
 
-    /// `DELETE /templates/{template_id}/modules/{name}`; removing one that is not there is no error.
+    /// `DELETE /templates/{template_id}/modules/{name}`: removes a native module; removing an
+    /// absent one succeeds.
     pub fn remove_module(&self, template_id: impl Display, name: &str) -> Call<RemovedItem> {
         self.delete(&["templates", &template_id.to_string(), "modules", name])
     }
 
-    /// `GET /templates/{template_id}/libraries`: the names of the libraries that sessions start with.
+    /// `GET /templates/{template_id}/libraries`: the names of the libraries that new sessions load.
     pub fn libraries(&self, template_id: impl Display) -> Call<Vec<String>> {
         self.get(&["templates", &template_id.to_string(), "libraries"])
     }
 
-    /// `POST /templates/{template_id}/libraries`; adding one twice is no error.
+    /// `POST /templates/{template_id}/libraries`: adds a library; adding it twice succeeds.
     pub fn add_library(&self, template_id: impl Display, name: &str) -> Call<NamedItem> {
         self.post(
             &["templates", &template_id.to_string(), "libraries"],
-            &named(name),
+            &name_request(name),
         )
     }
 
-    /// `DELETE /templates/{template_id}/libraries/{name}`; removing one that is not there is no error.
+    /// `DELETE /templates/{template_id}/libraries/{name}`: removes a library; removing an absent
+    /// one succeeds.
     pub fn remove_library(&self, template_id: impl Display, name: &str) -> Call<RemovedItem> {
         self.delete(&["templates", &template_id.to_string(), "libraries", name])
     }
 }
 
-fn named(name: &str) -> AddNameRequest {
+fn name_request(name: &str) -> AddNameRequest {
     AddNameRequest {
         name: Some(name.to_owned()),
     }

@@ -1,4 +1,4 @@
-//! The client against a server that gives canned answers.
+//! The client against a server with canned responses.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use vmclient::{Client, Error};
 
 const ID: &str = "6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11";
 
-/// A server that answers one request with `answer`, and gives back the request it got.
+/// A server that answers one request with `answer`; the join handle returns that request.
 fn server(answer: impl Into<String>) -> (Client, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -68,14 +68,14 @@ async fn an_answer_is_read_as_its_type() {
 }
 
 #[tokio::test]
-async fn a_raw_answer_is_the_text_as_it_came() {
+async fn a_raw_answer_is_the_text_of_the_response() {
     let body = "{ \"new_field\": 1.50,  \"status\":\"ok\"}";
     let (client, _request) = server(http("200 OK", &format!("{body}\n")));
     assert_eq!(client.health().raw().await.unwrap().get(), body);
 }
 
 #[tokio::test]
-async fn a_body_is_sent_as_json_without_what_was_left_out() {
+async fn a_body_is_json_without_the_absent_fields() {
     let template = format!(
         "{{\"id\":\"{ID}\",\"name\":\"a\",\"engine\":\"boa\",\"is_active\":true,\"exposed_modules\":[],\"libraries\":[],\
          \"created_at\":\"2026-01-01T00:00:00.000000Z\",\"updated_at\":\"2026-01-01T00:00:00.000000Z\"}}"
@@ -121,7 +121,8 @@ async fn names_and_queries_are_encoded() {
     assert!(request.starts_with(expected), "{request}");
 }
 
-/// A server whose first connection breaks after the request; the second gets `answer`. It gives back both requests.
+/// A server that closes its first connection after the request and answers the second one with
+/// `answer`; the join handle returns both requests.
 fn breaking_server(answer: String) -> (Client, JoinHandle<[String; 2]>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -138,7 +139,7 @@ fn breaking_server(answer: String) -> (Client, JoinHandle<[String; 2]>) {
 }
 
 #[tokio::test]
-async fn what_runs_under_an_id_is_sent_once_more_when_its_connection_breaks_and_nothing_else_is() {
+async fn only_an_execution_with_an_id_is_sent_again_when_its_connection_breaks() {
     let body = format!("{{\"id\":\"{ID}\"}}");
     let (client, requests) = breaking_server(http("201 Created", &body));
     let request = RunFileRequest {
@@ -157,7 +158,7 @@ async fn what_runs_under_an_id_is_sent_once_more_when_its_connection_breaks_and_
 }
 
 #[tokio::test]
-async fn a_daemon_that_went_away_is_told_from_one_that_never_was() {
+async fn an_interrupted_request_differs_from_an_unreachable_daemon() {
     let (client, request) = server("");
     let request_with_id = RunFileRequest {
         execution_id: Some(ID.into()),
@@ -172,7 +173,7 @@ async fn a_daemon_that_went_away_is_told_from_one_that_never_was() {
 }
 
 #[tokio::test]
-async fn who_is_not_reached_for_another_reason_learns_it() {
+async fn an_unreachable_daemon_is_reported_with_the_cause() {
     let client = Client::new("http://no-such-host.invalid:1").unwrap();
     let error = client.health().await.unwrap_err().to_string();
     assert!(
@@ -201,8 +202,8 @@ async fn an_api_error_keeps_its_code_and_details() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_not_there_is_named() {
-    // A port that was free a moment ago.
+async fn a_missing_daemon_is_named_with_the_remedy() {
+    // The port was free a moment ago, so nothing listens on it.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -219,7 +220,7 @@ async fn a_daemon_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn another_program_on_the_port_is_told_apart() {
+async fn the_response_of_another_program_is_a_protocol_error() {
     for (answer, expected) in [
         (
             http("404 Not Found", "<h1>Not found</h1>"),
@@ -256,7 +257,7 @@ async fn another_program_on_the_port_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_is_said_to_have_broken() {
+async fn a_broken_connection_is_an_interrupted_request() {
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"sta"] {
         let (client, _request) = server(answer);
         let error = client.health().await.unwrap_err();

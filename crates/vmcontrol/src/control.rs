@@ -1,4 +1,4 @@
-//! The whole of the service but its transport.
+//! The service as a whole, without its transport: opening and recovering, stopping, what it shares.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,67 +14,70 @@ use crate::execution::running::RunningExecutions;
 use crate::library::LibraryCache;
 use crate::runtime::{FailureCode, Runtime};
 use crate::session::registry::Registry;
-use crate::store::{self, Store};
-use crate::template::policy_cache::Policies;
+use crate::store::{Settled, Store};
+use crate::template::policy_cache::PolicyCache;
 use crate::worktree;
 use crate::{Error, Result};
 
-/// More than can run at once; taking all of them waits for everything.
+/// More operations than can go on at once; acquiring all of them waits until none does.
 const ALL_WORK: u32 = 1 << 20;
 
-/// How long ended sessions may take to settle their records when the service stops.
+/// How long executions of ended sessions may take to end their records when the service stops.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a [`Control`] is made from.
 pub struct ControlOptions {
     /// The open store.
-    pub store: Store,
+    pub store: Arc<dyn Store>,
     /// Makes live sessions.
     pub runtime: Arc<dyn Runtime>,
-    /// What may be held in memory for sessions, by this and by the runtime.
+    /// The memory that the service and the runtime may hold for sessions.
     pub memory: MemoryBudget,
     /// The directory of the libraries.
     pub library_cache: PathBuf,
-    /// Files of the service that no session opens, beside those of the store and the libraries.
+    /// Files of the service that no session may open, beside those of the store and the libraries.
     pub own_files: Vec<PathBuf>,
-    /// How many sessions there may be.
+    /// The largest number of live sessions.
     pub max_sessions: usize,
 }
 
-/// Templates, sessions and executions. Clones share it.
+/// The service: templates, sessions and executions. Clones share one service.
 #[derive(Clone)]
 pub struct Control {
     inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) libraries: Arc<LibraryCache>,
     pub(crate) executions: Arc<RunningExecutions>,
-    /// Whether followers are to go.
+    /// Whether the service has stopped, which ends all followers.
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) registry: Registry,
-    pub(crate) policies: Policies,
+    pub(crate) policies: PolicyCache,
     pub(crate) memory: MemoryBudget,
-    /// Held while what is old is removed.
+    /// Locked while expired records are removed.
     pub(crate) pruning: AsyncMutex<()>,
-    /// What answers to clients hold together.
+    /// The memory that answers to clients hold together.
     pub(crate) answers: Budget,
     pub(crate) max_sessions: usize,
-    /// What no session opens.
+    /// The files that no session may open, without links.
     pub(crate) own_files: Vec<PathBuf>,
+    /// Whether new operations are accepted.
     accepting: AtomicBool,
+    /// Has a permit for each operation that goes on.
     work: Arc<Semaphore>,
 }
 
 impl Control {
-    /// Takes over a store: what an earlier daemon left unfinished in it is settled first.
+    /// Opens the service on a store, after it has ended what an earlier daemon left unfinished
+    /// there.
     ///
     /// # Errors
     /// When the store can't be written.
     pub async fn open(options: ControlOptions) -> Result<Self> {
-        settle(&options.store).await?;
+        settle(&*options.store).await?;
         let mut own_files = options.store.files();
         own_files.push(options.library_cache.clone());
         own_files.extend(options.own_files);
@@ -93,7 +96,7 @@ impl Control {
                 executions: Arc::default(),
                 stopped: watch::Sender::new(false),
                 registry: Registry::default(),
-                policies: Policies::default(),
+                policies: PolicyCache::default(),
                 memory: options.memory,
                 pruning: AsyncMutex::default(),
                 answers: Budget::new(ANSWERS_BYTES),
@@ -105,7 +108,7 @@ impl Control {
         })
     }
 
-    /// The sessions that are ready, with their ids sorted.
+    /// The sessions that are `ready`, with their ids sorted.
     pub fn summary(&self) -> RuntimeSummary {
         let mut active_session_ids: Vec<_> = self
             .inner
@@ -133,8 +136,8 @@ impl Control {
         })
     }
 
-    /// Stops the service: refuses new work, lets what runs end for at most `grace`, ends every session and closes the
-    /// store.
+    /// Stops the service: refuses new operations, lets running executions end for at most `grace`,
+    /// ends every session and closes the store.
     pub async fn shut_down(&self, grace: Duration) {
         let inner = &self.inner;
         inner.accepting.store(false, Ordering::SeqCst);
@@ -154,9 +157,7 @@ impl Control {
         }
         let closed = inner
             .store
-            .write(move |connection| {
-                store::session::settle(connection, Timestamp::now(), "the daemon was stopped")
-            })
+            .close_sessions(Timestamp::now(), "the daemon was stopped")
             .await;
         if let Err(error) = closed {
             tracing::error!(%error, "the sessions could not be marked as closed");
@@ -169,8 +170,8 @@ impl Control {
         &self.inner
     }
 
-    pub(crate) fn store(&self) -> &Store {
-        &self.inner.store
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.inner.store
     }
 
     /// A handle for a task that must not keep the service alive.
@@ -190,7 +191,10 @@ impl WeakControl {
 }
 
 impl Inner {
-    /// Counts a piece of work that the end of the service waits for.
+    /// Counts an operation that the stop of the service waits for, until the permit is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the service is stopping.
     pub(crate) fn begin_work(&self) -> Result<OwnedSemaphorePermit> {
         let stopping = || Error::Unavailable {
             message: "the service is shutting down".into(),
@@ -206,25 +210,21 @@ impl Inner {
     }
 }
 
-/// Ends what a daemon left unfinished that did not stop in order.
-async fn settle(store: &Store) -> Result<()> {
+/// Ends what an earlier daemon left unfinished because it was killed or crashed.
+async fn settle(store: &dyn Store) -> Result<()> {
     let error = failure_payload(
         FailureCode::RuntimeCrashed,
         "the daemon ended while this ran, and the session with it",
         true,
     );
-    let (executions, sessions) = store
-        .write(move |connection| {
-            let now = Timestamp::now();
-            let executions = store::execution::settle(connection, now, &error)?;
-            let sessions = store::session::settle(
-                connection,
-                now,
-                "the daemon ended without closing this session",
-            )?;
-            Ok((executions, sessions))
-        })
+    let reason = "the daemon ended without closing this session";
+    let settled = store
+        .settle_unfinished(Timestamp::now(), error, reason)
         .await?;
+    let Settled {
+        executions,
+        sessions,
+    } = settled;
     if executions + sessions > 0 {
         tracing::warn!(
             executions,

@@ -242,7 +242,9 @@ impl From<StoreError> for Error {
                 message: error.to_string(),
             },
             StoreError::Unreadable(record) => Self::RecordUnreadable(record),
-            StoreError::Sql(_) => Self::Internal(Box::new(error)),
+            StoreError::Duplicate(_) | StoreError::Constraint(_) | StoreError::Rejected(_) => {
+                Self::Internal(Box::new(error))
+            }
         }
     }
 }

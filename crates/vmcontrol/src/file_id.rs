@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, major, minor, statx};
 
 /// Identifies a file: the two numbers of its device, and that of its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileId {
+pub struct FileId {
     device: (u32, u32),
     inode: u64,
 }
@@ -25,7 +25,7 @@ impl FileId {
     ///
     /// # Errors
     /// When the path leads to nothing, or a folder on it may not be entered.
-    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+    pub fn at(path: &Path) -> io::Result<Self> {
         ask(CWD, path, AtFlags::empty())
     }
 

@@ -1,8 +1,9 @@
 //! The domain of vm-system: templates, sessions and executions, the policy of a session, the event
-//! log, and the SQLite store behind them.
+//! log.
 //!
-//! Nothing here knows HTTP, processes or an engine. Running sessions are reached through the ports
-//! in [`runtime`], so that another program can embed this crate and a test can use a fake runtime.
+//! Nothing here knows HTTP, processes, an engine or a database. Running sessions are reached through
+//! the ports in [`runtime`], storage through the one in [`store`], so that another program can embed
+//! this crate and a test can use a fake runtime and a store in memory.
 //!
 //! [`Control`] is the service. A program that embeds it starts the work at intervals itself:
 //! [`close_idle_sessions`] and [`prune_periodically`].
@@ -21,9 +22,11 @@ mod metadata;
 pub mod names;
 pub mod runtime;
 mod session;
-mod store;
+pub mod store;
 mod tasks;
 mod template;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod worktree;
@@ -34,6 +37,7 @@ pub use budget::{
 };
 pub use control::{Control, ControlOptions};
 pub use error::Error;
+pub use execution::failure::failure_payload;
 pub use execution::follow::{
     EventFollower, FollowItem, SessionCursor, SessionFollower, SessionItem,
 };
@@ -41,14 +45,17 @@ pub use execution::request::{FileRun, RunOptions};
 pub use execution::shared_event::SharedEvent;
 pub use execution::source::MAX_SOURCE_BYTES;
 pub use execution::submit::Submitted;
-pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
+pub use file_id::FileId;
+pub use grants::{
+    ConfigError, ExecGrant, FsGrant, FsRefusal, Grants, NetGrant, check as check_capability,
+};
 pub use ids::parse_id;
 pub use store::{
-    ExecutionFilter, ImportError, ImportReport, LockError, OpenError, Page, Portion, SessionFilter,
-    Store, StoreError, UnreadableRecord, check_file, import,
+    ExecutionFilter, Page, Portion, SessionFilter, Store, StoreError, UnreadableRecord,
 };
 pub use template::policy::Policy;
 pub use template::service::{NameList, NewCapability, NewStartupFile};
+pub use template::settings::reset_bad_limits;
 pub use worktree::{
     FileAccess, FileError, FileKind, FileStat, Listing, Scoped, Worktree, WriteAllowance,
     WriteLimits, WriteMode, cleaned,

@@ -1,4 +1,4 @@
-//! What templates can name, as this daemon has it.
+//! What this daemon offers to templates, and the ids that begin with a text.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use vmapi_types::{AvailableLibrary, AvailableModule, Identified};
 use crate::catalog::{self, LIBRARIES, Library, NATIVE_MODULES, is_library_name};
 use crate::library::{CachedFile, LibraryCache, LibraryError, LockFile};
 use crate::tasks::blocking;
-use crate::{Control, Error, Result, store};
+use crate::{Control, Error, Result};
 
-/// How many ids of a kind are given: enough to show that a start is that of several.
+/// How many ids of a kind are given: enough to show that several begin with a text.
 const MAX_IDS: usize = 10;
 
-/// The kind of a module that is a part of the service, as the Go service calls it.
+/// The kind of a module that is a part of the service. The name is the Go service's, for its
+/// clients.
 const NATIVE: &str = "native";
 
 impl Control {
@@ -34,10 +35,10 @@ impl Control {
             .collect()
     }
 
-    /// What has an id that begins with this text: at most some of each kind.
+    /// The records whose ids begin with `prefix`, by kind and id: at most ten of each kind.
     ///
     /// # Errors
-    /// [`Error::Validation`] for a text that no id begins with.
+    /// [`Error::Validation`] for a text that no id can begin with.
     pub async fn ids_like(&self, prefix: &str) -> Result<Vec<Identified>> {
         let is_start = !prefix.is_empty()
             && prefix
@@ -48,11 +49,7 @@ impl Control {
                 "{prefix:?} is not the start of an id: those have the digits 0 to 9 and a to f, and hyphens"
             )));
         }
-        let prefix = prefix.to_owned();
-        Ok(self
-            .store()
-            .read(move |connection| store::id::like(connection, &prefix, MAX_IDS))
-            .await?)
+        Ok(self.store().ids_like(prefix.to_owned(), MAX_IDS).await?)
     }
 
     /// The libraries of the catalogue, and then the others in the cache, by name.
@@ -71,7 +68,8 @@ impl Control {
 
 fn list(cache: &LibraryCache) -> std::result::Result<Vec<AvailableLibrary>, LibraryError> {
     let files = cache.files()?;
-    // A lock file that can't be read keeps libraries from being loaded, which says so; here it only tells versions.
+    // The lock file only tells versions here: that it can't be read is reported when a library is
+    // loaded.
     let lock = cache.lock().unwrap_or_default();
     let known = LIBRARIES
         .iter()

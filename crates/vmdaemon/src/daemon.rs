@@ -1,4 +1,4 @@
-//! A running daemon.
+//! A running daemon: its start, its service until a signal, and its shutdown.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use vmcontrol::{
     prune_periodically,
 };
 use vmruntime::{WorkerCommand, WorkerRuntime};
+use vmstore_sqlite::SqliteStore;
 use vmtransport_http::{ApiOptions, Listener, Token};
 
 use crate::error::{ServeError, StartError};
@@ -23,46 +24,48 @@ use crate::memory;
 use crate::signals::StopSignals;
 use crate::{token, version};
 
-/// How long clients may take to receive the last answers.
+/// The limit for clients to receive the last responses of a shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a daemon is started with.
+/// The configuration of a daemon.
 pub struct Options {
-    /// The database file; it is made if it is missing.
+    /// The database file; it is created if it is missing.
     pub db: PathBuf,
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: Listen,
-    /// The file with the token that callers need, made if it is missing; nobody needs one if there is no file.
+    /// The file with the token that clients must send, created if it is missing; `None` means that
+    /// no token is required.
     pub token_file: Option<PathBuf>,
-    /// The file that the log is written to, which sessions do not reach; none if it is no file of its own.
+    /// The log file, which sessions can't access through host modules; `None` if the log goes to
+    /// standard error.
     pub log_file: Option<PathBuf>,
-    /// How large the body of a request may be, in bytes.
+    /// The size limit for a request body, in bytes.
     pub max_body_bytes: usize,
-    /// How many sessions there may be.
+    /// The maximum number of live sessions.
     pub max_sessions: usize,
-    /// How long a session may be idle before it is closed; `None` for ever.
+    /// The idle time after which a session is closed; `None` means never.
     pub session_idle_timeout: Option<Duration>,
-    /// What is kept of the past.
+    /// The retention of ended executions and sessions.
     pub retention: Retention,
-    /// Values of `Host` that are served beside the usual ones, as `host:port`.
+    /// Values of the `Host` header that are accepted beside the usual ones, as `host:port`.
     pub allowed_hosts: Vec<String>,
-    /// Origins whose pages may call, as `https://host`.
+    /// Origins whose web pages may send requests, as `https://host`.
     pub allowed_origins: Vec<String>,
-    /// How long running executions may go on when the daemon is asked to stop.
+    /// The grace period of running executions in a shutdown.
     pub shutdown_timeout: Duration,
-    /// The directory of the libraries.
+    /// The directory of the library cache.
     pub library_cache: PathBuf,
-    /// What host modules may write to files.
+    /// The limits for writing files through host modules.
     pub write_limits: WriteLimits,
-    /// Whether to refuse to start when the kernel does not confine sessions.
+    /// Whether to refuse to start if the kernel does not confine session processes.
     pub require_sandbox: bool,
-    /// How to start a worker.
+    /// The command that starts a worker process.
     pub worker: WorkerCommand,
 }
 
-/// A daemon that serves. It must be stopped with [`stop`](Self::stop) or
-/// [`serve_until_signal`](Self::serve_until_signal): dropping it ends its workers, but leaves records to be settled by
-/// the next start.
+/// A daemon that serves requests. Its owner must call [`stop`](Self::stop) or
+/// [`serve_until_signal`](Self::serve_until_signal): dropping it terminates its worker processes,
+/// but leaves unfinished records for the next start to recover.
 pub struct Daemon {
     address: Address,
     control: Control,
@@ -70,11 +73,11 @@ pub struct Daemon {
     stop_accepting: watch::Sender<bool>,
     server: JoinHandle<()>,
     signals: StopSignals,
-    /// Gives memory back that was needed for a while.
+    /// Returns free heap memory to the system.
     memory: AbortOnDrop,
 }
 
-/// A task that ends when this is dropped.
+/// A task that is aborted when the value is dropped.
 struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -83,43 +86,45 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Starts a daemon. It takes requests when this returns.
+/// Starts a daemon. It accepts requests when this function returns.
 ///
 /// # Errors
 /// See [`StartError`].
 pub async fn start(options: Options) -> Result<Daemon, StartError> {
     memory::set_up_allocator();
-    // From here on a signal waits for the daemon to be up, and then stops it in order.
+    // From here on a signal no longer terminates the process: it waits for the start to complete,
+    // and then shuts the daemon down in order.
     let signals = StopSignals::listen()?;
     raise_descriptor_limit();
-    make_room_for_descriptors(options.max_sessions);
+    grow_descriptor_table(options.max_sessions);
     let listen_error = |source| StartError::Listen {
         address: options.listen.to_string(),
         source,
     };
     let token = options.token_file.as_ref().map(|path| {
-        token::read_or_make(path).map_err(|source| StartError::Token {
+        token::read_or_create(path).map_err(|source| StartError::Token {
             path: path.clone(),
             source,
         })
     });
     let token = token.transpose()?;
     let path = options.db.clone();
-    let store = tokio::task::spawn_blocking(move || Store::open(&path))
+    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path))
         .await
         .map_err(io::Error::other)??;
-    // The address is taken before what an earlier daemon left is settled.
-    let (listener, address) = listen::take(&options.listen).await.map_err(listen_error)?;
+    let store = Arc::new(store);
+    // The address is bound before the recovery changes any record of an earlier daemon.
+    let (listener, address) = listen::open(&options.listen).await.map_err(listen_error)?;
     let started = start_at(options, signals, token, store, (listener, address.clone())).await;
     started.inspect_err(|_| address.clean_up())
 }
 
-/// Starts a daemon at an address that is its own.
+/// Starts a daemon on an address that is bound already.
 async fn start_at(
     options: Options,
     signals: StopSignals,
     token: Option<Token>,
-    store: Store,
+    store: Arc<dyn Store>,
     (listener, address): (Listener, Address),
 ) -> Result<Daemon, StartError> {
     if address.is_exposed() && token.is_none() {
@@ -180,17 +185,18 @@ async fn start_at(
         stop_accepting,
         server: tokio::spawn(server),
         signals,
-        memory: AbortOnDrop(tokio::spawn(memory::keep_giving_back())),
+        memory: AbortOnDrop(tokio::spawn(memory::trim_periodically())),
     })
 }
 
 impl Daemon {
-    /// The URL that it is reached by: `http://host:port` or `unix:/path`.
+    /// The daemon's URL: `http://host:port` or `unix:/path`.
     pub fn url(&self) -> String {
         self.address.to_string()
     }
 
-    /// Serves until `SIGINT` or `SIGTERM`, then stops in order. A second signal ends it at once.
+    /// Serves requests until `SIGINT` or `SIGTERM`, then shuts down in order. A second signal ends
+    /// the shutdown at once.
     ///
     /// # Errors
     /// See [`ServeError`].
@@ -209,21 +215,22 @@ impl Daemon {
                 return Err(ServeError::Listen(error));
             }
         }
-        let (stopped, mut signals) = self.stopping();
+        let (stopped, mut signals) = self.shut_down();
         tokio::select! {
             () = stopped => Ok(()),
-            _ = signals.next() => Err(ServeError::Impatient),
+            _ = signals.next() => Err(ServeError::SecondSignal),
         }
     }
 
-    /// Stops: accepts nothing more, lets what runs end within the grace period, ends every session process, closes the
-    /// database.
+    /// Shuts the daemon down: it accepts no more requests, lets running executions end within the
+    /// grace period, ends every session process and closes the database.
     pub async fn stop(self) {
-        self.stopping().0.await;
+        self.shut_down().0.await;
     }
 
-    /// The end of the daemon, and the signals that can come before it.
-    fn stopping(self) -> (impl Future<Output = ()>, StopSignals) {
+    /// The future of an orderly shutdown, and the signal handlers, so that a second signal can be
+    /// awaited beside it.
+    fn shut_down(self) -> (impl Future<Output = ()>, StopSignals) {
         let Self {
             control,
             shutdown_timeout,
@@ -235,11 +242,11 @@ impl Daemon {
         } = self;
         let stopped = async move {
             let _memory = memory;
-            // Nobody may be listening any more.
+            // The server task may have ended already, which drops the receiver.
             let _ = stop_accepting.send(true);
             address.clean_up();
             control.shut_down(shutdown_timeout).await;
-            // Every handler has its answer by now; what is left is to write it.
+            // Every handler has returned its response by now; only writing them remains.
             if tokio::time::timeout(FLUSH_TIMEOUT, &mut server)
                 .await
                 .is_err()
@@ -252,7 +259,8 @@ impl Daemon {
     }
 }
 
-/// A session needs a descriptor in the daemon; the usual soft limit of 1,024 is for programs that use `select`.
+/// Raises the soft limit of open files to the hard limit. Each session needs descriptors in the
+/// daemon; the usual soft limit of 1,024 exists for programs that use `select`.
 fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
@@ -261,29 +269,30 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// How many descriptors a session has in the daemon: its channel, both ends of the socket for questions, its worktree, and the
-/// channel of what stands in for its checkpoint.
-const PER_SESSION: usize = 5;
+/// The number of descriptors of a session in the daemon: its channel, both ends of the socket for
+/// queries, its worktree, and the channel of the query process.
+const DESCRIPTORS_PER_SESSION: usize = 5;
 
-/// How many descriptors the daemon has for itself and for clients, beside those of sessions.
-const FOR_CLIENTS: usize = 1024;
+/// The number of descriptors that are reserved for the daemon itself and for clients.
+const RESERVED_DESCRIPTORS: usize = 1024;
 
-/// For how many descriptors there is room at the start, at most.
-const MOST_AT_START: usize = 64 * 1024;
+/// The largest size to which the descriptor table is grown at the start.
+const MAX_TABLE_SIZE: usize = 64 * 1024;
 
-/// Has the kernel make its table of descriptors as large as it will be. Whenever it makes that larger in a process with
-/// threads, whoever opens something waits for all processors, some milliseconds.
-fn make_room_for_descriptors(max_sessions: usize) {
+/// Makes the kernel grow the process's descriptor table to its later size at the start. When the
+/// kernel grows the table of a process with threads, the thread that opens a file waits for a grace
+/// period of all processors, which takes some milliseconds.
+fn grow_descriptor_table(max_sessions: usize) {
     let count = max_sessions
-        .saturating_mul(PER_SESSION)
-        .saturating_add(FOR_CLIENTS)
-        .min(MOST_AT_START);
-    let made = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(most, _)| {
-        let last = count.min(usize::try_from(most).unwrap_or(count).saturating_sub(1));
+        .saturating_mul(DESCRIPTORS_PER_SESSION)
+        .saturating_add(RESERVED_DESCRIPTORS)
+        .min(MAX_TABLE_SIZE);
+    let grown = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(limit, _)| {
+        let last = count.min(usize::try_from(limit).unwrap_or(count).saturating_sub(1));
         let last = FcntlArg::F_DUPFD_CLOEXEC(i32::try_from(last).unwrap_or(i32::MAX));
         nix::fcntl::fcntl(std::io::stdin(), last).and_then(nix::unistd::close)
     });
-    if let Err(error) = made {
-        tracing::debug!(%error, "there is no room ahead for descriptors");
+    if let Err(error) = grown {
+        tracing::debug!(%error, "the descriptor table could not be grown ahead");
     }
 }

@@ -1,67 +1,69 @@
+//! The errors of starting a daemon and of serving.
+
 use std::io;
 use std::path::PathBuf;
 
 use crate::token::TokenError;
 
-/// Why the daemon could not start. Nothing of it runs then.
+/// Why the daemon could not start. Nothing of it runs after this error.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database can't be used.
+    /// The database can't be opened.
     #[error(transparent)]
-    Database(#[from] vmcontrol::OpenError),
-    /// What an earlier daemon left in the database could not be settled.
-    #[error("the database {} could not be taken over", path.display())]
+    Database(#[from] vmstore_sqlite::OpenError),
+    /// The records that an earlier daemon left unfinished could not be recovered.
+    #[error("the database {} could not be recovered", path.display())]
     Recover {
-        /// The database.
+        /// The path of the database.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: vmcontrol::Error,
     },
-    /// The address can't be listened on.
+    /// The address can't be bound.
     #[error("can't listen on {address} (name another address with --listen)")]
     Listen {
         /// The address as it was given.
         address: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Others than this machine's could call, and need not know anything.
+    /// The address is reachable from other machines, and no token is configured.
     #[error(
         "{address} lets other machines in: add --token-file PATH, so that callers need a token, or listen on 127.0.0.1"
     )]
     Exposed {
-        /// The address.
+        /// The address as it was given.
         address: String,
     },
-    /// There is no token in the file that was named.
+    /// The configured token file can't be used.
     #[error("the token file {} can't be used", path.display())]
     Token {
-        /// The file.
+        /// The path of the token file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: TokenError,
     },
-    /// No worker can be started.
+    /// A worker process can't be started.
     #[error("can't start a worker process")]
     Worker(#[from] vmcontrol::runtime::OpenSessionError),
-    /// The kernel does not confine sessions, and that was asked for.
+    /// The kernel does not confine session processes, and `require_sandbox` is set.
     #[error(
-        "the kernel does not confine session processes (seccomp: {}, no_new_privs: {}, not_dumpable: {}); without --require-sandbox the daemon starts all the same",
+        "the kernel does not confine session processes (seccomp: {}, no_new_privs: {}, not_dumpable: {}); without --require-sandbox the daemon starts nevertheless",
         .0.seccomp, .0.no_new_privs, .0.not_dumpable
     )]
     Sandbox(vmapi_types::Sandbox),
-    /// The system refused something that it always grants.
+    /// A system call failed that normally succeeds.
     #[error("the system refused something that a daemon needs")]
     System(#[from] io::Error),
 }
 
-/// Why the daemon stopped though nobody asked for it.
+/// Why the daemon stopped without an orderly shutdown.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The listening socket failed.
     #[error("the listening socket failed")]
     Listen(#[source] io::Error),
-    /// A second signal came before the end of the grace period.
-    #[error("stopped at once, as a second signal asked for")]
-    Impatient,
+    /// A second signal arrived before the end of the grace period.
+    #[error("stopped at once by a second signal")]
+    SecondSignal,
 }

@@ -1,5 +1,5 @@
-//! The life of the daemon: open the database, settle what an earlier daemon left, warm a worker up, serve, and stop in
-//! order.
+//! The life cycle of the daemon: it opens the database, recovers the records that an earlier daemon
+//! left unfinished, starts a worker, serves requests, and shuts down in order.
 
 mod daemon;
 mod error;

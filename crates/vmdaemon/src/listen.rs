@@ -1,4 +1,4 @@
-//! Where a daemon listens: an address, or a socket in the file system.
+//! The address that a daemon listens on: TCP, or a Unix socket in the file system.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -18,26 +18,26 @@ use nix::sys::stat::{Mode, fchmod};
 use tokio::net::TcpListener;
 use vmtransport_http::Listener;
 
-/// How long to wait while another daemon makes or removes its socket.
+/// The limit for waiting while another daemon creates or removes its socket in the same directory.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often to look whether it is done.
-const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// The interval between two attempts to take the lock.
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What the name of a socket in the file system begins with.
+/// The prefix that marks an address as the path of a Unix socket.
 const UNIX_PREFIX: &str = "unix:";
 
-/// Where to listen.
+/// The address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// `host:port`; port 0 means a free one.
+    /// `host:port`; port 0 lets the system choose a free port.
     Tcp(String),
-    /// The path of a socket, which only its owner can use.
+    /// The path of a Unix socket, which only its owner can connect to.
     Unix(PathBuf),
 }
 
 impl From<String> for Listen {
-    /// `unix:/path` is a path, and everything else an address.
+    /// Text that begins with `unix:` is the path of a Unix socket; any other text is a TCP address.
     fn from(text: String) -> Self {
         match text.strip_prefix(UNIX_PREFIX) {
             Some(path) => Self::Unix(path.into()),
@@ -55,14 +55,14 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Where a daemon listens.
+/// The address that a daemon is bound to.
 #[derive(Clone, Debug)]
 pub(crate) enum Address {
     Tcp(SocketAddr),
     Unix(PathBuf, FileId),
 }
 
-/// What tells a file from all others: the numbers of its device and its inode.
+/// The identity of a file: its device number and its inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId(u64, u64);
 
@@ -80,19 +80,19 @@ impl Address {
         }
     }
 
-    /// Whether others than this machine's, or this user, can connect.
+    /// Whether clients on other machines can connect.
     pub(crate) fn is_exposed(&self) -> bool {
         self.tcp()
             .is_some_and(|address| !address.ip().is_loopback())
     }
 
-    /// Removes the socket from the file system, unless another has taken its place.
+    /// Removes the socket from the file system, unless another daemon has replaced it.
     pub(crate) fn clean_up(&self) {
         if let Self::Unix(path, own) = self
             && let Ok(_locked) = try_lock_directory_of(path)
             && std::fs::symlink_metadata(path).is_ok_and(|found| FileId::from(&found) == *own)
         {
-            // Nobody needs it any more, and the next daemon removes what is left.
+            // A failure has no effect: the next daemon removes a stale socket.
             let _ = std::fs::remove_file(path);
         }
     }
@@ -107,8 +107,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// Takes the address.
-pub(crate) async fn take(listen: &Listen) -> io::Result<(Listener, Address)> {
+/// Binds the address and starts to listen.
+pub(crate) async fn open(listen: &Listen) -> io::Result<(Listener, Address)> {
     match listen {
         Listen::Tcp(address) => {
             let listener = TcpListener::bind(address).await?;
@@ -128,8 +128,8 @@ pub(crate) async fn take(listen: &Listen) -> io::Result<(Listener, Address)> {
     }
 }
 
-/// Keeps other daemons from making and removing sockets beside this one for as long as the lock is held. Waits for a while
-/// if one of them does that now.
+/// Locks the directory of the socket, so that no other daemon creates or removes a socket there
+/// while the lock is held. Waits up to [`LOCK_TIMEOUT`] for another daemon's lock.
 async fn lock_directory_of(path: &Path) -> io::Result<Flock<File>> {
     let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
@@ -138,7 +138,7 @@ async fn lock_directory_of(path: &Path) -> io::Result<Flock<File>> {
                 if Instant::now() >= deadline {
                     return Err(io::Error::other("another program has locked the directory"));
                 }
-                tokio::time::sleep(LOCK_AGAIN_AFTER).await;
+                tokio::time::sleep(LOCK_RETRY_INTERVAL).await;
             }
             locked => return locked,
         }
@@ -152,7 +152,7 @@ fn try_lock_directory_of(path: &Path) -> io::Result<Flock<File>> {
     locked.map_err(|(_, error)| error.into())
 }
 
-/// Removes a socket that nobody listens on any more, and nothing else.
+/// Removes a socket that no process listens on; any other file is an error.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -170,7 +170,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A socket that has mode 0600 from its first moment: on Linux it takes the mode of its descriptor.
+/// Creates a listening socket whose mode is 0600 from the start: on Linux the file takes the mode
+/// of the descriptor that is bound.
 fn private_socket(path: &Path) -> io::Result<UnixListener> {
     let socket = socket(
         AddressFamily::Unix,

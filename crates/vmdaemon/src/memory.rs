@@ -1,34 +1,37 @@
-//! Gives memory back to the system that was needed for a while.
+//! Returns free heap memory of the daemon to the system.
 //!
-//! The allocator keeps what is freed for what comes next. After a moment with many large requests that would be most of the
-//! daemon's size for ever. So large pieces are mapped by themselves, which are unmapped when they are freed, and what is free
-//! between the small ones is looked for from time to time.
+//! The allocator keeps freed memory for later allocations. After a burst of large requests that
+//! memory would stay most of the daemon's size for ever. Large blocks are therefore mapped
+//! individually and unmapped when they are freed, and the free pages between small blocks are
+//! trimmed periodically.
 
 use std::time::Duration;
 
-/// From how many bytes on a piece of memory is mapped by itself. Left to itself the allocator takes up to 32 MiB from what it
-/// keeps, once pieces of that size have been freed.
+/// The size from which a block is mapped individually, in bytes. Without this setting the allocator
+/// raises the threshold up to 32 MiB once blocks of such a size have been freed.
 #[cfg(target_env = "gnu")]
-const MAPPED_BYTES: libc::c_int = 1024 * 1024;
+const MMAP_THRESHOLD_BYTES: libc::c_int = 1024 * 1024;
 
-/// How many arenas there are at most: each keeps what was freed in it, and by default there are eight for each processor.
+/// The maximum number of arenas. Each arena keeps its own freed memory, and the default is eight
+/// for each processor.
 #[cfg(target_env = "gnu")]
-const ARENAS: libc::c_int = 4;
+const MAX_ARENAS: libc::c_int = 4;
 
-/// How often it is looked whether much memory is free.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// The interval between two measurements of the unused memory.
+const CHECK_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How much more memory has to be free than after the last time, in bytes, to be given back.
-const WORTH_BYTES: usize = 4 * 1024 * 1024;
+/// The growth of the unused memory since the last trim, in bytes, from which a trim is worth its
+/// cost.
+const TRIM_THRESHOLD_BYTES: usize = 4 * 1024 * 1024;
 
-/// Sets the allocator up. It is called before there is much to allocate.
+/// Configures the allocator. It must be called before the daemon allocates much.
 pub(crate) fn set_up_allocator() {
     #[cfg(target_env = "gnu")]
     for (parameter, value) in [
-        (libc::M_MMAP_THRESHOLD, MAPPED_BYTES),
-        (libc::M_ARENA_MAX, ARENAS),
+        (libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES),
+        (libc::M_ARENA_MAX, MAX_ARENAS),
     ] {
-        // SAFETY: it changes numbers of the allocator, under its lock.
+        // SAFETY: `mallopt` only changes parameters of the allocator, under its lock.
         let is_set = unsafe { libc::mallopt(parameter, value) } == 1;
         if !is_set {
             tracing::debug!(parameter, "the allocator does not take a setting");
@@ -36,34 +39,36 @@ pub(crate) fn set_up_allocator() {
     }
 }
 
-/// Gives back what is free from time to time, for ever.
-pub(crate) async fn keep_giving_back() {
-    let mut unused_then = unused_bytes();
+/// Trims the heap periodically, for ever.
+pub(crate) async fn trim_periodically() {
+    let mut unused_before = unused_bytes();
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let looked = tokio::task::spawn_blocking(move || {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        let measured = tokio::task::spawn_blocking(move || {
             let unused = unused_bytes();
-            if unused < unused_then + WORTH_BYTES {
-                return unused.min(unused_then);
+            if unused < unused_before + TRIM_THRESHOLD_BYTES {
+                return unused.min(unused_before);
             }
-            give_back();
+            trim();
             unused_bytes()
         });
-        // The daemon stops if it was cancelled.
-        unused_then = looked.await.unwrap_or(unused_then);
+        // The task is cancelled only while the daemon shuts down.
+        unused_before = measured.await.unwrap_or(unused_before);
     }
 }
 
-/// Gives back whole pages that are free.
-fn give_back() {
+/// Returns the free pages of the heap to the system.
+fn trim() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it looks for free memory under the locks of the allocator, and nobody uses that.
+    // SAFETY: `malloc_trim` takes the locks of the allocator and releases only pages that hold no
+    // live block.
     unsafe {
         libc::malloc_trim(0);
     }
 }
 
-/// How much memory the process has that nobody uses, in bytes, about: what the kernel counts without what is allocated.
+/// The process's unused heap memory in bytes, approximately: the resident anonymous memory minus
+/// the allocated memory.
 fn unused_bytes() -> usize {
     anonymous_bytes()
         .unwrap_or_default()
@@ -72,7 +77,7 @@ fn unused_bytes() -> usize {
 
 #[cfg(target_env = "gnu")]
 fn allocated_bytes() -> usize {
-    // SAFETY: it counts under the locks of the allocator.
+    // SAFETY: `mallinfo2` only reads counters, under the locks of the allocator.
     let info = unsafe { libc::mallinfo2() };
     info.uordblks + info.hblkhd
 }
@@ -82,7 +87,8 @@ fn allocated_bytes() -> usize {
     0
 }
 
-/// How much memory the process has that is of no file, in bytes.
+/// The process's resident anonymous memory (`RssAnon`), in bytes; `None` if the kernel does not
+/// report it.
 fn anonymous_bytes() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -97,15 +103,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_freed_between_small_pieces_is_given_back() {
+    fn memory_freed_between_small_blocks_is_returned() {
         const COUNT: usize = 8192;
         const BYTES: usize = 16 * 1024;
         set_up_allocator();
-        let pieces: Vec<Vec<u8>> = (0..COUNT).map(|_| vec![1; BYTES]).collect();
+        let blocks: Vec<Vec<u8>> = (0..COUNT).map(|_| vec![1; BYTES]).collect();
         let full = anonymous_bytes().unwrap();
-        // The last ones stay, so that no end of the heap is free.
-        let kept: Vec<Vec<u8>> = pieces.into_iter().skip(COUNT - 8).collect();
-        give_back();
+        // The last blocks stay allocated, so that the free memory is not at the end of a heap.
+        let kept: Vec<Vec<u8>> = blocks.into_iter().skip(COUNT - 8).collect();
+        trim();
         let left = anonymous_bytes().unwrap();
         assert_eq!(kept.len(), 8);
         assert!(left + COUNT * BYTES / 2 < full, "{full} bytes, then {left}");

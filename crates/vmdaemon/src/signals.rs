@@ -1,17 +1,17 @@
-//! The signals that ask a daemon to stop.
+//! The signals that request a shutdown of the daemon.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for `SIGINT` and `SIGTERM`.
+/// The registered handlers of `SIGINT` and `SIGTERM`.
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl StopSignals {
-    /// From now on these signals don't end the process by themselves.
+    /// Registers the handlers. From then on these signals no longer terminate the process.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -19,7 +19,7 @@ impl StopSignals {
         })
     }
 
-    /// Waits for the next one; returns its name.
+    /// Waits for the next signal and returns its name.
     pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",

@@ -1,4 +1,4 @@
-//! The file that holds the token.
+//! The file that holds the bearer token.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -8,46 +8,46 @@ use std::path::Path;
 use uuid::Uuid;
 use vmtransport_http::Token;
 
-/// The shortest token, in characters: shorter ones can be guessed.
+/// The minimum length of a token, in characters: a shorter one could be guessed.
 const MIN_CHARS: usize = 16;
 
-/// The longest token, in bytes.
+/// The number of bytes that are read of a token file; it bounds the length of a token.
 const MAX_BYTES: u64 = 4096;
 
-/// Why there is no token.
+/// Why the token file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The file can't be read or made.
-    #[error("it can't be read or made")]
+    /// The file can't be read or created.
+    #[error("it can't be read or created")]
     Io(#[from] io::Error),
-    /// Others than its owner can read it.
+    /// Users other than its owner have access to it.
     #[error("others can read it: `chmod 600` it")]
     Readable,
-    /// Its content is no token.
+    /// Its content is not a valid token.
     #[error(
-        "a token is {MIN_CHARS} or more visible ASCII characters without spaces; without the file, one is made"
+        "a token has at least {MIN_CHARS} visible ASCII characters and no spaces; a missing file is created with a new token"
     )]
     Malformed,
 }
 
-/// The token in that file, which is made with a new one if it is missing.
+/// Reads the token from the file. A missing file is created, with a new random token in it.
 ///
 /// # Errors
 /// See [`TokenError`].
-pub(crate) fn read_or_make(path: &Path) -> Result<Token, TokenError> {
-    let made = OpenOptions::new()
+pub(crate) fn read_or_create(path: &Path) -> Result<Token, TokenError> {
+    let created = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path);
-    match made {
-        Ok(file) => Ok(make(file)?),
+    match created {
+        Ok(file) => Ok(write_new_token(file)?),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
         Err(error) => Err(error.into()),
     }
 }
 
-fn make(mut file: File) -> io::Result<Token> {
+fn write_new_token(mut file: File) -> io::Result<Token> {
     // 244 random bits.
     let text = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     file.write_all(format!("{text}\n").as_bytes())?;

@@ -261,8 +261,8 @@ fn serve_damaged(home: TempDir, routes: &[String], what: &str) {
 fn go_database(name: &str) -> (TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join(name);
-    let script =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/vmcontrol/fixtures/go-service.sql");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../crates/vmstore-sqlite/fixtures/go-service.sql");
     let connection = Connection::open(&path).unwrap();
     connection
         .pragma_update(None, "foreign_keys", false)
@@ -356,7 +356,7 @@ fn an_import_without_a_name_makes_the_default_database_and_reports_it_as_json() 
 
 #[test]
 fn databases_of_each_version_are_served() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/vmcontrol/fixtures");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/vmstore-sqlite/fixtures");
     let mut count = 0;
     for entry in fs::read_dir(fixtures).unwrap() {
         let path = entry.unwrap().path();

@@ -1,3 +1,5 @@
+//! The arguments of `vm-system exec`.
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -6,7 +8,7 @@ use serde_json::{Map, Value};
 use super::LimitArgs;
 use super::parse::json_object;
 
-/// The commands of `vm-system exec`.
+/// The subcommands of `vm-system exec`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExecCommand {
     /// Run a snippet of code in a session; Ctrl-C cancels it
@@ -19,13 +21,13 @@ pub(crate) enum ExecCommand {
         /// The code; - reads it from standard input
         #[arg(allow_hyphen_values = true, required_unless_present = "file")]
         code: Option<String>,
-        /// A file of this machine that holds the code
+        /// A local file that holds the code
         #[arg(short, long, value_name = "FILE", conflicts_with = "code")]
         file: Option<PathBuf>,
-        /// Print the execution's id at once and let it run
+        /// Print the execution's id at once and do not wait for its end
         #[arg(long)]
         no_wait: bool,
-        /// Limits below those of the session's template.
+        /// Limits of this execution, which can only lower those of the session's template.
         #[command(flatten)]
         limits: LimitArgs,
         /// Exit with status 1 if the code fails
@@ -41,16 +43,16 @@ pub(crate) enum ExecCommand {
         session: String,
         /// The file, relative to the worktree
         path: String,
-        /// What the script sees as __ARGS__, a JSON object
+        /// The value of __ARGS__ in the script, a JSON object
         #[arg(long, value_name = "JSON", value_parser = json_object)]
         args: Option<Map<String, Value>>,
-        /// What the script sees as __ENV__, a JSON object
+        /// The value of __ENV__ in the script, a JSON object
         #[arg(long, value_name = "JSON", value_parser = json_object)]
         env: Option<Map<String, Value>>,
-        /// Print the execution's id at once and let it run
+        /// Print the execution's id at once and do not wait for its end
         #[arg(long)]
         no_wait: bool,
-        /// Limits below those of the session's template.
+        /// Limits of this execution, which can only lower those of the session's template.
         #[command(flatten)]
         limits: LimitArgs,
         /// Exit with status 1 if the script fails
@@ -64,7 +66,7 @@ pub(crate) enum ExecCommand {
     List {
         /// The session
         session: String,
-        /// How many at most
+        /// The maximum number of executions
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
@@ -90,7 +92,7 @@ pub(crate) enum ExecCommand {
         #[arg(long)]
         check: bool,
     },
-    /// Cancel an execution that runs: it is rolled back
+    /// Cancel a running execution and roll it back
     #[command(
         after_help = "Example:\n  vm-system exec cancel 51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21"
     )]
@@ -107,10 +109,10 @@ pub(crate) enum ExecCommand {
         /// The execution
         #[arg(value_name = "EXEC")]
         execution: String,
-        /// Only the events after this number
+        /// Only the events after this sequence number
         #[arg(long, value_name = "SEQ", default_value_t = 0)]
         after_seq: u64,
-        /// Print the events as they come, until the execution ends
+        /// Print the events as they are recorded, until the execution ends
         #[arg(long)]
         follow: bool,
     },

@@ -1,14 +1,14 @@
-//! Which arguments of the commands are ids: each may be shortened to its start.
+//! The arguments that are ids: each may be abbreviated to its beginning.
 
 use vmapi_types::IdKind;
 
 use super::{Command, ExecCommand, PartCommand, SessionCommand, TemplateCommand};
 
-/// The ids among a command's arguments, with what they are of.
+/// The ids among a command's arguments, each with the kind of object that it names.
 pub(crate) type Ids<'a> = Vec<(IdKind, &'a mut String)>;
 
 impl Command {
-    /// The ids among its arguments.
+    /// The ids among the command's arguments.
     pub(crate) fn ids(&mut self) -> Ids<'_> {
         match self {
             Self::Template(command) => of_template(command),

@@ -9,7 +9,7 @@ pub(crate) struct LimitArgs(LimitsPatch);
 
 impl LimitArgs {
     /// The changes as a request has them; `None` when there are none.
-    pub fn patch(&self) -> Option<LimitsPatch> {
+    pub(crate) fn patch(&self) -> Option<LimitsPatch> {
         (self.0 != LimitsPatch::default()).then(|| self.0.clone())
     }
 }

@@ -1,3 +1,5 @@
+//! The arguments of `vm-system ops`.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -5,57 +7,59 @@ use clap::Subcommand;
 
 use super::parse::duration;
 
-/// The commands of `vm-system ops`.
+/// The subcommands of `vm-system ops`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum OpsCommand {
-    /// Say whether the daemon serves, as JSON
+    /// Check that the daemon serves requests; prints JSON
     #[command(after_help = "Example:\n  vm-system ops health")]
     Health,
-    /// Say the version of the daemon, its build and its engines, as JSON
+    /// Print the version of the daemon, its build and its engines, as JSON
     #[command(after_help = "Example:\n  vm-system ops version")]
     Version,
-    /// Count and name the live sessions, as JSON
+    /// Print the number and the ids of the live sessions, as JSON
     #[command(after_help = "Example:\n  vm-system ops runtime-summary")]
     RuntimeSummary,
-    /// Say what the kernel keeps session processes from, as JSON
+    /// Print the restrictions that the kernel enforces on session processes, as JSON
     #[command(after_help = "Example:\n  vm-system ops sandbox")]
     Sandbox,
-    /// Remove what ended long ago: executions with their events, sessions with their executions
+    /// Remove executions that ended long ago, with their events, and sessions, with their
+    /// executions
     #[command(
         after_help = "Example:\n  vm-system ops prune --retain-executions 30d --retain-sessions 90d --dry-run"
     )]
     Prune {
-        /// How long executions are kept after their end
+        /// The time for which executions are kept after their end
         #[arg(long, value_name = "TIME", value_parser = duration, required_unless_present = "retain_sessions")]
         retain_executions: Option<Duration>,
-        /// How long sessions are kept after their end
+        /// The time for which sessions are kept after their end
         #[arg(long, value_name = "TIME", value_parser = duration)]
         retain_sessions: Option<Duration>,
-        /// Say what would go, and keep it
+        /// Only count what would be removed
         #[arg(long)]
         dry_run: bool,
     },
-    /// Write a copy of the database into a file, while the daemon serves
+    /// Write a copy of the database to a file, while the daemon serves
     #[command(after_help = "Example:\n  vm-system ops backup vm-system-backup.db")]
     Backup {
-        /// The file, which must not be there
+        /// The file, which must not exist
         file: PathBuf,
     },
-    /// Look whether the database is sound, the daemon's or with --db that in a file; the exit status is 1 if it is not
+    /// Check the integrity of the daemon's database, or with --db of a database file; the exit
+    /// status is 1 if it is damaged
     #[command(
         after_help = "Example:\n  vm-system ops check\n  vm-system ops check --db vm-system-backup.db"
     )]
     Check,
-    /// Bring the database of the Go service over into a new one, which --db names
+    /// Import a database of the Go service into a new database, which --db names
     #[command(
         after_help = "Example:\n  vm-system ops import old.db\n  vm-system ops import vm-system.db --db new.db"
     )]
     Import {
-        /// The old database, which is not changed
+        /// The database of the Go service, which is not changed
         #[arg(value_name = "OLD.DB")]
         file: PathBuf,
     },
-    /// Give the room of what was removed back to the disk; answers wait meanwhile
+    /// Return the free space of the database file to the disk; requests wait meanwhile
     #[command(after_help = "Example:\n  vm-system ops vacuum")]
     Vacuum,
 }

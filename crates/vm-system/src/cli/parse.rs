@@ -1,27 +1,43 @@
-//! Parsers of flag values.
+//! The parsers of flag values.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// Reads a JSON object.
+/// Why a text is not a JSON object.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JsonObjectError {
+    /// The text is not JSON.
+    #[error("not JSON: {0}")]
+    Syntax(serde_json::Error),
+    /// The text is another JSON value, of this kind.
+    #[error("expected a JSON object, not {0}")]
+    OtherValue(&'static str),
+}
+
+/// A text that is not a duration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no time: write it like 90s, 30m, 12h or 30d")]
+pub(crate) struct DurationError(String);
+
+/// Parses a JSON object.
 ///
 /// # Errors
-/// What is wrong, with the position.
-pub(crate) fn json_object(text: &str) -> Result<Map<String, Value>, String> {
+/// [`JsonObjectError`], with the position of a syntax error.
+pub(crate) fn json_object(text: &str) -> Result<Map<String, Value>, JsonObjectError> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(format!("expected a JSON object, not {}", kind(&other))),
-        Err(error) => Err(format!("not JSON: {error}")),
+        Ok(other) => Err(JsonObjectError::OtherValue(kind(&other))),
+        Err(error) => Err(JsonObjectError::Syntax(error)),
     }
 }
 
-/// Reads a time: a number with `s`, `m`, `h` or `d`.
+/// Parses a duration: a positive whole number with the unit `s`, `m`, `h` or `d`.
 ///
 /// # Errors
-/// What a time looks like.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let unknown = || format!("{text:?} is no time: write it like 90s, 30m, 12h or 30d");
+/// [`DurationError`], which shows the expected form.
+pub(crate) fn duration(text: &str) -> Result<Duration, DurationError> {
+    let unknown = || DurationError(text.to_owned());
     let unit = text.chars().last().ok_or_else(unknown)?;
     let seconds: u64 = match unit {
         's' => 1,
@@ -78,7 +94,7 @@ mod tests {
             "9999999999999999d",
             "1é",
         ] {
-            let error = duration(text).unwrap_err();
+            let error = duration(text).unwrap_err().to_string();
             assert!(error.contains("like 90s"), "{error}");
         }
     }
@@ -90,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_position() {
+    fn an_error_has_its_position() {
         for (text, expected) in [
             ("", "not JSON: EOF while parsing a value at line 1 column 0"),
             (
@@ -106,7 +122,11 @@ mod tests {
             ("null", "expected a JSON object, not null"),
             ("\"{}\"", "expected a JSON object, not a string"),
         ] {
-            assert_eq!(json_object(text).unwrap_err(), expected, "{text}");
+            assert_eq!(
+                json_object(text).unwrap_err().to_string(),
+                expected,
+                "{text}"
+            );
         }
     }
 }

@@ -1,3 +1,5 @@
+//! The arguments of `vm-system serve`.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,40 +14,42 @@ use super::parse::duration;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  vm-system serve --db vm-system.db --listen 127.0.0.1:3210")]
 pub(crate) struct ServeArgs {
-    /// The address to listen on, or a socket's path after unix: (port 0 takes a free one)
+    /// The address to listen on, or the path of a socket after unix: (port 0 takes a free port)
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3210")]
     pub listen: String,
-    /// A host that requests may name, beside localhost and the address itself; can be repeated
+    /// A Host header to accept beside localhost and the address itself; can be repeated
     #[arg(long = "allow-host", value_name = "HOST:PORT")]
     pub allowed_hosts: Vec<String>,
-    /// An origin whose web pages may call; can be repeated
+    /// An origin whose web pages may send requests; can be repeated
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allowed_origins: Vec<String>,
-    /// How large the body of a request may be, in bytes
+    /// The size limit of a request body, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY_BYTES)]
     pub max_body: usize,
-    /// How many sessions there may be at once
+    /// The maximum number of live sessions
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub max_sessions: usize,
-    /// Close sessions that have been idle for that long, like 30m or 12h [default: never]
+    /// Close sessions that have been idle for this time, like 30m or 12h [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub session_idle_timeout: Option<Duration>,
-    /// How long executions are kept after their end, with their events, like 30d [default: for ever]
+    /// The time for which executions and their events are kept after their end, like 30d [default:
+    /// for ever]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub retain_executions: Option<Duration>,
-    /// How long sessions are kept after their end, with all of their executions [default: for ever]
+    /// The time for which sessions and all of their executions are kept after their end [default:
+    /// for ever]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub retain_sessions: Option<Duration>,
-    /// How long running executions may take to end after a signal, in seconds
+    /// The time that running executions have to end after a signal, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub shutdown_timeout: u64,
-    /// Where the libraries are that templates name
+    /// The directory of the libraries that templates name
     #[arg(long, value_name = "DIR", default_value = DEFAULT_LIBRARY_CACHE)]
     pub library_cache: PathBuf,
-    /// How much one execution may write to files through host modules, in MB
+    /// The amount that one execution may write to files through host modules, in MB
     #[arg(long, value_name = "MB", default_value_t = 256)]
     pub max_write_mb: u64,
-    /// How much of a disk host modules leave free, in MB
+    /// The amount of disk space that host modules leave free, in MB
     #[arg(long, value_name = "MB", default_value_t = 512)]
     pub min_free_disk: u64,
     /// Refuse to start unless the kernel confines session processes
@@ -54,7 +58,7 @@ pub(crate) struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// What host modules may write.
+    /// The limits for writing files through host modules.
     pub(crate) fn write_limits(&self) -> WriteLimits {
         const MB: u64 = 1024 * 1024;
         WriteLimits {
@@ -63,7 +67,7 @@ impl ServeArgs {
         }
     }
 
-    /// What is kept of the past.
+    /// The retention of ended executions and sessions.
     pub(crate) fn retention(&self) -> Retention {
         Retention {
             executions: self.retain_executions,

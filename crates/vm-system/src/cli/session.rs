@@ -1,8 +1,10 @@
+//! The arguments of `vm-system session`.
+
 use clap::Subcommand;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use vmapi_types::SessionStatus;
 
-/// The commands of `vm-system session`.
+/// The subcommands of `vm-system session`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionCommand {
     /// Start a session from a template
@@ -10,7 +12,7 @@ pub(crate) enum SessionCommand {
         after_help = "Example:\n  vm-system session create --template-id 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 \\\n    --workspace-id demo --base-commit HEAD --worktree-path ."
     )]
     Create {
-        /// The template that says what the session may do
+        /// The template that defines what the session may do
         #[arg(long, value_name = "ID")]
         template_id: String,
         /// Your name for the workspace
@@ -19,14 +21,14 @@ pub(crate) enum SessionCommand {
         /// Your name for the commit that the worktree stands at
         #[arg(long, value_name = "OID")]
         base_commit: String,
-        /// The directory that files are run from
+        /// The directory whose files the session can run
         #[arg(long, value_name = "DIR")]
         worktree_path: String,
     },
     /// List sessions, newest first
     #[command(after_help = "Example:\n  vm-system session list --status ready")]
     List {
-        /// Only sessions of this status; all if it is empty
+        /// Only sessions of this status; empty means all
         #[arg(long, default_value = "", hide_default_value = true, value_parser = status_parser())]
         status: StatusFilter,
     },
@@ -39,12 +41,12 @@ pub(crate) enum SessionCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Show what happened in a session: the events of all its executions
+    /// Show the events of all executions of a session
     #[command(after_help = "Example:\n  vm-system session logs 0b9d3c52 --follow")]
     Logs {
         /// The session
         session: String,
-        /// Go on with what happens, until the session is closed
+        /// Continue with new events until the session is closed
         #[arg(long)]
         follow: bool,
     },
@@ -59,7 +61,8 @@ pub(crate) enum SessionCommand {
     },
 }
 
-/// The status that sessions are listed of, or of every one: an empty name stands for that, as in the API.
+/// The status of the sessions to list; `None` means all. The empty text stands for it, as in the
+/// API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StatusFilter(pub Option<SessionStatus>);
 
@@ -67,7 +70,7 @@ fn status_parser() -> impl TypedValueParser<Value = StatusFilter> {
     let any = PossibleValue::new("").hide(true);
     let names = SessionStatus::ALL.map(|status| PossibleValue::new(status.as_str()));
     PossibleValuesParser::new([any].into_iter().chain(names)).map(|name| {
-        // Those are the possible values.
+        // The parser accepts only the names of statuses and the empty text.
         StatusFilter(SessionStatus::from_name(&name))
     })
 }

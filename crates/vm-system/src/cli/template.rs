@@ -1,3 +1,5 @@
+//! The arguments of `vm-system template`.
+
 use super::LimitArgs;
 use clap::{ArgAction, Args, Subcommand};
 use serde_json::{Map, Value};
@@ -5,16 +7,16 @@ use vmapi_types::{RuntimePatch, UpdateTemplateRequest};
 
 use super::parse::json_object;
 
-/// The commands of `vm-system template`.
+/// The subcommands of `vm-system template`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TemplateCommand {
-    /// Make a template with default settings
+    /// Create a template with default settings
     #[command(after_help = "Example:\n  vm-system template create --name scripts")]
     Create {
-        /// Its name, which no other template has
+        /// The name, which must be unique
         #[arg(long)]
         name: String,
-        /// The engine that its sessions run on [default: the daemon's default engine]
+        /// The engine of its sessions [default: the daemon's default engine]
         #[arg(long)]
         engine: Option<String>,
     },
@@ -30,12 +32,12 @@ pub(crate) enum TemplateCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Change a template; sessions that live keep what they were made with
+    /// Change a template; live sessions keep the settings that they started with
     #[command(
         after_help = "Example:\n  vm-system template set 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --wall-ms 60000 --mem-mb 512"
     )]
     Set(SetArgs),
-    /// Delete a template; its sessions go on
+    /// Delete a template; its live sessions continue
     #[command(
         after_help = "Example:\n  vm-system template delete 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
     )]
@@ -44,24 +46,24 @@ pub(crate) enum TemplateCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// What belongs to a template.
+    /// The commands for the parts of a template.
     #[command(flatten)]
     Part(PartCommand),
 }
 
-/// What `vm-system template set` changes; what is left out stays as it is.
+/// The arguments of `vm-system template set`; a setting without a flag stays unchanged.
 #[derive(Args, Debug)]
 pub(crate) struct SetArgs {
     /// The template
     #[arg(value_name = "ID")]
     pub id: String,
-    /// A new name
+    /// The new name
     #[arg(long)]
     pub name: Option<String>,
-    /// Whether sessions can be made from it
+    /// Whether sessions can be created from it
     #[arg(long, value_name = "BOOL")]
     pub active: Option<bool>,
-    /// Its limits.
+    /// The new limits.
     #[command(flatten)]
     pub limits: LimitArgs,
     /// Whether ES modules may be used
@@ -76,7 +78,7 @@ pub(crate) struct SetArgs {
 }
 
 impl SetArgs {
-    /// The request that makes the changes.
+    /// The request that makes these changes.
     pub(crate) fn request(&self) -> UpdateTemplateRequest {
         let runtime = RuntimePatch {
             esm: self.esm,
@@ -93,7 +95,8 @@ impl SetArgs {
     }
 }
 
-/// The commands of `vm-system template` for what belongs to a template.
+/// The subcommands of `vm-system template` for the parts of a template: startup files,
+/// capabilities, modules and libraries.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PartCommand {
     /// Add a file that runs when a session starts
@@ -107,7 +110,7 @@ pub(crate) enum PartCommand {
         /// The file, relative to the session's worktree
         #[arg(long)]
         path: String,
-        /// Its place: files run in ascending order
+        /// The position in the order of startup files, which run in ascending order
         #[arg(
             long,
             value_name = "N",
@@ -115,11 +118,11 @@ pub(crate) enum PartCommand {
             allow_negative_numbers = true
         )]
         order: i64,
-        /// How it runs: eval or import
+        /// The way it runs: eval or import
         #[arg(long, default_value = "eval")]
         mode: String,
     },
-    /// List startup files in the order they run
+    /// List startup files in the order in which they run
     #[command(
         after_help = "Example:\n  vm-system template list-startup 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
     )]
@@ -128,7 +131,7 @@ pub(crate) enum PartCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Add a capability: something that sessions may or may not do
+    /// Add a capability: a permission for sessions, or its denial
     #[command(
         after_help = "Example:\n  vm-system template add-capability 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --kind module --name fs"
     )]
@@ -136,16 +139,16 @@ pub(crate) enum PartCommand {
         /// The template
         #[arg(value_name = "ID")]
         id: String,
-        /// What it is about, as the kind understands it
+        /// The name of the capability, whose meaning depends on the kind
         #[arg(long)]
         name: String,
-        /// Its kind: module, global, fs, net or env
+        /// The kind: module, global, fs, net or env
         #[arg(long, default_value = "module")]
         kind: String,
-        /// Its configuration, a JSON object
+        /// The configuration, a JSON object
         #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json_object)]
         config: Map<String, Value>,
-        /// Whether it gives (true) or takes away (--enabled=false)
+        /// Whether the capability permits (true) or denies (--enabled=false)
         #[arg(
             long,
             value_name = "BOOL",
@@ -223,10 +226,10 @@ pub(crate) enum PartCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// List every native module there is
+    /// List all native modules
     #[command(after_help = "Example:\n  vm-system template list-available-modules")]
     ListAvailableModules,
-    /// Load a library into sessions as they start
+    /// Load a library into new sessions
     #[command(
         after_help = "Example:\n  vm-system template add-library 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --name lodash-4.17.21"
     )]
@@ -250,7 +253,7 @@ pub(crate) enum PartCommand {
         #[arg(long)]
         name: String,
     },
-    /// List the libraries that sessions start with
+    /// List the libraries that new sessions load
     #[command(
         after_help = "Example:\n  vm-system template list-libraries 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
     )]

@@ -1,3 +1,5 @@
+//! Tests of the command line: its help texts and its usage errors.
+
 use insta::assert_snapshot;
 
 use super::*;
@@ -49,11 +51,11 @@ fn the_help_of_the_top_level_names_every_group() {
     Commands:
       serve        Run the daemon until SIGINT or SIGTERM
       run          Run one file without a daemon, and print its value
-      repl         Type JavaScript at a session
-      template     Templates: what a session may do
+      repl         Run JavaScript interactively in a session
+      template     Templates: the permissions and limits of sessions
       session      Sessions: live runtimes
       exec         Executions: code that runs in a session, and its events
-      ops          How the daemon is doing
+      ops          Operate the daemon and its database
       libs         JavaScript libraries that templates can name
       completions  Print a script that completes this program's arguments in a shell
       man          Write the manual pages of all commands
@@ -67,16 +69,16 @@ fn the_help_of_the_top_level_names_every_group() {
           --server-url <URL>     The daemon to talk to: its URL, or its socket's path after unix: [env:
                                  VM_SYSTEM_SERVER_URL] [default: http://127.0.0.1:3210]
           --token-file <PATH>    The file with the token that the daemon asks for, if VM_SYSTEM_TOKEN
-                                 does not hold it; serve makes the file if it is missing
-          --db <PATH>            The database of serve, made if it is not there, of ops import, and of
+                                 does not hold it; serve creates the file if it is missing
+          --db <PATH>            The database of serve (created if it is missing), of ops import, and of
                                  ops check without a daemon [default: vm-system.db]
-          --log-level <LEVEL>    What to log: off, fatal, error, warn, info, debug, trace or directives
-                                 like warn,vmcontrol=debug [default: info for serve, off for run and
-                                 repl, else warn] [env: VM_SYSTEM_LOG]
-          --log-file <PATH>      The file to log to instead of standard error; what it holds stays
-          --log-format <FORMAT>  How to write the log: human (or text), or json [default: human on a
+          --log-level <LEVEL>    The log filter: off, fatal, error, warn, info, debug, trace or
+                                 directives like warn,vmcontrol=debug [default: info for serve, off for
+                                 run and repl, else warn] [env: VM_SYSTEM_LOG]
+          --log-file <PATH>      The file to log to instead of standard error; lines are appended
+          --log-format <FORMAT>  The format of the log: human (or text), or json [default: human on a
                                  terminal and for commands, else json]
-          --output <FORMAT>      How to print what the daemon answers: for people, or as the API's JSON
+          --output <FORMAT>      The format of the daemon's answers: text for people, or the API's JSON
                                  [default: text] [possible values: text, json]
 
     Example:

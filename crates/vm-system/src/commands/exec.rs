@@ -1,4 +1,4 @@
-//! `vm-system exec`.
+//! `vm-system exec`: runs code in a session, and shows executions and their events.
 
 pub(crate) mod interrupt;
 
@@ -12,23 +12,24 @@ use uuid::Uuid;
 use vmapi_types::{
     Event, Execution, ExecutionStatus, JsonObject, RawJson, ReplRequest, RunFileRequest,
 };
-use vmclient::{Call, Client, Error, EventStream, Portions, StreamItem};
+use vmclient::{Call, Client, Error, EventStream, Pages, StreamItem};
 
 use self::interrupt::Awaited;
-use crate::cli::{ExecCommand, Format};
-use crate::failure::{Failure, say_note, verdict};
-use crate::output::{Output, Paint, Table, instant, moment, one_line};
+use crate::cli::ExecCommand;
+use crate::failure::{Failure, print_note, verdict};
+use crate::output::{Format, Output, Paint, Table, label_time, one_line, table_time};
 
-/// How much of an id is enough for people, in characters.
+/// The length of an abbreviated id in a log line, in characters.
 const SHORT_ID_CHARS: usize = 8;
 
-/// How much of a snippet or a path is shown in a list, in columns of a terminal.
+/// The maximum width of a snippet or a path in a table, in terminal columns.
 const SOURCE_COLUMNS: usize = 48;
 
-/// After all events: what is followed from there is the end alone.
+/// A sequence number above that of every event: a stream from there has only the end of the
+/// execution.
 const NO_EVENTS: u64 = i64::MAX as u64;
 
-/// Runs one of the commands.
+/// Runs one of the subcommands.
 pub(crate) async fn run(
     command: ExecCommand,
     client: &Client,
@@ -43,13 +44,13 @@ pub(crate) async fn run(
             limits,
             check,
         } => {
-            let code = Code::Snippet(ReplRequest {
+            let code = Submission::Snippet(ReplRequest {
                 session_id: Some(session),
                 input: Some(read_code(code, file)?),
                 limits: limits.patch(),
                 ..ReplRequest::default()
             });
-            run_code(code, no_wait, check, client, output).await
+            submit(code, no_wait, check, client, output).await
         }
         ExecCommand::RunFile {
             session,
@@ -60,7 +61,7 @@ pub(crate) async fn run(
             limits,
             check,
         } => {
-            let code = Code::File(RunFileRequest {
+            let code = Submission::File(RunFileRequest {
                 session_id: Some(session),
                 path: Some(path),
                 args: args.map(JsonObject::from),
@@ -68,7 +69,7 @@ pub(crate) async fn run(
                 limits: limits.patch(),
                 ..RunFileRequest::default()
             });
-            run_code(code, no_wait, check, client, output).await
+            submit(code, no_wait, check, client, output).await
         }
         ExecCommand::Wait { execution, check } => {
             let mut stream = client.follow(&execution, NO_EVENTS);
@@ -78,22 +79,14 @@ pub(crate) async fn run(
         }
         ExecCommand::Get { execution, check } => {
             let json = client.execution(execution).raw().await?;
-            show(&json, record, check, false, client, output).await
+            show(&json, full_record, check, false, client, output).await
         }
         ExecCommand::Cancel { execution } => {
             let json = client.cancel(execution).raw().await?;
             show(&json, summary, false, false, client, output).await
         }
         ExecCommand::List { session, limit } => {
-            let paint = output.paint();
-            let executions = client.executions(session, usize::try_from(limit).ok());
-            match output.format() {
-                Format::Json => output.raw_list(executions.raw()).await,
-                Format::Text => {
-                    let executions = executions.all().await?;
-                    output.text(|out| list(out, paint, &executions))
-                }
-            }
+            list_executions(session, limit, client, output).await
         }
         ExecCommand::Events {
             execution,
@@ -104,17 +97,38 @@ pub(crate) async fn run(
             execution,
             after_seq,
             follow: false,
-        } => {
-            let events = client.events(execution, after_seq);
-            match output.format() {
-                Format::Json => output.raw_list(events.raw()).await,
-                Format::Text => print_events(events, "No events.", output).await,
-            }
+        } => list_events(client.events(execution, after_seq), output).await,
+    }
+}
+
+/// Prints the newest executions of a session, at most `limit` of them.
+async fn list_executions(
+    session: String,
+    limit: u32,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let paint = output.paint();
+    let executions = client.executions(session, usize::try_from(limit).ok());
+    match output.format() {
+        Format::Json => output.raw_list(executions.raw()).await,
+        Format::Text => {
+            let executions = executions.all().await?;
+            output.text(|out| list(out, paint, &executions))
         }
     }
 }
 
-/// The code of a snippet, wherever it stands.
+/// Prints the recorded events of an execution.
+async fn list_events(events: Pages<Event>, output: &mut Output) -> Result<(), Failure> {
+    match output.format() {
+        Format::Json => output.raw_list(events.raw()).await,
+        Format::Text => print_events(events, "No events.", output).await,
+    }
+}
+
+/// Reads the code of a snippet: from the file, from standard input for `-`, or from the argument
+/// itself.
 fn read_code(code: Option<String>, file: Option<PathBuf>) -> Result<String, Failure> {
     match (code, file) {
         (_, Some(path)) => Ok(std::fs::read_to_string(&path)
@@ -126,7 +140,7 @@ fn read_code(code: Option<String>, file: Option<PathBuf>) -> Result<String, Fail
     }
 }
 
-/// Prints the id of an execution that goes on; as JSON the execution.
+/// Starts an execution and prints its id, or in JSON format the execution.
 async fn show_id(call: Call<Execution>, output: &mut Output) -> Result<(), Failure> {
     output
         .answer(call, |out, execution| {
@@ -135,7 +149,7 @@ async fn show_id(call: Call<Execution>, output: &mut Output) -> Result<(), Failu
         .await
 }
 
-/// Prints events as they come; as JSON one in a line.
+/// Prints the events of a stream as they arrive; in JSON format one event per line.
 async fn follow(mut stream: EventStream, output: &mut Output) -> Result<(), Failure> {
     while let Some(item) = stream.next().await? {
         let StreamItem::Event(event) = item else {
@@ -153,14 +167,15 @@ async fn follow(mut stream: EventStream, output: &mut Output) -> Result<(), Fail
     Ok(())
 }
 
-/// Something to run.
-enum Code {
+/// The request to run a snippet or a file.
+enum Submission {
     Snippet(ReplRequest),
     File(RunFileRequest),
 }
 
-impl Code {
-    /// The request to run it under that id, which is never run twice; answered when it ends, or after `wait_ms`.
+impl Submission {
+    /// The call that runs the code under this execution id, which the daemon never runs twice. The
+    /// answer comes when the execution ends, or after `wait_ms` if it is given.
     fn call(&mut self, id: Uuid, wait_ms: Option<u64>, client: &Client) -> Call<Execution> {
         match self {
             Self::Snippet(request) => {
@@ -177,42 +192,43 @@ impl Code {
     }
 }
 
-/// Runs something and prints how it ended; on a terminal events are printed as they come. Ctrl-C cancels it.
-async fn run_code(
-    code: Code,
+/// Runs the code and prints the outcome; on a terminal, events are printed as they arrive. Ctrl-C
+/// cancels the execution.
+async fn submit(
+    submission: Submission,
     no_wait: bool,
     check: bool,
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let id = Uuid::new_v4();
-    let ran = run_as(id, code, no_wait, check, client, output).await;
-    if let Err(Failure::Client(Error::Interrupted { .. } | Error::BrokeOff { .. })) = &ran {
-        say_note(&format!("What became of it: vm-system exec get {id}"));
+    let ran = submit_as(id, submission, no_wait, check, client, output).await;
+    if let Err(Failure::Client(Error::Interrupted { .. } | Error::UnexpectedEnd { .. })) = &ran {
+        print_note(&format!("What became of it: vm-system exec get {id}"));
     }
     ran
 }
 
-async fn run_as(
+async fn submit_as(
     id: Uuid,
-    mut code: Code,
+    mut submission: Submission,
     no_wait: bool,
     check: bool,
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
     if no_wait {
-        return show_id(code.call(id, Some(0), client), output).await;
+        return show_id(submission.call(id, Some(0), client), output).await;
     }
-    if output.is_watched() {
-        let started = code.call(id, Some(0), client);
-        let watching = watch(started, client, output);
-        let interrupted = interrupt::wait(watching, id, client).await?.interrupted;
-        // The same request again: its answer is the end.
-        let ended = code.call(id, None, client).await;
+    if output.is_interactive() {
+        let started = submission.call(id, Some(0), client);
+        let following = start_and_follow(started, client, output);
+        let interrupted = interrupt::wait(following, id, client).await?.interrupted;
+        // The same request with the same id is answered with the ended execution.
+        let ended = submission.call(id, None, client).await;
         return conclude(&ended?, check, interrupted, output);
     }
-    let ended = code.call(id, None, client).raw();
+    let ended = submission.call(id, None, client).raw();
     let ended = async { Ok(ended.await?) };
     let Awaited {
         outcome,
@@ -221,8 +237,8 @@ async fn run_as(
     show(&outcome, summary, check, interrupted, client, output).await
 }
 
-/// Prints the events of what has just been started, as they come.
-async fn watch(
+/// Starts an execution and prints its events as they arrive.
+async fn start_and_follow(
     started: Call<Execution>,
     client: &Client,
     output: &mut Output,
@@ -237,7 +253,7 @@ async fn watch(
     follow(client.follow(execution.id, 0), output).await
 }
 
-/// Prints how an execution ended whose events were printed.
+/// Prints the outcome of an execution whose events are printed already.
 fn conclude(
     execution: &Execution,
     check: bool,
@@ -249,24 +265,24 @@ fn conclude(
         writeln!(out)?;
         outcome(out, paint, execution)
     });
-    output.conclude(printed, judged(execution, check, interrupted))
+    output.conclude(printed, result_of(execution, check, interrupted))
 }
 
-/// What the end of an execution means for the command.
-fn judged(execution: &Execution, check: bool, interrupted: bool) -> Result<(), Failure> {
+/// The result of the command for the outcome of an execution.
+fn result_of(execution: &Execution, check: bool, interrupted: bool) -> Result<(), Failure> {
     if interrupted {
         return Err(Failure::ctrl_c());
     }
     verdict(!check || !has_failed(execution.status))
 }
 
-/// Prints what stands before the events.
-type Head = fn(&mut dyn Write, Paint, &Execution) -> io::Result<()>;
+/// A printer of the lines before the events.
+type SummaryPrinter = fn(&mut dyn Write, Paint, &Execution) -> io::Result<()>;
 
-/// Prints an execution with its events, and says what it means for the command.
+/// Prints an execution with its events, and returns the result of the command.
 async fn show(
     json: &RawJson,
-    head: Head,
+    print_summary: SummaryPrinter,
     check: bool,
     interrupted: bool,
     client: &Client,
@@ -280,51 +296,52 @@ async fn show(
     })?;
     let printed = match output.format() {
         Format::Json => output.raw(json),
-        Format::Text => print(&execution, head, client, output).await,
+        Format::Text => print(&execution, print_summary, client, output).await,
     };
-    output.conclude(printed, judged(&execution, check, interrupted))
+    output.conclude(printed, result_of(&execution, check, interrupted))
 }
 
-/// Prints an execution with its events for people.
+/// Prints an execution with its events as text.
 async fn print(
     execution: &Execution,
-    head: Head,
+    print_summary: SummaryPrinter,
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let paint = output.paint();
-    output.text(|out| head(out, paint, execution))?;
+    output.text(|out| print_summary(out, paint, execution))?;
     let mut events = client.events(execution.id, 0);
-    // What can't be had is said instead of the heading.
+    // The first page is requested before the heading is printed, so that an error replaces the
+    // heading.
     let first = events.next().await?.unwrap_or_default();
     output.text(|out| {
         writeln!(out, "\n{}", paint.heading("Events:"))?;
         event_lines(out, &first)
     })?;
-    while let Some(portion) = events.next().await? {
-        output.text(|out| event_lines(out, &portion))?;
+    while let Some(page) = events.next().await? {
+        output.text(|out| event_lines(out, &page))?;
     }
     Ok(())
 }
 
-/// Prints events portion by portion; `nothing` if there are none.
+/// Prints events page by page; `when_empty` if there are none.
 async fn print_events(
-    mut events: Portions<Event>,
-    nothing: &str,
+    mut events: Pages<Event>,
+    when_empty: &str,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let mut count = 0;
-    while let Some(portion) = events.next().await? {
-        count += portion.len();
-        output.text(|out| event_lines(out, &portion))?;
+    while let Some(page) = events.next().await? {
+        count += page.len();
+        output.text(|out| event_lines(out, &page))?;
     }
     if count == 0 {
-        output.text(|out| writeln!(out, "{nothing}"))?;
+        output.text(|out| writeln!(out, "{when_empty}"))?;
     }
     Ok(())
 }
 
-/// Whether the code did not get to its end.
+/// Whether the execution ended without a value: by an exception, at a limit, or cancelled.
 pub(crate) fn has_failed(status: ExecutionStatus) -> bool {
     match status {
         ExecutionStatus::Running | ExecutionStatus::Ok => false,
@@ -337,14 +354,14 @@ fn summary(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Resu
     outcome(out, paint, execution)
 }
 
-/// The summary, and what the record says beside that, under the labels of the Go service.
-fn record(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Result<()> {
+/// The summary and the other fields of the record, under the labels of the Go service.
+fn full_record(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Result<()> {
     summary(out, paint, execution)?;
     writeln!(out, "Session ID: {}", execution.session_id)?;
     writeln!(out, "Kind: {}", execution.kind)?;
-    writeln!(out, "Started: {}", instant(execution.started_at))?;
+    writeln!(out, "Started: {}", label_time(execution.started_at))?;
     if let Some(ended_at) = execution.ended_at {
-        writeln!(out, "Ended: {}", instant(ended_at))?;
+        writeln!(out, "Ended: {}", label_time(ended_at))?;
     }
     if let Some(input) = &execution.input {
         writeln!(out, "Input: {}", on_one_line(input))?;
@@ -355,7 +372,8 @@ fn record(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Resul
     Ok(())
 }
 
-/// A text behind a label: as it is if it has one line, and else as a string of JSON, so that the next label is found.
+/// A text after a label: unchanged if it is one line, otherwise as a JSON string, so that scripts
+/// find the next label.
 fn on_one_line(text: &str) -> Cow<'_, str> {
     if text.contains(['\n', '\r']) {
         serde_json::Value::from(text).to_string().into()
@@ -375,11 +393,11 @@ fn outcome(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Resu
     Ok(())
 }
 
-/// Prints the events of executions of a session, each with the start of its execution's id.
+/// Prints the events of a session's executions, each with the beginning of its execution's id.
 pub(crate) fn log_lines(out: &mut dyn Write, events: &[Event]) -> io::Result<()> {
     for event in events {
         let execution = event.execution_id.to_string();
-        let (short, at) = (&execution[..SHORT_ID_CHARS], moment(event.ts));
+        let (short, at) = (&execution[..SHORT_ID_CHARS], table_time(event.ts));
         writeln!(
             out,
             "{at} {short} [{}] {}: {}",
@@ -403,7 +421,7 @@ fn list(out: &mut dyn Write, paint: Paint, executions: &[Execution]) -> io::Resu
             execution.id.to_string(),
             execution.kind.to_string(),
             execution.status.to_string(),
-            moment(execution.started_at),
+            table_time(execution.started_at),
             one_line(source.map_or("", String::as_str), SOURCE_COLUMNS),
         ]
     });

@@ -1,4 +1,4 @@
-//! What the program says of itself: guides, help, manual pages, completions for shells.
+//! The program's documentation: guides, help texts, manual pages and shell completions.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -13,13 +13,13 @@ use crate::cli::Cli;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// The name that the program is called by.
+/// The name of the program.
 const PROGRAM: &str = "vm-system";
 
-/// The topic that is made from the command line's own description.
+/// The topic that is generated from the definition of the command line.
 const CLI_REFERENCE: &str = "cli-reference";
 
-/// The guides: the name of the topic, what it is about, and the text.
+/// The guides: the name of the topic, its summary, and the text.
 const GUIDES: [(&str, &str, &str); 11] = [
     (
         "getting-started",
@@ -33,7 +33,7 @@ const GUIDES: [(&str, &str, &str); 11] = [
     ),
     (
         "examples",
-        "what people do with it",
+        "typical uses",
         include_str!("../../../../docs/examples.md"),
     ),
     (
@@ -43,32 +43,32 @@ const GUIDES: [(&str, &str, &str); 11] = [
     ),
     (
         "capabilities",
-        "what templates can give and take away",
+        "the permissions that templates give and deny",
         include_str!("../../../../docs/capabilities.md"),
     ),
     (
         "isolation",
-        "what sessions are kept from, and how",
+        "the restrictions of sessions, and how they are enforced",
         include_str!("../../../../docs/isolation.md"),
     ),
     (
         "durability",
-        "what is on disk when, and how to keep it",
+        "when data is on disk, backups and retention",
         include_str!("../../../../docs/durability.md"),
     ),
     (
         "performance",
-        "what things take, and where the time goes",
+        "measured times, and what they consist of",
         include_str!("../../../../docs/performance.md"),
     ),
     (
         "migrating",
-        "what is different from the Go service",
+        "the differences from the Go service",
         include_str!("../../../../docs/migrating.md"),
     ),
     (
         "architecture",
-        "how it works inside",
+        "the structure of the code",
         include_str!("../../../../ARCHITECTURE.md"),
     ),
     (
@@ -78,10 +78,10 @@ const GUIDES: [(&str, &str, &str); 11] = [
     ),
 ];
 
-/// `vm-system help`: explains a topic or a command, or lists what can be explained.
+/// `vm-system help`: prints a guide or the help of a command, or lists both.
 ///
 /// # Errors
-/// When there is no such topic.
+/// [`Failure::Usage`] if there is no such topic or command.
 pub(crate) fn help(topic: &[String], output: &mut Output) -> Result<(), Failure> {
     let text = match topic {
         [] => overview(),
@@ -104,7 +104,7 @@ fn overview() -> String {
         .map(|(name, about, _)| (*name, *about))
         .chain([reference])
     {
-        // A string takes all.
+        // Writing to a string can't fail.
         let _ = writeln!(text, "  {name:24} {about}");
     }
     text
@@ -124,7 +124,7 @@ fn of_command(path: &[String]) -> Result<String, Failure> {
     Ok(command.render_long_help().to_string())
 }
 
-/// The help of every command, one after the other.
+/// The help texts of all commands.
 fn cli_reference() -> String {
     fn add(command: &Command, text: &mut String) {
         let name = command.get_bin_name().unwrap_or(PROGRAM).to_owned();
@@ -140,17 +140,17 @@ fn cli_reference() -> String {
     text
 }
 
-/// The command line's description, with the whole name at each command.
+/// The definition of the command line, where each command has its full name.
 fn program() -> Command {
     let mut command = Cli::command();
     command.build();
     command
 }
 
-/// `vm-system completions`: the script for a shell.
+/// `vm-system completions`: prints the completion script of a shell.
 ///
 /// # Errors
-/// Those of writing.
+/// The errors of writing the output.
 pub(crate) fn completions(shell: Shell, output: &mut Output) -> Result<(), Failure> {
     output.text(|out| {
         let mut script = Vec::new();
@@ -160,9 +160,9 @@ pub(crate) fn completions(shell: Shell, output: &mut Output) -> Result<(), Failu
     })
 }
 
-/// The script with one label for each command. The generator for bash derives the labels that it
-/// assigns and those that it looks up in two ways, which differ for a program with a hyphen in its
-/// name: nothing would be completed behind the first word.
+/// Makes the labels of the bash script consistent. The generator derives the labels that it assigns
+/// and those that it looks up in two ways, which differ for a program with a hyphen in its name:
+/// nothing would be completed after the first word.
 fn with_matching_labels(shell: Shell, script: &str) -> Cow<'_, str> {
     if shell != Shell::Bash {
         return script.into();
@@ -173,7 +173,7 @@ fn with_matching_labels(shell: Shell, script: &str) -> Cow<'_, str> {
         .into()
 }
 
-/// `vm-system man`: writes a page for each command.
+/// `vm-system man`: writes a manual page for each command.
 ///
 /// # Errors
 /// When a file can't be written.

@@ -1,21 +1,23 @@
-//! `vm-system libs`: the cache of JavaScript libraries, which templates name and sessions load.
+//! `vm-system libs`: manages the cache of JavaScript libraries, which templates name and sessions
+//! load.
 
 mod archive;
 mod checksum;
-mod choice;
 mod download;
+mod entry_file;
 mod fetch;
+mod file_server;
 mod http;
 mod list;
+mod load_check;
 mod npm;
 mod offline;
 mod origin;
-mod part;
+mod package_spec;
+mod partial_download;
 mod registry;
-mod source;
-mod trial;
+mod release;
 mod verify;
-mod wanted;
 
 use vmcontrol::library::{LibraryCache, LibraryError};
 
@@ -23,7 +25,7 @@ use crate::cli::{LibsArgs, LibsCommand};
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Runs one of the commands.
+/// Runs one of the subcommands.
 pub(crate) async fn run(args: LibsArgs, output: &mut Output) -> Result<(), Failure> {
     let cache = LibraryCache::new(args.cache);
     match args.command {

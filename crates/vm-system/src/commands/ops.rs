@@ -1,4 +1,4 @@
-//! `vm-system ops`.
+//! `vm-system ops`: operates the daemon and its database.
 
 mod backup;
 mod import;
@@ -15,7 +15,8 @@ use crate::cli::OpsCommand;
 use crate::failure::{Failure, verdict};
 use crate::output::Output;
 
-/// Runs one of the commands. Those that ask a daemon print the API's JSON in either format: scripts read it.
+/// Runs one of the subcommands. Those that only query the daemon print the API's JSON in either
+/// format, because scripts read it.
 pub(crate) async fn run(
     command: OpsCommand,
     db: Option<&Path>,
@@ -56,9 +57,9 @@ pub(crate) async fn run(
     output.raw(&json)
 }
 
-/// Checks the database in a file, without a daemon.
+/// Checks a database file without a daemon.
 fn check_file(file: &Path, output: &mut Output) -> Result<(), Failure> {
-    let report = vmcontrol::check_file(file).map_err(anyhow::Error::new)?;
+    let report = vmstore_sqlite::check_file(file).map_err(anyhow::Error::new)?;
     let json = to_raw_value(&report).context("the report is no JSON")?;
     print_report(&json, report.ok, output)
 }

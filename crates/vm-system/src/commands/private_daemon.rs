@@ -1,4 +1,4 @@
-//! A daemon inside this process, for a command that needs one and finds none.
+//! A daemon inside this process, for a command that needs one and does not use a running one.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,28 +13,29 @@ use vmdaemon::{DEFAULT_MAX_BODY_BYTES, Daemon, Listen};
 use super::worker;
 use crate::failure::Failure;
 
-/// The name of the socket that the daemon listens on, in a directory that nobody else can enter.
+/// The name of the daemon's socket, in a directory that only this user can access.
 const SOCKET: &str = "socket";
 
-/// How many sessions it has room for: more than one command needs.
+/// The maximum number of sessions: more than one command needs.
 const MAX_SESSIONS: usize = 16;
 
-/// A daemon with a database that goes away with it.
+/// A daemon with a temporary database.
 pub(crate) struct PrivateDaemon {
     daemon: Daemon,
-    /// Its client.
+    /// A client of the daemon.
     pub client: Client,
-    /// Removed once the daemon has stopped.
+    /// The directory of the socket and the database. It is removed on drop, after the daemon has
+    /// stopped.
     _directory: TempDir,
 }
 
 impl PrivateDaemon {
-    /// Starts it.
+    /// Starts the daemon.
     ///
     /// # Errors
-    /// When the system has no room for its files or processes.
+    /// When its files or its worker process can't be created.
     pub(crate) async fn start() -> Result<Self, Failure> {
-        let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+        let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
         let daemon = vmdaemon::start(vmdaemon::Options {
             db: directory.path().join("vm-system.db"),
             listen: Listen::Unix(directory.path().join(SOCKET)),
@@ -46,7 +47,7 @@ impl PrivateDaemon {
             retention: Retention::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
-            // Nothing is left running but what an interruption leaves, and that is to end.
+            // Only an interrupted execution can still run at the end, and it has to end.
             shutdown_timeout: Duration::ZERO,
             library_cache: PathBuf::from(DEFAULT_LIBRARY_CACHE),
             write_limits: WriteLimits::default(),
@@ -63,7 +64,7 @@ impl PrivateDaemon {
         })
     }
 
-    /// Stops it, and removes what it kept.
+    /// Stops the daemon and removes its files.
     pub(crate) async fn stop(self) {
         self.daemon.stop().await;
     }

@@ -1,13 +1,14 @@
-//! `vm-system repl`: a console for one session.
+//! `vm-system repl`: an interactive console of one session.
 
 mod console;
-mod draft;
+mod dot_command;
 mod editor;
-mod instruction;
-mod lines;
+mod highlight;
+mod input;
+mod input_buffer;
+mod reader;
 mod target;
 mod terminal;
-mod words;
 
 use std::io::{self, IsTerminal};
 use std::pin::pin;
@@ -19,30 +20,30 @@ use vmclient::Client;
 use self::console::Console;
 use self::target::Target;
 use self::terminal::Terminal;
-use super::ending;
+use super::signals;
 use crate::cli::ReplArgs;
-use crate::failure::{Failure, say_note};
+use crate::failure::{Failure, print_note};
 use crate::output::Output;
 
-/// How long a session that is not wanted any more may take to be made and closed.
+/// The limit for creating and closing a session after the user has interrupted the start.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads, runs and prints until the input ends. What was made for it is closed however it ends, unless the daemon takes too long
-/// for that.
+/// Runs the console until the input ends. What was created for this command is closed afterwards,
+/// unless the daemon takes too long.
 pub(crate) async fn run(
     args: ReplArgs,
     client: Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let ended = ending::asked_for(&[SignalKind::terminate(), SignalKind::hangup()])?;
-    let ended_early = ending::asked_for(&[
+    let ended = signals::first_of(&[SignalKind::terminate(), SignalKind::hangup()])?;
+    let ended_early = signals::first_of(&[
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::hangup(),
     ])?;
-    // What is typed before there is a session waits for it.
+    // Input that is typed before the session exists waits for it.
     let terminal = if io::stdin().is_terminal() {
-        Some(Terminal::take(lines::is_edited())?)
+        Some(Terminal::acquire(reader::has_line_editing())?)
     } else {
         None
     };
@@ -51,14 +52,14 @@ pub(crate) async fn run(
     let target = tokio::select! {
         target = &mut finding => target?,
         signal = ended_early => {
-            // A session whose request is under way would stay.
+            // The session of a request that is under way would stay open.
             let closing = async { finding.await?.close().await };
-            let impatient = ending::asked_for(&[SignalKind::interrupt()])?;
-            say_note("Waiting for the session, to close it; Ctrl-C again leaves it");
+            let second_interrupt = signals::first_of(&[SignalKind::interrupt()])?;
+            print_note("Waiting for the session, to close it; Ctrl-C again leaves it");
             tokio::select! {
-                // It was to end, whatever comes of that.
+                // The command ends in either case.
                 _ = tokio::time::timeout(CLOSING_TIMEOUT, closing) => {}
-                _ = impatient => {}
+                _ = second_interrupt => {}
             }
             return Err(Failure::Interrupted(signal));
         }
@@ -67,10 +68,10 @@ pub(crate) async fn run(
         outcome = Console::new(&target, output).run(history, terminal.as_ref()) => outcome,
         signal = ended => Err(Failure::Interrupted(signal)),
     };
-    // A line may be half typed. The editor may still wait for the rest of it, and keep the
-    // terminal: it is given back all the same.
+    // The editor may still be waiting for the rest of a line, and hold the terminal; the terminal
+    // is restored in spite of that.
     if let Some(terminal) = terminal {
-        terminal.give_back();
+        terminal.restore();
     }
     let closed = target.close().await;
     outcome.and(closed)

@@ -1,4 +1,4 @@
-//! `vm-system run`: a daemon of its own for one file.
+//! `vm-system run`: runs one file in a private daemon.
 
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -11,21 +11,22 @@ use vmapi_types::{
 };
 use vmclient::{Client, StreamItem};
 
-use super::console::{self, Exception, Paints, Value};
-use super::ending;
 use super::exec::has_failed;
 use super::private_daemon::PrivateDaemon;
-use crate::cli::{Format, RunArgs};
+use super::script_output::{self, Exception, StreamPaints, Value};
+use super::signals;
+use crate::cli::RunArgs;
 use crate::failure::{Failure, verdict};
-use crate::output::{self, Output, Paint};
+use crate::output::{Format, Output, Paint};
+use crate::screen;
 
-/// The name of the template and the workspace that the file runs in.
+/// The name of the template and the workspace of the file's session.
 const NAME: &str = "run";
 
-/// Runs the file, prints its console output as it comes and its value at the end.
+/// Runs the file; prints its console output as it is written, and its value at the end.
 pub(crate) async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     let script = Script::find(&args.file)?;
-    let interrupted = ending::asked_for(&[
+    let interrupted = signals::first_of(&[
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::hangup(),
@@ -39,11 +40,11 @@ pub(crate) async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failur
     report(&outcome?, output)
 }
 
-/// A file, as a session knows it.
+/// A script file in the form that a session needs.
 struct Script {
-    /// Its directory.
+    /// The absolute path of its directory, the session's worktree.
     worktree: String,
-    /// Its name in there.
+    /// The file's name in that directory.
     name: String,
 }
 
@@ -64,7 +65,7 @@ impl Script {
     }
 }
 
-/// Runs the file and prints what it says as it says it; gives the execution when it has ended.
+/// Runs the file and prints its console output as it is written; returns the ended execution.
 async fn execute(
     client: &Client,
     script: Script,
@@ -97,13 +98,13 @@ async fn execute(
         })
         .await?;
     let plain = Paint::new(false);
-    let paints = Paints {
+    let paints = StreamPaints {
         stdout: plain,
         stderr: plain,
     };
     let mut stream = client.follow(started.id, 0);
     while let Some(StreamItem::Event(event)) = stream.next().await? {
-        console::print(&event, format, paints);
+        script_output::print(&event, format, paints);
     }
     Ok(client.execution(started.id).raw().await?)
 }
@@ -122,8 +123,8 @@ fn report(json: &RawJson, output: &mut Output) -> Result<(), Failure> {
     }
     if let Some(error) = &execution.error {
         let exception: Exception = serde_json::from_str(error.get()).context(unknown)?;
-        // There is nobody to tell when standard error is gone.
-        let mut stderr = BufWriter::new(output::stderr());
+        // A closed standard error is ignored.
+        let mut stderr = BufWriter::new(screen::stderr());
         let _ = exception.print(&mut stderr, Paint::new(false));
         let _ = stderr.flush();
     }
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_named() {
+    fn a_path_that_is_no_file_is_named() {
         let directory = tempfile::tempdir().unwrap();
         for file in [
             directory.path().join("missing.js"),

@@ -1,4 +1,4 @@
-//! `vm-system serve`.
+//! `vm-system serve`: runs the daemon.
 
 use std::io::Write;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::worker;
 use crate::cli::{DEFAULT_DB, Global, ServeArgs};
 use crate::failure::Failure;
-use crate::output;
+use crate::screen;
 
 /// Runs the daemon until a signal ends it.
 pub(crate) async fn run(args: ServeArgs, global: &Global) -> Result<(), Failure> {
@@ -46,8 +46,8 @@ pub(crate) async fn run(args: ServeArgs, global: &Global) -> Result<(), Failure>
     Ok(())
 }
 
-/// Says that requests are welcome. A daemon without anybody at its standard output serves all the same.
+/// Prints that the daemon accepts requests. A closed standard output does not stop the daemon.
 fn announce(line: &str) {
-    let mut stdout = output::stdout();
+    let mut stdout = screen::stdout();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }

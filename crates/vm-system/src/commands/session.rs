@@ -1,4 +1,4 @@
-//! `vm-system session`.
+//! `vm-system session`: creates, lists, shows and closes sessions.
 
 mod logs;
 
@@ -10,14 +10,14 @@ use vmclient::Client;
 
 use crate::cli::SessionCommand;
 use crate::failure::Failure;
-use crate::output::{Output, Paint, Table, instant, moment, one_line};
+use crate::output::{Output, Paint, Table, label_time, one_line, table_time};
 
-/// How much of a name is shown in a list, in columns of a terminal.
+/// The maximum width of a name in a table, in terminal columns.
 const NAME_COLUMNS: usize = 32;
-/// How much of a path is shown in a list, in columns of a terminal.
+/// The maximum width of a path in a table, in terminal columns.
 const PATH_COLUMNS: usize = 64;
 
-/// Runs one of the commands.
+/// Runs one of the subcommands.
 pub(crate) async fn run(
     command: SessionCommand,
     client: &Client,
@@ -72,8 +72,8 @@ pub(crate) async fn run(
     }
 }
 
-/// A path that means the same in the daemon, which works in a directory of its own. What is no path at all is the
-/// daemon's to refuse.
+/// Makes a path absolute, because the daemon has a different working directory. A text that is no
+/// path is left for the daemon to refuse.
 fn absolute(path: String) -> String {
     path::absolute(&path)
         .ok()
@@ -84,11 +84,11 @@ fn absolute(path: String) -> String {
 fn created(out: &mut dyn Write, paint: Paint, session: &Session) -> io::Result<()> {
     writeln!(out, "Created session: {}", session.id)?;
     writeln!(out, "Status: {}", paint.status(session.status.as_str()))?;
-    made_of(out, session)
+    creation_properties(out, session)
 }
 
-/// Prints what a session was made of, under the labels of the Go service.
-fn made_of(out: &mut dyn Write, session: &Session) -> io::Result<()> {
+/// Prints the properties that a session was created with, under the labels of the Go service.
+fn creation_properties(out: &mut dyn Write, session: &Session) -> io::Result<()> {
     writeln!(out, "Template ID: {}", session.vm_id)?;
     writeln!(out, "Workspace ID: {}", session.workspace_id)?;
     writeln!(out, "Base Commit: {}", session.base_commit_oid)?;
@@ -102,7 +102,7 @@ fn list(out: &mut dyn Write, paint: Paint, sessions: &[Session]) -> io::Result<(
             session.status.to_string(),
             session.vm_id.to_string(),
             one_line(&session.workspace_id, NAME_COLUMNS),
-            moment(session.created_at),
+            table_time(session.created_at),
             one_line(&session.worktree_path, PATH_COLUMNS),
         ]
     });
@@ -119,11 +119,11 @@ fn list(out: &mut dyn Write, paint: Paint, sessions: &[Session]) -> io::Result<(
 
 fn details(out: &mut dyn Write, paint: Paint, session: &Session) -> io::Result<()> {
     writeln!(out, "Session ID: {}", session.id)?;
-    made_of(out, session)?;
+    creation_properties(out, session)?;
     writeln!(out, "Status: {}", paint.status(session.status.as_str()))?;
-    writeln!(out, "Created: {}", instant(session.created_at))?;
+    writeln!(out, "Created: {}", label_time(session.created_at))?;
     if let Some(closed_at) = session.closed_at {
-        writeln!(out, "Closed: {}", instant(closed_at))?;
+        writeln!(out, "Closed: {}", label_time(closed_at))?;
     }
     if let Some(last_error) = &session.last_error {
         writeln!(out, "Last Error: {last_error}")?;

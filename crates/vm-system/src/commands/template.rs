@@ -1,4 +1,4 @@
-//! `vm-system template`: templates as a whole.
+//! `vm-system template`: creates, lists, shows, changes and deletes templates.
 
 use std::io::{self, Write};
 
@@ -8,12 +8,12 @@ use vmclient::Client;
 use super::template_parts;
 use crate::cli::TemplateCommand;
 use crate::failure::Failure;
-use crate::output::{Output, Paint, Table, instant, moment, one_line};
+use crate::output::{Output, Paint, Table, label_time, one_line, table_time};
 
-/// How much of a name is shown in a list, in columns of a terminal.
+/// The maximum width of a name in a table, in terminal columns.
 const NAME_COLUMNS: usize = 48;
 
-/// Runs one of the commands.
+/// Runs one of the subcommands.
 pub(crate) async fn run(
     command: TemplateCommand,
     client: &Client,
@@ -73,7 +73,7 @@ fn list(out: &mut dyn Write, paint: Paint, templates: &[Template]) -> io::Result
             one_line(&template.name, NAME_COLUMNS),
             template.engine.clone(),
             yes_or_no(template.is_active).to_owned(),
-            moment(template.created_at),
+            table_time(template.created_at),
             names(&template.exposed_modules, "-"),
             names(&template.libraries, "-"),
         ]
@@ -96,8 +96,8 @@ fn details(out: &mut dyn Write, paint: Paint, details: &TemplateDetails) -> io::
     writeln!(out, "ID: {}", template.id)?;
     writeln!(out, "Engine: {}", template.engine)?;
     writeln!(out, "Active: {}", yes_or_no(template.is_active))?;
-    writeln!(out, "Created: {}", instant(template.created_at))?;
-    writeln!(out, "Updated: {}", instant(template.updated_at))?;
+    writeln!(out, "Created: {}", label_time(template.created_at))?;
+    writeln!(out, "Updated: {}", label_time(template.updated_at))?;
     writeln!(out)?;
     settings(out, paint, &details.settings)?;
     writeln!(out, "\n{}", paint.heading("Capabilities:"))?;
@@ -108,7 +108,8 @@ fn details(out: &mut dyn Write, paint: Paint, details: &TemplateDetails) -> io::
     list_under(out, paint, "Loaded Libraries:", &template.libraries)
 }
 
-/// Prints names below a heading. Without names there is none: scripts look for the heading, as the Go service prints it.
+/// Prints names below a heading. Without names the heading is left out, as in the Go service,
+/// because scripts search for it.
 fn list_under(
     out: &mut dyn Write,
     paint: Paint,

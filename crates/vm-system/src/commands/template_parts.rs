@@ -1,29 +1,29 @@
-//! `vm-system template`: what belongs to a template.
+//! `vm-system template`: the startup files, capabilities, modules and libraries of a template.
 
 use std::io::{self, Write};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vmapi_types::{
     AddCapabilityRequest, AddStartupFileRequest, AvailableLibrary, AvailableModule, Capability,
-    NamedItem, RemovedItem, StartupFile,
+    NamedItem, RemovedItem, RemovedPart, StartupFile,
 };
 use vmclient::{Call, Client};
 use vmcontrol::library::file_name;
 
 use crate::cli::PartCommand;
-use crate::failure::{Failure, say_warning};
+use crate::failure::{Failure, print_warning};
 use crate::output::{Output, Paint, Table, one_line};
 
-/// How much of a name, a path or a configuration is shown in a list, in columns of a terminal.
+/// The maximum width of a name, a path or a configuration in a table, in terminal columns.
 const CELL_COLUMNS: usize = 64;
 
-/// Runs one of the commands.
+/// Runs one of the subcommands.
 pub(crate) async fn run(
     command: PartCommand,
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let paint = output.paint();
     match command {
         PartCommand::AddStartup {
             id,
@@ -42,27 +42,14 @@ pub(crate) async fn run(
         }
         PartCommand::RemoveCapability { id, capability_id } => {
             let call = client.delete_capability(id, capability_id);
-            output
-                .answer(call, |out, removed| {
-                    let (part, template) = (removed.id, removed.template_id);
-                    writeln!(out, "Removed capability: {part} from template {template}")
-                })
-                .await
+            remove_part(call, "capability", output).await
         }
         PartCommand::RemoveStartup { id, file_id } => {
             let call = client.delete_startup_file(id, file_id);
-            output
-                .answer(call, |out, removed| {
-                    let (part, template) = (removed.id, removed.template_id);
-                    writeln!(out, "Removed startup file: {part} from template {template}")
-                })
-                .await
+            remove_part(call, "startup file", output).await
         }
         PartCommand::ListStartup { id } => {
-            let call = client.startup_files(id);
-            output
-                .answer(call, |out, files| startup_files(out, paint, files))
-                .await
+            print_table(client.startup_files(id), startup_files, output).await
         }
         PartCommand::AddCapability {
             id,
@@ -82,10 +69,7 @@ pub(crate) async fn run(
                 .await
         }
         PartCommand::ListCapabilities { id } => {
-            let call = client.capabilities(id);
-            output
-                .answer(call, |out, list| capabilities(out, paint, list))
-                .await
+            print_table(client.capabilities(id), capabilities, output).await
         }
         PartCommand::AddModule { id, name } => {
             add(client.add_module(id, &name), "module", output).await
@@ -95,10 +79,7 @@ pub(crate) async fn run(
         }
         PartCommand::ListModules { id } => list(client.modules(id), "No modules.", output).await,
         PartCommand::ListAvailableModules => {
-            let call = client.available_modules();
-            output
-                .answer(call, |out, modules| available_modules(out, paint, modules))
-                .await
+            print_table(client.available_modules(), available_modules, output).await
         }
         PartCommand::AddLibrary { id, name } => {
             add(client.add_library(id, &name), "library", output).await?;
@@ -113,36 +94,61 @@ pub(crate) async fn run(
             list(client.libraries(id), "No libraries.", output).await
         }
         PartCommand::ListAvailableLibraries => {
-            let call = client.available_libraries();
-            output
-                .answer(call, |out, list| available_libraries(out, paint, list))
-                .await
+            print_table(client.available_libraries(), available_libraries, output).await
         }
     }
 }
 
-async fn add(call: Call<NamedItem>, what: &str, output: &mut Output) -> Result<(), Failure> {
+/// Sends the request to add a module or a library, and prints the confirmation.
+async fn add(call: Call<NamedItem>, kind: &str, output: &mut Output) -> Result<(), Failure> {
     let print = |out: &mut dyn Write, item: &NamedItem| {
         writeln!(
             out,
-            "Added {what}: {} to template {}",
+            "Added {kind}: {} to template {}",
             item.name, item.template_id
         )
     };
     output.answer(call, print).await
 }
 
-async fn remove(call: Call<RemovedItem>, what: &str, output: &mut Output) -> Result<(), Failure> {
+/// Sends the request to remove a module or a library, and prints the confirmation.
+async fn remove(call: Call<RemovedItem>, kind: &str, output: &mut Output) -> Result<(), Failure> {
     let print = |out: &mut dyn Write, item: &RemovedItem| {
         writeln!(
             out,
-            "Removed {what}: {} from template {}",
+            "Removed {kind}: {} from template {}",
             item.name, item.template_id
         )
     };
     output.answer(call, print).await
 }
 
+/// Sends the request to remove a part by its id, and prints the confirmation.
+async fn remove_part(
+    call: Call<RemovedPart>,
+    kind: &str,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let print = |out: &mut dyn Write, removed: &RemovedPart| {
+        let (part, template) = (removed.id, removed.template_id);
+        writeln!(out, "Removed {kind}: {part} from template {template}")
+    };
+    output.answer(call, print).await
+}
+
+/// Requests a list and prints it as a table.
+async fn print_table<T: DeserializeOwned + 'static>(
+    call: Call<Vec<T>>,
+    table: fn(&mut dyn Write, Paint, &[T]) -> io::Result<()>,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let paint = output.paint();
+    output
+        .answer(call, |out, list| table(out, paint, list))
+        .await
+}
+
+/// Requests a list of names and prints one per line.
 async fn list(
     call: Call<Vec<String>>,
     when_empty: &str,
@@ -243,27 +249,28 @@ fn available_libraries(
     Table::new(["NAME", "GLOBAL", "CACHED"], rows).write_or(out, paint, "No libraries.")
 }
 
-/// Warns of a library that sessions could not load for now.
+/// Prints a warning if the library is not in the daemon's cache, so that sessions can't load it
+/// yet.
 async fn warn_if_not_cached(client: &Client, name: &str) {
     let name = &file_name(name);
-    let is_meant =
+    let has_name =
         |library: &AvailableLibrary| library.name == *name || library.id.as_ref() == Some(name);
     let message = match client.available_libraries().await {
         Ok(libraries)
             if libraries
                 .iter()
-                .any(|library| library.cached && is_meant(library)) =>
+                .any(|library| library.cached && has_name(library)) =>
         {
             return;
         }
         Ok(_) => format!(
             "{name} is not in the library cache of the daemon: fetch it with `vm-system libs download {name}`"
         ),
-        // A daemon that is older than this question.
+        // A daemon that does not have this endpoint yet.
         Err(vmclient::Error::Api { status: 404, .. }) => return,
         Err(error) => format!("cannot tell whether the daemon has {name}: {error}"),
     };
-    say_warning(&message);
+    print_warning(&message);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The processes that run JavaScript: this binary under a hidden subcommand.
+//! The worker processes that run JavaScript: this binary with a hidden subcommand.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,22 +8,24 @@ use vmruntime::WorkerCommand;
 
 use crate::failure::Failure;
 
-/// The subcommand. The argument parser does not know it: a worker starts before anything else does.
+/// The hidden subcommand. The argument parser does not know it, because a worker starts before the
+/// arguments are parsed.
 const ARGUMENT: &str = "worker";
 
 /// Whether this process was started as a worker.
-pub(crate) fn is_asked_for() -> bool {
+pub(crate) fn is_worker_process() -> bool {
     env::args_os()
         .nth(1)
         .is_some_and(|argument| argument == ARGUMENT)
 }
 
-/// Is a worker, until the daemon says otherwise. What follows the subcommand is between the daemon and the worker.
+/// Runs as a worker until the daemon ends it. The arguments after the subcommand are an internal
+/// agreement between the daemon and the worker.
 pub(crate) fn main() -> ! {
     vmruntime::worker::main(env::args_os().skip(2))
 }
 
-/// How the daemon starts a worker: with this same binary.
+/// The command with which the daemon starts a worker: this binary with the hidden subcommand.
 pub(crate) fn command() -> Result<WorkerCommand, Failure> {
     let program = env::current_exe().context("cannot find this program's own file")?;
     Ok(WorkerCommand {

@@ -1,3 +1,5 @@
+//! The colours of the output, by the role of a text.
+
 use std::borrow::Cow;
 use std::env;
 use std::io::IsTerminal;
@@ -9,7 +11,7 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
-/// What the reader can see: colours, and so many columns.
+/// The capabilities of the output stream: whether it shows colours, and its width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint {
     on: bool,
@@ -17,67 +19,67 @@ pub(crate) struct Paint {
 }
 
 impl Paint {
-    /// With colours, or without.
+    /// A stream with or without colours, and of unlimited width.
     pub(crate) fn new(on: bool) -> Self {
         Self { on, width: None }
     }
 
-    /// With colours if the stream is a terminal that wants them.
+    /// The colours of a stream: on if it is a terminal that wants them.
     pub(crate) fn of(stream: &impl IsTerminal) -> Self {
         Self::new(stream.is_terminal() && colours_are_welcome())
     }
 
-    /// Whether there are colours.
+    /// Whether colours are on.
     pub(crate) fn is_on(self) -> bool {
         self.on
     }
 
-    /// With so many columns, or as many as it takes.
+    /// The same stream with this width in columns; `None` means unlimited.
     pub(crate) fn with_width(self, width: Option<usize>) -> Self {
         Self { width, ..self }
     }
 
-    /// How many columns a line may take, if there is a bound.
+    /// The maximum width of a line in columns; `None` means unlimited.
     pub(crate) fn width(self) -> Option<usize> {
         self.width
     }
 
-    /// What is no part of the message itself.
-    pub(crate) fn aside(self, text: &str) -> Cow<'_, str> {
+    /// Secondary text, which is not the message itself.
+    pub(crate) fn secondary(self, text: &str) -> Cow<'_, str> {
         self.with(DIM, text)
     }
 
-    /// What went wrong.
+    /// An error.
     pub(crate) fn error(self, text: &str) -> Cow<'_, str> {
         self.with(RED, text)
     }
 
-    /// What may go wrong.
+    /// A warning.
     pub(crate) fn warning(self, text: &str) -> Cow<'_, str> {
         self.with(YELLOW, text)
     }
 
-    /// A text of the language: a string.
+    /// A JavaScript string.
     pub(crate) fn literal(self, text: &str) -> Cow<'_, str> {
         self.with(GREEN, text)
     }
 
-    /// A number of the language, and what else is neither text nor structure.
+    /// A JavaScript number or another primitive that is not a string.
     pub(crate) fn number(self, text: &str) -> Cow<'_, str> {
         self.with(YELLOW, text)
     }
 
-    /// A word of the language.
+    /// A JavaScript keyword.
     pub(crate) fn keyword(self, text: &str) -> Cow<'_, str> {
         self.with(CYAN, text)
     }
 
-    /// The heading of a table or a paragraph.
+    /// The heading of a table or of a section.
     pub(crate) fn heading(self, text: &str) -> Cow<'_, str> {
         self.with(BOLD, text)
     }
 
-    /// A status of a session or an execution, by what it means.
+    /// The status of a session or an execution, in the colour of its meaning.
     pub(crate) fn status(self, text: &str) -> Cow<'_, str> {
         match text.trim_end() {
             "ok" | "ready" => self.with(GREEN, text),
@@ -97,13 +99,14 @@ impl Paint {
     }
 }
 
-/// Whether a terminal wants colours: `NO_COLOR` is unset and it is not a dumb one.
+/// Whether terminals of this environment want colours: `NO_COLOR` is unset or empty, and `TERM` is
+/// not `dumb`.
 pub(crate) fn colours_are_welcome() -> bool {
     let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !plain && !is_dumb()
 }
 
-/// Whether the terminal can only show one line after the other.
+/// Whether the terminal can only print lines and has no control sequences.
 pub(crate) fn is_dumb() -> bool {
     env::var_os("TERM").is_some_and(|value| value == "dumb")
 }

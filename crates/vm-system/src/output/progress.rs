@@ -1,32 +1,35 @@
+//! Progress bars of downloads.
+
 use std::io::{self, IsTerminal};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::visible;
-use crate::cli::Format;
+use super::Format;
+use crate::screen::escape_controls;
 
-/// Bars on the terminal, one for each download; nothing where nobody watches.
+/// A group of progress bars, one for each download; without effect if standard error is not a
+/// terminal.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     bars: Option<MultiProgress>,
 }
 
-/// How far a download is. It goes away with the download.
+/// The progress bar of one download. It disappears on drop.
 #[derive(Debug, Default)]
 pub(crate) struct Bar {
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Bars on standard error, if people read the output there.
+    /// Creates the group on standard error. It is inactive for JSON output and without a terminal.
     pub(crate) fn new(format: Format) -> Self {
-        let watched = format == Format::Text && io::stderr().is_terminal();
+        let is_visible = format == Format::Text && io::stderr().is_terminal();
         Self {
-            bars: watched.then(MultiProgress::new),
+            bars: is_visible.then(MultiProgress::new),
         }
     }
 
-    /// A bar for one download.
+    /// Adds the bar of one download.
     pub(crate) fn bar(&self, name: &str) -> Bar {
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::no_length());
@@ -35,14 +38,14 @@ impl Progress {
             if let Ok(style) = style {
                 bar.set_style(style);
             }
-            // It is drawn by the library.
-            bar.set_message(visible(name).into_owned());
+            // The library draws the name itself, so control characters are escaped here.
+            bar.set_message(escape_controls(name).into_owned());
             bar
         });
         Bar { bar }
     }
 
-    /// Prints something between the bars.
+    /// Runs `print` while the bars are hidden, so that its output does not mix with theirs.
     pub(crate) fn print<T>(&self, print: impl FnOnce() -> T) -> T {
         match &self.bars {
             Some(bars) => bars.suspend(print),
@@ -52,7 +55,8 @@ impl Progress {
 }
 
 impl Bar {
-    /// Some is there, and so much more is to come, if that is known.
+    /// Starts the bar with the bytes that are there already and those that are missing; `None` if
+    /// the server did not announce a length.
     pub(crate) fn start(&self, have_bytes: u64, rest_bytes: Option<u64>) {
         if let Some(bar) = &self.bar {
             if let Some(rest) = rest_bytes {
@@ -62,7 +66,7 @@ impl Bar {
         }
     }
 
-    /// More has come.
+    /// Advances the bar by the number of bytes that were received.
     pub(crate) fn advance(&self, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.inc(bytes);

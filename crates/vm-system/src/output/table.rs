@@ -1,37 +1,42 @@
+//! Tables of the text output.
+
 use std::io::{self, Write};
 
-use super::{Paint, columns_of, one_line, visible};
+use super::{Paint, columns_of, one_line};
+use crate::screen::escape_controls;
 
-/// The heading of the column whose cells are coloured by what they mean.
+/// The heading of the column whose cells are coloured by their meaning.
 const STATUS: &str = "STATUS";
 
-/// The narrowest that a column is made, in columns of the terminal: an id is still one then, since its start is enough.
-const NARROWEST: usize = 8;
+/// The minimum width of a column that is shortened, in terminal columns. It is enough for the
+/// beginning of an id.
+const MIN_WIDTH: usize = 8;
 
-/// How much room there is between two columns.
-const GAP: usize = 2;
+/// The distance between two columns, in terminal columns.
+const COLUMN_GAP: usize = 2;
 
-/// A table with as many columns as headings, each as wide as its widest cell if the reader has room for that.
+/// A table with `N` columns, each as wide as its widest cell if the terminal is wide enough.
 pub(crate) struct Table<const N: usize> {
     headings: [&'static str; N],
     rows: Vec<[String; N]>,
 }
 
 impl<const N: usize> Table<N> {
-    /// A table of these rows.
+    /// Creates a table of these rows.
     pub(crate) fn new(
         headings: [&'static str; N],
         rows: impl IntoIterator<Item = [String; N]>,
     ) -> Self {
-        // Before it is measured: what is shown of a control character takes room.
-        let shown = |row: [String; N]| row.map(|cell| visible(&cell).into_owned());
+        // Cells are escaped before they are measured, because an escaped control character is
+        // wider.
+        let escaped = |row: [String; N]| row.map(|cell| escape_controls(&cell).into_owned());
         Self {
             headings,
-            rows: rows.into_iter().map(shown).collect(),
+            rows: rows.into_iter().map(escaped).collect(),
         }
     }
 
-    /// Prints it, or the sentence if there are no rows.
+    /// Prints the table, or `when_empty` if it has no rows.
     pub(crate) fn write_or(
         &self,
         out: &mut dyn Write,
@@ -41,7 +46,7 @@ impl<const N: usize> Table<N> {
         if self.rows.is_empty() {
             return writeln!(out, "{when_empty}");
         }
-        let widths = self.fitting(paint.width());
+        let widths = self.fitting_widths(paint.width());
         for (column, heading) in self.headings.into_iter().enumerate() {
             let cell = cell(heading, widths[column], column + 1 == N);
             write!(out, "{}", paint.heading(&cell))?;
@@ -61,31 +66,31 @@ impl<const N: usize> Table<N> {
         Ok(())
     }
 
-    /// The widths that fit: ids give way first, and then whatever is widest.
-    fn fitting(&self, room: Option<usize>) -> [usize; N] {
-        let mut widths = self.widths();
+    /// The column widths that fit into `room`: ids are shortened first, then the widest column.
+    fn fitting_widths(&self, room: Option<usize>) -> [usize; N] {
+        let mut widths = self.natural_widths();
         let Some(room) = room else {
             return widths;
         };
-        let gaps = GAP * (N - 1);
-        let is_over = |widths: &[usize; N]| widths.iter().sum::<usize>() + gaps > room;
+        let gaps = COLUMN_GAP * (N - 1);
+        let exceeds_room = |widths: &[usize; N]| widths.iter().sum::<usize>() + gaps > room;
         for (column, width) in widths.iter_mut().enumerate() {
             let has_ids = self.rows.iter().any(|row| is_id(&row[column]));
-            if has_ids && is_over(&self.widths()) {
-                *width = NARROWEST.max(self.headings[column].len());
+            if has_ids && exceeds_room(&self.natural_widths()) {
+                *width = MIN_WIDTH.max(self.headings[column].len());
             }
         }
-        while is_over(&widths) {
+        while exceeds_room(&widths) {
             match widths.iter_mut().max() {
-                Some(widest) if *widest > NARROWEST => *widest -= 1,
-                // No terminal is that narrow.
+                Some(widest) if *widest > MIN_WIDTH => *widest -= 1,
+                // All columns have the minimum width: the line is longer than the terminal.
                 _ => break,
             }
         }
         widths
     }
 
-    fn widths(&self) -> [usize; N] {
+    fn natural_widths(&self) -> [usize; N] {
         let mut widths = self.headings.map(columns_of);
         for row in &self.rows {
             for (width, text) in widths.iter_mut().zip(row) {
@@ -96,7 +101,8 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// A text in its column. The last column is not padded: no line ends with spaces.
+/// A cell, padded to its column's width. The last column is not padded, so that no line ends with
+/// spaces.
 fn cell(text: &str, width: usize, is_last: bool) -> String {
     let text = if is_id(text) {
         text.chars().take(width).collect()
@@ -106,12 +112,13 @@ fn cell(text: &str, width: usize, is_last: bool) -> String {
     if is_last {
         text
     } else {
-        let padding = width.saturating_sub(columns_of(&text)) + GAP;
+        let padding = width.saturating_sub(columns_of(&text)) + COLUMN_GAP;
         format!("{text}{:padding$}", "")
     }
 }
 
-/// Whether a text is an id: its start means the same, and is shown without a mark.
+/// Whether a text is an id. An id is shortened without a mark, because commands accept its
+/// beginning.
 fn is_id(text: &str) -> bool {
     uuid::Uuid::try_parse(text).is_ok()
 }
@@ -185,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_controls_a_terminal_takes_the_room_of_its_text() {
+    fn an_escaped_control_character_takes_the_width_of_its_text() {
         let rows = [
             ["a\u{202e}b\n".to_owned(), "1".to_owned()],
             ["c".into(), "2".into()],

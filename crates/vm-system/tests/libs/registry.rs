@@ -1,4 +1,4 @@
-//! A server that plays a registry, or whatever else gives files.
+//! A test server for downloads: a registry, or any server of files.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +15,7 @@ use sha1::Sha1;
 use sha2::Sha512;
 use sha2::digest::Digest;
 
-/// The server. It serves as long as the test runs.
+/// The test server. It serves for as long as the test runs.
 pub(crate) struct Registry {
     /// `http://host:port`.
     pub url: String,
@@ -29,7 +29,7 @@ struct State {
     requests: Vec<(String, Option<String>)>,
 }
 
-/// What a path is answered with.
+/// The response for a path.
 #[derive(Clone)]
 pub(crate) struct Answer {
     status: &'static str,
@@ -41,7 +41,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body, or the part of it that is asked for.
+    /// A success with the body, or with the requested range of it.
     pub(crate) fn ok(body: &[u8]) -> Self {
         Self {
             status: "200 OK",
@@ -53,7 +53,7 @@ impl Answer {
         }
     }
 
-    /// No success.
+    /// A response with another status and no body.
     pub(crate) fn status(status: &'static str) -> Self {
         Self {
             status,
@@ -62,7 +62,7 @@ impl Answer {
         }
     }
 
-    /// Another path.
+    /// A redirect to another path.
     pub(crate) fn redirect(location: &str) -> Self {
         Self {
             location: Some(location.to_owned()),
@@ -70,19 +70,19 @@ impl Answer {
         }
     }
 
-    /// All of it, whatever is asked for.
+    /// Ignores requested ranges and sends the whole body.
     pub(crate) fn without_ranges(mut self) -> Self {
         self.ranges = false;
         self
     }
 
-    /// Closes the connection after so many bytes of the body.
+    /// Closes the connection after this number of bytes of the body.
     pub(crate) fn cut_at(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
         self
     }
 
-    /// Says nothing more after so many bytes of the body.
+    /// Sends nothing more after this number of bytes of the body.
     pub(crate) fn stall_at(mut self, bytes: usize) -> Self {
         self.stall = true;
         self.cut_at(bytes)
@@ -90,7 +90,7 @@ impl Answer {
 }
 
 impl Registry {
-    /// Starts to serve; every path is unknown.
+    /// Starts the server, which answers every path with status 404.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -105,7 +105,7 @@ impl Registry {
         Self { url, state }
     }
 
-    /// Has a version of a package.
+    /// Serves a version of a package: its description and its tarball.
     pub(crate) fn serve(&self, name: &str, version: &str, tarball: &[u8], fields: Value) {
         let path = format!("/tarballs/{}-{version}.tgz", name.replace("%2F", "-"));
         let mut description = json!({
@@ -124,7 +124,7 @@ impl Registry {
         self.answer(&path, Answer::ok(tarball));
     }
 
-    /// Answers a path from now on.
+    /// Sets the response of a path.
     pub(crate) fn answer(&self, path: &str, answer: Answer) {
         self.state
             .lock()
@@ -133,7 +133,7 @@ impl Registry {
             .insert(path.to_owned(), answer);
     }
 
-    /// Answers a path like another one.
+    /// Sets the response of a path to the current one of another path.
     pub(crate) fn alias(&self, path: &str, other: &str) {
         let answer = self.state.lock().unwrap().answers.get(other).cloned();
         if let Some(answer) = answer {
@@ -141,7 +141,7 @@ impl Registry {
         }
     }
 
-    /// Answers the first request for a path.
+    /// Sets the response of the next request for a path.
     pub(crate) fn first(&self, path: &str, answer: Answer) {
         self.state
             .lock()
@@ -150,7 +150,7 @@ impl Registry {
             .insert(path.to_owned(), answer);
     }
 
-    /// The paths that were asked for.
+    /// The requested paths, in the order of the requests.
     pub(crate) fn requests(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         state
@@ -160,7 +160,8 @@ impl Registry {
             .collect()
     }
 
-    /// The ranges that were asked for of a path.
+    /// The requested ranges of a path, in the order of the requests; `None` for a request without a
+    /// range.
     pub(crate) fn ranges(&self, path: &str) -> Vec<Option<String>> {
         let state = self.state.lock().unwrap();
         state
@@ -172,7 +173,7 @@ impl Registry {
     }
 }
 
-/// A package as npm makes them.
+/// A package in the form that npm creates: a gzipped tar archive.
 pub(crate) fn package(files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (path, content) in files {
@@ -188,12 +189,12 @@ pub(crate) fn package(files: &[(&str, &str)]) -> Vec<u8> {
     archive.into_inner().unwrap().finish().unwrap()
 }
 
-/// A checksum as registries give it.
+/// A checksum in the form of `integrity`.
 pub(crate) fn integrity(bytes: &[u8]) -> String {
     format!("sha512-{}", STANDARD.encode(Sha512::digest(bytes)))
 }
 
-/// A checksum as old registries give it.
+/// A checksum in the form of `shasum`.
 pub(crate) fn sha1(bytes: &[u8]) -> String {
     Sha1::digest(bytes)
         .iter()
@@ -221,7 +222,7 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) {
         first.or_else(|| state.answers.get(&path).cloned())
     };
     let answer = answer.unwrap_or_else(|| Answer::status("404 Not Found"));
-    // A client that has what it needs may be gone.
+    // The client may have closed the connection already.
     let _ = write(&mut stream, &answer, range.as_deref());
 }
 
@@ -254,7 +255,7 @@ fn write(stream: &mut TcpStream, answer: &Answer, range: Option<&str>) -> std::i
     stream.write_all(&body[..answer.cut.unwrap_or(body.len())])?;
     stream.flush()?;
     if answer.stall {
-        // Until the client is gone.
+        // The connection stays open until the client closes it.
         stream.read_to_end(&mut Vec::new())?;
     }
     Ok(())

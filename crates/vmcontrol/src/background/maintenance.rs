@@ -1,28 +1,30 @@
-//! Keeping the database small and sound: what is old goes, copies are made, damage is found.
+//! Keeping the store small and sound: removing what has expired, copies, the search for damage.
 
 use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vmapi_types::{CheckReport, Pruned, Timestamp, Vacuumed};
 
-use crate::store;
+use crate::store::{ExpiredExecutions, RecordNumber};
 use crate::{Control, Error, Result};
 
-/// How many executions are looked for at once.
+/// How many records one search for expired ones looks at.
 const PORTION: u32 = 500;
 
-/// How long one transaction may take, about: answers wait until it is over.
+/// How long one transaction of a removal may take, about: other writes wait until it is over.
 const PORTION_TIME: Duration = Duration::from_millis(20);
 
-/// How often what is old is looked for.
+/// The longest time between two removals.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 
-/// What is kept: what ended longer ago goes. Where there is no such time it stays for ever.
+/// How long records are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// How long executions are kept after their end.
+    /// How long executions are kept after their end; `None` keeps them for ever.
     pub executions: Option<Duration>,
-    /// How long sessions are kept after their end; their executions go with them.
+    /// How long sessions are kept after their end, with their executions; `None` keeps them for
+    /// ever.
     pub sessions: Option<Duration>,
 }
 
@@ -33,18 +35,19 @@ impl Retention {
 }
 
 impl Control {
-    /// Removes what ended too long ago, or only counts it.
+    /// Removes the executions and sessions that ended longer ago than `retention` keeps them. With
+    /// `dry_run` it only counts them.
     ///
     /// # Errors
-    /// [`Error::Validation`] when nothing says what is too long, [`Error::Unavailable`].
+    /// [`Error::Validation`] when `retention` keeps everything, [`Error::Unavailable`].
     pub async fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned> {
         if retention.keeps_all() {
             return Err(Error::validation(
                 "say what is kept: retain_executions_s, retain_sessions_s, or both",
             ));
         }
-        // The number of a row that has gone may be given to a new one: what was found by its number must not go by that when
-        // somebody else has removed it meanwhile.
+        // The number of a removed record may be given to a new one: between the search and the
+        // removal no other removal may go on.
         let _alone = if dry_run {
             None
         } else {
@@ -72,126 +75,96 @@ impl Control {
         sessions_before: Option<Timestamp>,
         pruned: &mut Pruned,
     ) -> Result<()> {
-        // Those of sessions have gone with them, unless they are only counted.
+        // A removal has removed the executions of expired sessions by now; a dry run has counted
+        // them.
         let sessions_before = sessions_before.filter(|_| pruned.dry_run);
-        let mut after = Some(0);
+        let mut after = Some(RecordNumber::START);
         while let Some(number) = after {
-            let old = self
-                .store()
-                .read(move |connection| {
-                    store::maintenance::old_executions(
-                        connection,
-                        before,
-                        sessions_before,
-                        number,
-                        PORTION,
-                    )
-                })
-                .await?;
-            self.remove_executions(old.numbers, pruned).await?;
-            after = old.next;
+            let store = self.store();
+            let expired = store.expired_executions(before, sessions_before, number, PORTION);
+            let ExpiredExecutions { numbers, next } = expired.await?;
+            self.remove_executions(numbers, pruned).await?;
+            after = next;
         }
         Ok(())
     }
 
     async fn prune_sessions(&self, before: Timestamp, pruned: &mut Pruned) -> Result<()> {
-        let mut after = 0;
+        let mut after = RecordNumber::START;
         loop {
-            let old = self
-                .store()
-                .read(move |connection| {
-                    store::maintenance::old_sessions(connection, before, after, PORTION)
-                })
-                .await?;
-            let Some(last) = old.last() else {
+            let expired = self.store().expired_sessions(before, after, PORTION);
+            let expired = expired.await?;
+            let Some(last) = expired.last() else {
                 return Ok(());
             };
             after = *last;
-            for session in old {
+            for session in expired {
                 self.prune_session(session, pruned).await?;
             }
         }
     }
 
-    async fn prune_session(&self, session: i64, pruned: &mut Pruned) -> Result<()> {
-        let mut after = Some(0);
+    async fn prune_session(&self, session: RecordNumber, pruned: &mut Pruned) -> Result<()> {
+        let mut after = Some(RecordNumber::START);
         while let Some(number) = after {
-            let of_session = self
-                .store()
-                .read(move |connection| {
-                    store::maintenance::executions_of(connection, session, number, PORTION)
-                })
-                .await?;
-            self.remove_executions(of_session.numbers, pruned).await?;
-            after = of_session.next;
+            let of_session = self.store().executions_of_session(session, number, PORTION);
+            let ExpiredExecutions { numbers, next } = of_session.await?;
+            self.remove_executions(numbers, pruned).await?;
+            after = next;
         }
-        let is_gone = pruned.dry_run
-            || self
-                .store()
-                .write(move |connection| store::maintenance::remove_session(connection, session))
-                .await?;
-        pruned.sessions += u64::from(is_gone);
+        let is_removed = pruned.dry_run || self.store().remove_session(session).await?;
+        pruned.sessions += u64::from(is_removed);
         Ok(())
     }
 
-    /// Removes executions, a few in each transaction; or counts them.
-    async fn remove_executions(&self, mut numbers: Vec<i64>, pruned: &mut Pruned) -> Result<()> {
+    /// Removes executions, a few in each transaction, and counts them; a dry run only counts.
+    async fn remove_executions(
+        &self,
+        mut numbers: Vec<RecordNumber>,
+        pruned: &mut Pruned,
+    ) -> Result<()> {
         if pruned.dry_run {
             pruned.executions += numbers.len() as u64;
-            let count =
-                move |connection: &_| store::maintenance::count_events(connection, &numbers);
-            pruned.events += self.store().read(count).await?;
+            pruned.events += self.store().count_events(numbers).await?;
             return Ok(());
         }
         while !numbers.is_empty() {
-            let some = numbers.clone();
-            let gone = self
+            let removed = self
                 .store()
-                .write(move |connection| {
-                    store::maintenance::remove_executions(connection, &some, PORTION_TIME)
-                })
+                .remove_executions(numbers.clone(), PORTION_TIME)
                 .await?;
-            numbers.drain(..gone.dealt_with);
-            pruned.executions += gone.executions;
-            pruned.events += gone.events;
+            numbers.drain(..removed.handled);
+            pruned.executions += removed.executions;
+            pruned.events += removed.events;
         }
         Ok(())
     }
 
-    /// A copy of the database as it is now, in a file that goes away when it is closed.
+    /// A copy of the database as of one moment, in a file that goes away when it is closed.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the disk has no room for it.
     pub async fn back_up(&self) -> Result<File> {
-        let database = self.store().path().to_owned();
-        let copied = self.store().read_long(move |connection, is_wanted| {
-            store::maintenance::back_up(connection, &database, is_wanted)
-        });
-        Ok(copied.await?)
+        Ok(self.store().back_up().await?)
     }
 
-    /// Looks whether the database is sound, and whether what it says of executions can be.
+    /// Looks whether the database is sound, and whether its records of executions fit together.
+    /// Damage is no error but a part of the report.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when it can't be read.
+    /// [`Error::Unavailable`] when the database can't be read.
     pub async fn check(&self) -> Result<CheckReport> {
-        let inner = std::sync::Arc::clone(self.inner());
-        let checked = self.store().read_long(move |connection, _| {
-            let live = || inner.executions.all();
-            store::check::check(connection, &store::check::Live::Known(&live))
-        });
-        Ok(checked.await?)
+        let inner = Arc::clone(self.inner());
+        let running = Box::new(move || inner.executions.all());
+        Ok(self.store().check(running).await?)
     }
 
-    /// Gives the room of what was removed back to the disk. Answers wait until that is done.
+    /// Gives the room of removed records back to the disk. Other writes wait until that is done.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the disk has no room for another copy.
     pub async fn vacuum(&self) -> Result<Vacuumed> {
-        let vacuumed = self
-            .store()
-            .between_transactions(store::maintenance::vacuum);
-        Ok(vacuumed.await?)
+        Ok(self.store().vacuum().await?)
     }
 }
 
@@ -215,10 +188,10 @@ pub fn prune_periodically(control: &Control, retention: Retention) {
         while let Some(control) = control.upgrade() {
             match control.prune(retention, false).await {
                 Ok(pruned) if pruned.sessions + pruned.executions > 0 => {
-                    tracing::info!(?pruned, "removed what was kept for long enough");
+                    tracing::info!(?pruned, "removed expired records");
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "what is old could not be removed"),
+                Err(error) => tracing::warn!(%error, "expired records could not be removed"),
             }
             drop(control);
             tokio::time::sleep(pause).await;

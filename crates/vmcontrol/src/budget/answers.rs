@@ -3,8 +3,6 @@
 
 use std::ops::Deref;
 
-use rusqlite::Connection;
-
 use crate::budget::lease::{Lease, SHARE_TIMEOUT};
 use crate::store::{StoreError, Within};
 use crate::{Control, Error, Result};
@@ -86,19 +84,13 @@ impl Control {
 
     /// Reads a value of unknown size: at once if it is small, and otherwise with a share of the
     /// budget of answers. `read` is called with the number of bytes that it may return.
-    pub(crate) async fn read_charged<T, F>(&self, read: F) -> Result<Charged<T>>
+    pub(crate) async fn read_charged<T, R>(&self, read: impl Fn(usize) -> R) -> Result<Charged<T>>
     where
-        T: Send + 'static,
-        F: Fn(&Connection, usize) -> std::result::Result<Within<T>, StoreError>
-            + Clone
-            + Send
-            + 'static,
+        R: Future<Output = std::result::Result<Within<T>, StoreError>>,
     {
         let (mut most, mut lease) = (SMALL_ANSWER_BYTES, Lease::default());
         loop {
-            let read = read.clone();
-            let found = self.store().read(move |connection| read(connection, most));
-            match found.await? {
+            match read(most).await? {
                 Within::Fits(value) => return Ok(Charged { value, lease }),
                 Within::Needs(bytes) => {
                     // The share is given back before a larger one is waited for: two answers could

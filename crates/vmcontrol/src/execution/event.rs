@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::budget::answers::Charged;
 use crate::execution::follow::FollowItem;
 use crate::execution::shared_event::SharedEvent;
-use crate::store::{self, Portion};
+use crate::store::Portion;
 use crate::{Control, Result};
 
 impl Control {
@@ -27,9 +27,11 @@ impl Control {
     ) -> Result<Charged<Portion<Arc<SharedEvent>>>> {
         self.execution_head(execution_id).await?;
         let found = self
-            .read_charged(move |connection, most| {
-                let portion = store::event::list(connection, execution_id, after_seq, limit, most)?;
-                Ok(portion.within(most))
+            .read_charged(|most| {
+                let events = self
+                    .store()
+                    .events_after(execution_id, after_seq, limit, most);
+                async move { Ok(events.await?.within(most)) }
             })
             .await?;
         Ok(found.map(|portion| portion.map(|event| Arc::new(SharedEvent::new(event)))))

@@ -8,7 +8,7 @@ use vmapi_types::RawJson;
 use crate::runtime::FailureCode;
 
 /// The error of an execution that did not end by itself.
-pub(crate) fn failure_payload(code: FailureCode, message: &str, rolled_back: bool) -> RawJson {
+pub fn failure_payload(code: FailureCode, message: &str, rolled_back: bool) -> RawJson {
     payload(&json!({
         "code": code,
         "message": message,

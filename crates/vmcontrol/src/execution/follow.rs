@@ -1,10 +1,19 @@
-//! Following executions: what is stored first, and then what happens, without a gap and without a repetition.
+//! Following executions and sessions: first what is stored, then what happens, without a gap and
+//! without a repetition.
+//!
+//! # Where a follower reads
+//!
+//! A follower of a running execution reads the newest events from memory (`running.rs`). If it is
+//! further behind than memory keeps, it reads from the store and comes back to memory when it has
+//! caught up. An event is in memory before it is submitted to the store, and in the store, unless
+//! that fails, a batch later: one of the two has the next event, or will have it in a moment. A
+//! follower goes by the number of the last event that it was handed, whichever of the two it came
+//! from, so no event is missing or handed over twice.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
@@ -13,28 +22,30 @@ use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::running::{Follower, PAUSE_FOR_EACH, RunningExecution};
 use crate::execution::shared_event::SharedEvent;
 use crate::session::registry::{Following, NotKept, RegisteredSession};
-use crate::store::{ExecutionFilter, Page, Portion};
-use crate::{Control, Error, Result, store};
+use crate::store::{ExecutionFilter, Page, Portion, execution_as_seen};
+use crate::{Control, Error, Result};
 
-/// How many events are handed over at once, at most.
+/// The largest number of events that are handed over at once.
 const BATCH: usize = 500;
 
-/// How many bytes they may take. What is handed over is kept for as long as its follower takes to receive it.
+/// How many bytes they may take. They are held until the client has received them.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// How long until the store is asked again for what is on its way there.
+/// The time between two reads of the store for events that are on their way to it.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// How often the store is asked for an end that could not be stored yet.
+/// The time between two reads of the store for an end that could not be stored yet.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows one execution.
 pub struct EventFollower {
     control: Control,
     execution_id: Uuid,
-    /// The execution in memory, if it was running when it was asked for.
+    /// The execution in memory; `None` if it does not run, or nothing more comes from there.
     follower: Option<Follower>,
+    /// The number of the last event that was handed over.
     after_seq: u64,
+    /// When to look at the execution in memory again, at the earliest; `None` for no bound.
     not_before: Option<Instant>,
 }
 
@@ -56,16 +67,16 @@ impl Control {
         let live = self.inner().executions.get(execution_id);
         if live.is_none() {
             self.execution_head(execution_id).await?;
-            // A stream that ends with a record which can't be read is not begun. What is too large to be looked at here is rare, and
-            // told when the end is reached.
-            let looked = move |connection: &Connection| {
-                store::execution::get_within(connection, execution_id, SMALL_ANSWER_BYTES)
-            };
-            self.store().read(looked).await?;
+            // A stream that would end with an unreadable record is not begun. A record that is too
+            // large to be read here is rare; that it is unreadable is reported at its end.
+            self.store()
+                .get_execution(execution_id, SMALL_ANSWER_BYTES)
+                .await?;
         }
         Ok(self.feed(execution_id, live, after_seq))
     }
 
+    /// Follows an execution that runs in memory, or, with `None`, one that does not.
     fn feed(
         &self,
         execution_id: Uuid,
@@ -82,7 +93,7 @@ impl Control {
         }
     }
 
-    /// Follows the state of a session, and nothing of its executions.
+    /// Follows the status of a session, without its executions.
     ///
     /// # Errors
     /// [`Error::SessionNotFound`].
@@ -101,15 +112,17 @@ impl Control {
         })
     }
 
-    /// Counts a client that follows a session, if that is live.
+    /// Counts a client that follows a session; `None` if the session is not live.
     fn following(&self, session_id: Uuid) -> Option<Following> {
         self.inner().registry.get(session_id).map(Following::of)
     }
 
-    /// Follows a session: the executions after that one, with their events, and the session's own state.
+    /// Follows a session: its status, and its executions after a cursor with their events. `None`
+    /// is the cursor behind the last execution that has ended.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`]; [`Error::ExecutionNotFound`] when the cursor is none of the session's.
+    /// [`Error::SessionNotFound`]; [`Error::ExecutionNotFound`] when the cursor names an execution
+    /// of another session.
     pub async fn follow_session(
         &self,
         session_id: Uuid,
@@ -151,6 +164,7 @@ impl Control {
         }
     }
 
+    /// The newest execution of a session that has ended.
     async fn newest(&self, session_id: Uuid) -> Result<Option<Uuid>> {
         let page = Page {
             limit: 2,
@@ -160,7 +174,7 @@ impl Control {
         let newest = self
             .list_executions(session_id, ExecutionFilter::default(), page)
             .await?;
-        // One that runs is handed over from its start.
+        // A running one is handed over from its start.
         let is_over = |execution: &Execution| execution.status != ExecutionStatus::Running;
         let newest = newest.items.iter().find(|execution| is_over(execution));
         Ok(newest.map(|execution| execution.id))
@@ -168,7 +182,7 @@ impl Control {
 }
 
 impl EventFollower {
-    /// Waits for the next events, or for the end. Loses nothing when it is dropped before it is ready.
+    /// Waits for the next events, or for the end. It is cancel safe.
     ///
     /// # Errors
     /// When the store fails, and when the service stops.
@@ -205,10 +219,10 @@ impl EventFollower {
                         let execution = Charged::free(execution.clone());
                         return Ok(FollowItem::End(Box::new(execution)));
                     }
-                    // Its end is in the store alone, or could not be stored.
+                    // Its end is only in the store, or could not be stored.
                     None if is_over => self.follower = None,
                     _ => {
-                        // Whoever runs it lives as long as the execution does.
+                        // The sender is part of the execution, which the follower holds.
                         let _ = progress.changed().await;
                         self.not_before = follower.next_look();
                     }
@@ -219,7 +233,7 @@ impl EventFollower {
                         return Ok(self.hand_over(events));
                     }
                     if is_over {
-                        // The store holds all that it will ever be given.
+                        // The store has all that will ever be submitted.
                         self.follower = None;
                     } else {
                         tokio::time::sleep(RETRY).await;
@@ -229,9 +243,9 @@ impl EventFollower {
         }
     }
 
-    /// What is stored of an execution that does not run.
+    /// What is stored of an execution that does not run; `None` if its end is not stored yet.
     async fn stored(&mut self) -> Result<Option<FollowItem>> {
-        // The record first: events that come between the two questions are found by the second.
+        // The record first: events that are stored between the two reads are found by the second.
         let (_, has_ended) = self.control.execution_head(self.execution_id).await?;
         let events = self.read().await?;
         if !events.is_empty() {
@@ -244,8 +258,8 @@ impl EventFollower {
         Ok(Some(FollowItem::End(Box::new(execution))))
     }
 
-    /// The next events of the store; one that is larger than what is handed over at once comes alone, and counts as an
-    /// answer until it was received.
+    /// The next events of the store. An event that is larger than what is handed over at once comes
+    /// alone, and counts as an answer until the client has received it.
     async fn read(&self) -> Result<Vec<Arc<SharedEvent>>> {
         let portion = self.read_within(BATCH, BATCH_BYTES).await?;
         match portion.left_out_bytes {
@@ -269,9 +283,7 @@ impl EventFollower {
     async fn read_within(&self, limit: usize, max_bytes: usize) -> Result<Portion<Event>> {
         let (id, after) = (self.execution_id, self.after_seq);
         let store = self.control.store();
-        Ok(store
-            .read(move |connection| store::event::list(connection, id, after, limit, max_bytes))
-            .await?)
+        Ok(store.events_after(id, after, limit, max_bytes).await?)
     }
 
     fn hand_over(&mut self, events: Vec<Arc<SharedEvent>>) -> FollowItem {
@@ -288,19 +300,19 @@ fn stopping() -> Error {
     }
 }
 
-/// A place in the executions of a session.
+/// A position in the executions of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionCursor {
-    /// Before the first.
+    /// Before the first execution.
     Start,
-    /// In one of them.
+    /// In an execution.
     Within {
         /// The execution.
         execution_id: Uuid,
-        /// The number of its last event that is known.
+        /// The number of the last event that the client has.
         seq: u64,
     },
-    /// After one of them.
+    /// After an execution.
     After {
         /// The execution.
         execution_id: Uuid,
@@ -313,11 +325,14 @@ pub struct SessionFollower {
     session_id: Uuid,
     /// Whether its executions are left out.
     status_only: bool,
-    /// The last execution that was begun to be handed over.
+    /// The newest execution of which something was handed over; `None` before the first.
     after: Option<Uuid>,
+    /// Follows that execution; `None` once its end was handed over.
     current: Option<EventFollower>,
+    /// The status that was handed over last.
     status: Option<SessionStatus>,
-    /// How many executions of the live session were handed over, once the store has no others.
+    /// How many executions of the live session had begun before the next one to be handed over;
+    /// `None` while the next one has to be looked for in the store.
     caught_up: Option<u64>,
     /// Keeps the session from being closed for want of followers; `None` when it was not live at
     /// the start.
@@ -327,16 +342,16 @@ pub struct SessionFollower {
 /// What a follower of a session is handed.
 #[derive(Debug)]
 pub enum SessionItem {
-    /// The session, at first and whenever its status has changed.
+    /// The session, at the start and whenever its status has changed.
     Session(Box<Session>),
     /// An execution begins.
     Begin(Box<Charged<Execution>>),
-    /// What happens in it.
+    /// What happens in the execution.
     Execution(FollowItem),
 }
 
 impl SessionFollower {
-    /// Waits for what happens next; nothing when the session has ended and all was handed over.
+    /// Waits for what happens next; `None` when the session has ended and all was handed over.
     ///
     /// # Errors
     /// When the store fails, and when the service stops.
@@ -360,7 +375,7 @@ impl SessionFollower {
         }
     }
 
-    /// The place after what was handed over last.
+    /// The position behind what was handed over last.
     pub fn cursor(&self) -> SessionCursor {
         match (self.after, &self.current) {
             (None, _) => SessionCursor::Start,
@@ -372,7 +387,7 @@ impl SessionFollower {
         }
     }
 
-    /// What happened in a live session; nothing when that is to be asked again.
+    /// What happened in a live session; `None` when the caller has to look again.
     async fn of_live(&mut self, live: &Arc<RegisteredSession>) -> Result<Option<SessionItem>> {
         let mut changes = live.changes();
         if !self.status_only
@@ -380,7 +395,7 @@ impl SessionFollower {
         {
             return Ok(item);
         }
-        // Its other states are told when they are stored.
+        // Its other statuses are handed over when they are stored.
         if live.status() == SessionStatus::Ready && self.status.is_none() {
             let session = self.control.get_session(self.session_id).await?;
             self.status = Some(session.status);
@@ -388,7 +403,7 @@ impl SessionFollower {
         }
         let mut stopped = self.control.inner().stopped.subscribe();
         tokio::select! {
-            // The session is there as long as this.
+            // The sender is part of the session, which `live` holds.
             _ = changes.changed() => {}
             _ = stopped.wait_for(|stopped| *stopped) => return Err(stopping()),
         }
@@ -396,16 +411,17 @@ impl SessionFollower {
         Ok(None)
     }
 
-    /// The next execution of a live session, or nothing when that is to be asked again; `Continue`
-    /// when none has begun.
+    /// The next execution of a live session, or `None` when the caller has to look again;
+    /// `Continue` when no further one has begun.
     async fn next_of_live(
         &mut self,
         live: &RegisteredSession,
     ) -> Result<ControlFlow<Option<SessionItem>>> {
         let Some(count) = self.caught_up else {
-            // What has begun by now is in the store, once that has written what is queued.
+            // The records of those that have begun by now were submitted: once the store has done
+            // that, it has them.
             let count = live.begun();
-            self.control.store().write(|_| Ok(())).await?;
+            self.control.store().sync().await?;
             if let Some(begun) = self.begin_following().await? {
                 return Ok(ControlFlow::Break(Some(begun)));
             }
@@ -424,7 +440,7 @@ impl SessionFollower {
         Ok(ControlFlow::Break(item))
     }
 
-    /// What is left of a session that does not live; nothing at the end.
+    /// What is left to be handed over of a session that is not live; `None` at the end.
     async fn of_store(&mut self) -> Result<Option<SessionItem>> {
         if !self.status_only
             && let Some(begun) = self.begin_following().await?
@@ -438,6 +454,7 @@ impl SessionFollower {
         Ok(Some(SessionItem::Session(Box::new(session))))
     }
 
+    /// Begins to hand over an execution.
     fn begin(
         &mut self,
         execution: Charged<Execution>,
@@ -446,16 +463,17 @@ impl SessionFollower {
         let live = live.or_else(|| self.control.inner().executions.get(execution.id));
         self.after = Some(execution.id);
         self.current = Some(self.control.feed(execution.id, live, 0));
-        let begun = execution.map(|execution| store::execution::as_seen(execution, true));
+        let begun = execution.map(|execution| execution_as_seen(execution, true));
         SessionItem::Begin(Box::new(begun))
     }
 
-    /// Begins with the execution that the store has after the last one, if there is one.
+    /// Begins with the execution that follows the last one in the store; `None` if there is none.
     async fn begin_following(&mut self) -> Result<Option<SessionItem>> {
         let (session, after) = (self.session_id, self.after);
-        let found = self.control.read_charged(move |connection, most| {
-            store::execution::following(connection, session, after, most)
-        });
+        let store = self.control.store();
+        let found = self
+            .control
+            .read_charged(|most| store.execution_after(session, after, most));
         let Charged { value, lease } = found.await?;
         Ok(value.map(|value| self.begin(Charged { value, lease }, None)))
     }

@@ -21,7 +21,7 @@ use crate::runtime::{
     Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
 };
 use crate::session::registry::RegisteredSession;
-use crate::store::{self, ExecutionFilter, Page, Portion, Within};
+use crate::store::{ExecutionFilter, ExecutionQuery, Page, Portion, Within, execution_as_seen};
 use crate::{Control, Error, Result};
 
 /// How long the end of a cancelled execution is waited for.
@@ -176,18 +176,14 @@ impl Control {
     }
 
     pub(crate) async fn find_execution(&self, id: Uuid) -> Result<Charged<Option<Execution>>> {
-        self.read_charged(move |connection, most| {
-            store::execution::get_within(connection, id, most)
-        })
-        .await
+        self.read_charged(|most| self.store().get_execution(id, most))
+            .await
     }
 
     /// The record of an execution that was begun, once it is on disk.
     pub(crate) async fn written(&self, id: Uuid) -> Result<Charged<Option<Execution>>> {
         let is_running = self.inner().executions.is_running(id);
-        let found = self.store().write(move |connection| {
-            store::execution::get_within(connection, id, SMALL_ANSWER_BYTES)
-        });
+        let found = self.store().get_execution_synced(id, SMALL_ANSWER_BYTES);
         let found = match found.await? {
             Within::Fits(found) => Charged::free(found),
             Within::Needs(_) => self.find_execution(id).await?,
@@ -205,12 +201,9 @@ impl Control {
         {
             return Ok((live.session_id, false));
         }
-        let found = self
-            .store()
-            .read(move |connection| store::execution::head(connection, id));
-        found
-            .await?
-            .ok_or(Error::ExecutionNotFound { execution_id: id })
+        let found = self.store().execution_head(id).await?;
+        let head = found.ok_or(Error::ExecutionNotFound { execution_id: id })?;
+        Ok((head.session_id, head.has_ended))
     }
 
     /// Executions of a session, newest first.
@@ -226,18 +219,31 @@ impl Control {
         let page = checked(page)?;
         self.get_session(session_id).await?;
         let running = self.inner().executions.of_session(session_id);
-        self.read_charged(move |connection, most| {
-            let portion =
-                store::execution::list(connection, session_id, filter, page, most, &running)?;
-            Ok(portion.map_or(Within::Fits(None), |portion| portion.within(most).map(Some)))
-        })
-        .await?
-        .or_missing(|| Error::validation("before and after must be the id of an execution"))
+        let found = self
+            .read_charged(|most| {
+                let listed = self.store().list_executions(ExecutionQuery {
+                    session_id,
+                    filter,
+                    page,
+                    max_bytes: most,
+                    running: running.clone(),
+                });
+                async move { Ok(Portion::found_within(listed.await?, most)) }
+            })
+            .await?;
+        let found = found.map(|found| {
+            let portion = found?;
+            Some(portion.map(|execution| {
+                let is_running = running.contains(&execution.id);
+                execution_as_seen(execution, is_running)
+            }))
+        });
+        found.or_missing(|| Error::validation("before and after must be the id of an execution"))
     }
 }
 
 fn as_seen(found: Option<Execution>, is_running: bool) -> Option<Execution> {
-    found.map(|execution| store::execution::as_seen(execution, is_running))
+    found.map(|execution| execution_as_seen(execution, is_running))
 }
 
 /// A page that is not too long.
@@ -264,7 +270,7 @@ pub(crate) async fn run_recorded(
         .ok_or_else(|| Error::internal("a session runs code before it has a runtime"))?;
     let inner = control.inner();
     let running = Arc::clone(guard.execution());
-    let (store, memory) = (inner.store.clone(), inner.memory.clone());
+    let (store, memory) = (Arc::clone(&inner.store), inner.memory.clone());
     let mut recorder = Recorder::start(store, memory, guard, run.execution).await?;
     // Nobody may have to know.
     let _ = begun.send(());

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use vmapi_types::{Event, Execution};
 
 use crate::execution::shared_event::SharedEvent;
-use crate::store::event::EVENT_BYTES;
+use crate::store::EVENT_BYTES;
 
 /// The number of events of a running execution that are kept in memory for its followers. They read
 /// older ones from the store, where events are after a tenth of a second.

@@ -22,7 +22,7 @@ use crate::runtime::FailureCode;
 use crate::session::registry::{BusyGuard, RegisteredSession};
 use crate::tasks::{blocking, joined};
 use crate::template::settings;
-use crate::{Control, Error, Result, store};
+use crate::{Control, Error, Result};
 
 /// What became of a request to run something.
 #[derive(Debug)]
@@ -135,18 +135,12 @@ impl Control {
 
     /// Whether an execution of that id is in the store.
     async fn is_stored(&self, id: Uuid) -> Result<bool> {
-        let found = self
-            .store()
-            .read(move |connection| store::execution::head(connection, id));
-        Ok(found.await?.is_some())
+        Ok(self.store().execution_head(id).await?.is_some())
     }
 
     /// Makes sure that an execution of the store was asked for in the same way.
     async fn check_request(&self, id: Uuid, request: &str) -> Result<()> {
-        let stored = self
-            .store()
-            .read(move |connection| store::execution::request_of(connection, id))
-            .await?;
+        let stored = self.store().execution_request(id).await?;
         if stored.as_deref() == Some(request) {
             Ok(())
         } else {

@@ -11,7 +11,7 @@ const MAX_ENTRY_BYTES: usize = 1024;
 /// What is wrong with a capability: the path of the key, and the problem with its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path} {problem}")]
-pub(crate) struct ConfigError {
+pub struct ConfigError {
     path: String,
     problem: Problem,
 }

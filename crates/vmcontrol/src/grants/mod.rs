@@ -16,7 +16,7 @@ mod net;
 use serde_json::{Map, Value};
 use vmapi_types::Capability;
 
-pub(crate) use config::ConfigError;
+pub use config::ConfigError;
 use env::EnvGrant;
 pub use exec::ExecGrant;
 pub use fs::{FsGrant, FsRefusal};
@@ -122,7 +122,7 @@ impl Builder {
 ///
 /// # Errors
 /// Names the key that is wrong.
-pub(crate) fn check(
+pub fn check(
     kind: &str,
     name: &str,
     enabled: bool,

@@ -1,6 +1,6 @@
 //! Sessions: made from a template, live until they are closed or die.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -17,7 +17,10 @@ use crate::library::LoadedLibrary;
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::session::registry::{BusyGuard, RegisteredSession};
 use crate::session::request::NewSession;
-use crate::store::{self, OnUnreadable, Page, Pending, Portion, SessionFilter, StoreError, Within};
+use crate::store::{
+    OnUnreadable, Page, PendingWrite, Portion, SessionFilter, SessionQuery, StoreError,
+    WritePermit, session_as_seen,
+};
 use crate::tasks::{blocking, to_the_end};
 use crate::template::policy_cache::TemplatePolicy;
 use crate::{Control, Error, Result, Worktree};
@@ -69,13 +72,13 @@ impl Control {
         let was_starting = registry.is_starting(id);
         let session = self
             .store()
-            .read(move |connection| store::session::get(connection, id))
+            .get_session(id)
             .await?
             .ok_or(Error::SessionNotFound { session_id: id })?;
         let is_starting = registry
             .get(id)
             .map_or(was_starting, |live| !live.has_been_ready());
-        Ok(store::session::as_seen(session, is_starting))
+        Ok(session_as_seen(session, is_starting))
     }
 
     /// Sessions, newest first.
@@ -88,15 +91,42 @@ impl Control {
         page: Page,
     ) -> Result<Charged<Portion<Session>>> {
         let page = checked(page)?;
-        let inner = Arc::clone(self.inner());
-        let were_starting = inner.registry.starting();
-        self.read_charged(move |connection, most| {
-            let starting = || inner.registry.never_ready(&were_starting);
-            let portion = store::session::list(connection, &filter, page, most, starting)?;
-            Ok(portion.map_or(Within::Fits(None), |portion| portion.within(most).map(Some)))
+        let were_starting: Arc<[Uuid]> = self.inner().registry.starting().into();
+        self.read_charged(|most| {
+            let listed = self.list_as_seen(filter.clone(), page, most, Arc::clone(&were_starting));
+            async move { Ok(Portion::found_within(listed.await?, most)) }
         })
         .await?
         .or_missing(|| Error::validation("before and after must be the id of a session"))
+    }
+
+    /// Sessions as clients see them, in at most `max_bytes`; those that were starting before this was called
+    /// are given.
+    async fn list_as_seen(
+        &self,
+        filter: SessionFilter,
+        page: Page,
+        max_bytes: usize,
+        were_starting: Arc<[Uuid]>,
+    ) -> std::result::Result<Option<Portion<Session>>, StoreError> {
+        // The store filters by the same answer that the records are shown by.
+        let starting: Arc<OnceLock<Vec<Uuid>>> = Arc::default();
+        let (inner, answered) = (Arc::clone(self.inner()), Arc::clone(&starting));
+        let ask = move || inner.registry.never_ready(&were_starting);
+        let portion = self.store().list_sessions(SessionQuery {
+            filter,
+            page,
+            max_bytes,
+            starting: Box::new(move || answered.get_or_init(ask).clone()),
+        });
+        let portion = portion.await?;
+        let starting = starting.get().map_or(&[][..], Vec::as_slice);
+        Ok(portion.map(|portion| {
+            portion.map(|session| {
+                let is_starting = starting.contains(&session.id);
+                session_as_seen(session, is_starting)
+            })
+        }))
     }
 
     /// Closes a session. What runs in it ends as `cancelled`. Closing a closed one changes nothing.
@@ -135,8 +165,8 @@ impl Control {
         let template = self.usable_template(new.template_id).await?;
         let own_files = self.inner().own_files.clone();
         let worktree = Worktree::open(&new.worktree_path, own_files).await?;
-        let place = self.store().place().await?;
-        let (begun, inserted) = self.begin_session(new, template, worktree, place)?;
+        let permit = self.store().write_room().reserve().await?;
+        let (begun, inserted) = self.begin_session(new, template, worktree, permit)?;
         let started = self.start_session(&begun, inserted).await;
         let BegunSession {
             live,
@@ -165,20 +195,10 @@ impl Control {
     /// [`Error::TemplateNotFound`]; [`Error::Validation`] for a template that is not active;
     /// [`Error::EngineUnsupported`].
     async fn usable_template(&self, template_id: Uuid) -> Result<UsableTemplate> {
-        let version = self.store().template_version();
-        let template = if let Some(known) = self.inner().policies.get(version, template_id) {
-            known
-        } else {
-            // A part that can't be read may be one that takes a permission away.
-            let details = self.store().read(move |connection| {
-                store::template::details(connection, template_id, OnUnreadable::Refuse)
-            });
-            let details = details.await?;
-            let details = details.ok_or(Error::TemplateNotFound { template_id })?;
-            // The patterns of capabilities are compiled here.
-            let read = Arc::new(blocking(move || TemplatePolicy::of(details)).await?);
-            self.inner().policies.keep(version, template_id, &read);
-            read
+        let policies = &self.inner().policies;
+        let template = match policies.get(template_id) {
+            Some(known) => known,
+            None => self.read_template(template_id).await?,
         };
         if !template.is_active {
             return Err(Error::validation(format!(
@@ -189,14 +209,32 @@ impl Control {
         Ok(UsableTemplate { template, engine })
     }
 
+    /// Reads a template for the cache, unless another caller has done so meanwhile.
+    async fn read_template(&self, template_id: Uuid) -> Result<Arc<TemplatePolicy>> {
+        let mut turn = self.inner().policies.turn(template_id).await;
+        if let Some(known) = turn.policy() {
+            return Ok(known);
+        }
+        // A part that can't be read may be one that takes a permission away.
+        let store = self.store();
+        let details = store.template_details(template_id, OnUnreadable::Refuse);
+        let details = details
+            .await?
+            .ok_or(Error::TemplateNotFound { template_id })?;
+        // The patterns of capabilities are compiled here.
+        let read = Arc::new(blocking(move || TemplatePolicy::of(details)).await?);
+        turn.keep(&read);
+        Ok(read)
+    }
+
     /// Registers a session that has no process yet, and hands its record to the store.
     fn begin_session(
         &self,
         new: NewSession,
         UsableTemplate { template, engine }: UsableTemplate,
         worktree: Worktree,
-        place: store::Place,
-    ) -> Result<(BegunSession, Pending<()>)> {
+        permit: WritePermit,
+    ) -> Result<(BegunSession, PendingWrite<()>)> {
         let policy = Arc::clone(&template.policy);
         // What can fail for reasons of the user's, or takes time, is not written down beforehand.
         let is_simple = policy.startup_files.is_empty() && policy.libraries.is_empty();
@@ -227,8 +265,7 @@ impl Control {
                 ),
             });
         }
-        let written = record.clone();
-        let inserted = place.write(move |connection| store::session::insert(connection, &written));
+        let inserted = self.store().create_session(permit, record.clone());
         let inserted = inserted.inspect_err(|_| self.inner().registry.remove(live.id))?;
         let begun = BegunSession {
             live,
@@ -239,7 +276,7 @@ impl Control {
         Ok((begun, inserted))
     }
 
-    async fn start_session(&self, begun: &BegunSession, inserted: Pending<()>) -> Result<()> {
+    async fn start_session(&self, begun: &BegunSession, inserted: PendingWrite<()>) -> Result<()> {
         let live = &begun.live;
         let opened = async {
             let libraries = self.load_libraries(live).await?;
@@ -252,7 +289,7 @@ impl Control {
             for file in &live.policy.startup_files {
                 self.run_startup_file(live, file).await?;
             }
-            self.store_ready(live.id).await?;
+            self.store().set_session_ready(live.id).await?;
         }
         if let Some(reason) = live.closing() {
             return Err(Error::Unavailable { message: reason });
@@ -377,12 +414,6 @@ impl Control {
         Err(failed(Some(execution.id), message))
     }
 
-    async fn store_ready(&self, id: Uuid) -> std::result::Result<(), StoreError> {
-        self.store()
-            .write(move |connection| store::session::set_ready(connection, id))
-            .await
-    }
-
     /// Ends a session that could not be started. The error is for the caller, in place of the first one.
     async fn set_failed(&self, live: &Arc<RegisteredSession>, error: &Error) -> Result<()> {
         let closing = live.closing();
@@ -443,10 +474,7 @@ impl Control {
         status: SessionStatus,
         reason: Option<String>,
     ) -> std::result::Result<(), StoreError> {
-        self.store()
-            .write(move |connection| {
-                store::session::end(connection, id, status, Timestamp::now(), reason.as_deref())
-            })
-            .await
+        let now = Timestamp::now();
+        self.store().end_session(id, status, now, reason).await
     }
 }

@@ -1,24 +1,28 @@
-//! Lists that are given in portions.
+//! Lists that are read in portions.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 use uuid::Uuid;
-
-use super::StoreError;
-use super::record::LeftOut;
 
 /// Which portion of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
-    /// How many at most.
+    /// The largest number of items.
     pub limit: u32,
-    /// Only those that are older than this one.
+    /// Only items that are older than this one; `None` for no such bound.
     pub before: Option<Uuid>,
-    /// Only those that are newer than this one: the nearest of them, if there are more than fit.
+    /// Only items that are newer than this one: the nearest of them, if more exist than fit. `None`
+    /// for no such bound.
     pub after: Option<Uuid>,
 }
 
-/// How many bytes the items of a portion may take, about. An item that is larger is a portion by itself.
+impl Page {
+    /// Whether the list is gone through from the older to the newer items. The portion still has
+    /// the newest first.
+    pub fn is_ascending(&self) -> bool {
+        self.after.is_some() && self.before.is_none()
+    }
+}
+
+/// How many bytes the items of a portion may take, about. A larger item is a portion by itself.
 const PORTION_BYTES: usize = 16 * 1024 * 1024;
 
 /// A portion of a list.
@@ -26,18 +30,19 @@ const PORTION_BYTES: usize = 16 * 1024 * 1024;
 pub struct Portion<T> {
     /// Newest first; events by number.
     pub items: Vec<T>,
-    /// Whether there are more in the direction in which the list was gone through. A portion of large items ends before its
-    /// limit.
+    /// Whether more items exist in the direction in which the list was gone through. A portion of
+    /// large items ends before its limit.
     pub has_more: bool,
     /// What the items take, in bytes, about.
     pub bytes: usize,
-    /// How large the next item is that had no room, in bytes; `None` if the portion ends for another reason.
-    pub(crate) left_out_bytes: Option<usize>,
+    /// The size of the next item, which had no room, in bytes; `None` if the portion ends for
+    /// another reason.
+    pub left_out_bytes: Option<usize>,
 }
 
-impl<T> Portion<T> {
+impl<T> Default for Portion<T> {
     /// A portion without items.
-    pub(super) fn empty() -> Self {
+    fn default() -> Self {
         Self {
             items: Vec::new(),
             has_more: false,
@@ -45,15 +50,17 @@ impl<T> Portion<T> {
             left_out_bytes: None,
         }
     }
+}
 
-    /// The first of these items.
+impl<T> Portion<T> {
+    /// The first `limit` of these items.
     pub(crate) fn cut(mut items: Vec<T>, limit: usize) -> Self {
         let has_more = items.len() > limit;
         items.truncate(limit);
         Self {
             items,
             has_more,
-            ..Self::empty()
+            ..Self::default()
         }
     }
 
@@ -67,8 +74,9 @@ impl<T> Portion<T> {
         }
     }
 
-    /// Whether there is room for another item within a number of items and of bytes; notes what is left out.
-    pub(super) fn has_room(&mut self, item_bytes: usize, limit: usize, max_bytes: usize) -> bool {
+    /// Whether an item of `item_bytes` has room within `limit` items and `max_bytes` bytes. Counts
+    /// its bytes if it has, and notes that it is left out if it has not.
+    pub fn has_room(&mut self, item_bytes: usize, limit: usize, max_bytes: usize) -> bool {
         if self.items.len() >= limit {
             self.has_more = true;
         } else if self.bytes + item_bytes > max_bytes {
@@ -80,7 +88,14 @@ impl<T> Portion<T> {
         !self.has_more
     }
 
-    /// The portion, unless more bytes would have given a larger one.
+    /// The portion that was found, if one was; or how many bytes give a larger one.
+    pub(crate) fn found_within(found: Option<Self>, max_bytes: usize) -> Within<Option<Self>> {
+        found.map_or(Within::Fits(None), |portion| {
+            portion.within(max_bytes).map(Some)
+        })
+    }
+
+    /// The portion, unless more than `max_bytes` would have given a larger one.
     pub(crate) fn within(self, max_bytes: usize) -> Within<Self> {
         match self.left_out_bytes {
             Some(bytes) if self.items.is_empty() || max_bytes < PORTION_BYTES => {
@@ -93,89 +108,9 @@ impl<T> Portion<T> {
 
 /// What was read within a number of bytes.
 #[derive(Debug)]
-pub(crate) enum Within<T> {
+pub enum Within<T> {
     /// It fits.
     Fits(T),
-    /// It takes so many.
+    /// It was not read, and takes this many bytes: as it is stored and as it is sent together.
     Needs(usize),
-}
-
-/// What is asked of a table with the columns `n`, ascending, and `id`.
-pub(super) struct Listing<'a> {
-    pub(super) table: &'a str,
-    pub(super) columns: &'a str,
-    /// Conditions with one parameter, that count where there is a value for it.
-    pub(super) filters: Vec<(&'a str, Option<String>)>,
-    pub(super) page: Page,
-    /// How many bytes the items may take.
-    pub(super) max_bytes: usize,
-}
-
-impl Listing<'_> {
-    /// Reads the portion; nothing when the row that it begins at is not there. Unreadable rows are left out.
-    pub(super) fn read<T>(
-        &self,
-        connection: &Connection,
-        of: impl Fn(&Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Option<Portion<T>>, StoreError> {
-        let (table, columns) = (self.table, self.columns);
-        let mut sql = format!("SELECT {columns} FROM {table} WHERE true");
-        let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-        for (condition, value) in &self.filters {
-            if let Some(value) = value {
-                sql.push_str(&[" AND (", condition, ")"].concat());
-                values.push(Box::new(value.clone()));
-            }
-        }
-        for (operator, cursor) in [("<", self.page.before), (">", self.page.after)] {
-            if let Some(id) = cursor {
-                let Some(number) = number_of(connection, table, id)? else {
-                    return Ok(None);
-                };
-                sql.push_str(&[" AND n ", operator, " ?"].concat());
-                values.push(Box::new(number));
-            }
-        }
-        let is_upwards = self.page.after.is_some() && self.page.before.is_none();
-        let order = if is_upwards { "ASC" } else { "DESC" };
-        // Without a limit: rows that are left out do not count.
-        sql.push_str(&[" ORDER BY n ", order].concat());
-        let mut statement = connection.prepare_cached(&sql)?;
-        let count = statement.column_count();
-        let mut rows = statement.query(params_from_iter(values))?;
-        let mut portion = Portion::empty();
-        let mut left_out = LeftOut::default();
-        while let Some(row) = rows.next()? {
-            let sizes = (0..count).map(|column| row.get_ref(column).map(size_of_value));
-            let bytes = sizes.sum::<Result<usize, _>>()?;
-            if !portion.has_room(bytes, self.page.limit as usize, self.max_bytes) {
-                break;
-            }
-            portion.items.extend(left_out.readable(of(row))?);
-        }
-        if is_upwards {
-            portion.items.reverse();
-        }
-        Ok(Some(portion))
-    }
-}
-
-/// Ids as they stand between the parentheses of an `IN`.
-pub(super) fn listed(ids: &[Uuid]) -> String {
-    let quoted: Vec<_> = ids.iter().map(|id| format!("'{id}'")).collect();
-    quoted.join(", ")
-}
-
-pub(super) fn size_of_value(value: ValueRef<'_>) -> usize {
-    match value {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
-        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => size_of::<i64>(),
-    }
-}
-
-fn number_of(connection: &Connection, table: &str, id: Uuid) -> Result<Option<i64>, StoreError> {
-    Ok(connection
-        .prepare_cached(&format!("SELECT n FROM {table} WHERE id = ?"))?
-        .query_row([id.to_string()], |row| row.get(0))
-        .optional()?)
 }

@@ -1,31 +1,54 @@
-//! The policies of the templates that sessions were made of lately: whoever makes many sessions need not ask the store each
-//! time.
+//! The policies of the templates that sessions were made of lately, so that a session can be made
+//! without asking the store.
+//!
+//! # Why no session is made of a policy that has changed
+//!
+//! The cache is written through: every change of a template goes by [`PolicyCache::turn`], and so
+//! does every read of one that is to be kept. The turns of one template exclude each other. A
+//! change takes the turn, drops the policy, has the store make the change durable, gives the turn
+//! back and is answered only then. A read takes the turn, reads the store, keeps the policy and
+//! gives the turn back. So
+//!
+//! - a read can't keep what it read before a change and is told after it: the change waits for its
+//!   turn;
+//! - from the moment at which a reader of the store may see the change, and before, the cache has
+//!   nothing of the template, and what is kept afterwards was read afterwards;
+//! - a change whose outcome is unknown (the store failed in the middle of it) leaves nothing in the
+//!   cache, and the next session asks the store.
+//!
+//! A change must therefore be waited for to its end, also when its client has hung up: it runs in a
+//! task of its own. Turns of different templates don't wait for each other, so that changes of
+//! several templates still share one transaction. A caller that waits for a turn must hold no
+//! [`WritePermit`](crate::store::WritePermit), which the holder of the turn may need.
+//!
+//! Only this process changes the templates: the database is locked against other daemons.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::value::to_raw_value;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use uuid::Uuid;
 use vmapi_types::{RawJson, TemplateDetails};
 
-use crate::store::Version;
 use crate::{Error, Policy, Result};
 
-/// For how many templates they are kept.
-const MOST: usize = 256;
+/// For how many templates policies are kept.
+const MAX_TEMPLATES: usize = 256;
 
-/// What a template gives the sessions that are made of it.
+/// What a template gives to the sessions that are made of it.
 #[derive(Clone, Debug)]
 pub(crate) struct TemplatePolicy {
+    /// The policy of these sessions.
     pub(crate) policy: Arc<Policy>,
-    /// The policy as a session's record has it.
+    /// The policy as the record of a session has it.
     pub(crate) runtime_meta: RawJson,
-    /// Whether sessions may be made of it.
+    /// Whether sessions may be made of the template.
     pub(crate) is_active: bool,
 }
 
 impl TemplatePolicy {
-    /// Of a template as it is now.
+    /// The policy of a template as it is now.
     ///
     /// # Errors
     /// When the policy can't be written as JSON, which is a bug.
@@ -42,47 +65,160 @@ impl TemplatePolicy {
     }
 }
 
-/// Those that are known.
+/// The policies that are kept.
 #[derive(Debug, Default)]
-pub(crate) struct Policies {
-    known: Mutex<Known>,
+pub(crate) struct PolicyCache {
+    slots: Mutex<HashMap<Uuid, Slot>>,
 }
 
-#[derive(Debug, Default)]
-struct Known {
-    /// What the store's templates were when these were read.
-    version: Option<Version>,
-    by_template: HashMap<Uuid, Arc<TemplatePolicy>>,
+/// The place of one template. Who has locked it for writing has the turn, and it stays in the map
+/// as long as a turn of it is held or waited for. The policy is `None` if the store has to be
+/// asked.
+type Slot = Arc<RwLock<Option<Arc<TemplatePolicy>>>>;
+
+/// The right to change one template, or to read it for the cache; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    policy: OwnedRwLockWriteGuard<Option<Arc<TemplatePolicy>>>,
 }
 
-impl Policies {
-    /// That of a template, if it is known and the store's templates are what they were.
-    pub(crate) fn get(
-        &self,
-        version: Option<Version>,
-        template: Uuid,
-    ) -> Option<Arc<TemplatePolicy>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_current = version.is_some() && known.version == version;
-        let found = is_current.then(|| known.by_template.get(&template));
-        found.flatten().map(Arc::clone)
+impl PolicyCache {
+    /// The policy of a template; `None` if the store has to be asked, in a turn.
+    pub(crate) fn get(&self, template: Uuid) -> Option<Arc<TemplatePolicy>> {
+        let slots = self.slots();
+        let policy = slots.get(&template)?.try_read().ok()?;
+        policy.clone()
     }
 
-    /// Keeps one that was read after the store's templates had that version. If they have changed since, nobody gets it.
-    pub(crate) fn keep(
-        &self,
-        version: Option<Version>,
-        template: Uuid,
-        policy: &Arc<TemplatePolicy>,
-    ) {
-        if version.is_none() {
-            return;
+    /// Waits for the turn of a template.
+    pub(crate) async fn turn(&self, template: Uuid) -> Turn {
+        let slot = self.slot(template);
+        Turn {
+            policy: slot.write_owned().await,
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.version != version || known.by_template.len() >= MOST {
-            known.by_template.clear();
-            known.version = version;
+    }
+
+    fn slot(&self, template: Uuid) -> Slot {
+        let mut slots = self.slots();
+        if slots.len() >= MAX_TEMPLATES && !slots.contains_key(&template) {
+            // A second slot for a template whose turn is held would give a second turn.
+            let is_in_use = |slot: &Slot| Arc::strong_count(slot) > 1;
+            let has_policy = |slot: &Slot| slot.try_read().is_ok_and(|policy| policy.is_some());
+            // Ids that no template has, and templates that changed, don't push the others out.
+            slots.retain(|_, slot| is_in_use(slot) || has_policy(slot));
+            if slots.len() >= MAX_TEMPLATES {
+                slots.retain(|_, slot| is_in_use(slot));
+            }
         }
-        known.by_template.insert(template, Arc::clone(policy));
+        Arc::clone(slots.entry(template).or_default())
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<Uuid, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    /// The policy that an earlier turn has kept; `None` if the store has to be asked.
+    pub(crate) fn policy(&self) -> Option<Arc<TemplatePolicy>> {
+        self.policy.clone()
+    }
+
+    /// Keeps the policy, which was read in this turn.
+    pub(crate) fn keep(&mut self, policy: &Arc<TemplatePolicy>) {
+        *self.policy = Some(Arc::clone(policy));
+    }
+
+    /// Drops the policy, before the template changes.
+    pub(crate) fn invalidate(&mut self) {
+        *self.policy = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vmapi_types::{Limits, Resolver, RuntimeSettings, Settings, Template, Timestamp};
+
+    use super::*;
+
+    fn policy() -> Arc<TemplatePolicy> {
+        let id = Uuid::new_v4();
+        let now = Timestamp::now();
+        let details = TemplateDetails {
+            template: Template {
+                id,
+                name: "template".into(),
+                engine: "boa".into(),
+                is_active: true,
+                exposed_modules: Vec::new(),
+                libraries: Vec::new(),
+                created_at: now,
+                updated_at: now,
+            },
+            settings: Settings {
+                vm_id: id,
+                limits: Limits::default(),
+                resolver: Resolver::default(),
+                runtime: RuntimeSettings::default(),
+            },
+            capabilities: Vec::new(),
+            startup_files: Vec::new(),
+        };
+        Arc::new(TemplatePolicy::of(details).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_change_waits_for_a_read_under_way_and_drops_what_that_keeps() {
+        let cache = Arc::new(PolicyCache::default());
+        let template = Uuid::new_v4();
+        let mut reading = cache.turn(template).await;
+        let (waits, is_waiting) = tokio::sync::oneshot::channel();
+        let change = tokio::spawn({
+            let cache = Arc::clone(&cache);
+            async move {
+                let mut turn = std::pin::pin!(cache.turn(template));
+                let first = std::future::poll_fn(|context| {
+                    std::task::Poll::Ready(turn.as_mut().poll(context).is_pending())
+                });
+                waits.send(first.await).unwrap();
+                turn.await.invalidate();
+            }
+        });
+        assert!(is_waiting.await.unwrap(), "a read is under way");
+        reading.keep(&policy());
+        drop(reading);
+        change.await.unwrap();
+        assert!(cache.get(template).is_none());
+        let mut reading = cache.turn(template).await;
+        reading.keep(&policy());
+        assert!(cache.get(template).is_none(), "the turn is held");
+        drop(reading);
+        assert!(cache.get(template).is_some());
+    }
+
+    #[tokio::test]
+    async fn turns_of_different_templates_do_not_wait_for_each_other() {
+        let cache = PolicyCache::default();
+        let _one = cache.turn(Uuid::new_v4()).await;
+        let _other = cache.turn(Uuid::new_v4()).await;
+    }
+
+    #[tokio::test]
+    async fn the_number_of_policies_is_bounded_and_a_held_turn_stays_the_only_one() {
+        let cache = PolicyCache::default();
+        let (held, kept) = (Uuid::new_v4(), Uuid::new_v4());
+        let turn = cache.turn(held).await;
+        cache.turn(kept).await.keep(&policy());
+        for _ in 0..2 * MAX_TEMPLATES {
+            drop(cache.turn(Uuid::new_v4()).await);
+        }
+        assert!(cache.get(kept).is_some(), "unknown ids don't push it out");
+        for _ in 0..2 * MAX_TEMPLATES {
+            cache.turn(Uuid::new_v4()).await.keep(&policy());
+        }
+        assert!(cache.slots().len() <= MAX_TEMPLATES);
+        assert!(cache.slot(held).try_write().is_err(), "its turn is held");
+        drop(turn);
+        assert!(cache.slot(held).try_write().is_ok());
     }
 }

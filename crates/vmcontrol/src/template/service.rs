@@ -1,4 +1,7 @@
-//! Templates and what belongs to them.
+//! Templates and what belongs to them: every operation on them, each checked before it is stored.
+//!
+//! All changes of a template that exists go by [`Control::write_template`], which keeps the policy
+//! cache right.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -10,8 +13,9 @@ use vmapi_types::{
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
 use crate::grants;
 use crate::names::{check_name, check_path};
-use crate::store::template::{self as rows, Part};
-use crate::store::{OnUnreadable, StoreError};
+use crate::store::{
+    OnUnreadable, Store, StoreError, StoreFuture, TemplateChange, TemplateChanged, TemplatePart,
+};
 use crate::template::settings;
 use crate::worktree::cleaned_below;
 use crate::{Control, Error, Result};
@@ -30,11 +34,11 @@ pub enum NameList {
 pub struct NewCapability {
     /// One of [`CAPABILITY_KINDS`].
     pub kind: String,
-    /// What it is about.
+    /// The name, whose meaning depends on the kind.
     pub name: String,
-    /// Whether it gives or takes away.
+    /// Whether it gives something to scripts, or takes it away.
     pub enabled: bool,
-    /// Its configuration.
+    /// Its configuration, whose keys depend on the kind.
     pub config: Map<String, Value>,
 }
 
@@ -43,7 +47,7 @@ pub struct NewCapability {
 pub struct NewStartupFile {
     /// The path in the worktree.
     pub path: String,
-    /// The place in the order.
+    /// The position in the order in which the files run; equal ones run as they were added.
     pub order_index: i64,
     /// One of [`STARTUP_MODES`].
     pub mode: String,
@@ -75,11 +79,10 @@ impl Control {
             resolver: Resolver::default(),
             runtime: RuntimeSettings::default(),
         };
-        let row = template.clone();
         self.store()
-            .write_template(move |connection| rows::insert(connection, &row, &settings))
+            .create_template(template.clone(), settings)
             .await
-            .map_err(|error| conflict(error, || Error::TemplateExists { name }))?;
+            .map_err(|error| unless_duplicate(error, || Error::TemplateExists { name }))?;
         Ok(template)
     }
 
@@ -88,21 +91,21 @@ impl Control {
     /// # Errors
     /// When the store fails.
     pub async fn list_templates(&self) -> Result<Vec<Template>> {
-        Ok(self.store().read(rows::list).await?)
+        Ok(self.store().list_templates().await?)
     }
 
-    /// A template with all that belongs to it.
+    /// A template with all that belongs to it. Parts that can't be read are left out.
     ///
     /// # Errors
     /// [`Error::TemplateNotFound`].
     pub async fn get_template(&self, id: Uuid) -> Result<TemplateDetails> {
         self.store()
-            .read(move |connection| rows::details(connection, id, OnUnreadable::LeaveOut))
+            .template_details(id, OnUnreadable::LeaveOut)
             .await?
             .ok_or(Error::TemplateNotFound { template_id: id })
     }
 
-    /// Changes a template and its settings. Sessions that live keep what they were made with.
+    /// Changes a template and its settings. Live sessions keep the policy that they were made with.
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::TemplateNotFound`], [`Error::TemplateExists`].
@@ -113,18 +116,13 @@ impl Control {
     ) -> Result<TemplateDetails> {
         settings::check(&patch)?;
         let name = patch.name.clone().unwrap_or_default();
-        self.store()
-            .write_template(move |connection| {
-                let Some(mut details) = rows::parts(connection, id, OnUnreadable::LeaveOut)? else {
-                    return Ok(None);
-                };
-                settings::merge(patch, &mut details.template, &mut details.settings);
-                details.template.updated_at = Timestamp::now();
-                rows::update(connection, &details.template, &details.settings)?;
-                Ok(Some(details))
-            })
+        let change = Box::new(move |template: &mut Template, settings: &mut Settings| {
+            settings::merge(patch, template, settings);
+            template.updated_at = Timestamp::now();
+        });
+        self.write_template(id, move |store| store.update_template(id, change))
             .await
-            .map_err(|error| conflict(error, || Error::TemplateExists { name }))?
+            .map_err(|error| unless_duplicate(error, || Error::TemplateExists { name }))?
             .ok_or(Error::TemplateNotFound { template_id: id })
     }
 
@@ -133,17 +131,19 @@ impl Control {
     /// # Errors
     /// [`Error::TemplateNotFound`].
     pub async fn delete_template(&self, id: Uuid) -> Result<()> {
-        let deleted = self
-            .store()
-            .write_template(move |connection| rows::delete(connection, id))
-            .await?;
-        found(deleted, id)
+        let deleted = self.write_template(id, move |store| store.delete_template(id));
+        if deleted.await? {
+            Ok(())
+        } else {
+            Err(Error::TemplateNotFound { template_id: id })
+        }
     }
 
     /// Adds a capability.
     ///
     /// # Errors
-    /// [`Error::Validation`], [`Error::ModuleNotAllowed`], [`Error::TemplateNotFound`], [`Error::CapabilityExists`].
+    /// [`Error::Validation`], [`Error::ModuleNotAllowed`], [`Error::TemplateNotFound`],
+    /// [`Error::CapabilityExists`].
     pub async fn add_capability(&self, id: Uuid, new: NewCapability) -> Result<Capability> {
         if !CAPABILITY_KINDS.contains(&new.kind.as_str()) {
             return Err(Error::validation(format!(
@@ -165,19 +165,15 @@ impl Control {
             enabled: new.enabled,
             config: new.config,
         };
-        let row = capability.clone();
-        self.change(id, move |connection| {
-            rows::insert_capability(connection, &row)
-        })
-        .await
-        .map_err(|error| {
-            conflict(error, || Error::CapabilityExists {
+        let change = TemplateChange::AddCapability(capability.clone());
+        let changed = self.change(id, change).await.map_err(|error| {
+            unless_duplicate(error, || Error::CapabilityExists {
                 template_id: id,
                 kind: capability.kind.clone(),
                 name: capability.name.clone(),
             })
-        })
-        .and_then(|touched| found(touched, id))?;
+        });
+        is_done(changed?, id)?;
         Ok(capability)
     }
 
@@ -186,10 +182,9 @@ impl Control {
     /// # Errors
     /// [`Error::TemplateNotFound`], [`Error::CapabilityNotFound`].
     pub async fn delete_capability(&self, id: Uuid, capability_id: Uuid) -> Result<()> {
-        let deleted = self
-            .delete_part(Part::Capability, id, capability_id)
-            .await?;
-        deleted.then_some(()).ok_or(Error::CapabilityNotFound {
+        let change = TemplateChange::RemovePart(TemplatePart::Capability, capability_id);
+        let removed = is_done(self.change(id, change).await?, id)?;
+        removed.then_some(()).ok_or(Error::CapabilityNotFound {
             template_id: id,
             capability_id,
         })
@@ -200,29 +195,12 @@ impl Control {
     /// # Errors
     /// [`Error::TemplateNotFound`], [`Error::StartupFileNotFound`].
     pub async fn delete_startup_file(&self, id: Uuid, file_id: Uuid) -> Result<()> {
-        let deleted = self.delete_part(Part::StartupFile, id, file_id).await?;
-        deleted.then_some(()).ok_or(Error::StartupFileNotFound {
+        let change = TemplateChange::RemovePart(TemplatePart::StartupFile, file_id);
+        let removed = is_done(self.change(id, change).await?, id)?;
+        removed.then_some(()).ok_or(Error::StartupFileNotFound {
             template_id: id,
             file_id,
         })
-    }
-
-    /// Deletes a part of a template that there is; says whether there was such a part.
-    async fn delete_part(&self, part: Part, id: Uuid, part_id: Uuid) -> Result<bool> {
-        let (found_template, deleted) = self
-            .store()
-            .write_template(move |connection| {
-                let deleted = rows::delete_part(connection, part, id, part_id)?;
-                let found = if deleted {
-                    rows::touch(connection, id, Timestamp::now())?
-                } else {
-                    rows::exists(connection, id)?
-                };
-                Ok((found, deleted))
-            })
-            .await?;
-        found(found_template, id)?;
-        Ok(deleted)
     }
 
     /// The capabilities of a template, in the order they were added.
@@ -233,11 +211,11 @@ impl Control {
         Ok(self.get_template(id).await?.capabilities)
     }
 
-    /// Adds a startup file. Its path is kept cleaned: `./a//b.js` is `a/b.js`.
+    /// Adds a startup file. Its path is stored cleaned: `./a//b.js` is `a/b.js`.
     ///
     /// # Errors
-    /// [`Error::Validation`], [`Error::StartupModeUnsupported`], [`Error::InvalidPath`], [`Error::TemplateNotFound`],
-    /// [`Error::StartupFileExists`].
+    /// [`Error::Validation`], [`Error::StartupModeUnsupported`], [`Error::InvalidPath`],
+    /// [`Error::TemplateNotFound`], [`Error::StartupFileExists`].
     pub async fn add_startup_file(&self, id: Uuid, new: NewStartupFile) -> Result<StartupFile> {
         check_path(&new.path)?;
         if !STARTUP_MODES.contains(&new.mode.as_str()) {
@@ -254,18 +232,14 @@ impl Control {
             order_index: new.order_index,
             mode: new.mode,
         };
-        let row = file.clone();
-        self.change(id, move |connection| {
-            rows::insert_startup_file(connection, &row)
-        })
-        .await
-        .map_err(|error| {
-            conflict(error, || Error::StartupFileExists {
+        let change = TemplateChange::AddStartupFile(file.clone());
+        let changed = self.change(id, change).await.map_err(|error| {
+            unless_duplicate(error, || Error::StartupFileExists {
                 template_id: id,
                 path: file.path.clone(),
             })
-        })
-        .and_then(|touched| found(touched, id))?;
+        });
+        is_done(changed?, id)?;
         Ok(file)
     }
 
@@ -277,11 +251,12 @@ impl Control {
         Ok(self.get_template(id).await?.startup_files)
     }
 
-    /// Adds a name to one of a template's lists, and gives it as it is kept: that of a library with its version. Adding it twice
-    /// succeeds.
+    /// Adds a name to one of a template's lists, and returns it as it is stored: that of a library
+    /// with its version. Adding it twice succeeds.
     ///
     /// # Errors
-    /// [`Error::Validation`], [`Error::ModuleNotAllowed`], [`Error::LibraryRefused`], [`Error::TemplateNotFound`].
+    /// [`Error::Validation`], [`Error::ModuleNotAllowed`], [`Error::LibraryRefused`],
+    /// [`Error::TemplateNotFound`].
     pub async fn add_name(&self, list: NameList, id: Uuid, name: String) -> Result<String> {
         let name = match list {
             NameList::Modules => {
@@ -290,18 +265,14 @@ impl Control {
             }
             NameList::Libraries => self.usable_library(id, &name).await?,
         };
-        let added = name.clone();
-        let touched = self
-            .change(id, move |connection| {
-                rows::add_name(connection, list, id, &added)
-            })
-            .await?;
-        found(touched, id)?;
+        let change = TemplateChange::AddName(list, name.clone());
+        is_done(self.change(id, change).await?, id)?;
         Ok(name)
     }
 
-    /// Removes a name from one of a template's lists, and gives it as it was kept. A library goes by every name that means it.
-    /// Removing one that is not there succeeds.
+    /// Removes a name from one of a template's lists, and returns it as it was stored. A library
+    /// can be given by every name that means it. Removing a name that the list does not have
+    /// succeeds.
     ///
     /// # Errors
     /// [`Error::Validation`], [`Error::TemplateNotFound`].
@@ -312,14 +283,8 @@ impl Control {
             NameList::Modules => (name.clone(), vec![name]),
             NameList::Libraries => self.libraries_meant(listed, name).await?,
         };
-        let touched = self
-            .change(id, move |connection| {
-                removed
-                    .iter()
-                    .try_for_each(|name| rows::remove_name(connection, list, id, name))
-            })
-            .await?;
-        found(touched, id)?;
+        let change = TemplateChange::RemoveNames(list, removed);
+        is_done(self.change(id, change).await?, id)?;
         Ok(name)
     }
 
@@ -330,7 +295,7 @@ impl Control {
     pub async fn list_names(&self, list: NameList, id: Uuid) -> Result<Vec<String>> {
         let template = self
             .store()
-            .read(move |connection| rows::get(connection, id))
+            .get_template(id)
             .await?
             .ok_or(Error::TemplateNotFound { template_id: id })?;
         Ok(match list {
@@ -356,33 +321,49 @@ impl Control {
         })
     }
 
-    /// Changes what belongs to a template; says whether there is one.
-    async fn change<F>(&self, id: Uuid, change: F) -> std::result::Result<bool, StoreError>
-    where
-        F: FnOnce(&rusqlite::Connection) -> std::result::Result<(), StoreError> + Send + 'static,
-    {
-        self.store()
-            .write_template(move |connection| {
-                let touched = rows::touch(connection, id, Timestamp::now())?;
-                if touched {
-                    change(connection)?;
-                }
-                Ok(touched)
-            })
+    /// Changes what belongs to a template.
+    async fn change(
+        &self,
+        id: Uuid,
+        change: TemplateChange,
+    ) -> std::result::Result<TemplateChanged, StoreError> {
+        let now = Timestamp::now();
+        self.write_template(id, move |store| store.change_template(id, change, now))
             .await
     }
-}
 
-fn found(found: bool, id: Uuid) -> Result<()> {
-    if found {
-        Ok(())
-    } else {
-        Err(Error::TemplateNotFound { template_id: id })
+    /// Writes to a template that may have a cached policy, see [`policy_cache`]. The write goes on
+    /// if the caller gives up.
+    ///
+    /// [`policy_cache`]: crate::template::policy_cache
+    async fn write_template<T: Send + 'static>(
+        &self,
+        id: Uuid,
+        write: impl FnOnce(&dyn Store) -> StoreFuture<'_, T> + Send + 'static,
+    ) -> std::result::Result<T, StoreError> {
+        let control = self.clone();
+        let written = tokio::spawn(async move {
+            let mut turn = control.inner().policies.turn(id).await;
+            turn.invalidate();
+            write(control.store()).await
+        });
+        let written = written.await;
+        written.unwrap_or_else(|panic| Err(StoreError::Rejected(Box::new(panic))))
     }
 }
 
-fn conflict(error: StoreError, taken: impl FnOnce() -> Error) -> Error {
-    if error.is_conflict() {
+/// Whether a change of a template was done; if it was not, the template has no such part.
+fn is_done(changed: TemplateChanged, id: Uuid) -> Result<bool> {
+    match changed {
+        TemplateChanged::Done => Ok(true),
+        TemplateChanged::NoPart => Ok(false),
+        TemplateChanged::NoTemplate => Err(Error::TemplateNotFound { template_id: id }),
+    }
+}
+
+/// The error of a write, or `taken` if another record has what must be unique.
+fn unless_duplicate(error: StoreError, taken: impl FnOnce() -> Error) -> Error {
+    if error.is_duplicate() {
         taken()
     } else {
         error.into()

@@ -43,7 +43,7 @@ fn check_limits(patch: &LimitsPatch) -> Result<()> {
 
 /// Sets limits of another service's database that are out of range to their defaults; returns their
 /// names.
-pub(crate) fn reset_bad_limits(limits: &mut Limits) -> Vec<&'static str> {
+pub fn reset_bad_limits(limits: &mut Limits) -> Vec<&'static str> {
     let reset = LIMITS.iter().filter_map(|limit| {
         let value = limit.value_mut(limits);
         let is_bad = !limit.range().contains(value);

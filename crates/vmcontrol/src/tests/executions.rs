@@ -1,3 +1,5 @@
+//! Executions, and what is recorded of them.
+
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -211,16 +213,7 @@ async fn an_execution_is_cancelled_before_its_record_is_on_disk() {
             ..RunOptions::default()
         },
     );
-    // Nothing is written for as long as this takes.
-    let (go_on, wait) = std::sync::mpsc::channel::<()>();
-    let store = fixture.control.store().clone();
-    let busy = tokio::spawn(async move {
-        let write = store.write(move |_| {
-            let _ = wait.recv();
-            Ok(())
-        });
-        write.await.unwrap();
-    });
+    let held = fixture.store.hold_writes();
     let run = tokio::spawn(async move { control.run_repl(session, "hang".into(), &options).await });
     let live = loop {
         match fixture.control.inner().executions.get(id) {
@@ -233,8 +226,7 @@ async fn an_execution_is_cancelled_before_its_record_is_on_disk() {
     while !live.is_cancelled() {
         tokio::task::yield_now().await;
     }
-    drop(go_on);
-    busy.await.unwrap();
+    drop(held);
     let cancelled = cancel.await.unwrap().unwrap();
     assert_eq!(cancelled.status, ExecutionStatus::Cancelled);
     let ran = run.await.unwrap().unwrap().into_execution();

@@ -1,135 +1,53 @@
-//! The core without processes: a store, and a runtime that plays what its scripts say.
+//! The core without processes and without a disk: a store in memory, and a runtime that plays what
+//! its scripts say.
 
-mod damage;
 mod executions;
-mod fake;
-mod imports;
-mod pages;
+mod memory_store;
+mod outages;
 mod sessions;
-mod stores;
+mod templates;
 
-use std::path::Path;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
-use tempfile::TempDir;
-use uuid::Uuid;
-use vmapi_types::{CreateSessionRequest, Event, Execution};
+use crate::store::memory::MemoryStore;
+use crate::testing::{self, PAGE};
+use crate::{Store, close_idle_sessions};
 
-use crate::{
-    Control, ControlOptions, ExecutionFilter, MemoryBudget, Page, Result, RunOptions, Store,
-    Submitted, close_idle_sessions,
-};
-use fake::FakeRuntime;
-
-/// The start of a list.
-const PAGE: Page = Page {
-    limit: 100,
-    before: None,
-    after: None,
-};
-
-/// A service of its own, on a database in a temporary directory.
+/// A service of its own, on a store in memory.
 struct Fixture {
-    dir: TempDir,
-    control: Control,
-    runtime: Arc<FakeRuntime>,
+    base: testing::Fixture,
+    store: Arc<MemoryStore>,
+}
+
+impl Deref for Fixture {
+    type Target = testing::Fixture;
+
+    fn deref(&self) -> &testing::Fixture {
+        &self.base
+    }
 }
 
 impl Fixture {
     async fn new() -> Self {
-        Self::on(tempfile::tempdir().unwrap()).await
+        Self::on(MemoryStore::default()).await
     }
 
-    /// Runs a snippet to its end.
-    async fn run(&self, session: Uuid, code: impl Into<String>) -> Result<Execution> {
-        let ran = self
-            .control
-            .run_repl(session, code.into(), &RunOptions::default())
-            .await;
-        ran.map(Submitted::into_execution)
-    }
-
-    /// The executions of a session, newest first.
-    async fn executions(&self, session: Uuid) -> Vec<Execution> {
-        let filter = ExecutionFilter::default();
-        let listed = self.control.list_executions(session, filter, PAGE).await;
-        listed.unwrap().value.items
-    }
-
-    /// The stored events of an execution after number `after`.
-    async fn events(&self, execution: Uuid, after: u64) -> Vec<Event> {
-        let listed = self.control.list_events(execution, after, usize::MAX).await;
-        let events = listed.unwrap().value.items.into_iter();
-        events.map(|live| live.event.clone()).collect()
-    }
-
-    /// Keeps the store from being written until what this returns is dropped.
-    async fn lock_store(&self) -> Connection {
-        let at_once = |connection: &Connection| Ok(connection.busy_timeout(Duration::ZERO)?);
-        self.control.store().write(at_once).await.unwrap();
-        let other = Connection::open(self.dir.path().join("test.db")).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        other
-    }
-
-    /// On a directory that may hold an earlier database.
-    async fn on(dir: TempDir) -> Self {
-        Self::with(dir, None).await
+    /// On a store that an earlier service may have used.
+    async fn on(store: MemoryStore) -> Self {
+        Self::with(store, None).await
     }
 
     /// With sessions that may be idle for so long.
-    async fn with(dir: TempDir, session_idle_timeout: Option<Duration>) -> Self {
-        let store = Store::open(&dir.path().join("test.db")).unwrap();
-        let (control, runtime) = control_with(store, dir.path()).await.unwrap();
+    async fn with(store: MemoryStore, session_idle_timeout: Option<Duration>) -> Self {
+        let store = Arc::new(store);
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let dir = tempfile::tempdir().unwrap();
+        let base = testing::Fixture::with(shared, dir, |options| options).await;
         if let Some(timeout) = session_idle_timeout {
-            close_idle_sessions(&control, timeout);
+            close_idle_sessions(&base.control, timeout);
         }
-        Self {
-            dir,
-            control,
-            runtime,
-        }
+        Self { base, store }
     }
-
-    async fn template(&self) -> Uuid {
-        let name = Uuid::new_v4().to_string();
-        self.control.create_template(name, None).await.unwrap().id
-    }
-
-    fn request(&self, template: Uuid) -> CreateSessionRequest {
-        CreateSessionRequest {
-            template_id: Some(template.to_string()),
-            workspace_id: Some("workspace".into()),
-            base_commit_oid: Some("commit".into()),
-            worktree_path: Some(self.dir.path().to_str().unwrap().into()),
-            unwatched_timeout_ms: None,
-        }
-    }
-
-    async fn session(&self) -> Uuid {
-        let template = self.template().await;
-        let request = self.request(template);
-        self.control.create_session(request).await.unwrap().id
-    }
-}
-
-/// A service on a store.
-pub(crate) async fn control_of(store: Store, dir: &Path) -> Result<Control> {
-    let made = control_with(store, dir).await;
-    made.map(|(control, _)| control)
-}
-
-async fn control_with(store: Store, dir: &Path) -> Result<(Control, Arc<FakeRuntime>)> {
-    let runtime = Arc::new(FakeRuntime::default());
-    let options = ControlOptions {
-        memory: MemoryBudget::default(),
-        store,
-        runtime: Arc::clone(&runtime) as _,
-        library_cache: dir.join("libraries"),
-        own_files: Vec::new(),
-        max_sessions: 100,
-    };
-    Ok((Control::open(options).await?, runtime))
 }

@@ -1,18 +1,22 @@
+//! Sessions: their startup files, their ends, and what keeps them open.
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::json;
 use uuid::Uuid;
-use vmapi_types::{
-    CreateSessionRequest, ExecutionKind, ExecutionStatus, Session, SessionStatus,
-    UpdateTemplateRequest,
-};
+use vmapi_types::{CreateSessionRequest, ExecutionKind, ExecutionStatus, Session, SessionStatus};
 
-use super::Fixture;
+use super::{Fixture, PAGE};
 use crate::runtime::SessionEnd;
-use crate::{Error, NameList, NewCapability, NewStartupFile, RunOptions, SessionFilter, Submitted};
+use crate::store::memory::MemoryStore;
+use crate::{Error, NewStartupFile, RunOptions, SessionFilter, Submitted};
 
-async fn add_startup_file(fixture: &Fixture, template: Uuid, path: &str, order_index: i64) {
+pub(super) async fn add_startup_file(
+    fixture: &Fixture,
+    template: Uuid,
+    path: &str,
+    order_index: i64,
+) {
     let file = NewStartupFile {
         path: path.into(),
         order_index,
@@ -110,7 +114,7 @@ async fn without_a_worker_the_answer_is_that_a_retry_may_help() {
                 status: Some(SessionStatus::Crashed),
                 ..SessionFilter::default()
             },
-            super::PAGE,
+            PAGE,
         )
         .await
         .unwrap();
@@ -153,9 +157,7 @@ async fn a_stop_settles_everything_and_the_next_start_finds_nothing_to_do() {
         refused,
         Err(Error::Unavailable { .. } | Error::SessionNotReady { .. })
     ));
-    let Fixture { dir, control, .. } = fixture;
-    drop(control);
-    let fixture = Fixture::on(dir).await;
+    let fixture = Fixture::on(fixture.store.copy()).await;
     let record = fixture.control.get_session(session).await.unwrap();
     assert_eq!(record.status, SessionStatus::Closed);
     assert_eq!(record.last_error.as_deref(), Some("the daemon was stopped"));
@@ -179,12 +181,8 @@ async fn what_a_killed_daemon_left_is_settled_by_the_next() {
         }
         tokio::task::yield_now().await;
     };
-    // A copy of the files is what a daemon leaves that is killed now.
-    let copy = tempfile::tempdir().unwrap();
-    for name in ["test.db", "test.db-wal"] {
-        std::fs::copy(fixture.dir.path().join(name), copy.path().join(name)).unwrap();
-    }
-    let next = Fixture::on(copy).await;
+    // A copy is what a daemon leaves that is killed now.
+    let next = Fixture::on(fixture.store.copy()).await;
     let settled = next.control.get_execution(execution).await.unwrap();
     assert_eq!(settled.status, ExecutionStatus::Error);
     let events = next.events(execution, 0).await;
@@ -199,7 +197,7 @@ async fn what_a_killed_daemon_left_is_settled_by_the_next() {
 async fn the_end_of_a_crashed_session_is_stored_once_the_store_takes_it() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
-    let lock = fixture.lock_store().await;
+    let lock = fixture.store.refuse_writes();
     let end = fixture.runtime.ends.lock().unwrap().pop().unwrap();
     let reason = "struck by lightning".into();
     end.send(SessionEnd { reason }).unwrap();
@@ -213,7 +211,7 @@ async fn the_end_of_a_crashed_session_is_stored_once_the_store_takes_it() {
 async fn the_end_of_a_closed_session_is_stored_once_the_store_takes_it() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
-    let lock = fixture.lock_store().await;
+    let lock = fixture.store.refuse_writes();
     for _ in 0..2 {
         let refused = fixture.control.close_session(session).await;
         assert!(
@@ -232,9 +230,9 @@ async fn the_end_of_a_closed_session_is_stored_once_the_store_takes_it() {
 #[tokio::test]
 async fn an_idle_session_is_closed_once_the_store_takes_it() {
     let idle = Some(Duration::from_millis(1));
-    let fixture = Fixture::with(tempfile::tempdir().unwrap(), idle).await;
+    let fixture = Fixture::with(MemoryStore::default(), idle).await;
     let session = fixture.session().await;
-    let lock = fixture.lock_store().await;
+    let lock = fixture.store.refuse_writes();
     none_is_ready(&fixture).await;
     drop(lock);
     let record = ended(&fixture, session).await;
@@ -274,92 +272,4 @@ async fn a_session_that_needs_a_follower_lives_as_long_as_it_has_one() {
     }
     let record = ended(&fixture, kept).await;
     assert_eq!(record.status, SessionStatus::Closed);
-}
-
-/// What a new session of the template has in its record.
-async fn policy_of_new(fixture: &Fixture, template: Uuid) -> serde_json::Value {
-    let request = fixture.request(template);
-    let session = fixture.control.create_session(request).await.unwrap();
-    serde_json::from_str(session.runtime_meta.unwrap().get()).unwrap()
-}
-
-#[tokio::test]
-async fn whatever_changes_a_template_is_in_the_next_session() {
-    let fixture = Fixture::new().await;
-    let control = &fixture.control;
-    let template = fixture.template().await;
-    let other = fixture.template().await;
-    // The second of each kind is made of what was read for the first.
-    for _ in 0..2 {
-        let policy = policy_of_new(&fixture, template).await;
-        assert_eq!(policy["modules"], json!([]));
-        assert_eq!(policy["template_id"], json!(template));
-        let policy = policy_of_new(&fixture, other).await;
-        assert_eq!(policy["template_id"], json!(other));
-    }
-    let library = "lodash-4.17.21";
-    let libraries = NameList::Libraries;
-    control
-        .add_name(libraries, other, library.into())
-        .await
-        .unwrap();
-    let request = fixture.request(other);
-    let refused = control.create_session(request).await.unwrap_err();
-    assert!(
-        matches!(refused, Error::LibraryUnavailable { .. }),
-        "{refused:?}"
-    );
-    control
-        .remove_name(libraries, other, library.into())
-        .await
-        .unwrap();
-    std::fs::write(fixture.dir.path().join("first.js"), "value commit").unwrap();
-    add_startup_file(&fixture, other, "first.js", 1).await;
-    let policy = policy_of_new(&fixture, other).await;
-    assert_eq!(policy["startup_files"][0]["path"], "first.js");
-    let list = NameList::Modules;
-    control.add_name(list, template, "fs".into()).await.unwrap();
-    for _ in 0..2 {
-        let policy = policy_of_new(&fixture, template).await;
-        assert_eq!(policy["modules"], json!(["fs"]));
-    }
-    control
-        .remove_name(list, template, "fs".into())
-        .await
-        .unwrap();
-    let added = NewCapability {
-        kind: "global".into(),
-        name: "given".into(),
-        enabled: true,
-        config: serde_json::from_value(json!({"value": 1})).unwrap(),
-    };
-    let added = control.add_capability(template, added).await.unwrap();
-    let policy = policy_of_new(&fixture, template).await;
-    assert_eq!(policy["modules"], json!([]));
-    assert_eq!(policy["capabilities"][0]["name"], "given");
-    control.delete_capability(template, added.id).await.unwrap();
-    let policy = policy_of_new(&fixture, template).await;
-    assert_eq!(policy["capabilities"], json!([]));
-    let patch = UpdateTemplateRequest {
-        name: Some("renamed".into()),
-        ..UpdateTemplateRequest::default()
-    };
-    control.update_template(template, patch).await.unwrap();
-    let policy = policy_of_new(&fixture, template).await;
-    assert_eq!(policy["template_name"], "renamed");
-    let patch = UpdateTemplateRequest {
-        is_active: Some(false),
-        ..UpdateTemplateRequest::default()
-    };
-    control.update_template(template, patch).await.unwrap();
-    let request = fixture.request(template);
-    let refused = control.create_session(request).await.unwrap_err();
-    assert!(matches!(refused, Error::Validation { .. }), "{refused:?}");
-    control.delete_template(template).await.unwrap();
-    let request = fixture.request(template);
-    let refused = control.create_session(request).await.unwrap_err();
-    assert!(
-        matches!(refused, Error::TemplateNotFound { .. }),
-        "{refused:?}"
-    );
 }

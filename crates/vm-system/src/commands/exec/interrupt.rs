@@ -1,4 +1,4 @@
-//! Ctrl-C while an execution is waited for.
+//! Ctrl-C while a command waits for an execution.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -8,27 +8,28 @@ use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 use vmclient::{Client, Error};
 
-use crate::failure::{Failure, say_note};
+use crate::failure::{Failure, print_note};
 
-/// How long to wait before an execution is cancelled again that has not begun yet.
-const AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// The pause before a cancellation is repeated that came before the execution was known to the
+/// daemon.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// Something under way.
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+/// A pending future.
+type BoxedFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// What was waited for, and whether somebody asked for it to end.
+/// The outcome of an awaited execution, and whether the user interrupted it.
 pub(crate) struct Awaited<T> {
-    /// The outcome.
+    /// The outcome of the awaited future.
     pub outcome: T,
     /// Whether Ctrl-C was pressed.
     pub interrupted: bool,
 }
 
-/// Waits for something that the end of an execution brings about. The first Ctrl-C cancels the execution, and its end is
-/// still waited for; the second ends the waiting.
+/// Waits for `work`, which completes when the execution ends. The first Ctrl-C cancels the
+/// execution and the wait continues; the second one ends the wait.
 ///
 /// # Errors
-/// Those of `work`, those of cancelling, and [`Failure::Interrupted`].
+/// The errors of `work` and of the cancellation, and [`Failure::Interrupted`] on the second Ctrl-C.
 pub(crate) async fn wait<T>(
     work: impl Future<Output = Result<T, Failure>>,
     execution: Uuid,
@@ -37,7 +38,7 @@ pub(crate) async fn wait<T>(
     let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut work = pin!(work);
     let mut interrupted = false;
-    let mut cancelling: Option<Boxed<'_, Result<(), Error>>> = None;
+    let mut cancelling: Option<BoxedFuture<'_, Result<(), Error>>> = None;
     loop {
         tokio::select! {
             outcome = &mut work => {
@@ -45,15 +46,15 @@ pub(crate) async fn wait<T>(
             }
             _ = interrupts.recv() => {
                 if std::mem::replace(&mut interrupted, true) {
-                    say_note(&format!(
+                    print_note(&format!(
                         "It goes on. To follow it: vm-system exec events {execution} --follow"
                     ));
                     return Err(Failure::ctrl_c());
                 }
                 cancelling = Some(Box::pin(cancel(execution, client)));
-                say_note("Cancelling the execution; Ctrl-C again leaves it to itself");
+                print_note("Cancelling the execution; Ctrl-C again leaves it to itself");
             }
-            cancelled = done(&mut cancelling) => {
+            cancelled = wait_if_some(&mut cancelling) => {
                 cancelling = None;
                 cancelled?;
             }
@@ -61,20 +62,20 @@ pub(crate) async fn wait<T>(
     }
 }
 
-/// Waits for something that may not be there.
-async fn done<T>(work: &mut Option<Boxed<'_, T>>) -> T {
+/// Waits for an optional future; for ever if it is `None`.
+async fn wait_if_some<T>(work: &mut Option<BoxedFuture<'_, T>>) -> T {
     match work {
         Some(work) => work.await,
         None => std::future::pending().await,
     }
 }
 
-/// Cancels an execution, also one whose request is still on its way.
+/// Cancels an execution, even if the request that starts it has not reached the daemon yet.
 async fn cancel(execution: Uuid, client: &Client) -> Result<(), Error> {
     loop {
         match client.cancel(execution).await {
             Ok(_) => return Ok(()),
-            Err(Error::Api { status: 404, .. }) => tokio::time::sleep(AGAIN_AFTER).await,
+            Err(Error::Api { status: 404, .. }) => tokio::time::sleep(RETRY_PAUSE).await,
             Err(error) => return Err(error),
         }
     }

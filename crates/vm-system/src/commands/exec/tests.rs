@@ -1,3 +1,5 @@
+//! Tests of the printed executions and events.
+
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -48,13 +50,13 @@ fn an_execution_is_lines_that_scripts_read() {
 }
 
 #[test]
-fn the_record_of_an_execution_stands_behind_its_summary() {
+fn the_full_record_follows_the_summary() {
     let plain = Paint::new(false);
     let ended = execution(
         "ok",
         r#","ended_at":"2026-01-02T03:04:06.123456Z","result":{"type":"number","preview":"42","json":42}"#,
     );
-    assert_snapshot!(printed(|out| record(out, plain, &ended)), @r#"
+    assert_snapshot!(printed(|out| full_record(out, plain, &ended)), @r#"
     Execution ID: 51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21
     Status: ok
     Result: {"type":"number","preview":"42","json":42}
@@ -68,7 +70,7 @@ fn the_record_of_an_execution_stands_behind_its_summary() {
     file.kind = vmapi_types::ExecutionKind::RunFile;
     file.input = None;
     file.path = Some("a b.js".into());
-    assert_snapshot!(printed(|out| record(out, plain, &file)), @r"
+    assert_snapshot!(printed(|out| full_record(out, plain, &file)), @r"
     Execution ID: 51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21
     Status: running
     Session ID: 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10
@@ -87,7 +89,7 @@ fn a_text_of_several_lines_is_one_string_of_json() {
 }
 
 #[test]
-fn an_event_is_a_line_with_its_payload_as_it_came() {
+fn an_event_is_a_line_with_its_unchanged_payload() {
     assert_snapshot!(printed(|out| event_lines(out, &events())), @r#"
     [1] input_echo: {"text":"6 *\n7"}
     [2] value: {"type":"number","preview":"42","json":42}
@@ -109,7 +111,7 @@ fn executions_are_a_table() {
 }
 
 #[test]
-fn only_what_did_not_get_to_its_end_has_failed() {
+fn an_execution_without_a_value_has_failed() {
     let failed = |status| has_failed(serde_json::from_value(json!(status)).unwrap());
     assert!(failed("error") && failed("timeout") && failed("cancelled"));
     assert!(!failed("ok") && !failed("running"));

@@ -1,3 +1,5 @@
+//! The files of an npm package, a gzipped tar archive.
+
 use std::io::Read;
 use std::path::{Component, Path};
 
@@ -6,10 +8,12 @@ use flate2::read::GzDecoder;
 use tar::Archive;
 use vmcontrol::library::MAX_LIBRARY_BYTES;
 
-/// How much of an archive is unpacked in search of a file. Nothing of it is written anywhere.
+/// The limit for the unpacked size of an archive in which a file is searched, in bytes. Nothing is
+/// written to the disk.
 const MAX_UNPACKED_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// The files of a package, without the directory that npm puts all of them in.
+/// The paths of the regular files of a package, relative to the directory that contains all of
+/// them.
 pub(crate) fn files(package: impl Read) -> Result<Vec<String>> {
     let mut files = Vec::new();
     each_file(package, |path, _| {
@@ -19,20 +23,20 @@ pub(crate) fn files(package: impl Read) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// The content of one file of a package, if there is such a file.
-pub(crate) fn file(package: impl Read, wanted: &str) -> Result<Option<Vec<u8>>> {
+/// The content of one file of a package; `None` if the package has no such file.
+pub(crate) fn file(package: impl Read, path_in_package: &str) -> Result<Option<Vec<u8>>> {
     let mut content = None;
     each_file(package, |path, entry| {
-        if path != wanted {
+        if path != path_in_package {
             return Ok(true);
         }
-        content = Some(read(entry, wanted)?);
+        content = Some(read(entry, path_in_package)?);
         Ok(false)
     })?;
     Ok(content)
 }
 
-/// What can be read, if it is no more than a library may have.
+/// Reads all of `reader`; an error if it exceeds the size limit of a library.
 pub(crate) fn read(reader: impl Read, name: &str) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     reader
@@ -45,10 +49,11 @@ pub(crate) fn read(reader: impl Read, name: &str) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Shows the regular files until one is enough. Links are none: what they lead to is a file as well.
+/// Calls `visit` for each regular file until it returns false. Links are skipped: their targets are
+/// regular files as well.
 fn each_file(
     package: impl Read,
-    mut show: impl FnMut(String, &mut dyn Read) -> Result<bool>,
+    mut visit: impl FnMut(String, &mut dyn Read) -> Result<bool>,
 ) -> Result<()> {
     let unpacked = GzDecoder::new(package).take(MAX_UNPACKED_BYTES);
     let mut archive = Archive::new(unpacked);
@@ -60,7 +65,7 @@ fn each_file(
         }
         let path = inner_path(&entry.path().context(bad)?);
         if let Some(path) = path
-            && !show(path, &mut entry)?
+            && !visit(path, &mut entry)?
         {
             break;
         }
@@ -68,7 +73,8 @@ fn each_file(
     Ok(())
 }
 
-/// A path below the first directory, or nothing for one that is not below it.
+/// The part of a path below its first directory; `None` if it has no such part, or leaves the
+/// directory.
 fn inner_path(path: &Path) -> Option<String> {
     let parts: Option<Vec<_>> = path
         .components()
@@ -107,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_found_below_whatever_directory_holds_the_package() {
+    fn a_file_is_found_below_any_first_directory() {
         for directory in ["package", "lodash", "./package"] {
             let path = format!("{directory}/dist/a.js");
             let package = package(&[(&path, EntryType::Regular, "var a;")]);
@@ -130,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_package_is_an_error() {
+    fn other_bytes_than_a_package_are_an_error() {
         let whole = package(&[("package/a.js", EntryType::Regular, &"var a;".repeat(1000))]);
         for bytes in [&b"<html>"[..], &whole[..whole.len() / 2]] {
             assert!(file(bytes, "a.js").is_err());

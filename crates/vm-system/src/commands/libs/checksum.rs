@@ -1,3 +1,5 @@
+//! The checksums of packages, as npm registries publish them.
+
 use std::fmt;
 use std::io::{self, Read};
 
@@ -7,18 +9,18 @@ use sha1::Sha1;
 use sha2::Sha512;
 use sha2::digest::Digest;
 
-/// The checksum of a package, as a registry gives it.
+/// The checksum of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Checksum {
-    /// In base 64, as in `integrity`.
+    /// SHA-512 in base 64, as in the field `integrity`.
     Sha512(String),
-    /// In hexadecimal digits, as in `shasum`. Old registries have nothing better.
+    /// SHA-1 in hexadecimal digits, as in the field `shasum`. Old registries have no other.
     Sha1(String),
 }
 
 impl Checksum {
-    /// The best one that is known here: SHA-512 of an `integrity`, which may hold several; SHA-1 only if there is no
-    /// `integrity`.
+    /// The strongest supported checksum: the SHA-512 of `integrity`, which may list several, or
+    /// SHA-1 if there is no `integrity`. `None` if neither is usable.
     pub(crate) fn choose(integrity: Option<&str>, shasum: Option<&str>) -> Option<Self> {
         match integrity {
             Some(integrity) => integrity.split_whitespace().find_map(|one| {
@@ -30,8 +32,8 @@ impl Checksum {
         }
     }
 
-    /// The checksum of the same kind of what can be read.
-    pub(crate) fn of_same_kind(&self, reader: impl Read) -> io::Result<Self> {
+    /// Computes the checksum of the same algorithm over all of `reader`.
+    pub(crate) fn compute_same_kind(&self, reader: impl Read) -> io::Result<Self> {
         Ok(match self {
             Self::Sha512(_) => Self::Sha512(STANDARD.encode(digest::<Sha512>(reader)?)),
             Self::Sha1(_) => {
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_known_checksum_is_taken() {
+    fn the_strongest_supported_checksum_is_chosen() {
         let choose = |integrity, shasum| {
             Checksum::choose(integrity, shasum).map(|checksum| checksum.to_string())
         };
@@ -85,12 +87,12 @@ mod tests {
         // `printf abc | sha1sum`, and FIPS 180-4.
         let sha1 = Checksum::Sha1(String::new());
         assert_eq!(
-            sha1.of_same_kind(&b"abc"[..]).unwrap().to_string(),
+            sha1.compute_same_kind(&b"abc"[..]).unwrap().to_string(),
             "sha1-a9993e364706816aba3e25717850c26c9cd0d89d"
         );
         let sha512 = Checksum::Sha512(String::new());
         assert_eq!(
-            sha512.of_same_kind(&b"abc"[..]).unwrap().to_string(),
+            sha512.compute_same_kind(&b"abc"[..]).unwrap().to_string(),
             vmcontrol::library::integrity_of(b"abc")
         );
     }

@@ -1,3 +1,5 @@
+//! `vm-system libs download`: downloads libraries into the cache.
+
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -7,23 +9,22 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use vmcontrol::library::LibraryCache;
 
-use super::fetch::{Fetched, Fetcher, present};
+use super::fetch::{Fetched, Fetcher, find_cached};
 use super::http::Http;
+use super::load_check::LoadCheck;
 use super::origin::Origin;
-use super::trial::Trial;
-use super::wanted::{self, Wanted};
-use crate::cli::{DownloadArgs, Format};
-use crate::failure::{Failure, say_error, say_warning, verdict, with_causes};
-use crate::output::Progress;
-use crate::output::{Output, size};
+use super::package_spec::{self, PackageSpec};
+use crate::cli::DownloadArgs;
+use crate::failure::{Failure, print_error, print_warning, verdict, with_causes};
+use crate::output::{Format, Output, Progress, size};
 
-/// How many libraries are downloaded at once.
-const AT_ONCE: usize = 4;
+/// The maximum number of concurrent downloads.
+const MAX_CONCURRENT: usize = 4;
 
-/// A library that was asked for, and the task that brings it into the cache.
-type Running = (String, JoinHandle<Result<Fetched>>);
+/// The name of a requested library, and the task that brings it into the cache.
+type DownloadTask = (String, JoinHandle<Result<Fetched>>);
 
-/// What became of one library, as JSON.
+/// The outcome of one download, as it is printed in JSON format.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Outcome {
@@ -31,19 +32,19 @@ enum Outcome {
     Failed { name: String, error: String },
 }
 
-/// Downloads what is not there yet. One that fails keeps none of the others from being downloaded.
+/// Downloads the libraries that are not in the cache. A failed download does not stop the others.
 pub(crate) async fn run(
     args: &DownloadArgs,
     cache: LibraryCache,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let wanted = wanted::all(&args.names, args.file.as_deref(), &cache.lock()?)?;
+    let specs = package_spec::parse_all(&args.names, args.file.as_deref(), &cache.lock()?)?;
     let progress = Arc::new(Progress::new(output.format()));
-    let running = start(args, cache, wanted, &progress).await?;
+    let tasks = start(args, cache, specs, &progress).await?;
     let mut outcomes = Vec::new();
-    // A reader that goes away keeps nothing from being downloaded.
+    // A closed standard output does not stop the downloads.
     let mut printed = Ok(());
-    for (name, task) in running {
+    for (name, task) in tasks {
         let outcome = match task.await.context("a download broke off")? {
             Ok(fetched) => Outcome::Fetched(fetched),
             Err(error) => Outcome::Failed {
@@ -51,7 +52,9 @@ pub(crate) async fn run(
                 name,
             },
         };
-        printed = progress.print(|| tell(&outcome, output)).and(printed);
+        printed = progress
+            .print(|| print_outcome(&outcome, output))
+            .and(printed);
         outcomes.push(outcome);
     }
     if output.format() == Format::Json {
@@ -61,57 +64,60 @@ pub(crate) async fn run(
     output.conclude(printed, verdict(!outcomes.iter().any(failed)))
 }
 
-/// Starts a task for each library, in the order in which they are told of.
+/// Starts a task for each library, in the order in which the outcomes are printed.
 async fn start(
     args: &DownloadArgs,
     cache: LibraryCache,
-    wanted: Vec<Wanted>,
+    specs: Vec<PackageSpec>,
     progress: &Arc<Progress>,
-) -> Result<Vec<Running>, Failure> {
-    let there = wanted
+) -> Result<Vec<DownloadTask>, Failure> {
+    let cached = specs
         .iter()
-        .map(|wanted| present(&cache, wanted))
+        .map(|spec| find_cached(&cache, spec))
         .collect::<Result<Option<Vec<_>>>>()?;
-    if let Some(there) = there {
-        // Nobody has to say where to download from when there is nothing to download.
-        let trial = Arc::new(Trial::new(cache)?);
-        let done = |fetched: Fetched| {
-            let trial = Arc::clone(&trial);
+    if let Some(cached) = cached {
+        // No origin has to be configured if nothing has to be downloaded.
+        let load_check = Arc::new(LoadCheck::new(cache)?);
+        let check = |fetched: Fetched| {
+            let load_check = Arc::clone(&load_check);
             let name = fetched.name.clone();
-            (name, tokio::spawn(async move { trial.of(fetched).await }))
+            (
+                name,
+                tokio::spawn(async move { load_check.check(fetched).await }),
+            )
         };
-        return Ok(there.into_iter().map(done).collect());
+        return Ok(cached.into_iter().map(check).collect());
     }
-    let trial = Arc::new(Trial::new(LibraryCache::new(cache.dir()))?);
+    let load_check = Arc::new(LoadCheck::new(LibraryCache::new(cache.dir()))?);
     let fetcher = Arc::new(Fetcher {
         cache,
         origin: Origin::of(args).await?,
         http: Http::new().context("cannot set up an HTTP client")?,
         progress: Arc::clone(progress),
     });
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
-    let start = |wanted: Wanted| {
-        let (fetcher, turns) = (Arc::clone(&fetcher), Arc::clone(&turns));
-        let trial = Arc::clone(&trial);
-        let name = wanted.spec();
+    let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
+    let start = |spec: PackageSpec| {
+        let (fetcher, permits) = (Arc::clone(&fetcher), Arc::clone(&permits));
+        let load_check = Arc::clone(&load_check);
+        let name = spec.to_npm();
         let task = async move {
-            let _turn = turns.acquire().await?;
-            trial.of(fetcher.fetch(&wanted).await?).await
+            let _permit = permits.acquire().await?;
+            load_check.check(fetcher.fetch(&spec).await?).await
         };
         (name, tokio::spawn(task))
     };
-    Ok(wanted.into_iter().map(start).collect())
+    Ok(specs.into_iter().map(start).collect())
 }
 
-/// Says what became of a library as soon as it is its turn.
-fn tell(outcome: &Outcome, output: &mut Output) -> Result<(), Failure> {
+/// Prints the outcome of one download.
+fn print_outcome(outcome: &Outcome, output: &mut Output) -> Result<(), Failure> {
     match outcome {
-        Outcome::Failed { error, .. } => say_error(error),
+        Outcome::Failed { error, .. } => print_error(error),
         Outcome::Fetched(fetched) if output.format() == Format::Text => {
             output.text(|out| line(out, fetched))?;
             if let Some(warning) = &fetched.warning {
                 output.finish()?;
-                say_warning(&format!("{}: {warning}", fetched.name));
+                print_warning(&format!("{}: {warning}", fetched.name));
             }
         }
         Outcome::Fetched(_) => {}

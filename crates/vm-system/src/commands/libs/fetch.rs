@@ -1,3 +1,5 @@
+//! Bringing one library into the cache: download, checksum, extraction, lock file.
+
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,125 +11,133 @@ use vmcontrol::library::{LibraryCache, LibraryState, LockedLibrary, integrity_of
 
 use super::checksum::Checksum;
 use super::http::Http;
-use super::origin::{Content, Origin, Release};
-use super::part::Part;
-use super::wanted::{Wanted, cached_name};
-use super::{archive, choice};
+use super::origin::Origin;
+use super::package_spec::{PackageSpec, cache_name};
+use super::partial_download::PartialDownload;
+use super::release::{Content, Release};
+use super::{archive, entry_file};
 use crate::output::{Bar, Progress};
 
-/// How many files of a package are shown to somebody who has to choose one.
+/// The maximum number of files that an error message suggests for `--file`.
 const SHOWN_FILES: usize = 10;
 
 /// Brings libraries into the cache.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
-    /// The cache.
+    /// The cache to fill.
     pub cache: LibraryCache,
-    /// Where they come from.
+    /// The origin of the downloads.
     pub origin: Origin,
-    /// How they come.
+    /// The HTTP client of the downloads.
     pub http: Http,
-    /// Who watches.
+    /// The progress bars.
     pub progress: Arc<Progress>,
 }
 
-/// A library that is in the cache now.
+/// A library that is in the cache.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Fetched {
-    /// Its name.
+    /// The name in the cache, as in `lodash-4.17.21`.
     pub name: String,
-    /// Whether it had to be downloaded.
+    /// Whether it was downloaded now, as opposed to earlier.
     pub downloaded: bool,
-    /// Its size.
+    /// The size of its file, in bytes.
     pub size_bytes: u64,
-    /// Why sessions can't use it; nothing if they can.
+    /// Why sessions can't use it; `None` if they can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
 
 impl Fetcher {
-    /// Brings a library into the cache, unless it is there.
-    pub(crate) async fn fetch(&self, wanted: &Wanted) -> Result<Fetched> {
-        if let Some(present) = present(&self.cache, wanted)? {
-            return Ok(present);
+    /// Brings a library into the cache, unless it is there already.
+    pub(crate) async fn fetch(&self, spec: &PackageSpec) -> Result<Fetched> {
+        if let Some(cached) = find_cached(&self.cache, spec)? {
+            return Ok(cached);
         }
         let lock = self.cache.lock()?;
         let release = self
             .origin
-            .release(&self.http, wanted, |name| wanted.file_in(&lock, name))
+            .release(&self.http, spec, |name| spec.file_in(&lock, name))
             .await?;
-        let name = cached_name(&wanted.package, &release.version);
-        let wanted = &Wanted {
+        let name = cache_name(&spec.package, &release.version);
+        let spec = &PackageSpec {
             version: Some(release.version.clone()),
-            file: wanted.file_in(&lock, &name),
-            ..wanted.clone()
+            file: spec.file_in(&lock, &name),
+            ..spec.clone()
         };
-        if let Some(present) = present(&self.cache, wanted)? {
-            return Ok(present);
+        if let Some(cached) = find_cached(&self.cache, spec)? {
+            return Ok(cached);
         }
         self.cache.make()?;
         let path = self.cache.path_of(&name)?.with_extension("js.part");
-        let lock_part = || Part::lock(path.clone());
+        let lock_part = || PartialDownload::lock(path.clone());
         let mut part =
             block_in_place(lock_part).with_context(|| format!("cannot open {}", path.display()))?;
-        // Whoever had the file until now may have wanted the same.
-        if let Some(present) = present(&self.cache, wanted)? {
-            return Ok(present);
+        // The process that held the lock until now may have stored the same library.
+        if let Some(cached) = find_cached(&self.cache, spec)? {
+            return Ok(cached);
         }
         let bar = self.progress.bar(&name);
         if let Err(error) = self.download(&release, &mut part, &bar).await {
             if part.len().is_ok_and(|bytes| bytes == 0) {
-                // There is nothing to go on with; the first error is the one to tell.
+                // An empty file can't be resumed. The error of the download is reported, not that
+                // of the removal.
                 let _ = part.remove();
             }
             return Err(error);
         }
-        block_in_place(|| self.store(name, wanted, &release, &part))
+        block_in_place(|| self.store(name, spec, &release, &part))
     }
 
-    /// Downloads all of it; what a registry gives is what the registry says.
-    async fn download(&self, release: &Release, part: &mut Part, bar: &Bar) -> Result<()> {
+    /// Downloads the whole content. A package must have the checksum that the registry publishes.
+    async fn download(
+        &self,
+        release: &Release,
+        part: &mut PartialDownload,
+        bar: &Bar,
+    ) -> Result<()> {
         let url = &release.url;
         let Content::Package { checksum, .. } = &release.content else {
-            // Nothing tells whether what an earlier download left belongs to the same file.
-            part.clear().context("cannot start over")?;
+            // No checksum can tell whether the bytes of an earlier download belong to the same
+            // file.
+            part.clear().context("cannot truncate the download")?;
             return Ok(self.http.download(url, part, bar).await?);
         };
-        let mut goes_on = part.len().context("cannot go on")? > 0;
+        let mut is_resumed = part.len().context("cannot resume the download")? > 0;
         loop {
             self.http.download(url, part, bar).await?;
-            let actual = block_in_place(|| part_checksum(part, checksum))?;
+            let actual = block_in_place(|| checksum_of(part, checksum))?;
             if actual == *checksum {
                 return Ok(());
             }
-            part.clear().context("cannot start over")?;
-            if !goes_on {
+            part.clear().context("cannot truncate the download")?;
+            if !is_resumed {
                 bail!("its checksum is {actual}, and the registry says {checksum}");
             }
-            // What an earlier download left was of something else.
-            goes_on = false;
+            // The bytes of the earlier download belonged to another file.
+            is_resumed = false;
         }
     }
 
     fn store(
         &self,
         name: String,
-        wanted: &Wanted,
+        spec: &PackageSpec,
         release: &Release,
-        part: &Part,
+        part: &PartialDownload,
     ) -> Result<Fetched> {
-        let taken = take(wanted, release, part);
-        // It is whole: there is nothing to go on with, whatever it holds.
+        let extracted = extract(spec, release, part);
+        // The download is complete, so it is never resumed, even if its content is unusable.
         part.remove().context("cannot remove the download")?;
-        let (file, code) = taken?;
-        let code = with_epilogue(code, wanted.epilogue);
+        let (file, code) = extracted?;
+        let code = with_epilogue(code, spec.epilogue);
         if std::str::from_utf8(&code).is_err() {
             bail!("{file} is not UTF-8 text");
         }
         let locked = LockedLibrary {
             integrity: integrity_of(&code),
             size_bytes: code.len() as u64,
-            package: wanted.package.clone(),
+            package: spec.package.clone(),
             package_version: release.version.clone(),
             file,
             package_integrity: match &release.content {
@@ -145,14 +155,15 @@ impl Fetcher {
         })
     }
 
-    /// A version of a package never changes: one that is not what the lock file says is not what was trusted once.
+    /// Compares a download with the lock file. A version of a package never changes, so a different
+    /// checksum means that the content is not the one that was trusted before.
     fn check_lock(&self, name: &str, new: &LockedLibrary) -> Result<()> {
         let lock = self.cache.lock()?;
         let Some(old) = lock.libraries.get(name) else {
             return Ok(());
         };
         let differ = match (&old.package_integrity, &new.package_integrity) {
-            // Checksums of two kinds say nothing about each other.
+            // Checksums of two algorithms can't be compared.
             (Some(old), Some(new)) => {
                 (old != new && old.split('-').next() == new.split('-').next()).then_some((old, new))
             }
@@ -169,13 +180,14 @@ impl Fetcher {
     }
 }
 
-/// A library that is in the cache already, as it is wanted.
-pub(crate) fn present(cache: &LibraryCache, wanted: &Wanted) -> Result<Option<Fetched>> {
-    let Some(name) = wanted.name() else {
+/// Finds a library in the cache with the requested version and file, and with the checksum of the
+/// lock file; `None` if it has to be downloaded.
+pub(crate) fn find_cached(cache: &LibraryCache, spec: &PackageSpec) -> Result<Option<Fetched>> {
+    let Some(name) = spec.cache_name() else {
         return Ok(None);
     };
     let lock = cache.lock()?;
-    if wanted.is_another_file(&lock, &name) {
+    if spec.is_another_file(&lock, &name) {
         return Ok(None);
     }
     let Some(locked) = lock.libraries.get(&name) else {
@@ -193,33 +205,43 @@ pub(crate) fn present(cache: &LibraryCache, wanted: &Wanted) -> Result<Option<Fe
     }))
 }
 
-fn part_checksum(part: &Part, like: &Checksum) -> Result<Checksum> {
-    let checksum = part.reader().and_then(|reader| like.of_same_kind(reader));
+fn checksum_of(part: &PartialDownload, like: &Checksum) -> Result<Checksum> {
+    let checksum = part
+        .reader()
+        .and_then(|reader| like.compute_same_kind(reader));
     checksum.context("cannot read the download")
 }
 
-/// The file of a download that is wanted: its path in the package, and its content.
-fn take(wanted: &Wanted, release: &Release, part: &Part) -> Result<(String, Vec<u8>)> {
+/// Extracts the requested file of a download; returns its path in the package and its content.
+fn extract(
+    spec: &PackageSpec,
+    release: &Release,
+    part: &PartialDownload,
+) -> Result<(String, Vec<u8>)> {
     let reader = || part.reader().context("cannot read the download");
-    let hints = match &release.content {
+    let entry_fields = match &release.content {
         Content::File { path } => return Ok((path.clone(), archive::read(reader()?, path)?)),
-        Content::Package { hints, .. } => hints,
+        Content::Package { entry_fields, .. } => entry_fields,
     };
-    let file = if let Some(file) = &wanted.file {
+    let file = if let Some(file) = &spec.file {
         file.clone()
     } else {
         let files = archive::files(reader()?)?;
-        choice::choose(&wanted.package, hints, &files)
-            .with_context(|| format!("nothing says which file to take: {}", remedy(&files)))?
+        entry_file::choose(&spec.package, entry_fields, &files).with_context(|| {
+            format!(
+                "no file of the package is known to be the library: {}",
+                file_suggestion(&files)
+            )
+        })?
     };
     if let Some(code) = archive::file(reader()?, &file)? {
         return Ok((file, code));
     }
     let files = archive::files(reader()?)?;
-    bail!("the package holds no {file}: {}", remedy(&files))
+    bail!("the package holds no {file}: {}", file_suggestion(&files))
 }
 
-fn remedy(files: &[String]) -> String {
+fn file_suggestion(files: &[String]) -> String {
     let scripts: Vec<_> = files
         .iter()
         .filter(|file| Path::new(file).extension() == Some(OsStr::new("js")))
@@ -233,7 +255,7 @@ fn remedy(files: &[String]) -> String {
     }
 }
 
-/// The code with a line that the catalogue adds, on a line of its own.
+/// Appends the line that the catalogue adds to the code, on a line of its own.
 fn with_epilogue(mut code: Vec<u8>, epilogue: &str) -> Vec<u8> {
     if !epilogue.is_empty() {
         if !code.ends_with(b"\n") {

@@ -1,69 +1,71 @@
+//! Downloads over HTTP, with retries and resumption.
+
 use std::io;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::part::Part;
+use super::partial_download::PartialDownload;
 use crate::output::Bar;
 
-/// How long a connection may take to be made.
+/// The limit for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a server may say nothing in the middle of an answer.
+/// The limit for a pause in a response.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often something is tried.
-const TRIES: u32 = 3;
+/// The maximum number of attempts.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// How long to wait before the second try; twice as long before the third one.
+/// The pause before the second attempt; it is doubled before the third one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The largest package that is downloaded.
+/// The size limit of a package, in bytes.
 const MAX_PACKAGE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The largest description of a package that is read.
+/// The size limit of a registry's description of a package, in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 8 * 1024 * 1024;
 
-/// Why something was not downloaded.
+/// Why a download failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
-    /// No answer, or one that broke off.
+    /// There was no response, or its connection broke.
     #[error("cannot download {url}")]
     Transport {
-        /// The URL.
+        /// The URL without credentials.
         url: String,
-        /// What the transport says.
+        /// The transport's error.
         source: reqwest::Error,
     },
-    /// An answer that is no success.
+    /// The status of the response is not a success.
     #[error("{url} answered with status {status}")]
     Status {
-        /// The URL.
+        /// The URL without credentials.
         url: String,
-        /// The status.
+        /// The HTTP status.
         status: StatusCode,
     },
-    /// More than is taken.
+    /// The response exceeds the size limit.
     #[error("{url} is larger than the {limit_bytes} bytes that are downloaded at most")]
     TooLarge {
-        /// The URL.
+        /// The URL without credentials.
         url: String,
         /// The limit.
         limit_bytes: u64,
     },
-    /// The download can't be kept.
-    #[error("cannot write what {url} gives")]
+    /// The response can't be written to the file.
+    #[error("cannot write the download of {url}")]
     Write {
-        /// The URL.
+        /// The URL without credentials.
         url: String,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl HttpError {
-    /// Whether it may be over soon.
+    /// Whether another attempt may succeed.
     fn is_transient(&self) -> bool {
         match self {
             Self::Transport { source, .. } => !source.is_redirect() && !source.is_builder(),
@@ -77,16 +79,16 @@ impl HttpError {
     }
 }
 
-/// Downloads. Proxies that the environment names are used.
+/// An HTTP client. It uses the proxies that the environment names.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client,
 }
 
 impl Http {
-    /// Sets up a client; nothing is sent yet.
+    /// Creates a client; no request is sent yet.
     pub(crate) fn new() -> reqwest::Result<Self> {
-        // A provider that is there already is as good.
+        // Installation fails if a provider is installed already; that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .user_agent(concat!("vm-system/", env!("CARGO_PKG_VERSION")))
@@ -96,29 +98,30 @@ impl Http {
         Ok(Self { client })
     }
 
-    /// The body of an answer, which is a small one.
+    /// Requests a small document and returns its body.
     pub(crate) async fn get(&self, url: &Url) -> Result<Vec<u8>, HttpError> {
-        let mut tries = Tries::default();
+        let mut attempts = Attempts::default();
         loop {
             match self.get_once(url).await {
-                Err(error) if error.is_transient() && tries.another().await => {}
-                done => return done,
+                Err(error) if error.is_transient() && attempts.wait_for_next().await => {}
+                result => return result,
             }
         }
     }
 
-    /// Downloads to the end of a file. What is there already is not asked for again, if the server can do that.
+    /// Downloads to the end of a file. The bytes that the file has already are not requested again,
+    /// if the server supports ranges.
     pub(crate) async fn download(
         &self,
         url: &Url,
-        part: &mut Part,
+        part: &mut PartialDownload,
         bar: &Bar,
     ) -> Result<(), HttpError> {
-        let mut tries = Tries::default();
+        let mut attempts = Attempts::default();
         loop {
             match self.download_once(url, part, bar).await {
-                Err(error) if error.is_transient() && tries.another().await => {}
-                done => return done,
+                Err(error) if error.is_transient() && attempts.wait_for_next().await => {}
+                result => return result,
             }
         }
     }
@@ -138,13 +141,18 @@ impl Http {
         Ok(body)
     }
 
-    async fn download_once(&self, url: &Url, part: &mut Part, bar: &Bar) -> Result<(), HttpError> {
+    async fn download_once(
+        &self,
+        url: &Url,
+        part: &mut PartialDownload,
+        bar: &Bar,
+    ) -> Result<(), HttpError> {
         let mut have = part.len().map_err(write(url))?;
         let mut response = self.send(url, have).await?;
-        if have > 0 && !goes_on(&response, have) {
+        if have > 0 && !continues_after(&response, have) {
             part.clear().map_err(write(url))?;
             have = 0;
-            // A success that is not the rest is the whole.
+            // A success that is not the requested range is the whole content.
             if response.status() != StatusCode::OK {
                 response = self.send(url, 0).await?;
             }
@@ -165,7 +173,7 @@ impl Http {
         Ok(())
     }
 
-    /// Asks for all but the first bytes.
+    /// Requests the content from the byte offset `from`.
     async fn send(&self, url: &Url, from: u64) -> Result<Response, HttpError> {
         let mut request = self.client.get(url.clone());
         if from > 0 {
@@ -175,8 +183,9 @@ impl Http {
     }
 }
 
-/// Whether the answer is what follows the first bytes. An answer that tells of a failure says nothing about that.
-fn goes_on(response: &Response, have: u64) -> bool {
+/// Whether the response continues after the first `have` bytes. A failed response leaves that open,
+/// so the bytes are kept.
+fn continues_after(response: &Response, have: u64) -> bool {
     let status = response.status();
     if status != StatusCode::PARTIAL_CONTENT {
         return !status.is_success() && status != StatusCode::RANGE_NOT_SATISFIABLE;
@@ -189,17 +198,17 @@ fn goes_on(response: &Response, have: u64) -> bool {
         .is_some_and(|start| start.parse() == Ok(have))
 }
 
-/// Counts how often something has failed.
+/// The number of failed attempts.
 #[derive(Default)]
-struct Tries {
+struct Attempts {
     failed: u32,
 }
 
-impl Tries {
-    /// Whether it is to be tried again; waits until then.
-    async fn another(&mut self) -> bool {
+impl Attempts {
+    /// Counts a failure; waits and returns true if there is another attempt.
+    async fn wait_for_next(&mut self) -> bool {
         self.failed += 1;
-        if self.failed == TRIES {
+        if self.failed == MAX_ATTEMPTS {
             return false;
         }
         tokio::time::sleep(FIRST_PAUSE * self.failed).await;
@@ -207,8 +216,8 @@ impl Tries {
     }
 }
 
-/// A URL as it is shown: without a user and a password.
-pub(crate) fn shown(url: &Url) -> String {
+/// The text of a URL without user name and password, for messages.
+pub(crate) fn without_credentials(url: &Url) -> String {
     let mut url = url.clone();
     let _ = url.set_username("");
     let _ = url.set_password(None);
@@ -217,28 +226,28 @@ pub(crate) fn shown(url: &Url) -> String {
 
 fn transport(url: &Url) -> impl Fn(reqwest::Error) -> HttpError {
     move |source| HttpError::Transport {
-        url: shown(url),
+        url: without_credentials(url),
         source: source.without_url(),
     }
 }
 
 fn refused(url: &Url, response: &Response) -> HttpError {
     HttpError::Status {
-        url: shown(url),
+        url: without_credentials(url),
         status: response.status(),
     }
 }
 
 fn too_large(url: &Url, limit_bytes: u64) -> HttpError {
     HttpError::TooLarge {
-        url: shown(url),
+        url: without_credentials(url),
         limit_bytes,
     }
 }
 
 fn write(url: &Url) -> impl Fn(io::Error) -> HttpError {
     move |source| HttpError::Write {
-        url: shown(url),
+        url: without_credentials(url),
         source,
     }
 }

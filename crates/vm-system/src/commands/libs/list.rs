@@ -1,3 +1,5 @@
+//! `vm-system libs list` and `vm-system libs cache-info`.
+
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -7,18 +9,18 @@ use vmcontrol::library::LibraryCache;
 use crate::failure::Failure;
 use crate::output::{Output, Paint, Table, size};
 
-/// Lists what is in the cache, and what of the catalogue is not.
+/// Lists the libraries in the cache, and those of the catalogue that are missing.
 pub(crate) fn list(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
     let paint = output.paint();
     output.print(&entries(cache)?, |out, list| entry_list(out, paint, list))
 }
 
-/// Says where the cache is and how large.
+/// Prints the directory and the size of the cache.
 pub(crate) fn info(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
     output.print(&cache_info(cache)?, write_info)
 }
 
-/// A library of the cache or the catalogue, as JSON.
+/// A library of the cache or the catalogue, as it is printed in JSON format.
 #[derive(Serialize)]
 struct Entry {
     name: String,
@@ -29,7 +31,7 @@ struct Entry {
     size_bytes: Option<u64>,
 }
 
-/// What is in the cache, by name, and then what of the catalogue is not.
+/// The libraries in the cache, by name, followed by those of the catalogue that are missing.
 fn entries(cache: &LibraryCache) -> Result<Vec<Entry>, Failure> {
     let cached = cache.files()?;
     let missing: Vec<_> = LIBRARIES
@@ -63,7 +65,7 @@ fn entry_list(out: &mut dyn Write, paint: Paint, entries: &[Entry]) -> io::Resul
     Table::new(["NAME", "GLOBAL", "SIZE"], rows).write_or(out, paint, "No libraries.")
 }
 
-/// Where the cache is and how large, as JSON.
+/// The directory and the size of the cache, as they are printed in JSON format.
 #[derive(Serialize)]
 struct CacheInfo {
     directory: String,
@@ -97,7 +99,7 @@ mod tests {
     use crate::output::testing::printed;
 
     #[test]
-    fn the_list_holds_what_is_there_and_what_is_missing() {
+    fn the_list_has_the_cached_and_the_missing_libraries() {
         let cache = tempfile::tempdir().unwrap();
         fs::write(cache.path().join("dayjs-1.11.10.js"), [b' '; 7161]).unwrap();
         fs::write(cache.path().join("own.js"), "var own;").unwrap();

@@ -1,15 +1,17 @@
+//! The registry that the npm client of this machine is configured with.
+
 use std::io;
 use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-/// The registry that the machine's npm is set up with.
+/// Runs `npm config get registry` and returns the URL.
 ///
 /// # Errors
-/// When there is no npm, or when it fails.
+/// When npm is not installed or fails.
 pub(crate) async fn registry() -> Result<String> {
-    // Its warnings are on standard error: they are about its own settings.
+    // Warnings of npm about its own settings are on standard error, which is ignored.
     let npm = Command::new("npm")
         .args(["config", "get", "registry"])
         .stdin(Stdio::null())
@@ -22,14 +24,14 @@ pub(crate) async fn registry() -> Result<String> {
 fn answer(npm: io::Result<Output>) -> Result<String> {
     let output = match npm {
         Ok(output) => output,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
-            "npm is not installed, which would say which registry to download from: name one with --registry"
-        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("npm is not installed, so its registry is unknown: name one with --registry")
+        }
         Err(error) => return Err(error).context("cannot start npm"),
     };
     if !output.status.success() {
         bail!(
-            "npm does not say which registry to download from ({}): name one with --registry",
+            "npm did not print its registry ({}): name one with --registry",
             output.status
         );
     }
@@ -57,12 +59,12 @@ mod tests {
     }
 
     #[test]
-    fn the_registry_is_what_npm_says_on_standard_output() {
-        let said = Output {
+    fn the_registry_is_the_standard_output_of_npm() {
+        let output = Output {
             status: ExitStatus::default(),
             stdout: b"http://localhost:4873/\n".to_vec(),
             stderr: b"npm warn Unknown user config\n".to_vec(),
         };
-        assert_eq!(answer(Ok(said)).unwrap(), "http://localhost:4873/");
+        assert_eq!(answer(Ok(output)).unwrap(), "http://localhost:4873/");
     }
 }

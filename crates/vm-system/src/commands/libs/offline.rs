@@ -1,3 +1,5 @@
+//! `vm-system libs download --offline`: reports which libraries are missing.
+
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -5,20 +7,20 @@ use serde::Serialize;
 use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
 use vmcontrol::library::{LibraryCache, LockFile};
 
-use super::fetch::present;
-use super::wanted::{self, Wanted};
-use crate::cli::{DownloadArgs, Format};
-use crate::failure::{Failure, say_error, verdict};
-use crate::output::Output;
+use super::fetch::find_cached;
+use super::package_spec::{self, PackageSpec};
+use crate::cli::DownloadArgs;
+use crate::failure::{Failure, print_error, verdict};
+use crate::output::{Format, Output};
 
-/// Whether a library is there, as JSON.
+/// Whether a library is in the cache, as it is printed in JSON format.
 #[derive(Serialize)]
 struct Presence {
     name: String,
     cached: bool,
 }
 
-/// Downloads nothing, and says what is not there as it should be.
+/// Reports the libraries that are missing or damaged, and downloads nothing.
 pub(crate) fn run(
     args: &DownloadArgs,
     cache: &LibraryCache,
@@ -26,8 +28,8 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let lock = cache.lock()?;
     let mut list = Vec::new();
-    for wanted in wanted::all(&args.names, args.file.as_deref(), &lock)? {
-        list.push(presence(&wanted, cache, &lock)?);
+    for spec in package_spec::parse_all(&args.names, args.file.as_deref(), &lock)? {
+        list.push(presence(&spec, cache, &lock)?);
     }
     let printed = output.print(&list, |out, list| lines(out, list));
     let into = if cache.dir() == Path::new(DEFAULT_LIBRARY_CACHE) {
@@ -38,7 +40,7 @@ pub(crate) fn run(
     let missing: Vec<_> = list.iter().filter(|one| !one.cached).collect();
     if output.format() == Format::Text {
         for Presence { name, .. } in &missing {
-            say_error(&format!(
+            print_error(&format!(
                 "{name} is missing or damaged: fetch it with `vm-system libs download {name}{into}`"
             ));
         }
@@ -46,22 +48,27 @@ pub(crate) fn run(
     output.conclude(printed, verdict(missing.is_empty()))
 }
 
-/// A package without a version is there if any of its versions is: only a registry knows the latest.
-fn presence(wanted: &Wanted, cache: &LibraryCache, lock: &LockFile) -> Result<Presence, Failure> {
-    let exact = match wanted.name() {
-        Some(_) => vec![wanted.clone()],
+/// Searches the cache for a library. A package without a version is present in any version, because
+/// only a registry knows the latest one.
+fn presence(
+    spec: &PackageSpec,
+    cache: &LibraryCache,
+    lock: &LockFile,
+) -> Result<Presence, Failure> {
+    let exact = match spec.cache_name() {
+        Some(_) => vec![spec.clone()],
         None => lock
             .libraries
             .values()
-            .filter(|locked| locked.package == wanted.package)
-            .map(|locked| Wanted {
+            .filter(|locked| locked.package == spec.package)
+            .map(|locked| PackageSpec {
                 version: Some(locked.package_version.clone()),
-                ..wanted.clone()
+                ..spec.clone()
             })
             .collect(),
     };
-    for wanted in exact {
-        if let Some(fetched) = present(cache, &wanted)? {
+    for spec in exact {
+        if let Some(fetched) = find_cached(cache, &spec)? {
             return Ok(Presence {
                 name: fetched.name,
                 cached: true,
@@ -69,7 +76,7 @@ fn presence(wanted: &Wanted, cache: &LibraryCache, lock: &LockFile) -> Result<Pr
         }
     }
     Ok(Presence {
-        name: wanted.name().unwrap_or_else(|| wanted.spec()),
+        name: spec.cache_name().unwrap_or_else(|| spec.to_npm()),
         cached: false,
     })
 }

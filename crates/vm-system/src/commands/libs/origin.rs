@@ -1,64 +1,39 @@
+//! The origin of downloads: an npm registry, or a server of single files.
+
 use std::env::{self, VarError};
 
 use anyhow::Result;
-use reqwest::Url;
 
-use super::checksum::Checksum;
-use super::choice::Hints;
+use super::file_server::FileServer;
 use super::http::Http;
 use super::npm;
+use super::package_spec::PackageSpec;
 use super::registry::Registry;
-use super::source::Source;
-use super::wanted::Wanted;
+use super::release::Release;
 use crate::cli::DownloadArgs;
 use crate::failure::Failure;
 
-/// What says which registry to download from, if no flag says where from. The parser of the command line does not read it: for
-/// that a variable is as good as a flag, and would not give way to the other flag.
+/// The environment variable with the URL of the registry, if no flag names an origin. The argument
+/// parser does not read it, because it would treat the variable as equivalent to the flag
+/// `--registry`, which conflicts with `--source`.
 const REGISTRY_VARIABLE: &str = "VM_SYSTEM_REGISTRY";
 
-/// What says which files to download, in the same way.
+/// The environment variable with the URL template of a server of single files, if no flag names an
+/// origin.
 const SOURCE_VARIABLE: &str = "VM_SYSTEM_LIBRARY_SOURCE";
 
-/// Where libraries come from.
+/// The origin of downloads.
 #[derive(Debug)]
 pub(crate) enum Origin {
-    /// An npm registry, which gives packages.
+    /// An npm registry, which serves packages.
     Registry(Registry),
     /// A server of single files.
-    Source(Source),
-}
-
-/// Something to download.
-#[derive(Debug)]
-pub(crate) struct Release {
-    /// The exact version.
-    pub version: String,
-    /// Where it is.
-    pub url: Url,
-    /// What it is.
-    pub content: Content,
-}
-
-/// What a download gives.
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// A package, which holds the file.
-    Package {
-        /// Its checksum.
-        checksum: Checksum,
-        /// What it says of its files.
-        hints: Hints,
-    },
-    /// The file itself.
-    File {
-        /// Its path in the package.
-        path: String,
-    },
+    FileServer(FileServer),
 }
 
 impl Origin {
-    /// What the command line says, else the environment, else the registry of the machine's npm.
+    /// Determines the origin from the command line, else from the environment, else from the
+    /// registry of this machine's npm.
     pub(crate) async fn of(args: &DownloadArgs) -> Result<Self, Failure> {
         let (registry, source) = match (&args.registry, &args.source) {
             (None, None) => (variable(REGISTRY_VARIABLE)?, variable(SOURCE_VARIABLE)?),
@@ -67,39 +42,41 @@ impl Origin {
         if let Some(template) = source {
             if registry.is_some() {
                 return Err(Failure::Usage(format!(
-                    "{REGISTRY_VARIABLE} and {SOURCE_VARIABLE} are both set: say which with --registry or --source"
+                    "{REGISTRY_VARIABLE} and {SOURCE_VARIABLE} are both set: choose one with --registry or --source"
                 )));
             }
-            let source = Source::new(&template).map_err(Failure::Usage)?;
-            return Ok(Self::Source(source));
+            let server = FileServer::new(&template)
+                .map_err(|error| Failure::Usage(format!("--source: {error}")))?;
+            return Ok(Self::FileServer(server));
         }
         let registry = match &registry {
             Some(url) => Registry::new(url)
-                .map_err(|reason| Failure::Usage(format!("--registry: {reason}")))?,
-            None => Registry::new(&npm::registry().await?).map_err(|reason| {
+                .map_err(|error| Failure::Usage(format!("--registry: {error}")))?,
+            None => Registry::new(&npm::registry().await?).map_err(|error| {
                 anyhow::anyhow!(
-                    "npm is set up with a registry of no use: {reason}; name one with --registry"
+                    "npm is set up with a registry of no use: {error}; name one with --registry"
                 )
             })?,
         };
         Ok(Self::Registry(registry))
     }
 
-    /// What to download for a library. The file is named by whoever knows it.
+    /// Determines the download of a library. `file` returns the path of the library's file for a
+    /// name in the cache; `None` if it is unknown.
     pub(crate) async fn release(
         &self,
         http: &Http,
-        wanted: &Wanted,
+        spec: &PackageSpec,
         file: impl FnOnce(&str) -> Option<String>,
     ) -> Result<Release> {
         match self {
-            Self::Registry(registry) => registry.release(http, wanted).await,
-            Self::Source(source) => source.release(wanted, file),
+            Self::Registry(registry) => registry.release(http, spec).await,
+            Self::FileServer(server) => server.release(spec, file),
         }
     }
 }
 
-/// The value of a variable; one that is empty counts as unset.
+/// The value of an environment variable; `None` if it is unset or empty.
 fn variable(name: &str) -> Result<Option<String>, Failure> {
     match env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),

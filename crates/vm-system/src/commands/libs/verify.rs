@@ -1,3 +1,5 @@
+//! `vm-system libs verify`: checks the cache against its lock file.
+
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -6,7 +8,7 @@ use vmcontrol::library::{CheckedLibrary, LibraryCache, LibraryState};
 use crate::failure::{Failure, verdict};
 use crate::output::{Output, Paint, Table, size};
 
-/// A library and its state, as JSON.
+/// A library and its state, as they are printed in JSON format.
 #[derive(Serialize)]
 struct Row {
     name: String,
@@ -19,7 +21,7 @@ struct Row {
     actual: Option<String>,
 }
 
-/// Checks the cache against its lock file, and fails if something is missing or damaged.
+/// Checks the cache against its lock file; fails if a library is missing or damaged.
 pub(crate) fn run(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
     let checked = cache.verify()?;
     let bad = checked.iter().any(|library| match library.state {

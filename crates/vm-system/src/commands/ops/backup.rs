@@ -1,4 +1,4 @@
-//! `vm-system ops backup`.
+//! `vm-system ops backup`: writes a copy of the database to a file.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -10,11 +10,11 @@ use serde_json::json;
 use tokio::signal::unix::SignalKind;
 use vmclient::Client;
 
-use crate::commands::ending;
+use crate::commands::signals;
 use crate::failure::Failure;
 use crate::output::{Output, Progress};
 
-/// Writes the copy; a file that is there already stays, and nothing is left of a copy that is not whole.
+/// Writes the copy. An existing file is never overwritten, and an incomplete copy is removed.
 pub(crate) async fn run(file: &Path, client: &Client, output: &mut Output) -> Result<(), Failure> {
     let writing = || format!("cannot write {}", file.display());
     let mut target = OpenOptions::new()
@@ -26,7 +26,7 @@ pub(crate) async fn run(file: &Path, client: &Client, output: &mut Output) -> Re
             io::ErrorKind::AlreadyExists => anyhow!("{}: the file is there already", writing()),
             _ => anyhow::Error::new(error).context(writing()),
         })?;
-    let ended = ending::asked_for(&[
+    let ended = signals::first_of(&[
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::hangup(),
@@ -36,11 +36,11 @@ pub(crate) async fn run(file: &Path, client: &Client, output: &mut Output) -> Re
         signal = ended => Err(Failure::Interrupted(signal)),
     };
     if written.is_err() {
-        // What it holds is no database.
+        // An incomplete copy is not a usable database.
         let _ = std::fs::remove_file(file);
     }
     let bytes = written?;
-    // A path need not be UTF-8.
+    // The path may not be valid UTF-8.
     let file = file.display().to_string();
     output.print(&json!({"file": file, "bytes": bytes}), |out, _| {
         writeln!(out, "Wrote {bytes} bytes to {file}")
@@ -55,7 +55,7 @@ async fn copy(
     let mut backup = client.backup().await?;
     let progress = Progress::new(output.format());
     let bar = progress.bar("backup");
-    bar.start(0, backup.bytes());
+    bar.start(0, backup.remaining_bytes());
     let mut bytes = 0;
     while let Some(chunk) = backup.chunk().await? {
         target.write_all(&chunk).context("cannot write the copy")?;

@@ -1,17 +1,17 @@
-//! `vm-system ops import`.
+//! `vm-system ops import`: imports a database of the Go service.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use vmcontrol::ImportReport;
+use vmstore_sqlite::ImportReport;
 
 use crate::cli::DEFAULT_DB;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// What is printed: the files, and what was brought over.
+/// The printed report: the two files and the imported rows.
 #[derive(Serialize)]
 struct Imported {
     from: String,
@@ -20,15 +20,15 @@ struct Imported {
     report: ImportReport,
 }
 
-/// Brings the database of the Go service over.
+/// Imports a database of the Go service into a new database.
 pub(crate) fn run(old: &Path, new: Option<&Path>, output: &mut Output) -> Result<(), Failure> {
     let new = match new {
         Some(new) => new.to_owned(),
         None => default_target(old)?,
     };
-    let report = vmcontrol::import(old, &new).map_err(anyhow::Error::new)?;
+    let report = vmstore_sqlite::import(old, &new).map_err(anyhow::Error::new)?;
     let imported = Imported {
-        // A path need not be UTF-8.
+        // The paths may not be valid UTF-8.
         from: old.display().to_string(),
         into: new.display().to_string(),
         report,
@@ -36,7 +36,8 @@ pub(crate) fn run(old: &Path, new: Option<&Path>, output: &mut Output) -> Result
     output.print(&imported, text)
 }
 
-/// The usual database, unless the old one is called like that: one of the two would be taken for the other.
+/// The default database file, unless the old database has that name: the two files would be
+/// confused.
 fn default_target(old: &Path) -> Result<PathBuf, Failure> {
     let is_default = |path: &Path| path.file_name() == Some(OsStr::new(DEFAULT_DB));
     let real = old.canonicalize();
@@ -74,7 +75,7 @@ fn text(out: &mut dyn Write, imported: &Imported) -> io::Result<()> {
     ] {
         write!(out, "  {what}: {count}")?;
         match detail {
-            Some((some, said)) if some > 0 => writeln!(out, " ({some} {said})")?,
+            Some((some, text)) if some > 0 => writeln!(out, " ({some} {text})")?,
             _ => writeln!(out)?,
         }
     }

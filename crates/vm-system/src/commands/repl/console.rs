@@ -1,6 +1,7 @@
-//! Read, run, print, and again.
+//! The loop of the console: read, evaluate, print.
 
 use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,116 +11,111 @@ use uuid::Uuid;
 use vmapi_types::{Execution, ExecutionStatus, RawJson, ReplRequest, ValueView};
 use vmclient::{Client, StreamItem};
 
-use super::instruction::{self, Instruction};
-use super::lines::{Lines, PROMPT, Piece};
+use super::dot_command::{self, DotCommand};
+use super::highlight::format_value;
+use super::input::{Input, PROMPT};
+use super::reader::InputReader;
 use super::target::Target;
 use super::terminal::Terminal;
-use super::words::shown;
-use crate::cli::Format;
-use crate::commands::console::{self, Exception, Paints, Value};
 use crate::commands::exec::interrupt::{self, Awaited};
-use crate::failure::{Failure, say_error, verdict};
-use crate::output::{Output, Paint};
+use crate::commands::script_output::{self, Exception, StreamPaints, Value};
+use crate::failure::{Failure, print_error, verdict};
+use crate::output::{Format, Output, Paint};
 
-/// A console at a session.
+/// The console of one session.
 pub(crate) struct Console<'a> {
     client: &'a Client,
     session: Uuid,
     output: &'a mut Output,
     paint: Paint,
-    /// What has run and did not fail, for `.save`.
-    done: Vec<String>,
+    /// The snippets that ran without failing, for `.save`.
+    succeeded: Vec<String>,
     has_failed: bool,
     timing: bool,
 }
 
-/// Whether to go on.
-#[derive(PartialEq, Eq)]
-enum Then {
-    Next,
-    Leave,
-}
-
 impl<'a> Console<'a> {
-    /// At a session.
+    /// Creates the console of the target's session.
     pub(crate) fn new(target: &'a Target, output: &'a mut Output) -> Self {
         Self {
             client: &target.client,
             session: target.session,
             paint: output.paint(),
             output,
-            done: Vec::new(),
+            succeeded: Vec::new(),
             has_failed: false,
             timing: false,
         }
     }
 
-    /// Until the input ends, or somebody wants to leave. Reads from the terminal if standard input
-    /// is one. What is typed is kept in that file, if lines can be edited.
+    /// Runs until the input ends or the user leaves. Input comes from the terminal if standard
+    /// input is one. Lines that were edited there are appended to the history file, if one is
+    /// given.
     ///
     /// # Errors
-    /// When the terminal fails, when the session is gone, and when something failed that was piped.
+    /// When the terminal fails, when the session is gone, and at the end of piped input if
+    /// something in it failed.
     pub(crate) async fn run(
         mut self,
         history: Option<PathBuf>,
         terminal: Option<&Arc<Terminal>>,
     ) -> Result<(), Failure> {
         let client = self.client.clone();
-        let mut lines = Lines::new(client, self.session, self.paint, history, terminal)?;
+        let mut reader = InputReader::new(client, self.session, self.paint, history, terminal)?;
         let is_typed = terminal.is_some();
-        let is_edited = matches!(lines, Lines::Edited(_));
+        let is_edited = matches!(reader, InputReader::Edited(_));
         if is_typed {
             let text = format!("Session {}. .help explains, Ctrl-D leaves.", self.session);
-            let text = self.paint.aside(&text).into_owned();
-            self.say(&text)?;
+            let text = self.paint.secondary(&text).into_owned();
+            self.print_line(&text)?;
         }
         let listen = || signal(SignalKind::interrupt()).context("cannot listen for SIGINT");
         let mut interrupts = listen()?;
-        // Whether the last that was typed was Ctrl-C on an empty line.
+        // Whether the last input was Ctrl-C on an empty line.
         let mut wants_to_leave = false;
         loop {
             if let Some(terminal) = terminal
                 && !is_edited
             {
-                // The prompt says that Ctrl-C is a key of the line from here on.
-                terminal.read()?;
+                // Once the prompt is visible, Ctrl-C must be a key of the line.
+                terminal.enable_reading()?;
                 self.prompt()?;
             }
-            let piece = tokio::select! {
-                piece = lines.next() => piece?,
-                // At a terminal, Ctrl-C is a key.
-                _ = interrupts.recv(), if !is_edited => lines.interrupt(),
+            let input = tokio::select! {
+                input = reader.next() => input?,
+                // With line editing, Ctrl-C is a key and no signal.
+                _ = interrupts.recv(), if !is_edited => reader.interrupt(),
             };
             if let Some(terminal) = terminal {
-                terminal.run()?;
+                terminal.enable_running()?;
             }
-            match piece {
-                Piece::Interrupt { .. } if !is_typed => return Err(Failure::ctrl_c()),
-                Piece::End => return self.end(is_typed),
-                // The second in a row leaves, as in other consoles.
-                Piece::Interrupt { touched: false, .. } if wants_to_leave => return Ok(()),
-                Piece::Interrupt { dropped, .. } => {
+            match input {
+                Input::Interrupt { .. } if !is_typed => return Err(Failure::ctrl_c()),
+                Input::End => return self.end(is_typed),
+                // The second Ctrl-C in a row leaves, as in other consoles.
+                Input::Interrupt { touched: false, .. } if wants_to_leave => return Ok(()),
+                Input::Interrupt { dropped, .. } => {
                     wants_to_leave = !dropped;
                     if !is_edited {
-                        // What was typed stands there still.
-                        self.say("")?;
+                        // The dropped line is still visible.
+                        self.print_line("")?;
                     }
                     let how = if dropped { "twice" } else { "again" };
-                    self.say(&format!(
+                    self.print_line(&format!(
                         "(To leave, press Ctrl-C {how} or Ctrl-D, or type .exit)"
                     ))?;
                 }
-                Piece::Unreadable => {
+                Input::InvalidUtf8 => {
                     wants_to_leave = false;
-                    self.refuse("what was typed is no UTF-8: it is dropped");
+                    self.refuse("the input is no UTF-8 text and is dropped");
                 }
-                Piece::Text(text) => {
+                Input::Text(text) => {
                     wants_to_leave = false;
-                    if self.take(&text).await? == Then::Leave {
+                    if self.process(&text).await?.is_break() {
                         return self.end(is_typed);
                     }
                     if is_typed {
-                        // Those that came meanwhile were for what ran.
+                        // Signals that came during the evaluation concerned the execution.
                         interrupts = listen()?;
                     }
                 }
@@ -127,72 +123,83 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Whoever types has seen what failed; what is piped fails as a whole.
+    /// The result of the command: a user at a terminal has seen each failure, but piped input fails
+    /// as a whole.
     fn end(&self, is_typed: bool) -> Result<(), Failure> {
         verdict(is_typed || !self.has_failed)
     }
 
-    /// Does what a text says. What is refused is said, and the console goes on, unless the session is gone.
-    async fn take(&mut self, text: &str) -> Result<Then, Failure> {
-        let outcome = match instruction::parse(text) {
-            _ if text.trim().is_empty() => Ok(Then::Next),
-            Some(instruction) => self.obey(instruction).await,
-            None => self.evaluate(text).await.map(|()| Then::Next),
+    /// Evaluates a snippet or runs a dot command. A refusal by the daemon is printed and the
+    /// console continues, unless the session is gone.
+    async fn process(&mut self, text: &str) -> Result<ControlFlow<()>, Failure> {
+        let outcome = match dot_command::parse(text) {
+            _ if text.trim().is_empty() => Ok(ControlFlow::Continue(())),
+            Some(command) => self.run_dot_command(command).await,
+            None => self.evaluate(text).await.map(ControlFlow::Continue),
         };
         match outcome {
             Err(Failure::Client(error @ vmclient::Error::Api { .. })) if !is_gone(&error) => {
                 self.refuse(&error.to_string());
-                Ok(Then::Next)
+                Ok(ControlFlow::Continue(()))
             }
-            // What is piped is run to its last line, whoever reads.
-            Err(Failure::OutputClosed) if !io::stdin().is_terminal() => Ok(Then::Next),
-            // It was said already that it goes on.
-            Err(Failure::Interrupted(_)) if io::stdin().is_terminal() => Ok(Then::Next),
+            // Piped input runs to its last line even if standard output is closed.
+            Err(Failure::OutputClosed) if !io::stdin().is_terminal() => {
+                Ok(ControlFlow::Continue(()))
+            }
+            // The note that the execution continues is printed already.
+            Err(Failure::Interrupted(_)) if io::stdin().is_terminal() => {
+                Ok(ControlFlow::Continue(()))
+            }
             other => other,
         }
     }
 
-    async fn obey(&mut self, instruction: Instruction<'_>) -> Result<Then, Failure> {
-        match instruction {
-            Instruction::Exit => return Ok(Then::Leave),
-            Instruction::Help => self.help()?,
-            Instruction::Timing => {
+    async fn run_dot_command(
+        &mut self,
+        command: DotCommand<'_>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        match command {
+            DotCommand::Exit => return Ok(ControlFlow::Break(())),
+            DotCommand::Help => self.help()?,
+            DotCommand::Timing => {
                 self.timing = !self.timing;
                 let state = if self.timing { "on" } else { "off" };
-                self.say(&format!("timing is {state}"))?;
+                self.print_line(&format!("timing is {state}"))?;
             }
-            Instruction::Cancel => self.cancel().await?,
-            Instruction::Load(file) => match std::fs::read_to_string(file) {
+            DotCommand::Cancel => self.cancel().await?,
+            DotCommand::Load(file) => match std::fs::read_to_string(file) {
                 Ok(code) => self.evaluate(&code).await?,
                 Err(error) => self.refuse(&format!("cannot read {file}: {error}")),
             },
-            Instruction::Save(file) => self.save(Path::new(file))?,
-            Instruction::Inspect(expression) => {
-                self.look(expression, |_, text| text).await?;
+            DotCommand::Save(file) => self.save(Path::new(file))?,
+            DotCommand::Inspect(expression) => {
+                self.inspect(expression, |_, text| text).await?;
             }
-            Instruction::Type(expression) => {
-                self.look(expression, |value, _| value.r#type).await?;
+            DotCommand::Type(expression) => {
+                self.inspect(expression, |value, _| value.r#type).await?;
             }
-            Instruction::Unknown(word) => self.refuse(&instruction::correction(word)),
+            DotCommand::Unknown(word) => self.refuse(&dot_command::error_message(word)),
         }
-        Ok(Then::Next)
+        Ok(ControlFlow::Continue(()))
     }
 
-    /// Looks at an expression and prints something of its value.
-    async fn look(
+    /// Inspects an expression and prints a text of its value.
+    async fn inspect(
         &mut self,
         expression: &str,
-        of_value: fn(ValueView, String) -> String,
+        text_of: fn(ValueView, String) -> String,
     ) -> Result<(), Failure> {
-        let seen = self.client.inspect(self.session, expression).await?;
-        match (seen.value, seen.error) {
-            (Some(value), _) => self.say(&of_value(value, seen.text.unwrap_or_default())),
+        let inspection = self.client.inspect(self.session, expression).await?;
+        match (inspection.value, inspection.error) {
+            (Some(value), _) => {
+                self.print_line(&text_of(value, inspection.text.unwrap_or_default()))
+            }
             (None, Some(error)) => self.print_exception(&error),
             (None, None) => Ok(()),
         }
     }
 
-    /// Runs code and prints what it says as it says it, and its value.
+    /// Runs code; prints its console output as it is written, and its value.
     async fn evaluate(&mut self, code: &str) -> Result<(), Failure> {
         let id = Uuid::new_v4();
         let request = ReplRequest {
@@ -203,16 +210,16 @@ impl<'a> Console<'a> {
             ..ReplRequest::default()
         };
         let client = self.client;
-        let paints = Paints {
+        let paints = StreamPaints {
             stdout: self.paint,
             stderr: Paint::of(&io::stderr()),
         };
-        let watching = async {
+        let following = async {
             client.repl(&request).await?;
             let mut stream = client.follow(id, 0);
             while let Some(item) = stream.next().await? {
                 match item {
-                    StreamItem::Event(event) => console::print(&event, Format::Text, paints),
+                    StreamItem::Event(event) => script_output::print(&event, Format::Text, paints),
                     StreamItem::End(execution) => return Ok(Some(execution)),
                 }
             }
@@ -221,17 +228,17 @@ impl<'a> Console<'a> {
         let Awaited {
             outcome,
             interrupted,
-        } = interrupt::wait(watching, id, client).await?;
+        } = interrupt::wait(following, id, client).await?;
         let Some(execution) = outcome else {
             return Ok(());
         };
         if execution.status == ExecutionStatus::Ok {
-            self.done.push(code.to_owned());
+            self.succeeded.push(code.to_owned());
         } else {
             self.has_failed = true;
         }
         let reported = self.report(&execution);
-        // Whoever presses Ctrl-C while a program writes wants all of it to end.
+        // With piped input, Ctrl-C ends the whole command.
         if interrupted && !io::stdin().is_terminal() {
             return self.output.conclude(reported, Err(Failure::ctrl_c()));
         }
@@ -241,8 +248,8 @@ impl<'a> Console<'a> {
     fn report(&mut self, execution: &Execution) -> Result<(), Failure> {
         if let Some(result) = &execution.result {
             let value: Value = serde_json::from_str(result.get()).context("a value is unknown")?;
-            let text = shown(&value, self.paint);
-            self.say(&text)?;
+            let text = format_value(&value, self.paint);
+            self.print_line(&text)?;
         }
         if let Some(error) = &execution.error {
             self.print_exception(error)?;
@@ -254,16 +261,16 @@ impl<'a> Console<'a> {
                 .into_iter()
                 .filter_map(|(time, unit)| Some(format!("{:.1} {unit}", time?)))
                 .collect();
-            let text = self.paint.aside(&times.join(", ")).into_owned();
-            self.say(&text)?;
+            let text = self.paint.secondary(&times.join(", ")).into_owned();
+            self.print_line(&text)?;
         }
         Ok(())
     }
 
-    /// Says what could not be done.
+    /// Prints an error of an input that was not evaluated.
     fn refuse(&mut self, message: &str) {
         self.has_failed = true;
-        say_error(message);
+        print_error(message);
     }
 
     fn print_exception(&mut self, error: &RawJson) -> Result<(), Failure> {
@@ -277,14 +284,14 @@ impl<'a> Console<'a> {
 
     fn help(&mut self) -> Result<(), Failure> {
         self.output.text(|out| {
-            for (name, argument, meaning) in instruction::ALL {
+            for (name, argument, meaning) in dot_command::ALL {
                 let usage = format!("{name} {argument}");
                 writeln!(out, "{usage:22} {meaning}")?;
             }
             writeln!(
                 out,
-                "\nTab completes. Ctrl-C cancels what runs; what is cancelled, fails a limit or crashes leaves no trace in\n\
-                 the session. _ is the last value, _error the last exception."
+                "\nTab completes. Ctrl-C cancels the running code. Code that is cancelled, exceeds a limit or crashes leaves\n\
+                 the session unchanged. _ is the last value, _error the last exception."
             )
         })?;
         self.output.finish()
@@ -296,17 +303,17 @@ impl<'a> Console<'a> {
         match newest.iter().find(is_running) {
             Some(execution) => {
                 self.client.cancel(execution.id).await?;
-                self.say(&format!("cancelled execution {}", execution.id))
+                self.print_line(&format!("cancelled execution {}", execution.id))
             }
-            None => self.say("nothing runs"),
+            None => self.print_line("nothing runs"),
         }
     }
 
     fn save(&mut self, file: &Path) -> Result<(), Failure> {
-        let mut text = self.done.join("\n");
+        let mut text = self.succeeded.join("\n");
         text.push('\n');
         match std::fs::write(file, text) {
-            Ok(()) => self.say(&format!("wrote {} snippets", self.done.len())),
+            Ok(()) => self.print_line(&format!("wrote {} snippets", self.succeeded.len())),
             Err(error) => {
                 self.refuse(&format!("cannot write {}: {error}", file.display()));
                 Ok(())
@@ -314,20 +321,20 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Asks for a line, where nothing else does.
+    /// Prints the prompt, for input without line editing.
     fn prompt(&mut self) -> Result<(), Failure> {
         self.output.text(|out| write!(out, "{PROMPT}"))?;
         self.output.finish()
     }
 
-    /// Prints a line at once.
-    fn say(&mut self, text: &str) -> Result<(), Failure> {
+    /// Prints a line and flushes the output.
+    fn print_line(&mut self, text: &str) -> Result<(), Failure> {
         self.output.text(|out| writeln!(out, "{text}"))?;
         self.output.finish()
     }
 }
 
-/// Whether the session takes nothing any more.
+/// Whether the error means that the session accepts no more code.
 fn is_gone(error: &vmclient::Error) -> bool {
     matches!(error, vmclient::Error::Api { code, .. } if code == "SESSION_NOT_READY" || code == "SESSION_NOT_FOUND")
 }

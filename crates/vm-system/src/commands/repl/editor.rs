@@ -1,4 +1,4 @@
-//! Lines as they are typed: history, completion, colours, more lines where code is not complete.
+//! The line editor: history, completion, colours, and further lines where the code is not complete.
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
@@ -24,60 +24,63 @@ use vmapi_types::Candidate;
 use vmclient::Client;
 use vmcontrol::names::is_control;
 
-use super::lines::{PROMPT, Piece, lacks_something};
+use super::input::{Input, PROMPT, needs_more_lines};
 use super::terminal::Terminal;
-use super::{instruction, words};
+use super::{dot_command, highlight};
 use crate::failure::Failure;
-use crate::output::{self, Paint, marked};
+use crate::output::Paint;
+use crate::screen::{self, mask_controls};
 
-/// How many entries the history keeps.
+/// The maximum number of entries in the history.
 const HISTORY_ENTRIES: usize = 10_000;
 
-/// Reads what is typed.
+/// Reads input from a terminal with line editing.
 pub(crate) struct Editor {
-    /// Away while it reads.
-    inner: Option<rustyline::Editor<Aide, DefaultHistory>>,
+    /// `None` while a blocking thread reads a line.
+    inner: Option<rustyline::Editor<SessionHelper, DefaultHistory>>,
     history: Option<PathBuf>,
     line: Arc<LineState>,
 }
 
-/// What is known of the line that is typed.
+/// The state of the line that is being edited.
 #[derive(Default)]
 struct LineState {
-    /// Whether there ever was something in it.
+    /// Whether the line ever had content.
     touched: AtomicBool,
-    /// Whether an interrupt key ended it.
+    /// Whether an interrupt key ended the line.
     interrupted: AtomicBool,
 }
 
-/// Ends a line as Enter does, but for its being dropped then. An error of the editor's would take
-/// along what was typed behind it and read at once with it.
-struct Interrupt(Arc<LineState>);
+/// The handler of an interrupt key. It accepts the line as Enter does; the line is dropped
+/// afterwards. An error of the editor would lose the keys that were typed after it and read
+/// together with it.
+struct InterruptKey(Arc<LineState>);
 
-impl ConditionalEventHandler for Interrupt {
+impl ConditionalEventHandler for InterruptKey {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
         self.0.interrupted.store(true, Ordering::Relaxed);
         Some(Cmd::AcceptLine)
     }
 }
 
-/// Stops the program.
-struct Suspend(Arc<Terminal>);
+/// The handler of the suspend key. It stops the program.
+struct SuspendKey(Arc<Terminal>);
 
-impl ConditionalEventHandler for Suspend {
+impl ConditionalEventHandler for SuspendKey {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
         self.0.suspend();
         Some(Cmd::Repaint)
     }
 }
 
-/// A key that sends that byte.
+/// The key event of a byte.
 fn key_event(byte: u8) -> KeyEvent {
     KeyEvent::new(char::from(byte), Modifiers::NONE)
 }
 
 impl Editor {
-    /// For a session.
+    /// Creates the editor of a session. `history` is the history file: `None` means the default
+    /// file, an empty path none.
     ///
     /// # Errors
     /// When the terminal can't be used.
@@ -93,13 +96,13 @@ impl Editor {
             .and_then(|config| config.history_ignore_dups(true))
             .context("the history can't be set up")?
             .completion_type(CompletionType::List)
-            // Also without colours all that is drawn has to pass `highlight`.
+            // Even without colours, all text that is drawn has to pass `highlight`.
             .color_mode(ColorMode::Forced)
             .build();
         let mut editor =
             rustyline::Editor::with_config(config).context("the terminal can't be used")?;
         let line: Arc<LineState> = Arc::default();
-        editor.set_helper(Some(Aide {
+        editor.set_helper(Some(SessionHelper {
             client,
             session,
             paint,
@@ -107,11 +110,11 @@ impl Editor {
             line: Arc::clone(&line),
         }));
         for key in terminal.interrupt_keys() {
-            let interrupt = EventHandler::Conditional(Box::new(Interrupt(Arc::clone(&line))));
+            let interrupt = EventHandler::Conditional(Box::new(InterruptKey(Arc::clone(&line))));
             editor.bind_sequence(key_event(key), interrupt);
         }
         if let Some(key) = terminal.suspend_key() {
-            let suspend = EventHandler::Conditional(Box::new(Suspend(Arc::clone(terminal))));
+            let suspend = EventHandler::Conditional(Box::new(SuspendKey(Arc::clone(terminal))));
             editor.bind_sequence(key_event(key), suspend);
         }
         let history = match history {
@@ -119,7 +122,7 @@ impl Editor {
             None => default_history(),
         };
         if let Some(path) = &history {
-            // There is none at first.
+            // The file does not exist at first.
             let _ = editor.load_history(path);
         }
         Ok(Self {
@@ -129,12 +132,12 @@ impl Editor {
         })
     }
 
-    /// Waits for the next.
+    /// Waits for the next input.
     ///
     /// # Errors
     /// When the terminal fails.
-    pub(crate) async fn next(&mut self) -> Result<Piece, Failure> {
-        output::settle();
+    pub(crate) async fn next(&mut self) -> Result<Input, Failure> {
+        screen::reset_colours();
         let mut editor = self
             .inner
             .take()
@@ -150,7 +153,8 @@ impl Editor {
                 && !text.trim().is_empty()
                 && editor.add_history_entry(text.as_str()).unwrap_or(false)
             {
-                // At once, so that nothing is lost however this ends. Without it all else works.
+                // The entry is written at once, so that no end of the program loses it. A failure
+                // only affects the history.
                 let _ = editor.append_history(path);
             }
             (editor, read, interrupted)
@@ -158,18 +162,18 @@ impl Editor {
         let (editor, read, interrupted) = reading.await.context("the terminal failed")?;
         self.inner = Some(editor);
         match read {
-            Ok(text) if interrupted => Ok(Piece::Interrupt {
+            Ok(text) if interrupted => Ok(Input::Interrupt {
                 dropped: !text.is_empty(),
                 touched: !text.is_empty() || self.line.touched.load(Ordering::Relaxed),
             }),
-            Ok(text) => Ok(Piece::Text(text)),
-            Err(ReadlineError::Interrupted) => Ok(Piece::Interrupt {
+            Ok(text) => Ok(Input::Text(text)),
+            Err(ReadlineError::Interrupted) => Ok(Input::Interrupt {
                 dropped: true,
                 touched: true,
             }),
-            Err(ReadlineError::Eof) => Ok(Piece::End),
+            Err(ReadlineError::Eof) => Ok(Input::End),
             Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
-                Ok(Piece::Unreadable)
+                Ok(Input::InvalidUtf8)
             }
             Err(error) => Err(anyhow::Error::new(error)
                 .context("cannot read from the terminal")
@@ -178,7 +182,7 @@ impl Editor {
     }
 }
 
-/// Where the history is kept if nobody says otherwise; nowhere if the directory can't be made.
+/// The default history file; `None` if its directory can't be created.
 fn default_history() -> Option<PathBuf> {
     let state = match env::var_os("XDG_STATE_HOME") {
         Some(state) if !state.is_empty() => PathBuf::from(state),
@@ -189,8 +193,8 @@ fn default_history() -> Option<PathBuf> {
     Some(directory.join("history"))
 }
 
-/// Helps whoever types, by asking the session.
-struct Aide {
+/// Supports the editor with queries to the session.
+struct SessionHelper {
     client: Client,
     session: Uuid,
     paint: Paint,
@@ -198,12 +202,12 @@ struct Aide {
     line: Arc<LineState>,
 }
 
-impl Helper for Aide {}
+impl Helper for SessionHelper {}
 
-impl Hinter for Aide {
+impl Hinter for SessionHelper {
     type Hint = String;
 
-    /// There are no hints; but this is asked for one whenever the line has changed.
+    /// There are no hints; the editor calls this method each time the line has changed.
     fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
         if !line.is_empty() {
             self.line.touched.store(true, Ordering::Relaxed);
@@ -212,7 +216,7 @@ impl Hinter for Aide {
     }
 }
 
-impl Completer for Aide {
+impl Completer for SessionHelper {
     type Candidate = Pair;
 
     fn complete(
@@ -224,7 +228,7 @@ impl Completer for Aide {
         let before = &line[..at];
         let word = before.trim_start();
         if word.starts_with('.') && !word.contains(char::is_whitespace) {
-            let names = instruction::ALL.iter().map(|(name, ..)| *name);
+            let names = dot_command::ALL.iter().map(|(name, ..)| *name);
             let names = names.filter(|name| name.starts_with(word));
             let pairs = names.map(|name| Pair {
                 display: name.to_owned(),
@@ -234,12 +238,12 @@ impl Completer for Aide {
         }
         let code_at = code_start(before);
         let call = self.client.complete(self.session, &before[code_at..]);
-        // Without an answer nothing is completed.
+        // Without an answer there are no completions.
         let Ok(found) = self.handle.block_on(call.send()) else {
             return Ok((at, Vec::new()));
         };
-        let start = code_at + byte_of(&before[code_at..], found.start);
-        // Nobody can type them, and what stands in the line is shown.
+        let start = code_at + byte_offset(&before[code_at..], found.start);
+        // Control characters can't be typed, and a completion is drawn in the line.
         let is_typed = |candidate: &Candidate| !candidate.text.contains(is_control);
         let candidates = found.candidates.into_iter().filter(is_typed);
         let pairs = candidates.map(|candidate| Pair {
@@ -250,18 +254,19 @@ impl Completer for Aide {
     }
 }
 
-/// Where the code begins of what is typed, in bytes: behind the word of an instruction, since what is inspected is code, too.
+/// The byte offset at which the code of the input begins: after the name of a dot command, because
+/// its argument may be code.
 fn code_start(typed: &str) -> usize {
-    if instruction::parse(typed).is_none() {
+    if dot_command::parse(typed).is_none() {
         return 0;
     }
-    let word_and_code = typed.trim_start();
-    let code = word_and_code.trim_start_matches(|c: char| !c.is_whitespace());
+    let name_and_code = typed.trim_start();
+    let code = name_and_code.trim_start_matches(|c: char| !c.is_whitespace());
     typed.len() - code.trim_start().len()
 }
 
-/// Where so many UTF-16 code units end, in bytes.
-fn byte_of(text: &str, units: usize) -> usize {
+/// Converts an offset in UTF-16 code units to bytes.
+fn byte_offset(text: &str, units: usize) -> usize {
     let mut left = units;
     for (at, c) in text.char_indices() {
         if left == 0 {
@@ -272,32 +277,33 @@ fn byte_of(text: &str, units: usize) -> usize {
     text.len()
 }
 
-impl Validator for Aide {
+impl Validator for SessionHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let input = context.input();
         if self.line.interrupted.load(Ordering::Relaxed) {
             return Ok(ValidationResult::Valid(None));
         }
-        if input.trim().is_empty() || instruction::parse(input).is_some() {
+        if input.trim().is_empty() || dot_command::parse(input).is_some() {
             return Ok(ValidationResult::Valid(None));
         }
-        let asking = lacks_something(&self.client, self.session, input);
-        Ok(match self.handle.block_on(asking) {
+        let check = needs_more_lines(&self.client, self.session, input);
+        Ok(match self.handle.block_on(check) {
             Ok(true) => ValidationResult::Incomplete,
-            // Without an answer it is run, which says what is wrong.
+            // Without an answer the code is run, and the daemon reports what is wrong.
             Ok(false) | Err(_) => ValidationResult::Valid(None),
         })
     }
 }
 
-impl Highlighter for Aide {
+impl Highlighter for SessionHelper {
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        // What was pasted, or is in the history, may hold anything, and is drawn by the library.
-        let line = marked(line);
-        if instruction::parse(&line).is_some() {
+        // Pasted text and history entries can contain control characters, and the library draws the
+        // line itself.
+        let line = mask_controls(line);
+        if dot_command::parse(&line).is_some() {
             return line;
         }
-        words::coloured(&line, self.paint).into()
+        highlight::highlight(&line, self.paint).into()
     }
 
     fn highlight_char(&self, line: &str, _: usize, kind: CmdKind) -> bool {
@@ -307,10 +313,10 @@ impl Highlighter for Aide {
 
 #[cfg(test)]
 mod tests {
-    use super::{byte_of, code_start};
+    use super::{byte_offset, code_start};
 
     #[test]
-    fn the_code_of_an_instruction_begins_behind_its_word() {
+    fn the_code_of_a_dot_command_begins_after_its_name() {
         for (typed, code) in [
             ("a.b", "a.b"),
             (" a", " a"),
@@ -326,10 +332,10 @@ mod tests {
     }
 
     #[test]
-    fn places_of_the_api_become_bytes() {
-        assert_eq!(byte_of("aü😀b", 0), 0);
-        assert_eq!(byte_of("aü😀b", 2), 3);
-        assert_eq!(byte_of("aü😀b", 4), 7);
-        assert_eq!(byte_of("aü😀b", 9), 8);
+    fn utf16_offsets_become_byte_offsets() {
+        assert_eq!(byte_offset("aü😀b", 0), 0);
+        assert_eq!(byte_offset("aü😀b", 2), 3);
+        assert_eq!(byte_offset("aü😀b", 4), 7);
+        assert_eq!(byte_offset("aü😀b", 9), 8);
     }
 }

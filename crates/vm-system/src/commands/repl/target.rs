@@ -1,4 +1,4 @@
-//! The session that is typed at, and the daemon that it lives in.
+//! The session of the console, and the daemon that the session belongs to.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,45 +11,46 @@ use vmclient::{Client, Error};
 
 use crate::cli::ReplArgs;
 use crate::commands::private_daemon::PrivateDaemon;
-use crate::failure::{Failure, say_note};
+use crate::failure::{Failure, print_note};
 
-/// The name of the template that sessions are made from when none is named, and of their workspace.
+/// The name of the default template, and of the workspace of new sessions.
 const NAME: &str = "repl";
 
-/// How long to wait before a session is followed again whose stream could not be resumed.
-const BETWEEN_STREAMS: Duration = Duration::from_secs(1);
+/// The pause before a session is followed again after its stream could not be resumed.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// A session, and what of it is only here for this command.
+/// The session of the console, with what was created for this command.
 pub(crate) struct Target {
-    /// The client of its daemon.
+    /// A client of the session's daemon.
     pub client: Client,
-    /// Its id.
+    /// The session's id.
     pub session: Uuid,
-    /// Keeps the session from being closed, if it was made for this command.
-    kept: Option<JoinHandle<()>>,
-    /// The daemon, if it was started for this command.
+    /// The task that follows a session that was created for this command, so that the daemon does
+    /// not close it as unwatched; `None` for an existing session.
+    follower: Option<JoinHandle<()>>,
+    /// The private daemon; `None` if a running daemon is used.
     daemon: Option<PrivateDaemon>,
 }
 
 impl Target {
-    /// Finds the session, or makes one; in a daemon of its own if none is there.
+    /// Finds the session that is named, or creates one, in a private daemon if none is reachable.
     ///
     /// # Errors
-    /// When the session or the template that is named is not there, and when none can be made.
+    /// When the named session or template does not exist, and when no session can be created.
     pub(crate) async fn find(args: ReplArgs, client: Client) -> Result<Self, Failure> {
         if let Some(id) = args.session {
             let session = client.session(&id).await?.id;
             return Ok(Self {
                 client,
                 session,
-                kept: None,
+                follower: None,
                 daemon: None,
             });
         }
         let daemon = match client.health().await {
             Ok(_) => None,
             Err(Error::Unreachable { url, .. }) => {
-                say_note(&format!(
+                print_note(&format!(
                     "There is no daemon at {url}: this console has one of its own."
                 ));
                 Some(PrivateDaemon::start().await?)
@@ -60,9 +61,9 @@ impl Target {
             Some(daemon) => daemon.client.clone(),
             None => client,
         };
-        match make_session(&client, args.template, args.worktree, args.linger).await {
+        match create_session_for(&client, args.template, args.worktree, args.linger).await {
             Ok(session) => Ok(Self {
-                kept: Some(tokio::spawn(keep(client.clone(), session))),
+                follower: Some(tokio::spawn(follow_status(client.clone(), session))),
                 client,
                 session,
                 daemon,
@@ -76,14 +77,14 @@ impl Target {
         }
     }
 
-    /// Closes what was made for this command.
+    /// Closes the session and stops the daemon, if they were created for this command.
     ///
     /// # Errors
     /// When the session can't be closed.
     pub(crate) async fn close(self) -> Result<(), Failure> {
-        let closed = match self.kept {
-            Some(kept) => {
-                kept.abort();
+        let closed = match self.follower {
+            Some(follower) => {
+                follower.abort();
                 self.client.close_session(self.session).await.map(drop)
             }
             None => Ok(()),
@@ -95,31 +96,32 @@ impl Target {
     }
 }
 
-/// Follows a session, so that the daemon sees that its console is there. Ends with the session.
-async fn keep(client: Client, session: Uuid) {
+/// Follows a session's status until the session ends, so that the daemon counts the console as a
+/// follower.
+async fn follow_status(client: Client, session: Uuid) {
     loop {
         let mut stream = client.follow_session_status(session);
         loop {
             match stream.next().await {
                 Ok(Some(_)) => {}
-                // The session has ended, or this daemon does not know it: the next line that is
-                // typed says so.
+                // The session has ended, or this daemon does not know it: the next input reports
+                // that.
                 Ok(None) | Err(Error::Api { status: 404, .. }) => return,
-                // The daemon can't be reached now.
+                // The daemon can't be reached for now.
                 Err(_) => break,
             }
         }
-        tokio::time::sleep(BETWEEN_STREAMS).await;
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 
-async fn make_session(
+async fn create_session_for(
     client: &Client,
     template: Option<String>,
     worktree: PathBuf,
     linger: Duration,
 ) -> Result<Uuid, Failure> {
-    let template = template_of(client, template.as_deref()).await?;
+    let template = find_template(client, template.as_deref()).await?;
     let worktree = std::path::absolute(&worktree)
         .ok()
         .and_then(|path| path.into_os_string().into_string().ok())
@@ -136,8 +138,9 @@ async fn make_session(
     Ok(session.id)
 }
 
-/// The id of a template that is named, by its name or the start of its id; of the default one if none is.
-async fn template_of(client: &Client, named: Option<&str>) -> Result<Uuid, Failure> {
+/// Finds a template by its name or by the beginning of its id; `None` means the default template,
+/// which is created if it is missing.
+async fn find_template(client: &Client, named: Option<&str>) -> Result<Uuid, Failure> {
     let templates = client.templates().await?;
     let name = named.unwrap_or(NAME);
     let with_name = templates.iter().find(|template| template.name == name);
@@ -151,21 +154,23 @@ async fn template_of(client: &Client, named: Option<&str>) -> Result<Uuid, Failu
         };
         return match client.create_template(&request).await {
             Ok(template) => Ok(template.id),
-            // Somebody else makes it now.
+            // Another client has just created it.
             Err(Error::Api { code, .. }) if code == "TEMPLATE_EXISTS" => {
                 let templates = client.templates().await?;
                 let found = templates.iter().find(|template| template.name == name);
                 let gone = || Failure::Argument {
                     code: ErrorCode::TemplateNotFound,
-                    message: format!("the template {name} comes and goes"),
+                    message: format!(
+                        "the template {name} was created and deleted at the same time"
+                    ),
                 };
                 found.map(|template| template.id).ok_or_else(gone)
             }
             Err(error) => Err(error.into()),
         };
     };
-    let begins_so = |template: &&Template| template.id.to_string().starts_with(named);
-    let mut found = templates.iter().filter(begins_so);
+    let has_prefix = |template: &&Template| template.id.to_string().starts_with(named);
+    let mut found = templates.iter().filter(has_prefix);
     match (found.next(), found.next()) {
         (Some(template), None) => Ok(template.id),
         (Some(_), Some(_)) => Err(Failure::Argument {

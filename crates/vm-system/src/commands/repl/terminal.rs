@@ -1,4 +1,5 @@
-//! The terminal while nobody reads from it: what is typed waits, and nothing of it is lost.
+//! The modes of the terminal while the console does not read from it: typed input waits, and none
+//! of it is lost.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,27 +15,27 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 
-/// What a key has that does nothing.
+/// The control character of a disabled key.
 const NO_KEY: u8 = nix::libc::_POSIX_VDISABLE;
 
-/// What turns the marks off and on that a terminal puts around a pasted text.
+/// The control sequences that disable and enable bracketed paste.
 const PASTE_MARKS_OFF: &str = "\u{1b}[?2004l";
 const PASTE_MARKS_ON: &str = "\u{1b}[?2004h";
 
-/// The terminal of standard input. It is as the shell left it again when this is dropped.
+/// The terminal of standard input. Its original mode is restored on drop.
 pub(crate) struct Terminal {
-    /// As the shell left it, in a form that threads can share.
+    /// The mode that the shell left, in a form that is `Sync`.
     shell: nix::libc::termios,
     is_edited: bool,
 }
 
 impl Terminal {
-    /// Takes the terminal of standard input, whose lines this program edits or, if not `is_edited`,
-    /// the kernel.
+    /// Acquires the terminal of standard input. If `is_edited` is set, this program edits its
+    /// lines, otherwise the kernel does.
     ///
     /// # Errors
-    /// When it can't be set up.
-    pub(crate) fn take(is_edited: bool) -> Result<Arc<Self>, Failure> {
+    /// When the terminal can't be set up.
+    pub(crate) fn acquire(is_edited: bool) -> Result<Arc<Self>, Failure> {
         let shell = tcgetattr(io::stdin()).context("cannot ask the terminal")?;
         let terminal = Arc::new(Self {
             shell: shell.into(),
@@ -47,53 +48,53 @@ impl Terminal {
             while stops.recv().await.is_some() {
                 match stopped.upgrade() {
                     Some(terminal) => terminal.suspend(),
-                    None => stop(),
+                    None => stop_job(),
                 }
             }
         });
         if is_edited {
-            set(&terminal.waiting())?;
+            set(&terminal.waiting_mode())?;
         } else {
-            terminal.run()?;
+            terminal.enable_running()?;
         }
         Ok(terminal)
     }
 
-    /// Leaves the terminal as the shell left it.
-    pub(crate) fn give_back(&self) {
-        // It may be gone.
-        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.shell());
+    /// Restores the mode that the shell left.
+    pub(crate) fn restore(&self) {
+        // The terminal may be gone.
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.shell_mode());
     }
 
-    /// The byte of the key that interrupts; `None` if the terminal has no such key.
+    /// The byte of the interrupt key; `None` if the terminal has no such key.
     pub(crate) fn interrupt_key(&self) -> Option<u8> {
         self.key(Key::VINTR)
     }
 
-    /// The bytes of the keys that interrupt while lines are edited: Ctrl-C and Ctrl-\ unless the
-    /// user has others.
+    /// The bytes of the keys that interrupt an edited line: Ctrl-C and Ctrl-\, unless the user has
+    /// configured others.
     pub(crate) fn interrupt_keys(&self) -> impl Iterator<Item = u8> {
         [Key::VINTR, Key::VQUIT]
             .into_iter()
             .filter_map(|key| self.key(key))
     }
 
-    /// The byte of the key that suspends; `None` if the terminal has no such key.
+    /// The byte of the suspend key; `None` if the terminal has no such key.
     pub(crate) fn suspend_key(&self) -> Option<u8> {
         self.key(Key::VSUSP)
     }
 
-    /// Lets lines be read that the kernel edits. The interrupt key ends a line then, as a character
-    /// of it: a signal would not say what stood in the line, and come before what was typed ahead
-    /// of it.
+    /// Prepares the terminal for reading a line that the kernel edits; without effect if this
+    /// program edits lines. The interrupt key then ends the line as a character of it: a signal
+    /// would not tell what the line contained, and would overtake input that was typed before it.
     ///
     /// # Errors
-    /// When it can't be set up.
-    pub(crate) fn read(&self) -> Result<(), Failure> {
+    /// When the terminal can't be set up.
+    pub(crate) fn enable_reading(&self) -> Result<(), Failure> {
         if self.is_edited {
             return Ok(());
         }
-        let mut reading = self.shell();
+        let mut reading = self.shell_mode();
         if let Some(key) = self.interrupt_key() {
             reading.control_chars[Key::VINTR as usize] = NO_KEY;
             reading.control_chars[Key::VEOL as usize] = key;
@@ -101,26 +102,27 @@ impl Terminal {
         set(&reading)
     }
 
-    /// Lets what is typed wait while something runs, and the interrupt key interrupt that.
+    /// Prepares the terminal for an execution: typed input waits, and the interrupt key sends a
+    /// signal. Without effect if this program edits lines.
     ///
     /// # Errors
-    /// When it can't be set up.
-    pub(crate) fn run(&self) -> Result<(), Failure> {
+    /// When the terminal can't be set up.
+    pub(crate) fn enable_running(&self) -> Result<(), Failure> {
         if self.is_edited {
             return Ok(());
         }
-        let mut running = self.shell();
+        let mut running = self.shell_mode();
         running.local_flags |= LocalFlags::NOFLSH;
         set(&running)
     }
 
-    /// Stops this program as Ctrl-Z does, with the terminal as the shell left it, and goes on with
-    /// the terminal as it is now.
+    /// Stops this program as Ctrl-Z does, with the mode that the shell left. The current mode is
+    /// restored when the program continues.
     pub(crate) fn suspend(&self) {
         let now = tcgetattr(io::stdin());
         let marks = |text: &str| {
             let mut out = io::stdout().lock();
-            // Nobody sees it if it is gone.
+            // A closed standard output needs no control sequences.
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         };
         let is_raw = now
@@ -129,9 +131,9 @@ impl Terminal {
         if is_raw {
             marks(PASTE_MARKS_OFF);
         }
-        // Without its terminal it stops all the same.
-        let _ = set(&self.shell());
-        stop();
+        // The program also stops if its terminal is gone.
+        let _ = set(&self.shell_mode());
+        stop_job();
         if let Ok(now) = now {
             let _ = set(&now);
         }
@@ -140,11 +142,11 @@ impl Terminal {
         }
     }
 
-    /// How the terminal is between two lines that are edited here. Characters wait as they were
-    /// typed: the kernel would take keys for itself, and throw away what is too long for a line of
-    /// its own. Ctrl-C is a signal, which throws away nothing.
-    fn waiting(&self) -> Termios {
-        let mut waiting = self.shell();
+    /// The mode between two edited lines. Characters wait as they were typed: the kernel would
+    /// interpret keys, and discard what exceeds a line of its own. Ctrl-C is a signal that discards
+    /// no input.
+    fn waiting_mode(&self) -> Termios {
+        let mut waiting = self.shell_mode();
         waiting.input_flags &= !(InputFlags::ICRNL | InputFlags::ISTRIP | InputFlags::IXON);
         waiting.control_flags |= ControlFlags::CS8;
         waiting.local_flags &= !(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::IEXTEN);
@@ -154,7 +156,7 @@ impl Terminal {
         waiting
     }
 
-    fn shell(&self) -> Termios {
+    fn shell_mode(&self) -> Termios {
         self.shell.into()
     }
 
@@ -163,7 +165,7 @@ impl Terminal {
     }
 }
 
-/// Has the terminal behave like that, once what was written to it is there.
+/// Sets the mode of the terminal after all output is transmitted.
 fn set(mode: &Termios) -> Result<(), Failure> {
     tcsetattr(io::stdin(), SetArg::TCSADRAIN, mode).context("cannot set up the terminal")?;
     Ok(())
@@ -171,25 +173,25 @@ fn set(mode: &Termios) -> Result<(), Failure> {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        self.give_back();
+        self.restore();
     }
 }
 
-/// Stops this program and what the shell started with it, and returns when it goes on.
-fn stop() {
+/// Stops this program and the other processes of its job, and returns when it is continued.
+fn stop_job() {
     let action = |handler| SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // The rest of the job is stopped first. For this program the signal to all is nothing: it would
-    // stop it at some time, and not here.
+    // The other processes of the job are stopped first. This program ignores the signal to the
+    // group: it would be stopped at an arbitrary time instead of here.
     //
-    // SAFETY: to ignore a signal runs no code of this program.
+    // SAFETY: ignoring a signal runs no code of this program.
     let before = unsafe { sigaction(Signal::SIGTSTP, &action(SigHandler::SigIgn)) };
     let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
     // SAFETY: the default action runs no code of this program.
     let _ = unsafe { sigaction(Signal::SIGTSTP, &action(SigHandler::SigDfl)) };
-    // A process that nobody could continue is not stopped by it.
+    // The signal does not stop a process of an orphaned group, which no shell could continue.
     let _ = raise(Signal::SIGTSTP);
     if let Ok(before) = before {
-        // SAFETY: it is the action that was there before.
+        // SAFETY: it is the action that was installed before.
         let _ = unsafe { sigaction(Signal::SIGTSTP, &before) };
     }
 }

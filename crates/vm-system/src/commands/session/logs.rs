@@ -1,4 +1,4 @@
-//! `vm-system session logs`: what happened in a session, and what happens.
+//! `vm-system session logs`: the events of a session's executions.
 
 use anyhow::Context;
 use serde_json::value::to_raw_value;
@@ -6,10 +6,9 @@ use uuid::Uuid;
 use vmapi_types::Event;
 use vmclient::{Client, SessionItem};
 
-use crate::cli::Format;
 use crate::commands::exec::log_lines;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Format, Output};
 
 /// Prints the events of all executions, the oldest first.
 pub(crate) async fn show(
@@ -17,25 +16,25 @@ pub(crate) async fn show(
     client: &Client,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    // They are listed newest first.
+    // The daemon lists executions newest first.
     let mut ids: Vec<Uuid> = Vec::new();
     let mut executions = client.executions(session, None);
-    while let Some(portion) = executions.next().await? {
-        ids.extend(portion.iter().map(|execution| execution.id));
+    while let Some(page) = executions.next().await? {
+        ids.extend(page.iter().map(|execution| execution.id));
     }
     if ids.is_empty() && output.format() == Format::Text {
         return output.text(|out| writeln!(out, "Nothing has run in this session."));
     }
     for id in ids.into_iter().rev() {
         let mut events = client.events(id, 0);
-        while let Some(portion) = events.next().await? {
-            print(&portion, output)?;
+        while let Some(page) = events.next().await? {
+            print(&page, output)?;
         }
     }
     Ok(())
 }
 
-/// The same, and goes on with what happens until the session is closed.
+/// Prints the events of all executions, and continues with new events until the session is closed.
 pub(crate) async fn follow(
     session: &str,
     client: &Client,
@@ -51,7 +50,7 @@ pub(crate) async fn follow(
     Ok(())
 }
 
-/// As JSON one event in a line.
+/// Prints events; in JSON format one per line.
 fn print(events: &[Event], output: &mut Output) -> Result<(), Failure> {
     match output.format() {
         Format::Text => output.text(|out| log_lines(out, events)),

@@ -1,3 +1,5 @@
+//! Tests of the printed sessions.
+
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -52,7 +54,7 @@ fn sessions_are_a_table() {
 }
 
 #[test]
-fn a_session_is_shown_with_what_ended_it() {
+fn a_session_is_shown_with_its_last_error() {
     let plain = Paint::new(false);
     assert_snapshot!(printed(|out| details(out, plain, &crashed())), @r"
     Session ID: 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10

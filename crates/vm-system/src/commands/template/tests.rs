@@ -1,3 +1,5 @@
+//! Tests of the printed templates.
+
 use insta::assert_snapshot;
 use serde_json::json;
 use vmapi_types::Limits;
@@ -32,7 +34,7 @@ fn templates_are_a_table() {
 }
 
 #[test]
-fn a_template_is_shown_with_all_that_belongs_to_it() {
+fn a_template_is_shown_with_all_of_its_parts() {
     let plain = Paint::new(false);
     let template = template(&["database", "fs"]);
     let shown = TemplateDetails {

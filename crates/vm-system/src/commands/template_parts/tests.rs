@@ -1,3 +1,5 @@
+//! Tests of the printed parts of a template.
+
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -28,7 +30,7 @@ fn startup_file() -> StartupFile {
 }
 
 #[test]
-fn what_was_added_is_a_line_that_scripts_read() {
+fn an_added_part_is_a_line_that_scripts_read() {
     assert_snapshot!(
         printed(|out| added_startup_file(out, &startup_file())),
         @"Added startup file: init.js (order: 20) to template 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11"
@@ -65,7 +67,7 @@ fn names_are_one_per_line() {
 }
 
 #[test]
-fn what_can_be_named_is_a_table() {
+fn available_modules_and_libraries_are_tables() {
     let plain = Paint::new(false);
     let libraries: Vec<AvailableLibrary> = serde_json::from_value(json!([
         {"name": "ramda-0.29.0", "id": "ramda", "version": "0.29.0", "global": "R", "cached": true, "size_bytes": 9},

@@ -1,0 +1,297 @@
+//! Bringing a database of the Go service over.
+//!
+//! Its tables have other names and columns, its times are whole seconds, and nothing makes sure
+//! that a row holds what it should. All that can be brought over goes into a new database in one
+//! transaction. Rows that can't are left out one by one, each with its reason in the report.
+
+mod history;
+mod source;
+mod templates;
+mod values;
+
+use std::collections::HashSet;
+use std::fmt::{self, Display};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use serde::Serialize;
+use uuid::Uuid;
+use vmapi_types::Timestamp;
+use vmcontrol::failure_payload;
+use vmcontrol::runtime::FailureCode;
+use vmcontrol::store::StoreError;
+
+pub(crate) use source::is_of_go_service;
+
+use crate::error::{DbError, OpenError};
+use crate::files::{WAL, WAL_INDEX, beside};
+use crate::lock::DatabaseLock;
+use crate::read_only::ReadOnly;
+use crate::{execution, open, session};
+use source::Source;
+
+/// What was brought over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    /// Templates, each with its settings.
+    pub templates: u64,
+    /// Capabilities.
+    pub capabilities: u64,
+    /// Startup files.
+    pub startup_files: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// How many of the sessions were open, and are closed now.
+    pub sessions_closed: u64,
+    /// Executions.
+    pub executions: u64,
+    /// How many of the executions ran, and have ended with an error now.
+    pub executions_ended: u64,
+    /// Events, without those that these ends added.
+    pub events: u64,
+    /// A line for each row that was not brought over, with the reason.
+    pub left_out: Vec<String>,
+    /// A line for each thing that has another meaning now.
+    pub notes: Vec<String>,
+}
+
+/// Why nothing was brought over. No file was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The old database can't be read.
+    #[error("{} can't be imported: {reason}", path.display())]
+    Source {
+        /// The old database.
+        path: PathBuf,
+        /// Why, with the remedy.
+        reason: String,
+    },
+    /// The new database can't be opened.
+    #[error(transparent)]
+    Target(#[from] OpenError),
+    /// The new database is not empty.
+    #[error("{} is not empty: name a new file with --db", path.display())]
+    NotEmpty {
+        /// The new database.
+        path: PathBuf,
+    },
+    /// The new database can't be written.
+    #[error("the database {} can't be written", path.display())]
+    Write {
+        /// The new database.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+/// Brings the database of the Go service at `old` over into a new one at `new`. Blocks.
+///
+/// # Errors
+/// See [`ImportError`].
+pub fn import(old: &Path, new: &Path) -> Result<ImportReport, ImportError> {
+    let source = Source::open(old)?;
+    let target = Target::open(new)?;
+    let brought = target.fill(&source, old);
+    target.close(brought.is_ok());
+    brought
+}
+
+/// The new database while it is filled.
+struct Target<'a> {
+    path: &'a Path,
+    connection: Connection,
+    /// Released after the connection.
+    lock: DatabaseLock,
+    /// Whether the file did not exist, or was empty.
+    is_new: bool,
+}
+
+impl<'a> Target<'a> {
+    fn open(path: &'a Path) -> Result<Self, ImportError> {
+        let is_there = path.exists();
+        let is_new = !std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        let lock = DatabaseLock::acquire(path)?;
+        let opened = Self::check_empty(path, is_new).and_then(|()| {
+            let opened = open::writer(path, &lock);
+            opened.map_err(ImportError::from)
+        });
+        match opened {
+            Ok(connection) => Ok(Self {
+                path,
+                connection,
+                lock,
+                is_new,
+            }),
+            Err(error) => {
+                if !is_there {
+                    // The lock has made it, and it is empty.
+                    let _ = std::fs::remove_file(path);
+                }
+                Err(match error {
+                    // None of these is empty.
+                    ImportError::Target(
+                        OpenError::GoService { path, .. }
+                        | OpenError::ForeignDatabase { path }
+                        | OpenError::NotADatabase { path },
+                    ) => ImportError::NotEmpty { path },
+                    error => error,
+                })
+            }
+        }
+    }
+
+    /// Refuses a file that is not empty, before anything is written to it.
+    fn check_empty(path: &Path, is_new: bool) -> Result<(), ImportError> {
+        if is_new {
+            return Ok(());
+        }
+        let sqlite_error = |source| OpenError::Sqlite {
+            path: path.to_owned(),
+            source,
+        };
+        let real_path = path.canonicalize().map_err(|source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let target = ReadOnly::open(&real_path, false)?;
+        let version = open::check_owner(path, &target.connection)?;
+        if version == 0 || is_empty(&target.connection).map_err(sqlite_error)? {
+            Ok(())
+        } else {
+            Err(ImportError::NotEmpty {
+                path: path.to_owned(),
+            })
+        }
+    }
+
+    /// Brings everything over in one transaction.
+    fn fill(&self, source: &Source, old: &Path) -> Result<ImportReport, ImportError> {
+        let failed = |error: DbError| ImportError::Write {
+            path: self.path.to_owned(),
+            source: error.into(),
+        };
+        let run = |sql| self.connection.execute_batch(sql).map_err(DbError::from);
+        run("BEGIN IMMEDIATE").map_err(failed)?;
+        let mut import = Import {
+            source,
+            target: &self.connection,
+            report: ImportReport::default(),
+            templates: HashSet::new(),
+            sessions: HashSet::new(),
+        };
+        import.all().map_err(|error| match error {
+            Failure::Source(error) => ImportError::Source {
+                path: old.to_owned(),
+                reason: error.to_string(),
+            },
+            Failure::Target(error) => failed(error),
+        })?;
+        let report = import.report;
+        run("COMMIT").map_err(failed)?;
+        Ok(report)
+    }
+
+    /// Closes the database, which moves everything into its file; if the import failed, no file is
+    /// left where none was.
+    fn close(self, is_filled: bool) {
+        drop(self.connection);
+        if !is_filled && self.is_new {
+            for ending in ["", WAL, WAL_INDEX] {
+                // The last two are usually gone with the connection.
+                let _ = std::fs::remove_file(beside(self.path, ending));
+            }
+        }
+        drop(self.lock);
+    }
+}
+
+/// Whether a database has neither templates nor sessions.
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM template) AND NOT EXISTS (SELECT 1 FROM session)";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// Why the import as a whole failed.
+enum Failure {
+    /// The rest of the old database can't be read.
+    Source(rusqlite::Error),
+    /// The new database can't be written.
+    Target(DbError),
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self::Target(error)
+    }
+}
+
+/// An import that goes on.
+struct Import<'a> {
+    source: &'a Source,
+    target: &'a Connection,
+    report: ImportReport,
+    /// The templates that were brought over.
+    templates: HashSet<Uuid>,
+    /// The sessions that were brought over.
+    sessions: HashSet<Uuid>,
+}
+
+impl Import<'_> {
+    fn all(&mut self) -> Result<(), Failure> {
+        self.templates()?;
+        self.settings_of_nothing()?;
+        self.capabilities()?;
+        self.startup_files()?;
+        self.sessions()?;
+        self.executions()?;
+        self.events_of_nothing()?;
+        self.settle()
+    }
+
+    /// Ends what the Go service had not ended, as the start of a daemon does.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let now = Timestamp::now();
+        let error = failure_payload(
+            FailureCode::RuntimeCrashed,
+            "this ran when its database was imported, and the session is gone",
+            true,
+        );
+        let ended = execution::settle(self.target, now, &error)?;
+        let closed = session::settle(
+            self.target,
+            now,
+            "the session was open when its database was imported",
+        )?;
+        self.report.executions_ended = ended as u64;
+        self.report.sessions_closed = closed as u64;
+        Ok(())
+    }
+
+    /// Notes a row that is not brought over.
+    fn leave_out(&mut self, row: impl Display, reason: impl Display) {
+        self.report.left_out.push(format!("{row}: {reason}"));
+    }
+
+    /// Whether a row was written. A row that the new database refuses is left out, too.
+    fn wrote(&mut self, row: impl Display, outcome: Result<(), DbError>) -> Result<bool, Failure> {
+        match outcome {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_constraint() => {
+                self.leave_out(row, "another row has its id, its name or its path");
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What is wrong with a value of the old database.
+#[derive(Debug)]
+struct BadValue(String);
+
+impl Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
