@@ -13,9 +13,9 @@ use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, EventType, RawJson, Sandbox};
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{
-    BoxFuture, Look, LookError, OpenSessionError, OpenedSession, Outcome, RunEnd, RunRequest,
-    RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
-    Sight, Usage,
+    BoxFuture, OpenSessionError, OpenedSession, Outcome, Query, QueryError, QueryResult,
+    RunRequest, RunResult, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable,
+    SessionEnd, SessionSpec, Usage,
 };
 use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, Retention, RunOptions, Store};
 
@@ -82,9 +82,9 @@ impl RuntimeSession for Played {
                     return;
                 }
             }
-            let end = RunEnd {
+            let end = RunResult {
                 outcome: Outcome::Value(raw(&json!({"type": "undefined", "preview": "undefined"}))),
-                usage: Usage::default(),
+                usage: Some(Usage::default()),
                 charge: Lease::default(),
             };
             // Nobody listens to one that could not be recorded.
@@ -96,8 +96,8 @@ impl RuntimeSession for Played {
 
     fn cancel(&self, _: Uuid) {}
 
-    fn look(&self, _: Look) -> BoxFuture<'_, Result<Sight, LookError>> {
-        Box::pin(async { Err(LookError::Gone) })
+    fn query(&self, _: Query) -> BoxFuture<'_, Result<QueryResult, QueryError>> {
+        Box::pin(async { Err(QueryError::Gone) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -76,7 +76,7 @@ pub struct OpenedSession {
 /// Why a live session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionEnd {
-    /// In words.
+    /// A sentence about the cause, for the session's record.
     pub reason: String,
 }
 
@@ -102,7 +102,9 @@ pub trait RuntimeSession: Send + Sync {
 /// A script to run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRequest {
-    /// The source text, of which there is one copy in the daemon.
+    /// The source text, of which there is one copy in the daemon. It is no part of the request's
+    /// JSON.
+    #[serde(skip)]
     pub source: Arc<str>,
     /// The name that positions in error messages carry: `repl`, or the path of the file.
     pub name: String,
@@ -177,20 +179,19 @@ pub enum QueryError {
     Gone,
 }
 
-/// What happens while a script runs. The last update is [`Committed`](Self::Committed),
-/// [`RolledBack`](Self::RolledBack) or [`SessionLost`](Self::SessionLost).
+/// What happens while a script runs. The last update is [`Committed`](Self::Committed), an
+/// [`Ended`](Self::Ended) with [`Outcome::RolledBack`], or [`SessionLost`](Self::SessionLost).
 #[derive(Debug)]
 pub enum RunUpdate {
     /// The script made an event.
     Event(RuntimeEvent),
     /// The script is about to touch the world through a host module: answer once the execution's record is stored.
     BeforeHostCall(oneshot::Sender<()>),
-    /// The script ended; its state is being committed.
-    Ended(RunEnd),
-    /// The session's state with this run in it is safe: nothing takes it back any more.
+    /// The run has a result. A value and an exception are preliminary: the state is being committed,
+    /// and the run may still be rolled back. A roll-back is final.
+    Ended(RunResult),
+    /// The session's state with this run in it is safe: it is not rolled back any more.
     Committed,
-    /// The run is undone: the session is as it was before.
-    RolledBack(Failure),
     /// The session is gone.
     SessionLost(SessionEnd),
 }
@@ -206,24 +207,26 @@ pub struct RuntimeEvent {
     pub charge: Lease,
 }
 
-/// How a script ended by itself.
+/// The result of a run.
 #[derive(Debug)]
-pub struct RunEnd {
-    /// The value or the exception.
+pub struct RunResult {
+    /// How it ended.
     pub outcome: Outcome,
-    /// What it used.
-    pub usage: Usage,
+    /// What it used; `None` if that is not known.
+    pub usage: Option<Usage>,
     /// The room that the outcome takes until it is stored.
     pub charge: Lease,
 }
 
-/// A script's own outcome: an exception is an ordinary one.
+/// How a run ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The payload of a `value` event.
+    /// By itself: the payload of a `value` event.
     Value(RawJson),
-    /// The payload of an `exception` event.
+    /// By itself: the payload of an `exception` event.
     Exception(RawJson),
+    /// The run is undone: the session is as it was before.
+    RolledBack(Failure),
 }
 
 /// What a run used.
@@ -242,10 +245,8 @@ pub struct Usage {
 pub struct Failure {
     /// The cause.
     pub code: FailureCode,
-    /// The cause in words.
+    /// A sentence about the cause, for people.
     pub message: String,
-    /// What the run used until then, if that is known.
-    pub usage: Option<Usage>,
 }
 
 /// The causes of a roll-back.
@@ -262,9 +263,9 @@ pub enum FailureCode {
     OutputLimit,
     /// Native code recursed too deeply.
     StackOverflow,
-    /// Somebody asked for it.
+    /// A client cancelled it.
     Cancelled,
-    /// It waited for what could not happen any more.
+    /// It waited for something that could not happen any more.
     Deadlock,
     /// The session process died in another way.
     RuntimeCrashed,

@@ -6,6 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
+use crate::ipc::ExitCause;
 use crate::worker::exit;
 
 /// The largest hole that is looked for, in bytes: below what the system's allocator maps by itself.
@@ -150,7 +151,7 @@ pub(crate) fn take_holes() {
 fn grow(bytes: usize) {
     let live = LIVE.load(Relaxed).saturating_add(bytes);
     if live > LIMIT.load(Relaxed) {
-        exit::now(exit::MEMORY);
+        exit::now(ExitCause::Memory);
     }
     LIVE.store(live, Relaxed);
     let peak = peak();
@@ -166,7 +167,7 @@ fn shrink(bytes: usize) {
 
 fn checked(pointer: *mut u8) -> *mut u8 {
     if pointer.is_null() && COUNTING.load(Relaxed) {
-        exit::now(exit::MEMORY);
+        exit::now(ExitCause::Memory);
     }
     pointer
 }

@@ -5,6 +5,7 @@ use std::panic;
 
 use nix::sys::signal::{SigHandler, SigSet, Signal};
 
+use crate::ipc::ExitCause;
 use crate::worker::exit;
 
 /// The size of the stack that the handler runs on, in bytes: it calls nothing deep.
@@ -24,7 +25,7 @@ pub(crate) fn install() -> io::Result<()> {
         let text = info.payload_as_str().unwrap_or("no message");
         // In the zygote, which has no page for a note, this is the daemon's log; in a session process it leads nowhere.
         eprintln!("vm-system worker: {text} ({place})");
-        exit::noting(exit::PANIC, &format!("{text} ({place})"));
+        exit::noting(ExitCause::Panic, &format!("{text} ({place})"));
     }));
     default_signals()?;
     handle_segfaults()
@@ -73,9 +74,9 @@ extern "C" fn on_fault(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     // SAFETY: the kernel hands a handler with SA_SIGINFO valid pointers to both.
     let (address, stack_pointer) = unsafe { ((*info).si_addr() as usize, stack_pointer(context)) };
     if address.abs_diff(stack_pointer) < NEAR_STACK_BYTES {
-        exit::now(exit::STACK);
+        exit::now(ExitCause::Stack);
     }
-    exit::now(exit::FAULT);
+    exit::now(ExitCause::Fault);
 }
 
 /// The stack pointer at the time of the signal.
