@@ -231,14 +231,25 @@ fn a_session_that_needs_its_stopped_checkpoint_says_what_happened() {
 #[test]
 fn questions_are_answered_though_what_answers_them_is_stopped() {
     let daemon = Daemon::start();
-    for session in [without_checkpoint(&daemon), with_checkpoint(&daemon)] {
+    let ask = |session: &Session, expression: &str| {
         let path = format!("/sessions/{}/inspect", session.id);
-        let ask = || daemon.api.post(&path, &json!({"expression": "mark"}));
-        assert_eq!(ask().expect(200)["text"], "7");
-        Process::stop(daemon.process_of(&session, Role::Checkpoint));
-        let answer = in_time("a question", ask);
-        assert_eq!(answer.expect(200)["text"], "7");
-    }
+        let body = json!({"expression": expression});
+        let answer = in_time("a query", || daemon.api.post(&path, &body));
+        answer.expect(200)
+    };
+    let session = with_checkpoint(&daemon);
+    assert_eq!(ask(&session, "mark")["text"], "7");
+    Process::stop(daemon.process_of(&session, Role::Checkpoint));
+    assert_eq!(ask(&session, "mark")["text"], "7");
+    let session = without_checkpoint(&daemon);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| ask(&session, "while (true);"));
+        let name = format!("vms-l-{}", &session.id[..8]);
+        Process::stop(named(&daemon, &name));
+        let answer = asked.join().unwrap();
+        assert!(answer["error"]["message"].is_string(), "{answer}");
+    });
+    assert_eq!(ask(&session, "mark")["text"], "7");
 }
 
 #[test]
