@@ -20,7 +20,7 @@ pub trait Runtime: Send + Sync {
     /// The engines that are built in; the first is the default.
     fn engines(&self) -> &'static [&'static str];
 
-    /// Makes a session with its libraries, ready to run code. Its startup files are the caller's to run.
+    /// Opens a session with its libraries, ready to run code. The caller runs its startup files.
     ///
     /// # Errors
     /// See [`OpenSessionError`].
@@ -29,8 +29,8 @@ pub trait Runtime: Send + Sync {
         spec: SessionSpec,
     ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>>;
 
-    /// Loads libraries in a process of their own, and ends that. Whether the last one can be used is what is asked; those before
-    /// it are what it may need.
+    /// Tries whether the last of these libraries can be used, by loading all of them in a process
+    /// of their own. Those before the last one are its dependencies.
     ///
     /// # Errors
     /// See [`OpenSessionError`].
@@ -43,7 +43,7 @@ pub trait Runtime: Send + Sync {
     /// What the kernel keeps sessions from.
     ///
     /// # Errors
-    /// When no worker can be started that would say so.
+    /// When no worker can be started to find that out.
     fn sandbox(&self) -> BoxFuture<'_, Result<Sandbox, OpenSessionError>>;
 
     /// Ends every session and worker, and waits until they are gone.
@@ -65,11 +65,11 @@ pub struct SessionSpec {
     pub libraries: Vec<LoadedLibrary>,
 }
 
-/// A live session, and the news of its death.
+/// A live session, and its end.
 pub struct OpenedSession {
     /// The session.
     pub session: Arc<dyn RuntimeSession>,
-    /// Says why the session ended, once it has: also after [`RuntimeSession::close`].
+    /// Receives why the session ended, once it has: also after [`RuntimeSession::close`].
     pub ended: oneshot::Receiver<SessionEnd>,
 }
 
@@ -80,16 +80,16 @@ pub struct SessionEnd {
     pub reason: String,
 }
 
-/// A live session. It runs one thing at a time; its caller sees to that.
+/// A live session. It runs one script at a time, which its caller ensures.
 pub trait RuntimeSession: Send + Sync {
-    /// Starts to run a script, and hands on what happens as it happens.
+    /// Starts to run a script. The receiver gets the updates as they happen.
     fn run(&self, execution_id: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate>;
 
-    /// Undoes that execution if it runs now, and no other.
+    /// Undoes that execution if it is under way, and no other.
     fn cancel(&self, execution_id: Uuid);
 
-    /// Looks at the session as it was when its last run ended, also while another goes on. What the look does to it is
-    /// seen by nobody.
+    /// Answers a query about the session as it was when its last run ended, also while another run
+    /// is under way. Side effects of the query are discarded.
     ///
     /// # Errors
     /// See [`QueryError`].
@@ -148,7 +148,7 @@ pub enum Query {
     IsComplete(String),
 }
 
-/// The answer to a [`Query`] of the same name.
+/// The answer to a [`Query`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueryResult {
@@ -165,13 +165,13 @@ pub enum QueryResult {
     Completeness(Completeness),
 }
 
-/// Why a look shows nothing.
+/// Why a query has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// It took too long, or too much memory.
     #[error("it takes too long or too much memory")]
     Exceeded,
-    /// There are too many.
+    /// There are too many queries.
     #[error("too many questions about sessions are being answered")]
     Busy,
     /// The session is gone.
@@ -185,10 +185,11 @@ pub enum QueryError {
 pub enum RunUpdate {
     /// The script made an event.
     Event(RuntimeEvent),
-    /// The script is about to touch the world through a host module: answer once the execution's record is stored.
+    /// The script is about to touch the world through a host module: answer once the execution's
+    /// record is stored.
     BeforeHostCall(oneshot::Sender<()>),
-    /// The run has a result. A value and an exception are preliminary: the state is being committed,
-    /// and the run may still be rolled back. A roll-back is final.
+    /// The run has a result. A value and an exception are preliminary: the state is being
+    /// committed, and the run may still be rolled back. A roll-back is final.
     Ended(RunResult),
     /// The session's state with this run in it is safe: it is not rolled back any more.
     Committed,

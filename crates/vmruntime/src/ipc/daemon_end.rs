@@ -205,8 +205,8 @@ fn decode<T: Message>(bytes: Vec<u8>) -> io::Result<T> {
 }
 
 impl Sender {
-    /// Ends the stream for the other side at once, also where a process that is being started holds a
-    /// copy of the socket.
+    /// Ends the stream for the other side at once, also where a process that is being started holds
+    /// a copy of the socket.
     pub(crate) fn hang_up(&self) {
         // It is refused when the other side is gone.
         let _ = shutdown(self.fd.as_raw_fd(), Shutdown::Both);

@@ -34,8 +34,8 @@ pub(super) enum EndReason {
         /// The limits of the run that was under way; `None` if none was.
         running: Option<Limits>,
     },
-    /// Its process died together with the newest checkpoint: the one that was promoted is older than
-    /// what the session has committed.
+    /// Its process died together with the newest checkpoint: the one that was promoted is older
+    /// than what the session has committed.
     #[error("its state is lost, because its process and its newest checkpoint died together: {0}")]
     StateLost(Death),
     /// The session process made a checkpoint that is older than what the session has committed.

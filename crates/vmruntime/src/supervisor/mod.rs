@@ -1,5 +1,5 @@
-//! The daemon's side of the worker processes: zygotes, one for each engine and set of libraries, and
-//! an actor for each live session.
+//! The daemon's side of the worker processes: zygotes, one for each engine and set of libraries,
+//! and an actor for each live session.
 //!
 //! ```text
 //! WorkerRuntime ── pool ── zygote ── actor of the zygote process   (watchdog)
@@ -36,8 +36,8 @@ use pool::Pool;
 use zygote::Zygote;
 use zygote_handle::ZygoteHandle;
 
-/// How many zygotes at once try whether libraries can be used. Each takes 10 to 30 MB, and as long as
-/// the libraries take to load.
+/// How many zygotes at once try whether libraries can be used. Each takes 10 to 30 MB, and as long
+/// as the libraries take to load.
 const MAX_TRIALS: usize = 2;
 
 /// How long a trial may take, with the wait for its permit. A client waits for the answer.

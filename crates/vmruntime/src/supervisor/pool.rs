@@ -1,8 +1,8 @@
 //! The zygotes that run: one for each engine, and one for each set of libraries that sessions begin
 //! with.
 //!
-//! Loading libraries takes much longer than forking. So a zygote loads them once, and every session of
-//! a template with these libraries is forked from it.
+//! Loading libraries takes much longer than forking. So a zygote loads them once, and every session
+//! of a template with these libraries is forked from it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -66,8 +66,8 @@ impl Pool {
         }
     }
 
-    /// The zygote for sessions of that engine with these libraries. It is started if there is none, or
-    /// the last one has died.
+    /// The zygote for sessions of that engine with these libraries. It is started if there is none,
+    /// or the last one has died.
     ///
     /// # Errors
     /// When it can't be started, and when a library fails.
@@ -145,8 +145,8 @@ impl Pool {
 }
 
 impl State {
-    /// Forgets the zygotes with libraries that were used least recently, beyond `most`. They end with
-    /// their last session.
+    /// Forgets the zygotes with libraries that were used least recently, beyond `most`. They end
+    /// with their last session.
     fn forget_beyond(&mut self, most: usize) {
         self.all.retain(|zygote| zygote.strong_count() > 0);
         loop {

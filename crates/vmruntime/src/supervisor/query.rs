@@ -1,19 +1,19 @@
-//! Queries about a session: each is answered by a process of its own, which replays what it lacks of
-//! the committed state, answers and ends.
+//! Queries about a session: each is answered by a process of its own, which replays what it lacks
+//! of the committed state, answers and ends.
 //!
 //! - A session with a checkpoint: the query goes to a socket that all its checkpoints share, with a
-//!   socket for the answer. The checkpoint forks a process that takes it. A checkpoint that has been
-//!   dismissed meanwhile drops the query, and it is asked again.
+//! socket for the answer. The checkpoint forks a process that takes it. A checkpoint that has been
+//! dismissed meanwhile drops the query, and it is asked again.
 //! - A session without a checkpoint: the zygote forks a process, which is set up from the session's
 //!   seed.
 //!
 //! Which of the two, and which runs have to be replayed, is read under one lock
 //! ([`ReplayLog::basis`]), so that an answer always shows the state after some commit, and a commit
-//! that was answered before the query is in it. A query that is being answered when the session makes
-//! its first checkpoint is answered as it was asked.
+//! that was answered before the query is in it. A query that is being answered when the session
+//! makes its first checkpoint is answered as it was asked.
 //!
-//! The processes are bounded in number, time and memory. One whose answer is not awaited any more is
-//! killed, and its permit is given back when it is dead.
+//! The processes are bounded in number, time and memory. One whose answer is not awaited any more
+//! is killed, and its permit is given back when it is dead.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -83,8 +83,8 @@ enum Forked {
 }
 
 impl QueryClient {
-    /// Answers queries about the session of that number, whose checkpoints listen to the other end of
-    /// `checkpoints`.
+    /// Answers queries about the session of that number, whose checkpoints listen to the other end
+    /// of `checkpoints`.
     pub(super) fn new(
         checkpoints: Sender,
         zygotes: Arc<ZygoteHandle>,
@@ -190,8 +190,8 @@ impl QueryClient {
         }
     }
 
-    /// Asks a checkpoint. Returns `None` if no process took the query: the checkpoint was dismissed,
-    /// or there is none any more.
+    /// Asks a checkpoint. Returns `None` if no process took the query: the checkpoint was
+    /// dismissed, or there is none any more.
     async fn ask_checkpoint<'a>(
         &self,
         request: QueryRequest,

@@ -119,8 +119,8 @@ async fn prepare(
         replay_log,
         queries,
     });
-    // A new socket takes a message at once, unless the message is large and the process stands still:
-    // then it is never ready.
+    // A new socket takes a message at once, unless the message is large and the process stands
+    // still: then it is never ready.
     let _ = tokio::time::timeout(OPEN_TIMEOUT, actor.set_up()).await;
     tokio::spawn(async move {
         let reason = actor.serve().await.to_string();

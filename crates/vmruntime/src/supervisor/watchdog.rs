@@ -1,7 +1,7 @@
 //! Notices when a zygote does not answer any more.
 //!
-//! Most messages to a zygote have no answer of their own. So some time after a message the zygote is
-//! sent a ping, which it answers when it has taken all messages before it: one ping covers the
+//! Most messages to a zygote have no answer of their own. So some time after a message the zygote
+//! is sent a ping, which it answers when it has taken all messages before it: one ping covers the
 //! messages of that time. A zygote that is sent no message is sent no ping.
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,13 +1,13 @@
-//! Checkpoints: a fork of a session process that sleeps with the heap as it was, until it is promoted
-//! or dismissed.
+//! Checkpoints: a fork of a session process that sleeps with the heap as it was, until it is
+//! promoted or dismissed.
 //!
 //! A checkpoint waits on a pipe whose other end the session process holds. A byte dismisses it. The
 //! end of the stream means that the session process is dead: the checkpoint is promoted, and is the
 //! session process from then on.
 //!
 //! Meanwhile it takes queries about the session from a socket that all checkpoints of a session
-//! share, also while the session process runs a script. For each it forks a process that answers and
-//! ends, and goes back to sleep.
+//! share, also while the session process runs a script. For each it forks a process that answers
+//! and ends, and goes back to sleep.
 //!
 //! A new checkpoint is made before the old one is dismissed, so that there is one at every moment.
 //! The new one and the session process both dismiss the old one: whichever of the two dies in
@@ -73,8 +73,8 @@ pub(super) struct Names {
 /// Forks a checkpoint and dismisses the one before. `zygote` is the parent of all processes of the
 /// session; `queries` is the socket from which checkpoints take queries.
 ///
-/// When the system has no process or memory left, it is asked again for about two seconds. Then this
-/// process ends, and the checkpoint before, which still sleeps, is promoted.
+/// When the system has no process or memory left, it is asked again for about two seconds. Then
+/// this process ends, and the checkpoint before, which still sleeps, is promoted.
 pub(super) fn make(
     previous: Option<Checkpoint>,
     zygote: Pid,

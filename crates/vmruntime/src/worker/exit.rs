@@ -1,5 +1,5 @@
-//! How a worker process ends on purpose: with `_exit`, so that no destructors run and no buffer that
-//! a fork copied is flushed twice.
+//! How a worker process ends on purpose: with `_exit`, so that no destructors run and no buffer
+//! that a fork copied is flushed twice.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

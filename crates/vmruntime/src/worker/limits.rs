@@ -30,8 +30,8 @@ pub(super) fn heap_bytes(limits: &Limits) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// Has the kernel bound what this process maps: a second bound behind that of the counting allocator,
-/// for memory that does not come from that.
+/// Has the kernel bound what this process maps: a second bound behind that of the counting
+/// allocator, for memory that does not come from that.
 ///
 /// # Errors
 /// When the system refuses.
@@ -51,7 +51,8 @@ pub(super) fn bound_heap(limits: &Limits) {
     allocator::limit_to(heap_bytes(limits));
 }
 
-/// Starts the clocks of an execution: the process is killed by `SIGALRM` or `SIGPROF` when one runs out.
+/// Starts the clocks of an execution: the process is killed by `SIGALRM` or `SIGPROF` when one runs
+/// out.
 ///
 /// # Errors
 /// When the system refuses.

@@ -9,13 +9,13 @@
 //! ```
 //!
 //! A session process runs a script, says how it ended, forks a new checkpoint and dismisses the old
-//! one: that is the commit. A short deterministic script goes to the replay log instead (`replay.rs`).
-//! If the session process dies (a limit, a crash, `kill -9`), its checkpoint is promoted: it becomes
-//! the session process of the next generation and makes a checkpoint of its own. The script is
-//! rolled back. Checkpoints are forked as siblings (`CLONE_PARENT`), so that the zygote is the parent
-//! of every process, reaps each and knows each death. A session that needs no checkpoint yet has
-//! none: if its process dies, another is forked from the zygote. A session is a kernel session
-//! (`setsid`), too: the process group of a process proves whose it is.
+//! one: that is the commit. A short deterministic script goes to the replay log instead
+//! (`replay.rs`). If the session process dies (a limit, a crash, `kill -9`), its checkpoint is
+//! promoted: it becomes the session process of the next generation and makes a checkpoint of its
+//! own. The script is rolled back. Checkpoints are forked as siblings (`CLONE_PARENT`), so that the
+//! zygote is the parent of every process, reaps each and knows each death. A session that needs no
+//! checkpoint yet has none: if its process dies, another is forked from the zygote. A session is a
+//! kernel session (`setsid`), too: the process group of a process proves whose it is.
 //!
 //! Every process here has exactly one thread, which is asserted before each fork.
 

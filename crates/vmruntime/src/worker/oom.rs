@@ -2,8 +2,8 @@
 //! zygote, the daemon last.
 //!
 //! Every process may raise its own score, and lower it again. The zygote can't open the file of a
-//! process that it forks, nor can that process open its own: neither has a file system. So the zygote
-//! takes on the score of a session while it forks one.
+//! process that it forks, nor can that process open its own: neither has a file system. So the
+//! zygote takes on the score of a session while it forks one.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -33,7 +33,8 @@ impl Scores {
         }
     }
 
-    /// The scores, in a process that still has the daemon's; `None` where the system has no such file.
+    /// The scores, in a process that still has the daemon's; `None` where the system has no such
+    /// file.
     pub(crate) fn inherited() -> Option<Self> {
         Some(Self::below(open()?.1))
     }
@@ -51,7 +52,8 @@ pub(crate) fn raise(score: i32) {
 pub(super) struct ZygoteScore(Option<(File, Scores)>);
 
 impl ZygoteScore {
-    /// Raises the score of this process to that of a zygote. To be called before the file system is given up.
+    /// Raises the score of this process to that of a zygote. To be called before the file system is
+    /// given up.
     pub(super) fn begin() -> Self {
         let opened = open().map(|(file, daemon)| (file, Scores::below(daemon)));
         let score = Self(opened);

@@ -1,9 +1,9 @@
 //! A process that answers one query about a session and ends.
 //!
-//! There are two kinds: a fork of a checkpoint, which takes the query from a socket of its own; and,
-//! for a session without a checkpoint, a fork of the zygote that is set up as the session was. Both
-//! replay what their state lacks and then answer. Events of scripts are dropped meanwhile, and no
-//! call reaches a host module.
+//! There are two kinds: a fork of a checkpoint, which takes the query from a socket of its own;
+//! and, for a session without a checkpoint, a fork of the zygote that is set up as the session was.
+//! Both replay what their state lacks and then answer. Events of scripts are dropped meanwhile, and
+//! no call reaches a host module.
 
 use vmapi_types::Limits;
 
@@ -44,8 +44,8 @@ fn bounds() -> Limits {
     }
 }
 
-/// Makes this a process that answers a query: it takes a name, is cut off from host modules, and its
-/// clocks start. Without clocks it ends, and the daemon forks another.
+/// Makes this a process that answers a query: it takes a name, is cut off from host modules, and
+/// its clocks start. Without clocks it ends, and the daemon forks another.
 pub(super) fn begin(link: &Link, name: &str) {
     exit::be_disposable();
     process::set_name(name);

@@ -1,11 +1,12 @@
 //! Replaying runs that a session has committed without a checkpoint.
 //!
 //! A checkpoint costs a fork, a copy of each page that the next run writes to, and the end of the
-//! checkpoint before: more than most runs take. But a run whose only inputs from outside its session
-//! are a few numbers (times, random numbers) has the same effect whenever it is run in the same state
-//! with the same numbers. So a short run of that kind needs no checkpoint. The session process says
-//! at its end what its inputs were, with a digest of its events and its result: its [`Trace`](crate::ipc::Trace). The
-//! daemon adds text and trace to the session's replay log, and that is the commit.
+//! checkpoint before: more than most runs take. But a run whose only inputs from outside its
+//! session are a few numbers (times, random numbers) has the same effect whenever it is run in the
+//! same state with the same numbers. So a short run of that kind needs no checkpoint. The session
+//! process says at its end what its inputs were, with a digest of its events and its result: its
+//! [`Trace`](crate::ipc::Trace). The daemon adds text and trace to the session's replay log, and
+//! that is the commit.
 //!
 //! # Who replays
 //!
@@ -25,7 +26,8 @@
 //!   again; everything else by `mark_nondeterministic`, after which the run has no trace and gets a
 //!   checkpoint. Garbage collections that depend on the size of the heap are in the second class.
 //! - A replay compares its own trace with the recorded one after each run. If they differ the process
-//!   ends ([`ExitCause::ReplayDiverged`](crate::ipc::ExitCause)) rather than go on with another state.
+//! ends ([`ExitCause::ReplayDiverged`](crate::ipc::ExitCause)) rather than go on with another
+//! state.
 //! - While a process replays, its link is detached: events are dropped, and no call reaches a host
 //!   module.
 //! - A replay has the same limits as the first time, so that no run ends otherwise for want of
@@ -47,12 +49,12 @@ use crate::ipc::LoggedRun;
 /// what a checkpoint takes.
 const MAX_CPU_US: u64 = 2_000 * SLOWDOWN;
 
-/// How long such a run may take by the wall clock. A run that only waits for a processor takes less;
-/// one that waits for something (`Atomics.wait`) would wait again in a replay.
+/// How long such a run may take by the wall clock. A run that only waits for a processor takes
+/// less; one that waits for something (`Atomics.wait`) would wait again in a replay.
 const MAX_WALL: Duration = Duration::from_millis(20 * SLOWDOWN);
 
-/// By how much such a run may make the heap grow, in bytes: well below the growth at which garbage is
-/// collected in the middle of a run.
+/// By how much such a run may make the heap grow, in bytes: well below the growth at which garbage
+/// is collected in the middle of a run.
 const MAX_GROWTH_BYTES: u64 = 512 * 1024;
 
 /// A replayed run had another trace than the first time.
@@ -73,8 +75,8 @@ pub(super) fn is_cheap(usage: &Usage, wall: Duration, heap_before: u64, limits: 
         && peak.saturating_add(MAX_GROWTH_BYTES) <= limits::heap_bytes(limits) as u64
 }
 
-/// Runs a script with the heap that its limits allow, for the first time or in a replay. In a replay
-/// `recorded` holds the inputs of the first time.
+/// Runs a script with the heap that its limits allow, for the first time or in a replay. In a
+/// replay `recorded` holds the inputs of the first time.
 pub(super) fn evaluate(
     engine: &mut dyn Engine,
     link: &Link,
@@ -91,8 +93,8 @@ pub(super) fn evaluate(
     evaluation
 }
 
-/// Brings the state to the end of the log. `commits` is how many runs the state holds, and is kept up
-/// to date.
+/// Brings the state to the end of the log. `commits` is how many runs the state holds, and is kept
+/// up to date.
 pub(super) fn replay(
     engine: &mut dyn Engine,
     link: &Link,

@@ -158,8 +158,8 @@ impl Session {
         confined.map_err(|error| error.to_string())
     }
 
-    /// Confines this process before its session is known, so that the session need not wait for that.
-    /// It is for a process that may have no more memory than by default.
+    /// Confines this process before its session is known, so that the session need not wait for
+    /// that. It is for a process that may have no more memory than by default.
     pub(super) fn confine_ahead(&mut self) {
         if let Err(error) = self.confine(&Limits::default()) {
             exit::noting(
@@ -237,9 +237,10 @@ impl Session {
         allocator::live_bytes() >= self.live_after_collection.saturating_add(worth)
     }
 
-    /// Collects garbage once the heap has grown by a part of itself. What is freed need not be copied
-    /// by the fork; but a collection takes time with the heap and dirties the pages that it shares
-    /// with the checkpoint, so that a session with a large heap would pay for every small execution.
+    /// Collects garbage once the heap has grown by a part of itself. What is freed need not be
+    /// copied by the fork; but a collection takes time with the heap and dirties the pages that it
+    /// shares with the checkpoint, so that a session with a large heap would pay for every small
+    /// execution.
     fn collect_if_worth_it(&mut self) {
         if self.is_worth_collecting() {
             self.engine.collect();

@@ -1,10 +1,10 @@
 //! Children of the zygote that were stopped by a signal.
 //!
-//! A process that waits for a message can't be told from one that will never take it; only its parent
-//! is told by the kernel that it was stopped. A process that is not continued within
-//! [`HELPER_TIMEOUT`] is killed, and replaced like any other that died: also a checkpoint or a process
-//! that was forked ahead, which would otherwise be missed only when it is needed. A process with a
-//! run in it is left alone: the run has clocks of its own.
+//! A process that waits for a message can't be told from one that will never take it; only its
+//! parent is told by the kernel that it was stopped. A process that is not continued within
+//! [`HELPER_TIMEOUT`] is killed, and replaced like any other that died: also a checkpoint or a
+//! process that was forked ahead, which would otherwise be missed only when it is needed. A process
+//! with a run in it is left alone: the run has clocks of its own.
 
 use std::time::Instant;
 
@@ -25,9 +25,11 @@ pub(super) struct StoppedChildren {
 }
 
 impl StoppedChildren {
-    /// Takes the kernel's report that a child was stopped or continued (`WSTOPPED` or `WCONTINUED`).
+    /// Takes the kernel's report that a child was stopped or continued (`WSTOPPED` or
+    /// `WCONTINUED`).
     pub(super) fn take_report(&mut self, pid: Pid, report: WaitPidFlag) {
-        // The report is taken, so that the kernel does not repeat it. A newer one may have replaced it.
+        // The report is taken, so that the kernel does not repeat it. A newer one may have replaced
+        // it.
         let _ = waitid(Id::Pid(pid), report | WaitPidFlag::WNOHANG);
         self.since.retain(|(stopped, _)| *stopped != pid);
         if report == WaitPidFlag::WSTOPPED {
@@ -45,8 +47,8 @@ impl StoppedChildren {
         })
     }
 
-    /// How long the zygote may sleep before one of them has to be killed; without a limit if none is
-    /// stopped.
+    /// How long the zygote may sleep before one of them has to be killed; without a limit if none
+    /// is stopped.
     pub(super) fn timeout(&self) -> PollTimeout {
         let Some((_, since)) = self.since.first() else {
             return PollTimeout::NONE;

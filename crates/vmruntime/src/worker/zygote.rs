@@ -46,8 +46,8 @@ const PEEK_AT_CHANGES: WaitPidFlag = PEEK
 /// memory than most machines have.
 const MAX_LIBRARY_HEAP_BYTES: usize = 512 * 1024 * 1024;
 
-/// How long one library may take, in milliseconds. The daemon gives the zygote up before; this bound
-/// is for when the daemon is gone, which a zygote that loads does not notice.
+/// How long one library may take, in milliseconds. The daemon gives the zygote up before; this
+/// bound is for when the daemon is gone, which a zygote that loads does not notice.
 const MAX_LIBRARY_MS: u64 = 60_000;
 
 /// The processes of a session, or a query process.
@@ -83,7 +83,8 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     process::set_name("vms-zygote");
     faults::install()?;
     nix::sys::prctl::set_child_subreaper(true)?;
-    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
+    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here
+    // uses it.
     let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let large_pages = LargePages::begin();
     let link = Rc::new(Link::default());
@@ -389,9 +390,9 @@ fn is_ready(fd: &PollFd<'_>) -> bool {
     fd.revents().is_some_and(|events| !events.is_empty())
 }
 
-/// Kills a process of a session. The number comes from the session: it is believed only if the kernel
-/// says that it is one of its processes, and no process is reaped between this check and the kill.
-/// Returns its id if it was killed.
+/// Kills a process of a session. The number comes from the session: it is believed only if the
+/// kernel says that it is one of its processes, and no process is reaped between this check and the
+/// kill. Returns its id if it was killed.
 fn kill_member(first: Pid, pid: u32) -> Option<Pid> {
     let pid = Pid::from_raw(pid.cast_signed());
     let is_member = getpgid(Some(pid)) == Ok(first);

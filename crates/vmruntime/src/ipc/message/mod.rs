@@ -2,12 +2,14 @@
 
 mod host_call;
 mod query;
+mod replay;
 mod session;
 mod zygote;
 
 pub(crate) use host_call::{HostCall, LoadedModule, MAX_ARGS_JSON_BYTES};
 pub(crate) use query::{FromQuery, QueryRequest};
-pub(crate) use session::{FromSession, LoggedRun, SessionSetup, ToSession, Trace};
+pub(crate) use replay::{LoggedRun, Trace};
+pub(crate) use session::{FromSession, SessionSetup, ToSession};
 pub(crate) use zygote::{FromZygote, LoadError, ToZygote};
 
 use std::io;

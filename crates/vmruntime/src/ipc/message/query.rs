@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use vmcontrol::runtime::{Query, QueryResult};
 
-use super::session::LoggedRun;
+use super::replay::LoggedRun;
 use crate::ipc::codec::Message;
 
 /// A query, with what the process has to replay before it answers.

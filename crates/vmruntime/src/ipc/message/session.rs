@@ -1,4 +1,4 @@
-//! Messages between the daemon and a session process, and the entries of the replay log.
+//! Messages between the daemon and a session process.
 
 use std::io;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use vmcontrol::runtime::{RunRequest, Usage};
 
 use super::host_call::{HostCall, MAX_ARGS_JSON_BYTES};
 use super::query::QueryRequest;
+use super::replay::{LoggedRun, Trace};
 use super::text;
 use crate::ipc::answer::HostAnswer;
 use crate::ipc::codec::{Message, no_attachment};
@@ -50,58 +51,6 @@ pub(crate) enum ToSession {
     /// Prepare a session like this one, answer one query about it on this channel, and end. The
     /// only message to a query process. It answers as [`FromQuery`](super::FromQuery).
     Query(Box<SessionSetup>, QueryRequest),
-}
-
-/// A run of the replay log: one that was committed without a checkpoint, because it is
-/// deterministic, given its inputs.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct LoggedRun {
-    /// How many runs the session's state holds with this one.
-    pub(crate) commits: u64,
-    /// What was run. The request's JSON is without the source text, which is beside it.
-    #[serde(with = "with_source")]
-    pub(crate) request: Arc<RunRequest>,
-    /// Its inputs, and a digest of its end.
-    pub(crate) trace: Trace,
-}
-
-/// What a replay is given, and what it must end with. If it ends otherwise its state is not the
-/// session's.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Trace {
-    /// The nondeterministic inputs in the order of the first run: times and random numbers.
-    pub(crate) inputs: Vec<u64>,
-    /// A digest of its events and its end.
-    pub(crate) digest: u64,
-}
-
-impl LoggedRun {
-    /// Whether a state that holds `commits` runs can be brought to the end of a log.
-    pub(crate) fn go_on_from(log: &[Arc<Self>], commits: u64) -> bool {
-        log.first().is_none_or(|first| first.commits <= commits + 1)
-    }
-}
-
-/// A request with its source text, which is no part of a request's own JSON.
-mod with_source {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use vmcontrol::runtime::RunRequest;
-
-    pub(super) fn serialize<S: Serializer>(
-        request: &Arc<RunRequest>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        (&*request.source, &**request).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Arc<RunRequest>, D::Error> {
-        let (source, request): (Arc<str>, RunRequest) = Deserialize::deserialize(deserializer)?;
-        Ok(Arc::new(RunRequest { source, ..request }))
-    }
 }
 
 /// What a session process must know before its first script.
@@ -278,18 +227,5 @@ mod tests {
         };
         assert_eq!(&*request.source, "'unlikely' + 1");
         assert_eq!(request.name, "repl");
-    }
-
-    #[test]
-    fn logged_runs_arrive_with_their_source_texts() {
-        let logged = LoggedRun {
-            commits: 3,
-            request: request("a + 1"),
-            trace: Trace::default(),
-        };
-        let ToSession::Replay(log) = carried(&ToSession::Replay(vec![Arc::new(logged)])) else {
-            panic!("it is another message");
-        };
-        assert_eq!((&*log[0].request.source, log[0].commits), ("a + 1", 3));
     }
 }

@@ -10,11 +10,12 @@
 //! - The zygote reaps the process and sends the [`Death`], with the generation of the process, the
 //!   cause, and what its run used, on the zygote's socket.
 //!
-//! All generations of a session write to one socket. So when `Promoted` is read, everything that the
-//! dead process sent has been read: no message of it can change the picture any more. What `Promoted`
-//! means for the run can be judged once the death is known as well ([`Failovers::next`]), and then it
-//! is judged at once, in the order of the generations. If the death is reported first, the promotion
-//! has a deadline; if the promotion is first, the zygote's watchdog bounds the wait for the death.
+//! All generations of a session write to one socket. So when `Promoted` is read, everything that
+//! the dead process sent has been read: no message of it can change the picture any more. What
+//! `Promoted` means for the run can be judged once the death is known as well
+//! ([`Failovers::next`]), and then it is judged at once, in the order of the generations. If the
+//! death is reported first, the promotion has a deadline; if the promotion is first, the zygote's
+//! watchdog bounds the wait for the death.
 //!
 //! # What it means
 //!
@@ -35,8 +36,8 @@
 //! # Why it is right
 //!
 //! - A run is never applied twice. A process that has begun a run says `Started` before it evaluates
-//!   anything, on the socket that is read before `Promoted`; so a run that is handed out again had no
-//!   effect, neither on the heap nor on the world.
+//! anything, on the socket that is read before `Promoted`; so a run that is handed out again had no
+//! effect, neither on the heap nor on the world.
 //! - No committed run is lost silently. States are counted: a checkpoint that is older than what was
 //!   answered either replays exactly the runs that it lacks, or the session ends as crashed.
 //! - No two processes are the session process. A checkpoint is promoted only by the end of its pipe;
@@ -125,9 +126,9 @@ pub(crate) enum Verdict {
     StateLost,
 }
 
-/// Judges a state that holds `commits` runs, when the session is known to have committed `committed`.
-/// `run` is how far its run is; `None` without one. `missing` are the logged runs that its newest
-/// checkpoint lacks.
+/// Judges a state that holds `commits` runs, when the session is known to have committed
+/// `committed`. `run` is how far its run is; `None` without one. `missing` are the logged runs that
+/// its newest checkpoint lacks.
 pub(crate) fn judge(
     commits: u64,
     committed: u64,

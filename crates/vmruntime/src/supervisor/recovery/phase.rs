@@ -12,8 +12,8 @@
 //! ```
 //!
 //! A session without a checkpoint has its seed, and its replay log is complete: it has committed
-//! nothing that would have needed a checkpoint. A session with a checkpoint keeps the seed as long as
-//! its log is complete. So a session can always be restored from at least one of the two.
+//! nothing that would have needed a checkpoint. A session with a checkpoint keeps the seed as long
+//! as its log is complete. So a session can always be restored from at least one of the two.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -108,8 +108,8 @@ impl Phase {
         }
     }
 
-    /// The seed of a session that can get another process from it; `None` also for a session that is
-    /// being opened, which fails with its first process.
+    /// The seed of a session that can get another process from it; `None` also for a session that
+    /// is being opened, which fails with its first process.
     pub(crate) fn respawn_seed(&self) -> Option<&Arc<SessionSeed>> {
         match self {
             Self::Opening { .. } => None,
@@ -190,8 +190,8 @@ impl Phase {
     /// There is a checkpoint. Without a complete log the seed is of no use any more.
     ///
     /// # Errors
-    /// When the seed was all that the session could have been restored from, and when the session is
-    /// not open.
+    /// When the seed was all that the session could have been restored from, and when the session
+    /// is not open.
     pub(crate) fn note_checkpoint(&mut self, log_is_complete: bool) -> Result<(), EndReason> {
         match self {
             Self::Opening { .. } => Err(EndReason::UnexpectedCheckpoint),
@@ -205,8 +205,8 @@ impl Phase {
         }
     }
 
-    /// No process has the committed state, after one died like this. If that is so already, what was
-    /// begun goes on.
+    /// No process has the committed state, after one died like this. If that is so already, what
+    /// was begun goes on.
     ///
     /// # Errors
     /// When the session is not open.
@@ -243,8 +243,8 @@ impl Phase {
         Some(respawn)
     }
 
-    /// The zygote is gone, for this reason. `is_reproducible` is whether another zygote has the same
-    /// state.
+    /// The zygote is gone, for this reason. `is_reproducible` is whether another zygote has the
+    /// same state.
     ///
     /// # Errors
     /// When the session can't move to another one.

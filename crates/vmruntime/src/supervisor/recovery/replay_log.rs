@@ -1,8 +1,8 @@
 //! The replay log of a session: the runs that it has committed without a checkpoint.
 //!
 //! A short deterministic run needs no checkpoint: its text and its trace are kept here, and every
-//! process whose state lacks it replays it. `worker/replay.rs` says which runs those are, who replays
-//! them, and why the state is the same.
+//! process whose state lacks it replays it. `worker/replay.rs` says which runs those are, who
+//! replays them, and why the state is the same.
 //!
 //! # Bounds
 //!
@@ -13,15 +13,16 @@
 //! # Completeness
 //!
 //! A log that has every run that the session ever committed is *complete*: then the session can be
-//! restored without a checkpoint, by another fork of the zygote that replays all of it. So a complete
-//! log is kept over checkpoints as long as it is small. Once a run is committed that is not in the
-//! log, or the log has become too large, it starts anew at the checkpoint, and stays incomplete.
+//! restored without a checkpoint, by another fork of the zygote that replays all of it. So a
+//! complete log is kept over checkpoints as long as it is small. Once a run is committed that is
+//! not in the log, or the log has become too large, it starts anew at the checkpoint, and stays
+//! incomplete.
 //!
 //! # Consistency
 //!
-//! The session's actor writes the log, queries read it. What a state has to replay depends on whether
-//! that is a checkpoint's or a new one's, so the log also knows whether there is a checkpoint, and
-//! [`basis`](ReplayLog::basis) answers both under one lock.
+//! The session's actor writes the log, queries read it. What a state has to replay depends on
+//! whether that is a checkpoint's or a new one's, so the log also knows whether there is a
+//! checkpoint, and [`basis`](ReplayLog::basis) answers both under one lock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,18 +33,19 @@ use vmcontrol::runtime::{RunMode, RunRequest};
 use crate::clock::SLOWDOWN;
 use crate::ipc::LoggedRun;
 
-/// How many runs may be missing in a checkpoint: making one for each sixty-fourth run costs each run
-/// less than writing its log entry does.
+/// How many runs may be missing in a checkpoint: making one for each sixty-fourth run costs each
+/// run less than writing its log entry does.
 const MAX_RUNS: usize = 64;
 
 /// The size of the texts and inputs of those runs together, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The time that those runs took together: roll-backs and answers to queries are later by that much.
+/// The time that those runs took together: roll-backs and answers to queries are later by that
+/// much.
 const MAX_TIME: Duration = Duration::from_millis(10 * SLOWDOWN);
 
-/// By how many times a complete log that is kept over checkpoints may exceed the bounds of number and
-/// time.
+/// By how many times a complete log that is kept over checkpoints may exceed the bounds of number
+/// and time.
 const MAX_HISTORY: u32 = 10;
 
 /// The replay log of a session.
@@ -71,8 +73,8 @@ struct Size {
     time: Duration,
 }
 
-/// What a process starts from that is to have the session's committed state, and the runs that it has
-/// to replay.
+/// What a process starts from that is to have the session's committed state, and the runs that it
+/// has to replay.
 #[derive(Debug)]
 pub(crate) enum Basis {
     /// A fork of the checkpoint.
@@ -109,8 +111,8 @@ impl ReplayLog {
         log.runs.push(Arc::new(run));
     }
 
-    /// Notes that there is a checkpoint that holds so many runs. Returns whether the log is complete:
-    /// whether it has every run that the session ever committed.
+    /// Notes that there is a checkpoint that holds so many runs. Returns whether the log is
+    /// complete: whether it has every run that the session ever committed.
     pub(crate) fn note_checkpoint(&self, commits: u64) -> bool {
         let mut log = self.lock();
         self.has_checkpoint.send_replace(true);

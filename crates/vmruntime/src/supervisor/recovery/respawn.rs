@@ -43,8 +43,8 @@ use std::time::{Duration, Instant};
 use crate::ipc::{Death, DeathCause};
 use crate::supervisor::end_reason::EndReason;
 
-/// How often a process is asked for, for a session that has lost its own: the system may have no room
-/// for it at the moment, or the new one may be killed, too.
+/// How often a process is asked for, for a session that has lost its own: the system may have no
+/// room for it at the moment, or the new one may be killed, too.
 pub(crate) const MAX_ATTEMPTS: u32 = 100;
 
 /// How long to wait between two attempts.

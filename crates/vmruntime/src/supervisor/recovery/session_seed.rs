@@ -1,7 +1,7 @@
 //! What a session is made of before its first run.
 //!
-//! Any fork of the zygote becomes the session's process by this set-up. So as long as the replay log
-//! is complete, a session needs no checkpoint: the seed and the log make its state again.
+//! Any fork of the zygote becomes the session's process by this set-up. So as long as the replay
+//! log is complete, a session needs no checkpoint: the seed and the log make its state again.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

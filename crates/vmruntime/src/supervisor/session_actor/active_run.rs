@@ -12,8 +12,8 @@ use vmcontrol::runtime::{RunRequest, RunUpdate};
 use crate::ipc::{Death, DeathCause, HELPER_TIMEOUT, ToSession};
 use crate::supervisor::recovery::failover::RunProgress;
 
-/// How long after the wall limit a run is killed from the daemon: its process is stopped then, or the
-/// kernel's clock does not reach it.
+/// How long after the wall limit a run is killed from the daemon: its process is stopped then, or
+/// the kernel's clock does not reach it.
 const OVERDUE_AFTER: Duration = Duration::from_millis(250);
 
 /// How much longer the commit of a run may take.
@@ -54,9 +54,9 @@ pub(super) struct ActiveRun {
     pub(super) number: u64,
     pub(super) execution_id: Uuid,
     pub(super) updates: mpsc::Sender<RunUpdate>,
-    /// The request, until the session process has begun it: a process that died before can have done
-    /// nothing, and the next generation is given it. The request of a run that may be logged is kept
-    /// to the end.
+    /// The request, until the session process has begun it: a process that died before can have
+    /// done nothing, and the next generation is given it. The request of a run that may be logged
+    /// is kept to the end.
     pub(super) request: Option<Arc<RunRequest>>,
     /// Whether the replay log has room for it.
     pub(super) may_log: bool,

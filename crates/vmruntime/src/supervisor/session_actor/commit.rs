@@ -1,4 +1,5 @@
-//! How a run becomes a part of a session's state: by a checkpoint, or by an entry of the replay log.
+//! How a run becomes a part of a session's state: by a checkpoint, or by an entry of the replay
+//! log.
 
 use std::time::Duration;
 
@@ -51,8 +52,8 @@ impl SessionActor {
         Ok(())
     }
 
-    /// There is a checkpoint that holds so many runs. Queries are answered from it before the commit
-    /// of the newest is told.
+    /// There is a checkpoint that holds so many runs. Queries are answered from it before the
+    /// commit of the newest is told.
     ///
     /// # Errors
     /// When the session could only have been restored from what the checkpoint makes incomplete.

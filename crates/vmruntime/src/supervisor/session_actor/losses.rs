@@ -16,8 +16,8 @@ pub(super) struct Losses {
 /// The death of a checkpoint.
 pub(super) struct CheckpointLoss {
     pub(super) death: Death,
-    /// Whether another one is to be made when the run under way is over, which may itself end with a
-    /// new checkpoint.
+    /// Whether another one is to be made when the run under way is over, which may itself end with
+    /// a new checkpoint.
     pub(super) renew_after_run: bool,
 }
 

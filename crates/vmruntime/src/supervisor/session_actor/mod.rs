@@ -1,9 +1,9 @@
-//! The actor of one live session: it talks with the session process, is told by the zygote of deaths,
-//! and says what becomes of each run.
+//! The actor of one live session: it talks with the session process, is told by the zygote of
+//! deaths, and says what becomes of each run.
 //!
 //! All generations of a session process share one socket, in which messages keep their order. The
-//! reports of the zygote come on another one. How the two are brought together when a process dies is
-//! in [`recovery`](super::recovery).
+//! reports of the zygote come on another one. How the two are brought together when a process dies
+//! is in [`recovery`](super::recovery).
 
 mod active_run;
 pub(super) mod command;
@@ -158,8 +158,8 @@ impl SessionActor {
         }
     }
 
-    /// Sends a message to the session process. If that is dead, its checkpoint or the zygote will say
-    /// so. If it stands still, the message waits no longer than until the run is to be ended.
+    /// Sends a message to the session process. If that is dead, its checkpoint or the zygote will
+    /// say so. If it stands still, the message waits no longer than until the run is to be ended.
     async fn send(&self, message: &ToSession) {
         let sent = tokio::select! {
             // In most cases there is room, and no clock is needed.

@@ -1,5 +1,5 @@
-//! The actor's part of a failover (`recovery/failover.rs`): it brings deaths and promotions together,
-//! and carries out the verdict.
+//! The actor's part of a failover (`recovery/failover.rs`): it brings deaths and promotions
+//! together, and carries out the verdict.
 
 use super::SessionActor;
 use super::active_run::{ActiveRun, KillReason};

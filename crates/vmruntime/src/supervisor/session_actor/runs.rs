@@ -21,8 +21,8 @@ impl SessionActor {
         updates: mpsc::Sender<RunUpdate>,
     ) {
         if self.run.is_some() {
-            // The caller runs one thing at a time. A bug of the caller must not disturb the run that
-            // is under way.
+            // The caller runs one thing at a time. A bug of the caller must not disturb the run
+            // that is under way.
             let failure = Failure {
                 code: FailureCode::RuntimeCrashed,
                 message: "the session was asked to run two things at once".into(),

@@ -16,8 +16,8 @@ use crate::supervisor::watchdog::{SentMessages, Step, Watchdog};
 /// A message for a zygote, with the descriptor that goes along if there is one.
 pub(super) type Order = (ToZygote, Option<OwnedFd>);
 
-/// Sends orders to the zygote, however slow it is, until it is gone. To be run in a task of its own:
-/// a zygote that waits until its reports are read takes no orders.
+/// Sends orders to the zygote, however slow it is, until it is gone. To be run in a task of its
+/// own: a zygote that waits until its reports are read takes no orders.
 pub(super) async fn write(sender: Sender, mut orders: mpsc::UnboundedReceiver<Order>) {
     while let Some((message, fd)) = orders.recv().await {
         let fd = fd.as_ref().map(AsRawFd::as_raw_fd);

@@ -1,7 +1,7 @@
 //! The daemon's handle of a zygote.
 //!
-//! The handle sends orders and hands out processes. An actor owns the zygote's process and reads its
-//! reports ([`actor`]); each session is told about its own processes ([`events`]).
+//! The handle sends orders and hands out processes. An actor owns the zygote's process and reads
+//! its reports ([`actor`]); each session is told about its own processes ([`events`]).
 
 mod actor;
 mod events;
@@ -27,12 +27,12 @@ use super::watchdog::{SentMessages, Watchdog};
 use crate::ipc::daemon_end::{self, Receiver, Sender};
 use crate::ipc::{MAX_FROM_QUERY_BYTES, MAX_FROM_SESSION_BYTES, ToZygote, WorkerCommand};
 
-/// The next number of a process group. Numbers are unique among all zygotes: a session that moves to
-/// another zygote keeps its number.
+/// The next number of a process group. Numbers are unique among all zygotes: a session that moves
+/// to another zygote keeps its number.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
-/// How many session processes are forked ahead. With one, a session that is made right after another
-/// would wait for the fork; each takes 0.2 MB.
+/// How many session processes are forked ahead. With one, a session that is made right after
+/// another would wait for the fork; each takes 0.2 MB.
 const FORKED_AHEAD: usize = 3;
 
 /// A zygote takes no message any more.
@@ -72,7 +72,8 @@ impl Zygote {
     /// Starts a zygote and waits until it is warm and has loaded the libraries.
     ///
     /// # Errors
-    /// When the program can't be started, ends, or does not speak the protocol; when a library fails.
+    /// When the program can't be started, ends, or does not speak the protocol; when a library
+    /// fails.
     pub(super) async fn start(
         command: &WorkerCommand,
         engine: &str,

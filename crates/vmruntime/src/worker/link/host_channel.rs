@@ -83,8 +83,8 @@ impl HostChannel {
             self.send(&call);
             return await_answer(&channel);
         }
-        // Before the first call the daemon brings the execution's record to disk. That time does not
-        // count as the script's; the daemon's own clock bounds the rest.
+        // Before the first call the daemon brings the execution's record to disk. That time does
+        // not count as the script's; the daemon's own clock bounds the rest.
         let left = limits::pause_wall_clock().unwrap_or_else(|error| limits::no_timer(&error));
         self.send(&call);
         let answer = await_answer(&channel);

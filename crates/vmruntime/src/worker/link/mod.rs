@@ -1,5 +1,5 @@
-//! The engine's link to the daemon, in three parts: a meter of the output, a trace for replays, and a
-//! channel to the host.
+//! The engine's link to the daemon, in three parts: a meter of the output, a trace for replays, and
+//! a channel to the host.
 
 mod host_channel;
 mod output_meter;
