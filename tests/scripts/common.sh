@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts at the top level share: the binary, a daemon of their own, and checks that say what they expected.
 # To be sourced. Nothing is left behind, also after a failure.
 

@@ -1,17 +1,23 @@
+//! A blocking client of the HTTP API.
+
 use std::sync::OnceLock;
 
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-/// An HTTP client of one daemon, for tests that are not async.
+use crate::document::{Document, Exchange};
+
+/// An HTTP client of one daemon, for tests that are not async. Every answer that it gets is one
+/// that the OpenAPI document describes, and so is every request that is taken.
 #[derive(Clone, Debug)]
 pub struct Api {
     base: String,
     client: reqwest::Client,
 }
 
-/// An answer.
+/// A response of the daemon.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status code.
@@ -20,7 +26,7 @@ pub struct Answer {
     pub headers: reqwest::header::HeaderMap,
     /// The text of the body.
     pub text: String,
-    /// The body as JSON; null when it is none.
+    /// The body as JSON; null when it is not JSON.
     pub json: Value,
 }
 
@@ -35,12 +41,12 @@ impl Answer {
         self.json["error"]["message"].as_str().unwrap_or_default()
     }
 
-    /// The body, once the status is what it should be.
+    /// The body as JSON, if the status is the expected one.
     ///
     /// # Panics
     /// When it is not.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Value {
+    pub fn expect_status(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         self.json
     }
@@ -67,7 +73,8 @@ impl Api {
     /// # Panics
     /// When no client can be made.
     pub fn new(server: &str) -> Self {
-        // The client is built with TLS for others; a provider that is there already is as good.
+        // The client is built with TLS for other users of the crate; a provider that is installed
+        // already will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             base: format!("{server}/api/v1"),
@@ -106,7 +113,7 @@ impl Api {
     /// Sends a request.
     ///
     /// # Panics
-    /// When the daemon does not answer.
+    /// When the daemon does not answer, and when the answer is none of the document.
     #[track_caller]
     pub fn send(&self, request: RequestBuilder) -> Answer {
         self.try_send(request).expect("the daemon answers")
@@ -116,9 +123,18 @@ impl Api {
     ///
     /// # Errors
     /// When it does not answer.
+    ///
+    /// # Panics
+    /// When the answer is none of the document.
+    #[track_caller]
     pub fn try_send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
-        runtime().block_on(async {
-            let response = request.send().await?;
+        let (client, request) = request.build_split();
+        let request = request?;
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let body = request.body().and_then(|body| body.as_bytes());
+        let body = body.map(<[u8]>::to_vec);
+        let answer = runtime().block_on(async {
+            let response = client.execute(request).await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let text = response.text().await?;
             Ok(Answer {
@@ -127,6 +143,20 @@ impl Api {
                 json: serde_json::from_str(&text).unwrap_or(Value::Null),
                 text,
             })
-        })
+        })?;
+        let content_type = answer.headers.get(CONTENT_TYPE);
+        let checked = Document::get().check(&Exchange {
+            method: method.as_str(),
+            path: &path,
+            request: body.as_deref(),
+            status: answer.status,
+            content_type: content_type.map_or("", |kind| kind.to_str().unwrap_or_default()),
+            text: &answer.text,
+        });
+        if let Err(error) = checked {
+            let status = answer.status;
+            panic!("{method} {path}: {status} is not as docs/openapi.json says:\n  {error}");
+        }
+        Ok(answer)
     }
 }

@@ -1,9 +1,11 @@
+//! The binary under test.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The binary under test, built once with the profile of whoever asks. Cargo builds it only for tests of its own package,
-/// so that nothing else makes sure that it is there and up to date.
+/// The binary under test, built once with the profile of the caller. Cargo builds it only for tests
+/// of its own package, so that nothing else makes sure that it is there and up to date.
 ///
 /// # Panics
 /// When it can't be built.
@@ -22,8 +24,8 @@ pub fn binary() -> &'static Path {
             .args([
                 "build",
                 "--quiet",
-                // With a test among the targets dependencies have the features that they have in `cargo test --workspace`:
-                // otherwise the engine would be built a second time.
+                // With a test among the targets dependencies have the features that they have in
+                // `cargo test --workspace`: otherwise the engine would be built a second time.
                 "--workspace",
                 "--bin",
                 "vm-system",
@@ -38,7 +40,8 @@ pub fn binary() -> &'static Path {
                     .parent()
                     .expect("a profile is in the target directory"),
             );
-        // What cargo tells a program of itself would make some build scripts run again, and all that depends on them.
+        // What cargo tells a program of itself would make some build scripts run again, and all
+        // that depends on them.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if [

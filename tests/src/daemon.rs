@@ -1,3 +1,5 @@
+//! A daemon of a test's own: how it is started, its files, its processes, and how it ends.
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Answer, Api, Process, Role, command, wait_for};
+use crate::{Answer, Api, Process, Role, Session, command, wait_for};
 
 /// The arguments for a free port.
 pub const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
@@ -30,7 +32,7 @@ pub struct DaemonOptions {
     pub refused_calls: Vec<i64>,
 }
 
-/// A daemon of one's own. It is killed when this goes out of scope.
+/// A daemon of the test's own. It is killed when this goes out of scope.
 pub struct Daemon {
     home: Option<TempDir>,
     child: Child,
@@ -41,15 +43,7 @@ pub struct Daemon {
     pub api: Api,
 }
 
-/// A live session in a daemon.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// Its id.
-    pub id: String,
-    api: Api,
-}
-
-/// Has system calls refused to a command.
+/// Installs a filter that refuses system calls to a command.
 fn refuse(command: &mut Command, calls: &[i64]) {
     let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
     let architecture = std::env::consts::ARCH
@@ -76,6 +70,28 @@ impl Daemon {
     /// Starts a daemon on a new database.
     pub fn start() -> Self {
         Self::start_with(DaemonOptions::default())
+    }
+
+    /// Starts a daemon on the directory of an earlier one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_in(home: TempDir) -> Self {
+        Self::start_with(DaemonOptions {
+            home: Some(home),
+            ..DaemonOptions::default()
+        })
+    }
+
+    /// Starts a daemon on a new database, with more arguments for `serve`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_with_args(args: &[&str]) -> Self {
+        Self::start_with(DaemonOptions {
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            ..DaemonOptions::default()
+        })
     }
 
     /// Starts a daemon.
@@ -118,7 +134,7 @@ impl Daemon {
         }
     }
 
-    /// `serve` with everything below `home`, and where to listen left to be said.
+    /// `serve` with all its files below `home`; the caller adds where to listen.
     pub fn serve_command(home: &Path) -> Command {
         let mut serve = command();
         serve
@@ -185,15 +201,17 @@ impl Daemon {
     pub fn template(&self) -> String {
         let name = format!("template-{}", uuid::Uuid::new_v4());
         let made = self.api.post("/templates", &json!({"name": name}));
-        id_of(&made.expect(201))
+        id_of(&made.expect_status(201))
     }
 
     /// Makes a template with native modules; returns its id.
-    pub fn template_with(&self, modules: &[&str]) -> String {
+    pub fn template_with_modules(&self, modules: &[&str]) -> String {
         let id = self.template();
         for module in modules {
             let path = format!("/templates/{id}/modules");
-            self.api.post(&path, &json!({"name": module})).expect(201);
+            self.api
+                .post(&path, &json!({"name": module}))
+                .expect_status(201);
         }
         id
     }
@@ -203,7 +221,9 @@ impl Daemon {
         let id = self.template();
         let path = format!("/templates/{id}/libraries");
         for name in libraries {
-            self.api.post(&path, &json!({"name": name})).expect(201);
+            self.api
+                .post(&path, &json!({"name": name}))
+                .expect_status(201);
         }
         id
     }
@@ -214,22 +234,23 @@ impl Daemon {
         let change = json!({"limits": limits});
         self.api
             .patch(&format!("/templates/{id}"), &change)
-            .expect(200);
+            .expect_status(200);
         id
     }
 
-    /// Lets sessions of a template run code for a minute: something else ends it before, or there is much to do on a busy machine.
-    pub fn give_time(&self, template: &str) {
+    /// Raises `cpu_ms` and `wall_ms` of a template to a minute, for code that another event ends or
+    /// that is slow on a busy machine.
+    pub fn raise_time_limits(&self, template: &str) {
         let limits = json!({"limits": {"cpu_ms": 60_000, "wall_ms": 60_000}});
         self.api
             .patch(&format!("/templates/{template}"), &limits)
-            .expect(200);
+            .expect_status(200);
     }
 
     /// A session in which code may run for a minute.
-    pub fn patient_session(&self) -> Session {
+    pub fn session_with_long_limits(&self) -> Session {
         let template = self.template();
-        self.give_time(&template);
+        self.raise_time_limits(&template);
         self.session_of(&template)
     }
 
@@ -238,11 +259,11 @@ impl Daemon {
         self.home().join(LIBRARIES)
     }
 
-    /// Writes a file of its library cache.
+    /// Writes a file into its library cache.
     ///
     /// # Panics
     /// When it can't be written.
-    pub fn cache(&self, file: &str, text: &str) {
+    pub fn write_library(&self, file: &str, text: &str) {
         let cache = self.library_cache();
         std::fs::create_dir_all(&cache).expect("a directory can be made");
         std::fs::write(cache.join(file), text).expect("the file can be written");
@@ -255,7 +276,7 @@ impl Daemon {
 
     /// Makes a session of a template.
     pub fn session_of(&self, template: &str) -> Session {
-        self.session_with_id(&id_of(&self.try_session_of(template).expect(201)))
+        self.session_with_id(&id_of(&self.request_session(template).expect_status(201)))
     }
 
     /// A session that was made in another way.
@@ -266,8 +287,8 @@ impl Daemon {
         }
     }
 
-    /// Asks for a session of a template.
-    pub fn try_session_of(&self, template: &str) -> Answer {
+    /// Requests a session of a template; the answer may be a refusal.
+    pub fn request_session(&self, template: &str) -> Answer {
         self.api.post(
             "/sessions",
             &json!({
@@ -291,13 +312,15 @@ impl Daemon {
     pub fn wait_until_sessions_are_gone(&self) {
         let zygote = self.zygote();
         wait_for("all processes of the sessions to be gone", || {
-            Process::of_sessions(zygote).is_empty().then_some(())
+            Process::session_processes(zygote).is_empty().then_some(())
         });
     }
 
     /// The process of a session in a role; waits until there is one.
     pub fn process_of(&self, session: &Session, role: Role) -> i32 {
-        wait_for("a process of the session", || self.find(session, role))
+        wait_for("a process of the session", || {
+            self.find_process(session, role)
+        })
     }
 
     /// Has a session make a checkpoint; gives its process.
@@ -307,22 +330,23 @@ impl Daemon {
         let before = self.all_of(session, Role::Checkpoint);
         session.checkpoint();
         wait_for("another checkpoint", || {
-            let found = self.find(session, Role::Checkpoint);
+            let found = self.find_process(session, Role::Checkpoint);
             found.filter(|pid| !before.contains(pid))
         })
     }
 
-    /// Waits until another process than that is the only one of a session in a role; gives it.
+    /// Waits until another process than `before` is the only one of a session in a role; gives it.
     #[track_caller]
-    pub fn process_after(&self, before: i32, session: &Session, role: Role) -> i32 {
+    pub fn wait_for_replacement(&self, before: i32, session: &Session, role: Role) -> i32 {
         wait_for("another process of the session", || {
-            self.find(session, role).filter(|found| *found != before)
+            self.find_process(session, role)
+                .filter(|found| *found != before)
         })
     }
 
-    /// The process of a session in a role, if there is one and only one: a checkpoint that was dismissed just now is on its
-    /// way out.
-    pub fn find(&self, session: &Session, role: Role) -> Option<i32> {
+    /// The process of a session in a role, if there is one and only one: a checkpoint that was
+    /// dismissed just now is on its way out.
+    pub fn find_process(&self, session: &Session, role: Role) -> Option<i32> {
         match self.all_of(session, role)[..] {
             [only] => Some(only),
             _ => None,
@@ -336,7 +360,7 @@ impl Daemon {
             Role::Checkpoint => 'c',
         };
         let name = format!("vms-{letter}-{}", &session.id[..8]);
-        Process::below(self.pid())
+        Process::descendants(self.pid())
             .into_iter()
             .filter(|process| process.name == name && process.state != 'Z')
             .map(|process| process.pid)
@@ -388,113 +412,6 @@ impl Drop for Daemon {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-impl Session {
-    /// Runs a snippet; gives the execution.
-    pub fn run(&self, code: &str) -> Value {
-        self.try_run(code).expect(201)
-    }
-
-    /// Runs a snippet that ends well; gives the preview of its value.
-    ///
-    /// # Panics
-    /// When it does not end well.
-    #[track_caller]
-    pub fn eval(&self, code: &str) -> String {
-        let execution = self.run(code);
-        assert_eq!(execution["status"], "ok", "{code}: {execution}");
-        execution["result"]["preview"]
-            .as_str()
-            .expect("a preview is text")
-            .to_owned()
-    }
-
-    /// Has the session make a checkpoint, by code that learns more than is recorded to be told once more.
-    #[track_caller]
-    pub fn checkpoint(&self) {
-        self.eval("crypto.getRandomValues(new Uint8Array(1024)).length");
-    }
-
-    /// Asks to run a snippet.
-    pub fn try_run(&self, code: &str) -> Answer {
-        self.api.post(
-            "/executions/repl",
-            &json!({"session_id": self.id, "input": code}),
-        )
-    }
-
-    /// Asks to run a file.
-    pub fn try_run_file(&self, path: &str) -> Answer {
-        self.api.post(
-            "/executions/run-file",
-            &json!({"session_id": self.id, "path": path}),
-        )
-    }
-
-    /// Starts a snippet on a thread of its own, and waits until it runs.
-    ///
-    /// # Panics
-    /// When it ends before that is seen.
-    pub fn start(&self, code: &str) -> std::thread::JoinHandle<Answer> {
-        let (session, code) = (self.clone(), code.to_owned());
-        let before = self.executions().len();
-        let running = std::thread::spawn(move || session.try_run(&code));
-        wait_for("the execution to run", || {
-            let executions = self.executions();
-            let runs = executions.len() > before && executions[0]["status"] == "running";
-            assert!(
-                runs || !running.is_finished(),
-                "it ended before it was seen to run"
-            );
-            runs.then_some(())
-        });
-        running
-    }
-
-    /// Its executions, newest first.
-    ///
-    /// # Panics
-    /// When there is no list.
-    pub fn executions(&self) -> Vec<Value> {
-        let path = format!("/executions?session_id={}&limit=1000", self.id);
-        let list = self.api.get(&path).expect(200);
-        list.as_array().expect("a list").clone()
-    }
-
-    /// The events of an execution.
-    ///
-    /// # Panics
-    /// When there is no list.
-    pub fn events(&self, execution: &Value) -> Vec<Value> {
-        let id = execution["id"].as_str().expect("an id");
-        let list = self
-            .api
-            .get(&format!("/executions/{id}/events"))
-            .expect(200);
-        list.as_array().expect("a list").clone()
-    }
-
-    /// The texts that an execution wrote to the console.
-    pub fn console(&self, execution: &Value) -> Vec<String> {
-        self.events(execution)
-            .iter()
-            .filter(|event| event["type"] == "console")
-            .filter_map(|event| event["payload"]["text"].as_str().map(str::to_owned))
-            .collect()
-    }
-
-    /// Its record.
-    pub fn record(&self) -> Value {
-        self.api.get(&format!("/sessions/{}", self.id)).expect(200)
-    }
-
-    /// Closes it.
-    pub fn close(&self) -> Value {
-        self.api
-            .post(&format!("/sessions/{}/close", self.id), &json!({}))
-            .expect(200)
     }
 }
 

@@ -1,20 +1,23 @@
-//! What the system tests share: the binary, a daemon of one's own, its API and its processes.
+//! Helpers of the system tests: the binary, a daemon per test, its API and its processes.
 //!
-//! Every test has a daemon on a free port, with a database in a temporary directory. Nothing here sleeps for a fixed
-//! time: [`wait_for`] waits for a condition, with a generous bound.
+//! Every test has a daemon on a free port, with a database in a temporary directory. Nothing here
+//! sleeps for a fixed time: [`wait_for`] waits for a condition, with a generous bound.
 
 mod api;
 mod binary;
 mod daemon;
+mod document;
 mod preload;
 mod processes;
+mod session;
 mod terminal;
 mod wait;
 
 pub use api::{Answer, Api};
 pub use binary::{binary, command};
-pub use daemon::{ANY_PORT, Daemon, DaemonOptions, Session};
+pub use daemon::{ANY_PORT, Daemon, DaemonOptions};
 pub use preload::preload_library;
 pub use processes::{Process, Role};
+pub use session::Session;
 pub use terminal::Terminal;
 pub use wait::wait_for;

@@ -1,3 +1,5 @@
+//! Libraries for `LD_PRELOAD`.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,3 +1,5 @@
+//! Processes as `/proc` shows them, and signals to them.
+
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
@@ -58,20 +60,21 @@ impl Process {
 
     /// The zygotes of a daemon, which are its children: for a moment a fork of one has its name.
     pub fn zygotes(daemon: i32) -> Vec<Self> {
-        let mut all = Self::below(daemon);
+        let mut all = Self::descendants(daemon);
         all.retain(|process| process.parent == daemon && process.name == ZYGOTE);
         all
     }
 
-    /// The processes of the sessions of a zygote; one that waits for the next session is none of them.
-    pub fn of_sessions(zygote: i32) -> Vec<Self> {
-        let mut all = Self::below(zygote);
+    /// The processes of the sessions of a zygote, without the process that is prepared for the next
+    /// one.
+    pub fn session_processes(zygote: i32) -> Vec<Self> {
+        let mut all = Self::descendants(zygote);
         all.retain(|process| process.name != "vms-waiting" && process.name != ZYGOTE);
         all
     }
 
     /// The processes below `pid`, of any depth.
-    pub fn below(pid: i32) -> Vec<Self> {
+    pub fn descendants(pid: i32) -> Vec<Self> {
         let all = Self::all();
         let mut found: Vec<Self> = Vec::new();
         let mut parents = vec![pid];

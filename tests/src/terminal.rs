@@ -1,3 +1,5 @@
+//! Programs at a pseudo-terminal.
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -15,7 +17,7 @@ pub struct Terminal {
     child: Child,
     keyboard: File,
     screen: Arc<Mutex<String>>,
-    /// How much of the screen has been looked at, in bytes.
+    /// How much of the screen earlier waits have passed, in bytes.
     seen: usize,
 }
 
@@ -32,7 +34,8 @@ impl Terminal {
             .stdin(stream())
             .stdout(stream())
             .stderr(stream());
-        // SAFETY: both calls may be made between a fork and an exec, and touch nothing of this process.
+        // SAFETY: both calls may be made between a fork and an exec, and touch nothing of this
+        // process.
         unsafe {
             command.pre_exec(|| {
                 nix::unistd::setsid()?;
@@ -72,19 +75,19 @@ impl Terminal {
         i32::try_from(self.child.id()).expect("process ids are small")
     }
 
-    /// Types.
+    /// Types keys.
     ///
     /// # Panics
     /// When the program is gone.
-    pub fn types(&mut self, keys: &str) {
-        self.sends(keys.as_bytes());
+    pub fn type_keys(&mut self, keys: &str) {
+        self.send_bytes(keys.as_bytes());
     }
 
     /// Sends bytes that may be no text.
     ///
     /// # Panics
     /// When the program is gone.
-    pub fn sends(&mut self, bytes: &[u8]) {
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
         self.keyboard
             .write_all(bytes)
             .expect("the program is there");
@@ -103,7 +106,7 @@ impl Terminal {
     ///
     /// # Panics
     /// When it is not shown for long.
-    pub fn shows(&mut self, text: &str) {
+    pub fn wait_for_text(&mut self, text: &str) {
         let (screen, seen) = (Arc::clone(&self.screen), self.seen);
         let what = format!("{text:?} on the screen");
         self.seen = wait_for(&what, || {
@@ -141,7 +144,7 @@ impl Terminal {
     ///
     /// # Panics
     /// When it does not.
-    pub fn ends(&mut self) -> ExitStatus {
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
         let child = &mut self.child;
         wait_for("the program to end", || {
             child.try_wait().expect("it is a child")

@@ -1,9 +1,11 @@
+//! Waiting for conditions, with a bound.
+
 use std::time::{Duration, Instant};
 
 /// The longest that anything may take on a slow and busy machine.
 const BOUND: Duration = Duration::from_mins(1);
 
-/// How long to rest between two looks.
+/// How long to wait before the condition is checked again.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Waits until `condition` gives something; panics with `what` when it never does.
@@ -16,7 +18,7 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(Instant::now() < deadline, "timed out waiting for {what}");
         std::thread::park_timeout(PAUSE);
     }
 }

@@ -17,7 +17,7 @@ use vmcontrol::runtime::{
     RunRequest, RunResult, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable,
     SessionEnd, SessionSpec, Usage,
 };
-use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, Retention, RunOptions, Store};
+use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, RunOptions, Store};
 
 /// A runtime whose scripts are numbers: so many lines are printed.
 struct Player;
@@ -117,8 +117,6 @@ async fn session(home: &TempDir) -> (Control, Uuid) {
         library_cache: home.path().join("libraries"),
         own_files: Vec::new(),
         max_sessions: 1,
-        session_idle_timeout: None,
-        retention: Retention::default(),
     })
     .await
     .expect("a service");

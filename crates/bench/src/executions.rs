@@ -127,13 +127,16 @@ fn cancel(daemon: &Daemon, session: &Session) -> Duration {
     let body = json!({
         "session_id": session.id, "input": "/^(a+)+$/.test('a'.repeat(40) + 'b')", "wait_ms": 0,
     });
-    let started = daemon.api.post("/executions/repl", &body).expect(202);
+    let started = daemon
+        .api
+        .post("/executions/repl", &body)
+        .expect_status(202);
     let path = format!(
         "/executions/{}/cancel",
         started["id"].as_str().unwrap_or("")
     );
     let start = Instant::now();
-    let cancelled = daemon.api.post(&path, &json!({})).expect(200);
+    let cancelled = daemon.api.post(&path, &json!({})).expect_status(200);
     let took = start.elapsed();
     assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
     took

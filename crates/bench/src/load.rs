@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use vm_system_tests::{Daemon, Session};
+use vm_system_tests::Daemon;
 
 use crate::figures::Table;
 use crate::raw::Connection;
@@ -20,7 +20,7 @@ pub(crate) const SNIPPETS: [(&str, &str); 2] = [
 ];
 
 /// How long each load lasts.
-const LASTING: Duration = Duration::from_secs(3);
+pub(crate) const LASTING: Duration = Duration::from_secs(3);
 
 /// How many sessions are open at once, to see what one takes.
 pub(crate) const OPEN: u32 = 1000;
@@ -31,7 +31,8 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
         let sessions: Vec<_> = (0..count).map(|_| daemon.session()).collect();
         for (addition, code) in SNIPPETS {
             let before = busy_ms();
-            let ended = f64::from(run(daemon, &sessions, code));
+            let ids: Vec<_> = sessions.iter().map(|session| session.id.clone()).collect();
+            let ended = f64::from(executions_in(daemon.server(), &ids, code, LASTING));
             let busy = (busy_ms() - before) / ended;
             let name = format!("{count} sessions at once{addition}:");
             table.figure(&name, ended / LASTING.as_secs_f64(), 0, " executions/s");
@@ -45,19 +46,25 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
 }
 
 /// How many executions end in the time, with one client for each session.
-fn run(daemon: &Daemon, sessions: &[Session], code: &str) -> u32 {
+pub(crate) fn executions_in(
+    server: &str,
+    sessions: &[String],
+    code: &str,
+    lasting: Duration,
+) -> u32 {
     let barrier = Barrier::new(sessions.len());
     std::thread::scope(|scope| {
         let clients: Vec<_> = sessions
             .iter()
             .map(|session| {
-                scope.spawn(|| {
-                    let mut connection = Connection::open(daemon.server());
-                    let body = json!({"session_id": session.id, "input": code}).to_string();
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    let mut connection = Connection::open(server);
+                    let body = json!({"session_id": session, "input": code}).to_string();
                     barrier.wait();
                     let start = Instant::now();
                     let mut ended = 0;
-                    while start.elapsed() < LASTING {
+                    while start.elapsed() < lasting {
                         let (status, answer) = connection.send("POST", "/executions/repl", &body);
                         assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
                         ended += 1;
@@ -118,7 +125,7 @@ fn taken_kib() -> f64 {
 
 /// How long all processors together have been busy, in milliseconds. Unlike the wall clock it does not count what a host
 /// gives to other machines.
-fn busy_ms() -> f64 {
+pub(crate) fn busy_ms() -> f64 {
     let text = std::fs::read_to_string("/proc/stat").expect("Linux has it");
     let line = text.lines().next().expect("it is about all processors");
     // user, nice, system, idle, iowait, irq, softirq: in hundredths of a second.

@@ -11,11 +11,14 @@ pub(crate) fn measure(daemon: &Daemon, table: &mut Table) {
     let session = daemon.session_of(&daemon.template_with_limits(&limits));
     session.eval("const settings = {alpha: 1, beta: {gamma: 2}}; 1");
     let endless = json!({"session_id": session.id, "input": "while (true);", "wait_ms": 0});
-    daemon.api.post("/executions/repl", &endless).expect(202);
+    daemon
+        .api
+        .post("/executions/repl", &endless)
+        .expect_status(202);
     let path = format!("/sessions/{}/complete", session.id);
     let completed = Times::of(200, || {
         let code = json!({"code": "settings.beta."});
-        let found = daemon.api.post(&path, &code).expect(200);
+        let found = daemon.api.post(&path, &code).expect_status(200);
         assert_eq!(found["candidates"][0]["text"], "gamma", "{found}");
     });
     table.add("completion while the session runs", completed);

@@ -2,10 +2,12 @@
 //! different machines compare as multiples of that.
 //!
 //! `cargo run --release -p bench`, or only some parts: `cargo run --release -p bench -- load memory`.
+//! `cargo run --release -p bench -- compare PATH` measures executions of this build and of the `vm-system` at PATH in pairs.
 //! With `filled` among them, everything by turns also on a database with a million executions and ten million events; with
 //! `slow`, as if the disk took as long as the one that the figures to be reached were measured on.
 
 mod commit;
+mod compare;
 mod executions;
 mod figures;
 mod filled;
@@ -14,6 +16,8 @@ mod looks;
 mod raw;
 mod sessions;
 mod slow;
+
+use std::path::Path;
 
 use figures::Table;
 use tempfile::TempDir;
@@ -39,11 +43,19 @@ const FILLED: &str = "filled";
 /// How often two databases are measured by turns: even, so that both are as often the first.
 const ROUNDS: usize = 4;
 
+/// Asks for a comparison with another build, whose path comes behind.
+const COMPARE: &str = "compare";
+
 /// Asks for a disk that takes longer.
 const SLOW: &str = "slow";
 
 fn main() {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, other] = &wanted[..]
+        && word == COMPARE
+    {
+        return compare::run(Path::new(other));
+    }
     if wanted.iter().any(|wanted| wanted == SLOW) {
         slow::slow_down(&wanted);
         wanted.retain(|wanted| wanted != SLOW);

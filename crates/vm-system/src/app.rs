@@ -16,7 +16,7 @@ use crate::logging::Log;
 use crate::output::Output;
 
 /// Runs the command and waits for its end.
-pub fn run(cli: Cli) -> Result<(), Failure> {
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     let Cli {
         global,
         mut command,

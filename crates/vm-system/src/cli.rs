@@ -19,16 +19,16 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub use exec::ExecCommand;
-pub use ids::Ids;
-pub use libs::{DownloadArgs, LibsArgs, LibsCommand};
-pub use limits::LimitArgs;
-pub use ops::OpsCommand;
-pub use repl::ReplArgs;
-pub use run::RunArgs;
-pub use serve::ServeArgs;
-pub use session::SessionCommand;
-pub use template::{PartCommand, TemplateCommand};
+pub(crate) use exec::ExecCommand;
+pub(crate) use ids::Ids;
+pub(crate) use libs::{DownloadArgs, LibsArgs, LibsCommand};
+pub(crate) use limits::LimitArgs;
+pub(crate) use ops::OpsCommand;
+pub(crate) use repl::ReplArgs;
+pub(crate) use run::RunArgs;
+pub(crate) use serve::ServeArgs;
+pub(crate) use session::SessionCommand;
+pub(crate) use template::{PartCommand, TemplateCommand};
 
 /// Runs JavaScript in sessions that outlive a command, each in a process of its own
 #[derive(Debug, Parser)]
@@ -38,7 +38,7 @@ pub use template::{PartCommand, TemplateCommand};
     disable_help_subcommand = true,
     after_help = "Example:\n  vm-system run script.js\n  vm-system serve --db vm-system.db --listen 127.0.0.1:3210"
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Flags that every command takes.
     #[command(flatten)]
     pub global: Global,
@@ -52,7 +52,7 @@ impl Cli {
     ///
     /// # Errors
     /// What is wrong with it, or the help that was asked for.
-    pub fn read() -> Result<Self, clap::Error> {
+    pub(crate) fn read() -> Result<Self, clap::Error> {
         let mut command = Self::command().mut_args(|flag| {
             let value = flag.get_env().and_then(env::var_os);
             if value.is_some_and(|value| value.is_empty()) {
@@ -69,7 +69,7 @@ impl Cli {
 /// Flags that every command takes, before or after its name.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
-pub struct Global {
+pub(crate) struct Global {
     /// The daemon to talk to: its URL, or its socket's path after unix:
     #[arg(
         long,
@@ -137,10 +137,10 @@ pub struct Global {
 }
 
 /// The database of a daemon, if none is named.
-pub const DEFAULT_DB: &str = "vm-system.db";
+pub(crate) const DEFAULT_DB: &str = "vm-system.db";
 impl Global {
     /// The file to log to. An empty name is none, as in the Go service, where that was the default.
-    pub fn log_file(&self) -> Option<&Path> {
+    pub(crate) fn log_file(&self) -> Option<&Path> {
         let file = self.log_file.as_deref();
         file.filter(|path| !path.as_os_str().is_empty())
     }
@@ -148,7 +148,7 @@ impl Global {
 
 /// How answers are printed: for people, or as the API's JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     #[default]
     Text,
     Json,
@@ -156,7 +156,7 @@ pub enum Format {
 
 /// How log lines are written: for people, or as one JSON object each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// The Go service calls it `text`.
     #[value(alias = "text")]
     Human,
@@ -165,7 +165,7 @@ pub enum LogFormat {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the daemon until SIGINT or SIGTERM
     Serve(ServeArgs),
     /// Run one file without a daemon, and print its value

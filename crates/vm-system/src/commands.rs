@@ -2,15 +2,15 @@
 
 mod console;
 mod ending;
-pub mod exec;
-pub mod guide;
-pub mod libs;
-pub mod ops;
+pub(crate) mod exec;
+pub(crate) mod guide;
+pub(crate) mod libs;
+pub(crate) mod ops;
 mod private_daemon;
-pub mod repl;
-pub mod run;
-pub mod serve;
-pub mod session;
-pub mod template;
+pub(crate) mod repl;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod session;
+pub(crate) mod template;
 mod template_parts;
-pub mod worker;
+pub(crate) mod worker;

@@ -17,7 +17,7 @@ const USAGE: u8 = 2;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The command line makes no sense.
     Usage(String),
     /// The daemon refused, or is not there.
@@ -41,7 +41,7 @@ pub enum Failure {
 
 impl Failure {
     /// Ctrl-C ended it.
-    pub fn ctrl_c() -> Self {
+    pub(crate) fn ctrl_c() -> Self {
         Self::Interrupted(SignalKind::interrupt())
     }
 }
@@ -75,7 +75,7 @@ impl From<io::Error> for Failure {
 }
 
 /// What a command comes to that did its part: it fails if what it ran or looked at is not good.
-pub fn verdict(is_good: bool) -> Result<(), Failure> {
+pub(crate) fn verdict(is_good: bool) -> Result<(), Failure> {
     if is_good {
         Ok(())
     } else {
@@ -84,7 +84,7 @@ pub fn verdict(is_good: bool) -> Result<(), Failure> {
 }
 
 /// Says on standard error what went wrong, if anything, and gives the exit status.
-pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
+pub(crate) fn exit_code(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else {
         return ExitCode::SUCCESS;
     };
@@ -115,7 +115,7 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
 }
 
 /// The same for what the argument parser has to say: a usage error, or a help text that was asked for.
-pub fn parser_exit_code(error: &clap::Error) -> ExitCode {
+pub(crate) fn parser_exit_code(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if !error.use_stderr() {
         let mut stdout = output::stdout();
@@ -132,7 +132,7 @@ pub fn parser_exit_code(error: &clap::Error) -> ExitCode {
 }
 
 /// The error and its causes, each once: some errors repeat theirs.
-pub fn with_causes(error: &anyhow::Error) -> String {
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !text.contains(&cause) {
@@ -143,17 +143,17 @@ pub fn with_causes(error: &anyhow::Error) -> String {
 }
 
 /// Says what failed, when a command has more than one such thing to say.
-pub fn say_error(message: &str) {
+pub(crate) fn say_error(message: &str) {
     write_to_stderr(&format!("Error: {message}\n"));
 }
 
 /// Says what does not keep the command from succeeding.
-pub fn say_warning(message: &str) {
+pub(crate) fn say_warning(message: &str) {
     write_to_stderr(&format!("Warning: {message}\n"));
 }
 
 /// Says what somebody who waits may want to know.
-pub fn say_note(message: &str) {
+pub(crate) fn say_note(message: &str) {
     write_to_stderr(&format!("{message}\n"));
 }
 

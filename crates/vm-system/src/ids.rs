@@ -13,7 +13,7 @@ const ID_CHARS: usize = 36;
 ///
 /// # Errors
 /// When no id begins so, or several do, which the message names.
-pub async fn complete(client: &Client, ids: Ids<'_>) -> Result<(), Failure> {
+pub(crate) async fn complete(client: &Client, ids: Ids<'_>) -> Result<(), Failure> {
     for (kind, text) in ids {
         if is_start(text) {
             *text = whole(client, kind, text).await?;

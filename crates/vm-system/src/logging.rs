@@ -25,7 +25,7 @@ const WAITING_LINES: usize = 10_000;
 const FATAL: &str = "fatal";
 
 /// What is logged, how, and where to.
-pub struct Log<'a> {
+pub(crate) struct Log<'a> {
     /// A level, or directives, as [`parse_filter`] takes them.
     pub filter: &'a str,
     /// The format: without one for people on a terminal, and JSON lines elsewhere.
@@ -41,7 +41,7 @@ impl Log<'_> {
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn start(self) -> Result<Option<WorkerGuard>, Failure> {
+    pub(crate) fn start(self) -> Result<Option<WorkerGuard>, Failure> {
         let (stream, is_terminal) = self.stream()?;
         let format = self.format.unwrap_or(if is_terminal {
             LogFormat::Human
@@ -126,7 +126,7 @@ fn without_fatal(filter: &str) -> Cow<'_, str> {
 ///
 /// # Errors
 /// What is wrong with it. A lone word has to be a level: the filter would take it for the name of a module.
-pub fn parse_filter(text: &str) -> Result<String, String> {
+pub(crate) fn parse_filter(text: &str) -> Result<String, String> {
     const HINT: &str = "expected off, fatal, error, warn, info, debug, trace or directives like warn,vmcontrol=debug";
     let meant = without_fatal(text);
     for directive in meant.split(',') {

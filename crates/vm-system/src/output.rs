@@ -16,13 +16,13 @@ use vmclient::{Call, Portions};
 use crate::cli::Format;
 use crate::failure::Failure;
 
-pub use paint::{Paint, colours_are_welcome, is_dumb};
-pub use progress::{Bar, Progress};
-pub use screen::{Screen, marked, settle, stderr, stdout, visible};
-pub use table::Table;
+pub(crate) use paint::{Paint, colours_are_welcome, is_dumb};
+pub(crate) use progress::{Bar, Progress};
+pub(crate) use screen::{Screen, marked, settle, stderr, stdout, visible};
+pub(crate) use table::Table;
 
 /// Standard output, in the format and the colours that were asked for.
-pub struct Output {
+pub(crate) struct Output {
     out: Box<dyn Write>,
     format: Format,
     paint: Paint,
@@ -30,7 +30,7 @@ pub struct Output {
 
 impl Output {
     /// Standard output. Colours only if it is a terminal that wants them.
-    pub fn stdout(format: Format) -> Self {
+    pub(crate) fn stdout(format: Format) -> Self {
         Self {
             format,
             paint: Paint::of(&io::stdout()).with_width(terminal_width()),
@@ -39,22 +39,22 @@ impl Output {
     }
 
     /// The format that was asked for.
-    pub fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         self.format
     }
 
     /// Whether somebody watches a terminal, and not a program reads.
-    pub fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         self.format == Format::Text && io::stdout().is_terminal()
     }
 
     /// The colours to print with.
-    pub fn paint(&self) -> Paint {
+    pub(crate) fn paint(&self) -> Paint {
         self.paint
     }
 
     /// Makes the call and prints its answer: with `text`, or as it came if JSON was asked for.
-    pub async fn answer<T: DeserializeOwned + 'static>(
+    pub(crate) async fn answer<T: DeserializeOwned + 'static>(
         &mut self,
         call: Call<T>,
         text: impl FnOnce(&mut dyn Write, &T) -> io::Result<()>,
@@ -66,12 +66,12 @@ impl Output {
     }
 
     /// Prints an answer as it came, whatever the format.
-    pub fn raw(&mut self, json: &RawJson) -> Result<(), Failure> {
+    pub(crate) fn raw(&mut self, json: &RawJson) -> Result<(), Failure> {
         Ok(writeln!(self.out, "{json}")?)
     }
 
     /// Prints a list as one JSON list, whatever the format; each item as it came, portion by portion.
-    pub async fn raw_list(&mut self, mut list: Portions<RawJson>) -> Result<(), Failure> {
+    pub(crate) async fn raw_list(&mut self, mut list: Portions<RawJson>) -> Result<(), Failure> {
         // What is refused leaves nothing that looks like a list.
         let mut portion = list.next().await?;
         write!(self.out, "[")?;
@@ -87,7 +87,7 @@ impl Output {
     }
 
     /// Prints what did not come from the daemon: with `text`, or as JSON if that was asked for.
-    pub fn print<T: Serialize + ?Sized>(
+    pub(crate) fn print<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
         text: impl FnOnce(&mut dyn Write, &T) -> io::Result<()>,
@@ -103,7 +103,7 @@ impl Output {
     }
 
     /// Prints text, whatever the format.
-    pub fn text(
+    pub(crate) fn text(
         &mut self,
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
@@ -111,12 +111,12 @@ impl Output {
     }
 
     /// Lets the reader see what was printed so far.
-    pub fn finish(&mut self) -> Result<(), Failure> {
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
     }
 
     /// Ends a command that found something out and printed it: the verdict stands also if the reader had seen enough before.
-    pub fn conclude(
+    pub(crate) fn conclude(
         &mut self,
         printed: Result<(), Failure>,
         verdict: Result<(), Failure>,
@@ -135,7 +135,7 @@ fn terminal_width() -> Option<usize> {
 }
 
 /// One line of at most that many columns, with control characters as text.
-pub fn one_line(text: &str, max_columns: usize) -> String {
+pub(crate) fn one_line(text: &str, max_columns: usize) -> String {
     let mut line = String::new();
     let mut columns = 0;
     // Up to where there is room for the mark that says that it is cut.
@@ -158,18 +158,18 @@ pub fn one_line(text: &str, max_columns: usize) -> String {
 
 /// How many columns of a terminal a text takes: wide characters take two, marks on others none. What terminals join into one
 /// picture counts as its parts: not all of them do.
-pub fn columns_of(text: &str) -> usize {
+pub(crate) fn columns_of(text: &str) -> usize {
     let width = |c| UnicodeWidthChar::width(c).unwrap_or_default();
     text.chars().map(width).sum()
 }
 
 /// A moment in the columns of a table: to the second, in UTC.
-pub fn moment(timestamp: Timestamp) -> String {
+pub(crate) fn moment(timestamp: Timestamp) -> String {
     seconds(timestamp).replace('T', " ")
 }
 
 /// A moment behind a label: to the second, in UTC, as RFC 3339 has it. The Go service prints it so.
-pub fn instant(timestamp: Timestamp) -> String {
+pub(crate) fn instant(timestamp: Timestamp) -> String {
     seconds(timestamp) + "Z"
 }
 
@@ -180,7 +180,7 @@ fn seconds(timestamp: Timestamp) -> String {
 }
 
 /// A size for people, in units of a thousand.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{} KB", (bytes + 500) / 1_000),
@@ -189,13 +189,13 @@ pub fn size(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-pub mod testing {
+pub(crate) mod testing {
     //! For the tests of the printers.
 
     use std::io::{self, Write};
 
     /// What a printer prints.
-    pub fn printed(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+    pub(crate) fn printed(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
         let mut out = Vec::new();
         print(&mut out).unwrap();
         String::from_utf8(out).unwrap()

@@ -1,78 +1,91 @@
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Why a request failed, as the API's `error.code`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Why a request failed, as the `error.code` of an error answer. Each code belongs to one HTTP
+/// status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {
-    /// A field or query parameter is missing or out of range.
+    /// A field, a path parameter or a query parameter is missing, malformed or out of range.
     ValidationError,
-    /// The body is not the JSON that the endpoint takes.
+    /// The body is not the JSON object that the operation takes, or the request is framed in a way
+    /// that is not supported.
     InvalidRequest,
-    /// The request comes from a web page of another origin.
+    /// The request comes from a web page whose origin is not allowed.
     ForbiddenOrigin,
-    /// The request names a host that this daemon does not serve.
+    /// The `Host` header names a host that this daemon does not serve.
     ForbiddenHost,
-    /// A token is asked for, and is missing or wrong.
+    /// The daemon requires a bearer token, and the request has none or a wrong one.
     Unauthorized,
-    /// No template has this id.
+    /// No template has this id. Details: `template_id`.
     TemplateNotFound,
-    /// No session has this id.
+    /// No session has this id. Details: `session_id`.
     SessionNotFound,
-    /// No execution has this id.
+    /// No execution has this id. Details: `execution_id`.
     ExecutionNotFound,
-    /// No such file in the worktree.
+    /// The file to run does not exist in the worktree. Details: `path`.
     FileNotFound,
-    /// No such route.
+    /// The route does not exist, or the template has no capability or startup file with this id.
+    /// Details of the latter: `template_id` and `capability_id` or `file_id`.
     NotFound,
-    /// The route exists, but not for this method.
+    /// The route exists, but does not support this method; the `Allow` header lists those that it
+    /// supports.
     MethodNotAllowed,
-    /// The session exists but is starting, crashed or closed.
+    /// The session is starting, crashed or closed, and runs no code. Details: `session_id`,
+    /// `status`.
     SessionNotReady,
-    /// Another execution runs in the session.
+    /// Another execution is running in the session; requests are not queued. Details: `session_id`.
     SessionBusy,
-    /// The id is that of another execution.
+    /// The `execution_id` belongs to an execution of a different request. Details: `execution_id`.
     ExecutionExists,
-    /// A template of this name exists.
+    /// Another template has this name. Details: `name`.
     TemplateExists,
-    /// The template has a capability of this kind and name.
+    /// The template has a capability of this kind and name already. Details: `template_id`, `kind`,
+    /// `name`.
     CapabilityExists,
-    /// The template has a startup file of this path.
+    /// The template has a startup file with this path already. Details: `template_id`, `path`.
     StartupFileExists,
-    /// The body is over the limit.
+    /// The body or the file to run is too large, or the values of the body need more than 32 MiB of
+    /// memory. Details: the `path` of the file.
     PayloadTooLarge,
-    /// The body did not arrive in time.
+    /// The body did not arrive in time; the connection is closed.
     RequestTimeout,
-    /// The body is not declared as `application/json`.
+    /// The `Content-Type` is not `application/json`.
     UnsupportedMediaType,
-    /// The path leaves the worktree, or is not a path into it.
+    /// The path is blank, names the worktree itself or leaves the worktree. Details: `path`, and
+    /// `session_id` if the session was created and has crashed.
     InvalidPath,
-    /// The worktree is not an absolute path of a directory.
+    /// The worktree is not the absolute path of a directory that the daemon may read. Details:
+    /// `path`.
     WorktreeInvalid,
-    /// The execution passed `max_events` or `max_output_kb`.
+    /// The execution exceeded `max_events` or `max_output_kb`; it is recorded. Details:
+    /// `execution_id`, `session_id`.
     OutputLimitExceeded,
-    /// The startup mode is not one of those supported.
+    /// The startup mode is not supported. Details: `requested_mode`, `supported_modes`.
     StartupModeUnsupported,
-    /// The module is a JavaScript built-in, or there is no such native module.
+    /// The module is a JavaScript built-in, or no native module has this name. Details: `name`.
     ModuleNotAllowed,
-    /// The engine is not built in.
+    /// The engine is not built in. Details: `requested_engine`, `supported_engines`.
     EngineUnsupported,
-    /// A startup file failed.
+    /// A startup file failed; the session is recorded as crashed. Details: `session_id`, `path`,
+    /// and `execution_id` if the file ran.
     StartupFailed,
-    /// A library of the template is not in the cache, or failed to load.
+    /// A library is missing, damaged or unusable. Details: `library`, and `session_id` of the
+    /// crashed session or `template_id`.
     LibraryUnavailable,
-    /// What is stored of the thing that was asked for is damaged.
+    /// The stored record is damaged. Details: `table`, and the id of the record.
     RecordUnreadable,
-    /// A bug in the service.
+    /// A bug in the service; its log has the cause.
     Internal,
-    /// The service can't do this for now; a retry may help.
+    /// The service cannot do this now, and a later retry may succeed (`Retry-After`).
     Unavailable,
 }
 
 impl ErrorCode {
-    /// The code as it stands on the wire, like `SESSION_BUSY`.
+    /// The code as it stands in an answer, such as `SESSION_BUSY`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ValidationError => "VALIDATION_ERROR",
@@ -108,6 +121,40 @@ impl ErrorCode {
             Self::Unavailable => "UNAVAILABLE",
         }
     }
+
+    /// The HTTP status of every answer with this code.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::ValidationError | Self::InvalidRequest => 400,
+            Self::Unauthorized => 401,
+            Self::ForbiddenOrigin | Self::ForbiddenHost => 403,
+            Self::TemplateNotFound
+            | Self::SessionNotFound
+            | Self::ExecutionNotFound
+            | Self::FileNotFound
+            | Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
+            Self::SessionNotReady
+            | Self::SessionBusy
+            | Self::ExecutionExists
+            | Self::TemplateExists
+            | Self::CapabilityExists
+            | Self::StartupFileExists => 409,
+            Self::PayloadTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::InvalidPath
+            | Self::WorktreeInvalid
+            | Self::OutputLimitExceeded
+            | Self::StartupModeUnsupported
+            | Self::ModuleNotAllowed
+            | Self::EngineUnsupported
+            | Self::StartupFailed
+            | Self::LibraryUnavailable => 422,
+            Self::RecordUnreadable | Self::Internal => 500,
+            Self::Unavailable => 503,
+        }
+    }
 }
 
 impl fmt::Display for ErrorCode {
@@ -116,21 +163,23 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// The body of every answer that is not a success.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The body of every error answer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorEnvelope {
-    /// What went wrong.
+    /// Why the request failed.
     pub error: ErrorBody,
 }
 
-/// What went wrong. The code is text here, so that a client understands a daemon newer than itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Why a request failed.
+// The code is text, so that a client understands a daemon that is newer than itself.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorBody {
-    /// An [`ErrorCode`] as text.
+    /// The error code, for programs.
+    #[schemars(with = "ErrorCode")]
     pub code: String,
-    /// A sentence for people.
+    /// A sentence for people; its wording may change.
     pub message: String,
-    /// What the error is about: ids, a path, the supported values. Left out when empty.
+    /// What the error is about, such as ids, a path or the supported values; absent when empty.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub details: Map<String, Value>,
 }

@@ -1,48 +1,77 @@
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
+use crate::payload::EventShape;
 use crate::{RawJson, Timestamp};
 
 /// Something that happened in an execution.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
-    /// The execution's id.
+    /// The id of the execution.
     pub execution_id: Uuid,
-    /// Its number in the execution: from 1, without gaps.
+    /// The number of the event within its execution: consecutive, from 1.
     pub seq: u64,
-    /// When it happened.
+    /// When the event happened.
     pub ts: Timestamp,
-    /// What it is.
+    /// The type of the event.
     #[serde(rename = "type")]
     pub kind: EventType,
-    /// What it says, by type.
+    /// What happened; its shape depends on the type.
     pub payload: RawJson,
 }
 
-/// What an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+impl JsonSchema for Event {
+    fn schema_name() -> Cow<'static, str> {
+        EventShape::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let kind = generator.subschema_for::<EventType>();
+        let mut schema = EventShape::json_schema(generator).to_value();
+        // The variants say which payload a type has; that there are both belongs to every event.
+        for variant in schema["oneOf"].as_array_mut().into_iter().flatten() {
+            *variant = json!({
+                "description": variant["description"],
+                "properties": variant["properties"],
+            });
+        }
+        schema["properties"]["type"] = kind.to_value();
+        schema["properties"]["payload"] =
+            json!({"description": "What happened; its shape depends on the type."});
+        schema["required"] = json!(["execution_id", "seq", "ts", "type", "payload"]);
+        schema["description"] = "Something that happened in an execution.".into();
+        schema.try_into().unwrap_or_default()
+    }
+}
+
+/// The type of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventType {
-    /// `{"text"}`: the code of a repl, or the path of a file.
+    /// What is run: the code of a snippet, or the path of a file. Payload: `text`.
     InputEcho,
-    /// `{"level","text"}`: a call of a console method.
+    /// A call of a console method. Payload: `level`, `text`.
     Console,
-    /// `{"type","preview","json"?}`: the value of an execution that ended `ok`.
+    /// The value of an execution that ended `ok`. Payload: `type`, `preview`, `json`, `truncated`.
     Value,
-    /// `{"message","stack"?}`: why an execution ended `error`.
+    /// Why an execution ended `error`. Payload: `message`, `stack`, or `code`, `message`,
+    /// `rolled_back`.
     Exception,
-    /// `{"message","level"}`: the service's own word.
+    /// A message of the service. Payload: `message`, `level`.
     System,
-    /// `{"text"}`: standard output of a command.
+    /// Standard output of a command. Payload: `text`.
     Stdout,
-    /// `{"text"}`: standard error of a command.
+    /// Standard error output of a command. Payload: `text`.
     Stderr,
 }
 
 impl EventType {
-    /// All of them.
+    /// Every event type.
     pub const ALL: [Self; 7] = [
         Self::InputEcho,
         Self::Console,
@@ -53,7 +82,7 @@ impl EventType {
         Self::Stderr,
     ];
 
-    /// The type as it stands on the wire.
+    /// The type as it stands in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InputEcho => "input_echo",
@@ -66,7 +95,7 @@ impl EventType {
         }
     }
 
-    /// The type of that name.
+    /// The type with this name; `None` if there is no such type.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
@@ -79,10 +108,10 @@ impl fmt::Display for EventType {
 }
 
 /// The level of a console event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConsoleLevel {
-    /// `console.log` and its kin.
+    /// `console.log`, and methods that print as it does.
     Log,
     /// `console.info`.
     Info,

@@ -1,63 +1,70 @@
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{JsonObject, LimitsPatch, RawJson, Timestamp};
+use crate::{ExceptionPayload, JsonObject, LimitsPatch, RawJson, Timestamp, ValuePayload};
 
-/// One snippet or one file that was run in a session.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One run of a snippet or a file in a session.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Execution {
-    /// Its id.
+    /// The id of the execution.
     pub id: Uuid,
-    /// The session that it ran in.
+    /// The id of the session.
     pub session_id: Uuid,
-    /// What kind of run it is.
+    /// What was run.
     pub kind: ExecutionKind,
-    /// The code of a repl.
+    /// The code of a snippet; absent for a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    /// The path of a file.
+    /// The path of the file, relative to the worktree; absent for a snippet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The arguments: the object that was sent, or `[]` when there are none.
+    /// The arguments of a file: the object that was sent; `[]` for an execution that was given
+    /// none.
+    #[schemars(extend("type" = ["object", "array"]), with = "serde_json::Value")]
     pub args: RawJson,
-    /// The environment: an object.
+    /// The environment of a file: the object that was sent; `{}` for an execution that was given
+    /// none.
+    #[schemars(with = "JsonObject")]
     pub env: RawJson,
-    /// How it stands or ended.
+    /// Whether the execution is running, or how it ended.
     pub status: ExecutionStatus,
-    /// When it started.
+    /// When the execution started.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// When the execution ended; absent while it is running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// The payload of the `value` event of one that ended `ok`.
+    /// The value of an execution that ended `ok`; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ValuePayload>")]
     pub result: Option<RawJson>,
-    /// The payload of the `exception` event, or `{"code","message","rolled_back"}` of one that was rolled back.
+    /// Why an execution ended otherwise than `ok`; absent for one that ended `ok` or is running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ExceptionPayload>")]
     pub error: Option<RawJson>,
-    /// What it used.
+    /// What the execution used.
     pub metrics: Metrics,
 }
 
-/// What kind of run an execution is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What an execution runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutionKind {
     /// A snippet.
     Repl,
     /// A file of the worktree.
     RunFile,
-    /// A startup file, run as the session started.
+    /// A startup file, which runs when its session starts.
     Startup,
 }
 
 impl ExecutionKind {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 3] = [Self::Repl, Self::RunFile, Self::Startup];
 
-    /// The kind as it stands on the wire.
+    /// The kind as it stands in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Repl => "repl",
@@ -66,7 +73,7 @@ impl ExecutionKind {
         }
     }
 
-    /// The kind of that name.
+    /// The kind with this name; `None` if there is no such kind.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
@@ -78,24 +85,24 @@ impl fmt::Display for ExecutionKind {
     }
 }
 
-/// How an execution stands or ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Whether an execution is running, or how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExecutionStatus {
-    /// It runs.
+    /// The execution has not ended.
     Running,
-    /// It ended with a value.
+    /// The execution ended with a value.
     Ok,
-    /// It threw, or its process failed.
+    /// The execution ended with an exception, or failed and was rolled back.
     Error,
-    /// It used up its time and was rolled back.
+    /// The execution exceeded a time limit and was rolled back.
     Timeout,
-    /// It was cancelled and rolled back.
+    /// The execution was cancelled and rolled back.
     Cancelled,
 }
 
 impl ExecutionStatus {
-    /// All of them.
+    /// Every status.
     pub const ALL: [Self; 5] = [
         Self::Running,
         Self::Ok,
@@ -104,7 +111,7 @@ impl ExecutionStatus {
         Self::Cancelled,
     ];
 
-    /// The status as it stands on the wire.
+    /// The status as it stands in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -115,7 +122,7 @@ impl ExecutionStatus {
         }
     }
 
-    /// The status of that name.
+    /// The status with this name; `None` if there is no such status.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
@@ -127,67 +134,80 @@ impl fmt::Display for ExecutionStatus {
     }
 }
 
-/// What an execution used. What is not known, as the CPU time of a process that was killed, is left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What an execution used. A value that is unknown, such as the CPU time of a process that was
+/// killed, is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Metrics {
-    /// Time by the clock from start to end, in milliseconds.
+    /// The elapsed time from start to end, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_ms: Option<f64>,
-    /// CPU time of the session process, in milliseconds.
+    /// The CPU time of the session process, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_ms: Option<f64>,
-    /// The highest size of the session's heap while it ran, in bytes.
+    /// The largest size of the session's heap during the execution, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_mem_bytes: Option<u64>,
     /// The number of events.
     pub events: u64,
-    /// The sum of the payloads of its console, `stdout` and `stderr` events, in bytes.
+    /// The total size of the payloads of `console`, `stdout` and `stderr` events, in bytes.
     pub output_bytes: u64,
     /// The number of calls to host modules.
     pub host_calls: u64,
 }
 
-/// The body of `POST /executions/repl`; `session_id` and `input` are required.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A snippet to run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplRequest {
-    /// The session to run it in.
+    /// The id of the session to run the snippet in.
+    #[schemars(required, with = "Uuid")]
     pub session_id: Option<String>,
-    /// The code.
+    /// The code; white space alone is code.
+    #[schemars(required, length(min = 1))]
     pub input: Option<String>,
-    /// Limits below those of the session's template; what is left out stays as it is there.
+    /// Limits for this execution, at most those of the session. Absent: the limits of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsPatch>,
-    /// The execution's id. The same request with the same id is never run twice; one is made when it is left out.
+    /// The id of the execution, chosen by the caller: the same request with the same id runs once.
+    /// Absent: the daemon chooses one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Uuid>")]
     pub execution_id: Option<String>,
-    /// How long to wait for the end, in milliseconds; until it comes when it is left out.
+    /// How long to wait for the end of the execution before answering `202`, in milliseconds.
+    /// Absent: until it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 3_600_000))]
     pub wait_ms: Option<u64>,
 }
 
-/// The body of `POST /executions/run-file`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A file to run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunFileRequest {
-    /// The session to run it in; required.
+    /// The id of the session to run the file in.
+    #[schemars(required, with = "Uuid")]
     pub session_id: Option<String>,
-    /// The path in the worktree; required.
+    /// The path of the file: relative to the worktree, or absolute inside it.
+    #[schemars(required, length(min = 1))]
     pub path: Option<String>,
-    /// What the script sees as `__ARGS__`; `{}` when left out.
+    /// The value of the global `__ARGS__`. Absent: `{}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<JsonObject>,
-    /// What the script sees as `__ENV__`; `{}` when left out.
+    /// The value of the global `__ENV__`. Absent: `{}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<JsonObject>,
-    /// Limits below those of the session's template; what is left out stays as it is there.
+    /// Limits for this execution, at most those of the session. Absent: the limits of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsPatch>,
-    /// The execution's id. The same request with the same id is never run twice; one is made when it is left out.
+    /// The id of the execution, chosen by the caller: the same request with the same id runs once.
+    /// Absent: the daemon chooses one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Uuid>")]
     pub execution_id: Option<String>,
-    /// How long to wait for the end, in milliseconds; until it comes when it is left out.
+    /// How long to wait for the end of the execution before answering `202`, in milliseconds.
+    /// Absent: until it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 3_600_000))]
     pub wait_ms: Option<u64>,
 }

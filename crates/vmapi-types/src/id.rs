@@ -1,17 +1,18 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Something that has an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An id with the kind of record that it identifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Identified {
-    /// Its id.
+    /// The id.
     pub id: Uuid,
-    /// What it is.
+    /// The kind of record.
     pub kind: IdKind,
 }
 
-/// What has an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The kind of record that an id identifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdKind {
     /// A template.
@@ -27,7 +28,7 @@ pub enum IdKind {
 }
 
 impl IdKind {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 5] = [
         Self::Template,
         Self::Capability,
@@ -36,7 +37,7 @@ impl IdKind {
         Self::Execution,
     ];
 
-    /// What people call it.
+    /// The kind in words, for messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Template => "template",

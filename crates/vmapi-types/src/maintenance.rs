@@ -1,51 +1,58 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The body of `POST /runtime/prune`: what is older than that goes, and what is left out stays.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+/// Which records to remove. At least one of the two times is required.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    {"required": ["retain_executions_s"]},
+    {"required": ["retain_sessions_s"]},
+]))]
 pub struct PruneRequest {
-    /// Executions that ended longer ago than so many seconds, with their events.
+    /// Remove executions, with their events, that ended more than this number of seconds ago.
+    /// Absent: keep all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain_executions_s: Option<u64>,
-    /// Sessions that ended longer ago than so many seconds, with all of their executions.
+    /// Remove sessions, with all their executions, that ended more than this number of seconds ago.
+    /// Absent: keep all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain_sessions_s: Option<u64>,
-    /// Whether to count only.
+    /// Whether to count the records without removing them.
     #[serde(default)]
     pub dry_run: bool,
 }
 
-/// The answer: what went, or would go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How many records were removed, or would be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pruned {
-    /// Sessions.
+    /// The number of sessions.
     pub sessions: u64,
-    /// Executions, those of the sessions among them.
+    /// The number of executions, including those of the sessions.
     pub executions: u64,
-    /// Events of these executions.
+    /// The number of events of these executions.
     pub events: u64,
-    /// Whether they were only counted.
+    /// Whether the records were only counted.
     pub dry_run: bool,
 }
 
-/// The answer to `GET /runtime/check`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The result of a check of the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckReport {
-    /// Whether nothing was found.
+    /// Whether the database is sound.
     pub ok: bool,
-    /// What is wrong, in words; not more than some hundred.
+    /// Descriptions of the damage that was found; their number is bounded.
     pub problems: Vec<String>,
-    /// How many executions were looked at.
+    /// The number of executions that were checked.
     pub executions: u64,
-    /// How many events.
+    /// The number of events that were checked.
     pub events: u64,
 }
 
-/// The answer to `POST /runtime/vacuum`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The result of compacting the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Vacuumed {
-    /// The size of the database before, in bytes.
+    /// The size of the database file before, in bytes.
     pub bytes_before: u64,
-    /// Its size after.
+    /// The size of the database file after, in bytes.
     pub bytes_after: u64,
 }

@@ -1,52 +1,54 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A native module that a template can name; `GET /metadata/modules` lists them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A native module that templates can expose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AvailableModule {
-    /// The name given to `require`.
+    /// The name that scripts pass to `require`.
     pub name: String,
-    /// What it is for, in a few words.
+    /// A summary of a few words.
     pub summary: String,
-    /// What it is: `native`, a part of the service. A daemon older than this field leaves it empty.
+    /// The kind of module; always `native`.
+    // A daemon that is older than this field leaves it empty, as the next two.
     #[serde(default)]
     pub kind: String,
-    /// What it is for, in a sentence.
+    /// A description of one sentence.
     #[serde(default)]
     pub description: String,
-    /// The names of its functions, sorted.
+    /// The names of the module's functions, sorted.
     #[serde(default)]
     pub functions: Vec<String>,
 }
 
-/// A library that a template can name; `GET /metadata/libraries` lists them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A JavaScript library that templates can name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AvailableLibrary {
-    /// The name that templates use, as in `lodash-4.17.21`.
+    /// The name that templates use, such as `lodash-4.17.21`.
     pub name: String,
-    /// The name without the version, where that is known.
+    /// The name without the version; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The version, where it is known.
+    /// The version; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The global that it defines, where that is known.
+    /// The global variable that the library defines; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub global: Option<String>,
-    /// What people call it, where that is known: of the catalogue.
+    /// The library's title; absent for libraries outside the catalogue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What it is for, where that is known.
+    /// A description of the library; absent for libraries outside the catalogue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// A URL of the file that sessions load, where that is known.
+    /// A URL of the file that sessions load; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The URL of its own page, where that is known.
+    /// The URL of the library's home page; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub homepage: Option<String>,
-    /// Whether it is in the daemon's cache: a session can only load what is.
+    /// Whether the library is in the daemon's cache. Sessions can load only cached libraries.
     pub cached: bool,
-    /// The size of its file in the cache.
+    /// The size of the cached file, in bytes; absent when the library is not cached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
 }

@@ -1,5 +1,7 @@
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -7,24 +9,38 @@ use serde_json::{Map, Value};
 
 use crate::RawJson;
 
-/// How deep values may be nested, as in every other JSON of the API.
+/// How deeply values may be nested, as in every other JSON of the API.
 const MAX_DEPTH: usize = 127;
 
-/// A JSON object that is passed on as text, without spaces between its tokens. As a tree it could take a hundred times the
-/// memory.
+/// A JSON object that is passed on as text, without white space between its tokens. As a tree it
+/// could take a hundred times the memory.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct JsonObject(RawJson);
 
 impl JsonObject {
-    /// The text.
+    /// The JSON text.
     pub fn get(&self) -> &str {
         self.0.get()
     }
 
-    /// The text as JSON.
+    /// The object as JSON of any shape.
     pub fn into_raw(self) -> RawJson {
         self.0
+    }
+}
+
+impl JsonSchema for JsonObject {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "JsonObject".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object"})
     }
 }
 
@@ -62,7 +78,7 @@ impl<'de> Deserialize<'de> for JsonObject {
     }
 }
 
-/// JSON text without the spaces between its tokens; nothing if it is nested too deeply.
+/// JSON text without the white space between its tokens; `None` if it is nested too deeply.
 fn compact(json: &str) -> Option<String> {
     let mut text = String::with_capacity(json.len());
     let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);

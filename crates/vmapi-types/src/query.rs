@@ -1,114 +1,120 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::RawJson;
+use crate::{ExceptionPayload, RawJson};
 
-/// The code of a look that took too long or too much memory.
+/// The code of a query that took too long or too much memory.
 pub const LOOK_LIMIT: &str = "LOOK_LIMIT";
 
-/// The body of `POST /sessions/{id}/complete`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Code to complete.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompleteRequest {
-    /// What is being typed.
+    /// The code that is being typed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub code: Option<String>,
-    /// Where the cursor stands in it, in UTF-16 code units as JavaScript counts; at the end when left out.
+    /// The position of the cursor in the code, in UTF-16 code units. Absent: the end of the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<usize>,
 }
 
-/// What may be typed at a cursor.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The completions at a cursor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Completions {
-    /// What may stand in place of the range, the likeliest first.
+    /// The completions, the likeliest first.
     pub candidates: Vec<Candidate>,
-    /// Where the range starts that a candidate replaces, in UTF-16 code units.
+    /// The start of the range of the code that a candidate replaces, in UTF-16 code units.
     pub start: usize,
-    /// Where it ends.
+    /// The end of that range, in UTF-16 code units.
     pub end: usize,
 }
 
 /// One completion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
-    /// The text.
+    /// The text that replaces the range.
     pub text: String,
-    /// What it names.
+    /// What the text names.
     pub kind: CandidateKind,
 }
 
 /// What a completion names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CandidateKind {
-    /// A name of the scope.
+    /// A name of the session's scope.
     Variable,
     /// A property of an object.
     Property,
-    /// A property that is computed when it is read.
+    /// A property with a getter or a setter.
     Accessor,
     /// A function or a method.
     Function,
     /// A class.
     Class,
-    /// A word of the language.
+    /// A keyword.
     Keyword,
     /// A module.
     Module,
 }
 
-/// The body of `POST /sessions/{id}/inspect`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// An expression to inspect.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InspectRequest {
-    /// The expression to look at.
+    /// The expression.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required, length(min = 1))]
     pub expression: Option<String>,
 }
 
-/// What an expression is: a value, or why it has none.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// The value of an expression, or why the expression has none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("oneOf" = [{"required": ["value", "text"]}, {"required": ["error"]}]))]
 pub struct Inspection {
-    /// The value.
+    /// The value as a tree; absent when the expression has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ValueView>,
-    /// The value as text of many lines.
+    /// The value as text of one or more lines; absent when the expression has no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Whether the text was cut off.
+    /// Whether the text was cut off; absent when it was not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-    /// Why there is no value, as the `exception` event of an execution says it: with a `message`.
+    /// Why the expression has no value; absent when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ExceptionPayload>")]
     pub error: Option<RawJson>,
 }
 
-/// A value in a tree of values. No accessor and no trap of a proxy was run for it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A value in a tree of values. No getter and no proxy trap is run to make it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ValueView {
-    /// The kind of the value, as in the `value` event of an execution.
+    /// The type of the value, as in a `value` event.
     pub r#type: String,
-    /// A short text.
+    /// The value as a short text.
     pub preview: String,
-    /// The object's own properties, as far as they are listed.
+    /// The own properties of the object that are listed; absent when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub properties: Vec<PropertyView>,
-    /// How many properties are not listed.
+    /// The number of own properties that are not listed; absent when it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub properties_left_out: usize,
 }
 
 /// A property in a tree of values.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PropertyView {
-    /// Its name; `Symbol(description)` for a symbol.
+    /// The name of the property; `Symbol(description)` for a symbol.
     pub name: String,
-    /// Whether listings of the object show it.
+    /// Whether the property is enumerable.
     pub enumerable: bool,
-    /// What it is computed by, if it is: `get`, `set` or `get set`.
+    /// The accessor functions of the property: `get`, `set` or `get set`; absent for a property
+    /// with a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accessor: Option<String>,
-    /// Its value, unless it is computed.
+    /// The value of the property; absent for an accessor and below the deepest level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ValueView>,
 }
@@ -121,36 +127,37 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// The body of `POST /sessions/{id}/is-complete`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Code to check for completeness.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IsCompleteRequest {
     /// The code.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub code: Option<String>,
 }
 
-/// Whether code is all of what somebody wants to run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether code can be run as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Completeness {
-    /// Whether it is.
+    /// Whether the code is complete.
     pub status: CompletenessStatus,
-    /// What is wrong with it, if it is invalid.
+    /// What is wrong with the code; absent unless it is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// [`LOOK_LIMIT`], if that is all that is known.
+    /// `LOOK_LIMIT` if the check took too long or too much memory; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
 
 /// Whether code can be run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CompletenessStatus {
-    /// As it is.
+    /// The code can be run as it is.
     Complete,
-    /// Once more lines have come.
+    /// The code needs more lines.
     Incomplete,
-    /// Never.
+    /// The code has an error that no further line mends.
     Invalid,
 }

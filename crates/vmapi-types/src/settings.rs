@@ -1,12 +1,15 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::Limits;
+
 /// The settings of a template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settings {
-    /// The template's id.
+    /// The id of the template.
     pub vm_id: Uuid,
-    /// What one execution may use.
+    /// The limits of one execution.
     pub limits: Limits,
     /// How module specifiers are resolved.
     pub resolver: Resolver,
@@ -14,43 +17,15 @@ pub struct Settings {
     pub runtime: RuntimeSettings,
 }
 
-/// What one execution may use. Stored by an older version, it may lack fields: those have their defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Limits {
-    /// CPU time, in milliseconds.
-    pub cpu_ms: u64,
-    /// Time by the clock, in milliseconds.
-    pub wall_ms: u64,
-    /// The session's heap, in MiB.
-    pub mem_mb: u64,
-    /// The number of events.
-    pub max_events: u64,
-    /// The sum of the payloads of console, `stdout` and `stderr` events, in KiB.
-    pub max_output_kb: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            cpu_ms: 2000,
-            wall_ms: 5000,
-            mem_mb: 128,
-            max_events: 50_000,
-            max_output_kb: 256,
-        }
-    }
-}
-
 /// How module specifiers are resolved; fields that were not stored have their defaults.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Resolver {
-    /// Folders of the worktree that bare specifiers are looked up in, in order.
+    /// The folders of the worktree that bare specifiers are looked up in, in order.
     pub roots: Vec<String>,
-    /// Endings that are tried, in order.
+    /// The file name extensions that are tried, in order.
     pub extensions: Vec<String>,
-    /// Whether `/x` means `x` in the worktree's root.
+    /// Whether the specifier `/x` means `x` in the root of the worktree.
     pub allow_absolute_repo_imports: bool,
 }
 
@@ -64,15 +39,15 @@ impl Default for Resolver {
     }
 }
 
-/// How scripts run; fields that were not stored have their defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How scripts run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RuntimeSettings {
     /// Whether ES modules may be used.
     pub esm: bool,
     /// Whether scripts run in strict mode.
     pub strict: bool,
-    /// Whether `console` exists.
+    /// Whether scripts have `console`.
     pub console: bool,
 }
 
@@ -86,44 +61,26 @@ impl Default for RuntimeSettings {
     }
 }
 
-/// Changes to [`Limits`]: what is left out stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LimitsPatch {
-    /// CPU time, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu_ms: Option<u64>,
-    /// Time by the clock, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wall_ms: Option<u64>,
-    /// The session's heap, in MiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mem_mb: Option<u64>,
-    /// The number of events.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_events: Option<u64>,
-    /// The sum of the payloads of console, `stdout` and `stderr` events, in KiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_output_kb: Option<u64>,
-}
-
 /// Changes to a [`Resolver`]: what is left out stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolverPatch {
-    /// Folders of the worktree that bare specifiers are looked up in, in order.
+    /// The folders of the worktree that bare specifiers are looked up in, in order, without `..`;
+    /// they replace all.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
     pub roots: Option<Vec<String>>,
-    /// Endings that are tried, in order.
+    /// The file name extensions that are tried, in order, such as `.js`; they replace all.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
     pub extensions: Option<Vec<String>>,
-    /// Whether `/x` means `x` in the worktree's root.
+    /// Whether the specifier `/x` means `x` in the root of the worktree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_absolute_repo_imports: Option<bool>,
 }
 
-/// Changes to [`RuntimeSettings`]: what is left out stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Runtime settings to change. A field that is absent or null changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuntimePatch {
     /// Whether ES modules may be used.
@@ -132,7 +89,7 @@ pub struct RuntimePatch {
     /// Whether scripts run in strict mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
-    /// Whether `console` exists.
+    /// Whether scripts have `console`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub console: Option<bool>,
 }

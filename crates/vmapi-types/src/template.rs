@@ -1,181 +1,192 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{LimitsPatch, ResolverPatch, RuntimePatch, Settings, Timestamp};
 
-/// What a runtime may do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the sessions that are created from it may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Template {
-    /// Its id.
+    /// The id of the template.
     pub id: Uuid,
-    /// Its name, unique among templates.
+    /// The name of the template, unique among templates.
     pub name: String,
-    /// The engine as it was asked for.
+    /// The JavaScript engine, under the name that the request gave.
     pub engine: String,
-    /// Whether sessions can be made from it.
+    /// Whether sessions can be created from the template.
     pub is_active: bool,
-    /// Native modules that scripts may `require`, sorted.
+    /// The native modules that scripts may `require`, sorted.
     pub exposed_modules: Vec<String>,
-    /// Libraries that are loaded before the startup files, in the order they were added.
+    /// The libraries that sessions load before their startup files, in the order they were added.
     pub libraries: Vec<String>,
-    /// When it was made.
+    /// When the template was created.
     pub created_at: Timestamp,
-    /// When it or what belongs to it last changed.
+    /// When the template, or one of its parts, last changed.
     pub updated_at: Timestamp,
 }
 
-/// A template with all that belongs to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A template with its settings and parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TemplateDetails {
-    /// The template itself.
+    /// The template.
     pub template: Template,
-    /// Its settings.
+    /// The settings of the template.
     pub settings: Settings,
-    /// Its capabilities, in the order they were added.
+    /// The capabilities of the template, in the order they were added.
     pub capabilities: Vec<Capability>,
-    /// Its startup files, in the order they run.
+    /// The startup files of the template, in the order they run.
     pub startup_files: Vec<StartupFile>,
 }
 
-/// Something that a template gives or takes away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Something that a template grants or withdraws.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Capability {
-    /// Its id.
+    /// The id of the capability.
     pub id: Uuid,
-    /// The template's id.
+    /// The id of the template.
     pub vm_id: Uuid,
-    /// `module`, `global`, `fs`, `net` or `env`.
+    /// The kind of capability: `module`, `global`, `fs`, `net` or `env`.
     pub kind: String,
-    /// What it is about, unique within the kind.
+    /// The name of the module, global or rule, unique within the kind.
     pub name: String,
-    /// Whether it gives (or takes away).
+    /// Whether the capability grants (`true`) or withdraws (`false`).
     pub enabled: bool,
-    /// Its configuration, by kind.
+    /// The configuration of the capability, which depends on its kind.
     pub config: Map<String, Value>,
 }
 
 /// A file of the worktree that runs when a session starts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StartupFile {
-    /// Its id.
+    /// The id of the startup file.
     pub id: Uuid,
-    /// The template's id.
+    /// The id of the template.
     pub vm_id: Uuid,
-    /// The path in the worktree.
+    /// The path of the file, relative to the worktree.
     pub path: String,
-    /// Files run in ascending order; equal ones in the order they were added.
+    /// The position in the order of startup files: ascending, and equal ones in the order they were
+    /// added.
     pub order_index: i64,
-    /// How it runs: `eval` or `import`.
+    /// How the file runs: `eval` as a script in the session's scope, `import` as an ES module.
     pub mode: String,
 }
 
-/// The body of `POST /templates`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A template to create.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateTemplateRequest {
-    /// The template's name; required.
+    /// The name of the template, unique among templates, at most 256 bytes.
+    #[schemars(required, length(min = 1, max = 256))]
     pub name: Option<String>,
-    /// The engine; the default engine when left out.
+    /// The JavaScript engine. Absent: the default engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
 }
 
-/// The body of `POST /templates/{id}/capabilities`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A capability to add.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddCapabilityRequest {
-    /// The kind; required.
+    /// The kind of capability.
+    #[schemars(required, extend("enum" = ["module", "global", "fs", "net", "env"]))]
     pub kind: Option<String>,
-    /// The name; required.
+    /// The name of the module, global or rule, unique within the kind, at most 256 bytes.
+    #[schemars(required, length(min = 1, max = 256))]
     pub name: Option<String>,
-    /// Whether it gives; `true` when left out.
+    /// Whether the capability grants (`true`) or withdraws (`false`). Absent: `true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// The configuration; `{}` when left out.
+    /// The configuration, which depends on the kind. Absent: `{}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Map<String, Value>>,
 }
 
-/// The body of `POST /templates/{id}/startup-files`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A startup file to add.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddStartupFileRequest {
-    /// The path in the worktree; required.
+    /// The path of the file, relative to the worktree; it is stored normalised (`./a//b.js` is
+    /// `a/b.js`).
+    #[schemars(required, length(min = 1))]
     pub path: Option<String>,
-    /// The place in the order; 0 when left out.
+    /// The position in the order of startup files. Absent: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_index: Option<i64>,
-    /// The mode; `eval` when left out.
+    /// How the file runs: `eval` as a script in the session's scope, `import` as an ES module.
+    /// Absent: `eval`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["eval", "import", null]))]
     pub mode: Option<String>,
 }
 
-/// The body of `POST /templates/{id}/modules` and `…/libraries`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A native module or a library to add.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddNameRequest {
-    /// The module's or library's name; required.
+    /// The name of the module, or of the library with or without its version.
+    #[schemars(required, length(min = 1))]
     pub name: Option<String>,
 }
 
-/// The answer to adding a module or a library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A module or a library that was added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamedItem {
-    /// The template's id.
+    /// The id of the template.
     pub template_id: Uuid,
-    /// The name that was added.
+    /// The name that was added; that of a library has its version.
     pub name: String,
 }
 
-/// The answer to removing a module or a library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A module or a library that was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RemovedItem {
     /// Always `ok`.
     pub status: String,
-    /// The template's id.
+    /// The id of the template.
     pub template_id: Uuid,
-    /// The name that is gone.
+    /// The name that was removed; that of a library has its version.
     pub name: String,
 }
 
-/// The answer to deleting a capability or a startup file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A capability or a startup file that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RemovedPart {
     /// Always `ok`.
     pub status: String,
-    /// The template's id.
+    /// The id of the template.
     pub template_id: Uuid,
-    /// The id of what is gone.
+    /// The id of the deleted capability or startup file.
     pub id: Uuid,
 }
 
-/// The answer to deleting a template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A template that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deleted {
     /// Always `ok`.
     pub status: String,
-    /// The template's id.
+    /// The id of the template.
     pub template_id: Uuid,
 }
 
-/// The body of `PATCH /templates/{id}`: what is left out stays as it is.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Changes to a template. A field that is absent or null changes nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateTemplateRequest {
-    /// A new name.
+    /// The new name, unique among templates, at most 256 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
     pub name: Option<String>,
-    /// Whether sessions can be made from it.
+    /// Whether sessions can be created from the template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_active: Option<bool>,
-    /// New limits.
+    /// Limits to change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsPatch>,
-    /// How module specifiers are resolved.
+    /// Resolver settings to change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolver: Option<ResolverPatch>,
-    /// How scripts run.
+    /// Runtime settings to change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimePatch>,
 }

@@ -1,6 +1,8 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -10,29 +12,31 @@ use time::macros::format_description;
 const FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
-/// A moment in UTC, in whole microseconds since the Unix epoch; on the wire RFC 3339 with six fractional digits.
+/// A time in UTC, in whole microseconds since the Unix epoch; in JSON it is RFC 3339 with six
+/// fractional digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The present moment by the system's clock.
+    /// The current time of the system's clock.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self(since.map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// The moment `micros` microseconds after the Unix epoch.
+    /// The time `micros` microseconds after the Unix epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// The same, if it is one that can be written: of the years from 0 to 9999.
+    /// The time `micros` microseconds after the Unix epoch; `None` outside the years 0 to 9999,
+    /// which have no text.
     pub fn checked_from_micros(micros: i64) -> Option<Self> {
         let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
         (0..=9999).contains(&moment.year()).then_some(Self(micros))
     }
 
-    /// Microseconds since the Unix epoch.
+    /// The number of microseconds since the Unix epoch.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
@@ -45,6 +49,20 @@ impl fmt::Display for Timestamp {
             .and_then(|moment| moment.format(FORMAT).ok())
             .ok_or(fmt::Error)?;
         f.write_str(&text)
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time"})
     }
 }
 

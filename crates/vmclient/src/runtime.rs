@@ -1,4 +1,4 @@
-use vmapi_types::{Health, RuntimeSummary, Sandbox};
+use vmapi_types::{Health, RuntimeSummary, Sandbox, Version};
 
 use crate::{Call, Client};
 
@@ -6,6 +6,11 @@ impl Client {
     /// `GET /health`: whether the daemon serves.
     pub fn health(&self) -> Call<Health> {
         self.get(&["health"])
+    }
+
+    /// `GET /version`: the version of the daemon, its build and its engines.
+    pub fn version(&self) -> Call<Version> {
+        self.get(&["version"])
     }
 
     /// `GET /runtime/summary`: the sessions that are live.

@@ -1,4 +1,5 @@
-//! What a template can name: engines, native modules, libraries, capability kinds, startup modes.
+//! The names that a template can use: engines, native modules, libraries, capability kinds, startup
+//! modes.
 
 /// The engine of templates that name none.
 pub const DEFAULT_ENGINE: &str = "boa";
@@ -17,7 +18,7 @@ pub const BUILT_INS: &[&str] = &[
     "console", "math", "json", "date", "array", "string", "object", "promise",
 ];
 
-/// Where downloaded libraries are kept, below the daemon's working directory unless told otherwise.
+/// The default directory of downloaded libraries, below the working directory of the process.
 pub const DEFAULT_LIBRARY_CACHE: &str = ".vm-cache/libraries";
 
 /// A module that the service provides to scripts through `require`.
@@ -25,9 +26,9 @@ pub const DEFAULT_LIBRARY_CACHE: &str = ".vm-cache/libraries";
 pub struct NativeModule {
     /// The name given to `require`.
     pub name: &'static str,
-    /// What it is for, in a few words.
+    /// Its purpose, in a few words.
     pub summary: &'static str,
-    /// What it is for, in a sentence.
+    /// Its purpose, in a sentence without a full stop.
     pub description: &'static str,
     /// The names of its functions, sorted.
     pub functions: &'static [&'static str],
@@ -84,12 +85,12 @@ pub const NATIVE_MODULES: &[NativeModule] = &[
     },
 ];
 
-/// Whether there is a native module of that name.
+/// Whether a native module has this name.
 pub fn is_native_module(name: &str) -> bool {
     NATIVE_MODULES.iter().any(|module| module.name == name)
 }
 
-/// Whether the name is one of JavaScript's own globals, in any case.
+/// Whether the name is that of one of JavaScript's own globals, in upper or lower case.
 pub fn is_built_in(name: &str) -> bool {
     BUILT_INS
         .iter()
@@ -109,7 +110,7 @@ pub struct Library {
     pub npm_package: &'static str,
     /// The file of the package that runs as a plain script.
     pub npm_file: &'static str,
-    /// A line that is added at the end of the file, or nothing.
+    /// A line that is appended to the file; empty for most libraries.
     pub epilogue: &'static str,
 }
 
@@ -119,7 +120,7 @@ impl Library {
         format!("{}-{}", self.id, self.version)
     }
 
-    /// A URL of its file, for whoever wants to look at it; downloads come from the registry.
+    /// A URL of its file, for people who want to read it. Downloads come from the registry.
     pub fn source(&self) -> String {
         format!(
             "https://cdn.jsdelivr.net/npm/{}@{}/{}",
@@ -128,18 +129,18 @@ impl Library {
     }
 }
 
-/// What is said of a library to people.
+/// The description of a library for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
-    /// What people call it.
+    /// The name of the project.
     pub title: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub description: &'static str,
     /// The URL of its own page.
     pub homepage: &'static str,
 }
 
-/// What is said of a library that `libs download` knows, by its id.
+/// The description of the library with this id; `None` for one that `libs download` does not know.
 pub fn about(id: &str) -> Option<About> {
     let (title, description, homepage) = match id {
         "lodash" => (
@@ -214,7 +215,7 @@ const fn library(
     }
 }
 
-/// Whether a library can have that name: the stem of a file name, never a path.
+/// Whether a library can have this name: the stem of a file name, never a path.
 pub fn is_library_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 128
@@ -229,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_something_to_say_of_every_library() {
+    fn every_library_has_a_description() {
         for library in LIBRARIES {
             let about = about(library.id).unwrap();
             assert!(about.homepage.starts_with("https://"), "{}", library.id);

@@ -1,18 +1,14 @@
 //! The whole of the service but its transport.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, watch};
 use vmapi_types::{RuntimeSummary, Sandbox, SessionStatus, Timestamp};
 
-use crate::background::idle;
-use crate::background::maintenance::{self, Retention};
-use crate::budget::Budget;
-use crate::budget::MemoryBudget;
-use crate::budget::answers;
+use crate::budget::{ANSWERS_BYTES, Budget, MemoryBudget};
 use crate::execution::failure::failure_payload;
 use crate::execution::running::RunningExecutions;
 use crate::library::LibraryCache;
@@ -43,10 +39,6 @@ pub struct ControlOptions {
     pub own_files: Vec<PathBuf>,
     /// How many sessions there may be.
     pub max_sessions: usize,
-    /// How long a session may be idle before it is closed; for ever when there is no such time.
-    pub session_idle_timeout: Option<Duration>,
-    /// What is kept of the past.
-    pub retention: Retention,
 }
 
 /// Templates, sessions and executions. Clones share it.
@@ -59,7 +51,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) libraries: Arc<LibraryCache>,
-    pub(crate) live: Arc<RunningExecutions>,
+    pub(crate) executions: Arc<RunningExecutions>,
     /// Whether followers are to go.
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) registry: Registry,
@@ -87,33 +79,30 @@ impl Control {
         own_files.push(options.library_cache.clone());
         own_files.extend(options.own_files);
         // Some are not there yet.
-        let own_files = own_files.iter().map(|file| worktree::resolved(file));
+        let own_files = own_files
+            .iter()
+            .map(|file| worktree::real_or_absolute(file));
         let own_files = own_files
             .collect::<std::io::Result<_>>()
             .map_err(|error| Error::Internal(Box::new(error)))?;
-        let control = Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 store: options.store,
                 runtime: options.runtime,
                 libraries: Arc::new(LibraryCache::new(options.library_cache)),
-                live: Arc::default(),
+                executions: Arc::default(),
                 stopped: watch::Sender::new(false),
                 registry: Registry::default(),
                 policies: Policies::default(),
                 memory: options.memory,
                 pruning: AsyncMutex::default(),
-                answers: answers::budget(),
+                answers: Budget::new(ANSWERS_BYTES),
                 max_sessions: options.max_sessions,
                 own_files,
                 accepting: AtomicBool::new(true),
                 work: Arc::new(Semaphore::new(ALL_WORK as usize)),
             }),
-        };
-        if let Some(timeout) = options.session_idle_timeout {
-            idle::close_idle_sessions(&control, timeout);
-        }
-        maintenance::keep_pruning(&control, options.retention);
-        Ok(control)
+        })
     }
 
     /// The sessions that are ready, with their ids sorted.
@@ -183,11 +172,20 @@ impl Control {
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
     }
+
+    /// A handle for a task that must not keep the service alive.
+    pub(crate) fn downgrade(&self) -> WeakControl {
+        WeakControl(Arc::downgrade(&self.inner))
+    }
 }
 
-impl From<Arc<Inner>> for Control {
-    fn from(inner: Arc<Inner>) -> Self {
-        Self { inner }
+/// A [`Control`] that does not keep the service alive.
+pub(crate) struct WeakControl(Weak<Inner>);
+
+impl WeakControl {
+    /// The service; `None` once it is gone.
+    pub(crate) fn upgrade(&self) -> Option<Control> {
+        self.0.upgrade().map(|inner| Control { inner })
     }
 }
 

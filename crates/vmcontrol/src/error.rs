@@ -1,15 +1,17 @@
+//! Why an operation of the service failed.
+
 use uuid::Uuid;
 use vmapi_types::SessionStatus;
 
 use crate::store::{StoreError, UnreadableRecord};
 
-/// Why an operation was not done. Every variant names what it is about.
+/// Why an operation failed. Every variant names its object. The texts are those that clients see.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A field or parameter is missing or out of range.
     #[error("{message}")]
     Validation {
-        /// Names the field and the remedy.
+        /// The text, which names the field and the remedy.
         message: String,
     },
     /// No template has this id.
@@ -46,18 +48,18 @@ pub enum Error {
         /// The id.
         file_id: Uuid,
     },
-    /// The worktree has no such file.
+    /// The worktree has no file of this path.
     #[error("there is no file {path} in the worktree")]
     FileNotFound {
         /// The path as it was given.
         path: String,
     },
-    /// The session is not one that takes executions now.
+    /// The session is not ready for executions.
     #[error("session {session_id} is {status}: only a ready session runs code")]
     SessionNotReady {
         /// The session.
         session_id: Uuid,
-        /// What it is instead.
+        /// Its status.
         status: SessionStatus,
     },
     /// Another execution runs in the session.
@@ -66,7 +68,7 @@ pub enum Error {
         /// The session.
         session_id: Uuid,
     },
-    /// The id is that of another execution.
+    /// An execution of another request has this id.
     #[error(
         "another execution has the id {execution_id}: a request can be repeated as it was, and another one needs a new id"
     )]
@@ -74,7 +76,7 @@ pub enum Error {
         /// The id.
         execution_id: Uuid,
     },
-    /// The name is taken.
+    /// Another template has this name.
     #[error("a template named {name:?} exists already")]
     TemplateExists {
         /// The name.
@@ -98,12 +100,12 @@ pub enum Error {
         /// The path.
         path: String,
     },
-    /// The path does not name something inside the worktree.
+    /// The path does not lead to a file inside the worktree.
     #[error("{path:?} is not a path inside the worktree: {reason}")]
     InvalidPath {
         /// The path as it was given.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The worktree can't be used.
@@ -111,7 +113,7 @@ pub enum Error {
     WorktreeInvalid {
         /// The path as it was given.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The file is larger than a script may be.
@@ -122,30 +124,30 @@ pub enum Error {
         /// The limit.
         limit_bytes: u64,
     },
-    /// The execution made more output than it may.
+    /// The execution made more events or output than its limits allow.
     #[error("{message}")]
     OutputLimitExceeded {
         /// The execution, which is recorded with its events up to the limit.
         execution_id: Uuid,
         /// The session that it ran in.
         session_id: Uuid,
-        /// Which limit was passed.
+        /// The text, which names the limit.
         message: String,
     },
-    /// No such startup mode.
+    /// The startup mode does not exist.
     #[error("startup mode {requested:?} is not supported: use one of {supported:?}")]
     StartupModeUnsupported {
         /// The mode as it was given.
         requested: String,
-        /// Those that there are.
+        /// The modes that exist.
         supported: &'static [&'static str],
     },
-    /// The name is not one of a native module.
+    /// No native module has this name.
     #[error("module {name:?} can't be configured: {reason}")]
     ModuleNotAllowed {
         /// The name as it was given.
         name: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The engine is not built in.
@@ -153,7 +155,7 @@ pub enum Error {
     EngineUnsupported {
         /// The engine as it was given.
         requested: String,
-        /// Those that there are.
+        /// The engines that are built in, and their aliases.
         supported: Vec<String>,
     },
     /// A startup file failed, and the session with it.
@@ -163,19 +165,19 @@ pub enum Error {
         session_id: Uuid,
         /// The file.
         path: String,
-        /// Its execution, if it came to that.
+        /// Its execution; `None` when the file could not be read, so that it did not run.
         execution_id: Option<Uuid>,
-        /// How it failed.
+        /// The message of the exception or of the failure.
         message: String,
     },
-    /// The path of a startup file leaves the worktree, and the session failed with it.
+    /// The path of a startup file leads out of the worktree, and the session failed with it.
     #[error("the startup file {path:?} is not a path inside the worktree: {reason}")]
     StartupPathInvalid {
         /// The session, now `crashed`.
         session_id: Uuid,
         /// The path as the template has it.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// A library can't be loaded, and the session failed with it.
@@ -185,29 +187,29 @@ pub enum Error {
         session_id: Uuid,
         /// The library.
         name: String,
-        /// Why, with the remedy.
+        /// The reason, with the remedy.
         message: String,
     },
-    /// A library can't be used by sessions, and is not added to the template.
+    /// A library can't be used by sessions, and was not added to the template.
     #[error("the library {name} can't be used: {message}")]
     LibraryRefused {
         /// The template.
         template_id: Uuid,
         /// The library, with its version.
         name: String,
-        /// Why, with the remedy.
+        /// The reason, with the remedy.
         message: String,
     },
-    /// What is stored of something is damaged. The reason is for the log.
+    /// A stored record is damaged. The reason is for the log.
     #[error(
         "the stored {} {} is damaged and can't be read: `vm-system ops check` says how, and a copy may still have it",
         .0.table, .0.id
     )]
     RecordUnreadable(UnreadableRecord),
-    /// The service can't do this for now.
+    /// The service can't do this for now: a retry may help.
     #[error("{message}")]
     Unavailable {
-        /// What is missing.
+        /// The text, which says what is missing.
         message: String,
     },
     /// A bug of the service.
@@ -216,14 +218,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// A missing or wrong field; the message names it.
+    /// A [`Validation`](Self::Validation) error; the message names the field.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::Validation {
             message: message.into(),
         }
     }
 
-    /// A bug of the service, told in words.
+    /// A bug of the service, described by a text for the log.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::Internal(message.into().into())
     }

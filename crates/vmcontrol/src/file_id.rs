@@ -1,9 +1,9 @@
-//! What tells a file from all others, asked for without a look at its times.
+//! The id of a file, read without its times.
 //!
-//! A file whose times somebody has seen since they changed gets new ones with the next write, and some file systems then write
-//! them down with the next sync: measured on ext4 without a journal, a write and its sync took 0.33 to 0.37 ms with an ordinary
-//! `stat` before each, and 0.23 to 0.25 ms without. So whoever wants to know whether something is one of the store's files asks
-//! for no more than that.
+//! Once a program has read the times of a file, the next write gives the file new ones, and some
+//! file systems then write them to disk with the next sync. Measured on ext4 without a journal, a
+//! write and its sync took 0.33 to 0.37 ms with an ordinary `stat` before each, and 0.23 to 0.25 ms
+//! without. So the check whether a file is one of the store's reads nothing but its id.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,7 +13,7 @@ use std::path::Path;
 use cap_std::fs::{Metadata, MetadataExt};
 use rustix::fs::{AtFlags, CWD, StatxFlags, major, minor, statx};
 
-/// The two numbers of a file's device, and that of its inode.
+/// Identifies a file: the two numbers of its device, and that of its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
     device: (u32, u32),
@@ -21,26 +21,26 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    /// That of what a path leads to.
+    /// The id of the file that a path leads to.
     ///
     /// # Errors
-    /// When it leads nowhere that can be reached.
+    /// When the path leads to nothing, or a folder on it may not be entered.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         ask(CWD, path, AtFlags::empty())
     }
 
-    /// That of what has a name in a folder. A link is not followed.
+    /// The id of an entry of a folder. A link is not followed.
     ///
     /// # Errors
-    /// When nothing has that name.
+    /// When the folder has no such entry.
     pub(crate) fn in_folder(folder: impl AsFd, name: &OsStr) -> io::Result<Self> {
         ask(folder, Path::new(name), AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// That of an open file. No server is asked for it.
+    /// The id of an open file. For a file on a server this is what the kernel knows already.
     ///
     /// # Errors
-    /// When the system has no answer.
+    /// When the system call fails.
     pub(crate) fn of(file: impl AsFd) -> io::Result<Self> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         ask(file, Path::new(""), flags)

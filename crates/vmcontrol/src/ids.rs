@@ -1,15 +1,15 @@
-//! Ids as they are written in requests.
+//! Parsing ids as they are written in requests.
 
 use uuid::Uuid;
 
 use crate::{Error, Result};
 
-/// An id as it is written in a field or parameter.
+/// Parses an id of a field or parameter: a UUID with hyphens.
 ///
 /// # Errors
 /// [`Error::Validation`], naming the field.
 pub fn parse_id(field: &str, text: &str) -> Result<Uuid> {
-    // Other spellings of a UUID (braces, no hyphens) are not what the API shows, and so not what it takes.
+    // The API shows no other spelling of a UUID (with braces, without hyphens), and accepts none.
     Uuid::try_parse(text)
         .ok()
         .filter(|_| text.len() == 36)

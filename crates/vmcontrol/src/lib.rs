@@ -1,8 +1,11 @@
-//! What vm-system decides: templates, sessions and executions, the policy of a session, the event log, and the
-//! SQLite store behind them.
+//! The domain of vm-system: templates, sessions and executions, the policy of a session, the event
+//! log, and the SQLite store behind them.
 //!
-//! Nothing here knows HTTP, processes or an engine: live runtimes are reached through the ports in [`runtime`],
-//! so that another program can embed this crate and a test can drive it with a fake runtime.
+//! Nothing here knows HTTP, processes or an engine. Running sessions are reached through the ports
+//! in [`runtime`], so that another program can embed this crate and a test can use a fake runtime.
+//!
+//! [`Control`] is the service. A program that embeds it starts the work at intervals itself:
+//! [`close_idle_sessions`] and [`prune_periodically`].
 
 mod background;
 mod budget;
@@ -25,18 +28,19 @@ mod template;
 mod tests;
 mod worktree;
 
-pub use background::maintenance::Retention;
+pub use background::{Retention, close_idle_sessions, prune_periodically};
 pub use budget::{
     Budget, Charged, Exhausted, FREE_BYTES, Lease, MemoryBudget, ROOM_TIMEOUT, SMALL_ANSWER_BYTES,
 };
 pub use control::{Control, ControlOptions};
 pub use error::Error;
-pub use execution::event::LiveEvent;
 pub use execution::follow::{
     EventFollower, FollowItem, SessionCursor, SessionFollower, SessionItem,
 };
+pub use execution::request::{FileRun, RunOptions};
+pub use execution::shared_event::SharedEvent;
 pub use execution::source::MAX_SOURCE_BYTES;
-pub use execution::submit::{FileRun, RunOptions, Submitted};
+pub use execution::submit::Submitted;
 pub use grants::{ExecGrant, FsGrant, FsRefusal, Grants, NetGrant};
 pub use ids::parse_id;
 pub use store::{

@@ -64,7 +64,7 @@ impl Control {
         blocking(move || list(&libraries))
             .await
             .map_err(|error| Error::Unavailable {
-                message: error.in_words(),
+                message: error.full_text(),
             })
     }
 }

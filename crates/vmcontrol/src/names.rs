@@ -1,18 +1,19 @@
-//! What no name may hold: characters that are not seen, and change what is.
+//! Checks of names and paths that are stored and shown: none may have control characters.
 
 use crate::{Error, Result};
 
-/// The longest name of anything, in bytes.
+/// The longest name, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
-/// Whether a character can do something to a terminal, or to the order in which characters are shown: the controls of Unicode
-/// (category `Cc`, with the end of a line, ESC, DEL and the C1 controls) and those of the direction of text.
+/// Whether a character can change a terminal, or the order in which characters are shown: the
+/// control characters of Unicode (category `Cc`, with the end of a line, ESC, DEL and the C1
+/// controls) and those of the direction of text.
 pub fn is_control(c: char) -> bool {
     c.is_control() || is_bidi_control(c)
 }
 
-/// The characters with the property `Bidi_Control` (Unicode, UAX #9), and the deprecated format characters behind them, which
-/// change the shape of letters and digits.
+/// Whether a character has the property `Bidi_Control` (Unicode, UAX #9), or is one of the
+/// deprecated format characters after those, which change the shape of letters and digits.
 fn is_bidi_control(c: char) -> bool {
     matches!(
         c,
@@ -53,7 +54,8 @@ pub(crate) fn check_path(path: &str) -> Result<()> {
     }
 }
 
-/// What is wrong with a text that holds a control character.
+/// What is wrong with a text that contains a control character; `None` for a text without one. The
+/// reason is the end of a sentence that begins with the name of the field.
 pub(crate) fn invisible(text: &str) -> Option<String> {
     let control = text.chars().find(|&c| is_control(c))?;
     Some(format!(

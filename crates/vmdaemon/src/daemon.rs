@@ -10,7 +10,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vmcontrol::runtime::Runtime;
-use vmcontrol::{Control, ControlOptions, MemoryBudget, Retention, Store, WriteLimits};
+use vmcontrol::{
+    Control, ControlOptions, MemoryBudget, Retention, Store, WriteLimits, close_idle_sessions,
+    prune_periodically,
+};
 use vmruntime::{WorkerCommand, WorkerRuntime};
 use vmtransport_http::{ApiOptions, Listener, Token};
 
@@ -18,7 +21,7 @@ use crate::error::{ServeError, StartError};
 use crate::listen::{self, Address, Listen};
 use crate::memory;
 use crate::signals::StopSignals;
-use crate::token;
+use crate::{token, version};
 
 /// How long clients may take to receive the last answers.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -37,7 +40,7 @@ pub struct Options {
     pub max_body_bytes: usize,
     /// How many sessions there may be.
     pub max_sessions: usize,
-    /// How long a session may be idle before it is closed; for ever when there is no such time.
+    /// How long a session may be idle before it is closed; `None` for ever.
     pub session_idle_timeout: Option<Duration>,
     /// What is kept of the past.
     pub retention: Retention,
@@ -134,6 +137,7 @@ async fn start_at(
         }
         tracing::warn!(?sandbox, "the kernel does not confine session processes");
     }
+    let version = version::version(runtime.engines());
     let control = Control::open(ControlOptions {
         store,
         runtime: runtime as Arc<dyn Runtime>,
@@ -144,14 +148,16 @@ async fn start_at(
             .flatten()
             .collect(),
         max_sessions: options.max_sessions,
-        session_idle_timeout: options.session_idle_timeout,
-        retention: options.retention,
     })
     .await
     .map_err(|source| StartError::Recover {
         path: options.db,
         source,
     })?;
+    if let Some(timeout) = options.session_idle_timeout {
+        close_idle_sessions(&control, timeout);
+    }
+    prune_periodically(&control, options.retention);
     let (stop_accepting, mut stopped) = watch::channel(false);
     let router = vmtransport_http::router(
         control.clone(),
@@ -161,6 +167,7 @@ async fn start_at(
             max_body_bytes: options.max_body_bytes,
             allowed_hosts: options.allowed_hosts,
             allowed_origins: options.allowed_origins,
+            version,
         },
     );
     let server = vmtransport_http::serve(listener, router, async move {

@@ -7,6 +7,7 @@ mod listen;
 mod memory;
 mod signals;
 mod token;
+mod version;
 
 pub use daemon::{Daemon, Options, start};
 pub use error::{ServeError, StartError};

@@ -59,30 +59,25 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let ends_connection = matches!(self, Self::Framing(_));
         let (status, code, message, details) = match self {
-            Self::InvalidRequest(message) => plain(400, ErrorCode::InvalidRequest, message),
+            Self::InvalidRequest(message) => plain(ErrorCode::InvalidRequest, message),
             Self::ForbiddenHost => plain(
-                403,
                 ErrorCode::ForbiddenHost,
                 "this host is not served: allow it with `serve --allow-host HOST:PORT`",
             ),
             Self::ForbiddenOrigin => plain(
-                403,
                 ErrorCode::ForbiddenOrigin,
                 "pages of this origin may not call: allow it with `serve --allow-origin ORIGIN`",
             ),
             Self::Unauthorized => plain(
-                401,
                 ErrorCode::Unauthorized,
                 "this daemon asks for a token: send `Authorization: Bearer …`, or give the command --token-file or \
                  VM_SYSTEM_TOKEN",
             ),
             Self::BodyTooLarge => plain(
-                413,
                 ErrorCode::PayloadTooLarge,
                 "the body is larger than this daemon takes: `serve --max-body` says how large it may be",
             ),
             Self::BodyTimeout => plain(
-                408,
                 ErrorCode::RequestTimeout,
                 format!(
                     "the body did not arrive within {} s",
@@ -90,24 +85,20 @@ impl IntoResponse for ApiError {
                 ),
             ),
             Self::BodiesFull => plain(
-                503,
                 ErrorCode::Unavailable,
                 "bodies of other requests take up all the memory there is for large ones: try again",
             ),
             Self::TooManyValues => plain(
-                413,
                 ErrorCode::PayloadTooLarge,
                 "the body has more values than fit in memory: send fewer of them",
             ),
-            Self::Framing(reason) => plain(400, ErrorCode::InvalidRequest, reason),
+            Self::Framing(reason) => plain(ErrorCode::InvalidRequest, reason),
             Self::MediaType => plain(
-                415,
                 ErrorCode::UnsupportedMediaType,
                 "send the body with the header Content-Type: application/json, once",
             ),
-            Self::NoRoute => plain(404, ErrorCode::NotFound, "there is no such route"),
+            Self::NoRoute => plain(ErrorCode::NotFound, "there is no such route"),
             Self::WrongMethod => plain(
-                405,
                 ErrorCode::MethodNotAllowed,
                 "this route is for other methods: see the Allow header",
             ),
@@ -144,8 +135,8 @@ impl IntoResponse for ApiError {
 
 type Parts = (StatusCode, ErrorCode, String, Map<String, Value>);
 
-fn plain(status: u16, code: ErrorCode, message: impl Into<String>) -> Parts {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+fn plain(code: ErrorCode, message: impl Into<String>) -> Parts {
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, code, message.into(), Map::new())
 }
 
@@ -155,43 +146,38 @@ fn of_domain(error: &Error) -> Parts {
         Error::RecordUnreadable(record) => tracing::error!(%record, "a stored record is damaged"),
         _ => {}
     }
-    let (status, code) = kind_of(error);
-    let (status, code, message, _) = plain(status, code, error.to_string());
+    let (status, code, message, _) = plain(code_of(error), error.to_string());
     (status, code, message, without_nulls(details_of(error)))
 }
 
-fn kind_of(error: &Error) -> (u16, ErrorCode) {
+fn code_of(error: &Error) -> ErrorCode {
     match error {
-        Error::Validation { .. } => (400, ErrorCode::ValidationError),
-        Error::TemplateNotFound { .. } => (404, ErrorCode::TemplateNotFound),
-        Error::SessionNotFound { .. } => (404, ErrorCode::SessionNotFound),
-        Error::ExecutionNotFound { .. } => (404, ErrorCode::ExecutionNotFound),
-        Error::CapabilityNotFound { .. } | Error::StartupFileNotFound { .. } => {
-            (404, ErrorCode::NotFound)
-        }
-        Error::FileNotFound { .. } => (404, ErrorCode::FileNotFound),
-        Error::SessionNotReady { .. } => (409, ErrorCode::SessionNotReady),
-        Error::SessionBusy { .. } => (409, ErrorCode::SessionBusy),
-        Error::ExecutionExists { .. } => (409, ErrorCode::ExecutionExists),
-        Error::TemplateExists { .. } => (409, ErrorCode::TemplateExists),
-        Error::CapabilityExists { .. } => (409, ErrorCode::CapabilityExists),
-        Error::StartupFileExists { .. } => (409, ErrorCode::StartupFileExists),
-        Error::FileTooLarge { .. } => (413, ErrorCode::PayloadTooLarge),
-        Error::InvalidPath { .. } | Error::StartupPathInvalid { .. } => {
-            (422, ErrorCode::InvalidPath)
-        }
-        Error::WorktreeInvalid { .. } => (422, ErrorCode::WorktreeInvalid),
-        Error::OutputLimitExceeded { .. } => (422, ErrorCode::OutputLimitExceeded),
-        Error::StartupModeUnsupported { .. } => (422, ErrorCode::StartupModeUnsupported),
-        Error::ModuleNotAllowed { .. } => (422, ErrorCode::ModuleNotAllowed),
-        Error::EngineUnsupported { .. } => (422, ErrorCode::EngineUnsupported),
-        Error::StartupFailed { .. } => (422, ErrorCode::StartupFailed),
+        Error::Validation { .. } => ErrorCode::ValidationError,
+        Error::TemplateNotFound { .. } => ErrorCode::TemplateNotFound,
+        Error::SessionNotFound { .. } => ErrorCode::SessionNotFound,
+        Error::ExecutionNotFound { .. } => ErrorCode::ExecutionNotFound,
+        Error::CapabilityNotFound { .. } | Error::StartupFileNotFound { .. } => ErrorCode::NotFound,
+        Error::FileNotFound { .. } => ErrorCode::FileNotFound,
+        Error::SessionNotReady { .. } => ErrorCode::SessionNotReady,
+        Error::SessionBusy { .. } => ErrorCode::SessionBusy,
+        Error::ExecutionExists { .. } => ErrorCode::ExecutionExists,
+        Error::TemplateExists { .. } => ErrorCode::TemplateExists,
+        Error::CapabilityExists { .. } => ErrorCode::CapabilityExists,
+        Error::StartupFileExists { .. } => ErrorCode::StartupFileExists,
+        Error::FileTooLarge { .. } => ErrorCode::PayloadTooLarge,
+        Error::InvalidPath { .. } | Error::StartupPathInvalid { .. } => ErrorCode::InvalidPath,
+        Error::WorktreeInvalid { .. } => ErrorCode::WorktreeInvalid,
+        Error::OutputLimitExceeded { .. } => ErrorCode::OutputLimitExceeded,
+        Error::StartupModeUnsupported { .. } => ErrorCode::StartupModeUnsupported,
+        Error::ModuleNotAllowed { .. } => ErrorCode::ModuleNotAllowed,
+        Error::EngineUnsupported { .. } => ErrorCode::EngineUnsupported,
+        Error::StartupFailed { .. } => ErrorCode::StartupFailed,
         Error::LibraryUnavailable { .. } | Error::LibraryRefused { .. } => {
-            (422, ErrorCode::LibraryUnavailable)
+            ErrorCode::LibraryUnavailable
         }
-        Error::RecordUnreadable(_) => (500, ErrorCode::RecordUnreadable),
-        Error::Internal(_) => (500, ErrorCode::Internal),
-        Error::Unavailable { .. } => (503, ErrorCode::Unavailable),
+        Error::RecordUnreadable(_) => ErrorCode::RecordUnreadable,
+        Error::Internal(_) => ErrorCode::Internal,
+        Error::Unavailable { .. } => ErrorCode::Unavailable,
     }
 }
 

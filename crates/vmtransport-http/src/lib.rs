@@ -11,6 +11,8 @@ mod guard;
 mod heavy;
 mod list;
 mod middleware;
+mod openapi;
+mod operations;
 mod respond;
 mod router;
 mod routes;

@@ -19,8 +19,8 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use vmcontrol::{
-    Charged, Error, EventFollower, FollowItem, LiveEvent, SessionCursor, SessionFollower,
-    SessionItem, parse_id,
+    Charged, Error, EventFollower, FollowItem, SessionCursor, SessionFollower, SessionItem,
+    SharedEvent, parse_id,
 };
 
 use crate::error::ApiError;
@@ -219,7 +219,7 @@ impl Sink {
     }
 
     /// Adds an event; one text of it is shared by all followers, unless it is large.
-    async fn event(&mut self, id: String, event: Arc<LiveEvent>) -> Result<(), Gone> {
+    async fn event(&mut self, id: String, event: Arc<SharedEvent>) -> Result<(), Gone> {
         if event.event.payload.get().len() > PIECE_BYTES {
             return self.large(Head::new(None, Some(id)), event).await;
         }

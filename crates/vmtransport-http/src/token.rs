@@ -11,8 +11,8 @@ use subtle::ConstantTimeEq;
 
 use crate::error::ApiError;
 
-/// The route that tells nothing and needs no token.
-const OPEN_ROUTE: &str = "/api/v1/health";
+/// The routes that tell nothing about the daemon's records, and need no token.
+pub(crate) const OPEN_ROUTES: [&str; 2] = ["/api/v1/health", "/api/v1/openapi.json"];
 
 /// A secret. It never shows in a log.
 #[derive(Clone)]
@@ -54,8 +54,8 @@ pub(crate) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let is_welcome = token
-        .is_none_or(|token| request.uri().path() == OPEN_ROUTE || token.is_in(request.headers()));
+    let is_open = OPEN_ROUTES.contains(&request.uri().path());
+    let is_welcome = is_open || token.is_none_or(|token| token.is_in(request.headers()));
     if is_welcome {
         next.run(request).await
     } else {

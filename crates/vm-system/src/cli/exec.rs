@@ -8,7 +8,7 @@ use super::parse::json_object;
 
 /// The commands of `vm-system exec`.
 #[derive(Debug, Subcommand)]
-pub enum ExecCommand {
+pub(crate) enum ExecCommand {
     /// Run a snippet of code in a session; Ctrl-C cancels it
     #[command(
         after_help = "Example:\n  vm-system exec repl 0b9d3c52-8a55-4d0e-9b0c-1f1f6f3f2a10 '6 * 7'"

@@ -5,11 +5,11 @@ use vmapi_types::IdKind;
 use super::{Command, ExecCommand, PartCommand, SessionCommand, TemplateCommand};
 
 /// The ids among a command's arguments, with what they are of.
-pub type Ids<'a> = Vec<(IdKind, &'a mut String)>;
+pub(crate) type Ids<'a> = Vec<(IdKind, &'a mut String)>;
 
 impl Command {
     /// The ids among its arguments.
-    pub fn ids(&mut self) -> Ids<'_> {
+    pub(crate) fn ids(&mut self) -> Ids<'_> {
         match self {
             Self::Template(command) => of_template(command),
             Self::Session(command) => of_session(command),

@@ -5,7 +5,7 @@ use vmcontrol::catalog::DEFAULT_LIBRARY_CACHE;
 
 /// JavaScript libraries that templates can name
 #[derive(Args, Debug)]
-pub struct LibsArgs {
+pub(crate) struct LibsArgs {
     /// The directory of the libraries: the daemon's --library-cache
     #[arg(
         long,
@@ -22,7 +22,7 @@ pub struct LibsArgs {
 
 /// The commands of `vm-system libs`.
 #[derive(Debug, Subcommand)]
-pub enum LibsCommand {
+pub(crate) enum LibsCommand {
     /// Download libraries: of the catalogue, or any package of an npm registry; the whole catalogue when none is named
     #[command(
         after_help = "Example:\n  vm-system libs download lodash dayjs-1.11.10\n  vm-system libs download is-number@7.0.0 --registry http://localhost:4873"
@@ -41,7 +41,7 @@ pub enum LibsCommand {
 
 /// What to download, and from where.
 #[derive(Args, Debug)]
-pub struct DownloadArgs {
+pub(crate) struct DownloadArgs {
     /// Names like lodash, lodash-4.17.21, is-number@7.0.0 or @scope/package@1.0.0
     #[arg(value_name = "NAME[@VERSION]")]
     pub names: Vec<String>,

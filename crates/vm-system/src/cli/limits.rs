@@ -1,36 +1,57 @@
-use clap::Args;
-use vmapi_types::LimitsPatch;
+//! The flags for limits: one for each row of [`LIMITS`], named as its field with hyphens.
 
-/// The flags for limits; what is left out stays as it is.
-#[derive(Args, Clone, Debug)]
-pub struct LimitArgs {
-    /// The limit of CPU time of an execution, in milliseconds
-    #[arg(long, value_name = "MS")]
-    pub cpu_ms: Option<u64>,
-    /// The limit of time by the clock of an execution, in milliseconds
-    #[arg(long, value_name = "MS")]
-    pub wall_ms: Option<u64>,
-    /// The limit of a session's heap, in MiB
-    #[arg(long, value_name = "MIB")]
-    pub mem_mb: Option<u64>,
-    /// The limit of events of an execution
-    #[arg(long, value_name = "N")]
-    pub max_events: Option<u64>,
-    /// The limit of output of an execution, in KiB
-    #[arg(long, value_name = "KIB")]
-    pub max_output_kb: Option<u64>,
-}
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use vmapi_types::{LIMITS, Limit, LimitUnit, LimitsPatch};
+
+/// The limits that a command line changes. A limit without its flag stays as it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LimitArgs(LimitsPatch);
 
 impl LimitArgs {
-    /// What they change, if anything.
+    /// The changes as a request has them; `None` when there are none.
     pub fn patch(&self) -> Option<LimitsPatch> {
-        let patch = LimitsPatch {
-            cpu_ms: self.cpu_ms,
-            wall_ms: self.wall_ms,
-            mem_mb: self.mem_mb,
-            max_events: self.max_events,
-            max_output_kb: self.max_output_kb,
-        };
-        (patch != LimitsPatch::default()).then_some(patch)
+        (self.0 != LimitsPatch::default()).then(|| self.0.clone())
     }
+}
+
+impl Args for LimitArgs {
+    fn augment_args(command: Command) -> Command {
+        command.args(LIMITS.iter().map(flag))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for LimitArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut args = Self::default();
+        args.update_from_arg_matches(matches)?;
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for limit in LIMITS {
+            if let Some(value) = matches.get_one::<u64>(limit.name) {
+                *limit.patched_mut(&mut self.0) = Some(*value);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn flag(limit: &Limit) -> Arg {
+    let value_name = match limit.unit {
+        LimitUnit::Milliseconds => "MS",
+        LimitUnit::Kibibytes => "KIB",
+        LimitUnit::Mebibytes => "MIB",
+        LimitUnit::Count => "N",
+    };
+    Arg::new(limit.name)
+        .long(limit.name.replace('_', "-"))
+        .value_name(value_name)
+        .value_parser(value_parser!(u64))
+        // Helps of flags have no full stop.
+        .help(limit.help.trim_end_matches('.'))
 }

@@ -7,10 +7,13 @@ use super::parse::duration;
 
 /// The commands of `vm-system ops`.
 #[derive(Clone, Debug, Subcommand)]
-pub enum OpsCommand {
+pub(crate) enum OpsCommand {
     /// Say whether the daemon serves, as JSON
     #[command(after_help = "Example:\n  vm-system ops health")]
     Health,
+    /// Say the version of the daemon, its build and its engines, as JSON
+    #[command(after_help = "Example:\n  vm-system ops version")]
+    Version,
     /// Count and name the live sessions, as JSON
     #[command(after_help = "Example:\n  vm-system ops runtime-summary")]
     RuntimeSummary,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 /// What is wrong, with the position.
-pub fn json_object(text: &str) -> Result<Map<String, Value>, String> {
+pub(crate) fn json_object(text: &str) -> Result<Map<String, Value>, String> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(format!("expected a JSON object, not {}", kind(&other))),
@@ -20,7 +20,7 @@ pub fn json_object(text: &str) -> Result<Map<String, Value>, String> {
 ///
 /// # Errors
 /// What a time looks like.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let unknown = || format!("{text:?} is no time: write it like 90s, 30m, 12h or 30d");
     let unit = text.chars().last().ok_or_else(unknown)?;
     let seconds: u64 = match unit {

@@ -14,7 +14,7 @@ use super::parse::duration;
 #[command(
     after_help = "Example:\n  vm-system repl\n  vm-system repl --template scripts --worktree ."
 )]
-pub struct ReplArgs {
+pub(crate) struct ReplArgs {
     /// Where what was typed is kept. The usual parser of paths takes no empty one.
     #[arg(
         long,

@@ -11,7 +11,7 @@ use super::parse::json_object;
 /// and 130 if Ctrl-C ends it.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  vm-system run script.js --args '{\"n\": 3}'")]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The file; its directory is what the script sees as its worktree
     pub file: PathBuf,
     /// What the script sees as __ARGS__, a JSON object

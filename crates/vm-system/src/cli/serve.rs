@@ -11,7 +11,7 @@ use super::parse::duration;
 /// Run the daemon until SIGINT or SIGTERM
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  vm-system serve --db vm-system.db --listen 127.0.0.1:3210")]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// The address to listen on, or a socket's path after unix: (port 0 takes a free one)
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3210")]
     pub listen: String,
@@ -55,7 +55,7 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     /// What host modules may write.
-    pub fn write_limits(&self) -> WriteLimits {
+    pub(crate) fn write_limits(&self) -> WriteLimits {
         const MB: u64 = 1024 * 1024;
         WriteLimits {
             max_write_bytes: self.max_write_mb.saturating_mul(MB),
@@ -64,7 +64,7 @@ impl ServeArgs {
     }
 
     /// What is kept of the past.
-    pub fn retention(&self) -> Retention {
+    pub(crate) fn retention(&self) -> Retention {
         Retention {
             executions: self.retain_executions,
             sessions: self.retain_sessions,

@@ -4,7 +4,7 @@ use vmapi_types::SessionStatus;
 
 /// The commands of `vm-system session`.
 #[derive(Debug, Subcommand)]
-pub enum SessionCommand {
+pub(crate) enum SessionCommand {
     /// Start a session from a template
     #[command(
         after_help = "Example:\n  vm-system session create --template-id 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 \\\n    --workspace-id demo --base-commit HEAD --worktree-path ."
@@ -61,7 +61,7 @@ pub enum SessionCommand {
 
 /// The status that sessions are listed of, or of every one: an empty name stands for that, as in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StatusFilter(pub Option<SessionStatus>);
+pub(crate) struct StatusFilter(pub Option<SessionStatus>);
 
 fn status_parser() -> impl TypedValueParser<Value = StatusFilter> {
     let any = PossibleValue::new("").hide(true);

@@ -7,7 +7,7 @@ use super::parse::json_object;
 
 /// The commands of `vm-system template`.
 #[derive(Debug, Subcommand)]
-pub enum TemplateCommand {
+pub(crate) enum TemplateCommand {
     /// Make a template with default settings
     #[command(after_help = "Example:\n  vm-system template create --name scripts")]
     Create {
@@ -51,7 +51,7 @@ pub enum TemplateCommand {
 
 /// What `vm-system template set` changes; what is left out stays as it is.
 #[derive(Args, Debug)]
-pub struct SetArgs {
+pub(crate) struct SetArgs {
     /// The template
     #[arg(value_name = "ID")]
     pub id: String,
@@ -77,7 +77,7 @@ pub struct SetArgs {
 
 impl SetArgs {
     /// The request that makes the changes.
-    pub fn request(&self) -> UpdateTemplateRequest {
+    pub(crate) fn request(&self) -> UpdateTemplateRequest {
         let runtime = RuntimePatch {
             esm: self.esm,
             strict: self.strict,
@@ -95,7 +95,7 @@ impl SetArgs {
 
 /// The commands of `vm-system template` for what belongs to a template.
 #[derive(Debug, Subcommand)]
-pub enum PartCommand {
+pub(crate) enum PartCommand {
     /// Add a file that runs when a session starts
     #[command(
         after_help = "Example:\n  vm-system template add-startup 6f1c9f0e-2f3a-4c39-9d62-0d8a1c7d4b11 --path init.js --order 20"

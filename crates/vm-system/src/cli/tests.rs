@@ -188,3 +188,49 @@ fn a_bad_value_is_a_usage_error_that_names_the_flag() {
         @"error: invalid value 'inof' for '--log-level <LEVEL>': expected off, fatal, error, warn, info, debug, trace or directives like warn,vmcontrol=debug"
     );
 }
+
+#[test]
+fn every_limit_has_a_flag_of_its_name() {
+    let mut command = Cli::command();
+    let set = command.find_subcommand_mut("template").unwrap();
+    let set = set.find_subcommand_mut("set").unwrap();
+    let flags = set.get_arguments().filter_map(|flag| {
+        let is_limit = vmapi_types::LIMITS
+            .iter()
+            .any(|limit| limit.name == flag.get_id());
+        is_limit.then(|| {
+            let (long, help) = (flag.get_long()?, flag.get_help()?);
+            Some(format!("--{long} {:?}  {help}", flag.get_value_names()?))
+        })
+    });
+    let flags = flags.collect::<Option<Vec<_>>>().unwrap();
+    assert_snapshot!(flags.join("\n"), @r#"
+    --cpu-ms ["MS"]  The limit of CPU time of an execution, in milliseconds
+    --wall-ms ["MS"]  The limit of elapsed time of an execution, in milliseconds
+    --mem-mb ["MIB"]  The limit of a session's heap, in MiB
+    --max-events ["N"]  The limit of events of an execution: of its console output
+    --max-output-kb ["KIB"]  The limit of output of an execution, in KiB: of the payloads of its console, stdout and stderr events
+    "#);
+    let arguments = [
+        "template",
+        "set",
+        "t",
+        "--cpu-ms",
+        "7",
+        "--max-output-kb",
+        "8",
+    ];
+    let Command::Template(command) = parse(&arguments).unwrap().command else {
+        panic!("it is another command");
+    };
+    let TemplateCommand::Set(args) = command else {
+        panic!("it is another command");
+    };
+    let limits = serde_json::json!({"cpu_ms": 7, "max_output_kb": 8});
+    assert_eq!(serde_json::json!(args.request().limits), limits);
+    let error = usage_error(&["template", "set", "t", "--cpu-ms", "x"]);
+    assert!(
+        error.contains("invalid value 'x' for '--cpu-ms <MS>'"),
+        "{error}"
+    );
+}

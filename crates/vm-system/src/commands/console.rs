@@ -17,7 +17,7 @@ struct Line {
 
 /// The colours of what a script says, on either stream.
 #[derive(Clone, Copy)]
-pub struct Paints {
+pub(crate) struct Paints {
     /// Those of standard output.
     pub stdout: Paint,
     /// Those of standard error.
@@ -25,7 +25,7 @@ pub struct Paints {
 }
 
 /// Prints an event if it is one of the console. Standard output is left to the end, if the end is JSON.
-pub fn print(event: &Event, format: Format, paints: Paints) {
+pub(crate) fn print(event: &Event, format: Format, paints: Paints) {
     if event.kind != EventType::Console {
         return;
     }
@@ -59,7 +59,7 @@ fn say(mut stream: Screen<impl Write>, line: &str) -> io::Result<()> {
 
 /// What is printed of an execution's result.
 #[derive(Deserialize)]
-pub struct Value {
+pub(crate) struct Value {
     /// The kind of value.
     #[serde(rename = "type")]
     pub kind: String,
@@ -72,14 +72,14 @@ pub struct Value {
 
 impl Value {
     /// Whether there is nothing to print.
-    pub fn is_undefined(&self) -> bool {
+    pub(crate) fn is_undefined(&self) -> bool {
         self.kind == "undefined"
     }
 }
 
 /// What is printed of an execution's error.
 #[derive(Deserialize)]
-pub struct Exception {
+pub(crate) struct Exception {
     /// The message.
     pub message: String,
     stack: Option<String>,
@@ -90,7 +90,7 @@ impl Exception {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn print(&self, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
+    pub(crate) fn print(&self, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
         writeln!(out, "{}", paint.error(&self.message))?;
         let stack = self.stack.as_deref().unwrap_or_default();
         let frames = match stack.split_once('\n') {

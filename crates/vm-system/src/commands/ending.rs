@@ -9,7 +9,7 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// When the system does not let them be heard.
-pub fn asked_for(
+pub(crate) fn asked_for(
     kinds: &[SignalKind],
 ) -> Result<impl Future<Output = SignalKind> + use<>, Failure> {
     let (said, mut heard) = tokio::sync::mpsc::channel(1);

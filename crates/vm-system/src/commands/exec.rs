@@ -1,6 +1,6 @@
 //! `vm-system exec`.
 
-pub mod interrupt;
+pub(crate) mod interrupt;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -29,7 +29,7 @@ const SOURCE_COLUMNS: usize = 48;
 const NO_EVENTS: u64 = i64::MAX as u64;
 
 /// Runs one of the commands.
-pub async fn run(
+pub(crate) async fn run(
     command: ExecCommand,
     client: &Client,
     output: &mut Output,
@@ -325,7 +325,7 @@ async fn print_events(
 }
 
 /// Whether the code did not get to its end.
-pub fn has_failed(status: ExecutionStatus) -> bool {
+pub(crate) fn has_failed(status: ExecutionStatus) -> bool {
     match status {
         ExecutionStatus::Running | ExecutionStatus::Ok => false,
         ExecutionStatus::Error | ExecutionStatus::Timeout | ExecutionStatus::Cancelled => true,
@@ -376,7 +376,7 @@ fn outcome(out: &mut dyn Write, paint: Paint, execution: &Execution) -> io::Resu
 }
 
 /// Prints the events of executions of a session, each with the start of its execution's id.
-pub fn log_lines(out: &mut dyn Write, events: &[Event]) -> io::Result<()> {
+pub(crate) fn log_lines(out: &mut dyn Write, events: &[Event]) -> io::Result<()> {
     for event in events {
         let execution = event.execution_id.to_string();
         let (short, at) = (&execution[..SHORT_ID_CHARS], moment(event.ts));

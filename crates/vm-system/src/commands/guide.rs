@@ -23,8 +23,8 @@ const CLI_REFERENCE: &str = "cli-reference";
 const GUIDES: [(&str, &str, &str); 11] = [
     (
         "getting-started",
-        "from the first session to contributing",
-        include_str!("../../../../docs/getting-started-from-first-vm-to-contributor-guide.md"),
+        "the first run, the concepts and a tour",
+        include_str!("../../../../docs/getting-started.md"),
     ),
     (
         "templates-and-sessions",
@@ -82,7 +82,7 @@ const GUIDES: [(&str, &str, &str); 11] = [
 ///
 /// # Errors
 /// When there is no such topic.
-pub fn help(topic: &[String], output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn help(topic: &[String], output: &mut Output) -> Result<(), Failure> {
     let text = match topic {
         [] => overview(),
         [name] if name == CLI_REFERENCE => cli_reference(),
@@ -151,7 +151,7 @@ fn program() -> Command {
 ///
 /// # Errors
 /// Those of writing.
-pub fn completions(shell: Shell, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn completions(shell: Shell, output: &mut Output) -> Result<(), Failure> {
     output.text(|out| {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut program(), PROGRAM, &mut script);
@@ -177,7 +177,7 @@ fn with_matching_labels(shell: Shell, script: &str) -> Cow<'_, str> {
 ///
 /// # Errors
 /// When a file can't be written.
-pub fn man(directory: &Path, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn man(directory: &Path, output: &mut Output) -> Result<(), Failure> {
     let writing = || format!("cannot write manual pages to {}", directory.display());
     fs::create_dir_all(directory).with_context(writing)?;
     clap_mangen::generate_to(Cli::command(), directory).with_context(writing)?;

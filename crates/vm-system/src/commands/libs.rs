@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// Runs one of the commands.
-pub async fn run(args: LibsArgs, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn run(args: LibsArgs, output: &mut Output) -> Result<(), Failure> {
     let cache = LibraryCache::new(args.cache);
     match args.command {
         LibsCommand::Download(args) if args.offline => offline::run(&args, &cache, output),

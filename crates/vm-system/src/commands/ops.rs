@@ -16,7 +16,7 @@ use crate::failure::{Failure, verdict};
 use crate::output::Output;
 
 /// Runs one of the commands. Those that ask a daemon print the API's JSON in either format: scripts read it.
-pub async fn run(
+pub(crate) async fn run(
     command: OpsCommand,
     db: Option<&Path>,
     connect: impl Fn() -> Result<Client, Failure>,
@@ -24,6 +24,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let json = match command {
         OpsCommand::Health => connect()?.health().raw().await?,
+        OpsCommand::Version => connect()?.version().raw().await?,
         OpsCommand::Sandbox => connect()?.sandbox().raw().await?,
         OpsCommand::RuntimeSummary => connect()?.runtime_summary().raw().await?,
         OpsCommand::Prune {

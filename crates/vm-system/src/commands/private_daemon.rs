@@ -20,7 +20,7 @@ const SOCKET: &str = "socket";
 const MAX_SESSIONS: usize = 16;
 
 /// A daemon with a database that goes away with it.
-pub struct PrivateDaemon {
+pub(crate) struct PrivateDaemon {
     daemon: Daemon,
     /// Its client.
     pub client: Client,
@@ -33,7 +33,7 @@ impl PrivateDaemon {
     ///
     /// # Errors
     /// When the system has no room for its files or processes.
-    pub async fn start() -> Result<Self, Failure> {
+    pub(crate) async fn start() -> Result<Self, Failure> {
         let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
         let daemon = vmdaemon::start(vmdaemon::Options {
             db: directory.path().join("vm-system.db"),
@@ -64,7 +64,7 @@ impl PrivateDaemon {
     }
 
     /// Stops it, and removes what it kept.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.daemon.stop().await;
     }
 }

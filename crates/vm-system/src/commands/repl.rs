@@ -29,7 +29,11 @@ const CLOSING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads, runs and prints until the input ends. What was made for it is closed however it ends, unless the daemon takes too long
 /// for that.
-pub async fn run(args: ReplArgs, client: Client, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn run(
+    args: ReplArgs,
+    client: Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let ended = ending::asked_for(&[SignalKind::terminate(), SignalKind::hangup()])?;
     let ended_early = ending::asked_for(&[
         SignalKind::interrupt(),

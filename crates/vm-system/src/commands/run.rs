@@ -23,7 +23,7 @@ use crate::output::{self, Output, Paint};
 const NAME: &str = "run";
 
 /// Runs the file, prints its console output as it comes and its value at the end.
-pub async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn run(args: RunArgs, output: &mut Output) -> Result<(), Failure> {
     let script = Script::find(&args.file)?;
     let interrupted = ending::asked_for(&[
         SignalKind::interrupt(),

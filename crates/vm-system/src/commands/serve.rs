@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::output;
 
 /// Runs the daemon until a signal ends it.
-pub async fn run(args: ServeArgs, global: &Global) -> Result<(), Failure> {
+pub(crate) async fn run(args: ServeArgs, global: &Global) -> Result<(), Failure> {
     let (retention, write_limits) = (args.retention(), args.write_limits());
     let db = global.db.clone().unwrap_or_else(|| DEFAULT_DB.into());
     let shown = db.display().to_string();

@@ -18,7 +18,7 @@ const NAME_COLUMNS: usize = 32;
 const PATH_COLUMNS: usize = 64;
 
 /// Runs one of the commands.
-pub async fn run(
+pub(crate) async fn run(
     command: SessionCommand,
     client: &Client,
     output: &mut Output,

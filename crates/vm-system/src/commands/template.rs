@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use vmapi_types::{CreateTemplateRequest, Limits, Settings, Template, TemplateDetails};
+use vmapi_types::{CreateTemplateRequest, LIMITS, Settings, Template, TemplateDetails};
 use vmclient::Client;
 
 use super::template_parts;
@@ -14,7 +14,7 @@ use crate::output::{Output, Paint, Table, instant, moment, one_line};
 const NAME_COLUMNS: usize = 48;
 
 /// Runs one of the commands.
-pub async fn run(
+pub(crate) async fn run(
     command: TemplateCommand,
     client: &Client,
     output: &mut Output,
@@ -125,20 +125,14 @@ fn list_under(
 }
 
 fn settings(out: &mut dyn Write, paint: Paint, settings: &Settings) -> io::Result<()> {
-    let Limits {
-        cpu_ms,
-        wall_ms,
-        mem_mb,
-        max_events,
-        max_output_kb,
-    } = settings.limits;
+    let limits = LIMITS
+        .iter()
+        .map(|limit| format!("{} {}", limit.value(&settings.limits), limit.shown));
+    let limits = limits.collect::<Vec<_>>().join(", ");
     let resolver = &settings.resolver;
     let runtime = settings.runtime;
     writeln!(out, "{}", paint.heading("Settings:"))?;
-    writeln!(
-        out,
-        "  Limits: {cpu_ms} ms of CPU, {wall_ms} ms in all, {mem_mb} MiB, {max_events} events, {max_output_kb} KiB of output"
-    )?;
+    writeln!(out, "  Limits: {limits}")?;
     writeln!(
         out,
         "  Resolver: roots {}; extensions {}; absolute imports {}",

@@ -18,7 +18,7 @@ use crate::output::{Output, Paint, Table, one_line};
 const CELL_COLUMNS: usize = 64;
 
 /// Runs one of the commands.
-pub async fn run(
+pub(crate) async fn run(
     command: PartCommand,
     client: &Client,
     output: &mut Output,
@@ -177,7 +177,11 @@ fn added_capability(out: &mut dyn Write, capability: &Capability) -> io::Result<
 }
 
 /// Prints startup files as a table.
-pub fn startup_files(out: &mut dyn Write, paint: Paint, files: &[StartupFile]) -> io::Result<()> {
+pub(crate) fn startup_files(
+    out: &mut dyn Write,
+    paint: Paint,
+    files: &[StartupFile],
+) -> io::Result<()> {
     let rows = files.iter().map(|file| {
         [
             file.order_index.to_string(),
@@ -190,7 +194,11 @@ pub fn startup_files(out: &mut dyn Write, paint: Paint, files: &[StartupFile]) -
 }
 
 /// Prints capabilities as a table.
-pub fn capabilities(out: &mut dyn Write, paint: Paint, list: &[Capability]) -> io::Result<()> {
+pub(crate) fn capabilities(
+    out: &mut dyn Write,
+    paint: Paint,
+    list: &[Capability],
+) -> io::Result<()> {
     let rows = list.iter().map(|capability| {
         let config = Value::Object(capability.config.clone()).to_string();
         [

@@ -12,19 +12,19 @@ use crate::failure::Failure;
 const ARGUMENT: &str = "worker";
 
 /// Whether this process was started as a worker.
-pub fn is_asked_for() -> bool {
+pub(crate) fn is_asked_for() -> bool {
     env::args_os()
         .nth(1)
         .is_some_and(|argument| argument == ARGUMENT)
 }
 
 /// Is a worker, until the daemon says otherwise. What follows the subcommand is between the daemon and the worker.
-pub fn main() -> ! {
+pub(crate) fn main() -> ! {
     vmruntime::worker::main(env::args_os().skip(2))
 }
 
 /// How the daemon starts a worker: with this same binary.
-pub fn command() -> Result<WorkerCommand, Failure> {
+pub(crate) fn command() -> Result<WorkerCommand, Failure> {
     let program = env::current_exe().context("cannot find this program's own file")?;
     Ok(WorkerCommand {
         program,

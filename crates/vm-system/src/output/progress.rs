@@ -7,19 +7,19 @@ use crate::cli::Format;
 
 /// Bars on the terminal, one for each download; nothing where nobody watches.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(crate) struct Progress {
     bars: Option<MultiProgress>,
 }
 
 /// How far a download is. It goes away with the download.
 #[derive(Debug, Default)]
-pub struct Bar {
+pub(crate) struct Bar {
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
     /// Bars on standard error, if people read the output there.
-    pub fn new(format: Format) -> Self {
+    pub(crate) fn new(format: Format) -> Self {
         let watched = format == Format::Text && io::stderr().is_terminal();
         Self {
             bars: watched.then(MultiProgress::new),
@@ -27,7 +27,7 @@ impl Progress {
     }
 
     /// A bar for one download.
-    pub fn bar(&self, name: &str) -> Bar {
+    pub(crate) fn bar(&self, name: &str) -> Bar {
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::no_length());
             let style =
@@ -43,7 +43,7 @@ impl Progress {
     }
 
     /// Prints something between the bars.
-    pub fn print<T>(&self, print: impl FnOnce() -> T) -> T {
+    pub(crate) fn print<T>(&self, print: impl FnOnce() -> T) -> T {
         match &self.bars {
             Some(bars) => bars.suspend(print),
             None => print(),
@@ -53,7 +53,7 @@ impl Progress {
 
 impl Bar {
     /// Some is there, and so much more is to come, if that is known.
-    pub fn start(&self, have_bytes: u64, rest_bytes: Option<u64>) {
+    pub(crate) fn start(&self, have_bytes: u64, rest_bytes: Option<u64>) {
         if let Some(bar) = &self.bar {
             if let Some(rest) = rest_bytes {
                 bar.set_length(have_bytes + rest);
@@ -63,7 +63,7 @@ impl Bar {
     }
 
     /// More has come.
-    pub fn advance(&self, bytes: u64) {
+    pub(crate) fn advance(&self, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.inc(bytes);
         }

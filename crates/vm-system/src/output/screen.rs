@@ -23,21 +23,21 @@ const MAX_SGR_BYTES: usize = 64;
 const MAX_SGR_DIGITS: usize = 3;
 
 /// A stream, made harmless if it is a terminal.
-pub struct Screen<W: Write> {
+pub(crate) struct Screen<W: Write> {
     stream: W,
     /// None where nobody looks.
     filter: Option<Filter>,
 }
 
 /// Standard output.
-pub fn stdout() -> Screen<Stdout> {
+pub(crate) fn stdout() -> Screen<Stdout> {
     let stream = io::stdout();
     let is_terminal = stream.is_terminal();
     Screen::new(stream, is_terminal)
 }
 
 /// Standard error.
-pub fn stderr() -> Screen<Stderr> {
+pub(crate) fn stderr() -> Screen<Stderr> {
     let stream = io::stderr();
     let is_terminal = stream.is_terminal();
     Screen::new(stream, is_terminal)
@@ -47,7 +47,7 @@ pub fn stderr() -> Screen<Stderr> {
 static IS_COLOURED: AtomicBool = AtomicBool::new(false);
 
 /// Takes back a colour that somebody has begun and not ended, so that what comes after it is seen as it should be.
-pub fn settle() {
+pub(crate) fn settle() {
     fn plain(mut stream: impl Write) -> io::Result<()> {
         stream.write_all(PLAIN)?;
         stream.flush()
@@ -75,7 +75,7 @@ fn note_colour(shown: &[u8]) {
 
 impl<W: Write> Screen<W> {
     /// Over a stream.
-    pub fn new(stream: W, is_terminal: bool) -> Self {
+    pub(crate) fn new(stream: W, is_terminal: bool) -> Self {
         Self {
             stream,
             filter: is_terminal.then(Filter::default),
@@ -237,7 +237,7 @@ fn escape(control: char) -> String {
 }
 
 /// A text on one line: every control character as text, also the ends of lines and the starts of colours.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return text.into();
     }
@@ -253,7 +253,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// A text with one mark in the place of each control character, for whoever counts columns: all of them but line ends and tabs.
-pub fn marked(text: &str) -> Cow<'_, str> {
+pub(crate) fn marked(text: &str) -> Cow<'_, str> {
     let is_marked = |c: char| is_control(c) && !matches!(c, '\n' | '\t');
     if text.contains(is_marked) {
         text.replace(is_marked, "\u{fffd}").into()

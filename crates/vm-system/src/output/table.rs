@@ -12,14 +12,17 @@ const NARROWEST: usize = 8;
 const GAP: usize = 2;
 
 /// A table with as many columns as headings, each as wide as its widest cell if the reader has room for that.
-pub struct Table<const N: usize> {
+pub(crate) struct Table<const N: usize> {
     headings: [&'static str; N],
     rows: Vec<[String; N]>,
 }
 
 impl<const N: usize> Table<N> {
     /// A table of these rows.
-    pub fn new(headings: [&'static str; N], rows: impl IntoIterator<Item = [String; N]>) -> Self {
+    pub(crate) fn new(
+        headings: [&'static str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> Self {
         // Before it is measured: what is shown of a control character takes room.
         let shown = |row: [String; N]| row.map(|cell| visible(&cell).into_owned());
         Self {
@@ -29,7 +32,12 @@ impl<const N: usize> Table<N> {
     }
 
     /// Prints it, or the sentence if there are no rows.
-    pub fn write_or(&self, out: &mut dyn Write, paint: Paint, when_empty: &str) -> io::Result<()> {
+    pub(crate) fn write_or(
+        &self,
+        out: &mut dyn Write,
+        paint: Paint,
+        when_empty: &str,
+    ) -> io::Result<()> {
         if self.rows.is_empty() {
             return writeln!(out, "{when_empty}");
         }

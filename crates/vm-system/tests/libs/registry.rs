@@ -16,7 +16,7 @@ use sha2::Sha512;
 use sha2::digest::Digest;
 
 /// The server. It serves as long as the test runs.
-pub struct Registry {
+pub(crate) struct Registry {
     /// `http://host:port`.
     pub url: String,
     state: Arc<Mutex<State>>,
@@ -31,7 +31,7 @@ struct State {
 
 /// What a path is answered with.
 #[derive(Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     status: &'static str,
     location: Option<String>,
     body: Vec<u8>,
@@ -42,7 +42,7 @@ pub struct Answer {
 
 impl Answer {
     /// The body, or the part of it that is asked for.
-    pub fn ok(body: &[u8]) -> Self {
+    pub(crate) fn ok(body: &[u8]) -> Self {
         Self {
             status: "200 OK",
             location: None,
@@ -54,7 +54,7 @@ impl Answer {
     }
 
     /// No success.
-    pub fn status(status: &'static str) -> Self {
+    pub(crate) fn status(status: &'static str) -> Self {
         Self {
             status,
             ranges: false,
@@ -63,7 +63,7 @@ impl Answer {
     }
 
     /// Another path.
-    pub fn redirect(location: &str) -> Self {
+    pub(crate) fn redirect(location: &str) -> Self {
         Self {
             location: Some(location.to_owned()),
             ..Self::status("302 Found")
@@ -71,19 +71,19 @@ impl Answer {
     }
 
     /// All of it, whatever is asked for.
-    pub fn without_ranges(mut self) -> Self {
+    pub(crate) fn without_ranges(mut self) -> Self {
         self.ranges = false;
         self
     }
 
     /// Closes the connection after so many bytes of the body.
-    pub fn cut_at(mut self, bytes: usize) -> Self {
+    pub(crate) fn cut_at(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
         self
     }
 
     /// Says nothing more after so many bytes of the body.
-    pub fn stall_at(mut self, bytes: usize) -> Self {
+    pub(crate) fn stall_at(mut self, bytes: usize) -> Self {
         self.stall = true;
         self.cut_at(bytes)
     }
@@ -91,7 +91,7 @@ impl Answer {
 
 impl Registry {
     /// Starts to serve; every path is unknown.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State::default()));
@@ -106,7 +106,7 @@ impl Registry {
     }
 
     /// Has a version of a package.
-    pub fn serve(&self, name: &str, version: &str, tarball: &[u8], fields: Value) {
+    pub(crate) fn serve(&self, name: &str, version: &str, tarball: &[u8], fields: Value) {
         let path = format!("/tarballs/{}-{version}.tgz", name.replace("%2F", "-"));
         let mut description = json!({
             "name": name,
@@ -125,7 +125,7 @@ impl Registry {
     }
 
     /// Answers a path from now on.
-    pub fn answer(&self, path: &str, answer: Answer) {
+    pub(crate) fn answer(&self, path: &str, answer: Answer) {
         self.state
             .lock()
             .unwrap()
@@ -134,7 +134,7 @@ impl Registry {
     }
 
     /// Answers a path like another one.
-    pub fn alias(&self, path: &str, other: &str) {
+    pub(crate) fn alias(&self, path: &str, other: &str) {
         let answer = self.state.lock().unwrap().answers.get(other).cloned();
         if let Some(answer) = answer {
             self.answer(path, answer);
@@ -142,7 +142,7 @@ impl Registry {
     }
 
     /// Answers the first request for a path.
-    pub fn first(&self, path: &str, answer: Answer) {
+    pub(crate) fn first(&self, path: &str, answer: Answer) {
         self.state
             .lock()
             .unwrap()
@@ -151,7 +151,7 @@ impl Registry {
     }
 
     /// The paths that were asked for.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         state
             .requests
@@ -161,7 +161,7 @@ impl Registry {
     }
 
     /// The ranges that were asked for of a path.
-    pub fn ranges(&self, path: &str) -> Vec<Option<String>> {
+    pub(crate) fn ranges(&self, path: &str) -> Vec<Option<String>> {
         let state = self.state.lock().unwrap();
         state
             .requests
@@ -173,7 +173,7 @@ impl Registry {
 }
 
 /// A package as npm makes them.
-pub fn package(files: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn package(files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (path, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -189,12 +189,12 @@ pub fn package(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// A checksum as registries give it.
-pub fn integrity(bytes: &[u8]) -> String {
+pub(crate) fn integrity(bytes: &[u8]) -> String {
     format!("sha512-{}", STANDARD.encode(Sha512::digest(bytes)))
 }
 
 /// A checksum as old registries give it.
-pub fn sha1(bytes: &[u8]) -> String {
+pub(crate) fn sha1(bytes: &[u8]) -> String {
     Sha1::digest(bytes)
         .iter()
         .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))

@@ -1,12 +1,10 @@
 //! Keeping the database small and sound: what is old goes, copies are made, damage is found.
 
 use std::fs::File;
-use std::sync::Weak;
 use std::time::Duration;
 
 use vmapi_types::{CheckReport, Pruned, Timestamp, Vacuumed};
 
-use crate::control::Inner;
 use crate::store;
 use crate::{Control, Error, Result};
 
@@ -179,7 +177,7 @@ impl Control {
     pub async fn check(&self) -> Result<CheckReport> {
         let inner = std::sync::Arc::clone(self.inner());
         let checked = self.store().read_long(move |connection, _| {
-            let live = || inner.live.all();
+            let live = || inner.executions.all();
             store::check::check(connection, &store::check::Live::Known(&live))
         });
         Ok(checked.await?)
@@ -202,17 +200,19 @@ fn moment_before(kept: Duration) -> Timestamp {
     Timestamp::from_micros(Timestamp::now().as_micros().saturating_sub(micros))
 }
 
-/// Removes what ended too long ago, now and then, for as long as the service is there.
-pub(crate) fn keep_pruning(control: &Control, retention: Retention) {
+/// Starts a task that removes what ended too long ago: at once, then every ten minutes, or as often
+/// as the shortest time that something is kept. It ends with the service. Without a time in
+/// `retention` there is no task.
+pub fn prune_periodically(control: &Control, retention: Retention) {
     if retention.keeps_all() {
         return;
     }
-    let inner = std::sync::Arc::downgrade(control.inner());
+    let control = control.downgrade();
     let longest = [retention.executions, retention.sessions];
     let shortest = longest.into_iter().flatten().min().unwrap_or(PRUNE_EVERY);
     let pause = PRUNE_EVERY.min(shortest);
     tokio::spawn(async move {
-        while let Some(control) = Weak::<Inner>::upgrade(&inner).map(Control::from) {
+        while let Some(control) = control.upgrade() {
             match control.prune(retention, false).await {
                 Ok(pruned) if pruned.sessions + pruned.executions > 0 => {
                     tracing::info!(?pruned, "removed what was kept for long enough");

@@ -1,4 +1,8 @@
-//! Work that the daemon starts at intervals, beside the requests of its clients.
+//! Work at intervals, beside the requests of clients. The daemon starts it; a service without it
+//! works.
 
-pub(crate) mod idle;
-pub(crate) mod maintenance;
+mod idle;
+mod maintenance;
+
+pub use idle::close_idle_sessions;
+pub use maintenance::{Retention, prune_periodically};

@@ -1,30 +1,29 @@
-//! What answers to clients hold: bounded for all of them together, and asked for before it is read.
+//! The memory of answers to clients: one budget for all of them, of which an answer takes its share
+//! before it is read.
 
 use std::ops::Deref;
 
 use rusqlite::Connection;
 
-use crate::budget::lease::{Budget, Lease, SHARE_TIMEOUT};
+use crate::budget::lease::{Lease, SHARE_TIMEOUT};
 use crate::store::{StoreError, Within};
 use crate::{Control, Error, Result};
 
-/// What the answers in flight hold together, in bytes: four portions of a list. Small ones don't count.
-pub(crate) const ANSWERS_BYTES: usize = 64 * 1024 * 1024;
-
-/// How large an answer may be that doesn't count, in bytes. As many of them as there are connections fit beside the others.
+/// The largest answer that takes no share, in bytes: one such answer for each connection fits in
+/// memory beside the budget.
 pub const SMALL_ANSWER_BYTES: usize = 64 * 1024;
 
-/// Something that was read for an answer, and its share of what answers hold together.
+/// A value that was read for an answer, with its share of the budget of answers.
 #[derive(Debug)]
 pub struct Charged<T> {
-    /// What was read.
+    /// The value.
     pub value: T,
-    /// Its share; of nothing if it is small.
+    /// Its share; empty for a small value.
     pub lease: Lease,
 }
 
 impl<T> Charged<T> {
-    /// Something small, or that is in memory anyhow.
+    /// A value without a share: a small one, or one that stays in memory anyway.
     pub fn free(value: T) -> Self {
         Self {
             value,
@@ -32,7 +31,7 @@ impl<T> Charged<T> {
         }
     }
 
-    /// The same share for what it is made into.
+    /// The share with a value that is made of this one.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Charged<U> {
         Charged {
             value: make(self.value),
@@ -50,7 +49,7 @@ impl<T> Deref for Charged<T> {
 }
 
 impl<T> Charged<Option<T>> {
-    /// What was found, or the error of finding nothing.
+    /// The value that was found, or the error `missing` for `None`.
     pub(crate) fn or_missing(self, missing: impl FnOnce() -> Error) -> Result<Charged<T>> {
         Ok(Charged {
             value: self.value.ok_or_else(missing)?,
@@ -60,7 +59,7 @@ impl<T> Charged<Option<T>> {
 }
 
 impl<T> Within<T> {
-    /// The same for what it is made into.
+    /// The same, with a value that is made of the one that fits.
     pub(crate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Within<U> {
         match self {
             Self::Fits(found) => Within::Fits(make(found)),
@@ -70,10 +69,10 @@ impl<T> Within<T> {
 }
 
 impl Control {
-    /// A share for an answer of so many bytes; waits for it if other answers hold too much.
+    /// Takes the share of an answer of `bytes`, and waits for it while other answers hold too much.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when they go on to.
+    /// [`Error::Unavailable`] when they still do after some seconds.
     pub async fn answer_share(&self, bytes: usize) -> Result<Lease> {
         let taken = self.inner().answers.take(bytes).await;
         taken.map_err(|_| Error::Unavailable {
@@ -85,8 +84,8 @@ impl Control {
         })
     }
 
-    /// Reads something whose size is not known before: at once if it is small, and otherwise under a share of what answers
-    /// hold together. `read` is told how many bytes it may take.
+    /// Reads a value of unknown size: at once if it is small, and otherwise with a share of the
+    /// budget of answers. `read` is called with the number of bytes that it may return.
     pub(crate) async fn read_charged<T, F>(&self, read: F) -> Result<Charged<T>>
     where
         T: Send + 'static,
@@ -102,16 +101,12 @@ impl Control {
             match found.await? {
                 Within::Fits(value) => return Ok(Charged { value, lease }),
                 Within::Needs(bytes) => {
-                    // What is held is given back before more is waited for, or two could wait for each other.
+                    // The share is given back before a larger one is waited for: two answers could
+                    // wait for each other otherwise.
                     drop(std::mem::take(&mut lease));
                     (most, lease) = (bytes, self.answer_share(bytes).await?);
                 }
             }
         }
     }
-}
-
-/// The budget of all answers.
-pub(crate) fn budget() -> Budget {
-    Budget::new(ANSWERS_BYTES)
 }

@@ -1,4 +1,5 @@
-//! Bytes that many requests share: whoever holds some has a lease, and gives it back by dropping it.
+//! A budget of bytes that many requests share. A request takes a lease on some, and gives it back
+//! when it drops the lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The unit in which a budget counts, in bytes: a semaphore's permits are 32-bit numbers.
 const UNIT_BYTES: usize = 1024;
 
-/// How long a caller waits for its share before it is refused.
-pub const SHARE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The size of the budget of answers to clients, in bytes: four portions of a list. Small answers
+/// take no share of it.
+pub(crate) const ANSWERS_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a caller waits for a lease before it is refused.
+pub(crate) const SHARE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A bound on the bytes that many requests hold together. Clones share it.
 #[derive(Clone, Debug)]
@@ -18,18 +23,18 @@ pub struct Budget {
     total_units: u32,
 }
 
-/// A share of a [`Budget`], given back when it is dropped. The default one is of nothing.
+/// A number of bytes of a [`Budget`], given back when this is dropped. The default lease is empty.
 #[derive(Debug, Default)]
 pub struct Lease {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// The budget has no room, also after a while.
+/// The budget had too few free bytes for five seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted;
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// A budget of `total_bytes`.
     pub fn new(total_bytes: usize) -> Self {
         let total_units = u32::try_from(total_bytes / UNIT_BYTES).unwrap_or(u32::MAX);
         Self {
@@ -38,7 +43,8 @@ impl Budget {
         }
     }
 
-    /// Takes a share at once, or not at all. What is larger than the whole budget counts as the whole.
+    /// Takes a lease at once; `None` when too few bytes are free. More than the whole budget counts
+    /// as the whole.
     pub fn try_take(&self, bytes: usize) -> Option<Lease> {
         let permit = Arc::clone(&self.free).try_acquire_many_owned(self.units(bytes));
         Some(Lease {
@@ -46,17 +52,17 @@ impl Budget {
         })
     }
 
-    /// Takes a share, for which it waits up to five seconds; callers are served in their order. What is larger than the
-    /// whole budget counts as the whole: it goes alone.
+    /// Takes a lease, for which it waits up to five seconds; callers are served in their
+    /// order. More than the whole budget counts as the whole, and so excludes every other lease.
     ///
     /// # Errors
-    /// [`Exhausted`] when others hold too much for too long.
+    /// [`Exhausted`] when too few bytes became free in that time.
     pub async fn take(&self, bytes: usize) -> Result<Lease, Exhausted> {
         let taken = tokio::time::timeout(SHARE_TIMEOUT, self.wait_for(bytes)).await;
         taken.map_err(|_| Exhausted)
     }
 
-    /// The same, for as long as it takes.
+    /// As [`take`](Self::take), without a bound on the time.
     pub async fn wait_for(&self, bytes: usize) -> Lease {
         let permit = Arc::clone(&self.free).acquire_many_owned(self.units(bytes));
         // The semaphore is never closed.
@@ -72,12 +78,12 @@ impl Budget {
 }
 
 impl Lease {
-    /// Whether it is of nothing.
+    /// Whether the lease is of no bytes.
     pub fn is_empty(&self) -> bool {
         self.permit.is_none()
     }
 
-    /// Adds another share of the same budget to this one.
+    /// Adds another lease on the same budget to this one.
     pub fn add(&mut self, other: Self) {
         match (&mut self.permit, other.permit) {
             (Some(permit), Some(other)) => permit.merge(other),
@@ -86,7 +92,7 @@ impl Lease {
         }
     }
 
-    /// Gives back what is more than so many bytes.
+    /// Gives back all but `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         if let Some(permit) = &mut self.permit {
             let kept = bytes.div_ceil(UNIT_BYTES);
@@ -118,7 +124,7 @@ mod tests {
     #[test]
     fn what_is_larger_than_the_whole_goes_alone() {
         let budget = Budget::new(10 * KIB);
-        let all = budget.try_take(usize::MAX).expect("nobody else is there");
+        let all = budget.try_take(usize::MAX).expect("no other lease exists");
         assert!(budget.try_take(1).is_none());
         drop(all);
         let _some = budget.try_take(1).expect("it was given back");

@@ -1,11 +1,13 @@
-//! What the daemon may hold in memory on behalf of sessions, all of them together.
+//! The memory that the daemon holds on behalf of all sessions together.
 //!
-//! A script decides how large a file is that it reads, a message that it sends, a text that it prints. Before such bytes
-//! are read, room for them is taken from one budget; it is given back when the bytes are. A caller that finds no room
-//! waits. What is small has no need of it, so that a session that asks for little never waits for one that asks for much.
+//! A script decides how large a file is that it reads, a message that it sends, a text that it
+//! prints. Before the daemon reads such bytes it takes a lease on one budget, which it drops with
+//! the bytes; a caller waits while too few are free. Small amounts need no lease, so that a session
+//! that asks for little never waits for one that asks for much.
 //!
-//! Small events that wait for the disk together have a budget of their own: whoever takes room there may hold up large ones,
-//! which have theirs already, and both would wait for each other.
+//! Small events that wait for the disk together have a budget of their own. With one budget, a
+//! batch of small events that waits for a lease could hold up large events that have theirs, and
+//! both would wait for each other.
 
 use std::time::Duration;
 
@@ -13,22 +15,25 @@ use tokio::runtime::Handle;
 
 use crate::budget::lease::{Budget, Lease, SHARE_TIMEOUT};
 
-/// What all sessions together may have the daemon hold, in bytes.
+/// The size of the budget of all sessions together, in bytes.
 const BUDGET_BYTES: usize = 128 * 1024 * 1024;
 
-/// What the small events of all sessions that wait for the disk may hold, in bytes.
+/// The size of the budget of small events that wait for the disk, in bytes.
 const QUEUED_BYTES: usize = 32 * 1024 * 1024;
 
-/// What needs no room, in bytes: a thousand sessions that each have as much come to half of the budget.
+/// The largest amount that needs no lease, in bytes: a thousand sessions with as much each hold
+/// half as much as the budget.
 pub const FREE_BYTES: usize = 64 * 1024;
 
-/// How long a host call waits for room before it fails.
+/// How long a host call waits for a lease before it fails.
 pub const ROOM_TIMEOUT: Duration = SHARE_TIMEOUT;
 
-/// The budget of what is held for sessions. Clones share it. Room is given in the order in which it was asked for.
+/// The budget of the memory that is held for sessions. Clones share it. Callers are served in their
+/// order.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
     held: Budget,
+    /// The budget of small events that wait for the disk.
     queued: Budget,
 }
 
@@ -39,7 +44,7 @@ impl Default for MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// A budget of this size.
+    /// A budget of this number of bytes.
     pub fn of_bytes(bytes: usize) -> Self {
         Self {
             held: Budget::new(bytes),
@@ -47,7 +52,8 @@ impl MemoryBudget {
         }
     }
 
-    /// Takes room for so many bytes; waits until there is as much. What is more than the whole budget gets all of it.
+    /// Takes a lease on a number of bytes, and waits until they are free. A small amount gets an
+    /// empty lease, more than the whole budget the whole.
     pub async fn take(&self, bytes: usize) -> Lease {
         if bytes <= FREE_BYTES {
             return Lease::default();
@@ -55,17 +61,19 @@ impl MemoryBudget {
         self.held.wait_for(bytes).await
     }
 
-    /// Takes room for small events that go to the store. It is given back as the store writes, whatever else waits.
+    /// Takes a lease for small events that go to the store. Leases on this budget become free as
+    /// the store writes, whatever else waits.
     pub(crate) async fn take_for_store(&self, bytes: usize) -> Lease {
         self.queued.wait_for(bytes).await
     }
 
-    /// The same for a host call, on a thread that may block: nothing if there is no room in time.
+    /// As [`take`](Self::take), for a host call on a thread that may block; `None` when too few
+    /// bytes became free within [`ROOM_TIMEOUT`].
     pub fn take_for_call(&self, bytes: usize) -> Option<Lease> {
         self.take_blocking(bytes, ROOM_TIMEOUT)
     }
 
-    /// The same, with another time to wait.
+    /// As [`take_for_call`](Self::take_for_call), with another time to wait.
     pub(crate) fn take_blocking(&self, bytes: usize, timeout: Duration) -> Option<Lease> {
         let take = async { tokio::time::timeout(timeout, self.take(bytes)).await };
         Handle::current().block_on(take).ok()
@@ -89,7 +97,7 @@ mod tests {
         drop(held);
         let more = waiting.await;
         drop(more);
-        // More than there is: all of it.
+        // More than the whole budget is the whole.
         drop(budget.take(10 * 1024 * 1024).await);
     }
 

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, Session, SessionStatus};
 
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
-use crate::execution::event::LiveEvent;
 use crate::execution::running::{Follower, PAUSE_FOR_EACH, RunningExecution};
-use crate::session::registry::{Following, LiveSession, NotKept};
+use crate::execution::shared_event::SharedEvent;
+use crate::session::registry::{Following, NotKept, RegisteredSession};
 use crate::store::{ExecutionFilter, Page, Portion};
 use crate::{Control, Error, Result, store};
 
@@ -42,7 +42,7 @@ pub struct EventFollower {
 #[derive(Debug)]
 pub enum FollowItem {
     /// Events, by number.
-    Events(Vec<Arc<LiveEvent>>),
+    Events(Vec<Arc<SharedEvent>>),
     /// The execution has ended, and all of its events were handed over.
     End(Box<Charged<Execution>>),
 }
@@ -53,7 +53,7 @@ impl Control {
     /// # Errors
     /// [`Error::ExecutionNotFound`].
     pub async fn follow(&self, execution_id: Uuid, after_seq: u64) -> Result<EventFollower> {
-        let live = self.inner().live.get(execution_id);
+        let live = self.inner().executions.get(execution_id);
         if live.is_none() {
             self.execution_head(execution_id).await?;
             // A stream that ends with a record which can't be read is not begun. What is too large to be looked at here is rare, and
@@ -246,7 +246,7 @@ impl EventFollower {
 
     /// The next events of the store; one that is larger than what is handed over at once comes alone, and counts as an
     /// answer until it was received.
-    async fn read(&self) -> Result<Vec<Arc<LiveEvent>>> {
+    async fn read(&self) -> Result<Vec<Arc<SharedEvent>>> {
         let portion = self.read_within(BATCH, BATCH_BYTES).await?;
         match portion.left_out_bytes {
             Some(bytes) if portion.items.is_empty() => {
@@ -255,13 +255,13 @@ impl EventFollower {
                 let large = self.read_within(1, bytes).await?.items.into_iter();
                 Ok(large
                     .zip(Some(lease))
-                    .map(|(event, lease)| Arc::new(LiveEvent::charged(event, lease)))
+                    .map(|(event, lease)| Arc::new(SharedEvent::charged(event, lease)))
                     .collect())
             }
             _ => Ok(portion
                 .items
                 .into_iter()
-                .map(|event| Arc::new(LiveEvent::new(event)))
+                .map(|event| Arc::new(SharedEvent::new(event)))
                 .collect()),
         }
     }
@@ -274,7 +274,7 @@ impl EventFollower {
             .await?)
     }
 
-    fn hand_over(&mut self, events: Vec<Arc<LiveEvent>>) -> FollowItem {
+    fn hand_over(&mut self, events: Vec<Arc<SharedEvent>>) -> FollowItem {
         if let Some(last) = events.last() {
             self.after_seq = last.event.seq;
         }
@@ -373,8 +373,8 @@ impl SessionFollower {
     }
 
     /// What happened in a live session; nothing when that is to be asked again.
-    async fn of_live(&mut self, live: &Arc<LiveSession>) -> Result<Option<SessionItem>> {
-        let mut news = live.news();
+    async fn of_live(&mut self, live: &Arc<RegisteredSession>) -> Result<Option<SessionItem>> {
+        let mut changes = live.changes();
         if !self.status_only
             && let ControlFlow::Break(item) = self.next_of_live(live).await?
         {
@@ -389,10 +389,10 @@ impl SessionFollower {
         let mut stopped = self.control.inner().stopped.subscribe();
         tokio::select! {
             // The session is there as long as this.
-            _ = news.changed() => {}
+            _ = changes.changed() => {}
             _ = stopped.wait_for(|stopped| *stopped) => return Err(stopping()),
         }
-        tokio::time::sleep(PAUSE_FOR_EACH * live.followers()).await;
+        tokio::time::sleep(PAUSE_FOR_EACH * live.change_receivers()).await;
         Ok(None)
     }
 
@@ -400,7 +400,7 @@ impl SessionFollower {
     /// when none has begun.
     async fn next_of_live(
         &mut self,
-        live: &LiveSession,
+        live: &RegisteredSession,
     ) -> Result<ControlFlow<Option<SessionItem>>> {
         let Some(count) = self.caught_up else {
             // What has begun by now is in the store, once that has written what is queued.
@@ -443,7 +443,7 @@ impl SessionFollower {
         execution: Charged<Execution>,
         live: Option<Arc<RunningExecution>>,
     ) -> SessionItem {
-        let live = live.or_else(|| self.control.inner().live.get(execution.id));
+        let live = live.or_else(|| self.control.inner().executions.get(execution.id));
         self.after = Some(execution.id);
         self.current = Some(self.control.feed(execution.id, live, 0));
         let begun = execution.map(|execution| store::execution::as_seen(execution, true));

@@ -14,13 +14,13 @@ use vmapi_types::{
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::failure::{failure_payload, payload};
 use crate::execution::recorder::{Ending, Recorder};
+use crate::execution::request::FileRun;
 use crate::execution::running::RunningGuard;
 use crate::execution::source::Source;
-use crate::execution::submit::FileRun;
 use crate::runtime::{
     Failure, FailureCode, Outcome, RunMode, RunRequest, RunResult, RunUpdate, SessionEnd, Usage,
 };
-use crate::session::registry::LiveSession;
+use crate::session::registry::RegisteredSession;
 use crate::store::{self, ExecutionFilter, Page, Portion, Within};
 use crate::{Control, Error, Result};
 
@@ -144,7 +144,7 @@ impl Control {
     /// [`Error::ExecutionNotFound`].
     pub async fn cancel_execution(&self, id: Uuid) -> Result<Charged<Execution>> {
         // Its record may not be on disk yet.
-        if let Some(running) = self.inner().live.get(id) {
+        if let Some(running) = self.inner().executions.get(id) {
             // Whoever runs it looks at this once it can be cancelled; if it can be already, that is done here.
             running.cancel();
             let live = self.inner().registry.get(running.session_id);
@@ -164,7 +164,7 @@ impl Control {
     /// # Errors
     /// [`Error::ExecutionNotFound`]; [`Error::Unavailable`] for a large one while answers hold too much.
     pub async fn get_execution(&self, id: Uuid) -> Result<Charged<Execution>> {
-        let is_running = self.inner().live.is_running(id);
+        let is_running = self.inner().executions.is_running(id);
         let mut found = self.find_execution(id).await?;
         if found.is_none() && is_running {
             // Its record is on the way.
@@ -184,7 +184,7 @@ impl Control {
 
     /// The record of an execution that was begun, once it is on disk.
     pub(crate) async fn written(&self, id: Uuid) -> Result<Charged<Option<Execution>>> {
-        let is_running = self.inner().live.is_running(id);
+        let is_running = self.inner().executions.is_running(id);
         let found = self.store().write(move |connection| {
             store::execution::get_within(connection, id, SMALL_ANSWER_BYTES)
         });
@@ -200,7 +200,7 @@ impl Control {
     /// # Errors
     /// [`Error::ExecutionNotFound`].
     pub(crate) async fn execution_head(&self, id: Uuid) -> Result<(Uuid, bool)> {
-        if let Some(live) = self.inner().live.get(id)
+        if let Some(live) = self.inner().executions.get(id)
             && live.has_begun()
         {
             return Ok((live.session_id, false));
@@ -225,7 +225,7 @@ impl Control {
     ) -> Result<Charged<Portion<Execution>>> {
         let page = checked(page)?;
         self.get_session(session_id).await?;
-        let running = self.inner().live.of_session(session_id);
+        let running = self.inner().executions.of_session(session_id);
         self.read_charged(move |connection, most| {
             let portion =
                 store::execution::list(connection, session_id, filter, page, most, &running)?;
@@ -254,7 +254,7 @@ pub(crate) fn checked(page: Page) -> Result<Page> {
 /// Runs in a session that the caller has taken, and records it. Says when it has begun.
 pub(crate) async fn run_recorded(
     control: &Control,
-    live: &LiveSession,
+    live: &RegisteredSession,
     guard: Arc<RunningGuard>,
     run: Run,
     begun: oneshot::Sender<()>,
@@ -348,7 +348,7 @@ fn unrecorded(error: Error, is_undone: bool) -> Error {
 async fn follow(
     recorder: &mut Recorder,
     updates: &mut mpsc::Receiver<RunUpdate>,
-    live: &LiveSession,
+    live: &RegisteredSession,
     was_undone: &mut Option<bool>,
 ) -> Result<Option<Failure>> {
     loop {
@@ -471,7 +471,7 @@ async fn record_failure(
 }
 
 /// What the loss of a session means for what ran in it.
-fn loss(live: &LiveSession, end: &SessionEnd) -> Failure {
+fn loss(live: &RegisteredSession, end: &SessionEnd) -> Failure {
     match live.closing() {
         Some(reason) => Failure {
             code: FailureCode::Cancelled,

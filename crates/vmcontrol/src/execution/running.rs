@@ -1,4 +1,5 @@
-//! The executions that run now, for whoever follows them or asks for them again.
+//! The executions that run now: their newest events for followers, and their requests for
+//! repetitions.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -10,55 +11,59 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use vmapi_types::{Event, Execution};
 
-use crate::execution::event::LiveEvent;
+use crate::execution::shared_event::SharedEvent;
 use crate::store::event::EVENT_BYTES;
 
-/// How many events of a running execution are kept in memory for its followers. Older ones are read from the store, where
-/// they are after a tenth of a second.
+/// The number of events of a running execution that are kept in memory for its followers. They read
+/// older ones from the store, where events are after a tenth of a second.
 const RECENT_EVENTS: usize = 2048;
 
-/// How many bytes they may take.
+/// The largest size of these events, in bytes.
 const RECENT_BYTES: usize = 1024 * 1024;
 
-/// How many bytes of an execution that is over.
+/// The largest size of the events that are kept of an execution that has ended, in bytes.
 const LEFT_BYTES: usize = 32 * 1024;
 
-/// How many bytes a record may have to be kept. Followers read a larger one from the store.
+/// The largest record that is kept, in bytes. Followers read a larger one from the store.
 const RECORD_BYTES: usize = 16 * 1024;
 
-/// How many executions may wait for the store to take their ends. While there are more nothing is run: each is kept until
-/// then, and the store may be out for long.
+/// The number of executions that may wait for the store to record their ends. With more of them no
+/// execution begins: each takes memory until then, and the store may fail for a long time.
 const MAX_UNSETTLED: usize = 100;
 
-/// How long a follower waits, at least, before it looks at what has just happened.
+/// The shortest time that a follower waits before it takes new events.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
-/// By how much longer for each follower: many of a chatty execution would take its time otherwise.
+/// The time that a follower waits for each follower of the execution: many followers of many events
+/// would take the execution's time otherwise.
 pub(crate) const PAUSE_FOR_EACH: Duration = Duration::from_micros(500);
 
-/// All of them, by id.
+/// All running executions, by id.
 #[derive(Default)]
 pub(crate) struct RunningExecutions {
     all: Mutex<HashMap<Uuid, Arc<RunningExecution>>>,
-    /// How many have ended, and the store does not take that.
+    /// The number of executions whose end the store has refused to record so far.
     unsettled: AtomicUsize,
 }
 
-/// An execution from the moment that it is asked for until its end is stored.
+/// An execution from its request until its end is stored.
 pub(crate) struct RunningExecution {
     /// The session that it runs in.
     pub(crate) session_id: Uuid,
-    /// What was asked for, if its caller may ask again.
+    /// The fingerprint of its request; `None` for one that can't be repeated.
     pub(crate) fingerprint: Option<String>,
-    /// Whether it has begun: until then there may be an older record under its id.
+    /// Whether it has begun. Until then the store may have an older record of its id.
     has_begun: AtomicBool,
+    /// The record that it begins with; empty when that is large.
     begun: OnceLock<Execution>,
+    /// The record at its end; empty until that is stored, and when it is large.
     ended: OnceLock<Execution>,
     recent: Mutex<Recent>,
-    /// Changes with every event. Whether nothing more comes, because all is stored or was given up.
+    /// Whether no event comes any more, because all are stored or the store failed. Is sent with
+    /// every event.
     is_over: watch::Sender<bool>,
     followers: AtomicU32,
-    /// Whether somebody wants it to end.
+    /// Whether it is to be cancelled.
     is_cancelled: AtomicBool,
 }
 
@@ -72,7 +77,8 @@ impl Follower {
         Self(execution)
     }
 
-    /// When to look at what has happened: not at every step while it runs, and at once when it is over.
+    /// When the follower is to take new events, so that it does not wake for each of them; `None`
+    /// for at once, when the execution is over.
     pub(crate) fn next_look(&self) -> Option<Instant> {
         let followers = self.0.followers.load(Ordering::Relaxed);
         let pause = SHORTEST_PAUSE.max(PAUSE_FOR_EACH * followers);
@@ -80,7 +86,7 @@ impl Follower {
         (!is_over).then(|| Instant::now() + pause)
     }
 
-    /// What is followed.
+    /// The execution that is followed.
     pub(crate) fn execution(&self) -> &RunningExecution {
         &self.0
     }
@@ -92,17 +98,20 @@ impl Drop for Follower {
     }
 }
 
+/// The newest events of an execution.
 #[derive(Default)]
 struct Recent {
-    events: VecDeque<Arc<LiveEvent>>,
+    /// In order, without a gap.
+    events: VecDeque<Arc<SharedEvent>>,
+    /// Their size in memory, about.
     bytes: usize,
-    /// The number of the last event that is not kept any more.
+    /// The `seq` of the last event that is not kept any more; 0 when all are kept.
     gone_seq: u64,
 }
 
-/// Ends an execution's time here when it is dropped.
+/// Removes an execution from the running ones when it is dropped.
 pub(crate) struct RunningGuard {
-    live: Arc<RunningExecutions>,
+    executions: Arc<RunningExecutions>,
     id: Uuid,
     execution: Arc<RunningExecution>,
     is_unsettled: AtomicBool,
@@ -110,14 +119,14 @@ pub(crate) struct RunningGuard {
 
 /// Whether an execution could be begun.
 pub(crate) enum Begun {
-    /// It is the caller's.
+    /// It could: the caller runs it.
     New(RunningGuard),
-    /// It runs already.
+    /// An execution of this id runs already.
     Running(Arc<RunningExecution>),
 }
 
 impl RunningExecutions {
-    /// Begins an execution of that id, unless one is there.
+    /// Begins an execution of this id, unless one runs.
     pub(crate) fn begin(
         self: &Arc<Self>,
         id: Uuid,
@@ -131,7 +140,7 @@ impl RunningExecutions {
         }
     }
 
-    /// Begins an execution of a new id, that nobody asks for again.
+    /// Begins an execution of a new id, whose request can't be repeated.
     pub(crate) fn begin_new(self: &Arc<Self>, session_id: Uuid) -> RunningGuard {
         self.insert(&mut self.lock(), Uuid::new_v4(), session_id, None)
     }
@@ -156,38 +165,38 @@ impl RunningExecutions {
         });
         all.insert(id, Arc::clone(&execution));
         RunningGuard {
-            live: Arc::clone(self),
+            executions: Arc::clone(self),
             id,
             execution,
             is_unsettled: AtomicBool::new(false),
         }
     }
 
-    /// The execution of that id, if it runs.
+    /// The execution of an id; `None` when it does not run.
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<RunningExecution>> {
         self.lock().get(&id).cloned()
     }
 
-    /// Whether an execution runs. What the store says of its end is not the last word then.
+    /// Whether an execution runs. If it does, an end in the store may not be its last.
     pub(crate) fn is_running(&self, id: Uuid) -> bool {
-        self.get(id).is_some_and(|live| live.has_begun())
+        self.get(id).is_some_and(|execution| execution.has_begun())
     }
 
-    /// The ids of those that run in a session. What the store says of their ends is not the last word.
+    /// The ids of the executions that run in a session. An end in the store may not be their last.
     pub(crate) fn of_session(&self, session_id: Uuid) -> Vec<Uuid> {
         let all = self.lock();
         let of_session = all
             .iter()
-            .filter(|(_, live)| live.session_id == session_id && live.has_begun());
+            .filter(|(_, execution)| execution.session_id == session_id && execution.has_begun());
         of_session.map(|(id, _)| *id).collect()
     }
 
-    /// The ids of all.
+    /// The ids of all running executions.
     pub(crate) fn all(&self) -> HashSet<Uuid> {
         self.lock().keys().copied().collect()
     }
 
-    /// Whether too many wait for the store to take their ends.
+    /// Whether too many executions wait for the store to record their ends.
     pub(crate) fn are_too_many_unsettled(&self) -> bool {
         self.unsettled.load(Ordering::Relaxed) >= MAX_UNSETTLED
     }
@@ -203,7 +212,7 @@ impl RunningGuard {
         self.id
     }
 
-    /// What was asked for, if its caller may ask again.
+    /// The fingerprint of its request; `None` for one that can't be repeated.
     pub(crate) fn fingerprint(&self) -> Option<&str> {
         self.execution.fingerprint.as_deref()
     }
@@ -213,23 +222,24 @@ impl RunningGuard {
         &self.execution
     }
 
-    /// Notes the record that the execution begins with.
+    /// Sets the record that the execution begins with.
     pub(crate) fn begin(&self, execution: &Execution) {
         self.execution.has_begun.store(true, Ordering::Release);
-        note(&self.execution.begun, execution);
+        keep_small(&self.execution.begun, execution);
     }
 
-    /// Notes the record that is stored at its end.
+    /// Sets the record that is stored at its end.
     pub(crate) fn end(&self, execution: &Execution) {
-        note(&self.execution.ended, execution);
+        keep_small(&self.execution.ended, execution);
     }
 
-    /// Notes that it has ended and the store does not take that. It counts as live until the store does.
+    /// Records that the execution has ended and the store has refused to record it. It counts as
+    /// running until the store does.
     pub(crate) fn set_unsettled(&self) {
         if !self.is_unsettled.swap(true, Ordering::Relaxed) {
-            self.live.unsettled.fetch_add(1, Ordering::Relaxed);
+            self.executions.unsettled.fetch_add(1, Ordering::Relaxed);
         }
-        self.execution.recent().put_away();
+        self.execution.recent().compact();
     }
 
     /// Hands an event to the followers.
@@ -239,7 +249,7 @@ impl RunningGuard {
     }
 }
 
-/// What the texts of a record take, in bytes.
+/// The size of the texts of a record, in bytes.
 pub(crate) fn record_bytes(execution: &Execution) -> usize {
     let texts = [&execution.input, &execution.path];
     let payloads = [&execution.result, &execution.error];
@@ -253,79 +263,81 @@ pub(crate) fn record_bytes(execution: &Execution) -> usize {
         + execution.env.get().len()
 }
 
-/// Notes a record, unless it is too large.
-fn note(place: &OnceLock<Execution>, execution: &Execution) {
+/// Sets a record, unless it is too large to be kept.
+fn keep_small(slot: &OnceLock<Execution>, execution: &Execution) {
     if record_bytes(execution) <= RECORD_BYTES {
         // An execution begins and ends once.
-        let _ = place.set(execution.clone());
+        let _ = slot.set(execution.clone());
     }
 }
 
 impl Drop for RunningGuard {
     fn drop(&mut self) {
-        self.live.lock().remove(&self.id);
+        self.executions.lock().remove(&self.id);
         if self.is_unsettled.load(Ordering::Relaxed) {
-            self.live.unsettled.fetch_sub(1, Ordering::Relaxed);
+            self.executions.unsettled.fetch_sub(1, Ordering::Relaxed);
         }
-        self.execution.recent().put_away();
+        self.execution.recent().compact();
         self.execution.is_over.send_replace(true);
     }
 }
 
 impl RunningExecution {
-    /// Whether it has begun: until then there may be an older record under its id.
+    /// Whether it has begun. Until then the store may have an older record of its id.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Acquire)
     }
 
-    /// Its record at the start, once it has begun; nothing if that is in the store alone.
+    /// The record that it begins with; `None` until it has begun, and when the record is in the
+    /// store alone.
     pub(crate) fn begun(&self) -> Option<&Execution> {
         self.begun.get()
     }
 
-    /// Its record at the end, once that is stored; nothing if that is in the store alone.
+    /// The record at its end; `None` until that is stored, and when the record is in the store
+    /// alone.
     pub(crate) fn ended(&self) -> Option<&Execution> {
         self.ended.get()
     }
 
-    /// Notes that it is to end, also if it has not begun yet.
+    /// Requests its cancellation, also if it has not begun yet.
     pub(crate) fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::SeqCst);
     }
 
-    /// Whether somebody wants it to end.
+    /// Whether its cancellation was requested.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::SeqCst)
     }
 
-    /// Hears of every event, and whether it is over.
+    /// Changes with every event; true once no event comes any more.
     pub(crate) fn progress(&self) -> watch::Receiver<bool> {
         self.is_over.subscribe()
     }
 
-    /// Waits until it is over.
+    /// Waits until no event comes any more.
     pub(crate) async fn over(&self) {
-        // The sender is in `self`: it can't be gone.
+        // The sender is in `self`, so it lives.
         let _ = self.progress().wait_for(|is_over| *is_over).await;
     }
 
-    /// The events after that number: at most `limit`, and no more bytes than that unless the first is larger. Nothing when
-    /// they are not kept any more.
+    /// The events with a `seq` above this one: at most `limit`, and at most `max_bytes` unless the
+    /// first is larger. `None` when they are not kept any more.
     pub(crate) fn after(
         &self,
         seq: u64,
         limit: usize,
         max_bytes: usize,
-    ) -> Option<Vec<Arc<LiveEvent>>> {
+    ) -> Option<Vec<Arc<SharedEvent>>> {
         let recent = self.recent();
         let skip = usize::try_from(seq.checked_sub(recent.gone_seq)?).unwrap_or(usize::MAX);
         let (mut events, mut bytes) = (Vec::new(), 0);
-        for live in recent.events.iter().skip(skip).take(limit) {
-            bytes += bytes_of(&live.event);
+        for shared in recent.events.iter().skip(skip).take(limit) {
+            bytes += bytes_of(&shared.event);
             if bytes > max_bytes && !events.is_empty() {
                 break;
             }
-            events.push(Arc::clone(live));
+            events.push(Arc::clone(shared));
         }
         Some(events)
     }
@@ -339,22 +351,22 @@ impl Recent {
     fn push(&mut self, event: &Event) {
         self.bytes += bytes_of(event);
         self.events
-            .push_back(Arc::new(LiveEvent::new(event.clone())));
+            .push_back(Arc::new(SharedEvent::new(event.clone())));
         self.keep(RECENT_BYTES);
     }
 
-    /// Keeps no more than what a follower may be behind with at the end, and not as JSON.
-    fn put_away(&mut self) {
+    /// Keeps the few events that followers may still need at the end, without their JSON texts.
+    fn compact(&mut self) {
         self.keep(LEFT_BYTES);
         for event in &mut self.events {
-            *event = Arc::new(LiveEvent::new(event.event.clone()));
+            *event = Arc::new(SharedEvent::new(event.event.clone()));
         }
         self.events.shrink_to_fit();
     }
 
-    /// Lets the oldest go until there are no more bytes than that.
-    fn keep(&mut self, bytes: usize) {
-        while self.events.len() > RECENT_EVENTS || self.bytes > bytes {
+    /// Drops the oldest events until at most `max_bytes` are left.
+    fn keep(&mut self, max_bytes: usize) {
+        while self.events.len() > RECENT_EVENTS || self.bytes > max_bytes {
             match self.events.pop_front() {
                 Some(old) => {
                     self.bytes -= bytes_of(&old.event);
@@ -366,7 +378,7 @@ impl Recent {
     }
 }
 
-/// What an event takes in memory, about.
+/// The size of an event in memory, about.
 fn bytes_of(event: &Event) -> usize {
     EVENT_BYTES + event.payload.get().len()
 }
@@ -390,14 +402,14 @@ mod tests {
 
     fn numbers(execution: &RunningExecution, after: u64, limit: usize) -> Option<Vec<u64>> {
         let events = execution.after(after, limit, RECENT_BYTES)?;
-        Some(events.iter().map(|live| live.event.seq).collect())
+        Some(events.iter().map(|shared| shared.event.seq).collect())
     }
 
     #[test]
     fn followers_get_what_is_kept_and_hear_when_it_is_not() {
-        let live: Arc<RunningExecutions> = Arc::default();
-        let guard = live.begin_new(Uuid::nil());
-        let execution = live.get(guard.id()).unwrap();
+        let executions: Arc<RunningExecutions> = Arc::default();
+        let guard = executions.begin_new(Uuid::nil());
+        let execution = executions.get(guard.id()).unwrap();
         assert_eq!(numbers(&execution, 0, 10), Some(vec![]));
         for seq in 1..=5 {
             guard.publish(&event(seq, 1));
@@ -405,7 +417,7 @@ mod tests {
         assert_eq!(numbers(&execution, 0, 3), Some(vec![1, 2, 3]));
         assert_eq!(numbers(&execution, 3, 3), Some(vec![4, 5]));
         assert_eq!(numbers(&execution, 5, 3), Some(vec![]));
-        // With its quotation marks it takes all the room there is.
+        // With its quotation marks this event is as large as may be.
         guard.publish(&event(6, RECENT_BYTES - EVENT_BYTES - 2));
         assert_eq!(numbers(&execution, 4, 3), None);
         assert_eq!(numbers(&execution, 5, 3), Some(vec![6]));
@@ -421,8 +433,8 @@ mod tests {
     #[test]
     fn a_record_is_kept_unless_it_is_large() {
         for (bytes, is_kept) in [(10, true), (RECORD_BYTES, false)] {
-            let live: Arc<RunningExecutions> = Arc::default();
-            let guard = live.begin_new(Uuid::nil());
+            let executions: Arc<RunningExecutions> = Arc::default();
+            let guard = executions.begin_new(Uuid::nil());
             let execution = crate::execution::run::new_execution(
                 Uuid::nil(),
                 guard.id(),
@@ -440,12 +452,12 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let live: Arc<RunningExecutions> = Arc::default();
-        let guard = live.begin_new(Uuid::nil());
+        let executions: Arc<RunningExecutions> = Arc::default();
+        let guard = executions.begin_new(Uuid::nil());
         for seq in 1..=10_000 {
             guard.publish(&event(seq, 1));
         }
-        let execution = live.get(guard.id()).unwrap();
+        let execution = executions.get(guard.id()).unwrap();
         assert_eq!(execution.recent().events.len(), RECENT_EVENTS);
         drop(guard);
         assert!(*execution.progress().borrow());
@@ -453,16 +465,16 @@ mod tests {
 
     #[test]
     fn an_id_is_begun_once_at_a_time() {
-        let live: Arc<RunningExecutions> = Arc::default();
-        let guard = live.begin_new(Uuid::nil());
+        let executions: Arc<RunningExecutions> = Arc::default();
+        let guard = executions.begin_new(Uuid::nil());
         let id = guard.id();
         assert!(matches!(
-            live.begin(id, Uuid::nil(), String::new()),
+            executions.begin(id, Uuid::nil(), String::new()),
             Begun::Running(_)
         ));
         drop(guard);
         assert!(matches!(
-            live.begin(id, Uuid::nil(), String::new()),
+            executions.begin(id, Uuid::nil(), String::new()),
             Begun::New(_)
         ));
     }

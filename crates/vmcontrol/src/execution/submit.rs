@@ -1,7 +1,6 @@
 //! Requests to run something: each runs once, however often it is sent under the same id, and waits as long as it wants.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -13,38 +12,17 @@ use vmapi_types::{Execution, ExecutionStatus, JsonObject, LimitsPatch, RawJson};
 
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
 use crate::execution::failure::{code_of, message_of};
+use crate::execution::request::{FileRun, RunOptions};
 use crate::execution::run::{Run, run_recorded};
 use crate::execution::running::{Begun, RunningGuard, record_bytes};
 use crate::execution::source::read_source;
 use crate::library::integrity_of;
 use crate::names::check_path;
 use crate::runtime::FailureCode;
-use crate::session::registry::{BusyGuard, LiveSession};
+use crate::session::registry::{BusyGuard, RegisteredSession};
 use crate::tasks::{blocking, joined};
 use crate::template::settings;
 use crate::{Control, Error, Result, store};
-
-/// A file to run.
-#[derive(Clone, Debug)]
-pub struct FileRun {
-    /// The path in the worktree, as the caller has it.
-    pub path: String,
-    /// What the script sees as `__ARGS__`.
-    pub args: JsonObject,
-    /// What the script sees as `__ENV__`.
-    pub env: JsonObject,
-}
-
-/// How something is to be run.
-#[derive(Clone, Debug, Default)]
-pub struct RunOptions {
-    /// Limits below those of the session.
-    pub limits: LimitsPatch,
-    /// The id of the execution. The same request with the same id is never run twice.
-    pub execution_id: Option<Uuid>,
-    /// How long to wait for the end; until it comes when there is no such time.
-    pub wait: Option<Duration>,
-}
 
 /// What became of a request to run something.
 #[derive(Debug)]
@@ -122,12 +100,16 @@ impl Control {
     ) -> Result<Submitted> {
         let deadline = options.wait.map(|wait| Instant::now() + wait);
         let Some(id) = options.execution_id else {
-            let live = self.inner().live.begin_new(session_id);
+            let live = self.inner().executions.begin_new(session_id);
             return self.start(session_id, live, code, options, deadline).await;
         };
         let (code, request) = fingerprinted(session_id, code, options.limits.clone()).await?;
         loop {
-            match self.inner().live.begin(id, session_id, request.clone()) {
+            match self
+                .inner()
+                .executions
+                .begin(id, session_id, request.clone())
+            {
                 Begun::New(live) => {
                     if self.is_stored(id).await? {
                         drop(live);
@@ -181,7 +163,7 @@ impl Control {
         options: &RunOptions,
         deadline: Option<Instant>,
     ) -> Result<Submitted> {
-        if self.inner().live.are_too_many_unsettled() {
+        if self.inner().executions.are_too_many_unsettled() {
             return Err(Error::Unavailable {
                 message: "nothing is run: the database has not taken the ends of earlier executions for a while".into(),
             });
@@ -249,7 +231,7 @@ impl Control {
     }
 
     /// Takes a live session for an execution, or says why it can't be had.
-    async fn take(&self, session_id: Uuid) -> Result<(Arc<LiveSession>, BusyGuard)> {
+    async fn take(&self, session_id: Uuid) -> Result<(Arc<RegisteredSession>, BusyGuard)> {
         if let Some(live) = self.inner().registry.get(session_id) {
             let taken = live.try_take()?;
             return Ok((live, taken));

@@ -2,22 +2,34 @@
 
 use serde_json::{Map, Value};
 
-/// The most entries that a list of a configuration can have.
+/// The largest number of entries in a list of a configuration.
 const MAX_ENTRIES: usize = 256;
 
 /// The longest entry of a list, in bytes.
 const MAX_ENTRY_BYTES: usize = 1024;
 
-/// What is wrong with a capability, and where.
+/// What is wrong with a capability: the path of the key, and the problem with its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path} {problem}")]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     path: String,
-    problem: String,
+    problem: Problem,
+}
+
+/// What is wrong with a value: the end of a sentence that begins with its path, as in `must be a
+/// string`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Problem(String);
+
+impl<T: Into<String>> From<T> for Problem {
+    fn from(problem: T) -> Self {
+        Self(problem.into())
+    }
 }
 
 impl ConfigError {
-    pub(super) fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(super) fn new(path: impl Into<String>, problem: impl Into<Problem>) -> Self {
         Self {
             path: path.into(),
             problem: problem.into(),
@@ -25,7 +37,7 @@ impl ConfigError {
     }
 }
 
-/// Refuses keys that a kind does not have.
+/// Refuses keys of a configuration that a kind of capability does not have.
 pub(super) fn only(
     config: &Map<String, Value>,
     keys: &[&str],
@@ -45,11 +57,11 @@ pub(super) fn only(
     ))
 }
 
-/// What each entry of a list means; nothing if the list is not there.
+/// The parsed entries of the list at `key`; `None` without such a key.
 pub(super) fn list<T>(
     config: &Map<String, Value>,
     key: &str,
-    parse: impl Fn(&str) -> Result<T, String>,
+    parse: impl Fn(&str) -> Result<T, Problem>,
 ) -> Result<Option<Vec<T>>, ConfigError> {
     let wrong = |problem: &str| ConfigError::new(format!("config.{key}"), problem);
     let entries = match config.get(key) {
@@ -61,12 +73,14 @@ pub(super) fn list<T>(
         return Err(wrong(&format!("has more than {MAX_ENTRIES} entries")));
     }
     let parse = |(index, entry): (usize, &Value)| {
-        let wrong = |problem: String| ConfigError::new(format!("config.{key}[{index}]"), problem);
+        let wrong = |problem: Problem| ConfigError::new(format!("config.{key}[{index}]"), problem);
         let text = entry
             .as_str()
             .ok_or_else(|| wrong("must be a string".into()))?;
         if text.len() > MAX_ENTRY_BYTES {
-            return Err(wrong(format!("is longer than {MAX_ENTRY_BYTES} bytes")));
+            return Err(wrong(
+                format!("is longer than {MAX_ENTRY_BYTES} bytes").into(),
+            ));
         }
         parse(text).map_err(wrong)
     };
@@ -77,17 +91,19 @@ pub(super) fn list<T>(
         .collect::<Result<_, _>>()
         .map(Some)
 }
-/// What a list at `key` names; without such a list, the capability's own name is the one element.
+
+/// The parsed entries of the list at `key`; without such a key, the capability's own name as the
+/// one entry.
 pub(super) fn list_or_name<T>(
     config: &Map<String, Value>,
     key: &str,
     name: &str,
-    read: impl Fn(&str) -> Result<T, String>,
+    parse: impl Fn(&str) -> Result<T, Problem>,
 ) -> Result<Vec<T>, ConfigError> {
-    match list(config, key, &read)? {
-        Some(elements) => Ok(elements),
-        None => match read(name) {
-            Ok(element) => Ok(vec![element]),
+    match list(config, key, &parse)? {
+        Some(entries) => Ok(entries),
+        None => match parse(name) {
+            Ok(entry) => Ok(vec![entry]),
             Err(problem) => Err(ConfigError::new(
                 "name",
                 format!("{problem}, when there are no config.{key}"),

@@ -2,13 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::config::{self, ConfigError};
+use super::config::{self, ConfigError, Problem};
 
 /// The environment variables that a session sees.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EnvGrant {
-    given: Vec<String>,
-    taken: Vec<String>,
+    allowed: Vec<String>,
+    denied: Vec<String>,
+    /// Whether a capability that could not be parsed denies all.
     closed: bool,
 }
 
@@ -22,32 +23,33 @@ impl EnvGrant {
         config::only(config, &["names"], "env")?;
         let names = config::list_or_name(config, "names", name, variable)?;
         let list = if enabled {
-            &mut self.given
+            &mut self.allowed
         } else {
-            &mut self.taken
+            &mut self.denied
         };
         list.extend(names);
         Ok(())
     }
 
+    /// Denies every variable, in place of a disabled capability that can't be parsed.
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
 
-    /// The names, sorted. None is empty or contains `=` or a NUL.
+    /// The names, sorted. No name is empty or contains `=` or a NUL.
     pub(super) fn names(&self) -> Vec<String> {
         if self.closed {
             return Vec::new();
         }
-        let mut names = self.given.clone();
-        names.retain(|name| !self.taken.contains(name));
+        let mut names = self.allowed.clone();
+        names.retain(|name| !self.denied.contains(name));
         names.sort();
         names.dedup();
         names
     }
 }
 
-fn variable(name: &str) -> Result<String, String> {
+fn variable(name: &str) -> Result<String, Problem> {
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err("must be the name of a variable, without `=` and NUL".into());
     }

@@ -1,19 +1,20 @@
-//! Which programs the module `exec` runs.
+//! Which programs the module `exec` runs: the `commands` of its capability.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::config::{self, ConfigError};
+use super::config::{self, ConfigError, Problem};
 
-/// The programs that `exec` may run. Without `commands`, all.
+/// The programs that `exec` may run.
 #[derive(Clone, Debug, Default)]
 pub struct ExecGrant {
+    /// Their absolute paths; `None` for all programs.
     commands: Option<Vec<PathBuf>>,
 }
 
 impl ExecGrant {
-    /// Takes what a capability of kind `module` says of `exec`.
+    /// Adds a capability of kind `module`, if it is one for `exec`.
     pub(super) fn add_module(
         &mut self,
         name: &str,
@@ -32,47 +33,48 @@ impl ExecGrant {
                 "must name at least one program",
             ));
         }
-        // A disabled one takes the whole module away, whatever it lists.
+        // A disabled one denies the whole module, whatever it lists.
         if enabled {
             self.commands.get_or_insert_default().extend(commands);
         }
         Ok(())
     }
 
+    /// Adds no program, in place of a capability that can't be parsed.
     pub(super) fn close(&mut self) {
         self.commands.get_or_insert_default();
     }
 
     /// Whether the program at this absolute path may be run.
     ///
-    /// A link that is listed allows the program under that name alone: what it leads to may be a program that does many
-    /// things, each by the name that it is called by. A file that is listed is allowed under all its names.
+    /// A listed link allows the program under that name alone: its target may be a program that
+    /// does many things, each under another name. A listed file is allowed under all its names.
     pub fn allows(&self, program: &Path) -> bool {
         let Some(commands) = &self.commands else {
             return true;
         };
-        let (Some(place), Ok(real)) = (place(program), program.canonicalize()) else {
+        let (Some(name), Ok(real)) = (resolved_name(program), program.canonicalize()) else {
             return false;
         };
         commands
             .iter()
-            .filter_map(|command| self::place(command))
-            .any(|listed| listed == place || listed == real)
+            .filter_map(|command| resolved_name(command))
+            .any(|listed| listed == name || listed == real)
     }
 
-    /// The programs that are listed; nothing if all may be run.
+    /// The absolute paths of the programs that may be run; `None` for all programs.
     pub fn commands(&self) -> Option<&[PathBuf]> {
         self.commands.as_deref()
     }
 }
 
-/// A path with every link resolved but the last.
-fn place(path: &Path) -> Option<PathBuf> {
+/// A path with every link resolved but one at its end.
+fn resolved_name(path: &Path) -> Option<PathBuf> {
     let parent = path.parent()?.canonicalize().ok()?;
     Some(parent.join(path.file_name()?))
 }
 
-fn command(path: &str) -> Result<PathBuf, String> {
+fn command(path: &str) -> Result<PathBuf, Problem> {
     if !path.starts_with('/') || path.contains('\0') {
         return Err("must be an absolute path".into());
     }

@@ -5,22 +5,22 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
-use super::config::{self, ConfigError};
+use super::config::{self, ConfigError, Problem};
 
-/// Which files may be read and which may be written. Without patterns, all.
+/// Which files may be read and which may be written. Without capabilities, all.
 #[derive(Clone, Debug, Default)]
 pub struct FsGrant {
     read: Rule,
     write: Rule,
 }
 
-/// Why a file is out of reach.
+/// Why an access to a file is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FsRefusal {
-    /// The template has patterns, and none covers it.
-    NotGiven,
-    /// A capability that is not enabled covers it.
-    TakenAway,
+    /// The template has patterns, and none covers the file.
+    NotAllowed,
+    /// The pattern of a capability that is not enabled covers the file.
+    Denied,
 }
 
 impl FsGrant {
@@ -34,22 +34,22 @@ impl FsGrant {
         let write = patterns(config, "write")?;
         let is_empty = config.is_empty();
         if !enabled {
-            self.read.take_away(read, is_empty);
-            self.write.take_away(write, is_empty);
+            self.read.deny(read, is_empty);
+            self.write.deny(write, is_empty);
         } else if !is_empty {
-            self.read.give(read);
-            self.write.give(write);
+            self.read.allow(read);
+            self.write.allow(write);
         }
         Ok(())
     }
 
-    /// Stands for a capability that can't be understood.
+    /// Allows nothing, or denies all, in place of a capability that can't be parsed.
     pub(super) fn close(&mut self, enabled: bool) {
         for rule in [&mut self.read, &mut self.write] {
             if enabled {
-                rule.give(None);
+                rule.allow(None);
             } else {
-                rule.take_away(None, true);
+                rule.deny(None, true);
             }
         }
     }
@@ -59,7 +59,8 @@ impl FsGrant {
         self.check_read(below).is_ok()
     }
 
-    /// Whether the file at a path below the worktree may be written, made or deleted, as far as the path says.
+    /// Whether the file at a path below the worktree may be written, made or deleted, as far as the
+    /// path says.
     pub fn may_write(&self, below: &Path) -> bool {
         self.check_write(below).is_ok()
     }
@@ -80,13 +81,14 @@ impl FsGrant {
         self.write.check(below)
     }
 
-    /// Whether one may know of the file at a path that there is one: whoever may write it will find out.
+    /// Whether the metadata of a file may be read. It may if the file may be written: a write
+    /// reveals whether it exists anyway.
     ///
     /// # Errors
-    /// When it may be neither read nor written, or reading it has been taken away.
+    /// When it may be neither read nor written, or reading it is denied.
     pub fn check_see(&self, below: &Path) -> Result<(), FsRefusal> {
         match self.check_read(below) {
-            Err(FsRefusal::NotGiven) if self.may_write(below) => Ok(()),
+            Err(FsRefusal::NotAllowed) if self.may_write(below) => Ok(()),
             result => result,
         }
     }
@@ -97,38 +99,38 @@ impl FsGrant {
     }
 }
 
-/// What one key says in all capabilities.
+/// The patterns of one key (`read` or `write`) in all capabilities.
 #[derive(Clone, Debug, Default)]
 struct Rule {
-    /// Nothing: no capability narrows.
-    given: Option<Vec<Patterns>>,
-    taken: Vec<Patterns>,
-    all_taken: bool,
+    /// The files that are allowed; `None` for all, when no capability has patterns.
+    allowed: Option<Vec<Patterns>>,
+    denied: Vec<Patterns>,
+    all_denied: bool,
 }
 
 impl Rule {
-    fn give(&mut self, patterns: Option<Patterns>) {
-        self.given.get_or_insert_default().extend(patterns);
+    fn allow(&mut self, patterns: Option<Patterns>) {
+        self.allowed.get_or_insert_default().extend(patterns);
     }
 
-    fn take_away(&mut self, patterns: Option<Patterns>, all: bool) {
-        self.taken.extend(patterns);
-        self.all_taken |= all;
+    fn deny(&mut self, patterns: Option<Patterns>, all: bool) {
+        self.denied.extend(patterns);
+        self.all_denied |= all;
     }
 
     fn check(&self, below: &Path) -> Result<(), FsRefusal> {
         let covered = |list: &[Patterns]| list.iter().any(|patterns| patterns.cover(below));
-        if self.all_taken || covered(&self.taken) {
-            return Err(FsRefusal::TakenAway);
+        if self.all_denied || covered(&self.denied) {
+            return Err(FsRefusal::Denied);
         }
-        match &self.given {
-            Some(given) if !covered(given) => Err(FsRefusal::NotGiven),
+        match &self.allowed {
+            Some(allowed) if !covered(allowed) => Err(FsRefusal::NotAllowed),
             _ => Ok(()),
         }
     }
 
     fn is_unrestricted(&self) -> bool {
-        self.given.is_none() && self.taken.is_empty() && !self.all_taken
+        self.allowed.is_none() && self.denied.is_empty() && !self.all_denied
     }
 }
 
@@ -136,7 +138,7 @@ impl Rule {
 #[derive(Clone, Debug)]
 struct Patterns {
     set: GlobSet,
-    /// Whether the worktree itself is covered, which has no name to match.
+    /// Whether the worktree's own directory is covered, which has no name to match.
     cover_root: bool,
 }
 
@@ -169,7 +171,7 @@ fn patterns(config: &Map<String, Value>, key: &str) -> Result<Option<Patterns>, 
     Ok(Some(Patterns { set, cover_root }))
 }
 
-fn pattern(text: &str) -> Result<String, String> {
+fn pattern(text: &str) -> Result<String, Problem> {
     if text.is_empty() {
         return Err("is empty".into());
     }
@@ -180,9 +182,9 @@ fn pattern(text: &str) -> Result<String, String> {
         return Err("contains a NUL".into());
     }
     if text.ends_with('/') {
-        return Err(format!(
-            "ends with `/`: use {text}** for a folder and all that is in it"
-        ));
+        return Err(
+            format!("ends with `/`: use {text}** for a folder and all that is in it").into(),
+        );
     }
     if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err("must have no part that is empty, `.` or `..`".into());
@@ -266,7 +268,7 @@ mod tests {
         for path in [".env", "a/.env", "secret", "secret/x", "a/secret/b/c"] {
             assert_eq!(
                 some.check_read(Path::new(path)),
-                Err(FsRefusal::TakenAway),
+                Err(FsRefusal::Denied),
                 "{path}"
             );
         }

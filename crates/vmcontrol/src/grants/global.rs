@@ -4,9 +4,10 @@ use serde_json::{Map, Value};
 
 use super::config::{self, ConfigError};
 
-/// The globals that are set and those that are deleted, by name.
+/// The globals that a session starts with, and those that are deleted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GlobalGrant {
+    /// Names with their values, in the order of the capabilities.
     pub(super) values: Vec<(String, Value)>,
     pub(super) removed: Vec<String>,
 }

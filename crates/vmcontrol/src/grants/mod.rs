@@ -1,9 +1,9 @@
-//! What a template's capabilities give, in the form in which it is asked for.
+//! The permissions that a template's capabilities give to its sessions: a file for each kind.
 //!
-//! A capability is checked when it is added to a template ([`check`]), so that a mistake is told to whoever makes it.
-//! When a session is made, the capabilities become [`Grants`]. One that was stored before there was a check, and makes
-//! no sense, gives nothing: what it meant to allow stays forbidden, and what it meant to take away is taken away as a
-//! whole.
+//! A capability is checked when it is added to a template ([`check`]), so that the client hears of
+//! a mistake. When a session is made, the capabilities become [`Grants`]. A stored capability that
+//! can't be parsed, of a version without the check, allows nothing; if it is a disabled one, it
+//! denies its whole kind.
 
 mod config;
 mod env;
@@ -24,7 +24,7 @@ use global::GlobalGrant;
 pub(crate) use module::effective_modules;
 pub use net::NetGrant;
 
-/// What the capabilities of a template give to a session, beside modules.
+/// The permissions of a session, beside its modules.
 #[derive(Clone, Debug, Default)]
 pub struct Grants {
     /// Which files the module `fs` reaches.
@@ -33,17 +33,17 @@ pub struct Grants {
     pub net: NetGrant,
     /// Which programs the module `exec` runs.
     pub exec: ExecGrant,
-    /// The names of the daemon's environment variables that the session sees, sorted. None is empty or contains `=` or
-    /// a NUL.
+    /// The names of the daemon's environment variables that the session sees, sorted. No name is
+    /// empty or contains `=` or a NUL.
     pub env: Vec<String>,
-    /// The globals that are set, in the order in which they were added.
+    /// The globals that are set, with their values, in the order of the capabilities.
     pub globals: Vec<(String, Value)>,
     /// The globals that are deleted.
     pub removed_globals: Vec<String>,
 }
 
 impl Grants {
-    /// What these capabilities give together.
+    /// The permissions that these capabilities give together.
     pub fn of_capabilities(capabilities: &[Capability]) -> Self {
         let mut grants = Builder::default();
         for capability in capabilities {
@@ -57,7 +57,7 @@ impl Grants {
             if let Err(error) = grants.add(kind, name, *enabled, config) {
                 tracing::warn!(
                     template = %capability.vm_id, kind, name, %error,
-                    "a stored capability makes no sense and gives nothing"
+                    "a stored capability can't be parsed and gives nothing"
                 );
                 grants.close(kind, name, *enabled);
             }
@@ -66,7 +66,7 @@ impl Grants {
     }
 }
 
-/// What has been read of a template's capabilities.
+/// The grants of the capabilities that were added so far.
 #[derive(Default)]
 struct Builder {
     fs: FsGrant,
@@ -95,7 +95,7 @@ impl Builder {
         }
     }
 
-    /// What is left when a capability can't be understood.
+    /// Allows nothing, or denies all, in place of a capability that can't be parsed.
     fn close(&mut self, kind: &str, name: &str, enabled: bool) {
         match kind {
             "module" if name == "exec" => self.exec.close(),
@@ -118,7 +118,7 @@ impl Builder {
     }
 }
 
-/// Checks what is to be a capability of a known kind.
+/// Checks a new capability of a known kind.
 ///
 /// # Errors
 /// Names the key that is wrong.
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_capability_that_makes_no_sense_gives_nothing() {
+    fn a_stored_capability_that_can_not_be_parsed_gives_nothing() {
         let grants = Grants::of_capabilities(&[
             capability("fs", "a", true, &json!({"read": "everything"})),
             capability("net", "b", true, &json!({"hosts": [1]})),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_capability_that_makes_no_sense_takes_away_as_a_whole() {
+    fn a_stored_capability_that_can_not_be_parsed_denies_its_whole_kind() {
         let grants = Grants::of_capabilities(&[
             capability("fs", "a", true, &json!({})),
             capability("fs", "b", false, &json!({"colour": 1})),

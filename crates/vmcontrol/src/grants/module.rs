@@ -1,5 +1,6 @@
-//! Capabilities of kind `module`: native modules that are given or taken away. One with the name of a JavaScript built-in changes
-//! nothing, whatever is in it: existing scripts add `console`, which every session has.
+//! Capabilities of kind `module`: native modules that are allowed or denied. One with the name of a
+//! JavaScript built-in changes nothing, whatever is in it: existing scripts of clients add
+//! `console`, which every session has.
 
 use serde_json::{Map, Value};
 use vmapi_types::Capability;
@@ -7,6 +8,10 @@ use vmapi_types::Capability;
 use super::config::{self, ConfigError};
 use crate::catalog::is_built_in;
 
+/// Checks the configuration of a module.
+///
+/// # Errors
+/// Names the key that is unknown.
 pub(super) fn check(name: &str, config: &Map<String, Value>) -> Result<(), ConfigError> {
     if is_built_in(name) {
         return Ok(());
@@ -15,22 +20,22 @@ pub(super) fn check(name: &str, config: &Map<String, Value>) -> Result<(), Confi
     config::only(config, keys, &format!("module for {name}"))
 }
 
-/// The modules of a session, sorted: a template's own and those that capabilities give, without those that capabilities
-/// take away.
+/// The native modules of a session, sorted: a template's own and those that capabilities allow,
+/// without those that capabilities deny.
 pub(crate) fn effective_modules(exposed: &[String], capabilities: &[Capability]) -> Vec<String> {
     let of_kind = |enabled| {
         capabilities
             .iter()
             .filter(move |capability| capability.kind == "module" && capability.enabled == enabled)
     };
-    let given = of_kind(true)
+    let allowed = of_kind(true)
         .filter(|capability| {
             !is_built_in(&capability.name)
                 && super::check("module", &capability.name, true, &capability.config).is_ok()
         })
         .map(|capability| &capability.name);
-    let mut modules: Vec<String> = exposed.iter().chain(given).cloned().collect();
-    modules.retain(|module| of_kind(false).all(|taken| taken.name != *module));
+    let mut modules: Vec<String> = exposed.iter().chain(allowed).cloned().collect();
+    modules.retain(|module| of_kind(false).all(|denied| denied.name != *module));
     modules.sort();
     modules.dedup();
     modules
@@ -83,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_capability_that_makes_no_sense_gives_nothing() {
+    fn a_module_capability_that_can_not_be_parsed_gives_nothing() {
         let capabilities = [capability("exec", true, &json!({"commands": 1}))];
         assert!(effective_modules(&[], &capabilities).is_empty());
     }

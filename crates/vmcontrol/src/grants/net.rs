@@ -3,13 +3,14 @@
 use serde_json::{Map, Value};
 use url::Host;
 
-use super::config::{self, ConfigError};
+use super::config::{self, ConfigError, Problem};
 
 /// The hosts that `fetch` reaches. Without capabilities, none.
 #[derive(Clone, Debug, Default)]
 pub struct NetGrant {
-    given: Vec<Pattern>,
-    taken: Vec<Pattern>,
+    allowed: Vec<Pattern>,
+    denied: Vec<Pattern>,
+    /// Whether a capability that could not be parsed denies all.
     closed: bool,
 }
 
@@ -23,44 +24,45 @@ impl NetGrant {
         config::only(config, &["hosts"], "net")?;
         let hosts = config::list_or_name(config, "hosts", name, Pattern::parse)?;
         let list = if enabled {
-            &mut self.given
+            &mut self.allowed
         } else {
-            &mut self.taken
+            &mut self.denied
         };
         list.extend(hosts);
         Ok(())
     }
 
+    /// Denies every host, in place of a disabled capability that can't be parsed.
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
 
-    /// Whether no host at all is given.
+    /// Whether no host at all is allowed.
     pub fn is_empty(&self) -> bool {
-        self.closed || self.given.is_empty()
+        self.closed || self.allowed.is_empty()
     }
 
-    /// Whether a host of a URL may be reached at a port. A pattern without a port gives the scheme's default port, and
-    /// takes every port away.
+    /// Whether a host of a URL may be reached at a port. A pattern without a port allows the
+    /// default port of the URL's scheme, and denies every port.
     pub fn allows(&self, host: &Host, port: u16, default_port: u16) -> bool {
-        self.is_given(host, port, default_port, |_| true)
+        self.is_allowed(host, port, default_port, |_| true)
     }
 
-    /// Whether a host is given by its very name or address, not through a wildcard. Only such a host may lead to an
-    /// address that is not public.
+    /// Whether a host is allowed by its exact name or address, not through a wildcard. Only such a
+    /// host may resolve to an address that is not public.
     pub fn is_named_literally(&self, host: &Host, port: u16, default_port: u16) -> bool {
-        self.is_given(host, port, default_port, |pattern| {
+        self.is_allowed(host, port, default_port, |pattern| {
             matches!(pattern.host, HostPattern::Exact(_))
         })
     }
 
-    /// Whether a host is taken away by a capability that is not enabled. For an address that a name leads to, this is
-    /// to be asked too.
-    pub fn takes_away(&self, host: &Host, port: u16) -> bool {
+    /// Whether a capability that is not enabled denies a host. This is to be checked for each
+    /// address that a name resolves to as well.
+    pub fn denies(&self, host: &Host, port: u16) -> bool {
         self.is_denied(&normal(host), port)
     }
 
-    fn is_given(
+    fn is_allowed(
         &self,
         host: &Host,
         port: u16,
@@ -68,30 +70,30 @@ impl NetGrant {
         counts: impl Fn(&Pattern) -> bool,
     ) -> bool {
         let host = normal(host);
-        let gives = |pattern: &Pattern| {
+        let allows = |pattern: &Pattern| {
             let port_fits = match pattern.port {
-                PortPattern::Unsaid => port == default_port,
-                PortPattern::Exact(given) => port == given,
+                PortPattern::Default => port == default_port,
+                PortPattern::Exact(allowed) => port == allowed,
                 PortPattern::Any => true,
             };
             port_fits && pattern.host.covers(&host) && counts(pattern)
         };
-        !self.is_denied(&host, port) && self.given.iter().any(gives)
+        !self.is_denied(&host, port) && self.allowed.iter().any(allows)
     }
 
     fn is_denied(&self, host: &Host, port: u16) -> bool {
-        let takes = |pattern: &Pattern| {
+        let denies = |pattern: &Pattern| {
             let port_fits = match pattern.port {
-                PortPattern::Exact(taken) => port == taken,
-                PortPattern::Unsaid | PortPattern::Any => true,
+                PortPattern::Exact(denied) => port == denied,
+                PortPattern::Default | PortPattern::Any => true,
             };
             port_fits && pattern.host.covers(host)
         };
-        self.closed || self.taken.iter().any(takes)
+        self.closed || self.denied.iter().any(denies)
     }
 }
 
-/// A host of a configuration, with its port.
+/// An entry of `hosts`: a host with its port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
     host: HostPattern,
@@ -107,7 +109,8 @@ enum HostPattern {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PortPattern {
-    Unsaid,
+    /// No port: the default one of the scheme.
+    Default,
     Exact(u16),
     Any,
 }
@@ -125,10 +128,10 @@ impl HostPattern {
 }
 
 impl Pattern {
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, Problem> {
         let (host, port) = split_port(text)?;
         let port = match port {
-            None => PortPattern::Unsaid,
+            None => PortPattern::Default,
             Some("*") => PortPattern::Any,
             Some(digits) => PortPattern::Exact(port_of(digits)?),
         };
@@ -145,8 +148,8 @@ impl Pattern {
     }
 }
 
-/// The host, with its brackets, and what comes after the colon.
-fn split_port(text: &str) -> Result<(&str, Option<&str>), String> {
+/// The host, with its brackets, and the text after the colon; `None` without a colon.
+fn split_port(text: &str) -> Result<(&str, Option<&str>), Problem> {
     let end = if text.starts_with('[') {
         text.find(']').map_or(text.len(), |bracket| bracket + 1)
     } else {
@@ -162,7 +165,7 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), String> {
     }
 }
 
-fn port_of(digits: &str) -> Result<u16, String> {
+fn port_of(digits: &str) -> Result<u16, Problem> {
     let port = digits
         .bytes()
         .all(|byte| byte.is_ascii_digit())
@@ -172,7 +175,7 @@ fn port_of(digits: &str) -> Result<u16, String> {
     port.ok_or_else(|| wrong("the port is a number from 1 to 65535 or `*`"))
 }
 
-fn parse_host(text: &str) -> Result<Host, String> {
+fn parse_host(text: &str) -> Result<Host, Problem> {
     if text.contains('*') {
         return Err(wrong(
             "`*` stands only at the beginning, as in *.example.org",
@@ -188,12 +191,13 @@ fn parse_host(text: &str) -> Result<Host, String> {
     }
 }
 
-fn wrong(reason: &str) -> String {
+fn wrong(reason: &str) -> Problem {
     format!("must be a host like api.example.com, *.example.org or localhost:8080 ({reason})")
+        .into()
 }
 
-/// The form in which hosts are compared: `url` has made names lower case and ASCII. A name that ends with a dot is the
-/// name without, and an IPv4 address in IPv6 form is that address.
+/// The form in which hosts are compared. `url` has made names lower case and ASCII; here a name
+/// loses the dot at its end, and an IPv4 address in IPv6 form becomes an IPv4 address.
 fn normal(host: &Host) -> Host {
     match host {
         Host::Domain(name) => Host::Domain(name.strip_suffix('.').unwrap_or(name).to_owned()),
@@ -367,8 +371,8 @@ mod tests {
         ] {
             assert!(!allows(&grant, url), "{url}");
         }
-        assert!(grant.takes_away(&Host::Ipv4([10, 0, 0, 5].into()), 1));
-        assert!(!grant.takes_away(&Host::Ipv4([10, 0, 0, 6].into()), 1));
+        assert!(grant.denies(&Host::Ipv4([10, 0, 0, 5].into()), 1));
+        assert!(!grant.denies(&Host::Ipv4([10, 0, 0, 6].into()), 1));
     }
 
     #[test]

@@ -1,22 +1,24 @@
+//! The directory of libraries: what is in it, and how it is written.
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::load::Memory;
 use super::lock::CacheLock;
+use super::memory::Memory;
 use super::{LOCK_FILE, LibraryError, LockFile, LockedLibrary};
 use crate::catalog::is_library_name;
 
-/// The ending of the files in the cache.
-const ENDING: &str = "js";
+/// The file name extension of libraries in the cache.
+const EXTENSION: &str = "js";
 
-/// The file whose lock is taken by whoever changes the cache. It is never removed: that would part those who wait for
-/// it from those who come later.
+/// The file that a process locks to change the cache. It is never removed: a process that waits for
+/// its lock and one that opens it later must have the same file.
 const GUARD_FILE: &str = ".lock";
 
-/// A directory of libraries, and what of it has been loaded.
+/// A directory of libraries, and those of its files that are kept in memory.
 #[derive(Debug)]
 pub struct LibraryCache {
     dir: PathBuf,
@@ -26,14 +28,14 @@ pub struct LibraryCache {
 /// A library in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedFile {
-    /// Its name: that of the file, without the ending.
+    /// Its name: that of the file, without the extension.
     pub name: String,
-    /// Its size.
+    /// The size of the file, in bytes.
     pub size_bytes: u64,
 }
 
 impl LibraryCache {
-    /// The cache in that directory, which need not be there yet.
+    /// The cache in a directory, which need not exist yet.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -46,7 +48,7 @@ impl LibraryCache {
         &self.dir
     }
 
-    /// The libraries in the cache, by name. A cache that is not there yet is an empty one.
+    /// The libraries in the cache, by name. Without a directory the list is empty.
     ///
     /// # Errors
     /// [`LibraryError::Io`] when the directory can't be read.
@@ -60,8 +62,8 @@ impl LibraryCache {
         for entry in entries {
             let path = entry.map_err(|error| self.unreadable(error))?.path();
             let name = path.file_stem().and_then(|stem| stem.to_str());
-            let ending = path.extension().is_some_and(|ending| ending == ENDING);
-            if let (Some(name), true, Some(size_bytes)) = (name, ending, file_size(&path)?) {
+            let is_script = path.extension().is_some_and(|found| found == EXTENSION);
+            if let (Some(name), true, Some(size_bytes)) = (name, is_script, file_size(&path)?) {
                 files.push(CachedFile {
                     name: name.to_owned(),
                     size_bytes,
@@ -72,20 +74,21 @@ impl LibraryCache {
         Ok(files)
     }
 
-    /// What the lock file says; nothing is locked when there is none.
+    /// The lock file; an empty one when it does not exist.
     ///
     /// # Errors
-    /// [`LibraryError::LockFile`] when it can't be understood, [`LibraryError::Io`] when it can't be read.
+    /// [`LibraryError::LockFile`] when it can't be parsed, [`LibraryError::Io`] when it can't be
+    /// read.
     pub fn lock(&self) -> Result<LockFile, LibraryError> {
         LockFile::read(&self.lock_path())
     }
 
-    /// Puts a library into the cache and its entry into the lock file: whole or not at all, also when several processes
-    /// do it at once.
+    /// Writes a library into the cache and its entry into the lock file. Several processes may do
+    /// that at once: each file is whole at any time, and no entry is lost.
     ///
     /// # Errors
-    /// [`LibraryError::Name`]; [`LibraryError::LockFile`] when the lock file can't be understood; [`LibraryError::Io`]
-    /// when the directory can't be made or written to.
+    /// [`LibraryError::Name`]; [`LibraryError::LockFile`] when the lock file can't be parsed;
+    /// [`LibraryError::Io`] when the directory can't be made or written to.
     pub fn store(
         &self,
         name: &str,
@@ -108,7 +111,7 @@ impl LibraryCache {
         self.replace(&lock_path, &text)
     }
 
-    /// Makes the directory if it is not there.
+    /// Makes the directory if it does not exist.
     ///
     /// # Errors
     /// [`LibraryError::Io`].
@@ -116,13 +119,13 @@ impl LibraryCache {
         fs::create_dir_all(&self.dir).map_err(LibraryError::io("make", &self.dir))
     }
 
-    /// Where the library of that name is, or would be.
+    /// The path of the file of a library, which need not exist.
     ///
     /// # Errors
     /// [`LibraryError::Name`], so that no name leads out of the cache.
     pub fn path_of(&self, name: &str) -> Result<PathBuf, LibraryError> {
         if is_library_name(name) {
-            Ok(self.dir.join(format!("{name}.{ENDING}")))
+            Ok(self.dir.join(format!("{name}.{EXTENSION}")))
         } else {
             Err(LibraryError::Name {
                 name: name.to_owned(),
@@ -162,7 +165,8 @@ fn file_size(path: &Path) -> Result<Option<u64>, LibraryError> {
     }
 }
 
-/// Readable for whoever the umask lets read: the daemon may be another user's.
+/// A temporary file that the umask alone restricts: the daemon may run as another user, who must be
+/// able to read it.
 fn shared_temporary_file(directory: &Path) -> io::Result<NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
 

@@ -1,3 +1,5 @@
+//! Why a library, or the cache of libraries, can't be used.
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +12,7 @@ pub enum LibraryError {
         /// The name as it was given.
         name: String,
     },
-    /// The lock file has several versions of it.
+    /// A name without a version, of which the lock file has several.
     #[error("there are several versions of {name}: name one of them in full, as in {}", versions.join(" or "))]
     Ambiguous {
         /// The name as it was given.
@@ -22,20 +24,20 @@ pub enum LibraryError {
     #[error(
         "{} is not there; fetch it with `vm-system libs download {name}`{}, or put a file of your own there",
         path.display(),
-        into(path)
+        cache_flag(path)
     )]
     Missing {
         /// The library.
         name: String,
-        /// Where it would be.
+        /// The path of the missing file.
         path: PathBuf,
     },
-    /// The file is not the one that the lock file names.
+    /// The file has another checksum than the lock file says.
     #[error(
         "{} is damaged: its checksum is {actual}, and the lock file says {expected}; \
          fetch it anew with `vm-system libs download {name}`{}",
         path.display(),
-        into(path)
+        cache_flag(path)
     )]
     Damaged {
         /// The library.
@@ -52,7 +54,7 @@ pub enum LibraryError {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The limit.
+        /// The largest size of a library, in bytes.
         limit_bytes: u64,
     },
     /// The file is no text.
@@ -61,7 +63,8 @@ pub enum LibraryError {
         /// The file.
         path: PathBuf,
     },
-    /// The lock file can't be understood. Nothing is loaded then: nobody knows what has been tampered with.
+    /// The lock file can't be parsed. No library is loaded then: any of them may have been tampered
+    /// with.
     #[error("the lock file {} can't be used: {reason}; delete it and download the libraries anew", path.display())]
     LockFile {
         /// The lock file.
@@ -69,21 +72,21 @@ pub enum LibraryError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The file system fails.
+    /// A system call failed.
     #[error("cannot {operation} {}", path.display())]
     Io {
-        /// What was tried, as in `read`.
+        /// The operation, a verb as in `read`.
         operation: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system call.
         source: io::Error,
     },
 }
 
-/// The flag that has a library downloaded to where it is looked for: the cache of whoever downloads is the one below the
-/// directory that they are in.
-fn into(file: &Path) -> String {
+/// The flag with which `libs download` writes to this cache: without it, it writes to the one below
+/// its working directory.
+fn cache_flag(file: &Path) -> String {
     let dir = file.parent().and_then(|dir| std::path::absolute(dir).ok());
     dir.map_or_else(String::new, |dir| {
         format!(" (and `--cache {}`)", dir.display())
@@ -91,7 +94,7 @@ fn into(file: &Path) -> String {
 }
 
 impl LibraryError {
-    /// For `map_err`.
+    /// Wraps an error of an operation on a path, for `map_err`.
     pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             operation,
@@ -100,8 +103,8 @@ impl LibraryError {
         }
     }
 
-    /// The error with its cause, for a message that is all that is kept of it.
-    pub fn in_words(&self) -> String {
+    /// The error with its source in one text, for a message that is all that is kept of it.
+    pub(crate) fn full_text(&self) -> String {
         match self {
             Self::Io { source, .. } => format!("{self}: {source}"),
             _ => self.to_string(),

@@ -1,21 +1,23 @@
+//! The checksums of libraries.
+
 use std::io::{self, Read};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha512};
 
-/// The checksum of some bytes as npm and browsers write it: `sha512-` and the digest in base 64.
+/// The checksum of bytes as npm and browsers write it: `sha512-` and the digest in base 64.
 pub fn integrity_of(bytes: &[u8]) -> String {
-    written(&Sha512::digest(bytes))
+    encoded(&Sha512::digest(bytes))
 }
 
-/// The checksum of all that can be read, and how much that is.
+/// The checksum of everything that a reader yields, and the number of bytes.
 pub(super) fn integrity_of_all(mut reader: impl Read) -> io::Result<(String, u64)> {
     let (mut digest, mut size_bytes) = (Sha512::new(), 0);
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match reader.read(&mut buffer)? {
-            0 => return Ok((written(&digest.finalize()), size_bytes)),
+            0 => return Ok((encoded(&digest.finalize()), size_bytes)),
             read => {
                 digest.update(&buffer[..read]);
                 size_bytes += read as u64;
@@ -24,7 +26,7 @@ pub(super) fn integrity_of_all(mut reader: impl Read) -> io::Result<(String, u64
     }
 }
 
-fn written(digest: &[u8]) -> String {
+fn encoded(digest: &[u8]) -> String {
     format!("sha512-{}", STANDARD.encode(digest))
 }
 

@@ -1,3 +1,5 @@
+//! The lock file of a library cache, and the lock that a process takes to change the cache.
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -10,31 +12,31 @@ use super::LibraryError;
 /// The name of the lock file, beside the libraries.
 pub const LOCK_FILE: &str = "libraries.lock.json";
 
-/// The version of the format.
+/// The version of the file format.
 const VERSION: u32 = 1;
 
-/// What each library in the cache has to be.
+/// The libraries that were downloaded, with their checksums.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockFile {
     version: u32,
-    /// The libraries by name.
+    /// The libraries by their full names.
     pub libraries: BTreeMap<String, LockedLibrary>,
 }
 
-/// What one library has to be, and where it came from.
+/// The checksum of one library, and the package that it came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockedLibrary {
     /// The checksum of the file in the cache.
     pub integrity: String,
-    /// The size of the file in the cache.
+    /// The size of the file in the cache, in bytes.
     pub size_bytes: u64,
-    /// The package, as in `@scope/name`.
+    /// The name of the package, as in `@scope/name`.
     pub package: String,
-    /// Its version.
+    /// The version of the package.
     pub package_version: String,
-    /// The file of the package that was taken.
+    /// The path of the file in the package.
     pub file: String,
-    /// The checksum of the package as its registry gave it; left out for a file that came alone.
+    /// The checksum of the package from its registry; `None` for a file that was downloaded alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package_integrity: Option<String>,
 }
@@ -49,7 +51,7 @@ impl Default for LockFile {
 }
 
 impl LockFile {
-    /// Reads it; nothing is locked when it is not there.
+    /// Reads the lock file; an empty one when it does not exist.
     pub(super) fn read(path: &Path) -> Result<Self, LibraryError> {
         let unusable = |reason: String| LibraryError::LockFile {
             path: path.to_owned(),
@@ -60,7 +62,7 @@ impl LockFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(LibraryError::io("read", path)(error)),
         };
-        // The version comes first: another one may well have other fields.
+        // The version is read first: a file of another version may have other fields.
         let Version { version } =
             serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
         if version != VERSION {
@@ -71,7 +73,8 @@ impl LockFile {
         serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))
     }
 
-    /// The text of the file, for people to compare: an entry's fields on lines of their own, sorted by name.
+    /// The text of the file: each field on a line of its own and the entries sorted by name, so
+    /// that people can compare two versions.
     pub(super) fn to_text(&self) -> io::Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
@@ -90,7 +93,7 @@ pub(super) struct CacheLock {
 }
 
 impl CacheLock {
-    /// Waits until nobody else changes the cache.
+    /// Waits until no other process reads or changes the cache under its lock.
     pub(super) fn exclusive(path: &Path) -> Result<Self, LibraryError> {
         let lock = || -> io::Result<File> {
             let file = fs::OpenOptions::new()
@@ -105,8 +108,8 @@ impl CacheLock {
         Ok(Self { _file: file })
     }
 
-    /// Waits until nobody changes the cache. Nothing where there is no such file, or none that may be opened: then
-    /// nobody is known to change it.
+    /// Waits until no process changes the cache. `None` where the file does not exist or may not be
+    /// opened: then no process is known to change the cache.
     pub(super) fn shared(path: &Path) -> Option<Self> {
         let file = File::open(path).ok()?;
         file.lock_shared().ok()?;

@@ -1,21 +1,22 @@
-//! What libraries are called: with their version, or without where that is clear.
+//! The names of libraries: with their version, or without it where that is unambiguous.
 
 use super::{LibraryCache, LibraryError, LockFile};
 use crate::catalog::LIBRARIES;
 
 impl LibraryCache {
-    /// The full name of a library that is named with or without its version, as in `lodash-4.17.21`, `lodash` or
-    /// `@scope/name@1.0.0`. Without a version it is that of the lock file, and if that has none, that of the catalogue. What
-    /// nobody knows is left as it is: the library may come later.
+    /// The full name of a library, given with or without its version, as in `lodash-4.17.21`,
+    /// `lodash` or `@scope/name@1.0.0`. Without a version it is the version in the lock file, or
+    /// else that in the catalogue. An unknown name is returned as it is: the library may be
+    /// downloaded later.
     ///
     /// # Errors
-    /// [`LibraryError::Ambiguous`] when the lock file has several versions; [`LibraryError::LockFile`] and
-    /// [`LibraryError::Io`] when it can't be read.
+    /// [`LibraryError::Ambiguous`] when the lock file has several versions;
+    /// [`LibraryError::LockFile`] and [`LibraryError::Io`] when it can't be read.
     pub fn full_name(&self, name: &str) -> Result<String, LibraryError> {
         let name = file_name(name);
         let in_catalogue = LIBRARIES.iter().any(|library| library.name() == name);
-        let is_there = || self.path_of(&name).is_ok_and(|path| path.is_file());
-        if in_catalogue || is_there() {
+        let exists = || self.path_of(&name).is_ok_and(|path| path.is_file());
+        if in_catalogue || exists() {
             return Ok(name);
         }
         let lock = self.lock()?;
@@ -38,7 +39,7 @@ impl LibraryCache {
 }
 
 impl LockFile {
-    /// The full names of the versions of a library that it has.
+    /// The full names of all versions of a library.
     fn versions_of(&self, id: &str) -> Vec<&str> {
         let libraries = self.libraries.iter();
         libraries
@@ -48,7 +49,7 @@ impl LockFile {
     }
 }
 
-/// The name as the cache writes it, of a name that may be written as npm does: `@scope/name@1.0.0` is `@scope+name-1.0.0`.
+/// A name as the cache writes it: npm's `@scope/name@1.0.0` is `@scope+name-1.0.0`.
 pub fn file_name(name: &str) -> String {
     let name = match name.strip_prefix('@') {
         Some(_) => name.replacen('/', "+", 1),
@@ -105,7 +106,7 @@ mod tests {
             ("@scope/name", "@scope+name-1.0.0"),
             ("@scope+name", "@scope+name-1.0.0"),
             ("@scope/name@1.0.0", "@scope+name-1.0.0"),
-            // What is in the cache can be loaded.
+            // The version that is in the cache can be loaded.
             ("dayjs", "dayjs-1.11.9"),
             ("dayjs-1.11.10", "dayjs-1.11.10"),
             ("own", "own"),
@@ -129,7 +130,7 @@ mod tests {
             "{error}"
         );
         assert_eq!(cache.full_name("lodash-4.17.20").unwrap(), "lodash-4.17.20");
-        // A file of that very name is what is meant.
+        // A file of exactly that name takes precedence.
         std::fs::write(cache.dir().join("lodash.js"), "").unwrap();
         assert_eq!(cache.full_name("lodash").unwrap(), "lodash");
     }

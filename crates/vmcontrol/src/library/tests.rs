@@ -1,3 +1,5 @@
+//! The cache of libraries, also with several writers.
+
 use std::fs;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -183,7 +185,7 @@ fn caches_that_store_at_once_lose_nothing() {
         for n in 0..AT_ONCE {
             let (start, dir) = (&start, cache.dir());
             scope.spawn(move || {
-                // A process of its own has a cache of its own.
+                // As another process would, each thread has its own `LibraryCache`.
                 let cache = LibraryCache::new(dir);
                 start.wait();
                 for version in 0..5 {

@@ -1,3 +1,5 @@
+//! Checking the libraries of a cache against its lock file.
+
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -5,21 +7,21 @@ use std::path::Path;
 use super::integrity::integrity_of_all;
 use super::{LibraryCache, LibraryError};
 
-/// Whether a library is what it has to be.
+/// How the file of a library compares with the lock file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LibraryState {
-    /// It is what the lock file says.
+    /// The checksum is the one in the lock file.
     Ok,
-    /// The lock file names it, and it is not there.
+    /// The lock file has an entry, and the file does not exist.
     Missing,
-    /// It is not what the lock file says.
+    /// The checksum is another one.
     Damaged {
         /// The checksum in the lock file.
         expected: String,
         /// The checksum of the file.
         actual: String,
     },
-    /// It is there, and the lock file does not name it.
+    /// The file exists, and the lock file has no entry.
     NotLocked,
 }
 
@@ -30,12 +32,12 @@ pub struct CheckedLibrary {
     pub name: String,
     /// Its state.
     pub state: LibraryState,
-    /// The size of its file, if it is there.
+    /// The size of its file in bytes; `None` when that is missing.
     pub size_bytes: Option<u64>,
 }
 
 impl LibraryCache {
-    /// Checks every library of the lock file and of the cache, by name.
+    /// Checks every library of the lock file and of the directory; returns them by name.
     ///
     /// # Errors
     /// [`LibraryError::LockFile`] and [`LibraryError::Io`].
@@ -80,7 +82,7 @@ impl LibraryCache {
     }
 }
 
-/// The checksum and the size of a file, if it is there.
+/// The checksum and the size in bytes of a file; `None` when it does not exist.
 fn hash(path: &Path) -> io::Result<Option<(String, u64)>> {
     match File::open(path) {
         Ok(file) => integrity_of_all(file).map(Some),

@@ -4,3 +4,4 @@ pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod service;
+mod unwatched;

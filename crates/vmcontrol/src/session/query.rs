@@ -1,4 +1,4 @@
-//! Looking at sessions: what may be typed, what an expression is, whether code is all there.
+//! Queries about sessions: completions, the inspection of an expression, whether code is complete.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -10,15 +10,18 @@ use crate::execution::failure::payload;
 use crate::runtime::{Query, QueryError, QueryResult};
 use crate::{Control, Error, Result};
 
-/// The longest text that is asked about, in bytes.
+/// The longest text of a query, in bytes.
 const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 impl Control {
-    /// What may be typed at a cursor: at so many UTF-16 code units, or at the end. Sees the session as it was when its last
-    /// execution ended, also while another runs, and changes nothing.
+    /// The completions at a cursor, which is an offset into the code in UTF-16 code units; `None`
+    /// for its end. The query sees the session as it was when its last execution ended, also while
+    /// another runs, and changes nothing.
     ///
     /// # Errors
-    /// [`Error::Validation`] for a cursor behind the end, [`Error::SessionNotFound`], [`Error::SessionNotReady`].
+    /// [`Error::Validation`] for a cursor behind the end, [`Error::SessionNotFound`],
+    /// [`Error::SessionNotReady`], [`Error::Unavailable`] while too many queries are being
+    /// answered.
     pub async fn complete(
         &self,
         session_id: Uuid,
@@ -28,7 +31,7 @@ impl Control {
         let before = match cursor {
             None => code,
             Some(cursor) => before_cursor(code, cursor)
-                .ok_or_else(|| Error::validation("cursor must be a place in the code"))?,
+                .ok_or_else(|| Error::validation("cursor must be a position in the code"))?,
         };
         let end = before.encode_utf16().count();
         let nothing = Completions {
@@ -50,17 +53,18 @@ impl Control {
                     end,
                 })
             }
-            // Nothing that can be completed in a reasonable time.
+            // A completion that takes too long is none.
             Err(QueryError::Exceeded) => Ok(nothing),
             other => Err(unexpected(&other)),
         }
     }
 
-    /// What an expression is, as of the end of the session's last execution. Nothing that it does is kept, and it reaches no
-    /// host module.
+    /// The value of an expression, as of the end of the session's last execution. Its effects are
+    /// not kept, and it reaches no host module.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`].
+    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`], [`Error::Unavailable`] while too
+    /// many queries are being answered.
     pub async fn inspect(&self, session_id: Uuid, expression: &str) -> Result<Inspection> {
         match self.query(session_id, expression, Query::Inspect).await? {
             Ok(QueryResult::Inspection(inspection)) => Ok(*inspection),
@@ -75,10 +79,11 @@ impl Control {
         }
     }
 
-    /// Whether code can be run as it is, needs more lines, or is wrong.
+    /// Whether code is complete, needs more lines, or is invalid.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`].
+    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`], [`Error::Unavailable`] while too
+    /// many queries are being answered.
     pub async fn is_complete(&self, session_id: Uuid, code: &str) -> Result<Completeness> {
         match self.query(session_id, code, Query::IsComplete).await? {
             Ok(QueryResult::Completeness(completeness)) => Ok(completeness),
@@ -91,7 +96,7 @@ impl Control {
         }
     }
 
-    /// Asks a session that is ready, while it lives.
+    /// Sends a query to a session that is ready.
     async fn query(
         &self,
         session_id: Uuid,
@@ -115,9 +120,9 @@ impl Control {
                         message: format!("{error}: try again"),
                     });
                 }
-                // A session that ends takes its answers along.
+                // The session ended meanwhile, and the query with it.
                 Err(QueryError::Exceeded) if live.status() != SessionStatus::Ready => {}
-                seen => return Ok(seen),
+                answer => return Ok(answer),
             }
         }
         let session = self.get_session(session_id).await?;
@@ -128,7 +133,8 @@ impl Control {
     }
 }
 
-/// The text before a place that is given in UTF-16 code units; nothing if there is none.
+/// The text before an offset in UTF-16 code units; `None` for an offset behind the end or within a
+/// character.
 fn before_cursor(code: &str, cursor: usize) -> Option<&str> {
     let mut units = 0;
     for (at, c) in code.char_indices() {
@@ -140,10 +146,10 @@ fn before_cursor(code: &str, cursor: usize) -> Option<&str> {
     (units == cursor).then_some(code)
 }
 
-fn unexpected(seen: &std::result::Result<QueryResult, QueryError>) -> Error {
-    Error::internal(match seen {
-        Ok(_) => "a look shows something else".to_owned(),
-        Err(error) => format!("a look shows nothing: {error}"),
+fn unexpected(answer: &std::result::Result<QueryResult, QueryError>) -> Error {
+    Error::internal(match answer {
+        Ok(_) => "a query was answered with the result of another kind".to_owned(),
+        Err(error) => format!("a query has no result: {error}"),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The sessions that are live in this process.
+//! The sessions that are live in this process: their state, and the right to run in them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -9,54 +9,58 @@ use uuid::Uuid;
 use vmapi_types::SessionStatus;
 
 use crate::execution::running::RunningExecution;
-use crate::runtime::RuntimeSession;
+use crate::runtime::{RuntimeSession, SessionEnd};
 use crate::{Error, Policy, Worktree};
 
 /// A session from the moment its record is made until its processes are gone.
-pub(crate) struct LiveSession {
+pub(crate) struct RegisteredSession {
     pub(crate) id: Uuid,
     pub(crate) policy: Arc<Policy>,
     pub(crate) worktree: Arc<Worktree>,
+    /// The running session; empty until that has been made.
     runtime: OnceLock<Arc<dyn RuntimeSession>>,
+    /// Held by the execution that runs, and by the task that makes the session.
     busy: Arc<AsyncMutex<()>>,
     state: Mutex<State>,
-    /// Counts what happens to it.
-    news: watch::Sender<u64>,
-    /// How many clients follow its event stream.
-    followed: watch::Sender<usize>,
+    /// The number of changes of the state.
+    changes: watch::Sender<u64>,
+    /// The number of clients that follow its event stream.
+    followers: watch::Sender<usize>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Since when it takes executions and has none, once it does.
+    /// When the session last became idle; `None` until it is ready, and while an execution runs.
     idle_since: Option<Instant>,
+    /// Whether it takes executions, or has ever done so.
     ready: bool,
-    /// The execution that runs now.
+    /// The execution that runs now; `None` when none does.
     running: Option<Uuid>,
-    /// How many have begun.
+    /// The number of executions that have begun.
     begun: u64,
-    /// The last of them, for those who follow the session.
+    /// The last executions that have begun, oldest first, for followers of the session.
     recent: VecDeque<Arc<RunningExecution>>,
-    /// Why the session is being closed, once it is.
+    /// Why the session is being closed; `None` when it is not.
     closing: Option<String>,
-    /// Why the session's processes are gone, once they are.
-    dead: Option<String>,
-    /// Whether somebody tries to store its end until that succeeds.
+    /// Why the session's processes are gone; `None` while they are not.
+    dead: Option<SessionEnd>,
+    /// Whether a task tries to store the session's end until that succeeds.
     ending: bool,
 }
 
-/// How many executions of a session are kept for its followers; older ones are in the store.
+/// The number of executions of a session that are kept for its followers; older ones are in the
+/// store.
 const RECENT_EXECUTIONS: usize = 4;
 
-/// An execution is in the store alone.
+/// An execution is not kept in memory: it is in the store alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotKept;
 
-/// The right to run in a session; others are told that it is busy.
+/// The right to run in a session. While it is held, requests to run are answered with busy.
 pub(crate) type BusyGuard = OwnedMutexGuard<()>;
 
-impl LiveSession {
-    /// A new one, which whoever makes it has taken.
+impl RegisteredSession {
+    /// A new session that is starting, and the right to run in it.
     pub(crate) fn new(id: Uuid, policy: Arc<Policy>, worktree: Worktree) -> (Arc<Self>, BusyGuard) {
         let busy: Arc<AsyncMutex<()>> = Arc::default();
         let taken = Arc::clone(&busy).try_lock_owned();
@@ -67,56 +71,59 @@ impl LiveSession {
             runtime: OnceLock::new(),
             busy,
             state: Mutex::default(),
-            news: watch::Sender::new(0),
-            followed: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
+            followers: watch::Sender::new(0),
         };
-        let taken = taken.expect("nobody else knows of it");
+        let taken = taken.expect("the mutex is new");
         (Arc::new(session), taken)
     }
 
-    /// Hands over the runtime, once it has been made.
+    /// Sets the running session, once that has been made.
     pub(crate) fn set_runtime(&self, runtime: Arc<dyn RuntimeSession>) {
-        // There is one creation for each session, so the slot is empty.
+        // A session is made once, so the cell is empty.
         let _ = self.runtime.set(runtime);
     }
 
+    /// The running session; `None` until that has been made.
     pub(crate) fn runtime(&self) -> Option<&Arc<dyn RuntimeSession>> {
         self.runtime.get()
     }
 
-    /// Lets executions in.
+    /// Makes the session ready for executions.
     ///
     /// # Errors
-    /// The reason, when the session has died already.
-    pub(crate) fn set_ready(&self) -> Result<(), String> {
+    /// The reason, when the session's processes are gone already.
+    pub(crate) fn set_ready(&self) -> Result<(), SessionEnd> {
         let mut state = self.lock();
-        if let Some(reason) = &state.dead {
-            return Err(reason.clone());
+        if let Some(end) = &state.dead {
+            return Err(end.clone());
         }
         state.ready = true;
         state.idle_since = Some(Instant::now());
         drop(state);
-        self.tell();
+        self.notify();
         Ok(())
     }
 
-    /// Notes that the session's processes are gone; says whether that is news to somebody: whoever starts or closes the
-    /// session deals with it anyway.
-    pub(crate) fn set_dead(&self, reason: &str) -> bool {
+    /// Records that the session's processes are gone. Returns whether the caller has to end its
+    /// record: not for a session that is being started or closed, of which another task stores the
+    /// end.
+    pub(crate) fn set_dead(&self, end: SessionEnd) -> bool {
         let mut state = self.lock();
-        state.dead = Some(reason.to_owned());
-        let is_news = state.ready && state.closing.is_none();
+        state.dead = Some(end);
+        let is_crash = state.ready && state.closing.is_none();
         drop(state);
-        self.tell();
-        is_news
+        self.notify();
+        is_crash
     }
 
-    /// Notes that somebody tries to store the session's end until that succeeds; says whether nobody did.
+    /// Records that a task tries to store the session's end until that succeeds; returns whether it
+    /// is the first.
     pub(crate) fn set_ending(&self) -> bool {
         !std::mem::replace(&mut self.lock().ending, true)
     }
 
-    /// Notes what runs from now on.
+    /// Records the execution that runs from now on.
     pub(crate) fn begin_running(&self, id: Uuid, execution: Arc<RunningExecution>) {
         let mut state = self.lock();
         state.running = Some(id);
@@ -127,24 +134,27 @@ impl LiveSession {
             state.recent.pop_front();
         }
         drop(state);
-        self.tell();
+        self.notify();
     }
 
-    /// Notes that nothing runs any more.
+    /// Records that no execution runs any more.
     pub(crate) fn end_running(&self) {
         let mut state = self.lock();
         state.running = None;
         state.idle_since = Some(Instant::now());
         drop(state);
-        self.tell();
+        self.notify();
     }
 
-    /// How many executions have begun here.
+    /// The number of executions that have begun.
     pub(crate) fn begun(&self) -> u64 {
         self.lock().begun
     }
 
-    /// The execution that began after the first `count`, if there is one; an error if it is not kept any more.
+    /// The execution that began after the first `count`; `None` if none has.
+    ///
+    /// # Errors
+    /// [`NotKept`] when it is not kept any more.
     pub(crate) fn begun_after(&self, count: u64) -> Result<Option<Arc<RunningExecution>>, NotKept> {
         let state = self.lock();
         let behind = usize::try_from(state.begun.saturating_sub(count)).unwrap_or(usize::MAX);
@@ -154,43 +164,43 @@ impl LiveSession {
         }
     }
 
-    /// Hears when something happens to the session.
-    pub(crate) fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
+    /// Changes with the state of the session.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
-    /// How many clients follow its event stream, from now on.
-    pub(crate) fn followed(&self) -> watch::Receiver<usize> {
-        self.followed.subscribe()
+    /// The number of receivers of [`changes`](Self::changes).
+    pub(crate) fn change_receivers(&self) -> u32 {
+        u32::try_from(self.changes.receiver_count()).unwrap_or(u32::MAX)
     }
 
-    /// How many follow the session.
-    pub(crate) fn followers(&self) -> u32 {
-        u32::try_from(self.news.receiver_count()).unwrap_or(u32::MAX)
+    /// The number of clients that follow the session's event stream, and its changes.
+    pub(crate) fn followers(&self) -> watch::Receiver<usize> {
+        self.followers.subscribe()
     }
 
-    /// Tells those who follow the session that something happened.
-    fn tell(&self) {
-        self.news.send_modify(|count| *count += 1);
+    /// Notifies the receivers of [`changes`](Self::changes).
+    fn notify(&self) {
+        self.changes.send_modify(|count| *count += 1);
     }
 
-    /// What runs now.
+    /// The execution that runs now; `None` when none does.
     pub(crate) fn running(&self) -> Option<Uuid> {
         self.lock().running
     }
 
-    /// Since when the session is ready and nothing runs in it, if it is so.
+    /// When the session last became idle; `None` until it is ready, and while an execution runs.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = self.lock();
         state.idle_since.filter(|_| state.ready)
     }
 
-    /// Whether it has ever taken executions.
+    /// Whether the session has ever been ready.
     pub(crate) fn has_been_ready(&self) -> bool {
         self.lock().ready
     }
 
-    /// Where the session is in its life, as its record says or soon will.
+    /// The status of the session, as its record has it or soon will.
     pub(crate) fn status(&self) -> SessionStatus {
         match &*self.lock() {
             State {
@@ -202,12 +212,12 @@ impl LiveSession {
         }
     }
 
-    /// Notes that the session is being closed; the first reason stays.
+    /// Records that the session is being closed; the first reason stays.
     pub(crate) fn set_closing(&self, reason: &str) {
         self.lock().closing.get_or_insert_with(|| reason.to_owned());
     }
 
-    /// Notes that the session is being closed, and ends its processes if there are any yet.
+    /// Records that the session is being closed, and ends its processes if it has any yet.
     pub(crate) async fn stop(&self, reason: &str) {
         self.set_closing(reason);
         if let Some(runtime) = self.runtime() {
@@ -215,15 +225,18 @@ impl LiveSession {
         }
     }
 
-    /// Why the session is being closed, if it is.
+    /// Why the session is being closed; `None` when it is not.
     pub(crate) fn closing(&self) -> Option<String> {
         self.lock().closing.clone()
     }
 
-    /// Takes the session for an execution.
+    /// Takes the right to run an execution.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotReady`] and [`Error::SessionBusy`].
     pub(crate) fn try_take(&self) -> Result<BusyGuard, Error> {
         let taken = Arc::clone(&self.busy).try_lock_owned();
-        // Asked for with the session in hand: nobody closes an idle one between the two.
+        // The status is read with the right in hand: an idle session is not closed between the two.
         let status = self.status();
         if status != SessionStatus::Ready {
             return Err(Error::SessionNotReady {
@@ -236,7 +249,7 @@ impl LiveSession {
         })
     }
 
-    /// Waits until nothing runs in the session.
+    /// Waits until no execution runs in the session, and takes the right to run.
     pub(crate) async fn take(&self) -> BusyGuard {
         Arc::clone(&self.busy).lock_owned().await
     }
@@ -246,40 +259,41 @@ impl LiveSession {
     }
 }
 
-/// A client that follows a session's event stream, for as long as this is kept.
-pub(crate) struct Following(Arc<LiveSession>);
+/// Counts a client that follows a session's event stream, for as long as this is kept.
+pub(crate) struct Following(Arc<RegisteredSession>);
 
 impl Following {
-    /// Counts one more.
-    pub(crate) fn of(session: Arc<LiveSession>) -> Self {
-        session.followed.send_modify(|count| *count += 1);
+    /// Counts a client of this session.
+    pub(crate) fn of(session: Arc<RegisteredSession>) -> Self {
+        session.followers.send_modify(|count| *count += 1);
         Self(session)
     }
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        self.0.followed.send_modify(|count| *count -= 1);
+        self.0.followers.send_modify(|count| *count -= 1);
     }
 }
 
-/// All of them, by id.
+/// All live sessions, by id.
 #[derive(Default)]
 pub(crate) struct Registry {
-    live: RwLock<HashMap<Uuid, Arc<LiveSession>>>,
+    live: RwLock<HashMap<Uuid, Arc<RegisteredSession>>>,
 }
 
 impl Registry {
-    /// Adds a session, unless there are `most` already; says whether it did.
-    pub(crate) fn insert(&self, session: Arc<LiveSession>, most: usize) -> bool {
+    /// Adds a session, unless `max_sessions` are live already; returns whether it did.
+    pub(crate) fn insert(&self, session: Arc<RegisteredSession>, max_sessions: usize) -> bool {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        let has_room = live.len() < most;
+        let has_room = live.len() < max_sessions;
         if has_room {
             live.insert(session.id, session);
         }
         has_room
     }
 
+    /// Removes a session, and notifies its followers.
     pub(crate) fn remove(&self, id: Uuid) {
         let removed = self
             .live
@@ -287,11 +301,12 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
         if let Some(session) = removed {
-            session.tell();
+            session.notify();
         }
     }
 
-    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<LiveSession>> {
+    /// The session of an id; `None` when none is live.
+    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<RegisteredSession>> {
         self.live
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -299,19 +314,20 @@ impl Registry {
             .cloned()
     }
 
-    /// Whether that session is there and has not taken executions yet.
+    /// Whether a session is live and has not been ready yet.
     pub(crate) fn is_starting(&self, id: Uuid) -> bool {
         self.get(id)
             .is_some_and(|session| !session.has_been_ready())
     }
 
-    /// Those that have not taken executions yet.
+    /// The ids of the sessions that have not been ready yet.
     pub(crate) fn starting(&self) -> Vec<Uuid> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         starting_among(&live).collect()
     }
 
-    /// Those that have not taken executions yet, and those of `were_starting` that are gone: whoever went never did.
+    /// The ids of the sessions that have not been ready yet, and of those of `were_starting` that
+    /// are gone, which have never been ready.
     pub(crate) fn never_ready(&self, were_starting: &[Uuid]) -> Vec<Uuid> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let gone = were_starting
@@ -321,7 +337,8 @@ impl Registry {
         gone.chain(starting_among(&live)).collect()
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<LiveSession>> {
+    /// All live sessions, in no order.
+    pub(crate) fn all(&self) -> Vec<Arc<RegisteredSession>> {
         self.live
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -331,7 +348,7 @@ impl Registry {
     }
 }
 
-fn starting_among(live: &HashMap<Uuid, Arc<LiveSession>>) -> impl Iterator<Item = Uuid> {
+fn starting_among(live: &HashMap<Uuid, Arc<RegisteredSession>>) -> impl Iterator<Item = Uuid> {
     let starting = live.values().filter(|session| !session.has_been_ready());
     starting.map(|session| session.id)
 }

@@ -1,4 +1,4 @@
-//! What a caller asks of a new session.
+//! A request to create a session, checked.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::ids::parse_id;
 use crate::names::{check_name, invisible};
 use crate::{Error, Result};
 
-/// The fields of a request, once they are known to be there.
+/// The fields of a request, each of which is present.
 pub(crate) struct NewSession {
     pub(crate) template_id: Uuid,
     pub(crate) workspace_id: String,
     pub(crate) base_commit_oid: String,
     pub(crate) worktree_path: String,
-    /// How long nobody may follow its event stream; `None` means that it needs no follower.
+    /// How long its event stream may be without a follower; `None` for a session that needs none.
     pub(crate) unwatched_timeout: Option<Duration>,
 }
 
@@ -23,7 +23,8 @@ impl NewSession {
     /// Checks a request.
     ///
     /// # Errors
-    /// [`Error::Validation`], naming the field; [`Error::WorktreeInvalid`] for a path with characters that can't be seen.
+    /// [`Error::Validation`], naming the field; [`Error::WorktreeInvalid`] for a path with control
+    /// characters.
     pub(crate) fn of(request: CreateSessionRequest) -> Result<Self> {
         let required = |field: &str, value: Option<String>| -> Result<String> {
             let value = value.unwrap_or_default();

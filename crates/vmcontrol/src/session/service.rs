@@ -8,7 +8,6 @@ use vmapi_types::{
     CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
 };
 
-use crate::background::idle;
 use crate::budget::answers::Charged;
 use crate::execution::failure::message_of;
 use crate::execution::recorder::RETRY_EVERY;
@@ -16,7 +15,7 @@ use crate::execution::run::{Run, checked, run_recorded};
 use crate::execution::source::read_source;
 use crate::library::LoadedLibrary;
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
-use crate::session::registry::{BusyGuard, LiveSession};
+use crate::session::registry::{BusyGuard, RegisteredSession};
 use crate::session::request::NewSession;
 use crate::store::{self, OnUnreadable, Page, Pending, Portion, SessionFilter, StoreError, Within};
 use crate::tasks::{blocking, to_the_end};
@@ -28,11 +27,17 @@ const BY_REQUEST: &str = "the session was closed";
 
 /// A session that is being made.
 struct BegunSession {
-    live: Arc<LiveSession>,
+    live: Arc<RegisteredSession>,
     /// Keeps others from running in it.
     taken: BusyGuard,
     /// As it was handed to the store.
     record: Session,
+    engine: String,
+}
+
+/// An active template, with the built-in engine that its engine name means.
+struct UsableTemplate {
+    template: Arc<TemplatePolicy>,
     engine: String,
 }
 
@@ -126,35 +131,12 @@ impl Control {
     }
 
     async fn create(&self, new: NewSession) -> Result<Session> {
-        let (control, template_id) = (self.clone(), new.template_id);
         let unwatched_timeout = new.unwatched_timeout;
-        let place = self.store().place().await?;
-        let version = self.store().template_version();
+        let template = self.usable_template(new.template_id).await?;
         let own_files = self.inner().own_files.clone();
-        let opened = Worktree::open_at_once(&new.worktree_path, own_files);
-        // One thread is woken for all that blocks, if anything does, and from there the record goes to the store.
-        let (begun, inserted) = if let Some(known) = self.inner().policies.get(version, template_id)
-        {
-            if opened.is_some() {
-                self.begin_session(new, &known, opened, place)?
-            } else {
-                blocking(move || control.begin_session(new, &known, None, place)).await?
-            }
-        } else {
-            let begun = self.store().read_then(
-                // Something that can't be read may be what takes a permission away.
-                move |connection| {
-                    store::template::details(connection, template_id, OnUnreadable::Refuse)
-                },
-                move |details| {
-                    let details = details.ok_or(Error::TemplateNotFound { template_id })?;
-                    let read = Arc::new(TemplatePolicy::of(details)?);
-                    control.inner().policies.keep(version, template_id, &read);
-                    control.begin_session(new, &read, opened, place)
-                },
-            );
-            begun.await??
-        };
+        let worktree = Worktree::open(&new.worktree_path, own_files).await?;
+        let place = self.store().place().await?;
+        let (begun, inserted) = self.begin_session(new, template, worktree, place)?;
         let started = self.start_session(&begun, inserted).await;
         let BegunSession {
             live,
@@ -169,7 +151,7 @@ impl Control {
         }
         drop(taken);
         if let Some(timeout) = unwatched_timeout {
-            idle::close_when_unwatched(self, &live, timeout);
+            self.close_when_unwatched(&live, timeout);
         }
         Ok(Session {
             status: SessionStatus::Ready,
@@ -177,31 +159,50 @@ impl Control {
         })
     }
 
-    /// Makes a session that has no process yet, and hands its record to the store. Blocks, unless its worktree is open.
-    fn begin_session(
-        &self,
-        new: NewSession,
-        template: &TemplatePolicy,
-        opened: Option<Worktree>,
-        place: store::Place,
-    ) -> Result<(BegunSession, Pending<()>)> {
-        let template_id = new.template_id;
+    /// What sessions of a template are made with, from the cache or the store.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`]; [`Error::Validation`] for a template that is not active;
+    /// [`Error::EngineUnsupported`].
+    async fn usable_template(&self, template_id: Uuid) -> Result<UsableTemplate> {
+        let version = self.store().template_version();
+        let template = if let Some(known) = self.inner().policies.get(version, template_id) {
+            known
+        } else {
+            // A part that can't be read may be one that takes a permission away.
+            let details = self.store().read(move |connection| {
+                store::template::details(connection, template_id, OnUnreadable::Refuse)
+            });
+            let details = details.await?;
+            let details = details.ok_or(Error::TemplateNotFound { template_id })?;
+            // The patterns of capabilities are compiled here.
+            let read = Arc::new(blocking(move || TemplatePolicy::of(details)).await?);
+            self.inner().policies.keep(version, template_id, &read);
+            read
+        };
         if !template.is_active {
             return Err(Error::validation(format!(
                 "template {template_id} is not active: set is_active to make sessions from it"
             )));
         }
+        let engine = self.resolve_engine(&template.policy.engine)?;
+        Ok(UsableTemplate { template, engine })
+    }
+
+    /// Registers a session that has no process yet, and hands its record to the store.
+    fn begin_session(
+        &self,
+        new: NewSession,
+        UsableTemplate { template, engine }: UsableTemplate,
+        worktree: Worktree,
+        place: store::Place,
+    ) -> Result<(BegunSession, Pending<()>)> {
         let policy = Arc::clone(&template.policy);
-        let engine = self.resolve_engine(&policy.engine)?;
-        let worktree = match opened {
-            Some(worktree) => worktree,
-            None => Worktree::open(&new.worktree_path, self.inner().own_files.clone())?,
-        };
         // What can fail for reasons of the user's, or takes time, is not written down beforehand.
         let is_simple = policy.startup_files.is_empty() && policy.libraries.is_empty();
         let record = Session {
             id: Uuid::new_v4(),
-            vm_id: template_id,
+            vm_id: new.template_id,
             workspace_id: new.workspace_id,
             base_commit_oid: new.base_commit_oid,
             worktree_path: new.worktree_path,
@@ -217,7 +218,7 @@ impl Control {
             last_error: None,
             runtime_meta: Some(template.runtime_meta.clone()),
         };
-        let (live, taken) = LiveSession::new(record.id, policy, worktree);
+        let (live, taken) = RegisteredSession::new(record.id, policy, worktree);
         let most = self.inner().max_sessions;
         if !self.inner().registry.insert(Arc::clone(&live), most) {
             return Err(Error::Unavailable {
@@ -256,14 +257,15 @@ impl Control {
         if let Some(reason) = live.closing() {
             return Err(Error::Unavailable { message: reason });
         }
-        live.set_ready()
-            .map_err(|message| Error::Unavailable { message })
+        live.set_ready().map_err(|end| Error::Unavailable {
+            message: end.reason,
+        })
     }
 
     /// Brings a session to life.
     async fn open_live(
         &self,
-        live: &Arc<LiveSession>,
+        live: &Arc<RegisteredSession>,
         engine: String,
         libraries: Vec<LoadedLibrary>,
     ) -> Result<()> {
@@ -296,14 +298,14 @@ impl Control {
     }
 
     /// Marks the session as crashed if it dies though nobody closes it.
-    fn watch(&self, live: Arc<LiveSession>, ended: oneshot::Receiver<SessionEnd>) {
+    fn watch(&self, live: Arc<RegisteredSession>, ended: oneshot::Receiver<SessionEnd>) {
         let control = self.clone();
         tokio::spawn(async move {
-            let reason = ended.await.map_or_else(
-                |_| "the session's supervisor is gone".to_owned(),
-                |end| end.reason,
-            );
-            if !live.set_dead(&reason) {
+            let end = ended.await.unwrap_or_else(|_| SessionEnd {
+                reason: "the session's supervisor is gone".to_owned(),
+            });
+            let reason = end.reason.clone();
+            if !live.set_dead(end) {
                 return;
             }
             tracing::warn!(session_id = %live.id, reason, "a session crashed");
@@ -315,7 +317,7 @@ impl Control {
     }
 
     /// The code of the template's libraries, checked against the lock file of the cache.
-    async fn load_libraries(&self, live: &Arc<LiveSession>) -> Result<Vec<LoadedLibrary>> {
+    async fn load_libraries(&self, live: &Arc<RegisteredSession>) -> Result<Vec<LoadedLibrary>> {
         if live.policy.libraries.is_empty() {
             return Ok(Vec::new());
         }
@@ -327,7 +329,11 @@ impl Control {
         blocking(move || Self::load_named(&libraries, &policy.libraries, session_id)).await
     }
 
-    async fn run_startup_file(&self, live: &Arc<LiveSession>, file: &StartupFile) -> Result<()> {
+    async fn run_startup_file(
+        &self,
+        live: &Arc<RegisteredSession>,
+        file: &StartupFile,
+    ) -> Result<()> {
         let failed = |execution_id, message: String| Error::StartupFailed {
             session_id: live.id,
             path: file.path.clone(),
@@ -344,7 +350,7 @@ impl Control {
                 },
                 error => failed(None, error.to_string()),
             })?;
-        let guard = self.inner().live.begin_new(live.id);
+        let guard = self.inner().executions.begin_new(live.id);
         let run = Run::startup(
             live.id,
             guard.id(),
@@ -378,7 +384,7 @@ impl Control {
     }
 
     /// Ends a session that could not be started. The error is for the caller, in place of the first one.
-    async fn set_failed(&self, live: &Arc<LiveSession>, error: &Error) -> Result<()> {
+    async fn set_failed(&self, live: &Arc<RegisteredSession>, error: &Error) -> Result<()> {
         let closing = live.closing();
         live.stop("its start failed").await;
         let (status, reason) = match &closing {
@@ -399,7 +405,7 @@ impl Control {
     /// Ends the record of a session whose processes are gone. If the store does not take that now, it is tried until it does.
     async fn end_live(
         &self,
-        live: &LiveSession,
+        live: &RegisteredSession,
         status: SessionStatus,
         reason: Option<String>,
     ) -> std::result::Result<(), StoreError> {

@@ -203,17 +203,6 @@ impl Store {
     {
         self.inner.readers.run(query).await
     }
-
-    /// Runs `query` on a read-only connection, and then something else that blocks with what it found: one thread is woken
-    /// for both.
-    pub(crate) async fn read_then<T, F, U, G>(&self, query: F, then: G) -> Result<U, StoreError>
-    where
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-        U: Send + 'static,
-        G: FnOnce(T) -> U + Send + 'static,
-    {
-        self.inner.readers.run_then(query, then).await
-    }
 }
 
 /// A place among the jobs for the next transaction: what is written there need not be waited for on the spot.

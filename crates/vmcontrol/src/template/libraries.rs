@@ -1,4 +1,4 @@
-//! The libraries that a template names: what they are called, and whether sessions can use them.
+//! The libraries that a template names: their full names, and whether sessions can use them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,12 @@ use crate::tasks::blocking;
 use crate::{Control, Error, Result};
 
 impl Control {
-    /// The full name of a library that a template is to name. One that is there must be usable; one that is not may come later.
+    /// The full name of a library that is to be added to a template. A library in the cache must be
+    /// usable; another one may be downloaded later.
+    ///
+    /// # Errors
+    /// [`Error::Validation`], [`Error::TemplateNotFound`], [`Error::LibraryRefused`],
+    /// [`Error::Unavailable`] when no worker can try it.
     pub(crate) async fn usable_library(&self, template_id: Uuid, name: &str) -> Result<String> {
         check_name("name", name)?;
         if !is_library_name(&file_name(name)) {
@@ -30,7 +35,7 @@ impl Control {
             error => Error::LibraryRefused {
                 template_id,
                 name: name.to_owned(),
-                message: error.in_words(),
+                message: error.full_text(),
             },
         })?;
         if candidates.is_empty() {
@@ -48,14 +53,19 @@ impl Control {
             Err(OpenSessionError::Unavailable(error)) => Err(Error::Unavailable {
                 message: error.to_string(),
             }),
-            // How it fails depends on what is loaded before it, and is told when a session is made.
+            // Whether it fails depends on the libraries before it: the client hears of that when it
+            // makes a session.
             Ok(()) | Err(OpenSessionError::Library { .. } | OpenSessionError::NoScript { .. }) => {
                 Ok(name)
             }
         }
     }
 
-    /// The full name that a name means, and those of the listed ones that mean the same.
+    /// The full name of a library, and the names in a template's list that mean the same library.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a name without a version of which several exist;
+    /// [`Error::Unavailable`] when the cache can't be read.
     pub(crate) async fn libraries_meant(
         &self,
         listed: Vec<String>,
@@ -76,7 +86,10 @@ impl Control {
         .await
     }
 
-    /// The code of libraries as templates name them, each once.
+    /// The code of the libraries that a template names, each once.
+    ///
+    /// # Errors
+    /// [`Error::LibraryUnavailable`].
     pub(crate) fn load_named(
         cache: &LibraryCache,
         names: &[String],
@@ -88,7 +101,7 @@ impl Control {
             let library = library.map_err(|error| Error::LibraryUnavailable {
                 session_id,
                 name: name.clone(),
-                message: error.in_words(),
+                message: error.full_text(),
             })?;
             if loaded.iter().all(|known| known.name != library.name) {
                 loaded.push(library);
@@ -102,13 +115,13 @@ fn full_name(cache: &LibraryCache, name: &str) -> Result<String> {
     cache.full_name(name).map_err(|error| match error {
         LibraryError::Ambiguous { .. } => Error::validation(error.to_string()),
         error => Error::Unavailable {
-            message: error.in_words(),
+            message: error.full_text(),
         },
     })
 }
 
-/// The full name, and what is to be loaded to see whether the library can be used: nothing if that is not in doubt, else the
-/// libraries of the template that can be read, and this one behind them.
+/// The full name of a library, and the libraries to load to find out whether it can be used: none
+/// if that is not in doubt, else the readable ones of the template, and this one behind them.
 fn find(
     cache: &LibraryCache,
     name: &str,

@@ -1,4 +1,4 @@
-//! What a session may do: a snapshot of its template, taken when the session was made.
+//! The policy of a session: a snapshot of its template, taken when the session was made.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -7,8 +7,8 @@ use vmapi_types::{Capability, Limits, Resolver, RuntimeSettings, StartupFile, Te
 use crate::Grants;
 use crate::grants::effective_modules;
 
-/// The policy of one session. Later changes to the template don't reach it. It is stored as the session's
-/// `runtime_meta`.
+/// What one session may do. Later changes to the template do not change it. It is stored as the
+/// session's `runtime_meta`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Policy {
     /// The template that it was taken from.
@@ -17,20 +17,20 @@ pub struct Policy {
     pub template_name: String,
     /// The engine as the template names it.
     pub engine: String,
-    /// What one execution may use.
+    /// The limits of one execution.
     pub limits: Limits,
     /// How module specifiers are resolved.
     pub resolver: Resolver,
     /// How scripts run.
     pub runtime: RuntimeSettings,
-    /// The native modules that scripts may use, sorted: the template's own and those that capabilities give, without
-    /// those that capabilities take away.
+    /// The native modules that scripts may use, sorted: the template's own and those that
+    /// capabilities allow, without those that capabilities deny.
     pub modules: Vec<String>,
     /// The libraries that are loaded first, in order.
     pub libraries: Vec<String>,
     /// The template's capabilities.
     pub capabilities: Vec<Capability>,
-    /// What the capabilities give. It follows from them, so it is not stored.
+    /// The permissions that the capabilities give. They follow from them, and are not stored.
     #[serde(skip)]
     pub grants: Grants,
     /// The files that run when the session starts, in order.
@@ -38,7 +38,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The policy that a template gives now.
+    /// The policy of a session that is made from a template as it is now.
     pub fn of_template(details: TemplateDetails) -> Self {
         let TemplateDetails {
             template,

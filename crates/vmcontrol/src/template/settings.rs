@@ -1,27 +1,19 @@
-//! Changes to a template's settings: merged field by field, with every value checked first.
+//! Changes to a template's settings: every value is checked, and then merged field by field.
 
-use std::ops::RangeInclusive;
-
-use vmapi_types::{Limits, LimitsPatch, ResolverPatch, Settings, Template, UpdateTemplateRequest};
+use vmapi_types::{
+    LIMITS, Limits, LimitsPatch, ResolverPatch, Settings, Template, UpdateTemplateRequest,
+};
 
 use crate::names::{check_name, invisible};
 use crate::{Error, Result};
 
-/// An hour, in milliseconds: a script that needs longer is not one to wait for.
-const TIME_MS: RangeInclusive<u64> = 1..=3_600_000;
-
-/// From what an engine needs to start with, to 64 GiB.
-const MEM_MB: RangeInclusive<u64> = 8..=65_536;
-
-const EVENTS: RangeInclusive<u64> = 1..=10_000_000;
-
-/// To 1 GiB.
-const OUTPUT_KB: RangeInclusive<u64> = 1..=1_048_576;
-
-/// How many roots or endings a resolver may try: each costs a look at the file system for each import.
+/// The most roots or extensions that a resolver tries: each costs a file system lookup per import.
 const MAX_TRIES: usize = 32;
 
 /// Checks every value of a patch.
+///
+/// # Errors
+/// [`Error::Validation`], naming the field.
 pub(crate) fn check(patch: &UpdateTemplateRequest) -> Result<()> {
     if let Some(name) = &patch.name {
         check_name("name", name)?;
@@ -35,56 +27,31 @@ pub(crate) fn check(patch: &UpdateTemplateRequest) -> Result<()> {
     Ok(())
 }
 
-fn check_limits(limits: &LimitsPatch) -> Result<()> {
-    for (field, value, range) in [
-        ("cpu_ms", limits.cpu_ms, TIME_MS),
-        ("wall_ms", limits.wall_ms, TIME_MS),
-        ("mem_mb", limits.mem_mb, MEM_MB),
-        ("max_events", limits.max_events, EVENTS),
-        ("max_output_kb", limits.max_output_kb, OUTPUT_KB),
-    ] {
-        if let Some(value) = value
-            && !range.contains(&value)
+fn check_limits(patch: &LimitsPatch) -> Result<()> {
+    for limit in LIMITS {
+        if let Some(value) = limit.patched(patch)
+            && !limit.range().contains(&value)
         {
             return Err(Error::validation(format!(
-                "limits.{field} must be from {} to {}, not {value}",
-                range.start(),
-                range.end()
+                "limits.{} must be from {} to {}, not {value}",
+                limit.name, limit.min, limit.max
             )));
         }
     }
     Ok(())
 }
 
-/// Gives limits that come from elsewhere the default where they are out of range; returns the fields.
+/// Sets limits of another service's database that are out of range to their defaults; returns their
+/// names.
 pub(crate) fn reset_bad_limits(limits: &mut Limits) -> Vec<&'static str> {
-    let default = Limits::default();
-    let fields = [
-        ("cpu_ms", &mut limits.cpu_ms, default.cpu_ms, TIME_MS),
-        ("wall_ms", &mut limits.wall_ms, default.wall_ms, TIME_MS),
-        ("mem_mb", &mut limits.mem_mb, default.mem_mb, MEM_MB),
-        (
-            "max_events",
-            &mut limits.max_events,
-            default.max_events,
-            EVENTS,
-        ),
-        (
-            "max_output_kb",
-            &mut limits.max_output_kb,
-            default.max_output_kb,
-            OUTPUT_KB,
-        ),
-    ];
-    let reset = fields
-        .into_iter()
-        .filter_map(|(field, value, default, range)| {
-            let is_bad = !range.contains(value);
-            if is_bad {
-                *value = default;
-            }
-            is_bad.then_some(field)
-        });
+    let reset = LIMITS.iter().filter_map(|limit| {
+        let value = limit.value_mut(limits);
+        let is_bad = !limit.range().contains(value);
+        if is_bad {
+            *value = limit.default;
+        }
+        is_bad.then_some(limit.name)
+    });
     reset.collect()
 }
 
@@ -92,21 +59,23 @@ pub(crate) fn reset_bad_limits(limits: &mut Limits) -> Vec<&'static str> {
 ///
 /// # Errors
 /// [`Error::Validation`] for a value that is out of range or above the session's.
-pub(crate) fn lower(limits: &Limits, patch: &LimitsPatch) -> Result<Limits> {
+pub(crate) fn lower(of_session: &Limits, patch: &LimitsPatch) -> Result<Limits> {
     check_limits(patch)?;
-    let lowered = |field: &str, limit: u64, wanted: Option<u64>| match wanted {
-        Some(wanted) if wanted > limit => Err(Error::validation(format!(
-            "limits.{field} may be at most {limit}, which is the session's limit, not {wanted}"
-        ))),
-        _ => Ok(wanted.unwrap_or(limit)),
-    };
-    Ok(Limits {
-        cpu_ms: lowered("cpu_ms", limits.cpu_ms, patch.cpu_ms)?,
-        wall_ms: lowered("wall_ms", limits.wall_ms, patch.wall_ms)?,
-        mem_mb: lowered("mem_mb", limits.mem_mb, patch.mem_mb)?,
-        max_events: lowered("max_events", limits.max_events, patch.max_events)?,
-        max_output_kb: lowered("max_output_kb", limits.max_output_kb, patch.max_output_kb)?,
-    })
+    let mut lowered = *of_session;
+    for limit in LIMITS {
+        let Some(wanted) = limit.patched(patch) else {
+            continue;
+        };
+        let value = limit.value_mut(&mut lowered);
+        if wanted > *value {
+            return Err(Error::validation(format!(
+                "limits.{} may be at most {value}, which is the session's limit, not {wanted}",
+                limit.name
+            )));
+        }
+        *value = wanted;
+    }
+    Ok(lowered)
 }
 
 fn check_resolver(resolver: &ResolverPatch) -> Result<()> {
@@ -154,7 +123,7 @@ fn check_list(
     }
 }
 
-/// Puts a checked patch on a template and its settings.
+/// Applies a checked patch to a template and its settings, field by field.
 pub(crate) fn merge(
     patch: UpdateTemplateRequest,
     template: &mut Template,
@@ -168,12 +137,12 @@ pub(crate) fn merge(
     set(&mut template.name, patch.name);
     set(&mut template.is_active, patch.is_active);
     if let Some(limits) = patch.limits {
-        let target = &mut settings.limits;
-        set(&mut target.cpu_ms, limits.cpu_ms);
-        set(&mut target.wall_ms, limits.wall_ms);
-        set(&mut target.mem_mb, limits.mem_mb);
-        set(&mut target.max_events, limits.max_events);
-        set(&mut target.max_output_kb, limits.max_output_kb);
+        for limit in LIMITS {
+            set(
+                limit.value_mut(&mut settings.limits),
+                limit.patched(&limits),
+            );
+        }
     }
     if let Some(resolver) = patch.resolver {
         let target = &mut settings.resolver;
@@ -213,6 +182,49 @@ mod tests {
             let error = check(&limits(wall_ms)).unwrap_err().to_string();
             assert!(error.contains("limits.wall_ms"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_execution_lowers_limits_and_raises_none() {
+        let of_session = Limits::default();
+        for limit in LIMITS {
+            let mut patch = LimitsPatch::default();
+            *limit.patched_mut(&mut patch) = Some(limit.min);
+            let lowered = lower(&of_session, &patch).unwrap();
+            assert_eq!(limit.value(&lowered), limit.min);
+            for other in LIMITS.iter().filter(|other| other.name != limit.name) {
+                assert_eq!(other.value(&lowered), other.default, "{}", other.name);
+            }
+            for (value, reason) in [
+                (limit.default + 1, "which is the session's limit"),
+                (limit.max + 1, "must be from"),
+                (limit.min - 1, "must be from"),
+            ] {
+                *limit.patched_mut(&mut patch) = Some(value);
+                let error = lower(&of_session, &patch).unwrap_err().to_string();
+                let field = format!("limits.{} ", limit.name);
+                assert!(
+                    error.starts_with(&field) && error.contains(reason),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn bad_limits_of_another_service_have_their_defaults() {
+        let mut limits = Limits {
+            cpu_ms: 0,
+            mem_mb: 64,
+            max_events: u64::MAX,
+            ..Limits::default()
+        };
+        assert_eq!(reset_bad_limits(&mut limits), ["cpu_ms", "max_events"]);
+        let expected = Limits {
+            mem_mb: 64,
+            ..Limits::default()
+        };
+        assert_eq!(limits, expected);
     }
 
     #[test]

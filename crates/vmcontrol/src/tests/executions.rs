@@ -223,7 +223,7 @@ async fn an_execution_is_cancelled_before_its_record_is_on_disk() {
     });
     let run = tokio::spawn(async move { control.run_repl(session, "hang".into(), &options).await });
     let live = loop {
-        match fixture.control.inner().live.get(id) {
+        match fixture.control.inner().executions.get(id) {
             Some(live) => break live,
             None => tokio::task::yield_now().await,
         }
@@ -246,7 +246,7 @@ async fn nothing_is_run_while_the_ends_of_too_many_wait_for_the_store() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let guards: Vec<_> = (0..100)
-        .map(|_| fixture.control.inner().live.begin_new(session))
+        .map(|_| fixture.control.inner().executions.begin_new(session))
         .collect();
     for guard in &guards {
         guard.set_unsettled();

@@ -18,8 +18,8 @@ use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, Event, Execution};
 
 use crate::{
-    Control, ControlOptions, ExecutionFilter, MemoryBudget, Page, Result, Retention, RunOptions,
-    Store, Submitted,
+    Control, ControlOptions, ExecutionFilter, MemoryBudget, Page, Result, RunOptions, Store,
+    Submitted, close_idle_sessions,
 };
 use fake::FakeRuntime;
 
@@ -82,11 +82,10 @@ impl Fixture {
     /// With sessions that may be idle for so long.
     async fn with(dir: TempDir, session_idle_timeout: Option<Duration>) -> Self {
         let store = Store::open(&dir.path().join("test.db")).unwrap();
-        let options = |options| ControlOptions {
-            session_idle_timeout,
-            ..options
-        };
-        let (control, runtime) = control_with(store, dir.path(), options).await.unwrap();
+        let (control, runtime) = control_with(store, dir.path()).await.unwrap();
+        if let Some(timeout) = session_idle_timeout {
+            close_idle_sessions(&control, timeout);
+        }
         Self {
             dir,
             control,
@@ -118,15 +117,11 @@ impl Fixture {
 
 /// A service on a store.
 pub(crate) async fn control_of(store: Store, dir: &Path) -> Result<Control> {
-    let made = control_with(store, dir, |options| options).await;
+    let made = control_with(store, dir).await;
     made.map(|(control, _)| control)
 }
 
-async fn control_with(
-    store: Store,
-    dir: &Path,
-    change: impl FnOnce(ControlOptions) -> ControlOptions,
-) -> Result<(Control, Arc<FakeRuntime>)> {
+async fn control_with(store: Store, dir: &Path) -> Result<(Control, Arc<FakeRuntime>)> {
     let runtime = Arc::new(FakeRuntime::default());
     let options = ControlOptions {
         memory: MemoryBudget::default(),
@@ -135,8 +130,6 @@ async fn control_with(
         library_cache: dir.join("libraries"),
         own_files: Vec::new(),
         max_sessions: 100,
-        session_idle_timeout: None,
-        retention: Retention::default(),
     };
-    Ok((Control::open(change(options)).await?, runtime))
+    Ok((Control::open(options).await?, runtime))
 }

@@ -1,4 +1,4 @@
-//! How much an execution may write to files.
+//! The number of bytes that an execution may write to files.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{StatVfs, fstatvfs, statvfs};
 
-use super::FileError;
+use super::error::FileError;
 
-/// What host modules may write.
+/// The limits of what host modules write to files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteLimits {
-    /// The most that one execution may write, in bytes.
+    /// The number of bytes that one execution may write.
     pub max_write_bytes: u64,
-    /// What stays free of a disk, in bytes.
+    /// The number of bytes of a disk that stay free.
     pub min_free_bytes: u64,
 }
 
@@ -28,10 +28,10 @@ impl Default for WriteLimits {
 }
 
 impl WriteLimits {
-    /// Refuses to write to the disk that holds a path, if nothing is to be written there any more.
+    /// Checks that the disk that holds a path has more than its free bytes left.
     ///
     /// # Errors
-    /// [`FileError::NoRoom`], or when the disk can't be asked.
+    /// [`FileError::NoRoom`] when it has not; when the system call fails.
     pub fn check_disk(&self, path: &Path) -> Result<(), FileError> {
         self.check_free(&statvfs(path).map_err(io::Error::from)?, 0)
     }
@@ -49,7 +49,8 @@ impl WriteLimits {
     }
 }
 
-/// What one execution may still write. Those of a session come one after the other.
+/// Counts the bytes that an execution writes. A session has one, as its executions run one after
+/// the other.
 #[derive(Debug)]
 pub struct WriteAllowance {
     limits: WriteLimits,
@@ -57,7 +58,7 @@ pub struct WriteAllowance {
 }
 
 impl WriteAllowance {
-    /// For executions with these limits.
+    /// An allowance of these limits for each execution.
     pub fn new(limits: WriteLimits) -> Self {
         Self {
             limits,
@@ -70,15 +71,16 @@ impl WriteAllowance {
         &self.limits
     }
 
-    /// Begins to count anew, for another execution.
+    /// Sets the count to zero, for the next execution.
     pub fn begin(&self) {
         self.written.store(0, Ordering::Relaxed);
     }
 
-    /// Takes so many bytes that are about to be written to a file.
+    /// Counts bytes that are about to be written to a file.
     ///
     /// # Errors
-    /// [`FileError::NoRoom`], or when the disk can't be asked.
+    /// [`FileError::NoRoom`] when a limit forbids it, and nothing is counted; when the system call
+    /// fails.
     pub fn take(&self, file: impl AsFd, bytes: u64) -> Result<(), FileError> {
         let disk = fstatvfs(file).map_err(io::Error::from)?;
         self.limits.check_free(&disk, bytes)?;

@@ -1,11 +1,11 @@
-//! Paths as texts, before there is a file system to ask.
+//! Cleaning paths as texts, without a look at the file system.
 
 use std::path::{Component, Path, PathBuf};
 
-use super::FileError;
+use super::error::FileError;
 
-/// A path without `.`, `..` and what they cancel: `./a//b/../c.js` is `a/c.js`. Nothing when it climbs above where it starts;
-/// above the root of the file system there is nothing to climb to.
+/// A path without `.`, `..` and what they cancel: `./a//b/../c.js` is `a/c.js`. `None` when a
+/// relative path climbs above its start; an absolute one stops at the root.
 pub fn cleaned(path: &Path) -> Option<PathBuf> {
     let mut clean = PathBuf::new();
     for component in path.components() {
@@ -23,10 +23,11 @@ pub fn cleaned(path: &Path) -> Option<PathBuf> {
     Some(clean)
 }
 
-/// The path of a file below a worktree that may not be there yet, cleaned.
+/// The clean path of a file below a worktree, which need not exist yet.
 ///
 /// # Errors
-/// [`FileError::Outside`] for a path that is blank, absolute, has a NUL, or names the worktree itself or what is above it.
+/// [`FileError::Outside`] for a path that is blank, absolute, has a NUL, or names the worktree's
+/// own directory or something above it.
 pub(crate) fn cleaned_below(path: &str) -> Result<String, FileError> {
     let outside = |reason: &str| Err(FileError::Outside(reason.into()));
     if path.contains('\0') {

@@ -1,32 +1,32 @@
-//! Files that the service itself reads and writes for a session: no capability narrows them.
+//! Reading files for the daemon itself: capabilities don't narrow it, guarded files stay closed.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::{File, Metadata};
 
-use super::{FileError, Worktree};
+use super::error::FileError;
+use super::tree::Worktree;
 use crate::Error;
-use crate::execution::source::MAX_SOURCE_BYTES;
 
 impl Worktree {
     /// Reads a regular file of at most `max_bytes`.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say.
+    /// See [`FileError`].
     pub fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>, FileError> {
         let (file, length) = self.open_to_read(path, max_bytes)?;
         read_opened(file, length, max_bytes)
     }
 
-    /// Opens a regular file of at most `max_bytes`, and says how long it is.
+    /// Opens a regular file of at most `max_bytes`; returns it with its length in bytes.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say.
+    /// See [`FileError`].
     pub fn open_to_read(&self, path: &str, max_bytes: u64) -> Result<(File, u64), FileError> {
-        let place = self.place_of_target(self.relative(path)?)?;
-        self.check_guard(&place)?;
-        let file = place.open_to_read()?;
+        let resolved = self.resolve_target(self.relative(path)?)?;
+        self.check_guard(&resolved)?;
+        let file = resolved.open_to_read()?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(FileError::NotAFile);
@@ -37,61 +37,62 @@ impl Worktree {
         Ok((file, metadata.len()))
     }
 
-    /// What the system says of a file, wherever a link at the end of its path leads.
+    /// The metadata of a file; a link at the end of its path is followed.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say.
+    /// See [`FileError`].
     pub fn metadata(&self, path: &str) -> Result<Metadata, FileError> {
-        let place = self.place_of_target(self.relative(path)?)?;
-        if place.is_dangling {
+        let resolved = self.resolve_target(self.relative(path)?)?;
+        if resolved.is_dangling {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         }
-        Ok(place.metadata()?)
+        Ok(resolved.metadata()?)
     }
 
-    /// The absolute path of a file that may not exist yet, with every link of it resolved below the worktree: for libraries
-    /// that take nothing but a path.
+    /// The absolute path of a file that need not exist yet, with every link below the worktree
+    /// resolved: for libraries that take nothing but a path.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say.
+    /// See [`FileError`].
     pub fn real_path(&self, below: &Path) -> Result<PathBuf, FileError> {
-        let place = self.place_of_target(below.to_owned())?;
-        if place.is_root() {
+        let resolved = self.resolve_target(below.to_owned())?;
+        if resolved.is_root() {
             return Err(FileError::Outside("it names no file".into()));
         }
-        self.check_guard(&place)?;
-        Ok(self.path.join(place.real))
+        self.check_guard(&resolved)?;
+        Ok(self.path().join(resolved.real))
     }
 
-    /// The path below the worktree without links of something that is there.
+    /// The path below the worktree, without links, of a file that exists.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say; of the kind `NotFound` for a link that leads to nothing.
+    /// See [`FileError`]; of the kind `NotFound` also for a link that leads to nothing.
     pub(super) fn real_path_below(&self, below: &Path) -> Result<PathBuf, FileError> {
-        let place = self.place_of_target(below.to_owned())?;
-        if place.is_dangling {
+        let resolved = self.resolve_target(below.to_owned())?;
+        if resolved.is_dangling {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         }
-        place.metadata()?;
-        Ok(place.real)
+        resolved.metadata()?;
+        Ok(resolved.real)
     }
 
-    /// The clean name of a script that is to be run, its text, and the room for that, which `room` gives for so many bytes before it
-    /// is read.
+    /// Reads a script of at most `max_bytes`; returns its clean path, its text and the value of
+    /// `room`, which is called with the length of the file before that is read.
     ///
     /// # Errors
     /// As `room`, [`clean_name`](Self::clean_name) and [`read_script`](Self::read_script).
     pub(crate) fn read_named<T>(
         &self,
         path: &str,
+        max_bytes: u64,
         room: impl FnOnce(usize) -> Result<T, Error>,
     ) -> Result<(String, String, T), Error> {
         let name = self.clean_name(path)?;
-        let (source, room) = self.read_script_with(&name, MAX_SOURCE_BYTES, room)?;
+        let (source, room) = self.read_script_with(&name, max_bytes, room)?;
         Ok((name, source, room))
     }
 
-    /// Reads a script: as [`read`](Self::read), with what is not valid UTF-8 replaced.
+    /// Reads a script as [`read`](Self::read) does. Bytes that are not valid UTF-8 are replaced.
     ///
     /// # Errors
     /// [`Error::FileNotFound`], [`Error::InvalidPath`] or [`Error::FileTooLarge`].
@@ -116,9 +117,9 @@ impl Worktree {
     }
 }
 
-/// Reads an open file of about that length, which may have grown since.
+/// Reads an open file of about this length, which may have grown since.
 fn read_opened(file: File, length: u64, max_bytes: u64) -> Result<Vec<u8>, FileError> {
-    // Growing would take twice as much.
+    // A vector that grows takes up to twice the memory.
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     file.take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
@@ -127,7 +128,7 @@ fn read_opened(file: File, length: u64, max_bytes: u64) -> Result<Vec<u8>, FileE
     Ok(bytes)
 }
 
-/// What it means for a script that its file can't be read.
+/// The error of a script whose file can't be read.
 fn script_error(path: &str, error: FileError) -> Error {
     let invalid = |reason: String| Error::InvalidPath {
         path: path.to_owned(),

@@ -1,98 +1,101 @@
 //! Deleting and renaming, as the module `fs` of a session does it.
 //!
-//! What happens to a folder happens to all that is in it, so all of it has to be allowed, and none of it may be a guarded
-//! file. That is looked at before anything is touched.
+//! An operation on a folder is one on everything in it, so each file in it has to be allowed, and
+//! none may be guarded. All of them are checked before anything is changed.
 
 use std::io;
 use std::path::Path;
 
-use super::scoped::{Place, Scoped, open_folder};
-use super::walk::{Entry, Walk};
-use super::{FileAccess, FileError, FileKind, own_files};
+use super::error::{FileAccess, FileError};
+use super::resolved::{ResolvedPath, open_folder};
+use super::scoped::Scoped;
+use super::stat::FileKind;
+use super::walk::{Walk, WalkEntry};
 
 impl Scoped<'_> {
-    /// Deletes a file or a link; a folder with all that is in it only if `recursive`. Links are not followed. With
-    /// `force`, what is not there is as good as deleted.
+    /// Deletes a file or a link; with `recursive`, also a folder with everything in it. Links are
+    /// not followed. With `force`, a path that leads to nothing is no error.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say.
+    /// See [`FileError`].
     pub fn remove(&self, path: &str, recursive: bool, force: bool) -> Result<(), FileError> {
         let is_missing = |error: &FileError| matches!(error, FileError::Io(error) if error.kind() == io::ErrorKind::NotFound);
-        match self.remove_there(path, recursive) {
+        match self.remove_existing(path, recursive) {
             Err(error) if force && is_missing(&error) => Ok(()),
             result => result,
         }
     }
 
-    fn remove_there(&self, path: &str, recursive: bool) -> Result<(), FileError> {
-        let place = self.deletable(path)?;
-        if !place.metadata()?.is_dir() {
-            return Ok(place.parent.remove_file(&place.name)?);
+    fn remove_existing(&self, path: &str, recursive: bool) -> Result<(), FileError> {
+        let entry = self.deletable(path)?;
+        if !entry.metadata()?.is_dir() {
+            return Ok(entry.parent.remove_file(&entry.name)?);
         }
         if !recursive {
             return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
         }
-        let folder = open_folder(&place.parent, &place.name)?;
+        let folder = open_folder(&entry.parent, &entry.name)?;
         let guarded = self.tree.guarded_ids();
         let is_free = self.grant.is_unrestricted();
-        let check = |walk: &Walk<'_>, entry: &Entry| {
-            if !guarded.is_empty() && guarded.contains(&walk.id_of(entry)?) {
-                return Err(own_files());
+        let check = |walk: &Walk<'_>, found: &WalkEntry| {
+            if !guarded.is_empty() && guarded.contains(&walk.id_of(found)?) {
+                return Err(FileError::guarded());
             }
             if is_free {
                 return Ok(());
             }
-            let below = walk.path_of(entry)?;
-            self.check_path(FileAccess::Write, &place.given.join(&below))?;
-            self.check_path(FileAccess::Write, &place.real.join(&below))
+            let below = walk.path_of(found)?;
+            self.check_path(FileAccess::Write, &entry.given.join(&below))?;
+            self.check_path(FileAccess::Write, &entry.real.join(&below))
         };
         if !is_free || !guarded.is_empty() {
             let mut walk = Walk::begin(self, &folder, !is_free)?;
-            while let Some(entry) = walk.next_entry()? {
-                check(&walk, &entry)?;
-                if entry.kind == FileKind::Directory {
-                    walk.descend(&entry)?;
+            while let Some(found) = walk.next_entry()? {
+                check(&walk, &found)?;
+                if found.kind == FileKind::Directory {
+                    walk.descend(&found)?;
                 }
             }
         }
-        // Somebody may have put something there since: it is checked again where it is deleted.
+        // Another process may have added files since: each is checked again where it is deleted.
         let mut walk = Walk::begin(self, &folder, !is_free)?;
-        while let Some(entry) = walk.next_entry()? {
-            check(&walk, &entry)?;
-            if entry.kind != FileKind::Directory {
-                walk.unlink(&entry)?;
-            } else if !walk.remove_if_empty(&entry)? {
-                walk.descend_and_begin_anew(&entry)?;
+        while let Some(found) = walk.next_entry()? {
+            check(&walk, &found)?;
+            if found.kind != FileKind::Directory {
+                walk.unlink(&found)?;
+            } else if !walk.remove_if_empty(&found)? {
+                walk.descend_then_rewind(&found)?;
             }
         }
-        Ok(place.parent.remove_dir(&place.name)?)
+        Ok(entry.parent.remove_dir(&entry.name)?)
     }
 
     /// Deletes a file or a link.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say.
+    /// See [`FileError`].
     pub fn unlink(&self, path: &str) -> Result<(), FileError> {
-        let place = self.deletable(path)?;
-        if place.metadata()?.is_dir() {
+        let entry = self.deletable(path)?;
+        if entry.metadata()?.is_dir() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
         }
-        Ok(place.parent.remove_file(&place.name)?)
+        Ok(entry.parent.remove_file(&entry.name)?)
     }
 
     /// Deletes an empty folder.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say.
+    /// See [`FileError`].
     pub fn remove_dir(&self, path: &str) -> Result<(), FileError> {
-        let place = self.deletable(path)?;
-        Ok(place.parent.remove_dir(&place.name)?)
+        let entry = self.deletable(path)?;
+        Ok(entry.parent.remove_dir(&entry.name)?)
     }
 
-    /// Gives a file or a folder another name. What has that name is replaced, as far as the system does that.
+    /// Gives a file or a folder another name. A file of that name is replaced, and so is an empty
+    /// folder by a folder.
     ///
     /// # Errors
-    /// As the variants of [`FileError`] say.
+    /// See [`FileError`].
     pub fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
         let (source, target) = (self.deletable(from)?, self.deletable(to)?);
         let metadata = source.metadata()?;
@@ -113,9 +116,14 @@ impl Scoped<'_> {
             .rename(&source.name, &target.parent, &target.name)?)
     }
 
-    /// Checks what a move does to one of the files that are moved: under its new name it must not be readable to one
-    /// who could not read it before.
-    fn check_move(&self, from: &Place, to: &Place, below: &Path) -> Result<(), FileError> {
+    /// Checks the move of one of the files that are moved: if the session may not read it now, it
+    /// may not read it under its new name either.
+    fn check_move(
+        &self,
+        from: &ResolvedPath,
+        to: &ResolvedPath,
+        below: &Path,
+    ) -> Result<(), FileError> {
         let join = |path: &Path| {
             if below.as_os_str().is_empty() {
                 path.to_owned()
@@ -132,13 +140,13 @@ impl Scoped<'_> {
         Ok(())
     }
 
-    /// A name that may be deleted or replaced.
-    fn deletable(&self, path: &str) -> Result<Place, FileError> {
-        let place = self.name(FileAccess::Write, path)?;
-        if place.is_root() {
+    /// Resolves a path to a directory entry that may be deleted or replaced.
+    fn deletable(&self, path: &str) -> Result<ResolvedPath, FileError> {
+        let entry = self.entry(FileAccess::Write, path)?;
+        if entry.is_root() {
             return Err(FileError::Root);
         }
-        self.tree.check_guard(&place)?;
-        Ok(place)
+        self.tree.check_guard(&entry)?;
+        Ok(entry)
     }
 }

@@ -1,8 +1,8 @@
-//! What a file looks like from outside.
+//! The metadata of a file, as scripts see it.
 
 use cap_std::fs::{FileType, Metadata, MetadataExt};
 
-/// What kind of file it is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -33,12 +33,12 @@ impl FileKind {
     /// All kinds.
     const ALL: [Self; 4] = [Self::File, Self::Directory, Self::Symlink, Self::Other];
 
-    /// The letter that stands for it where many files are listed: the first one of its name.
+    /// The letter that stands for it in listings: the first one of its name.
     pub fn letter(self) -> u8 {
         self.as_str().as_bytes()[0]
     }
 
-    /// The kind that a letter stands for; `Other` if it stands for none.
+    /// The kind that a letter stands for; `Other` for an unknown letter.
     pub fn of_letter(letter: u8) -> Self {
         let is_meant = |kind: &Self| kind.letter() == letter;
         Self::ALL.into_iter().find(is_meant).unwrap_or(Self::Other)
@@ -55,32 +55,32 @@ impl FileKind {
     }
 }
 
-/// What the system says of a file. Times are in milliseconds since 1970.
+/// The metadata of a file. Times are in milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileStat {
     /// The kind.
     pub kind: FileKind,
     /// The size in bytes.
     pub size: u64,
-    /// The type and the permission bits.
+    /// The type and permission bits (`st_mode`).
     pub mode: u32,
     /// When its content last changed.
     pub mtime_ms: f64,
     /// When it was last read.
     pub atime_ms: f64,
-    /// When it last changed in any way.
+    /// When its content or its metadata last changed.
     pub ctime_ms: f64,
-    /// When it was made; where that is not known, when it last changed.
+    /// When it was made; `ctime_ms` where the file system does not record that.
     pub birthtime_ms: f64,
-    /// Its number in the file system.
+    /// The inode number.
     pub ino: u64,
-    /// The file system.
+    /// The device number of the file system.
     pub dev: u64,
-    /// How many names it has.
+    /// The number of hard links.
     pub nlink: u64,
-    /// Whose it is.
+    /// The user id of its owner.
     pub uid: u32,
-    /// The group whose it is.
+    /// The group id of its owner.
     pub gid: u32,
 }
 
@@ -114,7 +114,8 @@ impl From<&Metadata> for FileStat {
     }
 }
 
-/// Seconds and nanoseconds as Node shows them: a number whose fraction is what a double can hold.
+/// Seconds and nanoseconds in milliseconds, as Node shows them: with the fraction that a double can
+/// hold.
 #[expect(
     clippy::cast_precision_loss,
     reason = "milliseconds of any date that a file has are exact in a double"

@@ -1,9 +1,10 @@
-//! Walking through a folder and all that is below it.
+//! Walking through a folder and everything below it.
 //!
-//! The walk has one handle: of the folder where it is. From there it goes down by a name and up by `..`, and compares the
-//! number of the folder with the one that it came from. So neither its memory nor its descriptors grow with the number of files,
-//! and no path is looked up anew: a script can make paths so long that this would take hours. A folder that is moved
-//! meanwhile ends the walk; it never goes on elsewhere.
+//! The walk has one handle: of its current folder. From there it goes down by a name and up by
+//! `..`, and compares the id of the folder with that of the one that it came from. So neither its
+//! memory nor its descriptors grow with the number of files, and no path is looked up again from
+//! the start: a script can make paths so long that this would take hours. If a folder is moved
+//! meanwhile, the walk fails; it never goes on elsewhere.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,45 +16,47 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, SeekFrom, openat, seek, s
 use rustix::io::Errno;
 
 use super::scoped::Scoped;
-use super::{FileError, FileKind};
+use super::stat::FileKind;
 use crate::file_id::FileId;
 
-/// The longest path below the folder where a walk began that is told of an entry, in bytes.
+/// The longest path of an entry below the folder where the walk began, in bytes.
 const MAX_BELOW_BYTES: usize = 1024 * 1024;
 
-/// A walk, and where it is.
+/// A walk through a folder.
 pub(super) struct Walk<'a> {
     files: &'a Scoped<'a>,
+    /// The current folder.
     folder: Dir,
     /// The folders above, up to the one where the walk began.
-    above: Vec<Above>,
-    /// The path of the folder below the one where the walk began, if it is asked for.
+    above: Vec<Parent>,
+    /// The current folder's path below the one where the walk began; `None` when the caller needs
+    /// no paths.
     below: Option<PathBuf>,
 }
 
-/// A folder to which the walk comes back.
-struct Above {
+/// A folder to which the walk returns.
+struct Parent {
     id: FileId,
-    /// What of it has been read.
+    /// The offset in it where the walk goes on.
     position: u64,
 }
 
-/// An entry of the folder where the walk is.
-pub(super) struct Entry {
+/// An entry of the current folder.
+pub(super) struct WalkEntry {
     name: std::ffi::CString,
     pub(super) kind: FileKind,
-    /// What comes after it in its folder.
+    /// The offset of the entry after it in its folder.
     next: u64,
 }
 
-impl Entry {
-    pub(super) fn name(&self) -> &OsStr {
+impl WalkEntry {
+    fn name(&self) -> &OsStr {
         OsStr::from_bytes(self.name.to_bytes())
     }
 }
 
 impl<'a> Walk<'a> {
-    /// Begins in a folder. With `has_paths` the entries' paths are known.
+    /// Begins in a folder. Only with `has_paths` may the paths of entries be asked for.
     ///
     /// # Errors
     /// When the folder can't be read.
@@ -70,11 +73,12 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The next entry of the folder where the walk is; at its end, of the one above, and so on.
+    /// The next entry of the current folder; at its end, of the one above, and so on; `None` at the
+    /// end of the walk.
     ///
     /// # Errors
-    /// When a folder can't be read or is elsewhere now, and when it is enough.
-    pub(super) fn next_entry(&mut self) -> io::Result<Option<Entry>> {
+    /// When a folder can't be read or was moved, and when the stop flag is set.
+    pub(super) fn next_entry(&mut self) -> io::Result<Option<WalkEntry>> {
         loop {
             match self.next_here()? {
                 Some(entry) => return Ok(Some(entry)),
@@ -84,9 +88,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn next_here(&mut self) -> io::Result<Option<Entry>> {
+    fn next_here(&mut self) -> io::Result<Option<WalkEntry>> {
         loop {
-            self.files.go_on()?;
+            self.files.check_stop()?;
             let Some(entry) = self.folder.read() else {
                 return Ok(None);
             };
@@ -102,20 +106,20 @@ impl<'a> Walk<'a> {
                 }
                 known => known,
             };
-            return Ok(Some(Entry {
+            return Ok(Some(WalkEntry {
                 name: name.to_owned(),
                 kind: kind.into(),
-                // The system gives it as a number without a sign.
+                // The system's offset is a number without a sign.
                 next: entry.offset().cast_unsigned(),
             }));
         }
     }
 
-    /// The path of an entry of the folder where the walk is, below the one where it began.
+    /// The path of an entry of the current folder, below the folder where the walk began.
     ///
     /// # Errors
-    /// When the path is too long to be told.
-    pub(super) fn path_of(&self, entry: &Entry) -> io::Result<PathBuf> {
+    /// When the path is longer than [`MAX_BELOW_BYTES`].
+    pub(super) fn path_of(&self, entry: &WalkEntry) -> io::Result<PathBuf> {
         let below = self.below.as_deref().unwrap_or(Path::new(""));
         if below.as_os_str().len() + entry.name().len() > MAX_BELOW_BYTES {
             return Err(Errno::NAMETOOLONG.into());
@@ -123,23 +127,23 @@ impl<'a> Walk<'a> {
         Ok(below.join(entry.name()))
     }
 
-    /// Goes down to a folder, and comes back to what stands after it.
+    /// Goes down to a folder. The walk returns to the entry after it.
     ///
     /// # Errors
     /// When it can't be read.
-    pub(super) fn descend(&mut self, entry: &Entry) -> io::Result<()> {
-        self.descend_and_come_back(entry, entry.next)
+    pub(super) fn descend(&mut self, entry: &WalkEntry) -> io::Result<()> {
+        self.descend_and_return(entry, entry.next)
     }
 
-    /// Goes down to a folder, and comes back to the first entry of this one.
+    /// Goes down to a folder. The walk returns to the first entry of the current one.
     ///
     /// # Errors
     /// When it can't be read.
-    pub(super) fn descend_and_begin_anew(&mut self, entry: &Entry) -> io::Result<()> {
-        self.descend_and_come_back(entry, 0)
+    pub(super) fn descend_then_rewind(&mut self, entry: &WalkEntry) -> io::Result<()> {
+        self.descend_and_return(entry, 0)
     }
 
-    fn descend_and_come_back(&mut self, entry: &Entry, position: u64) -> io::Result<()> {
+    fn descend_and_return(&mut self, entry: &WalkEntry, position: u64) -> io::Result<()> {
         let here = self.folder.fd()?;
         let id = FileId::of(here)?;
         let folder = open(here, &entry.name)?;
@@ -147,11 +151,11 @@ impl<'a> Walk<'a> {
             self.below = Some(self.path_of(entry)?);
         }
         self.folder = Dir::new(folder)?;
-        self.above.push(Above { id, position });
+        self.above.push(Parent { id, position });
         Ok(())
     }
 
-    /// Goes up again; says whether there was somewhere to go.
+    /// Goes up again; returns false when the walk is where it began.
     fn ascend(&mut self) -> io::Result<bool> {
         let Some(above) = self.above.pop() else {
             return Ok(false);
@@ -170,10 +174,12 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    /// The next entry of all, with the folders before what is in them.
+    /// The path and kind of the next file below the folder where the walk began, a folder before
+    /// what is in it; `None` at the end. The walk goes down to the folders for which `enter` says
+    /// so.
     ///
     /// # Errors
-    /// When something can't be read, and when it is enough.
+    /// As [`next_entry`](Self::next_entry) and [`path_of`](Self::path_of).
     pub(super) fn next(
         &mut self,
         enter: impl Fn(&Path) -> bool,
@@ -188,11 +194,11 @@ impl<'a> Walk<'a> {
         Ok(Some((path, entry.kind)))
     }
 
-    /// What tells an entry from all other files.
+    /// The id of an entry.
     ///
     /// # Errors
-    /// When it is gone.
-    pub(super) fn id_of(&self, entry: &Entry) -> io::Result<FileId> {
+    /// When the entry is gone.
+    pub(super) fn id_of(&self, entry: &WalkEntry) -> io::Result<FileId> {
         FileId::in_folder(self.folder.fd()?, entry.name())
     }
 
@@ -200,15 +206,15 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// When the system refuses.
-    pub(super) fn unlink(&self, entry: &Entry) -> io::Result<()> {
+    pub(super) fn unlink(&self, entry: &WalkEntry) -> io::Result<()> {
         Ok(unlinkat(self.folder.fd()?, &*entry.name, AtFlags::empty())?)
     }
 
-    /// Deletes a folder if there is nothing in it; says whether it did.
+    /// Deletes a folder if it is empty; returns whether it was.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(super) fn remove_if_empty(&self, entry: &Entry) -> io::Result<bool> {
+    pub(super) fn remove_if_empty(&self, entry: &WalkEntry) -> io::Result<bool> {
         match unlinkat(self.folder.fd()?, &*entry.name, AtFlags::REMOVEDIR) {
             Ok(()) => Ok(true),
             Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
@@ -231,11 +237,5 @@ impl From<FileType> for FileKind {
             FileType::Symlink => Self::Symlink,
             _ => Self::Other,
         }
-    }
-}
-
-impl From<Errno> for FileError {
-    fn from(error: Errno) -> Self {
-        Self::Io(error.into())
     }
 }

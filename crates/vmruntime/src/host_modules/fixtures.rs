@@ -53,7 +53,7 @@ pub(crate) fn policy(capabilities: &[(&str, &str, bool, Value)]) -> Policy {
 /// An empty worktree.
 pub(crate) fn worktree() -> (tempfile::TempDir, Worktree) {
     let home = tempfile::tempdir().unwrap();
-    let worktree = Worktree::open(home.path().to_str().unwrap(), Vec::new()).unwrap();
+    let worktree = Worktree::open_blocking(home.path().to_str().unwrap(), Vec::new()).unwrap();
     (home, worktree)
 }
 

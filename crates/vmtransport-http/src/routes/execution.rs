@@ -13,10 +13,10 @@ use crate::respond;
 use crate::stream::{self, bad_last_event_id, last_event_id};
 
 /// How long a request may wait, in milliseconds: an hour, as long as an execution may take.
-const MAX_WAIT_MS: u64 = 3_600_000;
+pub(crate) const MAX_WAIT_MS: u64 = 3_600_000;
 
 /// How many executions a listing gives unless told otherwise.
-const DEFAULT_LIMIT: u32 = 50;
+pub(crate) const DEFAULT_LIMIT: u32 = 50;
 
 pub(crate) async fn list(
     State(control): State<Control>,

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::extract::State;
-use vmapi_types::{Health, RuntimeSummary, Sandbox};
+use vmapi_types::{Health, RuntimeSummary, Sandbox, Version};
 use vmcontrol::Control;
 
 use crate::error::ApiError;
@@ -9,6 +12,10 @@ pub(crate) async fn health() -> Body<Health> {
     Body(Health {
         status: "ok".into(),
     })
+}
+
+pub(crate) async fn version(Extension(version): Extension<Arc<Version>>) -> Body<Arc<Version>> {
+    Body(version)
 }
 
 pub(crate) async fn summary(State(control): State<Control>) -> Body<RuntimeSummary> {

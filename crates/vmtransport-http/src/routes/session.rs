@@ -14,7 +14,7 @@ use crate::respond::{Body, Created};
 use crate::stream::{self, last_event_id, session_cursor};
 
 /// How many sessions a listing gives unless told otherwise.
-const DEFAULT_LIMIT: u32 = 10_000;
+pub(crate) const DEFAULT_LIMIT: u32 = 10_000;
 
 pub(crate) async fn list(
     State(control): State<Control>,

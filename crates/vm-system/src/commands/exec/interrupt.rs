@@ -17,7 +17,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(20);
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// What was waited for, and whether somebody asked for it to end.
-pub struct Awaited<T> {
+pub(crate) struct Awaited<T> {
     /// The outcome.
     pub outcome: T,
     /// Whether Ctrl-C was pressed.
@@ -29,7 +29,7 @@ pub struct Awaited<T> {
 ///
 /// # Errors
 /// Those of `work`, those of cancelling, and [`Failure::Interrupted`].
-pub async fn wait<T>(
+pub(crate) async fn wait<T>(
     work: impl Future<Output = Result<T, Failure>>,
     execution: Uuid,
     client: &Client,

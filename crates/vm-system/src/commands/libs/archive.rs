@@ -10,7 +10,7 @@ use vmcontrol::library::MAX_LIBRARY_BYTES;
 const MAX_UNPACKED_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The files of a package, without the directory that npm puts all of them in.
-pub fn files(package: impl Read) -> Result<Vec<String>> {
+pub(crate) fn files(package: impl Read) -> Result<Vec<String>> {
     let mut files = Vec::new();
     each_file(package, |path, _| {
         files.push(path);
@@ -20,7 +20,7 @@ pub fn files(package: impl Read) -> Result<Vec<String>> {
 }
 
 /// The content of one file of a package, if there is such a file.
-pub fn file(package: impl Read, wanted: &str) -> Result<Option<Vec<u8>>> {
+pub(crate) fn file(package: impl Read, wanted: &str) -> Result<Option<Vec<u8>>> {
     let mut content = None;
     each_file(package, |path, entry| {
         if path != wanted {
@@ -33,7 +33,7 @@ pub fn file(package: impl Read, wanted: &str) -> Result<Option<Vec<u8>>> {
 }
 
 /// What can be read, if it is no more than a library may have.
-pub fn read(reader: impl Read, name: &str) -> Result<Vec<u8>> {
+pub(crate) fn read(reader: impl Read, name: &str) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     reader
         .take(MAX_LIBRARY_BYTES + 1)

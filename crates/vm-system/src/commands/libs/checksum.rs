@@ -9,7 +9,7 @@ use sha2::digest::Digest;
 
 /// The checksum of a package, as a registry gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Checksum {
+pub(crate) enum Checksum {
     /// In base 64, as in `integrity`.
     Sha512(String),
     /// In hexadecimal digits, as in `shasum`. Old registries have nothing better.
@@ -19,7 +19,7 @@ pub enum Checksum {
 impl Checksum {
     /// The best one that is known here: SHA-512 of an `integrity`, which may hold several; SHA-1 only if there is no
     /// `integrity`.
-    pub fn choose(integrity: Option<&str>, shasum: Option<&str>) -> Option<Self> {
+    pub(crate) fn choose(integrity: Option<&str>, shasum: Option<&str>) -> Option<Self> {
         match integrity {
             Some(integrity) => integrity.split_whitespace().find_map(|one| {
                 let digest = one.strip_prefix("sha512-")?;
@@ -31,7 +31,7 @@ impl Checksum {
     }
 
     /// The checksum of the same kind of what can be read.
-    pub fn of_same_kind(&self, reader: impl Read) -> io::Result<Self> {
+    pub(crate) fn of_same_kind(&self, reader: impl Read) -> io::Result<Self> {
         Ok(match self {
             Self::Sha512(_) => Self::Sha512(STANDARD.encode(digest::<Sha512>(reader)?)),
             Self::Sha1(_) => {

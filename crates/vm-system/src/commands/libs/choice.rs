@@ -3,7 +3,7 @@ use serde_json::Value;
 
 /// What a package says of its files.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Hints {
+pub(crate) struct Hints {
     #[serde(default)]
     unpkg: Value,
     #[serde(default)]
@@ -16,7 +16,7 @@ pub struct Hints {
 
 /// The file of a package to take when nobody says which: what it offers to pages, then what looks as if it was made for
 /// them, then what Node.js would take.
-pub fn choose(package: &str, hints: &Hints, files: &[String]) -> Option<String> {
+pub(crate) fn choose(package: &str, hints: &Hints, files: &[String]) -> Option<String> {
     let offered = |hint: &Value| resolve(hint.as_str()?, files);
     offered(&hints.unpkg)
         .or_else(|| offered(&hints.jsdelivr))

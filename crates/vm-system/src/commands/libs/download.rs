@@ -32,7 +32,7 @@ enum Outcome {
 }
 
 /// Downloads what is not there yet. One that fails keeps none of the others from being downloaded.
-pub async fn run(
+pub(crate) async fn run(
     args: &DownloadArgs,
     cache: LibraryCache,
     output: &mut Output,

@@ -20,7 +20,7 @@ const SHOWN_FILES: usize = 10;
 
 /// Brings libraries into the cache.
 #[derive(Debug)]
-pub struct Fetcher {
+pub(crate) struct Fetcher {
     /// The cache.
     pub cache: LibraryCache,
     /// Where they come from.
@@ -33,7 +33,7 @@ pub struct Fetcher {
 
 /// A library that is in the cache now.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Fetched {
+pub(crate) struct Fetched {
     /// Its name.
     pub name: String,
     /// Whether it had to be downloaded.
@@ -47,7 +47,7 @@ pub struct Fetched {
 
 impl Fetcher {
     /// Brings a library into the cache, unless it is there.
-    pub async fn fetch(&self, wanted: &Wanted) -> Result<Fetched> {
+    pub(crate) async fn fetch(&self, wanted: &Wanted) -> Result<Fetched> {
         if let Some(present) = present(&self.cache, wanted)? {
             return Ok(present);
         }
@@ -170,7 +170,7 @@ impl Fetcher {
 }
 
 /// A library that is in the cache already, as it is wanted.
-pub fn present(cache: &LibraryCache, wanted: &Wanted) -> Result<Option<Fetched>> {
+pub(crate) fn present(cache: &LibraryCache, wanted: &Wanted) -> Result<Option<Fetched>> {
     let Some(name) = wanted.name() else {
         return Ok(None);
     };

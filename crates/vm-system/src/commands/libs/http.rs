@@ -27,7 +27,7 @@ const MAX_DESCRIPTION_BYTES: usize = 8 * 1024 * 1024;
 
 /// Why something was not downloaded.
 #[derive(Debug, thiserror::Error)]
-pub enum HttpError {
+pub(crate) enum HttpError {
     /// No answer, or one that broke off.
     #[error("cannot download {url}")]
     Transport {
@@ -79,13 +79,13 @@ impl HttpError {
 
 /// Downloads. Proxies that the environment names are used.
 #[derive(Clone, Debug)]
-pub struct Http {
+pub(crate) struct Http {
     client: Client,
 }
 
 impl Http {
     /// Sets up a client; nothing is sent yet.
-    pub fn new() -> reqwest::Result<Self> {
+    pub(crate) fn new() -> reqwest::Result<Self> {
         // A provider that is there already is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
@@ -97,7 +97,7 @@ impl Http {
     }
 
     /// The body of an answer, which is a small one.
-    pub async fn get(&self, url: &Url) -> Result<Vec<u8>, HttpError> {
+    pub(crate) async fn get(&self, url: &Url) -> Result<Vec<u8>, HttpError> {
         let mut tries = Tries::default();
         loop {
             match self.get_once(url).await {
@@ -108,7 +108,12 @@ impl Http {
     }
 
     /// Downloads to the end of a file. What is there already is not asked for again, if the server can do that.
-    pub async fn download(&self, url: &Url, part: &mut Part, bar: &Bar) -> Result<(), HttpError> {
+    pub(crate) async fn download(
+        &self,
+        url: &Url,
+        part: &mut Part,
+        bar: &Bar,
+    ) -> Result<(), HttpError> {
         let mut tries = Tries::default();
         loop {
             match self.download_once(url, part, bar).await {
@@ -203,7 +208,7 @@ impl Tries {
 }
 
 /// A URL as it is shown: without a user and a password.
-pub fn shown(url: &Url) -> String {
+pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     let _ = url.set_username("");
     let _ = url.set_password(None);

@@ -8,13 +8,13 @@ use crate::failure::Failure;
 use crate::output::{Output, Paint, Table, size};
 
 /// Lists what is in the cache, and what of the catalogue is not.
-pub fn list(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn list(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
     let paint = output.paint();
     output.print(&entries(cache)?, |out, list| entry_list(out, paint, list))
 }
 
 /// Says where the cache is and how large.
-pub fn info(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn info(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
     output.print(&cache_info(cache)?, write_info)
 }
 

@@ -8,7 +8,7 @@ use tokio::process::Command;
 ///
 /// # Errors
 /// When there is no npm, or when it fails.
-pub async fn registry() -> Result<String> {
+pub(crate) async fn registry() -> Result<String> {
     // Its warnings are on standard error: they are about its own settings.
     let npm = Command::new("npm")
         .args(["config", "get", "registry"])

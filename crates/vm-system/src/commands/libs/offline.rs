@@ -19,7 +19,11 @@ struct Presence {
 }
 
 /// Downloads nothing, and says what is not there as it should be.
-pub fn run(args: &DownloadArgs, cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(
+    args: &DownloadArgs,
+    cache: &LibraryCache,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let lock = cache.lock()?;
     let mut list = Vec::new();
     for wanted in wanted::all(&args.names, args.file.as_deref(), &lock)? {

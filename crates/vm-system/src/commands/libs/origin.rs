@@ -22,7 +22,7 @@ const SOURCE_VARIABLE: &str = "VM_SYSTEM_LIBRARY_SOURCE";
 
 /// Where libraries come from.
 #[derive(Debug)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// An npm registry, which gives packages.
     Registry(Registry),
     /// A server of single files.
@@ -31,7 +31,7 @@ pub enum Origin {
 
 /// Something to download.
 #[derive(Debug)]
-pub struct Release {
+pub(crate) struct Release {
     /// The exact version.
     pub version: String,
     /// Where it is.
@@ -42,7 +42,7 @@ pub struct Release {
 
 /// What a download gives.
 #[derive(Debug)]
-pub enum Content {
+pub(crate) enum Content {
     /// A package, which holds the file.
     Package {
         /// Its checksum.
@@ -59,7 +59,7 @@ pub enum Content {
 
 impl Origin {
     /// What the command line says, else the environment, else the registry of the machine's npm.
-    pub async fn of(args: &DownloadArgs) -> Result<Self, Failure> {
+    pub(crate) async fn of(args: &DownloadArgs) -> Result<Self, Failure> {
         let (registry, source) = match (&args.registry, &args.source) {
             (None, None) => (variable(REGISTRY_VARIABLE)?, variable(SOURCE_VARIABLE)?),
             (registry, source) => (registry.clone(), source.clone()),
@@ -86,7 +86,7 @@ impl Origin {
     }
 
     /// What to download for a library. The file is named by whoever knows it.
-    pub async fn release(
+    pub(crate) async fn release(
         &self,
         http: &Http,
         wanted: &Wanted,

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 ///
 /// It is locked as long as this lives, so that two processes that want the same library don't write into one file.
 #[derive(Debug)]
-pub struct Part {
+pub(crate) struct Part {
     file: File,
     path: PathBuf,
 }
 
 impl Part {
     /// Opens it at its end; waits until nobody else has it.
-    pub fn lock(path: PathBuf) -> io::Result<Self> {
+    pub(crate) fn lock(path: PathBuf) -> io::Result<Self> {
         loop {
             let file = OpenOptions::new()
                 .read(true)
@@ -30,29 +30,29 @@ impl Part {
     }
 
     /// How much there is.
-    pub fn len(&self) -> io::Result<u64> {
+    pub(crate) fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 
     /// Adds to the end.
-    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }
 
     /// Starts over.
-    pub fn clear(&mut self) -> io::Result<()> {
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
         self.file.set_len(0)
     }
 
     /// All there is, from the start.
-    pub fn reader(&self) -> io::Result<impl Read> {
+    pub(crate) fn reader(&self) -> io::Result<impl Read> {
         let mut file = &self.file;
         file.rewind()?;
         Ok(file)
     }
 
     /// Removes it: the next one to open it has a new one.
-    pub fn remove(&self) -> io::Result<()> {
+    pub(crate) fn remove(&self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
 }

@@ -10,7 +10,7 @@ use super::wanted::Wanted;
 
 /// A registry that speaks npm's protocol.
 #[derive(Debug)]
-pub struct Registry {
+pub(crate) struct Registry {
     url: Url,
 }
 
@@ -32,7 +32,7 @@ struct Dist {
 
 impl Registry {
     /// The registry at a URL; or what is wrong with that.
-    pub fn new(url: &str) -> Result<Self, String> {
+    pub(crate) fn new(url: &str) -> Result<Self, String> {
         match Url::parse(url) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Self { url }),
             _ => Err(format!(
@@ -42,7 +42,7 @@ impl Registry {
     }
 
     /// A version of a package: the latest one if none is wanted.
-    pub async fn release(&self, http: &Http, wanted: &Wanted) -> Result<Release> {
+    pub(crate) async fn release(&self, http: &Http, wanted: &Wanted) -> Result<Release> {
         let url = self.description_url(wanted);
         let text = http.get(&url).await.map_err(|error| match error {
             HttpError::Status { status, .. } if status == StatusCode::NOT_FOUND => {

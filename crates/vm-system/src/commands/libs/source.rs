@@ -6,13 +6,13 @@ use super::wanted::Wanted;
 
 /// A server that gives single files of packages, as content delivery networks do.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     template: String,
 }
 
 impl Source {
     /// From a URL with `{package}`, `{version}` and `{file}` in it; or what is wrong with that.
-    pub fn new(template: &str) -> Result<Self, String> {
+    pub(crate) fn new(template: &str) -> Result<Self, String> {
         let source = Self {
             template: template.to_owned(),
         };
@@ -28,7 +28,7 @@ impl Source {
     }
 
     /// The file of a library.
-    pub fn release(
+    pub(crate) fn release(
         &self,
         wanted: &Wanted,
         file: impl FnOnce(&str) -> Option<String>,

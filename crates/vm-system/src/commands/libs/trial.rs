@@ -11,14 +11,14 @@ use crate::commands::worker;
 use crate::failure::Failure;
 
 /// Tries whether sessions can use what is in the cache, in processes like theirs.
-pub struct Trial {
+pub(crate) struct Trial {
     cache: LibraryCache,
     runtime: WorkerRuntime,
 }
 
 impl Trial {
     /// Of the libraries of a cache.
-    pub fn new(cache: LibraryCache) -> Result<Self, Failure> {
+    pub(crate) fn new(cache: LibraryCache) -> Result<Self, Failure> {
         let runtime = WorkerRuntime::new(
             worker::command()?,
             MemoryBudget::default(),
@@ -28,7 +28,7 @@ impl Trial {
     }
 
     /// Adds a warning if it is a module that no session can use. One that fails by itself may need others before it.
-    pub async fn of(&self, fetched: Fetched) -> Result<Fetched> {
+    pub(crate) async fn of(&self, fetched: Fetched) -> Result<Fetched> {
         let library = block_in_place(|| self.cache.load(&fetched.name))?;
         if !library.may_be_module() {
             return Ok(fetched);

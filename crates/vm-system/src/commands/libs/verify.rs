@@ -20,7 +20,7 @@ struct Row {
 }
 
 /// Checks the cache against its lock file, and fails if something is missing or damaged.
-pub fn run(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(cache: &LibraryCache, output: &mut Output) -> Result<(), Failure> {
     let checked = cache.verify()?;
     let bad = checked.iter().any(|library| match library.state {
         LibraryState::Missing | LibraryState::Damaged { .. } => true,

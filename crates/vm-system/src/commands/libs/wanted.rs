@@ -5,7 +5,7 @@ use crate::failure::Failure;
 
 /// A library that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// The package, as in `@scope/name`.
     pub package: String,
     /// Its version or a tag; nothing means the latest.
@@ -18,7 +18,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// The package and the version as npm writes them.
-    pub fn spec(&self) -> String {
+    pub(crate) fn spec(&self) -> String {
         match &self.version {
             Some(version) => format!("{}@{version}", self.package),
             None => self.package.clone(),
@@ -26,19 +26,19 @@ impl Wanted {
     }
 
     /// The name in the cache, unless only the registry can tell the version.
-    pub fn name(&self) -> Option<String> {
+    pub(crate) fn name(&self) -> Option<String> {
         let version = self.version.as_ref()?;
         is_version(version).then(|| cached_name(&self.package, version))
     }
 
     /// The file, with what the lock file says when nothing else does.
-    pub fn file_in(&self, lock: &LockFile, name: &str) -> Option<String> {
+    pub(crate) fn file_in(&self, lock: &LockFile, name: &str) -> Option<String> {
         let locked = lock.libraries.get(name).map(|locked| locked.file.clone());
         self.file.clone().or(locked)
     }
 
     /// Whether what the lock file says of that name came from another file of the package than is wanted now.
-    pub fn is_another_file(&self, lock: &LockFile, name: &str) -> bool {
+    pub(crate) fn is_another_file(&self, lock: &LockFile, name: &str) -> bool {
         let locked = lock.libraries.get(name);
         locked.is_some_and(|locked| self.file.as_ref().is_some_and(|file| *file != locked.file))
     }
@@ -48,7 +48,11 @@ impl Wanted {
 ///
 /// # Errors
 /// [`Failure::Usage`] for what can't be a name, and for a file that is named for more than one package.
-pub fn all(names: &[String], file: Option<&str>, lock: &LockFile) -> Result<Vec<Wanted>, Failure> {
+pub(crate) fn all(
+    names: &[String],
+    file: Option<&str>,
+    lock: &LockFile,
+) -> Result<Vec<Wanted>, Failure> {
     if file.is_some() && names.len() != 1 {
         return Err(Failure::Usage("--file goes with one NAME".into()));
     }
@@ -108,7 +112,7 @@ fn of_catalogue(library: &Library) -> Wanted {
 }
 
 /// The name in the cache of a version of a package.
-pub fn cached_name(package: &str, version: &str) -> String {
+pub(crate) fn cached_name(package: &str, version: &str) -> String {
     format!("{}-{version}", package.replacen('/', "+", 1))
 }
 

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::output::{Output, Progress};
 
 /// Writes the copy; a file that is there already stays, and nothing is left of a copy that is not whole.
-pub async fn run(file: &Path, client: &Client, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn run(file: &Path, client: &Client, output: &mut Output) -> Result<(), Failure> {
     let writing = || format!("cannot write {}", file.display());
     let mut target = OpenOptions::new()
         .write(true)

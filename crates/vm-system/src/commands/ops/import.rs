@@ -21,7 +21,7 @@ struct Imported {
 }
 
 /// Brings the database of the Go service over.
-pub fn run(old: &Path, new: Option<&Path>, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(old: &Path, new: Option<&Path>, output: &mut Output) -> Result<(), Failure> {
     let new = match new {
         Some(new) => new.to_owned(),
         None => default_target(old)?,

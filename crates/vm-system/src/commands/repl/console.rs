@@ -22,7 +22,7 @@ use crate::failure::{Failure, say_error, verdict};
 use crate::output::{Output, Paint};
 
 /// A console at a session.
-pub struct Console<'a> {
+pub(crate) struct Console<'a> {
     client: &'a Client,
     session: Uuid,
     output: &'a mut Output,
@@ -42,7 +42,7 @@ enum Then {
 
 impl<'a> Console<'a> {
     /// At a session.
-    pub fn new(target: &'a Target, output: &'a mut Output) -> Self {
+    pub(crate) fn new(target: &'a Target, output: &'a mut Output) -> Self {
         Self {
             client: &target.client,
             session: target.session,
@@ -59,7 +59,7 @@ impl<'a> Console<'a> {
     ///
     /// # Errors
     /// When the terminal fails, when the session is gone, and when something failed that was piped.
-    pub async fn run(
+    pub(crate) async fn run(
         mut self,
         history: Option<PathBuf>,
         terminal: Option<&Arc<Terminal>>,

@@ -4,7 +4,7 @@ use vmruntime::syntax::Brackets;
 
 /// Lines that are no piece yet.
 #[derive(Default)]
-pub struct Draft {
+pub(crate) struct Draft {
     /// Each with its end.
     text: String,
     brackets: Brackets,
@@ -16,25 +16,25 @@ pub struct Draft {
 
 impl Draft {
     /// One more line.
-    pub fn add(&mut self, line: &str) {
+    pub(crate) fn add(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
     }
 
     /// Whether there is no line.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
     /// The lines.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.text.strip_suffix('\n').unwrap_or_default()
     }
 
     /// Whether to ask the session if this is a whole piece. While brackets are open it is none, and a question after each line of
     /// a long text would take ever longer. But only a parser always counts brackets right: whenever the text has doubled, the
     /// session is asked all the same.
-    pub fn is_worth_a_question(&mut self) -> bool {
+    pub(crate) fn is_worth_a_question(&mut self) -> bool {
         let ends_in_code = self.brackets.count(&self.text[self.counted..]);
         if ends_in_code {
             self.counted = self.text.len();

@@ -34,7 +34,7 @@ use crate::output::{self, Paint, marked};
 const HISTORY_ENTRIES: usize = 10_000;
 
 /// Reads what is typed.
-pub struct Editor {
+pub(crate) struct Editor {
     /// Away while it reads.
     inner: Option<rustyline::Editor<Aide, DefaultHistory>>,
     history: Option<PathBuf>,
@@ -81,7 +81,7 @@ impl Editor {
     ///
     /// # Errors
     /// When the terminal can't be used.
-    pub fn new(
+    pub(crate) fn new(
         client: Client,
         session: Uuid,
         paint: Paint,
@@ -133,7 +133,7 @@ impl Editor {
     ///
     /// # Errors
     /// When the terminal fails.
-    pub async fn next(&mut self) -> Result<Piece, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Piece, Failure> {
         output::settle();
         let mut editor = self
             .inner

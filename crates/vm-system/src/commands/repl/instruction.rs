@@ -2,7 +2,7 @@
 
 /// An instruction.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Instruction<'a> {
+pub(crate) enum Instruction<'a> {
     Help,
     Exit,
     Cancel,
@@ -16,7 +16,7 @@ pub enum Instruction<'a> {
 }
 
 /// Each with what it takes and what it does, in the order of the help.
-pub const ALL: [(&str, &str, &str); 8] = [
+pub(crate) const ALL: [(&str, &str, &str); 8] = [
     (".help", "", "show this"),
     (".exit", "", "leave; so does Ctrl-D"),
     (".cancel", "", "cancel what runs in the session"),
@@ -36,7 +36,7 @@ pub const ALL: [(&str, &str, &str); 8] = [
 ];
 
 /// What a line says to the console; nothing if it is code.
-pub fn parse(line: &str) -> Option<Instruction<'_>> {
+pub(crate) fn parse(line: &str) -> Option<Instruction<'_>> {
     let line = line.trim();
     let is_one = line
         .strip_prefix('.')?
@@ -60,7 +60,7 @@ pub fn parse(line: &str) -> Option<Instruction<'_>> {
 }
 
 /// What is said of an instruction that is none.
-pub fn correction(word: &str) -> String {
+pub(crate) fn correction(word: &str) -> String {
     match ALL.iter().find(|(name, ..)| *name == word) {
         Some((name, "", _)) => format!("{name} takes nothing"),
         Some((name, argument, _)) => format!("{name} takes {argument}"),

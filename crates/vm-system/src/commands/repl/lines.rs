@@ -18,10 +18,10 @@ use crate::failure::Failure;
 use crate::output::{Paint, is_dumb};
 
 /// What asks for the next piece.
-pub const PROMPT: &str = "> ";
+pub(crate) const PROMPT: &str = "> ";
 
 /// What comes next.
-pub enum Piece {
+pub(crate) enum Piece {
     /// Code or an instruction.
     Text(String),
     /// Ctrl-C, at a terminal.
@@ -38,7 +38,7 @@ pub enum Piece {
 }
 
 /// Where it comes from.
-pub enum Lines {
+pub(crate) enum Lines {
     /// Somebody types at a terminal on which lines can be edited.
     Edited(Box<Editor>),
     /// A program writes, or somebody at another terminal.
@@ -51,7 +51,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the terminal can't be used.
-    pub fn new(
+    pub(crate) fn new(
         client: Client,
         session: Uuid,
         paint: Paint,
@@ -80,7 +80,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the input fails, and when the session can't say where a piece ends that nobody edits.
-    pub async fn next(&mut self) -> Result<Piece, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Piece, Failure> {
         match self {
             Self::Edited(editor) => editor.next().await,
             Self::Plain(plain) => plain.next().await,
@@ -88,7 +88,7 @@ impl Lines {
     }
 
     /// Drops the lines that are no piece yet, of what nobody edits; says so.
-    pub fn interrupt(&mut self) -> Piece {
+    pub(crate) fn interrupt(&mut self) -> Piece {
         match self {
             Self::Edited(_) => Piece::Interrupt {
                 dropped: false,
@@ -100,12 +100,12 @@ impl Lines {
 }
 
 /// Whether lines can be edited, if standard input is a terminal.
-pub fn is_edited() -> bool {
+pub(crate) fn is_edited() -> bool {
     !is_dumb()
 }
 
 /// Lines that nobody edits here.
-pub struct Plain {
+pub(crate) struct Plain {
     input: BufReader<Stdin>,
     /// What has come of a line.
     line: Vec<u8>,
@@ -192,7 +192,11 @@ impl Plain {
 ///
 /// # Errors
 /// When the session does not say.
-pub async fn lacks_something(client: &Client, session: Uuid, code: &str) -> Result<bool, Failure> {
+pub(crate) async fn lacks_something(
+    client: &Client,
+    session: Uuid,
+    code: &str,
+) -> Result<bool, Failure> {
     let found = client.is_complete(session, code).await?;
     if found.code.as_deref() == Some(LOOK_LIMIT) {
         let message = found.message.unwrap_or_default();

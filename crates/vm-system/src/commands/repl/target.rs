@@ -20,7 +20,7 @@ const NAME: &str = "repl";
 const BETWEEN_STREAMS: Duration = Duration::from_secs(1);
 
 /// A session, and what of it is only here for this command.
-pub struct Target {
+pub(crate) struct Target {
     /// The client of its daemon.
     pub client: Client,
     /// Its id.
@@ -36,7 +36,7 @@ impl Target {
     ///
     /// # Errors
     /// When the session or the template that is named is not there, and when none can be made.
-    pub async fn find(args: ReplArgs, client: Client) -> Result<Self, Failure> {
+    pub(crate) async fn find(args: ReplArgs, client: Client) -> Result<Self, Failure> {
         if let Some(id) = args.session {
             let session = client.session(&id).await?.id;
             return Ok(Self {
@@ -80,7 +80,7 @@ impl Target {
     ///
     /// # Errors
     /// When the session can't be closed.
-    pub async fn close(self) -> Result<(), Failure> {
+    pub(crate) async fn close(self) -> Result<(), Failure> {
         let closed = match self.kept {
             Some(kept) => {
                 kept.abort();

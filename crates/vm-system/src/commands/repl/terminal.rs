@@ -22,7 +22,7 @@ const PASTE_MARKS_OFF: &str = "\u{1b}[?2004l";
 const PASTE_MARKS_ON: &str = "\u{1b}[?2004h";
 
 /// The terminal of standard input. It is as the shell left it again when this is dropped.
-pub struct Terminal {
+pub(crate) struct Terminal {
     /// As the shell left it, in a form that threads can share.
     shell: nix::libc::termios,
     is_edited: bool,
@@ -34,7 +34,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When it can't be set up.
-    pub fn take(is_edited: bool) -> Result<Arc<Self>, Failure> {
+    pub(crate) fn take(is_edited: bool) -> Result<Arc<Self>, Failure> {
         let shell = tcgetattr(io::stdin()).context("cannot ask the terminal")?;
         let terminal = Arc::new(Self {
             shell: shell.into(),
@@ -60,26 +60,26 @@ impl Terminal {
     }
 
     /// Leaves the terminal as the shell left it.
-    pub fn give_back(&self) {
+    pub(crate) fn give_back(&self) {
         // It may be gone.
         let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.shell());
     }
 
     /// The byte of the key that interrupts; `None` if the terminal has no such key.
-    pub fn interrupt_key(&self) -> Option<u8> {
+    pub(crate) fn interrupt_key(&self) -> Option<u8> {
         self.key(Key::VINTR)
     }
 
     /// The bytes of the keys that interrupt while lines are edited: Ctrl-C and Ctrl-\ unless the
     /// user has others.
-    pub fn interrupt_keys(&self) -> impl Iterator<Item = u8> {
+    pub(crate) fn interrupt_keys(&self) -> impl Iterator<Item = u8> {
         [Key::VINTR, Key::VQUIT]
             .into_iter()
             .filter_map(|key| self.key(key))
     }
 
     /// The byte of the key that suspends; `None` if the terminal has no such key.
-    pub fn suspend_key(&self) -> Option<u8> {
+    pub(crate) fn suspend_key(&self) -> Option<u8> {
         self.key(Key::VSUSP)
     }
 
@@ -89,7 +89,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When it can't be set up.
-    pub fn read(&self) -> Result<(), Failure> {
+    pub(crate) fn read(&self) -> Result<(), Failure> {
         if self.is_edited {
             return Ok(());
         }
@@ -105,7 +105,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When it can't be set up.
-    pub fn run(&self) -> Result<(), Failure> {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
         if self.is_edited {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Terminal {
 
     /// Stops this program as Ctrl-Z does, with the terminal as the shell left it, and goes on with
     /// the terminal as it is now.
-    pub fn suspend(&self) {
+    pub(crate) fn suspend(&self) {
         let now = tcgetattr(io::stdin());
         let marks = |text: &str| {
             let mut out = io::stdout().lock();

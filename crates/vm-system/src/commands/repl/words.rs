@@ -8,7 +8,7 @@ use crate::commands::console::Value;
 use crate::output::Paint;
 
 /// Code with its words, strings and numbers in colours.
-pub fn coloured(code: &str, paint: Paint) -> String {
+pub(crate) fn coloured(code: &str, paint: Paint) -> String {
     let mut text = String::new();
     let mut at = 0;
     for span in spans(code) {
@@ -28,7 +28,7 @@ pub fn coloured(code: &str, paint: Paint) -> String {
 }
 
 /// A value as a console shows it: strings in quotes, and all in the colour of their kind.
-pub fn shown(value: &Value, paint: Paint) -> String {
+pub(crate) fn shown(value: &Value, paint: Paint) -> String {
     let preview = &value.preview;
     let end = if value.truncated { "…" } else { "" };
     let text = match value.kind.as_str() {

@@ -12,7 +12,11 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// Prints the events of all executions, the oldest first.
-pub async fn show(session: &str, client: &Client, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn show(
+    session: &str,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
     // They are listed newest first.
     let mut ids: Vec<Uuid> = Vec::new();
     let mut executions = client.executions(session, None);
@@ -32,7 +36,11 @@ pub async fn show(session: &str, client: &Client, output: &mut Output) -> Result
 }
 
 /// The same, and goes on with what happens until the session is closed.
-pub async fn follow(session: &str, client: &Client, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn follow(
+    session: &str,
+    client: &Client,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let mut stream = client.follow_session(session, true);
     while let Some(item) = stream.next().await? {
         if let SessionItem::Event(event) = item {

@@ -1,5 +1,6 @@
 use insta::assert_snapshot;
 use serde_json::json;
+use vmapi_types::Limits;
 
 use super::*;
 use crate::output::testing::printed;

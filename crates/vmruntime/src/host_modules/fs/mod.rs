@@ -105,7 +105,7 @@ impl Fs<'_> {
     fn carry_out(&self, call: &HostCall) -> HostReply {
         // It may have waited for a thread for longer than its run.
         self.files
-            .go_on()
+            .check_stop()
             .map_err(|error| HostError::new(error.to_string()))?;
         match call.function.as_str() {
             "readFile" => self.read_file(call),
@@ -124,7 +124,7 @@ impl Fs<'_> {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), FileError> {
-        let go_on = || self.files.go_on();
+        let go_on = || self.files.check_stop();
         self.answering.send_blocking(&[WHOLE], bytes, go_on)
     }
 
@@ -331,14 +331,14 @@ impl Fs<'_> {
             FileAccess::Write => "write",
         };
         match why {
-            FsRefusal::NotGiven => {
+            FsRefusal::NotAllowed => {
                 let config = json!({ key: [pattern_of(path)] });
                 let command = hint(&self.template, "fs", "NAME", Some(&config));
                 format!(
                     "no fs capability of the template gives {access} here; add one for new sessions with {command}"
                 )
             }
-            FsRefusal::TakenAway => format!(
+            FsRefusal::Denied => format!(
                 "an fs capability of the template that is not enabled takes {access} away here; see \
                  `vm-system template list-capabilities {}`",
                 self.template

@@ -58,7 +58,7 @@ impl Gate<'_> {
         let host = host.to_owned();
         let net = &self.policy.grants.net;
         let refused = |why| Err(self.refusal(url, &host, why));
-        if net.takes_away(&host, port) {
+        if net.denies(&host, port) {
             return refused(Why::TakenAway);
         }
         if !net.allows(&host, port, default_port) {
@@ -75,7 +75,7 @@ impl Gate<'_> {
         if addresses.is_empty() {
             return refused(Why::NotPublic(&found));
         }
-        addresses.retain(|address| !net.takes_away(&host_of(*address), port));
+        addresses.retain(|address| !net.denies(&host_of(*address), port));
         if addresses.is_empty() {
             return refused(Why::TakenAway);
         }

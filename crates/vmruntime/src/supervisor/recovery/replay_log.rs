@@ -115,7 +115,7 @@ impl ReplayLog {
     /// complete: whether it has every run that the session ever committed.
     pub(crate) fn note_checkpoint(&self, commits: u64) -> bool {
         let mut log = self.lock();
-        self.has_checkpoint.send_replace(true);
+        self.set_has_checkpoint(true);
         let is_complete = log.runs.len() as u64 == commits;
         let is_small = log.all.bytes <= MAX_BYTES
             && log.all.time <= MAX_TIME * MAX_HISTORY
@@ -132,8 +132,14 @@ impl ReplayLog {
     /// Notes that there is no checkpoint any more.
     pub(crate) fn note_loss_of_checkpoint(&self) {
         let mut log = self.lock();
-        self.has_checkpoint.send_replace(false);
+        self.set_has_checkpoint(false);
         log.held = 0;
+    }
+
+    /// Wakes only those who wait for a change.
+    fn set_has_checkpoint(&self, has_checkpoint: bool) {
+        let set = |has: &mut bool| std::mem::replace(has, has_checkpoint) != has_checkpoint;
+        self.has_checkpoint.send_if_modified(set);
     }
 
     /// The runs that the checkpoint lacks; without a checkpoint all runs.

@@ -65,7 +65,8 @@ pub(crate) fn serve(mut args: impl Iterator<Item = OsString>) -> io::Result<()> 
     };
     let path = next("where the worktree is")?;
     let guarded = args.map(PathBuf::from).collect();
-    let worktree = Worktree::open(&path.to_string_lossy(), guarded).map_err(io::Error::other)?;
+    let worktree =
+        Worktree::open_blocking(&path.to_string_lossy(), guarded).map_err(io::Error::other)?;
     confine(worktree.path())?;
     writes::survive_long_writes()?;
     let worktree = Arc::new(worktree);

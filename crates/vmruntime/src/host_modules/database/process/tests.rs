@@ -18,7 +18,7 @@ impl Fixture {
 
     fn with(has_hung_up: fn() -> bool) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let worktree = Worktree::open(home.path().to_str().unwrap(), Vec::new()).unwrap();
+        let worktree = Worktree::open_blocking(home.path().to_str().unwrap(), Vec::new()).unwrap();
         let mut fixture = Self {
             home,
             database: Database::new(

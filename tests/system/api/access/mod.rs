@@ -1,0 +1,7 @@
+//! Which requests are let in: tokens, sockets, hosts and origins.
+
+mod daemons;
+mod origins;
+mod request_matrix;
+mod sockets;
+mod tokens;

@@ -1,0 +1,4 @@
+//! `/metadata`: modules and libraries.
+
+mod libraries;
+mod modules;

@@ -1,0 +1,5 @@
+//! `vm-system exec`.
+
+mod follow;
+mod output;
+mod terminal;

@@ -1,0 +1,12 @@
+//! What outlives crashes, kills, stopped processes, outages and damaged databases.
+
+mod crashes;
+mod damage;
+mod outages;
+mod process_deaths;
+mod replay;
+mod restarts;
+mod stopped_host_processes;
+mod stopped_processes;
+mod stopping;
+mod wal;

@@ -1,0 +1,5 @@
+//! The host module `database`.
+
+mod calls;
+mod containment;
+mod rollback;

@@ -1,0 +1,5 @@
+//! `fetch` and capabilities of kind `net`.
+
+mod hosts;
+mod http_server;
+mod redirects;

@@ -1,0 +1,288 @@
+//! Inputs that must do no harm.
+//!
+//! The snippets are in files, each below a line `//# name`. Every one has a session of its own and
+//! the limits that templates have by default. Several run at a time, beside a session that does
+//! nothing but `1 + 1`, and that should not notice.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use vm_system_tests::{Daemon, Session, wait_for};
+
+const CORPUS: &[(&str, &str)] = &[
+    ("endless", include_str!("hostile/endless.js")),
+    ("large", include_str!("hostile/large.js")),
+    ("inspection", include_str!("hostile/inspection.js")),
+    ("consoles", include_str!("hostile/consoles.js")),
+    ("imports", include_str!("hostile/imports.js")),
+];
+
+const TAMPERING: &str = include_str!("hostile/tampering.js");
+
+/// Gives a session `mark`, `difference()` and `fail()`.
+const HEAP: &str = include_str!("hostile/heap.js");
+
+/// How many snippets run at a time.
+const AT_A_TIME: usize = 4;
+
+/// How long a snippet may take by the daemon's own figures, in milliseconds: `wall_ms`, and the way
+/// back to the heap that was, on a machine that does something else.
+const MOST_MS: f64 = 20_000.0;
+
+/// How long the answer may take beside that. The machine may be busy with something else.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// How long `1 + 1` may take by the daemon's own figures, in milliseconds, in 95 of 100 runs: the
+/// machine may stand still at times.
+const MOST_BESIDE_MS: f64 = 500.0;
+
+/// The snippets of a file, by name.
+fn snippets(file: &str, text: &'static str) -> Vec<(String, &'static str)> {
+    let sections = text.split("\n//# ").skip(1);
+    sections
+        .map(|section| {
+            let (name, code) = section
+                .split_once('\n')
+                .expect("a name has a line of its own");
+            (format!("{file}/{name}"), code.trim())
+        })
+        .collect()
+}
+
+/// Files that snippets import.
+fn plant(daemon: &Daemon) {
+    let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    for (path, text) in [
+        ("folder/a.mjs", "export default 1;"),
+        (
+            "namespace.mjs",
+            "export default { get a() { while (true); } }; export let b = 1; export let later; export { later as then2 };",
+        ),
+        ("then.mjs", "export function then() { while (true); }"),
+        ("loop.mjs", "while (true);"),
+        ("loop.cjs", "while (true);"),
+        (
+            "imports-itself.mjs",
+            "import * as self from './imports-itself.mjs'; export default self; self.default;",
+        ),
+        ("awaits-itself.mjs", "await import('./awaits-itself.mjs');"),
+        (
+            "ring-a.mjs",
+            "import { b } from './ring-b.mjs'; export const a = b;",
+        ),
+        (
+            "ring-b.mjs",
+            "import { a } from './ring-a.mjs'; export const b = a;",
+        ),
+        (
+            "ring-a.cjs",
+            "exports.b = require('./ring-b.cjs'); exports.b.a.b.a.b = exports;",
+        ),
+        (
+            "ring-b.cjs",
+            "exports.a = require('./ring-a.cjs'); exports.a.b = exports;",
+        ),
+        (
+            "throws.mjs",
+            "throw new Proxy({}, { get() { while (true); }, getPrototypeOf() { while (true); } });",
+        ),
+        ("deep.mjs", &format!("export default {};", deep(100_000))),
+        ("deep.json", &deep(100_000)),
+    ] {
+        daemon.write(path, text);
+    }
+    for i in 0..200 {
+        let next = format!("import './chain-{}.mjs';", i + 1);
+        daemon.write(&format!("chain-{i}.mjs"), if i < 199 { &next } else { "" });
+    }
+}
+
+fn wall_ms(execution: &Value) -> Option<f64> {
+    execution["metrics"]["wall_ms"].as_f64()
+}
+
+/// Runs a snippet; gives the execution once it has ended, within the bound.
+fn settle(session: &Session, code: &str) -> Result<Value, String> {
+    let asked = Instant::now();
+    let answer = session.submit(code);
+    let took = asked.elapsed();
+    let execution = match answer.status {
+        201 => answer.json,
+        422 if answer.code() == "OUTPUT_LIMIT_EXCEEDED" => session.executions().remove(0),
+        _ => return Err(answer.text),
+    };
+    let settled = matches!(
+        execution["status"].as_str(),
+        Some("ok" | "error" | "timeout")
+    );
+    let wall = wall_ms(&execution).filter(|wall| settled && *wall <= MOST_MS);
+    let Some(wall) = wall else {
+        return Err(brief(&execution));
+    };
+    if took > MARGIN + Duration::from_secs_f64(wall / 1e3) {
+        return Err(format!("answered after {took:?}: {}", brief(&execution)));
+    }
+    Ok(execution)
+}
+
+/// An execution without its code, and in one line.
+fn brief(execution: &Value) -> String {
+    let shown = |field: &str| {
+        let text = execution[field].to_string();
+        text.chars().take(300).collect::<String>()
+    };
+    let fields = ["status", "error", "result", "metrics"];
+    fields
+        .map(|field| format!("{field} {}", shown(field)))
+        .join(", ")
+}
+
+/// Checks what an expression gives.
+fn expect(session: &Session, code: &str, expected: &str) -> Result<(), String> {
+    let answer = session.submit(code);
+    let execution = &answer.json;
+    if answer.status == 201
+        && execution["status"] == "ok"
+        && execution["result"]["preview"] == expected
+    {
+        return Ok(());
+    }
+    let said = if answer.status == 201 {
+        brief(execution)
+    } else {
+        answer.text.clone()
+    };
+    Err(format!("afterwards `{code}` is not {expected}: {said}"))
+}
+
+/// Runs each snippet by way of `check`, some at a time, beside a session that does nothing but `1 +
+/// 1`, and checks that no session has come to harm.
+fn run_all(
+    daemon: &Daemon,
+    snippets: &[(String, &'static str)],
+    check: impl Fn(&Session, &str) -> Result<Value, String> + Sync,
+) {
+    plant(daemon);
+    let template = daemon.template();
+    let zygote = daemon.zygote();
+    let beside = daemon.session_of(&template);
+    let (failures, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let queue = Mutex::new(snippets.iter());
+    let work = || {
+        loop {
+            let next = queue.lock().unwrap().next();
+            let Some((name, code)) = next else {
+                return;
+            };
+            let session = daemon.session_of(&template);
+            let outcome = expect(&session, HEAP, "undefined").and_then(|()| check(&session, code));
+            match outcome {
+                Ok(execution) => println!("{name}: {}", brief(&execution)),
+                Err(failure) => failures.lock().unwrap().push(format!("{name}: {failure}")),
+            }
+            let running = session.executions();
+            let running = running
+                .iter()
+                .filter(|execution| execution["status"] == "running");
+            failures
+                .lock()
+                .unwrap()
+                .extend(running.map(|execution| format!("{name} still runs: {execution}")));
+            session.close();
+        }
+    };
+    let usual = std::thread::scope(|scope| {
+        let bystander = scope.spawn(|| {
+            let mut walls = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let execution = beside.run("1 + 1");
+                assert_eq!(execution["result"]["preview"], "2", "{execution}");
+                walls.push(wall_ms(&execution).expect("its time was measured"));
+                // Often enough to meet every snippet, and seldom enough to leave them the
+                // processors.
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+            walls.sort_by(f64::total_cmp);
+            println!("of the runs beside the slowest took {:?} ms", walls.last());
+            walls.get(walls.len() * 95 / 100).copied()
+        });
+        let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
+        let outcomes: Vec<_> = workers
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect();
+        over.store(true, Ordering::Relaxed);
+        let usual = bystander.join().expect("`1 + 1` is 2");
+        for outcome in outcomes {
+            outcome.expect("the daemon answers");
+        }
+        usual.expect("something ran beside")
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(
+        failures.is_empty(),
+        "{} failed:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    assert!(
+        usual <= MOST_BESIDE_MS,
+        "`1 + 1` took {usual} ms beside them"
+    );
+    assert_eq!(daemon.zygote(), zygote);
+    wait_for("the processes of closed sessions to be reaped", || {
+        let left = vm_system_tests::Process::session_processes(zygote);
+        (left.len() <= 2).then_some(())
+    });
+    assert_eq!(beside.eval("1 + 1"), "2");
+}
+
+#[test]
+fn hostile_snippets_harm_neither_daemon_nor_session() {
+    let all: Vec<_> = CORPUS
+        .iter()
+        .flat_map(|(file, text)| snippets(file, text))
+        .collect();
+    let daemon = Daemon::start();
+    run_all(&daemon, &all, |session, code| {
+        let execution = settle(session, code)?;
+        expect(session, "mark", "7")?;
+        expect(session, "difference()", "whole")?;
+        Ok(execution)
+    });
+}
+
+#[test]
+fn a_session_that_was_tampered_with_goes_on() {
+    let daemon = Daemon::start();
+    run_all(
+        &daemon,
+        &snippets("tampering", TAMPERING),
+        |session, code| {
+            let execution = settle(session, code)?;
+            settle(session, "console.log([1], { a: 1 }); throw new Error('x')")?;
+            expect(session, "1 + 1", "2")?;
+            Ok(execution)
+        },
+    );
+}
+
+#[test]
+fn nothing_is_left_of_tampering_that_is_rolled_back() {
+    let daemon = Daemon::start();
+    run_all(
+        &daemon,
+        &snippets("tampering", TAMPERING),
+        |session, code| {
+            let execution = settle(session, &format!("try {{\n{code}\n}} finally {{ fail() }}"))?;
+            if execution["error"]["rolled_back"] != true {
+                return Err(format!("it was not rolled back: {}", brief(&execution)));
+            }
+            expect(session, "mark", "7")?;
+            expect(session, "difference()", "whole")?;
+            Ok(execution)
+        },
+    );
+}
