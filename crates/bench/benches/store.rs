@@ -14,9 +14,9 @@ use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, EventType, RawJson, Sandbox};
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{
-    BoxFuture, OpenSessionError, OpenedSession, Outcome, Query, QueryError, QueryResult, RunEnd,
-    RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd,
-    SessionSpec, Usage,
+    BoxFuture, OpenSessionError, OpenedSession, Outcome, Query, QueryError, QueryResult,
+    RunRequest, RunResult, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable,
+    SessionEnd, SessionSpec, Usage,
 };
 use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, RunOptions, Store};
 
@@ -83,9 +83,9 @@ impl RuntimeSession for ScriptedSession {
                     return;
                 }
             }
-            let end = RunEnd {
+            let end = RunResult {
                 outcome: Outcome::Value(raw(&json!({"type": "undefined", "preview": "undefined"}))),
-                usage: Usage::default(),
+                usage: Some(Usage::default()),
                 charge: Lease::default(),
             };
             // The receiver is gone if the execution could not be recorded.

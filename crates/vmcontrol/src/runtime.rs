@@ -20,7 +20,7 @@ pub trait Runtime: Send + Sync {
     /// The engines that are built in; the first is the default.
     fn engines(&self) -> &'static [&'static str];
 
-    /// Makes a session with its libraries, ready to run code. Its startup files are the caller's to run.
+    /// Opens a session with its libraries, ready to run code. The caller runs its startup files.
     ///
     /// # Errors
     /// See [`OpenSessionError`].
@@ -29,8 +29,8 @@ pub trait Runtime: Send + Sync {
         spec: SessionSpec,
     ) -> BoxFuture<'_, Result<OpenedSession, OpenSessionError>>;
 
-    /// Loads libraries in a process of their own, and ends that. Whether the last one can be used is what is asked; those before
-    /// it are what it may need.
+    /// Tries whether the last of these libraries can be used, by loading all of them in a process
+    /// of their own. Those before the last one are its dependencies.
     ///
     /// # Errors
     /// See [`OpenSessionError`].
@@ -43,7 +43,7 @@ pub trait Runtime: Send + Sync {
     /// What the kernel keeps sessions from.
     ///
     /// # Errors
-    /// When no worker can be started that would say so.
+    /// When no worker can be started to find that out.
     fn sandbox(&self) -> BoxFuture<'_, Result<Sandbox, OpenSessionError>>;
 
     /// Ends every session and worker, and waits until they are gone.
@@ -65,31 +65,31 @@ pub struct SessionSpec {
     pub libraries: Vec<LoadedLibrary>,
 }
 
-/// A live session, and the news of its death.
+/// A live session, and its end.
 pub struct OpenedSession {
     /// The session.
     pub session: Arc<dyn RuntimeSession>,
-    /// Says why the session ended, once it has: also after [`RuntimeSession::close`].
+    /// Receives why the session ended, once it has: also after [`RuntimeSession::close`].
     pub ended: oneshot::Receiver<SessionEnd>,
 }
 
 /// Why a live session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionEnd {
-    /// In words.
+    /// A sentence about the cause, for the session's record.
     pub reason: String,
 }
 
-/// A live session. It runs one thing at a time; its caller sees to that.
+/// A live session. It runs one script at a time, which its caller ensures.
 pub trait RuntimeSession: Send + Sync {
-    /// Starts to run a script, and hands on what happens as it happens.
+    /// Starts to run a script. The receiver gets the updates as they happen.
     fn run(&self, execution_id: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate>;
 
-    /// Undoes that execution if it runs now, and no other.
+    /// Undoes that execution if it is under way, and no other.
     fn cancel(&self, execution_id: Uuid);
 
-    /// Looks at the session as it was when its last run ended, also while another goes on. What the look does to it is
-    /// seen by nobody.
+    /// Answers a query about the session as it was when its last run ended, also while another run
+    /// is under way. Side effects of the query are discarded.
     ///
     /// # Errors
     /// See [`QueryError`].
@@ -102,7 +102,9 @@ pub trait RuntimeSession: Send + Sync {
 /// A script to run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRequest {
-    /// The source text, of which there is one copy in the daemon.
+    /// The source text, of which there is one copy in the daemon. It is no part of the request's
+    /// JSON.
+    #[serde(skip)]
     pub source: Arc<str>,
     /// The name that positions in error messages carry: `repl`, or the path of the file.
     pub name: String,
@@ -146,7 +148,7 @@ pub enum Query {
     IsComplete(String),
 }
 
-/// The answer to a [`Query`] of the same name.
+/// The answer to a [`Query`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueryResult {
@@ -163,13 +165,13 @@ pub enum QueryResult {
     Completeness(Completeness),
 }
 
-/// Why a look shows nothing.
+/// Why a query has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// It took too long, or too much memory.
     #[error("it takes too long or too much memory")]
     Exceeded,
-    /// There are too many.
+    /// There are too many queries.
     #[error("too many questions about sessions are being answered")]
     Busy,
     /// The session is gone.
@@ -177,20 +179,20 @@ pub enum QueryError {
     Gone,
 }
 
-/// What happens while a script runs. The last update is [`Committed`](Self::Committed),
-/// [`RolledBack`](Self::RolledBack) or [`SessionLost`](Self::SessionLost).
+/// What happens while a script runs. The last update is [`Committed`](Self::Committed), an
+/// [`Ended`](Self::Ended) with [`Outcome::RolledBack`], or [`SessionLost`](Self::SessionLost).
 #[derive(Debug)]
 pub enum RunUpdate {
     /// The script made an event.
     Event(RuntimeEvent),
-    /// The script is about to touch the world through a host module: answer once the execution's record is stored.
+    /// The script is about to touch the world through a host module: answer once the execution's
+    /// record is stored.
     BeforeHostCall(oneshot::Sender<()>),
-    /// The script ended; its state is being committed.
-    Ended(RunEnd),
-    /// The session's state with this run in it is safe: nothing takes it back any more.
+    /// The run has a result. A value and an exception are preliminary: the state is being
+    /// committed, and the run may still be rolled back. A roll-back is final.
+    Ended(RunResult),
+    /// The session's state with this run in it is safe: it is not rolled back any more.
     Committed,
-    /// The run is undone: the session is as it was before.
-    RolledBack(Failure),
     /// The session is gone.
     SessionLost(SessionEnd),
 }
@@ -206,24 +208,26 @@ pub struct RuntimeEvent {
     pub charge: Lease,
 }
 
-/// How a script ended by itself.
+/// The result of a run.
 #[derive(Debug)]
-pub struct RunEnd {
-    /// The value or the exception.
+pub struct RunResult {
+    /// How it ended.
     pub outcome: Outcome,
-    /// What it used.
-    pub usage: Usage,
+    /// What it used; `None` if that is not known.
+    pub usage: Option<Usage>,
     /// The room that the outcome takes until it is stored.
     pub charge: Lease,
 }
 
-/// A script's own outcome: an exception is an ordinary one.
+/// How a run ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The payload of a `value` event.
+    /// By itself: the payload of a `value` event.
     Value(RawJson),
-    /// The payload of an `exception` event.
+    /// By itself: the payload of an `exception` event.
     Exception(RawJson),
+    /// The run is undone: the session is as it was before.
+    RolledBack(Failure),
 }
 
 /// What a run used.
@@ -242,10 +246,8 @@ pub struct Usage {
 pub struct Failure {
     /// The cause.
     pub code: FailureCode,
-    /// The cause in words.
+    /// A sentence about the cause, for people.
     pub message: String,
-    /// What the run used until then, if that is known.
-    pub usage: Option<Usage>,
 }
 
 /// The causes of a roll-back.
@@ -262,9 +264,9 @@ pub enum FailureCode {
     OutputLimit,
     /// Native code recursed too deeply.
     StackOverflow,
-    /// Somebody asked for it.
+    /// A client cancelled it.
     Cancelled,
-    /// It waited for what could not happen any more.
+    /// It waited for something that could not happen any more.
     Deadlock,
     /// The session process died in another way.
     RuntimeCrashed,

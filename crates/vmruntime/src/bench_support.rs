@@ -1,4 +1,5 @@
-//! Parts that the benchmarks time one by one. They are no interface, and change with what they time.
+//! Bench support: parts of this crate that the benchmarks time one by one. They are no interface,
+//! and change with the code that they time.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use crate::ipc::codec::{self, Encoded};
 use crate::ipc::frame::{Assembler, split};
 use crate::ipc::{Answered, FromSession, HostError, MAX_FROM_SESSION_BYTES, SessionSetup};
 
-/// Carries an event from one end of a channel to the other, without the socket: its text, the datagrams, and all that again.
+/// Carries an event from one end of a channel to the other, without the socket: it is encoded, cut
+/// into datagrams, put together and decoded.
 ///
 /// # Panics
-/// When it is not what arrives.
+/// When another event arrives.
 pub fn carry_event(payload: &RawJson) -> RawJson {
     let kind = EventType::Console;
     let event = FromSession::Event {
@@ -42,14 +44,26 @@ pub struct Scope {
     engine: Box<dyn Engine>,
 }
 
+/// Why a [`Scope`] can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ScopeError {
+    /// The engine can't be built or configured.
+    #[error("{0}")]
+    Engine(String),
+    /// The snippet waits for something that can't happen.
+    #[error("the snippet waits for something that can't happen")]
+    Deadlock,
+}
+
 impl Scope {
-    /// Builds one.
+    /// Builds an engine with its scope.
     ///
     /// # Errors
-    /// When the engine can't be built.
-    pub fn new() -> Result<Self, String> {
-        let mut engine = engine::build(engine::NAMES[0], Rc::new(Nobody))?;
-        engine.configure(&SessionSetup {
+    /// [`ScopeError::Engine`].
+    pub fn new() -> Result<Self, ScopeError> {
+        let built = engine::build(engine::NAMES[0], Rc::new(NoHost));
+        let mut engine = built.map_err(ScopeError::Engine)?;
+        let setup = SessionSetup {
             tag: String::new(),
             limits: Limits::default(),
             runtime: RuntimeSettings::default(),
@@ -61,15 +75,16 @@ impl Scope {
             env: Map::new(),
             globals: Vec::new(),
             removed_globals: Vec::new(),
-        })?;
+        };
+        engine.configure(&setup).map_err(ScopeError::Engine)?;
         Ok(Self { engine })
     }
 
-    /// Runs a snippet and looks at its value; gives the payload of the event that says what it is.
+    /// Runs a snippet and inspects its value. Returns the payload of the value or exception event.
     ///
     /// # Errors
-    /// When it waits for what can't happen.
-    pub fn evaluate(&mut self, source: &str) -> Result<RawJson, String> {
+    /// [`ScopeError::Deadlock`].
+    pub fn evaluate(&mut self, source: &str) -> Result<RawJson, ScopeError> {
         let request = RunRequest {
             source: source.into(),
             name: "repl".into(),
@@ -80,14 +95,14 @@ impl Scope {
         let evaluated = self.engine.evaluate(&request);
         evaluated
             .map(|evaluation| evaluation.payload)
-            .map_err(|_| "it waits for ever".into())
+            .map_err(|_| ScopeError::Deadlock)
     }
 }
 
-/// A daemon that hears nothing and does nothing.
-struct Nobody;
+/// The link to a daemon that drops all events and has no host modules.
+struct NoHost;
 
-impl HostLink for Nobody {
+impl HostLink for NoHost {
     fn event(&self, _: EventType, _: RawJson) {}
 
     fn call(&self, _: &str, _: &str, _: RawJson, _: Vec<u8>) -> Result<Answered, HostError> {

@@ -1,8 +1,10 @@
-//! Live sessions: engines, the worker processes that run them, and the host modules that scripts reach the world by.
+//! Live sessions: engines, the worker processes that run them, and the host modules of scripts.
 //!
-//! No JavaScript runs in the daemon. [`WorkerRuntime`] execs this same binary as a zygote, a single-threaded process
-//! with a warmed-up engine, which forks a process for each session ([`worker`]). The two sides talk over
-//! `ipc`; what a script may do to the world is a request to the `host_modules` on the daemon's side.
+//! No JavaScript runs in the daemon. [`WorkerRuntime`] execs this same binary as a zygote, a
+//! single-threaded process with a warmed-up engine, which forks a process for each session
+//! ([`worker`]). The `supervisor` on the daemon's side keeps those processes. The two sides talk
+//! over `ipc`; whatever a script does outside its session is a request to the `host_modules` on the
+//! daemon's side.
 
 #[doc(hidden)]
 pub mod bench_support;

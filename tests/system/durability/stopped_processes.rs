@@ -189,14 +189,25 @@ fn a_session_that_needs_its_stopped_checkpoint_reports_what_happened() {
 #[test]
 fn queries_are_answered_though_their_process_is_stopped() {
     let daemon = Daemon::start();
-    for session in [without_checkpoint(&daemon), with_checkpoint(&daemon)] {
+    let ask = |session: &Session, expression: &str| {
         let path = format!("/sessions/{}/inspect", session.id);
-        let ask = || daemon.api.post(&path, &json!({"expression": "mark"}));
-        assert_eq!(ask().expect_status(200)["text"], "7");
-        Process::stop(daemon.process_of(&session, Role::Checkpoint));
-        let answer = within_bound("a question", ask);
-        assert_eq!(answer.expect_status(200)["text"], "7");
-    }
+        let body = json!({"expression": expression});
+        let answer = within_bound("a query", || daemon.api.post(&path, &body));
+        answer.expect_status(200)
+    };
+    let session = with_checkpoint(&daemon);
+    assert_eq!(ask(&session, "mark")["text"], "7");
+    Process::stop(daemon.process_of(&session, Role::Checkpoint));
+    assert_eq!(ask(&session, "mark")["text"], "7");
+    let session = without_checkpoint(&daemon);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| ask(&session, "while (true);"));
+        let name = format!("vms-l-{}", &session.id[..8]);
+        Process::stop(process_named(&daemon, &name));
+        let answer = asked.join().unwrap();
+        assert!(answer["error"]["message"].is_string(), "{answer}");
+    });
+    assert_eq!(ask(&session, "mark")["text"], "7");
 }
 
 #[test]

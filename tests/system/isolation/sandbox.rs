@@ -1,7 +1,7 @@
 //! What the kernel denies to session processes, as `/proc` shows it.
 
 use serde_json::json;
-use vm_system_tests::{Daemon, DaemonOptions, Process, Role};
+use vm_system_tests::{Daemon, DaemonOptions, Process, Role, wait_for};
 
 use crate::support::cli::output_of;
 
@@ -17,11 +17,28 @@ fn session_processes_and_checkpoints_are_confined_before_the_first_script() {
     let session = daemon.session();
     assert_confined(daemon.process_of(&session, Role::Session));
     let path = format!("/sessions/{}/inspect", session.id);
-    let body = json!({"expression": "1"});
-    daemon.api.post(&path, &body).expect_status(200);
-    // The query process answers until there is a checkpoint.
-    assert_confined(daemon.process_of(&session, Role::Checkpoint));
-    assert_confined(daemon.checkpoint(&session));
+    let query = || {
+        let body = json!({"expression": "while (true);"});
+        daemon.api.post(&path, &body).expect_status(200)
+    };
+    // A process that answers a query runs nothing before it is confined either.
+    for forked_from_the_zygote in [true, false] {
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(query);
+            let process = wait_for("a process that answers", || {
+                let mut processes = Process::descendants(daemon.pid()).into_iter();
+                processes.find(|process| {
+                    let is_confined = || Process::status(process.pid, "Seccomp") == "2";
+                    process.name.starts_with("vms-l-") && process.state == 'R' && is_confined()
+                })
+            });
+            assert_confined(process.pid);
+            asked.join().unwrap();
+        });
+        if forked_from_the_zygote {
+            assert_confined(daemon.checkpoint(&session));
+        }
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::execution::request::FileRun;
 use crate::execution::running::RunningGuard;
 use crate::execution::source::Source;
 use crate::runtime::{
-    Failure, FailureCode, Outcome, RunEnd, RunMode, RunRequest, RunUpdate, SessionEnd,
+    Failure, FailureCode, Outcome, RunMode, RunRequest, RunResult, RunUpdate, SessionEnd, Usage,
 };
 use crate::session::registry::RegisteredSession;
 use crate::store::{ExecutionFilter, ExecutionQuery, Page, Portion, Within, execution_as_seen};
@@ -319,9 +319,12 @@ pub(crate) async fn run_recorded(
 async fn run_out(updates: &mut mpsc::Receiver<RunUpdate>) -> bool {
     while let Some(update) = updates.recv().await {
         match update {
+            RunUpdate::Ended(RunResult {
+                outcome: Outcome::RolledBack(_),
+                ..
+            }) => return true,
             RunUpdate::Event(_) | RunUpdate::Ended(_) => {}
             RunUpdate::BeforeHostCall(go_on) => drop(go_on),
-            RunUpdate::RolledBack(_) => return true,
             RunUpdate::Committed | RunUpdate::SessionLost(_) => return false,
         }
     }
@@ -364,18 +367,18 @@ async fn follow(
                 // The session may have died meanwhile.
                 let _ = go_on.send(());
             }
-            // The disk's part of the commit runs while the session does its own.
-            RunUpdate::Ended(end) => record_end(recorder, end).await?,
-            RunUpdate::Committed => return Ok(None),
-            RunUpdate::RolledBack(failure) => {
-                *was_undone = Some(true);
-                record_failure(recorder, &failure).await?;
-                return Ok(Some(failure));
+            RunUpdate::Ended(result) => {
+                *was_undone = matches!(result.outcome, Outcome::RolledBack(_)).then_some(true);
+                // The disk's part of a commit runs while the session does its own.
+                if let Some(failure) = record_result(recorder, result).await? {
+                    return Ok(Some(failure));
+                }
             }
+            RunUpdate::Committed => return Ok(None),
             RunUpdate::SessionLost(end) => {
                 *was_undone = Some(false);
                 let failure = loss(live, &end);
-                record_failure(recorder, &failure).await?;
+                record_failure(recorder, &failure, None).await?;
                 return Ok(Some(failure));
             }
         }
@@ -406,12 +409,16 @@ async fn next_update(
     }
 }
 
-/// Records how a script ended by itself.
-async fn record_end(recorder: &mut Recorder, end: RunEnd) -> Result<()> {
-    let usage = Some(end.usage);
-    let ending = match end.outcome {
+/// Records the result of a run; returns why it was rolled back, if it was.
+async fn record_result(recorder: &mut Recorder, result: RunResult) -> Result<Option<Failure>> {
+    let RunResult {
+        outcome,
+        usage,
+        charge,
+    } = result;
+    let ending = match outcome {
         Outcome::Value(value) => {
-            recorder.record_charged(EventType::Value, value.clone(), end.charge);
+            recorder.record_charged(EventType::Value, value.clone(), charge);
             Ending {
                 status: ExecutionStatus::Ok,
                 result: Some(value),
@@ -420,7 +427,7 @@ async fn record_end(recorder: &mut Recorder, end: RunEnd) -> Result<()> {
             }
         }
         Outcome::Exception(exception) => {
-            recorder.record_charged(EventType::Exception, exception.clone(), end.charge);
+            recorder.record_charged(EventType::Exception, exception.clone(), charge);
             Ending {
                 status: ExecutionStatus::Error,
                 result: None,
@@ -428,12 +435,21 @@ async fn record_end(recorder: &mut Recorder, end: RunEnd) -> Result<()> {
                 usage,
             }
         }
+        Outcome::RolledBack(failure) => {
+            record_failure(recorder, &failure, usage).await?;
+            return Ok(Some(failure));
+        }
     };
-    Ok(recorder.end(ending).await?)
+    recorder.end(ending).await?;
+    Ok(None)
 }
 
 /// Records that an execution was undone.
-async fn record_failure(recorder: &mut Recorder, failure: &Failure) -> Result<()> {
+async fn record_failure(
+    recorder: &mut Recorder,
+    failure: &Failure,
+    usage: Option<Usage>,
+) -> Result<()> {
     let error = failure_payload(failure.code, &failure.message, true);
     let status = match failure.code {
         FailureCode::WallTimeLimit | FailureCode::CpuTimeLimit => ExecutionStatus::Timeout,
@@ -455,7 +471,7 @@ async fn record_failure(recorder: &mut Recorder, failure: &Failure) -> Result<()
         status,
         result: None,
         error: Some(error),
-        usage: failure.usage,
+        usage,
     };
     Ok(recorder.end(ending).await?)
 }
@@ -466,12 +482,10 @@ fn loss(live: &RegisteredSession, end: &SessionEnd) -> Failure {
         Some(reason) => Failure {
             code: FailureCode::Cancelled,
             message: format!("cancelled: {reason}"),
-            usage: None,
         },
         None => Failure {
             code: FailureCode::RuntimeCrashed,
             message: format!("the session is gone: {}", end.reason),
-            usage: None,
         },
     }
 }

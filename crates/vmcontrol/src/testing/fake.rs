@@ -14,7 +14,7 @@ use crate::execution::failure::payload;
 use crate::library::LoadedLibrary;
 use crate::runtime::{
     BoxFuture, Failure, FailureCode, OpenSessionError, OpenedSession, Outcome, Query, QueryError,
-    QueryResult, RunEnd, RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession,
+    QueryResult, RunRequest, RunResult, RunUpdate, Runtime, RuntimeEvent, RuntimeSession,
     RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
 };
 
@@ -180,17 +180,20 @@ async fn play(script: String, updates: mpsc::Sender<RunUpdate>, let_go: Arc<Sema
 }
 
 fn end(outcome: Outcome) -> RunUpdate {
-    RunUpdate::Ended(RunEnd {
+    RunUpdate::Ended(RunResult {
         outcome,
-        usage: Usage::default(),
+        usage: Some(Usage::default()),
         charge: Lease::default(),
     })
 }
 
 fn rolled_back(code: FailureCode) -> RunUpdate {
-    RunUpdate::RolledBack(Failure {
-        code,
-        message: "it failed".into(),
+    RunUpdate::Ended(RunResult {
+        outcome: Outcome::RolledBack(Failure {
+            code,
+            message: "it failed".into(),
+        }),
         usage: None,
+        charge: Lease::default(),
     })
 }

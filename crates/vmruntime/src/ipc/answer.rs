@@ -1,36 +1,67 @@
-//! The answer to a host call: pieces of bytes, which a session process puts together to bodies, and then JSON that names
-//! parts of those bodies.
+//! The answer to a host call: pieces of bytes, which a session process puts together to bodies, and
+//! then JSON that names parts of those bodies; or an error to throw.
 
 use std::io;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use vmapi_types::RawJson;
 
 use super::codec::{Message, no_attachment};
 use super::frame::MAX_CHUNK_BYTES;
-use super::message::HostError;
 
-/// How much one piece carries, in bytes: with what stands around it, it is one datagram.
+/// How much one piece carries, in bytes: with its JSON and its header, it is one datagram.
 pub(crate) const PIECE_BYTES: usize = MAX_CHUNK_BYTES - 1024;
 
-/// The most JSON that comes with the end of an answer, in bytes. More of it comes in pieces.
+/// The most JSON that comes with the end of an answer, in bytes. A longer one comes in pieces.
 const MAX_INLINE_BYTES: usize = PIECE_BYTES;
 
-/// The body that holds an answer's only bytes, where it has no more than one.
+/// The number of an answer's body, where it has one.
 pub(crate) const WHOLE: u8 = 0;
 
-/// The body that holds the JSON, if it came in pieces.
+/// The number of the body that holds the JSON, if that comes in pieces.
 const BODY_OF_JSON: u8 = 7;
 
 /// What a host module answers, without its bodies: JSON, or an error to throw.
 pub(crate) type HostReply = Result<RawJson, HostError>;
 
+/// An error that a host module throws.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HostError {
+    /// The value of `code`, as in `ENOENT`; `None` for an error without that property.
+    pub(crate) code: Option<String>,
+    /// The message.
+    pub(crate) message: String,
+    /// Other properties of the error, as `syscall` and `path`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) properties: Map<String, Value>,
+}
+
+impl HostError {
+    /// An error without a code.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            code: None,
+            message: message.into(),
+            properties: Map::new(),
+        }
+    }
+
+    /// An error with a code, as in `ENOENT`.
+    pub(crate) fn with_code(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: Some(code.to_owned()),
+            ..Self::new(message)
+        }
+    }
+}
+
 /// A part of an answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum HostAnswer {
-    /// Bytes to be put at the end of these bodies.
+    /// Bytes to append to these bodies.
     Piece {
         /// The numbers of the bodies.
         into: Vec<u8>,
@@ -72,7 +103,7 @@ impl Message for HostAnswer {
 }
 
 impl HostAnswer {
-    /// The parts of an answer's JSON: its end, and what has to come before it.
+    /// The parts of an answer's JSON: the pieces that come first, if it is long, and the end.
     pub(crate) fn of(reply: HostReply) -> impl Iterator<Item = Self> {
         let (text, end) = match reply {
             Ok(json) if json.get().len() > MAX_INLINE_BYTES => (Some(json), Ok(Json::InPieces)),
@@ -84,7 +115,7 @@ impl HostAnswer {
         pieces.into_iter().flatten().chain([Self::End(end)])
     }
 
-    /// The end of an answer that says nothing but whether it went well.
+    /// The end of an answer without a value: `null`, or the error.
     pub(crate) fn of_nothing(outcome: Result<(), HostError>) -> Self {
         Self::End(outcome.map(|()| Json::Here(RawJson::default())))
     }
@@ -107,17 +138,17 @@ pub(crate) struct Answered {
     pub(crate) bodies: Vec<Vec<u8>>,
 }
 
-/// What has come of an answer.
+/// The pieces of an answer that have come.
 #[derive(Default)]
 pub(crate) struct Pieces {
     bodies: Vec<Vec<u8>>,
 }
 
 impl Pieces {
-    /// Takes a part; gives the answer once it is whole.
+    /// Takes a part. Returns the answer with the last part; `None` before.
     ///
     /// # Errors
-    /// When it is no answer.
+    /// When the parts make no answer.
     pub(crate) fn push(
         &mut self,
         part: HostAnswer,

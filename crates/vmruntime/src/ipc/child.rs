@@ -1,7 +1,7 @@
-//! Children of the daemon that somebody has stopped.
+//! Children of the daemon that were stopped by a signal.
 //!
-//! While a child works for long, its silence says nothing. But the kernel tells its parent whether it was stopped: then no answer
-//! will come.
+//! While a child works for long, its silence proves nothing. But the kernel tells a parent whether
+//! a child is stopped: then no answer will come.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,16 @@ use tokio::process::Child;
 
 use crate::ipc::HELPER_TIMEOUT;
 
-/// How often a child is looked at whose answer takes long.
+/// How often the state of a child is checked while its answer is awaited.
 const TICK: Duration = Duration::from_millis(500);
 
-/// The id of a child; `None` once it has been reaped.
+/// The process id of a child; `None` once it has been reaped.
 pub(crate) fn pid_of(child: &Child) -> Option<Pid> {
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
     pid.map(Pid::from_raw)
 }
 
-/// Whether a child is stopped now.
+/// Whether a child is stopped at the moment.
 pub(crate) fn is_stopped(child: Pid) -> bool {
     let peek = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     matches!(
@@ -29,7 +29,8 @@ pub(crate) fn is_stopped(child: Pid) -> bool {
     )
 }
 
-/// Waits until a child has been stopped for [`HELPER_TIMEOUT`]; for ever if it is not, or is gone.
+/// Waits until a child has been stopped for [`HELPER_TIMEOUT`]; for ever if it is not, or if
+/// `child` is `None`.
 pub(crate) async fn stopped_for_long(child: Option<Pid>) {
     let Some(child) = child else {
         return std::future::pending().await;
@@ -48,7 +49,7 @@ pub(crate) async fn stopped_for_long(child: Option<Pid>) {
     }
 }
 
-/// Says that a helper was given up: for the end of a sentence that begins with the helper.
+/// The predicate of a sentence about a helper process that was given up.
 pub(crate) fn no_answer() -> String {
     format!("did not answer for {} s", HELPER_TIMEOUT.as_secs())
 }

@@ -1,6 +1,8 @@
-//! How a message is laid out: its attachment as it is, its JSON, and the length of the JSON in four bytes, little-endian.
+//! The layout of a message: its attachment as it is, its JSON, and the length of the JSON in four
+//! bytes, little-endian.
 //!
-//! The attachment comes first, so that what is left when the rest is cut off is the attachment, in the same memory.
+//! The attachment comes first, so that cutting the rest off leaves the attachment in the memory in
+//! which it arrived.
 
 use std::io;
 
@@ -9,17 +11,17 @@ use serde::de::DeserializeOwned;
 
 use super::frame::Parts;
 
-/// The length of what says how long the JSON is, in bytes.
+/// The size of the length behind the JSON, in bytes.
 const TRAILER_BYTES: usize = 4;
 
 /// A message. Its attachment is no part of its JSON.
 pub(crate) trait Message: Serialize + DeserializeOwned {
-    /// What travels as it is.
+    /// The bytes that travel as they are, outside the JSON.
     fn attachment(&self) -> &[u8] {
         &[]
     }
 
-    /// Takes back what travelled as it is.
+    /// Takes the attachment that arrived.
     ///
     /// # Errors
     /// When the message has no attachment, or not one like this.
@@ -32,13 +34,15 @@ pub(crate) trait Message: Serialize + DeserializeOwned {
         false
     }
 
-    /// How much memory a message takes in all, in bytes, from when it comes until it is dealt with. So much is known of it when
-    /// it begins to come: its length, and whether it may be dropped.
+    /// How much memory a message takes in all, in bytes, from its arrival until it has been
+    /// handled. Its length and whether it may be dropped are all that is known when its first part
+    /// arrives.
     fn memory(bytes: usize, _is_refusable: bool) -> usize {
         bytes
     }
 
-    /// What stands for a message that was dropped, if there is anything.
+    /// What the receiver gets in place of a message that was dropped; `None` if no message of this
+    /// type may be dropped.
     fn refused() -> Option<Self> {
         None
     }
@@ -57,7 +61,7 @@ pub(crate) fn no_attachment(bytes: &[u8]) -> io::Result<()> {
     ))
 }
 
-/// A message's JSON, with its length behind it.
+/// A message's JSON, and the length that follows it.
 pub(crate) struct Encoded {
     json: Vec<u8>,
     trailer: [u8; TRAILER_BYTES],
@@ -67,7 +71,7 @@ impl Encoded {
     /// The JSON of a message.
     ///
     /// # Errors
-    /// When it can't be JSON.
+    /// When the message can't be written as JSON.
     pub(crate) fn of(message: &impl Message) -> io::Result<Self> {
         let json = serde_json::to_vec(message)?;
         let length = u32::try_from(json.len()).map_err(io::Error::other)?;
@@ -77,7 +81,7 @@ impl Encoded {
         })
     }
 
-    /// All that travels, in its order.
+    /// The parts that travel, in their order.
     pub(crate) fn parts<'a>(&'a self, message: &'a impl Message) -> Parts<'a> {
         [message.attachment(), &self.json, &self.trailer]
     }
@@ -86,9 +90,9 @@ impl Encoded {
 /// Reads a message.
 ///
 /// # Errors
-/// When it is none.
+/// When the bytes are no message of this type.
 pub(crate) fn decode<T: Message>(mut bytes: Vec<u8>) -> io::Result<T> {
-    let malformed = || io::Error::other("a message is shorter than it says");
+    let malformed = || io::Error::other("a message is shorter than its length says");
     let (rest, trailer) = bytes
         .split_last_chunk::<TRAILER_BYTES>()
         .ok_or_else(malformed)?;

@@ -1,4 +1,7 @@
-//! The daemon's end of a channel.
+//! The daemon's end of a channel: asynchronous, in a half that receives and a half that sends.
+//!
+//! A receiver may have a [`MemoryBudget`]: then the room for a message that is more than small is
+//! taken when its first datagram has arrived, and before the rest is read.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -28,21 +31,22 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM_BYTES]);
 }
 
-/// How long to wait for room in a socket that can't be registered for it.
+/// How long to wait for room in a socket that can't be registered for it, because the daemon has no
+/// descriptor left.
 const WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(5);
 
-/// From how many bytes on a message is decoded where that keeps no other task from going on.
+/// From how many bytes on a message is decoded in a blocking section, so that other tasks go on.
 const LARGE_BYTES: usize = 256 * 1024;
 
-/// The half of a `SOCK_SEQPACKET` socket that receives. The two halves don't wait for each other.
+/// The half of a `SOCK_SEQPACKET` socket that receives. The two halves work independently.
 pub(crate) struct Receiver {
     fd: Arc<AsyncFd<OwnedFd>>,
     assembler: Assembler,
-    /// Where room is taken for what is more than small; without one the largest message bounds what comes.
+    /// What the room for messages is taken from; `None` if the largest message is bound enough.
     budget: Option<MemoryBudget>,
     /// How long a message that may be dropped waits for room.
     room_timeout: Duration,
-    /// Whether there is room for the message of which a part has come.
+    /// The room for the message of which a part has arrived.
     room: Room,
 }
 
@@ -50,7 +54,8 @@ pub(crate) struct Receiver {
 enum Room {
     /// None is needed, as far as is known.
     None,
-    /// It is being waited for, at most until then, where the message may be dropped.
+    /// It is awaited: at most until that time if the message may be dropped, and without a limit
+    /// for `None`.
     Waiting(
         Pin<Box<dyn Future<Output = Lease> + Send + Sync>>,
         Option<Instant>,
@@ -65,16 +70,22 @@ pub(crate) struct Sender {
     fd: Arc<AsyncFd<OwnedFd>>,
 }
 
-/// A message, and which generation sent it.
+/// A message that has arrived.
 #[derive(Debug)]
 pub(crate) struct Received<T> {
+    /// The generation that sent it.
     pub(crate) generation: u32,
+    /// The message.
     pub(crate) message: T,
-    /// The room that it takes: to be kept as long as the message is.
+    /// The room that the message takes: to be kept as long as the message is.
     pub(crate) charge: Lease,
 }
 
-/// A connected pair: ours, which never blocks, and the other side's, which does.
+/// A connected pair: the daemon's end in its two halves, which never block, and the other side's,
+/// which does. The receiver accepts messages of at most `max_bytes`.
+///
+/// # Errors
+/// When the system has no descriptor left.
 pub(crate) fn pair(max_bytes: u32) -> io::Result<(Sender, Receiver, OwnedFd)> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
@@ -86,8 +97,9 @@ pub(crate) fn pair(max_bytes: u32) -> io::Result<(Sender, Receiver, OwnedFd)> {
         &ours,
         nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
     )?;
-    // For sending nothing is registered: each message that the other side reads would wake the daemon to tell it of the room.
-    // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never handed out.
+    // It is not registered for sending: each message that the other side reads would wake the
+    // daemon to tell it of the room. SAFETY: the descriptor is owned, stays open as long as it is
+    // registered, and is never handed out.
     let fd = Arc::new(unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE)? });
     let receiver = Receiver {
         fd: Arc::clone(&fd),
@@ -106,16 +118,17 @@ impl fmt::Debug for Receiver {
 }
 
 impl Receiver {
-    /// The same, with the room for what comes taken from a budget before it is read.
+    /// The same receiver, which takes the room for messages from a budget.
     pub(crate) fn within(mut self, budget: MemoryBudget) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// Waits for a message; nothing when the other side is gone. Loses nothing when dropped before it is ready.
+    /// Waits for a message; returns `None` when the other side is gone. It is cancel safe: a future
+    /// that is dropped loses nothing.
     ///
     /// # Errors
-    /// When what came makes no sense.
+    /// When a message is malformed.
     pub(crate) async fn receive<T: Message>(&mut self) -> io::Result<Option<Received<T>>> {
         loop {
             self.make_room::<T>().await;
@@ -132,7 +145,7 @@ impl Receiver {
             let whole = match pushed {
                 Ok(None) => return Ok(None),
                 Ok(Some(pushed)) => pushed.map_err(io::Error::other)?,
-                // The other side died with something of ours unread.
+                // The other side died before it had read all that was sent to it.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
                 Err(error) => return Err(error),
             };
@@ -153,7 +166,8 @@ impl Receiver {
         }
     }
 
-    /// Waits until there is room for the rest of a message whose first datagram has come; or has it dropped.
+    /// Waits until there is room for the rest of a message whose first datagram has arrived. If the
+    /// message may be dropped and there is no room in time, it is.
     async fn make_room<T: Message>(&mut self) {
         let Some(budget) = &self.budget else { return };
         if let Some(begun) = self.assembler.begun()
@@ -181,7 +195,7 @@ impl Receiver {
     }
 }
 
-/// Reads a message, where it is large without keeping other tasks from going on.
+/// Decodes a message; a large one in a blocking section.
 fn decode<T: Message>(bytes: Vec<u8>) -> io::Result<T> {
     let is_shared = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
     if bytes.len() >= LARGE_BYTES && is_shared {
@@ -191,13 +205,15 @@ fn decode<T: Message>(bytes: Vec<u8>) -> io::Result<T> {
 }
 
 impl Sender {
-    /// Ends the stream for the other side at once, also where a process that is being started has a copy of the socket.
+    /// Ends the stream for the other side at once, also where a process that is being started holds
+    /// a copy of the socket.
     pub(crate) fn hang_up(&self) {
         // It is refused when the other side is gone.
         let _ = shutdown(self.fd.as_raw_fd(), Shutdown::Both);
     }
 
-    /// Sends a message to a generation, with a descriptor if there is one; waits while the other side is slow.
+    /// Sends a message to a generation, with a descriptor if one is given. Waits while the other
+    /// side is slow.
     ///
     /// # Errors
     /// When the other side is gone.
@@ -235,13 +251,14 @@ impl Sender {
     /// Waits until there may be room.
     async fn room(&self) {
         let registered = self.fd.get_ref().try_clone().and_then(|socket| {
-            // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never handed out.
+            // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never
+            // handed out.
             Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::WRITABLE)? })
         });
         match registered {
-            // If that fails the next attempt to send says why.
+            // If waiting fails the next attempt to send says why.
             Ok(registered) => drop(registered.writable().await),
-            // There is no descriptor left.
+            // The daemon has no descriptor left.
             Err(_) => tokio::time::sleep(WITHOUT_DESCRIPTOR).await,
         }
     }
@@ -275,7 +292,7 @@ mod tests {
         })
     }
 
-    /// How many bytes one message of a generation has, read as the other side does.
+    /// Reads one message as the other side does: its generation, and the length of its attachment.
     fn read(socket: &OwnedFd) -> (u32, usize) {
         let mut assembler = Assembler::new(MAX_BYTES);
         let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
@@ -289,9 +306,9 @@ mod tests {
         }
     }
 
-    /// Whether something that is begun now is not done at once.
-    async fn is_waiting(mut begun: Pin<&mut impl Future>) -> bool {
-        poll_fn(|context| Poll::Ready(begun.as_mut().poll(context).is_pending())).await
+    /// Whether a future is not ready when it is polled.
+    async fn is_waiting(mut polled: Pin<&mut impl Future>) -> bool {
+        poll_fn(|context| Poll::Ready(polled.as_mut().poll(context).is_pending())).await
     }
 
     #[tokio::test]
@@ -330,7 +347,7 @@ mod tests {
         let mut receiver = receiver.within(budget.clone());
         receiver.room_timeout = Duration::from_millis(1);
         let all = budget.take(64 << 20).await;
-        // It waits for room in the socket until the receiver has dropped what came before.
+        // The thread waits for room in the socket until the receiver has dropped the first call.
         let calling = std::thread::spawn(move || {
             call(&theirs, 4 << 20);
             call(&theirs, 10);
@@ -339,7 +356,7 @@ mod tests {
         });
         let mut next = async || receiver.receive::<FromSession>().await.unwrap().unwrap();
         assert!(matches!(next().await.message, FromSession::RefusedHostCall));
-        // What is small needs no room.
+        // A small call needs no room.
         assert!(
             matches!(next().await.message, FromSession::HostCall(call) if call.body.len() == 10)
         );
@@ -352,7 +369,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_room_hears_that_the_other_side_is_gone() {
+    async fn a_sender_that_waits_for_room_fails_when_the_other_side_is_gone() {
         let (sender, _receiver, theirs) = pair(MAX_BYTES).unwrap();
         let message = message(4 << 20);
         let mut sending = pin!(sender.send(7, &message, None));

@@ -1,15 +1,17 @@
 //! Messages as datagrams.
 //!
-//! A datagram is a header of 12 bytes (version, flags, two bytes of zero, generation and length of the whole message,
-//! both little-endian) and at most [`MAX_CHUNK_BYTES`] of the message. A message of at most that size is one datagram, so
-//! that it can be sent between two datagrams of another message.
+//! A datagram is a header of 12 bytes (version, flags, two bytes of zero, generation and length of
+//! the whole message, both little-endian) and at most [`MAX_CHUNK_BYTES`] of the message. A message
+//! of at most that size is one datagram, so that it can be sent between two datagrams of another
+//! message.
 
 use super::VERSION;
 
 /// The length of a header, in bytes.
 const HEADER_BYTES: usize = 12;
 
-/// How much of a message one datagram carries: well below the send buffer that a socket has by default (208 KiB).
+/// How much of a message one datagram carries, in bytes: well below the send buffer that a socket
+/// has by default (208 KiB).
 pub(crate) const MAX_CHUNK_BYTES: usize = 60 * 1024;
 
 /// The length of the longest datagram, in bytes.
@@ -25,8 +27,8 @@ pub(crate) type Header = [u8; HEADER_BYTES];
 /// The parts that a message is put together from, none of which is copied for that.
 pub(crate) type Parts<'a> = [&'a [u8]; 3];
 
-/// The datagrams of a message, in order, each as a header and a chunk. `is_refusable` says that the receiver may drop the
-/// message for want of memory, and answer so.
+/// The datagrams of a message, in order, each as a header and a chunk. `is_refusable` says that the
+/// receiver may drop the message for want of memory, and answer so.
 pub(crate) fn split(
     generation: u32,
     is_refusable: bool,
@@ -49,7 +51,7 @@ pub(crate) fn split(
     })
 }
 
-/// What of the parts lies between two offsets into all of them.
+/// The bytes between two offsets into all parts together.
 fn window(parts: Parts<'_>, start: usize, end: usize) -> Parts<'_> {
     let mut before = 0;
     parts.map(|part| {
@@ -60,7 +62,7 @@ fn window(parts: Parts<'_>, start: usize, end: usize) -> Parts<'_> {
     })
 }
 
-/// Why a datagram was refused. The peer is not one to go on talking to.
+/// Why a datagram was refused. The channel is of no use after that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FrameError {
     #[error("a datagram of {0} bytes is shorter than its header")]
@@ -76,13 +78,13 @@ pub(crate) enum FrameError {
 /// A whole message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Message {
-    /// Which generation of the session process it is from or for.
+    /// The generation of the session process that it is from or for.
     pub(crate) generation: u32,
-    /// What it says; nothing if it was dropped for want of memory.
+    /// The message's bytes; `None` if they were dropped for want of memory.
     pub(crate) bytes: Option<Vec<u8>>,
 }
 
-/// A message of which the first datagram has come, and more is to come.
+/// A message of which the first datagram has arrived, and more are to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Begun {
     /// The length of the whole message, in bytes.
@@ -103,9 +105,9 @@ struct Partial {
     generation: u32,
     total: u32,
     is_refusable: bool,
-    /// How much has come, in bytes.
+    /// How much has arrived, in bytes.
     length: usize,
-    /// What has come; nothing if it is dropped.
+    /// The bytes that have arrived; `None` if the message is being dropped.
     bytes: Option<Vec<u8>>,
 }
 
@@ -118,7 +120,8 @@ impl Assembler {
         }
     }
 
-    /// The message whose first datagram alone has come. Its receiver makes room for the rest, or drops it, before it takes more.
+    /// The message whose first datagram alone has arrived; `None` if there is none. Its receiver
+    /// makes room for the rest, or drops it, before it takes more.
     pub(crate) fn begun(&self) -> Option<Begun> {
         let partial = self.partial.as_ref()?;
         (partial.length <= MAX_CHUNK_BYTES).then_some(Begun {
@@ -127,15 +130,19 @@ impl Assembler {
         })
     }
 
-    /// Drops what has come of a message, and what is to come.
+    /// Drops the part of a message that has arrived, and the rest as it arrives.
     pub(crate) fn drop_message(&mut self) {
         if let Some(partial) = &mut self.partial {
             partial.bytes = None;
         }
     }
 
-    /// Takes a datagram; returns the message that it completes. A message that its sender left unfinished gives way to
-    /// the next one, and the rest of a message whose start went to somebody else is dropped.
+    /// Takes a datagram. Returns the message that it completes; `None` if it completes none. A
+    /// message that its sender left unfinished gives way to the next one, and the rest of a message
+    /// whose start went to another process is dropped.
+    ///
+    /// # Errors
+    /// See [`FrameError`].
     pub(crate) fn push(&mut self, datagram: &[u8]) -> Result<Option<Message>, FrameError> {
         let Some((header, chunk)) = datagram.split_at_checked(HEADER_BYTES) else {
             return Err(FrameError::Short(datagram.len()));
@@ -173,7 +180,8 @@ impl Assembler {
         }
         if let Some(bytes) = &mut partial.bytes {
             if length > chunk.len() {
-                // All of it at once, now that there is room for it: growing would take twice as much.
+                // All of it at once, now that the room for it is taken: growing would take twice as
+                // much.
                 bytes.reserve_exact(total as usize - bytes.len());
             }
             bytes.extend_from_slice(chunk);
@@ -265,7 +273,7 @@ mod tests {
         assert_eq!(assembler.push(&all.next().unwrap()), Ok(Some(dropped)));
     }
 
-    /// What is done to a datagram on its way.
+    /// A fault of a datagram on its way.
     #[derive(Clone, Debug)]
     enum Fault {
         Header(usize, u8),
@@ -287,7 +295,7 @@ mod tests {
         ]
     }
 
-    /// Datagrams of which some are those of messages, whole or with a fault, and some are anything.
+    /// Datagrams, some of them of messages, whole or with a fault, and some of any bytes.
     fn stream() -> impl Strategy<Value = Vec<Vec<u8>>> {
         let damaged = (
             0..200_000_usize,
@@ -320,7 +328,7 @@ mod tests {
         parts.prop_map(|parts| parts.concat())
     }
 
-    /// Runs for `VM_SYSTEM_FUZZ_SECONDS`, or two seconds.
+    /// Takes `VM_SYSTEM_FUZZ_SECONDS` seconds, or two.
     #[test]
     fn after_any_stream_of_datagrams_a_message_comes_out_whole() {
         const MOST: u32 = 150_000;

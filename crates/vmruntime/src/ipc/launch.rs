@@ -1,4 +1,5 @@
-//! What every process that the daemon starts from its own binary has in common.
+//! How the daemon starts processes from its own binary: zygotes, database processes, and the
+//! supervisors of commands.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,7 +12,7 @@ use tokio::process::Command;
 
 use crate::ipc::CONTROL_FD;
 
-/// How to start a worker: a program that calls [`worker::main`](crate::worker::main).
+/// The command that starts a worker: a program that calls [`worker::main`](crate::worker::main).
 #[derive(Clone, Debug)]
 pub struct WorkerCommand {
     /// The program, normally this one.
@@ -20,15 +21,17 @@ pub struct WorkerCommand {
     pub args: Vec<OsString>,
 }
 
-/// The stack of worker processes, in bytes: room for the deepest recursion that the engine's own limit allows, also when
-/// it goes through native code. Only what is touched costs memory.
+/// The stack of worker processes, in bytes: room for the deepest recursion that the engine's own
+/// limit allows, also when it goes through native code. Only the pages in use cost memory.
 const STACK_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Cleans what a worker would inherit: it gets an empty environment, a session of its own, a raised stack limit, the
-/// channel at [`CONTROL_FD`], and no other descriptor but the standard streams.
+/// Makes a worker inherit nothing: it gets an empty environment, a kernel session of its own, a
+/// raised stack limit, the channel at [`CONTROL_FD`], and no other descriptor but the standard
+/// streams.
 pub(crate) fn prepare_worker(command: &mut Command, channel: RawFd) {
     command.env_clear().current_dir("/").kill_on_drop(true);
-    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
+    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and
+    // takes no lock.
     unsafe {
         command.pre_exec(move || {
             let (_, hard) = getrlimit(Resource::RLIMIT_STACK)?;
@@ -38,20 +41,26 @@ pub(crate) fn prepare_worker(command: &mut Command, channel: RawFd) {
     }
 }
 
-/// Gives a child that is about to become another program a session of its own, and the channel at [`CONTROL_FD`] as the only
-/// descriptor but the standard streams. Makes system calls only.
+/// Gives a child that is about to exec a kernel session of its own, and the channel at
+/// [`CONTROL_FD`] as the only descriptor but the standard streams. Makes system calls only, so that
+/// it may be called between fork and exec.
+///
+/// # Errors
+/// When the system refuses one of the calls.
 pub(crate) fn detach(channel: RawFd) -> io::Result<()> {
     // A Ctrl-C at the terminal is for the daemon, which ends its workers in order.
     nix::unistd::setsid()?;
-    // If the daemon is killed while the child is stopped, the child goes on, and finds the end of its channel.
+    // If the daemon is killed while the child is stopped, the child is continued, and finds the end
+    // of its channel.
     nix::sys::prctl::set_pdeathsig(Signal::SIGCONT)?;
     let last_error = io::Error::last_os_error;
-    // SAFETY: the calls take numbers alone, and no value in this process relies on what they close: another program comes.
+    // SAFETY: the calls take numbers alone, and no value in this process relies on the descriptors
+    // that they close: another program follows.
     unsafe {
         if libc::dup2(channel, CONTROL_FD) < 0 {
             return Err(last_error());
         }
-        // dup2 of a descriptor onto itself leaves its close-on-exec flag as it is.
+        // `dup2` of a descriptor onto itself leaves its close-on-exec flag as it is.
         if channel == CONTROL_FD && libc::fcntl(CONTROL_FD, libc::F_SETFD, 0) < 0 {
             return Err(last_error());
         }

@@ -1,17 +1,22 @@
-//! What the daemon and its worker processes say to each other.
+//! The protocol between the daemon and its worker processes.
 //!
-//! Both channels are `SOCK_SEQPACKET` sockets: a message is cut into datagrams of bounded size ([`frame`]), so that a
-//! process that dies in the middle of one leaves nothing that could be taken for the start of another. Each datagram
-//! carries the protocol's version and the generation of the session process that it is from or for. A message is JSON with
-//! an attachment: bytes, and texts that may be long, which travel as they are ([`codec`]).
+//! Both channels are `SOCK_SEQPACKET` sockets: a message is cut into datagrams of bounded size
+//! ([`frame`]), so that a process that dies in the middle of one leaves nothing that could be taken
+//! for the start of another. Each datagram carries the protocol's version and the generation of the
+//! session process that it is from or for. A message is JSON with an attachment: bytes, and texts
+//! that may be long, which travel as they are ([`codec`]).
 //!
-//! The answer to a host call comes in pieces of one datagram each ([`HostAnswer`]), so that the daemon holds no more of it at
-//! a time than that; the session process, whose memory is limited, puts it together.
+//! The answer to a host call comes in pieces of one datagram each ([`HostAnswer`]), so that the
+//! daemon holds no more of it at a time than that; the session process, whose memory is limited,
+//! puts it together.
+//!
+//! This module is the ground floor of the crate: it imports neither the supervisor nor the worker.
 
 mod answer;
 pub(crate) mod child;
 pub(crate) mod codec;
 pub(crate) mod daemon_end;
+mod death;
 pub(crate) mod frame;
 mod launch;
 mod message;
@@ -23,19 +28,19 @@ use std::time::Duration;
 /// The host module behind `import`, which every session has.
 pub(crate) const LOADER: &str = "loader";
 
-pub(crate) use answer::{Answered, HostAnswer, HostReply, PIECE_BYTES, Pieces, WHOLE};
+pub(crate) use answer::{Answered, HostAnswer, HostError, HostReply, PIECE_BYTES, Pieces, WHOLE};
 pub(crate) use codec::Message;
+pub(crate) use death::{Death, DeathCause, DeathNote, ExitCause, exit_text, zygote_gone};
 pub use launch::WorkerCommand;
 pub(crate) use launch::{detach, prepare_worker};
 pub(crate) use message::{
-    Death, DeathCause, FromQuery, FromSession, FromZygote, HostCall, HostError, LoadError,
-    LoadedModule, LoggedRun, MAX_ARGS_JSON_BYTES, QueryRequest, SessionSetup, ToSession, ToZygote,
-    Trace,
+    FromQuery, FromSession, FromZygote, HostCall, LoadError, LoadedModule, LoggedRun,
+    MAX_ARGS_JSON_BYTES, QueryRequest, SessionSetup, ToSession, ToZygote, Trace,
 };
 
-/// Changes with every change of a message or a frame. Both sides are the same binary unless it was replaced while a
-/// daemon ran; then the zygote says so in its greeting.
-pub(crate) const VERSION: u8 = 9;
+/// Changes with every change of a message or a frame. Both sides are the same binary unless it was
+/// replaced while a daemon ran; then the zygote says so in its greeting.
+pub(crate) const VERSION: u8 = 10;
 
 /// How long a helper process may take to answer before it is killed and replaced.
 pub(crate) const HELPER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -43,21 +48,22 @@ pub(crate) const HELPER_TIMEOUT: Duration = Duration::from_secs(3);
 /// The file descriptor on which a zygote finds its channel to the daemon.
 pub(crate) const CONTROL_FD: i32 = 3;
 
-/// How many numbers from outside an execution may learn that is to be run once more.
+/// The most nondeterministic inputs of an execution that goes to the replay log.
 pub(crate) const MAX_INPUTS: usize = 64;
 
-/// The largest message to a session process: a script of 16 MiB with arguments of
-/// 8 MiB, which can grow sixfold as JSON text.
+/// The largest message to a session process, in bytes: a script of 16 MiB with arguments of 8 MiB,
+/// which can grow sixfold as JSON text.
 pub(crate) const MAX_TO_SESSION_BYTES: u32 = 256 * 1024 * 1024;
 
-/// The largest message from a session process: an event.
+/// The largest message from a session process, in bytes: an event.
 pub(crate) const MAX_FROM_SESSION_BYTES: u32 = 64 * 1024 * 1024;
 
-/// The largest answer to a question about a session: a text, a tree of values or a list of names, all of them bounded.
+/// The largest answer to a query about a session, in bytes: a text, a tree of values or a list of
+/// names, all of them bounded.
 pub(crate) const MAX_FROM_QUERY_BYTES: u32 = 4 * 1024 * 1024;
 
-/// The largest message to a zygote: a library of 64 MiB with its name.
+/// The largest message to a zygote, in bytes: a library of 64 MiB with its name.
 pub(crate) const MAX_TO_ZYGOTE_BYTES: u32 = 65 * 1024 * 1024;
 
-/// The largest message from a zygote.
+/// The largest message from a zygote, in bytes.
 pub(crate) const MAX_FROM_ZYGOTE_BYTES: u32 = 64 * 1024;

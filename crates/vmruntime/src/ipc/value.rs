@@ -1,10 +1,11 @@
-//! What travels between scripts and host modules, beyond what JSON has.
+//! Values that travel between scripts and host modules and that JSON does not have.
 //!
-//! Bytes and long texts lie in a body beside the JSON, which names their place: `{"$bytes":[body, start, end]}`,
-//! `{"$text":[body, start, end]}`. The arguments of a call have one body, with the number 0; an answer may have several. A
-//! folder's entries are `{"$entries":body}`, each of them a letter for its kind, its name and a NUL. A bigint is
-//! `{"$bigint":"123"}`, and an object of the user's that has exactly one key, which begins with `$`, is `{"$object":{…}}`,
-//! so that it can't be taken for one of these. `undefined` is `null`.
+//! Bytes and long texts lie in a body beside the JSON, which names their span: `{"$bytes":[body,
+//! start, end]}`, `{"$text":[body, start, end]}`. The arguments of a call have one body, with the
+//! number 0; an answer may have several. A folder's entries are `{"$entries":body}`, each of them a
+//! letter for its kind, its name and a NUL. A bigint is `{"$bigint":"123"}`, and an object of the
+//! user's that has exactly one key, which begins with `$`, is `{"$object":{…}}`, so that it can't
+//! be taken for one of these. `undefined` is `null`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,10 +15,11 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
-/// The largest magnitude below which every integer is a number of JavaScript: `Number.MAX_SAFE_INTEGER`.
+/// The largest magnitude up to which every integer is a number of JavaScript:
+/// `Number.MAX_SAFE_INTEGER`.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// Up to how many bytes a text is a string of JSON, where escapes make six bytes of one.
+/// Up to how many bytes a text travels as a string of JSON, where an escape makes six bytes of one.
 pub(crate) const SHORT_BYTES: usize = 64;
 
 pub(crate) const BYTES: &str = "$bytes";
@@ -79,7 +81,7 @@ pub(crate) fn integer(integer: i64) -> Value {
     }
 }
 
-/// An object whose keys are anybody's, as it travels.
+/// An object of the user's, with any keys, as it travels.
 pub(crate) fn object(object: Map<String, Value>) -> Value {
     if is_ambiguous(&object) {
         tagged(OBJECT, Value::Object(object))
@@ -88,7 +90,7 @@ pub(crate) fn object(object: Map<String, Value>) -> Value {
     }
 }
 
-/// A value that came from a script, looked at from the top.
+/// A value that came from a script, decoded at its top level.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Wire<'a> {
     /// Bytes.
@@ -99,14 +101,14 @@ pub(crate) enum Wire<'a> {
     Bigint(&'a str),
     /// An object; its values are still as they travel.
     Object(&'a Map<String, Value>),
-    /// What JSON has.
+    /// A value that JSON has.
     Plain(&'a Value),
-    /// A tag with something else than it should have.
+    /// A tag with a value that is not of its shape.
     Malformed,
 }
 
 impl<'a> Wire<'a> {
-    /// The text, if it is one.
+    /// The text; `None` for any other value.
     pub(crate) fn text(&self) -> Option<&'a str> {
         match self {
             Self::Text(text) => Some(text),
@@ -139,7 +141,7 @@ pub(crate) fn decode<'a>(value: &'a Value, body: &'a [u8]) -> Wire<'a> {
     }
 }
 
-/// A text or bytes, as an argument names them. What it is read from is bounded, whatever that holds.
+/// A text or bytes, as an argument names them. Reading one takes no more memory than its JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// A short text.
@@ -151,7 +153,7 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// The text; nothing if it is none.
+    /// The text; `None` for bytes, and if the body has no such text.
     pub(crate) fn text<'a>(&'a self, body: &'a [u8]) -> Option<&'a str> {
         match self {
             Self::Short(text) => Some(text),
@@ -160,7 +162,7 @@ impl Content {
         }
     }
 
-    /// The bytes, or the text in UTF-8; nothing if the body has no such part.
+    /// The bytes, or the text in UTF-8; `None` if the body has no such part.
     pub(crate) fn bytes(&self, body: &Bytes) -> Option<Bytes> {
         match self {
             Self::Short(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_that_holds_something_else_is_malformed() {
+    fn a_tag_with_a_value_of_another_shape_is_malformed() {
         for value in [
             json!({"$bytes": "text"}),
             json!({"$bytes": 1}),

@@ -1,4 +1,4 @@
-//! A worker's end of a channel: blocking, one message at a time.
+//! A worker's end of a channel: it blocks, and takes one message at a time.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -12,13 +12,13 @@ use crate::ipc::Message;
 use crate::ipc::codec::{self, Encoded};
 use crate::ipc::frame::{Assembler, MAX_DATAGRAM_BYTES, split};
 
-/// A message that came in.
+/// A message that has arrived.
 pub(crate) struct Received<T> {
     /// The generation that it is for.
     pub(crate) generation: u32,
-    /// What it says.
+    /// The message.
     pub(crate) message: T,
-    /// A descriptor that came along.
+    /// The descriptor that came along; `None` if none did.
     pub(crate) fd: Option<OwnedFd>,
 }
 
@@ -27,19 +27,19 @@ pub(crate) struct Channel {
     socket: OwnedFd,
     generation: Cell<u32>,
     assembler: RefCell<Assembler>,
-    /// Used while a datagram is taken.
+    /// Holds a datagram while that is read; shared with the channels of this process's forks.
     buffer: Rc<RefCell<Vec<u8>>>,
 }
 
 impl Channel {
-    /// Takes messages of at most `max_bytes`.
+    /// A channel that accepts messages of at most `max_bytes`.
     pub(crate) fn new(socket: OwnedFd, max_bytes: u32) -> Self {
         let buffer = Rc::new(RefCell::new(vec![0; MAX_DATAGRAM_BYTES]));
         Self::with_buffer(socket, max_bytes, buffer)
     }
 
-    /// Another one, in a process that was forked: of the buffer of this one it writes to what a datagram takes, and so has a
-    /// copy of no more than that.
+    /// Another channel, in a process that was forked. It uses this one's buffer: the process copies
+    /// only the pages of it that a datagram is written to.
     pub(crate) fn another(&self, socket: OwnedFd, max_bytes: u32) -> Self {
         Self::with_buffer(socket, max_bytes, Rc::clone(&self.buffer))
     }
@@ -53,7 +53,7 @@ impl Channel {
         }
     }
 
-    /// Says who speaks from now on.
+    /// Sets the generation of the messages that are sent from now on.
     pub(crate) fn set_generation(&self, generation: u32) {
         self.generation.set(generation);
     }
@@ -66,7 +66,7 @@ impl Channel {
         &self.socket
     }
 
-    /// Sends a message; waits while the peer is slow.
+    /// Sends a message. Waits while the peer is slow.
     ///
     /// # Errors
     /// When the peer is gone.
@@ -88,10 +88,10 @@ impl Channel {
         Ok(())
     }
 
-    /// Waits for a message; nothing when the peer is gone.
+    /// Waits for a message; returns `None` when the peer is gone.
     ///
     /// # Errors
-    /// When what came makes no sense.
+    /// When a message is malformed.
     pub(crate) fn receive<T: Message>(&self) -> io::Result<Option<Received<T>>> {
         let mut buffer = self.buffer.borrow_mut();
         let mut came_along = None;
@@ -104,7 +104,7 @@ impl Channel {
             came_along = fd.or(came_along);
             let pushed = self.assembler.borrow_mut().push(&buffer[..length]);
             if let Some(whole) = pushed.map_err(io::Error::other)? {
-                // Only a receiver drops what comes, and this one does not.
+                // A message is dropped only where its receiver says so, and this one does not.
                 let bytes = whole.bytes.unwrap_or_default();
                 return Ok(Some(Received {
                     generation: whole.generation,
@@ -116,10 +116,11 @@ impl Channel {
     }
 }
 
-/// Takes a datagram: its length, and a descriptor that came along; nothing when the peer is gone.
+/// Takes a datagram: its length, and the descriptor that came along if one did. Returns `None` when
+/// the peer is gone.
 ///
 /// # Errors
-/// When the system refuses; with `MSG_DONTWAIT` also when there is none.
+/// When the system refuses; with `MSG_DONTWAIT` also when no datagram is there.
 pub(crate) fn receive_datagram(
     socket: &OwnedFd,
     buffer: &mut [u8],
@@ -144,13 +145,14 @@ pub(crate) fn receive_datagram(
             ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
             _ => None,
         }),
-        // This process may have no more descriptors: what came along is closed, the message is there.
+        // This process may have no more descriptors: then the kernel closes the one that came
+        // along, and delivers the message.
         Err(Errno::ENOBUFS) => None,
         Err(error) => return Err(error.into()),
     };
-    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    // SAFETY: the kernel has just made this descriptor for us, and no other value owns it.
     let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     let length = received.bytes;
-    // Every datagram has a header, so that an empty one is the end of the stream.
+    // Every datagram has a header, so that an empty one means the end of the stream.
     Ok((length > 0).then_some((length, fd)))
 }

@@ -1,16 +1,24 @@
-//! The daemon's side: zygotes, one for each engine and set of libraries, and an actor for each live session.
+//! The daemon's side of the worker processes: zygotes, one for each engine and set of libraries,
+//! and an actor for each live session.
+//!
+//! ```text
+//! WorkerRuntime ── pool ── zygote ── actor of the zygote process   (watchdog)
+//!       │                    │ process events
+//!    session ── session_actor ── session process
+//!       │            └── recovery: what a session is restored from
+//!     query ── query process
+//! ```
 
-mod death;
-mod home;
+mod end_reason;
 mod pool;
 mod query;
 mod recovery;
-mod run;
+mod rollback;
 mod session;
 mod session_actor;
-mod stand_in;
 mod watchdog;
 mod zygote;
+mod zygote_handle;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,15 +32,15 @@ use vmcontrol::{MemoryBudget, WriteLimits};
 use crate::engine;
 use crate::host_modules::Bounds;
 use crate::ipc::WorkerCommand;
-use home::Home;
 use pool::Pool;
 use zygote::Zygote;
+use zygote_handle::ZygoteHandle;
 
-/// How many processes at once try whether libraries can be used. Each takes 10 to 30 MB, and as long as the libraries take to
-/// load.
+/// How many zygotes at once try whether libraries can be used. Each takes 10 to 30 MB, and as long
+/// as the libraries take to load.
 const MAX_TRIALS: usize = 2;
 
-/// How long a trial may take, with the wait for its turn. A client waits for the answer.
+/// How long a trial may take, with the wait for its permit. A client waits for the answer.
 const TRIAL_TIME: Duration = Duration::from_secs(8);
 
 /// Live sessions in worker processes.
@@ -41,12 +49,13 @@ pub struct WorkerRuntime {
     bounds: Bounds,
     command: WorkerCommand,
     zygotes: Arc<Pool>,
-    /// Held by whoever tries whether libraries can be used.
+    /// The permits of trials of libraries.
     trials: Semaphore,
 }
 
 impl WorkerRuntime {
-    /// Starts no process yet: each zygote starts with the first session that needs it, or when [`sandbox`](Runtime::sandbox) is asked for.
+    /// A runtime without processes: each zygote starts with the first session that needs it, the
+    /// first of them also with a call of [`sandbox`](Runtime::sandbox).
     pub fn new(command: WorkerCommand, memory: MemoryBudget, write: WriteLimits) -> Self {
         Self {
             zygotes: Arc::new(Pool::new(command.clone(), memory.clone())),
@@ -70,10 +79,10 @@ impl Runtime for WorkerRuntime {
             let mut may_try_again = true;
             loop {
                 let zygote = self.zygotes.get(&spec.engine, &spec.libraries).await?;
-                let home = Home::new(Arc::clone(&self.zygotes), Arc::clone(&zygote));
+                let handle = ZygoteHandle::new(Arc::clone(&self.zygotes), Arc::clone(&zygote));
                 let (worker, bounds) = (self.command.clone(), self.bounds.clone());
-                match session::open(home, spec.clone(), worker, bounds).await {
-                    // It did not answer, or died: another one may.
+                match session::open(handle, spec.clone(), worker, bounds).await {
+                    // The zygote did not answer, or died: another one may do.
                     Err(_) if !zygote.is_alive() && may_try_again => may_try_again = false,
                     opened => return Ok(opened?),
                 }
@@ -89,14 +98,14 @@ impl Runtime for WorkerRuntime {
         Box::pin(async move {
             let trial = async {
                 // The semaphore is never closed.
-                let _turn = self.trials.acquire().await;
+                let _permit = self.trials.acquire().await;
                 let memory = self.bounds.memory.clone();
                 let zygote = Zygote::start(&self.command, &engine, &libraries, memory).await?;
                 zygote.stop();
                 zygote.gone().await;
                 Ok(())
             };
-            // A process that is not warm yet ends when nobody waits for it.
+            // A zygote that is not warm yet ends when the future that waits for it is dropped.
             tokio::time::timeout(TRIAL_TIME, trial)
                 .await
                 .unwrap_or_else(|_| {

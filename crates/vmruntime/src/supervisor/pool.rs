@@ -1,7 +1,8 @@
-//! Zygotes: one for each engine, and one for each set of libraries that sessions begin with.
+//! The zygotes that run: one for each engine, and one for each set of libraries that sessions begin
+//! with.
 //!
-//! Loading libraries takes much longer than forking. So a zygote loads them once, and every session of a template with
-//! these libraries is forked from it.
+//! Loading libraries takes much longer than forking. So a zygote loads them once, and every session
+//! of a template with these libraries is forked from it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -17,7 +18,7 @@ use crate::ipc::WorkerCommand;
 /// How many zygotes with libraries are kept for sessions to come. One is a process of 10 to 30 MB.
 const MAX_WITH_LIBRARIES: usize = 8;
 
-/// What a zygote is warmed up with.
+/// What tells zygotes apart: what they are warmed up with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
     engine: String,
@@ -25,13 +26,14 @@ struct Kind {
     libraries: Vec<(String, String)>,
 }
 
-/// The place of a zygote. It is locked while one is started: whoever needs another zygote does not wait for that.
+/// The slot of a zygote; `None` before one was started. Its lock is held while one is started, so
+/// that callers that need another kind of zygote do not wait for that.
 type Slot = Arc<AsyncMutex<Option<Arc<Zygote>>>>;
 
 /// The running zygotes.
 #[derive(Debug)]
 pub(super) struct Pool {
-    /// What may be held of what sessions send.
+    /// The budget for messages of sessions.
     memory: MemoryBudget,
     command: WorkerCommand,
     state: Mutex<State>,
@@ -40,16 +42,17 @@ pub(super) struct Pool {
 
 #[derive(Debug, Default)]
 struct State {
-    slots: HashMap<Kind, Place>,
+    slots: HashMap<Kind, UsedSlot>,
     /// Counts the uses.
     clock: u64,
-    /// Every zygote, also one that no new session gets and that lives on for those it has.
+    /// Every zygote, also one that lives on only for the sessions that it has.
     all: Vec<Weak<Zygote>>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct UsedSlot {
     slot: Slot,
+    /// The value of the clock at the newest use.
     last_use: u64,
 }
 
@@ -63,7 +66,8 @@ impl Pool {
         }
     }
 
-    /// The zygote for sessions of that engine with these libraries; a new one if there is none or the last has died.
+    /// The zygote for sessions of that engine with these libraries. It is started if there is none,
+    /// or the last one has died.
     ///
     /// # Errors
     /// When it can't be started, and when a library fails.
@@ -80,7 +84,7 @@ impl Pool {
                 .collect(),
         };
         let mut closed = self.closed.subscribe();
-        let slot = self.place(kind);
+        let slot = self.slot(kind);
         tokio::select! {
             zygote = self.fill(&slot, engine, libraries) => zygote,
             _ = closed.wait_for(|closed| *closed) => Err(OpenSessionError::Unavailable(RuntimeUnavailable {
@@ -105,22 +109,24 @@ impl Pool {
         Ok(Arc::clone(zygote.insert(started)))
     }
 
-    /// The slot for that kind of zygote. The one that was used least recently gives way if there are too many.
-    fn place(&self, kind: Kind) -> Slot {
+    /// The slot for that kind of zygote. If there are too many slots, the one that was used least
+    /// recently is given up.
+    fn slot(&self, kind: Kind) -> Slot {
         let mut state = self.state();
         state.clock += 1;
         let clock = state.clock;
-        let place = state.slots.entry(kind).or_insert_with(|| Place {
+        let used = state.slots.entry(kind).or_insert_with(|| UsedSlot {
             slot: Slot::default(),
             last_use: clock,
         });
-        place.last_use = clock;
-        let slot = Arc::clone(&place.slot);
+        used.last_use = clock;
+        let slot = Arc::clone(&used.slot);
         state.forget_beyond(MAX_WITH_LIBRARIES);
         slot
     }
 
-    /// Ends all zygotes with their sessions, and waits until they are gone. No new one is started.
+    /// Ends all zygotes with their sessions, and waits until they are gone. From then on none is
+    /// started.
     pub(super) async fn close(&self) {
         self.closed.send_replace(true);
         let state = std::mem::take(&mut *self.state());
@@ -139,7 +145,8 @@ impl Pool {
 }
 
 impl State {
-    /// Forgets the zygotes with libraries that were used least recently. They end with their last session.
+    /// Forgets the zygotes with libraries that were used least recently, beyond `most`. They end
+    /// with their last session.
     fn forget_beyond(&mut self, most: usize) {
         self.all.retain(|zygote| zygote.strong_count() > 0);
         loop {
@@ -150,7 +157,7 @@ impl State {
             if with_libraries.clone().count() <= most {
                 return;
             }
-            let oldest = with_libraries.min_by_key(|(_, place)| place.last_use);
+            let oldest = with_libraries.min_by_key(|(_, used)| used.last_use);
             let Some(kind) = oldest.map(|(kind, _)| kind.clone()) else {
                 return;
             };

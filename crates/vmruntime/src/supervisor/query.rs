@@ -1,188 +1,292 @@
-//! Asking the checkpoints of a session.
+//! Queries about a session: each is answered by a process of its own, which replays what it lacks
+//! of the committed state, answers and ends.
+//!
+//! - A session with a checkpoint: the query goes to a socket that all its checkpoints share, with a
+//! socket for the answer. The checkpoint forks a process that takes it. A checkpoint that has been
+//! dismissed meanwhile drops the query, and it is asked again.
+//! - A session without a checkpoint: the zygote forks a process, which is set up from the session's
+//!   seed.
+//!
+//! Which of the two, and which runs have to be replayed, is read under one lock
+//! ([`ReplayLog::basis`]), so that an answer always shows the state after some commit, and a commit
+//! that was answered before the query is in it. A query that is being answered when the session
+//! makes its first checkpoint is answered as it was asked.
+//!
+//! The processes are bounded in number, time and memory. One whose answer is not awaited any more
+//! is killed, and its permit is given back when it is dead.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use vmcontrol::runtime::{Query, QueryError, QueryResult};
 
-use super::home::Home;
-use super::stand_in::number_of_stand_in;
+use super::recovery::replay_log::{Basis, ReplayLog};
+use super::recovery::session_seed::SessionSeed;
+use super::zygote::{ForkedProcess, Zygote};
+use super::zygote_handle::ZygoteHandle;
 use crate::ipc::daemon_end::{self, Receiver, Sender};
-use crate::ipc::{FromQuery, MAX_FROM_QUERY_BYTES, MAX_FROM_SESSION_BYTES, QueryRequest};
-use crate::supervisor::recovery::replay_log::ReplayLog;
+use crate::ipc::{FromQuery, MAX_FROM_QUERY_BYTES, QueryRequest};
 
-/// How many questions about one session are answered at once; others wait.
-const AT_ONCE: usize = 4;
+/// How many queries about one session are answered at once; others wait.
+const MAX_OF_SESSION: u32 = 4;
 
-/// How many about all sessions together: each may take a processor and some memory.
-static ALL_AT_ONCE: Semaphore = Semaphore::const_new(16);
+/// How many queries about all sessions together are answered at once: each may take a processor and
+/// some memory.
+static PERMITS_OF_ALL: Semaphore = Semaphore::const_new(16);
 
-/// How long a question may wait until there is a place for it.
+/// How long a query may wait for its permits.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long it may take then. What answers has less, by the kernel's clocks.
+/// How long an answer may take then. The process has less, by the kernel's clocks.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a process that was killed may take to be gone.
+/// How long a killed process may take to be gone.
 const DEATH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait before a question is asked again that nobody took.
-const AGAIN_AFTER: Duration = Duration::from_millis(5);
+/// How long to wait before a query is asked again that no process took.
+const RETRY_AFTER: Duration = Duration::from_millis(5);
 
-/// The daemon's way to the checkpoints of a session, whichever there is.
+/// Answers queries about a session.
 pub(super) struct QueryClient {
-    sender: Sender,
-    home: Arc<Home>,
+    /// The socket of the session's checkpoints.
+    checkpoints: Sender,
+    zygotes: Arc<ZygoteHandle>,
     /// The zygote's number for the session.
-    number: u64,
-    /// What checkpoints do not hold.
+    session: u64,
+    seed: Arc<SessionSeed>,
     replay_log: Arc<ReplayLog>,
-    places: Semaphore,
+    permits: Semaphore,
+    /// Whether the session has ended.
+    closed: watch::Sender<bool>,
 }
 
-/// A process that answers a question. It is killed when nobody wants the answer any more.
-struct Answering<'a> {
-    queries: &'a QueryClient,
+/// A process that answers a query.
+struct QueryProcess {
+    zygote: Arc<Zygote>,
     receiver: Receiver,
-    /// What it says its id is, once it has said so.
-    pid: Option<u32>,
+    origin: Forked,
+}
+
+/// What a query process was forked from.
+enum Forked {
+    /// A checkpoint of the session of that number.
+    FromCheckpoint {
+        session: u64,
+        /// Its process id; `None` until it has said so.
+        pid: Option<u32>,
+    },
+    /// The zygote, under a number of its own.
+    FromZygote { number: u64 },
 }
 
 impl QueryClient {
-    /// With the other end, for the session process.
-    ///
-    /// # Errors
-    /// When the system has no descriptor left.
-    pub(super) fn pair(
-        home: Arc<Home>,
-        number: u64,
+    /// Answers queries about the session of that number, whose checkpoints listen to the other end
+    /// of `checkpoints`.
+    pub(super) fn new(
+        checkpoints: Sender,
+        zygotes: Arc<ZygoteHandle>,
+        session: u64,
+        seed: Arc<SessionSeed>,
         replay_log: Arc<ReplayLog>,
-    ) -> io::Result<(Arc<Self>, OwnedFd)> {
-        let (sender, _, theirs) = daemon_end::pair(MAX_FROM_SESSION_BYTES)?;
-        let queries = Self {
-            sender,
-            home,
-            number,
+    ) -> Self {
+        Self {
+            checkpoints,
+            zygotes,
+            session,
+            seed,
             replay_log,
-            places: Semaphore::new(AT_ONCE),
-        };
-        Ok((Arc::new(queries), theirs))
+            permits: Semaphore::new(MAX_OF_SESSION as usize),
+            closed: watch::Sender::new(false),
+        }
     }
 
-    /// Asks a question. When whoever asks has gone, the process that answers goes, too; its place is free then.
+    /// Answers a query. If the future is dropped the process that answers is killed.
     ///
     /// # Errors
     /// See [`QueryError`].
     pub(super) async fn ask(self: &Arc<Self>, query: Query) -> Result<QueryResult, QueryError> {
-        let queries = Arc::clone(self);
-        let (mut say, answer) = oneshot::channel();
+        let client = Arc::clone(self);
+        let (mut reply, answer) = oneshot::channel();
         tokio::spawn(async move {
-            let places = tokio::select! {
-                places = tokio::time::timeout(QUEUE_TIMEOUT, queries.place()) => places,
-                () = say.closed() => return,
+            let mut closed = client.closed.subscribe();
+            let permits = tokio::select! {
+                biased;
+                _ = closed.wait_for(|closed| *closed) => Ok(None),
+                () = reply.closed() => return,
+                permits = tokio::time::timeout(QUEUE_TIMEOUT, client.permits()) => permits,
             };
-            let Ok(_places) = places else {
-                let _ = say.send(Err(QueryError::Busy));
+            let refused = match permits {
+                Ok(Some(_)) => None,
+                Ok(None) => Some(QueryError::Gone),
+                Err(_) => Some(QueryError::Busy),
+            };
+            if let Some(error) = refused {
+                let _ = reply.send(Err(error));
                 return;
-            };
-            let mut answering = None;
+            }
+            let mut process = None;
             let answer = tokio::select! {
-                answer = tokio::time::timeout(TIMEOUT, queries.answer(&query, &mut answering)) => {
+                biased;
+                _ = closed.wait_for(|closed| *closed) => Err(QueryError::Gone),
+                () = reply.closed() => Err(QueryError::Gone),
+                answer = tokio::time::timeout(TIMEOUT, client.answer(&query, &mut process)) => {
                     answer.unwrap_or(Err(QueryError::Exceeded))
                 }
-                () = say.closed() => Err(QueryError::Gone),
             };
-            // Whoever asked may have gone.
-            let _ = say.send(answer);
-            if let Some(answering) = answering {
-                answering.end().await;
+            // The caller may have given up.
+            let _ = reply.send(answer);
+            if let Some(process) = process {
+                process.end().await;
             }
+            // Only now is the process gone.
+            drop(permits);
         });
         answer.await.unwrap_or(Err(QueryError::Gone))
     }
 
-    /// Waits for a place among the questions about this session, and then among all.
-    async fn place(&self) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'static>)> {
-        let own = self.places.acquire().await.ok()?;
-        Some((own, ALL_AT_ONCE.acquire().await.ok()?))
+    /// Answers no query any more, and waits until the processes are gone that answer some.
+    pub(super) async fn close(&self) {
+        self.closed.send_replace(true);
+        // The permits of a query are given back when its process is gone.
+        let _ = self.permits.acquire_many(MAX_OF_SESSION).await;
     }
 
-    async fn answer<'a>(
-        &'a self,
+    /// Waits for a permit among the queries about this session, and then among all.
+    async fn permits(&self) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'static>)> {
+        let own = self.permits.acquire().await.ok()?;
+        Some((own, PERMITS_OF_ALL.acquire().await.ok()?))
+    }
+
+    /// Asks until a process has taken the query, and waits for its answer. `process` is the process
+    /// that was asked last.
+    async fn answer(
+        &self,
         query: &Query,
-        answering: &mut Option<Answering<'a>>,
+        process: &mut Option<QueryProcess>,
     ) -> Result<QueryResult, QueryError> {
         loop {
-            match self.ask_once(query, answering).await {
-                Ok(Some(answer)) => return answer,
-                // The checkpoint was dismissed before it could take the question.
-                Ok(None) => tokio::time::sleep(AGAIN_AFTER).await,
+            let query = query.clone();
+            let taken = match self.replay_log.basis() {
+                Basis::Checkpoint(replay) => {
+                    let request = QueryRequest { replay, query };
+                    self.ask_checkpoint(request, process).await
+                }
+                Basis::Seed(replay) => {
+                    let request = QueryRequest { replay, query };
+                    self.ask_fork_of_zygote(request, process).await
+                }
+            };
+            match taken {
+                Ok(Some(process)) => return process.answered().await,
+                Ok(None) => tokio::time::sleep(RETRY_AFTER).await,
                 Err(error) => {
-                    tracing::debug!(%error, "a session can't be asked");
+                    tracing::debug!(session = self.session, %error, "a query can't be asked");
                     return Err(QueryError::Gone);
                 }
             }
         }
     }
 
-    /// Asks a checkpoint; nothing when none has taken the question.
-    async fn ask_once<'a>(
-        &'a self,
-        query: &Query,
-        answering: &mut Option<Answering<'a>>,
-    ) -> io::Result<Option<Result<QueryResult, QueryError>>> {
+    /// Asks a checkpoint. Returns `None` if no process took the query: the checkpoint was
+    /// dismissed, or there is none any more.
+    async fn ask_checkpoint<'a>(
+        &self,
+        request: QueryRequest,
+        process: &'a mut Option<QueryProcess>,
+    ) -> io::Result<Option<&'a mut QueryProcess>> {
         let (sender, receiver, theirs) = daemon_end::pair(MAX_FROM_QUERY_BYTES)?;
-        // Before the question is: a checkpoint that takes it may hold more, and none is older that has not been dismissed.
-        let question = QueryRequest {
-            replay: self.replay_log.runs(),
-            query: query.clone(),
-        };
-        self.sender.send(0, &(), Some(theirs.as_raw_fd())).await?;
-        drop(theirs);
-        let answering = answering.insert(Answering {
-            queries: self,
-            receiver,
+        let origin = Forked::FromCheckpoint {
+            session: self.session,
             pid: None,
+        };
+        let process = process.insert(QueryProcess {
+            zygote: self.zygotes.zygote(),
+            receiver,
+            origin,
         });
-        // One that was not taken is found out by the answer.
-        let (_, answer) = tokio::join!(sender.send(0, &question, None), answering.hear());
-        Ok(answer)
+        let asked = async {
+            let along = Some(theirs.as_raw_fd());
+            self.checkpoints.send(0, &(), along).await?;
+            drop(theirs);
+            // A process that did not take all of the request does not begin.
+            let (_, began) = tokio::join!(sender.send(0, &request, None), process.has_begun());
+            Ok::<_, io::Error>(began)
+        };
+        let began = tokio::select! {
+            began = asked => began?,
+            () = self.replay_log.checkpoint_is_lost() => false,
+        };
+        Ok(began.then_some(process))
+    }
+
+    /// Asks a process that is forked from the zygote for this query. Returns `None` if it did not
+    /// take the query: it could not be forked, or was killed.
+    async fn ask_fork_of_zygote<'a>(
+        &self,
+        request: QueryRequest,
+        process: &'a mut Option<QueryProcess>,
+    ) -> io::Result<Option<&'a mut QueryProcess>> {
+        let zygote = self.zygotes.zygote();
+        let ForkedProcess {
+            sender,
+            receiver,
+            number,
+            ..
+        } = zygote.fork_query()?;
+        let process = process.insert(QueryProcess {
+            zygote,
+            receiver,
+            origin: Forked::FromZygote { number },
+        });
+        let asked = self.seed.ask(&sender, request);
+        // A process that did not take all of the request does not begin.
+        let (_, began) = tokio::join!(asked, process.has_begun());
+        Ok(began.then_some(process))
     }
 }
 
-impl Answering<'_> {
-    /// The answer; nothing if the process was not there to take the question.
-    async fn hear(&mut self) -> Option<Result<QueryResult, QueryError>> {
+impl QueryProcess {
+    /// Waits until the process has taken the query; false if it is gone before.
+    async fn has_begun(&mut self) -> bool {
+        let Ok(Some(received)) = self.receiver.receive::<FromQuery>().await else {
+            return false;
+        };
+        let FromQuery::Began { pid: began } = received.message else {
+            return false;
+        };
+        if let Forked::FromCheckpoint { pid, .. } = &mut self.origin {
+            *pid = Some(began);
+        }
+        true
+    }
+
+    /// Waits for the answer of a process that has begun.
+    async fn answered(&mut self) -> Result<QueryResult, QueryError> {
         match self.receiver.receive::<FromQuery>().await {
             Ok(Some(received)) => match received.message {
-                FromQuery::Began { pid } => self.pid = Some(pid),
-                FromQuery::Seen(_) => return Some(Err(QueryError::Gone)),
-            },
-            Ok(None) | Err(_) => return None,
-        }
-        Some(match self.receiver.receive::<FromQuery>().await {
-            Ok(Some(received)) => match received.message {
-                FromQuery::Seen(sight) => Ok(sight),
+                FromQuery::Answered(result) => Ok(result),
                 FromQuery::Began { .. } => Err(QueryError::Gone),
             },
             Ok(None) | Err(_) => Err(QueryError::Exceeded),
-        })
+        }
     }
 
-    /// Makes sure that the process is gone, or as good as that.
+    /// Makes sure that the process is gone, or will be.
     async fn end(mut self) {
         // In most cases it ends by itself as soon as it has answered.
-        if let Some(pid) = self.pid {
-            let (zygote, number) = (self.queries.home.zygote(), self.queries.number);
-            for number in [number, number_of_stand_in(number)] {
-                zygote.end_query(number, pid);
-            }
+        match self.origin {
+            Forked::FromCheckpoint {
+                session,
+                pid: Some(pid),
+            } => self.zygote.end_query(session, pid),
+            Forked::FromCheckpoint { pid: None, .. } => {}
+            Forked::FromZygote { number } => self.zygote.close(number),
         }
         let gone = async { while let Ok(Some(_)) = self.receiver.receive::<FromQuery>().await {} };
-        // Without it the place is free all the same: its clocks end it.
+        // If it is not gone in time, its clocks end it.
         let _ = tokio::time::timeout(DEATH_TIMEOUT, gone).await;
     }
 }

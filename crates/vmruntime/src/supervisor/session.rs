@@ -10,62 +10,54 @@ use vmcontrol::runtime::{
     RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
 };
 
-use super::home::Home;
 use super::query::QueryClient;
-use super::session_actor::{Actor, ActorParts};
-use super::zygote::Forked;
-use crate::host_modules::Bounds;
-use crate::host_modules::Broker;
-use crate::ipc::HELPER_TIMEOUT;
-use crate::ipc::WorkerCommand;
-use crate::supervisor::recovery::replay_log::ReplayLog;
-use crate::supervisor::recovery::session_seed::SessionSeed;
+use super::recovery::replay_log::ReplayLog;
+use super::recovery::session_seed::SessionSeed;
+use super::session_actor::command::Command;
+use super::session_actor::{ActorParts, SessionActor};
+use super::zygote::ForkedProcess;
+use super::zygote_handle::ZygoteHandle;
+use crate::host_modules::{Bounds, Broker};
+use crate::ipc::{HELPER_TIMEOUT, MAX_FROM_QUERY_BYTES, WorkerCommand, daemon_end};
 
-/// How many updates of a run may wait for the recorder, before the session process has to wait. Each may have as much as a datagram
-/// without taking room for it.
+/// How many updates of a run may wait for the recorder before the session process has to wait. Each
+/// may have as much as a datagram without taking room for it.
 const UPDATE_QUEUE: usize = 64;
 
-/// How long a session process may take to be forked and prepared: a zygote that does not answer is found out before.
+/// How long a session process may take to be forked and prepared: a zygote that does not answer is
+/// replaced before.
 const OPEN_TIMEOUT: Duration = HELPER_TIMEOUT.saturating_add(Duration::from_millis(500));
 
-/// When it is said again that a session is asked something, if nobody has answered.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
-
-/// What the owner of a session asks its actor for.
-pub(super) enum Command {
-    /// Run a script and hand on what happens.
-    Run(Uuid, RunRequest, mpsc::Sender<RunUpdate>),
-    /// Undo that execution.
-    Cancel(Uuid),
-    /// See to it that somebody answers questions about the session.
-    BeAskable,
-}
-
-/// The handle of a live session.
+/// The handle of a live session. When it is dropped the session is closed.
 struct Session {
     commands: mpsc::UnboundedSender<Command>,
-    /// Also at its end the session is closed.
+    /// Closes the session when it is set, and when it is dropped.
     closing: watch::Sender<bool>,
-    home: Arc<Home>,
+    zygotes: Arc<ZygoteHandle>,
+    /// The zygote's number for the session.
     number: u64,
+    /// Whether the session's processes are gone.
     gone: watch::Receiver<bool>,
     queries: Arc<QueryClient>,
 }
 
-/// Makes a session out of the process that waits for it, or of a new one.
+/// Opens a session in a process that was forked ahead, or in a new one.
+///
+/// # Errors
+/// When no process can be forked or prepared in time.
 pub(super) async fn open(
-    home: Home,
+    zygotes: ZygoteHandle,
     spec: SessionSpec,
     worker: WorkerCommand,
     bounds: Bounds,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
-    let (zygote, home) = (home.zygote(), Arc::new(home));
-    // Also where a process waits: if that stands still, the zygote is asked for another one.
+    let (zygote, zygotes) = (zygotes.zygote(), Arc::new(zygotes));
+    // Also if a process is there: if that stands still, the zygote is asked for another one.
     zygote.watch();
     if let Some(waiting) = zygote.take_waiting(&spec.policy.limits) {
         let (worker, bounds) = (worker.clone(), bounds.clone());
-        let opened = prepare(waiting, &home, spec.clone(), worker, bounds).await;
-        // It may have died while it waited: that is nothing to the caller.
+        let opened = prepare(waiting, &zygotes, spec.clone(), worker, bounds).await;
+        // A process that died while it waited does not matter to the caller.
         if opened.is_ok() || !zygote.is_alive() {
             return opened;
         }
@@ -73,52 +65,42 @@ pub(super) async fn open(
     let forked = zygote.fork_session().map_err(|error| RuntimeUnavailable {
         reason: error.to_string(),
     })?;
-    prepare(forked, &home, spec, worker, bounds).await
+    prepare(forked, &zygotes, spec, worker, bounds).await
 }
 
 /// Prepares a process for a session.
 async fn prepare(
-    forked: Forked,
-    home: &Arc<Home>,
+    process: ForkedProcess,
+    zygotes: &Arc<ZygoteHandle>,
     spec: SessionSpec,
     worker: WorkerCommand,
     bounds: Bounds,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
     let unavailable = |reason: String| RuntimeUnavailable { reason };
-    let Forked {
-        sender,
-        receiver,
-        number,
-        process_events,
-    } = forked;
+    let number = process.number;
+    let (checkpoints, _, theirs) =
+        daemon_end::pair(MAX_FROM_QUERY_BYTES).map_err(|error| unavailable(error.to_string()))?;
+    let seed = Arc::new(SessionSeed::new(&spec, theirs));
     let replay_log = Arc::<ReplayLog>::default();
-    let (queries, asked_over) =
-        QueryClient::pair(Arc::clone(home), number, Arc::clone(&replay_log))
-            .map_err(|error| unavailable(error.to_string()))?;
+    let queries = Arc::new(QueryClient::new(
+        checkpoints,
+        Arc::clone(zygotes),
+        number,
+        Arc::clone(&seed),
+        Arc::clone(&replay_log),
+    ));
     let (commands, received_commands) = mpsc::unbounded_channel();
     let (closing, is_closing) = watch::channel(false);
-    let (say_ready, ready) = oneshot::channel();
+    let (ready, is_ready) = oneshot::channel();
     let (say_ended, ended) = oneshot::channel();
     let (set_gone, gone) = watch::channel(false);
     let session = Session {
         commands,
         closing,
-        home: Arc::clone(home),
+        zygotes: Arc::clone(zygotes),
         number,
         gone,
-        queries,
-    };
-    let parts = ActorParts {
-        sender,
-        receiver,
-        home: Arc::clone(home),
-        number,
-        process_events,
-        commands: received_commands,
-        closing: is_closing,
-        ready: say_ready,
-        seed: SessionSeed::new(&spec, asked_over),
-        replay_log,
+        queries: Arc::clone(&queries),
     };
     let broker = Broker::new(
         Arc::clone(&spec.policy),
@@ -126,29 +108,39 @@ async fn prepare(
         worker,
         bounds,
     );
-    let actor = Actor::new(parts, broker);
-    // A new socket takes a message at once, unless the message is large and the process stands still: then it is never ready.
+    let actor = SessionActor::new(ActorParts {
+        process,
+        zygotes: Arc::clone(zygotes),
+        broker,
+        commands: received_commands,
+        closing: is_closing,
+        ready,
+        seed,
+        replay_log,
+        queries,
+    });
+    // A new socket takes a message at once, unless the message is large and the process stands
+    // still: then it is never ready.
     let _ = tokio::time::timeout(OPEN_TIMEOUT, actor.set_up()).await;
     tokio::spawn(async move {
-        let reason = actor.serve().await;
-        // Whoever made the session may have given up on it.
+        let reason = actor.serve().await.to_string();
+        // The owner of the session may have given up on it.
         let _ = set_gone.send(true);
         let _ = say_ended.send(SessionEnd { reason });
     });
-    match tokio::time::timeout(OPEN_TIMEOUT, ready).await {
-        Ok(Ok(Ok(()))) => {
-            home.zygote().fork_ahead();
+    match tokio::time::timeout(OPEN_TIMEOUT, is_ready).await {
+        Ok(Ok(())) => {
+            zygotes.zygote().fork_ahead();
             Ok(OpenedSession {
                 session: Arc::new(session),
                 ended,
             })
         }
-        Ok(Ok(Err(reason))) => Err(unavailable(reason)),
         Ok(Err(_)) => Err(unavailable(match ended.await {
             Ok(end) => end.reason,
             Err(_) => "its supervisor failed".into(),
         })),
-        // Without its handle the session is closed.
+        // The handle is dropped, which closes the session.
         Err(_) => Err(unavailable("it was not ready in time".into())),
     }
 }
@@ -156,39 +148,30 @@ async fn prepare(
 impl RuntimeSession for Session {
     fn run(&self, execution_id: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
         let (updates, receiver) = mpsc::channel(UPDATE_QUEUE);
-        // If the actor is gone the sender is dropped, and the receiver says so.
-        let _ = self
-            .commands
-            .send(Command::Run(execution_id, request, updates));
+        // If the actor is gone the sender is dropped, which the receiver sees.
+        let _ = self.commands.send(Command::Run {
+            execution_id,
+            request,
+            updates,
+        });
         receiver
     }
 
     fn cancel(&self, execution_id: Uuid) {
-        // If the actor is gone, so is what ran.
+        // If the actor is gone, so is the run.
         let _ = self.commands.send(Command::Cancel(execution_id));
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, QueryError>> {
-        Box::pin(async move {
-            let mut gone = self.gone.clone();
-            let mut sight = std::pin::pin!(self.queries.ask(query));
-            loop {
-                // If the actor is gone, that is heard below.
-                let _ = self.commands.send(Command::BeAskable);
-                tokio::select! {
-                    sight = &mut sight => return sight,
-                    _ = gone.wait_for(|gone| *gone) => return Err(QueryError::Gone),
-                    () = tokio::time::sleep(ASK_AGAIN_AFTER) => {}
-                }
-            }
-        })
+        Box::pin(self.queries.ask(query))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.closing.send_replace(true);
-            // Said to the zygote too: the actor may be waiting for a session process that takes nothing.
-            self.home.zygote().close(self.number);
+            // The zygote is told, too: the actor may wait for a session process that takes no
+            // message.
+            self.zygotes.zygote().close(self.number);
             let mut gone = self.gone.clone();
             let _ = gone.wait_for(|gone| *gone).await;
         })

@@ -1,7 +1,8 @@
-//! Finds out that a zygote has stopped to answer.
+//! Notices when a zygote does not answer any more.
 //!
-//! Most of what a zygote is told has no answer of its own. So some time after it was told something it is asked whether it has
-//! taken that; what comes meanwhile is covered by the same question. One that is told nothing is asked nothing.
+//! Most messages to a zygote have no answer of their own. So some time after a message the zygote
+//! is sent a ping, which it answers when it has taken all messages before it: one ping covers the
+//! messages of that time. A zygote that is sent no message is sent no ping.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,44 +11,49 @@ use tokio::sync::Notify;
 
 use crate::ipc::HELPER_TIMEOUT;
 
-/// How long after a message it is asked for: many messages have one question together.
-const ASK_AFTER: Duration = Duration::from_millis(500);
+/// How long after a message the ping is sent: many messages have one ping together.
+const PING_AFTER: Duration = Duration::from_millis(500);
 
-/// What knows that a zygote was told something.
+/// Notes that a zygote was sent a message.
 #[derive(Debug, Default)]
-pub(super) struct Awaited {
+pub(super) struct SentMessages {
     is_armed: AtomicBool,
     armed: Notify,
 }
 
-/// Follows whether the zygote answers. It belongs to the one who reads what the zygote says.
+/// Follows whether a zygote answers. It belongs to the task that reads the zygote's messages.
 #[derive(Debug)]
 pub(super) struct Watchdog {
-    phase: Phase,
-    asked: u64,
+    state: State,
+    /// The number of the newest ping.
+    pings: u64,
 }
 
 #[derive(Debug)]
-enum Phase {
-    /// It has taken all that it was told.
+enum State {
+    /// The zygote has taken all messages.
     Quiet,
-    /// It was told something.
-    Told { ask_at: Instant },
-    /// It was asked whether it has taken that.
-    Asked { due: Instant, may_wait: bool },
+    /// It was sent a message.
+    Sent { ping_at: Instant },
+    /// It was sent a ping.
+    Pinged {
+        due: Instant,
+        /// Whether it may get more time, if the daemon itself stood still.
+        may_extend: bool,
+    },
 }
 
-/// What is to be done.
+/// What the caller has to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Ask it the question of this number.
-    Ask(u64),
-    /// Give it up.
+    /// Send the ping of this number.
+    Ping(u64),
+    /// Give the zygote up.
     GiveUp,
 }
 
-impl Awaited {
-    /// Notes that the zygote was told something. To be called afterwards.
+impl SentMessages {
+    /// Notes that the zygote was sent a message. To be called afterwards.
     pub(super) fn note(&self) {
         if !self.is_armed.swap(true, Ordering::AcqRel) {
             self.armed.notify_one();
@@ -58,75 +64,75 @@ impl Awaited {
 impl Watchdog {
     pub(super) fn new() -> Self {
         Self {
-            phase: Phase::Quiet,
-            asked: 0,
+            state: State::Quiet,
+            pings: 0,
         }
     }
 
-    /// Waits until something is to be done; for ever while nothing is awaited. Loses nothing when dropped before it is ready.
-    pub(super) async fn next(&mut self, awaited: &Awaited) -> Step {
+    /// Waits for the next step; for ever while no answer is awaited. It is cancel safe.
+    pub(super) async fn next(&mut self, sent: &SentMessages) -> Step {
         loop {
             let Some(due) = self.due() else {
-                awaited.armed.notified().await;
-                self.note_told(Instant::now());
+                sent.armed.notified().await;
+                self.note_message(Instant::now());
                 continue;
             };
             tokio::time::sleep_until(due.into()).await;
-            if matches!(self.phase, Phase::Told { .. }) {
-                // What comes from here on is not covered by the question.
-                awaited.is_armed.store(false, Ordering::Release);
+            if matches!(self.state, State::Sent { .. }) {
+                // Messages from here on are not covered by this ping.
+                sent.is_armed.store(false, Ordering::Release);
             }
-            if let Some(step) = self.go_on(Instant::now()) {
+            if let Some(step) = self.advance(Instant::now()) {
                 return step;
             }
         }
     }
 
-    /// When something is to be done next; `None` while nothing is awaited.
+    /// When the next step is due; `None` while no answer is awaited.
     fn due(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Quiet => None,
-            Phase::Told { ask_at } => Some(ask_at),
-            Phase::Asked { due, .. } => Some(due),
+        match self.state {
+            State::Quiet => None,
+            State::Sent { ping_at } => Some(ping_at),
+            State::Pinged { due, .. } => Some(due),
         }
     }
 
-    fn note_told(&mut self, now: Instant) {
-        let ask_at = now + ASK_AFTER;
-        self.phase = Phase::Told { ask_at };
+    fn note_message(&mut self, now: Instant) {
+        let ping_at = now + PING_AFTER;
+        self.state = State::Sent { ping_at };
     }
 
-    /// Does what is due.
-    fn go_on(&mut self, now: Instant) -> Option<Step> {
-        match self.phase {
-            Phase::Quiet => None,
-            Phase::Told { .. } => {
-                self.asked += 1;
-                self.phase = Phase::Asked {
-                    due: now + HELPER_TIMEOUT.saturating_sub(ASK_AFTER),
-                    may_wait: true,
+    /// Takes the step that is due at `now`; `None` if the caller has nothing to do.
+    fn advance(&mut self, now: Instant) -> Option<Step> {
+        match self.state {
+            State::Quiet => None,
+            State::Sent { .. } => {
+                self.pings += 1;
+                self.state = State::Pinged {
+                    due: now + HELPER_TIMEOUT.saturating_sub(PING_AFTER),
+                    may_extend: true,
                 };
-                Some(Step::Ask(self.asked))
+                Some(Step::Ping(self.pings))
             }
             // The daemon itself stood still, and perhaps the zygote with it.
-            Phase::Asked {
+            State::Pinged {
                 due,
-                may_wait: true,
-            } if now > due + ASK_AFTER => {
-                self.phase = Phase::Asked {
+                may_extend: true,
+            } if now > due + PING_AFTER => {
+                self.state = State::Pinged {
                     due: now + HELPER_TIMEOUT,
-                    may_wait: false,
+                    may_extend: false,
                 };
                 None
             }
-            Phase::Asked { .. } => Some(Step::GiveUp),
+            State::Pinged { .. } => Some(Step::GiveUp),
         }
     }
 
-    /// Notes that it has answered a question.
+    /// Notes that the zygote has answered a ping.
     pub(super) fn note_answer(&mut self, number: u64) {
-        if number == self.asked {
-            self.phase = Phase::Quiet;
+        if number == self.pings {
+            self.state = State::Quiet;
         }
     }
 }
@@ -136,49 +142,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_answers_is_not_asked_again() {
+    fn a_zygote_that_answers_is_sent_no_other_ping() {
         let (mut watchdog, now) = (Watchdog::new(), Instant::now());
         assert_eq!(watchdog.due(), None);
-        watchdog.note_told(now);
+        watchdog.note_message(now);
         let due = watchdog.due().unwrap();
-        assert_eq!(watchdog.go_on(due), Some(Step::Ask(1)));
+        assert_eq!(watchdog.advance(due), Some(Step::Ping(1)));
         watchdog.note_answer(1);
         assert_eq!(watchdog.due(), None);
     }
 
     #[test]
-    fn one_that_does_not_answer_is_given_up_three_seconds_after_it_was_told() {
+    fn a_zygote_that_does_not_answer_is_given_up_three_seconds_after_a_message() {
         let (mut watchdog, now) = (Watchdog::new(), Instant::now());
-        watchdog.note_told(now);
+        watchdog.note_message(now);
         let due = watchdog.due().unwrap();
-        assert_eq!(watchdog.go_on(due), Some(Step::Ask(1)));
+        assert_eq!(watchdog.advance(due), Some(Step::Ping(1)));
         watchdog.note_answer(0);
         let due = watchdog.due().unwrap();
         assert_eq!(due, now + HELPER_TIMEOUT);
-        assert_eq!(watchdog.go_on(due), Some(Step::GiveUp));
+        assert_eq!(watchdog.advance(due), Some(Step::GiveUp));
     }
 
     #[test]
-    fn a_daemon_that_stood_still_itself_gives_it_time_once_more() {
+    fn a_daemon_that_stood_still_itself_gives_the_zygote_more_time() {
         let (mut watchdog, now) = (Watchdog::new(), Instant::now());
-        watchdog.note_told(now);
-        assert_eq!(watchdog.go_on(now + ASK_AFTER), Some(Step::Ask(1)));
+        watchdog.note_message(now);
+        assert_eq!(watchdog.advance(now + PING_AFTER), Some(Step::Ping(1)));
         let late = now + 3 * HELPER_TIMEOUT;
-        assert_eq!(watchdog.go_on(late), None);
+        assert_eq!(watchdog.advance(late), None);
         let due = watchdog.due().unwrap();
         assert_eq!(due, late + HELPER_TIMEOUT);
-        assert_eq!(watchdog.go_on(due + HELPER_TIMEOUT), Some(Step::GiveUp));
+        assert_eq!(watchdog.advance(due + HELPER_TIMEOUT), Some(Step::GiveUp));
     }
 
     #[tokio::test]
-    async fn what_is_told_after_a_question_is_asked_for_again() {
-        let (awaited, mut watchdog) = (Awaited::default(), Watchdog::new());
+    async fn a_message_after_a_ping_gets_another_ping() {
+        let (sent, mut watchdog) = (SentMessages::default(), Watchdog::new());
         for _ in 0..10 {
-            awaited.note();
+            sent.note();
         }
-        assert_eq!(watchdog.next(&awaited).await, Step::Ask(1));
-        awaited.note();
+        assert_eq!(watchdog.next(&sent).await, Step::Ping(1));
+        sent.note();
         watchdog.note_answer(1);
-        assert_eq!(watchdog.next(&awaited).await, Step::Ask(2));
+        assert_eq!(watchdog.next(&sent).await, Step::Ping(2));
     }
 }

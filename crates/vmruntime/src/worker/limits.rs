@@ -10,14 +10,16 @@ use vmapi_types::Limits;
 
 use super::exit;
 use super::memory::allocator;
+use crate::ipc::ExitCause;
 
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;
 
-/// What a process maps beside its counted heap: its image, the allocator's slack, the engine's tables.
+/// What a process maps beside its counted heap, in bytes: its image, the allocator's slack, the
+/// engine's tables.
 const DATA_SLACK_BYTES: u64 = 256 * MIB;
 
-/// Bounds the heap of this process, and of all that are forked from it.
+/// Bounds the heap of this process, and of its forks.
 pub(super) fn bound_memory(limits: &Limits) {
     allocator::limit_growth(heap_bytes(limits));
 }
@@ -28,7 +30,8 @@ pub(super) fn heap_bytes(limits: &Limits) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// Has the kernel bound what this process maps: it stands behind the counting allocator, for what does not come from that.
+/// Has the kernel bound what this process maps: a second bound behind that of the counting
+/// allocator, for memory that does not come from that.
 ///
 /// # Errors
 /// When the system refuses.
@@ -48,7 +51,8 @@ pub(super) fn bound_heap(limits: &Limits) {
     allocator::limit_to(heap_bytes(limits));
 }
 
-/// Starts the clocks of an execution: the process is killed by `SIGALRM` or `SIGPROF` when one runs out.
+/// Starts the clocks of an execution: the process is killed by `SIGALRM` or `SIGPROF` when one runs
+/// out.
 ///
 /// # Errors
 /// When the system refuses.
@@ -68,7 +72,7 @@ pub(super) fn stop_clocks() -> io::Result<()> {
     Ok(())
 }
 
-/// Stops the clock of an execution's wall time, and says what it would still have had.
+/// Stops the clock of an execution's wall time, and returns the time that was left.
 ///
 /// # Errors
 /// When the system refuses.
@@ -76,7 +80,8 @@ pub(super) fn pause_wall_clock() -> io::Result<Duration> {
     set_timer(libc::ITIMER_REAL, Duration::ZERO)
 }
 
-/// Has it go on; not if it did not run.
+/// Starts the clock of an execution's wall time with the time that was left. A clock with no time
+/// left stays stopped.
 ///
 /// # Errors
 /// When the system refuses.
@@ -84,9 +89,12 @@ pub(super) fn resume_wall_clock(left: Duration) -> io::Result<()> {
     set_timer(libc::ITIMER_REAL, left).map(|_| ())
 }
 
-/// Ends the process, since without its clocks an execution has no bounds.
+/// Ends the process, because an execution without clocks has no bounds.
 pub(super) fn no_timer<T>(error: &io::Error) -> T {
-    exit::noting(exit::CHANNEL, &format!("no timer could be set: {error}"))
+    exit::noting(
+        ExitCause::Channel,
+        &format!("no timer could be set: {error}"),
+    )
 }
 
 /// The CPU time of this process so far, in microseconds.
@@ -97,7 +105,7 @@ pub(super) fn cpu_time_us() -> u64 {
     })
 }
 
-/// Sets a timer to run out once, or never if there is no time; returns the time that it still had.
+/// Sets a timer to run out once, or stops it if `after` is zero. Returns the time that was left.
 fn set_timer(which: libc::c_int, after: Duration) -> io::Result<Duration> {
     let none = libc::timeval {
         tv_sec: 0,

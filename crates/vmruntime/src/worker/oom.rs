@@ -1,7 +1,9 @@
-//! Whom the kernel ends first when memory runs out: what runs for a session, then the zygote, the daemon last.
+//! The order in which the kernel kills when memory runs out: the processes of sessions, then the
+//! zygote, the daemon last.
 //!
-//! Every process may raise its own score, and take back what it raised. The zygote can't reach the file of a process that it
-//! forks, and that process not its own: neither has a file system. So the zygote has the score of a session while it forks one.
+//! Every process may raise its own score, and lower it again. The zygote can't open the file of a
+//! process that it forks, nor can that process open its own: neither has a file system. So the
+//! zygote takes on the score of a session while it forks one.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -16,9 +18,9 @@ const HIGHEST: i32 = 1000;
 /// The scores of the processes below a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scores {
-    /// Of what only helps sessions: zygotes, supervisors of commands.
+    /// Of the helpers of all sessions: zygotes, supervisors of commands.
     pub(crate) helper: i32,
-    /// Of what works for one session: its processes, its database process, its commands.
+    /// Of the processes of one session: session processes, its database process, its commands.
     pub(crate) session: i32,
 }
 
@@ -31,7 +33,8 @@ impl Scores {
         }
     }
 
-    /// In a process that has the daemon's score still; `None` where the system has no such file.
+    /// The scores, in a process that still has the daemon's; `None` where the system has no such
+    /// file.
     pub(crate) fn inherited() -> Option<Self> {
         Some(Self::below(open()?.1))
     }
@@ -49,7 +52,8 @@ pub(crate) fn raise(score: i32) {
 pub(super) struct ZygoteScore(Option<(File, Scores)>);
 
 impl ZygoteScore {
-    /// Raises the score of this process to that of a zygote. To be called before the file system is given up.
+    /// Raises the score of this process to that of a zygote. To be called before the file system is
+    /// given up.
     pub(super) fn begin() -> Self {
         let opened = open().map(|(file, daemon)| (file, Scores::below(daemon)));
         let score = Self(opened);
@@ -57,14 +61,14 @@ impl ZygoteScore {
         score
     }
 
-    /// Takes on the score of what is about to be forked.
+    /// Takes on the score of the process that is about to be forked.
     pub(super) fn begin_fork(&self) {
         if let Some((file, scores)) = &self.0 {
             write(file, scores.session);
         }
     }
 
-    /// Takes on its own score again. The forked process must not: its file is the zygote's.
+    /// Takes on the zygote's score again. Not to be called in the fork, whose file is the zygote's.
     pub(super) fn end_fork(&self) {
         if let Some((file, scores)) = &self.0 {
             write(file, scores.helper);
@@ -82,7 +86,7 @@ fn open() -> Option<(File, i32)> {
 }
 
 fn write(file: &File, score: i32) {
-    // It changes only who is ended first. A process that can't be put before others is one all the same.
+    // It changes only the order. Without it a worker works as well.
     let _ = file.write_at(score.to_string().as_bytes(), 0);
 }
 

@@ -1,12 +1,15 @@
-//! The page that the processes of a session share with the zygote: who is the session process, and why it died.
+//! The page that the processes of a session share with the zygote: which process is the session
+//! process, and why it died.
 //!
-//! A dying process can't be trusted to send a message: its heap may be used up and its stack overflown. So it notes the
-//! cause here, without allocating, and the zygote reads the note when it reaps. For a moment two generations hold the
-//! page, so each has a slot of its own. What stands here is believed only about the session that the page belongs to.
+//! A dying process can't be trusted to send a message: its heap may be used up and its stack
+//! overflown. So it writes a note on the page, without allocating, and the zygote reads the note
+//! when it reaps the process. For a moment two generations hold the page, so each has a slot of its
+//! own. The content of a page is believed only about the session that the page belongs to.
 //!
-//! The pages of all sessions of a zygote are one file in memory, which the zygote has mapped in large parts: a fork goes
-//! through all mappings of a process, also those that it leaves out. A session process maps its own page, and can't make more
-//! of it: the file is closed there, and the filter of system calls lets no small mapping grow.
+//! The pages of all sessions of a zygote are one file in memory, which the zygote has mapped in
+//! large parts: a fork goes through all mappings of a process, also those that it leaves out. A
+//! session process maps its own page, and can't reach another: the file is closed there, and the
+//! filter of system calls lets no small mapping grow.
 
 use std::ffi::c_void;
 use std::io;
@@ -21,12 +24,12 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::unistd::ftruncate;
 
-use super::process;
+use super::memory::page_size::page_bytes;
 
 /// How many pages are mapped at once.
 const PART: usize = 256;
 
-/// How many generations have a slot; more never wait to be reaped at once.
+/// How many generations have a slot; fewer wait to be reaped at any time.
 const SLOTS: u32 = 8;
 
 /// The longest note, in bytes.
@@ -36,21 +39,22 @@ const NOTE_BYTES: usize = 440;
 struct Slot {
     generation: AtomicU32,
     pid: AtomicU32,
-    /// The CPU time of the process when its newest run began, in microseconds; zero before the first.
+    /// The CPU time of the process when its newest run began, in microseconds; zero before the
+    /// first.
     cpu_before_us: AtomicU64,
-    /// What the heap was over which the session's own is counted, in bytes.
+    /// The size of the heap when the session began, in bytes: all above is the session's own.
     base_bytes: AtomicUsize,
     /// The highest size of the heap in the newest run, in bytes.
     peak_bytes: AtomicUsize,
     /// The calls to host modules in the newest run.
     host_calls: AtomicU64,
-    /// Whether a run goes on.
+    /// Whether a run is under way.
     is_running: AtomicBool,
     note_length: AtomicU16,
     note: [AtomicU8; NOTE_BYTES],
 }
 
-/// What the processes of a session share with the zygote.
+/// The memory that the processes of a session share with the zygote, and that outlives them.
 #[repr(C)]
 pub(super) struct PostMortemPage {
     slots: [Slot; SLOTS as usize],
@@ -59,17 +63,17 @@ pub(super) struct PostMortemPage {
 // No system has smaller pages.
 const _: () = assert!(size_of::<PostMortemPage>() <= 4096);
 
-/// The slot that notes of this process go to.
+/// The slot for notes of this process; null in a process without one.
 static OWN_SLOT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
 
-/// What a dead session process left behind.
+/// What a dead session process left on its page.
 #[derive(Debug)]
 pub(crate) struct Remains {
     /// Its generation.
     pub(crate) generation: u32,
-    /// Why it died, if it could say so.
+    /// What it noted about its death; `None` if it noted nothing.
     pub(crate) note: Option<String>,
-    /// What its newest run used, if it began one.
+    /// What its newest run used; `None` if it began none.
     pub(crate) run: Option<RunRemains>,
 }
 
@@ -90,47 +94,49 @@ pub(super) struct PostMortemPages {
     file: OwnedFd,
     page_bytes: NonZeroUsize,
     parts: Vec<NonNull<c_void>>,
-    /// The numbers of those that no session has.
+    /// The numbers of the pages that no session has.
     free: Vec<usize>,
 }
 
 impl PostMortemPages {
-    /// Has none yet.
+    /// No pages yet.
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             file: memfd_create(c"sessions", MFdFlags::MFD_CLOEXEC)?,
-            page_bytes: process::page_bytes(),
+            page_bytes: page_bytes(),
             parts: Vec::new(),
             free: Vec::new(),
         })
     }
 
-    /// The number of a page that is for a session from now on; there is nothing on it.
+    /// Takes an empty page for a session. Returns its number.
     pub(super) fn take(&mut self) -> io::Result<usize> {
         if self.free.is_empty() {
             self.grow()?;
         }
         let number = self.free.pop().ok_or(io::ErrorKind::OutOfMemory)?;
         let page: *const PostMortemPage = self.get(number);
-        // SAFETY: the page consists of atomics, for which zeros are valid, and no process has it.
+        // SAFETY: the page consists of atomics, for which zeros are valid, and no process uses it.
         unsafe { page.cast_mut().write_bytes(0, 1) };
         Ok(number)
     }
 
-    /// Takes a page back of which every process of its session is gone.
+    /// Takes back the page of a session of which every process is gone.
     pub(super) fn give_back(&mut self, number: usize) {
         self.free.push(number);
     }
 
-    /// The page as the zygote sees it.
+    /// The page in the zygote's mapping.
     pub(super) fn get(&self, number: usize) -> &PostMortemPage {
         let (part, offset) = (number / PART, number % PART * self.page_bytes.get());
-        // SAFETY: each part has as many pages and is mapped as long as this process lives, a page holds a `PostMortemPage`, and that
-        // consists of atomics, for which zeros are valid and changes by other processes allowed.
+        // SAFETY: each part has `PART` pages and is mapped as long as this process lives. A page
+        // holds a `PostMortemPage`, which consists of atomics, for which zeros are valid and
+        // changes by other processes allowed.
         unsafe { self.parts[part].byte_add(offset).cast().as_ref() }
     }
 
-    /// The page as its session process sees it, which was forked from the zygote and has none of its mappings.
+    /// Maps the page in its session process, which was forked from the zygote without the zygote's
+    /// mappings.
     pub(super) fn map(&self, number: usize) -> io::Result<&'static PostMortemPage> {
         let page = self.mapped(number, self.page_bytes)?;
         // SAFETY: as above; this process never unmaps it.
@@ -146,7 +152,8 @@ impl PostMortemPages {
         let end = (first + PART) * self.page_bytes.get();
         ftruncate(&self.file, end.try_into().map_err(io::Error::other)?)?;
         let part = self.mapped(first, bytes)?;
-        // SAFETY: the range is exactly the new mapping, of which nobody knows; the advice is about what forks inherit.
+        // SAFETY: the range is exactly the new mapping, to which no other pointer exists; the
+        // advice is about what forks inherit.
         unsafe {
             if let Err(error) = madvise(part, bytes.get(), MmapAdvise::MADV_DONTFORK) {
                 munmap(part, bytes.get())?;
@@ -160,7 +167,8 @@ impl PostMortemPages {
 
     fn mapped(&self, first: usize, bytes: NonZeroUsize) -> io::Result<NonNull<c_void>> {
         let offset = first * self.page_bytes.get();
-        // SAFETY: a new mapping at an address of the kernel's choice aliases nothing of this process.
+        // SAFETY: a new mapping at an address of the kernel's choice aliases nothing of this
+        // process.
         let mapped = unsafe {
             mmap(
                 None,
@@ -187,21 +195,21 @@ impl PostMortemPage {
         OWN_SLOT.store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
     }
 
-    /// The process that says that it is the session process of a generation.
+    /// The process id that the session process of a generation has written; `None` if none has.
     pub(super) fn pid_of(&self, generation: u32) -> Option<u32> {
         let slot = self.slot(generation);
         let pid = slot.pid.load(Ordering::Relaxed);
         (slot.generation.load(Ordering::Acquire) == generation && pid != 0).then_some(pid)
     }
 
-    /// Whether that process says that it is a session process in which a run goes on.
+    /// Whether a process has written that it is a session process with a run under way.
     pub(super) fn is_running(&self, pid: u32) -> bool {
         let mut slots = self.slots.iter();
         let own = slots.find(|slot| slot.pid.load(Ordering::Relaxed) == pid);
         own.is_some_and(|slot| slot.is_running.load(Ordering::Relaxed))
     }
 
-    /// What a process left behind that was a session process.
+    /// What a dead process left on the page; `None` if it was no session process.
     pub(super) fn remains_of(&self, pid: u32) -> Option<Remains> {
         let slot = self
             .slots
@@ -212,7 +220,7 @@ impl PostMortemPage {
             .iter()
             .map(|byte| byte.load(Ordering::Relaxed))
             .collect();
-        // A process id may come again: each is asked for once.
+        // The system may use a process id again: each is looked up once.
         slot.pid.store(0, Ordering::Relaxed);
         let note = (!note.is_empty()).then(|| String::from_utf8_lossy(&note).into_owned());
         let cpu_before_us = slot.cpu_before_us.load(Ordering::Relaxed);
@@ -234,8 +242,9 @@ impl PostMortemPage {
     }
 }
 
-/// Notes that a run begins: the CPU time so far in microseconds, and the heap in bytes over which the session's own is
-/// counted. Returns where the highest size of the heap is to be kept; nothing in a process without a page.
+/// Notes that a run begins: the CPU time so far in microseconds, and the size of the heap in bytes
+/// above which all is the session's own. Returns where the peak of the heap is to be kept; `None`
+/// in a process without a page.
 pub(crate) fn begin_run(cpu_us: u64, base_bytes: usize) -> Option<&'static AtomicUsize> {
     let slot = own_slot()?;
     slot.base_bytes.store(base_bytes, Ordering::Relaxed);
@@ -264,17 +273,19 @@ pub(crate) fn host_calls() -> u64 {
     own_slot().map_or(0, |slot| slot.host_calls.load(Ordering::Relaxed))
 }
 
-/// Makes this a process that the page knows nothing of.
+/// Gives up the slot: this is no session process any more.
 pub(crate) fn leave() {
     OWN_SLOT.store(std::ptr::null_mut(), Ordering::Relaxed);
 }
 
 fn own_slot() -> Option<&'static Slot> {
-    // SAFETY: the pointer is null or was set by `enter` to a slot of a page that this process never unmaps.
+    // SAFETY: the pointer is null or was set by `enter` to a slot of a page that this process never
+    // unmaps.
     unsafe { OWN_SLOT.load(Ordering::Relaxed).as_ref() }
 }
 
-/// Notes why this process is about to die. Allocates nothing and may be called from a signal handler.
+/// Writes why this process is about to die. It allocates nothing and may be called from a signal
+/// handler.
 pub(crate) fn note(text: &[u8]) {
     let Some(slot) = own_slot() else { return };
     let text = &text[..text.len().min(NOTE_BYTES)];

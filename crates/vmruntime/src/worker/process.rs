@@ -1,8 +1,7 @@
-//! The system calls by which worker processes come to be.
+//! System calls that make and end worker processes.
 
 use std::ffi::CStr;
 use std::io;
-use std::num::NonZeroUsize;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -21,7 +20,7 @@ pub(super) enum Side {
     Child,
 }
 
-/// Forks. The new process is a child of `parent`'s choice: ours, or a sibling of ours.
+/// Forks a process, as `kinship` says.
 ///
 /// # Errors
 /// When the system has no process or memory left, or this process has more than one thread.
@@ -33,10 +32,11 @@ pub(super) fn fork(kinship: Kinship) -> io::Result<Side> {
         // The new process is a child of our parent, which reaps all processes of all sessions.
         Kinship::Sibling => libc::SIGCHLD | libc::CLONE_PARENT,
     };
-    // SAFETY: without CLONE_VM the child gets a copy of this address space, as with `fork`; without a stack argument it
-    // goes on from here. This process has one thread (checked above), so no lock is held by a thread that is not copied.
-    // glibc's own fork would also run `atfork` handlers and refresh its cached thread id: nothing here registers the
-    // former or uses the latter.
+    // SAFETY: without CLONE_VM the child gets a copy of this address space, as with `fork`; without
+    // a stack argument it goes on from here. This process has one thread (checked above), so no
+    // lock is held by a thread that is not copied. glibc's own fork would also run `atfork`
+    // handlers and refresh its cached thread id: no code here registers the former or uses the
+    // latter.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     match pid {
         -1 => Err(io::Error::last_os_error()),
@@ -47,24 +47,24 @@ pub(super) fn fork(kinship: Kinship) -> io::Result<Side> {
     }
 }
 
-/// Whose child a new process is.
+/// The parent of a new process.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kinship {
-    /// Ours.
+    /// This process.
     Child,
-    /// Our parent's.
+    /// The parent of this process.
     Sibling,
 }
 
-/// Whether the system refuses to say how many threads there are. Some containers refuse the call itself.
+/// Whether the system refuses to tell how many threads there are. Some containers refuse the call.
 static CANNOT_ASK: AtomicBool = AtomicBool::new(false);
 
-/// Makes sure, before the sandbox closes around this process, that it has one thread, and learns whether it can ask for
-/// that later. Where it can't, the forks rely on what they can't check: no code of a worker starts a thread, and the
-/// filter of a session process refuses to.
+/// Makes sure that this process has one thread, before it is confined, and notes whether it can
+/// check that later. Where it can't, forks rely on what they can't check: no code of a worker
+/// starts a thread, and the filter of a session process refuses to.
 ///
 /// # Errors
-/// When there is more than one thread, or nothing tells how many there are.
+/// When there is more than one thread, or the number can't be found out.
 pub(super) fn begin_single_threaded() -> io::Result<()> {
     match ask_for_one_thread() {
         Err(Errno::EINVAL) => Err(more_than_one_thread()),
@@ -85,7 +85,8 @@ fn assert_single_threaded() -> io::Result<()> {
     }
 }
 
-/// `unshare(CLONE_THREAD)` changes nothing, and is refused when there is more than one thread: the cheapest way to ask.
+/// `unshare(CLONE_THREAD)` changes nothing, and is refused when there is more than one thread: the
+/// cheapest check.
 fn ask_for_one_thread() -> nix::Result<()> {
     // SAFETY: the call takes no pointers and has no effect in a process with one thread.
     Errno::result(unsafe { libc::unshare(libc::CLONE_THREAD) }).map(drop)
@@ -95,7 +96,10 @@ fn more_than_one_thread() -> io::Error {
     io::Error::other("a worker process with more than one thread must not fork")
 }
 
-/// Asks the kernel to kill this process when its parent dies. The parent may be dead already.
+/// Has the kernel kill this process when its parent dies.
+///
+/// # Errors
+/// When the parent is dead already, or the kernel refuses.
 pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
     prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
     if getppid() == parent {
@@ -113,7 +117,7 @@ pub(super) fn reap(pid: Pid) -> io::Result<u64> {
     // SAFETY: zeros are a valid `rusage`.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
-        // SAFETY: the status is not asked for, and the usage has a place that lives until the call returns.
+        // SAFETY: the status is not asked for, and `usage` lives until the call returns.
         let reaped = unsafe { libc::wait4(pid.as_raw(), std::ptr::null_mut(), 0, &raw mut usage) };
         match Errno::result(reaped) {
             Ok(_) => break,
@@ -128,12 +132,12 @@ pub(super) fn reap(pid: Pid) -> io::Result<u64> {
 /// The longest name of a process, in bytes.
 const NAME_BYTES: usize = 15;
 
-/// The name of a process while it forks another one, which has it too until it takes its own: at no moment do two
-/// processes have a name that says what only one of them is.
+/// The name of a process while it forks another one, which has it, too, until it takes its own: so
+/// at no moment do two processes have the name of one part.
 pub(super) const NAME_OF_FORKS: &str = "vms-fork";
 
-/// Sets the name that `ps` and `top` show, cut to its first 15 bytes. Allocates nothing: after a fork that would be some
-/// pages to copy.
+/// Sets the name that `ps` and `top` show, cut to its first 15 bytes. It allocates nothing: after a
+/// fork that would copy some pages.
 pub(crate) fn set_name(name: &str) {
     let mut ended = [0; NAME_BYTES + 1];
     let length = name.len().min(NAME_BYTES);
@@ -144,30 +148,23 @@ pub(crate) fn set_name(name: &str) {
     }
 }
 
-/// The size of a page of memory, in bytes.
-pub(super) fn page_bytes() -> NonZeroUsize {
-    // SAFETY: the call takes a number alone.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    let bytes = usize::try_from(bytes).ok().and_then(NonZeroUsize::new);
-    bytes.expect("a system says how large its pages are")
-}
-
 /// The id of this process.
 pub(super) fn own_pid() -> u32 {
     getpid().as_raw().unsigned_abs()
 }
 
-/// Where a session process finds its channel.
+/// The descriptor of a session process's channel.
 const SESSION_FD: i32 = 3;
 
-/// Keeps the channel, and the standard streams with nothing behind them; closes every other descriptor.
+/// Keeps the channel, and the standard streams, which lead nowhere; closes every other descriptor.
 ///
 /// # Errors
 /// When the system refuses; the process must end then.
 pub(super) fn keep_only(channel: OwnedFd) -> io::Result<OwnedFd> {
     let fd = channel.into_raw_fd();
-    // SAFETY: the process has no other thread and goes on with nothing but the returned descriptor, so that closing
-    // those that other values believe to own is sound: those values are never used or dropped again.
+    // SAFETY: the process has no other thread and goes on with the returned descriptor alone, so
+    // that closing descriptors that other values own is sound: those values are never used or
+    // dropped again.
     unsafe {
         if fd != SESSION_FD && libc::dup2(fd, SESSION_FD) < 0 {
             return Err(io::Error::last_os_error());

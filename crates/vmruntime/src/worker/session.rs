@@ -1,7 +1,9 @@
-//! A session process: runs scripts, commits each with a checkpoint or by having it kept for a redo, and takes over when it was
-//! one.
+//! A session process: it runs scripts, and commits each with a checkpoint or by its entry in the
+//! replay log. A checkpoint that is promoted goes on in here as the next generation.
 //!
-//! Before it needs one it has no checkpoint: what it is then, the daemon makes once more out of another fork of the zygote.
+//! A session has no checkpoint before it needs one: until then the daemon can make its state from
+//! another fork of the zygote, with the same set-up and the replay log. A process that answers one
+//! query about such a session begins in here, too.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,20 +15,23 @@ use nix::unistd::Pid;
 use vmapi_types::Limits;
 use vmcontrol::runtime::{RunRequest, Usage};
 
-use super::checkpoint::{self, Checkpoint, Made, Names};
+use super::checkpoint::{self, Checkpoint, Names, Role};
 use super::link::Link;
 use super::memory::allocator;
-use super::post_mortem::{self as page, PostMortemPage};
+use super::post_mortem::{self, PostMortemPage};
+use super::query::{self, QueryProcess};
 use super::sandbox::Confinement;
-use super::{exit, limits, process, query, replay};
+use super::{exit, limits, process, replay};
 use crate::engine::{Engine, Evaluation};
 use crate::ipc::worker_end::Channel;
-use crate::ipc::{FromSession, LoggedRun, SessionSetup, ToSession};
+use crate::ipc::{
+    ExitCause, FromSession, LoggedRun, MAX_TO_SESSION_BYTES, QueryRequest, SessionSetup, ToSession,
+};
 
-/// By what part of itself the heap grows before garbage is collected: a quarter.
+/// The part of itself by which the heap grows before garbage is collected: a quarter.
 const COLLECT_AFTER_PART: usize = 4;
 
-/// By how much at least, in bytes.
+/// By how much it grows at least before garbage is collected, in bytes.
 const COLLECT_AFTER_BYTES: usize = 256 * 1024;
 
 /// The state of a session process, copied by every fork.
@@ -37,17 +42,18 @@ pub(super) struct Session {
     page: &'static PostMortemPage,
     zygote: Pid,
     confinement: Rc<Confinement>,
-    /// What its processes show as part of their names; nothing before it is set up.
+    /// The last part of its processes' names; empty before the set-up.
     tag: String,
     generation: u32,
     /// How many runs the heap holds.
     commits: u64,
+    /// `None` until the session needs a checkpoint.
     checkpoint: Option<Checkpoint>,
-    /// Over which its checkpoints are asked.
+    /// The socket from which its checkpoints take queries; `None` before the set-up.
     queries: Option<OwnedFd>,
     /// The session's own limits, which an execution may only lower.
     limits: Limits,
-    /// Whether that was done before the session was known.
+    /// Whether the process was confined before its session was known.
     is_confined: bool,
     /// The size of the heap after the last collection, in bytes.
     live_after_collection: usize,
@@ -96,16 +102,16 @@ impl Session {
         session
     }
 
-    /// Serves the daemon until it hangs up.
+    /// Serves the daemon until that closes the channel.
     pub(super) fn serve(mut self) -> ! {
         loop {
             let received = match self.channel.receive::<ToSession>() {
                 Ok(Some(received)) => received,
-                Ok(None) => exit::now(exit::DONE),
-                Err(error) => exit::noting(exit::CHANNEL, &error.to_string()),
+                Ok(None) => exit::now(ExitCause::Done),
+                Err(error) => exit::noting(ExitCause::Channel, &error.to_string()),
             };
             if received.generation != self.generation {
-                // It was meant for the process that this one took over from.
+                // It is for an earlier generation, which is dead.
                 continue;
             }
             match received.message {
@@ -117,12 +123,11 @@ impl Session {
                     run,
                     request,
                     may_log,
-                    ..
                 } => self.run(run, &request, may_log),
                 ToSession::Replay(log) => self.replay(&log),
                 ToSession::RenewCheckpoint => self.commit(),
-                ToSession::StandIn => self.stand_in(),
-                // Nobody waits for it any more.
+                ToSession::Query(setup, request) => self.answer(&setup, request),
+                // The call was given up.
                 ToSession::HostAnswer(_) => {}
             }
         }
@@ -131,32 +136,36 @@ impl Session {
     fn set_up(&mut self, setup: &SessionSetup) {
         self.tag.clone_from(&setup.tag);
         self.set_name();
-        self.limits = setup.limits;
-        let error = self
-            .engine
-            .configure(setup)
-            .and_then(|()| {
-                limits::bound_memory(&setup.limits);
-                if self.is_confined {
-                    return Ok(());
-                }
-                self.confine(&setup.limits)
-                    .map_err(|error| error.to_string())
-            })
-            .err();
+        let error = self.prepare(setup).err();
         let has_failed = error.is_some();
         self.send(&FromSession::Ready { error });
         if has_failed {
             // It may be without confinement.
-            exit::now(exit::DONE)
+            exit::now(ExitCause::Done)
         }
     }
 
-    /// Confines this process before its session is known, so that the session need not wait for that. It is for one that may
-    /// have no more memory than by default.
+    /// Fits the engine, the heap and the confinement to the session. An error is for the daemon to
+    /// tell.
+    fn prepare(&mut self, setup: &SessionSetup) -> Result<(), String> {
+        self.limits = setup.limits;
+        self.engine.configure(setup)?;
+        limits::bound_memory(&setup.limits);
+        if self.is_confined {
+            return Ok(());
+        }
+        let confined = self.confine(&setup.limits);
+        confined.map_err(|error| error.to_string())
+    }
+
+    /// Confines this process before its session is known, so that the session need not wait for
+    /// that. It is for a process that may have no more memory than by default.
     pub(super) fn confine_ahead(&mut self) {
         if let Err(error) = self.confine(&Limits::default()) {
-            exit::noting(exit::CHANNEL, &format!("it can't be confined: {error}"));
+            exit::noting(
+                ExitCause::Channel,
+                &format!("it can't be confined: {error}"),
+            );
         }
         self.is_confined = true;
     }
@@ -171,23 +180,23 @@ impl Session {
         let limits = &request.limits;
         let cpu_before = limits::cpu_time_us();
         let heap_before = allocator::live_bytes().saturating_sub(allocator::base_bytes()) as u64;
-        allocator::start_peak(page::begin_run(cpu_before, allocator::base_bytes()));
+        allocator::start_peak(post_mortem::begin_run(cpu_before, allocator::base_bytes()));
         let began = Instant::now();
         limits::start_clocks(limits).unwrap_or_else(|error| limits::no_timer(&error));
         let Ok(end) = replay::evaluate(&mut *self.engine, &self.link, request, &self.limits, &[])
         else {
-            // Half of an async function is no state to go on from: the checkpoint takes over.
-            exit::now(exit::DEADLOCK)
+            // Half of an async function is no state to go on from: the checkpoint is promoted.
+            exit::now(ExitCause::Deadlock)
         };
         limits::stop_clocks().unwrap_or_else(|error| limits::no_timer(&error));
-        page::end_run();
+        post_mortem::end_run();
         let usage = Usage {
             cpu_us: limits::cpu_time_us().saturating_sub(cpu_before),
             peak_mem_bytes: allocator::peak_bytes() as u64,
-            host_calls: page::host_calls(),
+            host_calls: post_mortem::host_calls(),
         };
         let is_cheap = replay::is_cheap(&usage, began.elapsed(), heap_before, limits);
-        // What is collected afterwards is not what a redo would come to.
+        // A replay does not collect garbage after the run.
         let may_log = may_log && is_cheap && !self.is_worth_collecting();
         let trace = if may_log { self.link.trace(&end) } else { None };
         let is_logged = trace.is_some();
@@ -206,10 +215,10 @@ impl Session {
         }
     }
 
-    /// Runs once more what is missing here of what the session has committed.
+    /// Replays what this state lacks of the runs that the session has committed.
     fn replay(&mut self, log: &[Arc<LoggedRun>]) {
         self.link.detach();
-        let done = replay::replay(
+        let replayed = replay::replay(
             &mut *self.engine,
             &self.link,
             log,
@@ -217,9 +226,9 @@ impl Session {
             &mut self.commits,
         );
         self.link.attach(Rc::clone(&self.channel));
-        match done {
+        match replayed {
             Ok(()) => self.commit(),
-            Err(error) => exit::noting(exit::REDO, &error.to_string()),
+            Err(error) => exit::noting(ExitCause::ReplayDiverged, &error.to_string()),
         }
     }
 
@@ -228,9 +237,10 @@ impl Session {
         allocator::live_bytes() >= self.live_after_collection.saturating_add(worth)
     }
 
-    /// Collects garbage once the heap has grown by a part of itself. What is freed need not be copied by the fork; but a
-    /// collection takes time with the heap and dirties the pages that it shares with the checkpoint, so that a session
-    /// with a large heap would pay for every small execution.
+    /// Collects garbage once the heap has grown by a part of itself. What is freed need not be
+    /// copied by the fork; but a collection takes time with the heap and dirties the pages that it
+    /// shares with the checkpoint, so that a session with a large heap would pay for every small
+    /// execution.
     fn collect_if_worth_it(&mut self) {
         if self.is_worth_collecting() {
             self.engine.collect();
@@ -238,61 +248,71 @@ impl Session {
         }
     }
 
-    /// Makes a checkpoint of this state, then says so. Returns in the session process; and, perhaps much later, in the
-    /// checkpoint that has become the session process, which makes one of its own and says that it took over.
+    /// Makes a checkpoint of this state, then says so. Returns in the session process; and, perhaps
+    /// much later, in the checkpoint once that is promoted, which makes a checkpoint of its own
+    /// before it says so.
     fn commit(&mut self) {
         let commits = self.commits;
-        let mut news = FromSession::Committed { commits };
-        let queries = self.take_looks();
+        let mut message = FromSession::Committed { commits };
+        let queries = self.take_queries();
         loop {
             let names = Names {
                 session: self.name(),
-                checkpoint: self.checkpoint_name(),
+                checkpoint: format!("vms-c-{}", self.tag),
             };
             match checkpoint::make(self.checkpoint.take(), self.zygote, &names, &queries) {
-                Made::Session(checkpoint) => {
+                Role::Session(checkpoint) => {
                     self.checkpoint = Some(checkpoint);
                     break;
                 }
-                Made::Query(socket) => self.answer(socket),
-                Made::Woken => {
+                Role::Query(socket) => {
+                    query::begin(&self.link, &self.query_name());
+                    let channel = self.channel.another(socket, MAX_TO_SESSION_BYTES);
+                    self.query_process().answer_next(&channel)
+                }
+                Role::Promoted => {
                     self.enter_next_generation();
-                    news = FromSession::Promoted { commits };
+                    message = FromSession::Promoted { commits };
                 }
             }
         }
         self.queries = Some(queries);
-        self.send(&news);
+        self.send(&message);
     }
 
-    /// Answers questions in place of a checkpoint that the session does not have yet.
-    fn stand_in(&mut self) -> ! {
-        let queries = self.take_looks();
-        let name = self.checkpoint_name();
-        let socket = checkpoint::stand_in(self.channel.socket(), self.zygote, &name, &queries);
-        self.answer(socket)
+    /// Becomes the process that answers one query about a session without a checkpoint.
+    fn answer(&mut self, setup: &SessionSetup, request: QueryRequest) -> ! {
+        self.tag.clone_from(&setup.tag);
+        query::begin(&self.link, &self.query_name());
+        let channel = Rc::clone(&self.channel);
+        if self.prepare(setup).is_err() {
+            // The session itself was prepared in the same way, so that another attempt may do.
+            exit::now(ExitCause::Done)
+        }
+        self.query_process().answer(&channel, request)
     }
 
-    fn answer(&mut self, socket: OwnedFd) -> ! {
-        let name = format!("vms-l-{}", self.tag);
-        let of_session = query::OfSession {
+    fn query_process(&mut self) -> QueryProcess<'_> {
+        QueryProcess {
+            engine: &mut *self.engine,
             link: &self.link,
-            channel: &self.channel,
             limits: &self.limits,
             commits: self.commits,
-        };
-        query::answer(&mut *self.engine, &of_session, socket, &name)
+        }
     }
 
-    fn take_looks(&mut self) -> OwnedFd {
+    fn query_name(&self) -> String {
+        format!("vms-l-{}", self.tag)
+    }
+
+    fn take_queries(&mut self) -> OwnedFd {
         let Some(queries) = self.queries.take() else {
-            exit::noting(exit::CHANNEL, "the socket for questions did not come along")
+            exit::noting(
+                ExitCause::Channel,
+                "the socket for queries did not come along",
+            )
         };
         queries
-    }
-
-    fn checkpoint_name(&self) -> String {
-        format!("vms-c-{}", self.tag)
     }
 
     fn enter_next_generation(&mut self) {
@@ -317,7 +337,7 @@ impl Session {
 
     fn send(&self, message: &FromSession) {
         if self.channel.send(message).is_err() {
-            exit::now(exit::DONE);
+            exit::now(ExitCause::Done);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The zygote: warms the engine up, forks session processes, reaps every process of every session.
+//! The zygote: it warms the engine up, forks session processes and query processes, and reaps every
+//! process of every session.
 
 use std::collections::HashMap;
 use std::io;
@@ -27,52 +28,54 @@ use super::{exit, limits};
 use crate::engine::{self, Engine};
 use crate::ipc::worker_end::Channel;
 use crate::ipc::{
-    CONTROL_FD, Death, DeathCause, FromZygote, HELPER_TIMEOUT, LoadError, MAX_TO_SESSION_BYTES,
-    MAX_TO_ZYGOTE_BYTES, ToZygote,
+    CONTROL_FD, Death, DeathCause, DeathNote, ExitCause, FromZygote, LoadError,
+    MAX_TO_SESSION_BYTES, MAX_TO_ZYGOTE_BYTES, ToZygote,
 };
 
-/// Looks at a dead child without waiting for one, and leaves it to be reaped.
+/// Reads the status of a dead child without waiting for one, and leaves the child to be reaped.
 const PEEK: WaitPidFlag = WaitPidFlag::WEXITED
     .union(WaitPidFlag::WNOHANG)
     .union(WaitPidFlag::WNOWAIT);
 
-/// As [`PEEK`], also at one that was stopped or goes on.
+/// As [`PEEK`], also of a child that was stopped or continued.
 const PEEK_AT_CHANGES: WaitPidFlag = PEEK
     .union(WaitPidFlag::WSTOPPED)
     .union(WaitPidFlag::WCONTINUED);
 
-/// By how much one library may let the heap grow: less than that of most machines, more than any library needs.
+/// By how much one library may let the heap grow, in bytes: more than any library needs, and less
+/// memory than most machines have.
 const MAX_LIBRARY_HEAP_BYTES: usize = 512 * 1024 * 1024;
 
-/// How long one library may take, in milliseconds. The daemon loses its patience before; this is for when it is gone, which a
-/// zygote that loads does not hear.
+/// How long one library may take, in milliseconds. The daemon gives the zygote up before; this
+/// bound is for when the daemon is gone, which a zygote that loads does not notice.
 const MAX_LIBRARY_MS: u64 = 60_000;
 
-/// A session as the zygote knows it.
-struct Family {
+/// The processes of a session, or a query process.
+struct ProcessGroup {
     /// The daemon's number for it.
     session: u64,
-    /// The number of its page.
+    /// The number of its post-mortem page.
     page: usize,
 }
 
 struct Zygote {
     control: Channel,
     link: Rc<Link>,
-    /// Taken by the fork that becomes a session.
+    /// Taken by the forks; in the zygote it is always there.
     engine: Option<Box<dyn Engine>>,
     confinement: Rc<Confinement>,
     large_pages: Option<LargePages>,
     pages: PostMortemPages,
     /// By the id of the first process, which is the id of the process group too.
-    process_groups: HashMap<Pid, Family>,
+    process_groups: HashMap<Pid, ProcessGroup>,
     stopped: StoppedChildren,
-    /// Processes that answered a question, were killed since nobody wants the answer, and are not reaped yet.
-    unwanted: Vec<Pid>,
+    /// Forks of checkpoints that were killed because the daemon does not wait for their answers any
+    /// more, and that are not reaped yet.
+    abandoned: Vec<Pid>,
     oom_score: ZygoteScore,
 }
 
-/// Serves the daemon until it hangs up.
+/// Serves the daemon until that closes the channel.
 ///
 /// # Errors
 /// When the engine can't be built or the system refuses something that it always grants.
@@ -80,7 +83,8 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     process::set_name("vms-zygote");
     faults::install()?;
     nix::sys::prctl::set_child_subreaper(true)?;
-    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
+    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here
+    // uses it.
     let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let large_pages = LargePages::begin();
     let link = Rc::new(Link::default());
@@ -107,10 +111,10 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
         pages: PostMortemPages::new()?,
         process_groups: HashMap::new(),
         stopped: StoppedChildren::default(),
-        unwanted: Vec::new(),
+        abandoned: Vec::new(),
         oom_score,
     };
-    zygote.tell(&FromZygote::Hello {
+    zygote.send(&FromZygote::Hello {
         binary: env!("CARGO_PKG_VERSION").into(),
         sandbox,
     })?;
@@ -133,27 +137,27 @@ impl Zygote {
                 Err(Errno::EINTR) => continue,
                 other => other?,
             };
-            let (called, has_news) = (is_ready(&ready[0]), is_ready(&ready[1]));
-            if has_news {
+            let (has_message, has_changes) = (is_ready(&ready[0]), is_ready(&ready[1]));
+            if has_changes {
                 while changes.read_signal()?.is_some() {}
                 self.reap()?;
             }
             let (process_groups, pages) = (&self.process_groups, &self.pages);
             self.stopped.kill_overdue(|pid| {
                 let first = getpgid(Some(pid)).ok();
-                let family = first.and_then(|first| process_groups.get(&first));
-                let page = family.map(|family| pages.get(family.page));
+                let group = first.and_then(|first| process_groups.get(&first));
+                let page = group.map(|group| pages.get(group.page));
                 page.is_some_and(|page| page.is_running(pid.as_raw().unsigned_abs()))
             });
-            if called && !self.answer()? {
+            if has_message && !self.on_message()? {
                 self.end_everything();
                 return Ok(());
             }
         }
     }
 
-    /// Does what the daemon asks for; false when it is gone.
-    fn answer(&mut self) -> io::Result<bool> {
+    /// Takes a message of the daemon. Returns false when the daemon is gone.
+    fn on_message(&mut self) -> io::Result<bool> {
         let Some(received) = self.control.receive::<ToZygote>()? else {
             return Ok(false);
         };
@@ -161,21 +165,21 @@ impl Zygote {
             (ToZygote::Load { name, source }, _) => {
                 let error = self.load(&name, &source).err();
                 let is_deterministic = self.link.is_deterministic();
-                self.tell(&FromZygote::Loaded {
+                self.send(&FromZygote::Loaded {
                     error,
                     is_deterministic,
                 })?;
             }
-            (ToZygote::Ping { number }, _) => self.tell(&FromZygote::Pong { number })?,
+            (ToZygote::Ping { number }, _) => self.send(&FromZygote::Pong { number })?,
             (ToZygote::Open { session, ahead }, Some(socket)) => {
                 if let Err(error) = self.open(session, ahead, socket) {
-                    self.tell(&FromZygote::OpenFailed {
+                    self.send(&FromZygote::OpenFailed {
                         session,
                         reason: error.to_string(),
                     })?;
                 }
             }
-            (ToZygote::Open { session, .. }, None) => self.tell(&FromZygote::OpenFailed {
+            (ToZygote::Open { session, .. }, None) => self.send(&FromZygote::OpenFailed {
                 session,
                 reason: "its socket did not come along".into(),
             })?,
@@ -187,20 +191,21 @@ impl Zygote {
                 _,
             ) => self.interrupt(session, generation),
             (ToZygote::EndQuery { session, pid }, _) => {
-                let family = self.family(session);
-                let killed = family.and_then(|(first, _)| kill_member(first, pid));
-                self.unwanted.extend(killed);
+                let group = self.group(session);
+                let killed = group.and_then(|(first, _)| kill_member(first, pid));
+                self.abandoned.extend(killed);
             }
             (ToZygote::Close { session }, _) => {
-                if let Some((first, _)) = self.family(session) {
-                    kill_family(first);
+                if let Some((first, _)) = self.group(session) {
+                    kill_group(first);
                 }
             }
         }
         Ok(true)
     }
 
-    /// Loads a library, so that each session is forked with it. The daemon loads all before it opens a session.
+    /// Loads a library, so that each session is forked with it. The daemon has all libraries loaded
+    /// before it opens a session.
     fn load(&mut self, name: &str, source: &str) -> Result<(), LoadError> {
         let failed = |error: io::Error| LoadError::Failed(error.to_string());
         let engine = self.engine.as_mut();
@@ -234,7 +239,8 @@ impl Zygote {
         }
         match forked {
             Ok(Side::Parent(pid)) => {
-                self.process_groups.insert(pid, Family { session, page });
+                let group = ProcessGroup { session, page };
+                self.process_groups.insert(pid, group);
                 Ok(())
             }
             Err(error) => {
@@ -266,36 +272,39 @@ impl Zygote {
                         }
                         session.serve()
                     }
-                    _ => exit::now(exit::CHANNEL),
+                    _ => exit::now(ExitCause::Channel),
                 }
             }
         }
     }
 
-    fn family(&self, session: u64) -> Option<(Pid, &Family)> {
+    fn group(&self, session: u64) -> Option<(Pid, &ProcessGroup)> {
         self.process_groups
             .iter()
-            .find(|(_, family)| family.session == session)
-            .map(|(first, family)| (*first, family))
+            .find(|(_, group)| group.session == session)
+            .map(|(first, group)| (*first, group))
     }
 
     fn interrupt(&self, session: u64, generation: u32) {
-        let Some((first, family)) = self.family(session) else {
+        let Some((first, group)) = self.group(session) else {
             return;
         };
-        let Some(pid) = self.pages.get(family.page).pid_of(generation) else {
+        let Some(pid) = self.pages.get(group.page).pid_of(generation) else {
             return;
         };
-        // If the session has no process of that id, it has said something wrong.
+        // If the session has no process of that id, its page is wrong.
         let _ = kill_member(first, pid);
     }
 
-    /// Reaps what has died and reports it.
+    /// Reaps the processes that have died and reports them.
     fn reap(&mut self) -> io::Result<()> {
-        // The status is looked at first and taken later: until then the process id and its group are the dead one's.
+        // The status is read first and taken later: until then the process id and its group belong
+        // to the dead process.
         loop {
             let (pid, cause) = match waitid(Id::All, PEEK_AT_CHANGES) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, DeathCause::Exited(code)),
+                Ok(WaitStatus::Exited(pid, code)) => {
+                    (pid, DeathCause::Exited(ExitCause::of_status(code)))
+                }
                 Ok(WaitStatus::Signaled(pid, signal, _)) => {
                     (pid, DeathCause::Signaled(signal as i32))
                 }
@@ -322,21 +331,21 @@ impl Zygote {
     }
 
     fn report(&mut self, first: Pid, pid: Pid, cause: DeathCause, cpu_us: u64) -> io::Result<()> {
-        let stop = self.stopped.forget(pid).then(|| {
-            let seconds = HELPER_TIMEOUT.as_secs();
-            format!("it had been stopped for {seconds} s")
-        });
-        let unwanted = self.unwanted.iter().position(|unwanted| *unwanted == pid);
-        let is_unwanted = unwanted
-            .map(|index| self.unwanted.swap_remove(index))
+        let stopped = self.stopped.forget(pid);
+        let abandoned = self
+            .abandoned
+            .iter()
+            .position(|abandoned| *abandoned == pid);
+        let is_abandoned = abandoned
+            .map(|index| self.abandoned.swap_remove(index))
             .is_some();
-        let Some(family) = self.process_groups.get(&first) else {
+        let Some(group) = self.process_groups.get(&first) else {
             return Ok(());
         };
-        let (session, page) = (family.session, family.page);
+        let (session, page) = (group.session, group.page);
         let remains = self.pages.get(page).remains_of(pid.as_raw().unsigned_abs());
-        let dismissed = cause == DeathCause::Exited(exit::DONE) || is_unwanted;
-        if remains.is_some() || !dismissed {
+        let is_dismissed = cause == DeathCause::Exited(ExitCause::Done) || is_abandoned;
+        if remains.is_some() || !is_dismissed {
             let run = remains.as_ref().and_then(|remains| remains.run);
             let death = Death {
                 generation: remains.as_ref().map(|remains| remains.generation),
@@ -346,14 +355,17 @@ impl Zygote {
                     peak_mem_bytes: run.peak_mem_bytes,
                     host_calls: run.host_calls,
                 }),
-                note: remains.and_then(|remains| remains.note).or(stop),
+                note: remains
+                    .and_then(|remains| remains.note)
+                    .map(DeathNote::Said)
+                    .or(stopped.then_some(DeathNote::StoppedTooLong)),
             };
-            self.tell(&FromZygote::Died { session, death })?;
+            self.send(&FromZygote::Died { session, death })?;
         }
         if waitid(Id::PGid(first), PEEK) == Err(Errno::ECHILD) {
             self.process_groups.remove(&first);
             self.pages.give_back(page);
-            self.tell(&FromZygote::Ended { session })?;
+            self.send(&FromZygote::Ended { session })?;
         }
         Ok(())
     }
@@ -361,7 +373,7 @@ impl Zygote {
     /// Kills every process of every session and reaps it.
     fn end_everything(&mut self) {
         for first in self.process_groups.keys() {
-            kill_family(*first);
+            kill_group(*first);
         }
         while matches!(
             waitid(Id::All, WaitPidFlag::WEXITED),
@@ -369,7 +381,7 @@ impl Zygote {
         ) {}
     }
 
-    fn tell(&self, message: &FromZygote) -> io::Result<()> {
+    fn send(&self, message: &FromZygote) -> io::Result<()> {
         self.control.send(message)
     }
 }
@@ -378,17 +390,19 @@ fn is_ready(fd: &PollFd<'_>) -> bool {
     fd.revents().is_some_and(|events| !events.is_empty())
 }
 
-/// Kills a process of a session. The number comes from the session: it is believed only if the kernel says that it is one
-/// of its processes, and nobody is reaped between this question and the kill. Gives its id if it was killed.
+/// Kills a process of a session. The number comes from the session: it is believed only if the
+/// kernel says that it is one of its processes, and no process is reaped between this check and the
+/// kill. Returns its id if it was killed.
 fn kill_member(first: Pid, pid: u32) -> Option<Pid> {
     let pid = Pid::from_raw(pid.cast_signed());
     let is_member = getpgid(Some(pid)) == Ok(first);
     (is_member && kill(pid, Signal::SIGKILL).is_ok()).then_some(pid)
 }
 
-/// Kills the group of a session; before the first process has made the group, that process alone. Neither id can belong
-/// to anybody else: the first process is our unreaped child, or one of its group is.
-fn kill_family(first: Pid) {
+/// Kills the process group of a session; before the first process has made the group, that process
+/// alone. Neither id can belong to another process: the first process is our unreaped child, or one
+/// of its group is.
+fn kill_group(first: Pid) {
     let group = Pid::from_raw(-first.as_raw());
     if kill(group, Signal::SIGKILL) == Err(Errno::ESRCH) {
         let _ = kill(first, Signal::SIGKILL);

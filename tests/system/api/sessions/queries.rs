@@ -73,13 +73,12 @@ fn a_query_of_a_session_that_has_run_nothing_sees_its_initial_state() {
         inspected(&daemon, &session, "typeof late")["text"],
         "'undefined'"
     );
-    // The query process is no part of the session, and is replaced like a checkpoint.
-    let stand_in = daemon.process_of(&session, Role::Checkpoint);
     assert_eq!(inspected(&daemon, &session, "1 + 1")["text"], "2");
-    assert_eq!(daemon.process_of(&session, Role::Checkpoint), stand_in);
-    Process::kill(stand_in);
-    assert_eq!(inspected(&daemon, &session, "1 + 1")["text"], "2");
-    let stand_in = daemon.process_of(&session, Role::Checkpoint);
+    // Each query has a process of its own, which ends with the answer.
+    assert_eq!(daemon.find_process(&session, Role::Checkpoint), None);
+    wait_for("nothing to be left of the queries", || {
+        (query_processes(&daemon) == 0).then_some(())
+    });
     let running =
         session.start("var late = 1; await new Promise(done => setTimeout(done, 2000)); late");
     assert_eq!(
@@ -88,12 +87,53 @@ fn a_query_of_a_session_that_has_run_nothing_sees_its_initial_state() {
     );
     assert_eq!(running.join().unwrap().expect_status(201)["status"], "ok");
     assert_eq!(inspected(&daemon, &session, "late")["text"], "1");
-    wait_for("only the checkpoint to be there", || {
-        daemon
-            .find_process(&session, Role::Checkpoint)
-            .filter(|checkpoint| *checkpoint != stand_in)
+    daemon.process_of(&session, Role::Checkpoint);
+}
+
+#[test]
+fn a_query_whose_process_is_killed_harms_nothing_without_a_checkpoint_either() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| inspected(&daemon, &session, "while (true);"));
+        let process = wait_for("the query's process", || {
+            let mut processes = Process::descendants(daemon.pid()).into_iter();
+            processes.find(|process| process.name.starts_with("vms-l-") && process.state == 'R')
+        });
+        Process::kill(process.pid);
+        let seen = asked.join().unwrap();
+        assert!(seen["error"]["message"].is_string(), "{seen}");
     });
-    assert!(!Process::is_alive(stand_in));
+    assert_eq!(session.record()["status"], "ready");
+    assert_eq!(inspected(&daemon, &session, "1 + 1")["text"], "2");
+    assert_eq!(daemon.find_process(&session, Role::Checkpoint), None);
+}
+
+#[test]
+fn queries_see_each_commit_also_while_the_first_checkpoint_is_made() {
+    let daemon = Daemon::start();
+    let session = daemon.session();
+    session.eval("var count = 0");
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut before = 0;
+            while before < 20 {
+                let text = inspected(&daemon, &session, "count")["text"].clone();
+                let seen: u64 = text.as_str().unwrap().parse().unwrap();
+                assert!(seen >= before, "{seen} after {before}");
+                before = seen;
+            }
+        });
+        for number in 1..=20 {
+            session.eval("++count");
+            let seen = inspected(&daemon, &session, "count")["text"].clone();
+            assert_eq!(seen, number.to_string());
+            if number == 10 {
+                session.checkpoint();
+            }
+        }
+        asking.join().unwrap();
+    });
 }
 
 #[test]

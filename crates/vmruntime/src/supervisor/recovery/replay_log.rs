@@ -1,42 +1,69 @@
-//! What a session has committed since its checkpoint.
+//! The replay log of a session: the runs that it has committed without a checkpoint.
 //!
-//! A short run that comes to the same whenever it is run in the same state and told the same needs no checkpoint: it is kept here, and run once
-//! more by whoever becomes the session process, or answers a question, in a state that is behind (`worker/redo.rs`).
+//! A short deterministic run needs no checkpoint: its text and its trace are kept here, and every
+//! process whose state lacks it replays it. `worker/replay.rs` says which runs those are, who
+//! replays them, and why the state is the same.
+//!
+//! # Bounds
+//!
+//! The runs that the checkpoint lacks are bounded in number, size and time, because each roll-back
+//! and each query has to replay them. When the log has no room for the next run, that run is
+//! committed with a checkpoint, which holds all runs before it, too.
+//!
+//! # Completeness
+//!
+//! A log that has every run that the session ever committed is *complete*: then the session can be
+//! restored without a checkpoint, by another fork of the zygote that replays all of it. So a
+//! complete log is kept over checkpoints as long as it is small. Once a run is committed that is
+//! not in the log, or the log has become too large, it starts anew at the checkpoint, and stays
+//! incomplete.
+//!
+//! # Consistency
+//!
+//! The session's actor writes the log, queries read it. What a state has to replay depends on
+//! whether that is a checkpoint's or a new one's, so the log also knows whether there is a
+//! checkpoint, and [`basis`](ReplayLog::basis) answers both under one lock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use vmcontrol::runtime::{RunMode, RunRequest};
 
 use crate::clock::SLOWDOWN;
 use crate::ipc::LoggedRun;
 
-/// How many runs are kept: a checkpoint for each sixty-fourth costs each run less than writing its log does.
+/// How many runs may be missing in a checkpoint: making one for each sixty-fourth run costs each
+/// run less than writing its log entry does.
 const MAX_RUNS: usize = 64;
 
-/// The most that their texts, and what they learnt, may be together, in bytes.
+/// The size of the texts and inputs of those runs together, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// What they may have taken together: by that much an execution that is rolled back, and an answer to a question, may be later.
+/// The time that those runs took together: roll-backs and answers to queries are later by that
+/// much.
 const MAX_TIME: Duration = Duration::from_millis(10 * SLOWDOWN);
 
-/// How many runs, and how much time in all of them, a log may have that goes on over checkpoints, as a multiple of the above.
+/// By how many times a complete log that is kept over checkpoints may exceed the bounds of number
+/// and time.
 const MAX_HISTORY: u32 = 10;
 
-/// The runs of a session that its newest checkpoint does not hold, in their order; as long as that is not much, also those that
-/// it holds: with all of them the session can be made once more when its checkpoint is lost. The session's actor writes it;
-/// whoever asks the session something reads it.
-#[derive(Debug, Default)]
-pub(crate) struct ReplayLog(Mutex<Log>);
+/// The replay log of a session.
+#[derive(Debug)]
+pub(crate) struct ReplayLog {
+    log: Mutex<Log>,
+    /// Whether there is a checkpoint. It changes under the lock of the log.
+    has_checkpoint: watch::Sender<bool>,
+}
 
 #[derive(Debug, Default)]
 struct Log {
     runs: Vec<Arc<LoggedRun>>,
-    /// How many of them the checkpoint holds.
+    /// How many of them the checkpoint holds; 0 without a checkpoint.
     held: usize,
-    /// What they are together.
+    /// The size of all runs.
     all: Size,
-    /// What those are that the checkpoint does not hold.
+    /// The size of the runs that the checkpoint lacks.
     missing: Size,
 }
 
@@ -44,6 +71,26 @@ struct Log {
 struct Size {
     bytes: usize,
     time: Duration,
+}
+
+/// What a process starts from that is to have the session's committed state, and the runs that it
+/// has to replay.
+#[derive(Debug)]
+pub(crate) enum Basis {
+    /// A fork of the checkpoint.
+    Checkpoint(Vec<Arc<LoggedRun>>),
+    /// A fork of the zygote, set up with the session's seed. There is no checkpoint, and the log is
+    /// complete.
+    Seed(Vec<Arc<LoggedRun>>),
+}
+
+impl Default for ReplayLog {
+    fn default() -> Self {
+        Self {
+            log: Mutex::default(),
+            has_checkpoint: watch::Sender::new(false),
+        }
+    }
 }
 
 impl ReplayLog {
@@ -64,10 +111,11 @@ impl ReplayLog {
         log.runs.push(Arc::new(run));
     }
 
-    /// Notes that there is a checkpoint with so many runs. Says whether the log is complete: whether it has all that the session
-    /// ever committed.
+    /// Notes that there is a checkpoint that holds so many runs. Returns whether the log is
+    /// complete: whether it has every run that the session ever committed.
     pub(crate) fn note_checkpoint(&self, commits: u64) -> bool {
         let mut log = self.lock();
+        self.set_has_checkpoint(true);
         let is_complete = log.runs.len() as u64 == commits;
         let is_small = log.all.bytes <= MAX_BYTES
             && log.all.time <= MAX_TIME * MAX_HISTORY
@@ -83,18 +131,49 @@ impl ReplayLog {
 
     /// Notes that there is no checkpoint any more.
     pub(crate) fn note_loss_of_checkpoint(&self) {
-        self.lock().held = 0;
+        let mut log = self.lock();
+        self.set_has_checkpoint(false);
+        log.held = 0;
     }
 
-    /// The runs that the checkpoint does not hold.
-    pub(crate) fn runs(&self) -> Vec<Arc<LoggedRun>> {
+    /// Wakes only those who wait for a change.
+    fn set_has_checkpoint(&self, has_checkpoint: bool) {
+        let set = |has: &mut bool| std::mem::replace(has, has_checkpoint) != has_checkpoint;
+        self.has_checkpoint.send_if_modified(set);
+    }
+
+    /// The runs that the checkpoint lacks; without a checkpoint all runs.
+    pub(crate) fn missing_runs(&self) -> Vec<Arc<LoggedRun>> {
+        self.lock().missing_runs()
+    }
+
+    /// What a process starts from that is to have the committed state.
+    pub(crate) fn basis(&self) -> Basis {
         let log = self.lock();
-        log.runs[log.held..].to_vec()
+        let missing = log.missing_runs();
+        if *self.has_checkpoint.borrow() {
+            Basis::Checkpoint(missing)
+        } else {
+            Basis::Seed(missing)
+        }
+    }
+
+    /// Waits until there is no checkpoint.
+    pub(crate) async fn checkpoint_is_lost(&self) {
+        let mut has_checkpoint = self.has_checkpoint.subscribe();
+        // The sender is in `self`: it can't be gone.
+        let _ = has_checkpoint.wait_for(|has| !*has).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
-        // Whoever panicked has not left it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        // A panic leaves no half of a change here.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    fn missing_runs(&self) -> Vec<Arc<LoggedRun>> {
+        self.runs[self.held..].to_vec()
     }
 }
 
@@ -105,6 +184,7 @@ impl Size {
     }
 }
 
+/// The size of a run's texts, in bytes.
 fn bytes_of(request: &RunRequest) -> usize {
     let more = match &request.mode {
         RunMode::File { args, env } => args.get().len() + env.get().len(),
@@ -134,7 +214,7 @@ mod tests {
         let request = request(source);
         let run = LoggedRun {
             commits,
-            request,
+            request: Arc::new(request),
             trace: Trace::default(),
         };
         log.add(run, took);
@@ -159,7 +239,7 @@ mod tests {
         assert!(!large.has_room_for(&request("1 + 1 + 1")));
         many.note_checkpoint(MAX_RUNS as u64);
         assert!(many.has_room_for(&request("1")));
-        assert!(many.runs().is_empty());
+        assert!(many.missing_runs().is_empty());
     }
 
     #[test]
@@ -169,15 +249,15 @@ mod tests {
         add(&log, 1, "1", Duration::ZERO);
         add(&log, 2, "2", Duration::ZERO);
         assert!(log.note_checkpoint(2));
-        assert!(log.runs().is_empty());
+        assert!(log.missing_runs().is_empty());
         add(&log, 3, "3", Duration::ZERO);
-        assert_eq!(log.runs().len(), 1);
+        assert_eq!(log.missing_runs().len(), 1);
         log.note_loss_of_checkpoint();
-        let commits: Vec<_> = log.runs().iter().map(|run| run.commits).collect();
+        let commits: Vec<_> = log.missing_runs().iter().map(|run| run.commits).collect();
         assert_eq!(commits, [1, 2, 3]);
-        // A run that it does not have.
+        // A run that the log does not have.
         assert!(!log.note_checkpoint(4));
-        assert!(log.runs().is_empty());
+        assert!(log.missing_runs().is_empty());
         add(&log, 5, "5", Duration::ZERO);
         assert!(!log.note_checkpoint(5));
     }
@@ -195,5 +275,23 @@ mod tests {
         assert!(slow.note_checkpoint(1));
         add(&slow, 2, "1", Duration::from_millis(1));
         assert!(!slow.note_checkpoint(2));
+    }
+
+    fn commits_of(runs: &[Arc<LoggedRun>]) -> Vec<u64> {
+        runs.iter().map(|run| run.commits).collect()
+    }
+
+    #[tokio::test]
+    async fn a_state_is_made_of_the_seed_and_all_runs_until_there_is_a_checkpoint() {
+        let log = ReplayLog::default();
+        log.checkpoint_is_lost().await;
+        add(&log, 1, "1", Duration::ZERO);
+        assert!(matches!(log.basis(), Basis::Seed(runs) if commits_of(&runs) == [1]));
+        log.note_checkpoint(1);
+        add(&log, 2, "2", Duration::ZERO);
+        assert!(matches!(log.basis(), Basis::Checkpoint(runs) if commits_of(&runs) == [2]));
+        log.note_loss_of_checkpoint();
+        log.checkpoint_is_lost().await;
+        assert!(matches!(log.basis(), Basis::Seed(runs) if commits_of(&runs) == [1, 2]));
     }
 }

@@ -1,8 +1,7 @@
-//! What a session is before it has a checkpoint.
+//! What a session is made of before its first run.
 //!
-//! Its state then is what any fork of the zygote becomes with the same set-up, and with what its redo log holds: the zygote is
-//! its checkpoint, and it needs none of its own. A session whose process dies is made once more; one that is asked something gets a process that stands in for
-//! the checkpoint (`stand_in.rs`).
+//! Any fork of the zygote becomes the session's process by this set-up. So as long as the replay
+//! log is complete, a session needs no checkpoint: the seed and the log make its state again.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,12 +15,12 @@ use vmcontrol::{Policy, Worktree};
 
 use crate::clock;
 use crate::ipc::daemon_end::Sender;
-use crate::ipc::{SessionSetup, ToSession};
+use crate::ipc::{QueryRequest, SessionSetup, ToSession};
 
-/// The generation of the first session process.
+/// The generation of a session's first process, and of a query process.
 pub(crate) const FIRST_GENERATION: u32 = 1;
 
-/// How much of a session's id its processes show.
+/// How many characters of a session's id are in the names of its processes.
 const TAG_CHARS: usize = 8;
 
 /// What a session is made of.
@@ -29,33 +28,43 @@ pub(crate) struct SessionSeed {
     id: Uuid,
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
-    /// When that began, by the steady clock and by the calendar: a session that is made once more is no younger.
+    /// When the session began, by the steady clock: a respawned session is no younger.
     started: Duration,
+    /// When the session began, as the time since 1970 began.
     started_at: Duration,
-    /// For its processes: over this the session is asked.
-    asked_over: OwnedFd,
+    /// The socket from which the session's checkpoints take queries.
+    checkpoint_queries: OwnedFd,
 }
 
 impl SessionSeed {
-    pub(crate) fn new(spec: &SessionSpec, asked_over: OwnedFd) -> Self {
+    pub(crate) fn new(spec: &SessionSpec, checkpoint_queries: OwnedFd) -> Self {
         Self {
             id: spec.id,
             policy: Arc::clone(&spec.policy),
             worktree: Arc::clone(&spec.worktree),
             started: clock::monotonic(),
             started_at: clock::since_epoch(),
-            asked_over,
+            checkpoint_queries,
         }
     }
 
-    /// Tells a process what session it is for.
+    /// Sets a process up as the session's.
     ///
     /// # Errors
     /// When it is gone.
     pub(crate) async fn set_up(&self, process: &Sender) -> io::Result<()> {
         let setup = ToSession::Setup(self.setup());
-        let along = Some(self.asked_over.as_raw_fd());
+        let along = Some(self.checkpoint_queries.as_raw_fd());
         process.send(FIRST_GENERATION, &setup, along).await
+    }
+
+    /// Has a process answer one query about the session.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub(crate) async fn ask(&self, process: &Sender, request: QueryRequest) -> io::Result<()> {
+        let query = ToSession::Query(Box::new(self.setup()), request);
+        process.send(FIRST_GENERATION, &query, None).await
     }
 
     fn setup(&self) -> SessionSetup {
@@ -77,7 +86,7 @@ impl SessionSeed {
     }
 }
 
-/// The variables of these names that the daemon has, as a script sees them.
+/// The daemon's variables of these names, as a script sees them.
 fn environment(names: &[String]) -> Map<String, Value> {
     names
         .iter()
@@ -86,4 +95,25 @@ fn environment(names: &[String]) -> Map<String, Value> {
             Some((name.clone(), value.into()))
         })
         .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures {
+    use super::*;
+    use crate::host_modules::fixtures::{policy, worktree};
+    use crate::ipc::daemon_end;
+
+    /// The seed of a session that has no process.
+    pub(crate) fn seed() -> Arc<SessionSeed> {
+        let (_, _, checkpoint_queries) = daemon_end::pair(1024).unwrap();
+        let (_home, worktree) = worktree();
+        let spec = SessionSpec {
+            id: Uuid::nil(),
+            engine: "boa".into(),
+            policy: Arc::new(policy(&[])),
+            worktree: Arc::new(worktree),
+            libraries: Vec::new(),
+        };
+        Arc::new(SessionSeed::new(&spec, checkpoint_queries))
+    }
 }

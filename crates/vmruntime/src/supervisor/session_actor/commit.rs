@@ -1,42 +1,45 @@
-//! How a run becomes a part of a session's state: by a checkpoint, or by an entry of its redo log.
+//! How a run becomes a part of a session's state: by a checkpoint, or by an entry of the replay
+//! log.
 
 use std::time::Duration;
 
-use vmcontrol::runtime::{RunUpdate, Usage};
+use vmcontrol::runtime::Usage;
 
-use super::{Actor, Over};
+use super::SessionActor;
+use super::active_run::Stage;
 use crate::ipc::{LoggedRun, MAX_INPUTS, Trace};
-use crate::supervisor::run::Stage;
+use crate::supervisor::end_reason::EndReason;
 
-impl Actor {
-    /// Notes that the run is a part of the session's state from now on.
+impl SessionActor {
+    /// The session's state holds the run from now on, if it has ended.
     pub(super) async fn commit_run(&mut self) {
         if let Some(run) = &mut self.run
             && run.stage >= Stage::Ended
         {
             run.stage = Stage::Committed;
-            // If it was killed too late, that will hit this process all the same: nothing else begins before.
-            if run.stopped.is_none() {
-                self.finish_run(RunUpdate::Committed).await;
+            // If it was killed too late, its process dies all the same: no other run begins before.
+            if run.kill.is_none() {
+                self.finish_committed().await;
             }
         }
     }
 
-    /// Notes that the run is to be run once more by whoever does not hold it.
+    /// Adds a run to the replay log.
+    ///
+    /// # Errors
+    /// When the session process was not to keep that run.
     pub(super) fn log_run(
         &mut self,
         run: u64,
         trace: Trace,
         usage: Usage,
-    ) -> Result<(), Option<Over>> {
+    ) -> Result<(), EndReason> {
         let request = self
             .active(run)
             .filter(|active| active.may_log && trace.inputs.len() <= MAX_INPUTS)
             .and_then(|active| active.request.take());
         let Some(request) = request else {
-            return Err(Some(
-                "the session process kept a run that it was not to keep".into(),
-            ));
+            return Err(EndReason::UnexpectedTrace);
         };
         self.commits += 1;
         let logged = LoggedRun {
@@ -49,19 +52,18 @@ impl Actor {
         Ok(())
     }
 
-    /// Notes that there is a checkpoint with so many runs.
-    pub(super) fn note_checkpoint(&mut self, commits: u64) {
+    /// There is a checkpoint that holds so many runs. Queries are answered from it before the
+    /// commit of the newest is told.
+    ///
+    /// # Errors
+    /// When the session could only have been restored from what the checkpoint makes incomplete.
+    pub(super) fn note_checkpoint(&mut self, commits: u64) -> Result<(), EndReason> {
         self.commits = commits;
-        if !std::mem::replace(&mut self.has_checkpoint, true) {
-            // Before anybody hears of the commit, which it does not have, or asks without the log.
-            self.stand_in.hang_up();
-        }
         if self.run.is_none() {
-            // While something runs it may have been the one that died.
-            self.checkpoint_death = None;
+            // While something runs it may be this checkpoint that has died.
+            self.losses.checkpoint = None;
         }
-        if !self.replay_log.note_checkpoint(commits) {
-            self.seed = None;
-        }
+        let is_complete = self.replay_log.note_checkpoint(commits);
+        self.phase.note_checkpoint(is_complete)
     }
 }

@@ -1,4 +1,4 @@
-//! What scripts ask host modules for.
+//! The calls of scripts to host modules.
 
 use std::sync::Arc;
 
@@ -6,24 +6,12 @@ use tokio::sync::oneshot;
 use vmcontrol::Lease;
 use vmcontrol::runtime::RunUpdate;
 
-use super::Actor;
+use super::SessionActor;
+use super::host_step::{HostProgress, HostStep};
 use crate::host_modules::{Answering, busy};
 use crate::ipc::{HostAnswer, HostCall, HostError, ToSession};
 
-/// How far a host call is.
-pub(super) enum HostStep {
-    /// The record of its execution is on disk: it may be carried out.
-    Recorded(HostCall, Lease),
-    /// It has been answered, up to the end of the answer.
-    Done(HostAnswer),
-}
-
-/// The answer to a call for whose arguments there was no room.
-pub(super) fn refusal() -> ToSession {
-    ToSession::HostAnswer(HostAnswer::End(Err(busy())))
-}
-
-impl Actor {
+impl SessionActor {
     /// Takes a host call. The first of a run waits until the run's record is on disk.
     pub(super) fn start_host_call(&mut self, call: HostCall, charge: Lease) {
         let Some(run) = &mut self.run else { return };
@@ -34,46 +22,64 @@ impl Actor {
         run.announced = true;
         run.pause_clock();
         let (updates, steps) = (run.updates.clone(), self.step_sender.clone());
-        let (number, generation) = (run.id, self.generation);
+        let (run_number, generation) = (run.number, self.process.generation);
         run.call = Some(tokio::spawn(async move {
             let (go_on, recorded) = oneshot::channel();
             let _ = updates.send(RunUpdate::BeforeHostCall(go_on)).await;
-            let step = match recorded.await {
-                Ok(()) => HostStep::Recorded(call, charge),
-                Err(_) => HostStep::Done(HostAnswer::End(Err(HostError::new(
+            let progress = match recorded.await {
+                Ok(()) => HostProgress::Recorded(call, charge),
+                Err(_) => HostProgress::Done(HostAnswer::End(Err(HostError::new(
                     "the execution can't be recorded, and so it may do nothing",
                 )))),
             };
-            let _ = steps.send((number, generation, step));
+            let _ = steps.send(HostStep {
+                run: run_number,
+                generation,
+                progress,
+            });
         }));
+    }
+
+    /// Answers a call for whose arguments there was no room.
+    pub(super) async fn refuse_host_call(&self) {
+        let refusal = HostAnswer::End(Err(busy()));
+        self.send(&ToSession::HostAnswer(refusal)).await;
     }
 
     fn carry_out(&mut self, call: HostCall, charge: Lease) {
         let Some(run) = &mut self.run else { return };
-        let answering = Answering::new(self.sender.clone(), self.generation);
+        let generation = self.process.generation;
+        let answering = Answering::new(self.process.sender.clone(), generation);
         let (broker, steps) = (Arc::clone(&self.broker), self.step_sender.clone());
-        let (number, generation) = (run.id, self.generation);
+        let run_number = run.number;
         run.call = Some(tokio::spawn(async move {
             let answered = broker.call(call, &answering).await;
             drop(charge);
-            // If the process is gone, nobody waits for the answer.
+            // If the process is gone, no answer is awaited.
             if let Ok(end) = answered {
-                let _ = steps.send((number, generation, HostStep::Done(end)));
+                let _ = steps.send(HostStep {
+                    run: run_number,
+                    generation,
+                    progress: HostProgress::Done(end),
+                });
             }
         }));
     }
 
-    pub(super) async fn go_on_with_call(&mut self, step: HostStep) {
-        if let Some(run) = &mut self.run {
-            run.resume_clock();
-            if run.stopped.is_some() {
-                // Its process is about to be dead, and it may do nothing more.
-                return;
-            }
+    /// Goes on with a host call, unless the process that waits for it is dead.
+    pub(super) async fn on_host_step(&mut self, step: HostStep) {
+        let is_current = step.generation == self.process.generation;
+        let Some(run) = self.active(step.run).filter(|_| is_current) else {
+            return;
+        };
+        run.resume_clock();
+        if run.kill.is_some() {
+            // Its process is about to die, and the run may do nothing more.
+            return;
         }
-        match step {
-            HostStep::Recorded(call, charge) => self.carry_out(call, charge),
-            HostStep::Done(end) => self.send(&ToSession::HostAnswer(end)).await,
+        match step.progress {
+            HostProgress::Recorded(call, charge) => self.carry_out(call, charge),
+            HostProgress::Done(end) => self.send(&ToSession::HostAnswer(end)).await,
         }
     }
 }

@@ -1,433 +1,187 @@
-//! The actor of one live session: speaks with its session process, hears of its deaths from the zygote, and says what
-//! becomes of each run.
+//! The actor of one live session: it talks with the session process, is told by the zygote of
+//! deaths, and says what becomes of each run.
 //!
-//! All generations of a session process share one socket, in which messages keep their order: when a checkpoint says
-//! that it took over, everything that the process before it sent has been read. The cause of the death comes from the
-//! zygote, on another socket; a take-over is judged once both are there.
-//!
-//! At first there is no checkpoint (`origin.rs`). A session whose process dies then is made once more, when all
-//! has been read that the process sent.
+//! All generations of a session process share one socket, in which messages keep their order. The
+//! reports of the zygote come on another one. How the two are brought together when a process dies
+//! is in [`recovery`](super::recovery).
 
+mod active_run;
+pub(super) mod command;
 mod commit;
-mod failover;
+mod end;
 mod host_calls;
-mod loss;
-mod respawn;
+mod host_step;
+mod losses;
+mod messages;
+mod process;
+mod promotion;
+mod restart;
+mod runs;
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use uuid::Uuid;
-use vmcontrol::runtime::{
-    Failure, FailureCode, Outcome, RunEnd, RunRequest, RunUpdate, RuntimeEvent, SessionEnd,
-};
 
-use failover::Promotion;
-use host_calls::{HostStep, refusal};
-use respawn::Respawn;
-
+use self::active_run::{ActiveRun, overdue};
+use self::command::Command;
+use self::host_step::HostStep;
+use self::losses::Losses;
+use self::process::SessionProcess;
+use super::end_reason::EndReason;
+use super::query::QueryClient;
+use super::recovery::failover::Failovers;
+use super::recovery::phase::{PROMOTION_TIMEOUT, Phase};
+use super::recovery::replay_log::ReplayLog;
+use super::recovery::respawn::Respawn;
+use super::recovery::session_seed::SessionSeed;
+use super::zygote::{ForkedProcess, Zygote};
+use super::zygote_handle::ZygoteHandle;
 use crate::host_modules::Broker;
-use crate::ipc::daemon_end::{Received, Receiver, Sender};
-use crate::ipc::{Death, FromSession, ToSession};
-use crate::supervisor::home::Home;
-use crate::supervisor::recovery::replay_log::ReplayLog;
-use crate::supervisor::recovery::session_seed::{FIRST_GENERATION, SessionSeed};
-use crate::supervisor::run::{ActiveRun, Stage, Stopped, overdue};
-use crate::supervisor::session::Command;
-use crate::supervisor::stand_in::StandIn;
-use crate::supervisor::zygote::{ProcessEvent, Zygote};
+use crate::ipc::{FromSession, ToSession};
 
-/// What connects an actor to the rest.
+/// What an actor is made of.
 pub(super) struct ActorParts {
-    pub(super) sender: Sender,
-    pub(super) receiver: Receiver,
-    pub(super) home: Arc<Home>,
-    pub(super) number: u64,
-    pub(super) process_events: mpsc::UnboundedReceiver<ProcessEvent>,
+    pub(super) process: ForkedProcess,
+    pub(super) zygotes: Arc<ZygoteHandle>,
+    pub(super) broker: Broker,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
-    /// Says so, or is at its end.
+    /// True, or at its end, once the session is to be closed.
     pub(super) closing: watch::Receiver<bool>,
-    pub(super) ready: oneshot::Sender<Result<(), String>>,
-    pub(super) seed: SessionSeed,
+    /// Takes the news that the session is ready.
+    pub(super) ready: oneshot::Sender<()>,
+    pub(super) seed: Arc<SessionSeed>,
     pub(super) replay_log: Arc<ReplayLog>,
+    pub(super) queries: Arc<QueryClient>,
 }
 
-pub(super) struct Actor {
-    sender: Sender,
-    receiver: Receiver,
-    home: Arc<Home>,
+/// The actor of a session.
+pub(super) struct SessionActor {
+    process: SessionProcess,
+    zygotes: Arc<ZygoteHandle>,
+    /// The zygote that the process was forked from.
     zygote: Arc<Zygote>,
-    number: u64,
     broker: Arc<Broker>,
     commands: mpsc::UnboundedReceiver<Command>,
     closing: watch::Receiver<bool>,
-    process_events: mpsc::UnboundedReceiver<ProcessEvent>,
-    /// What happens to host calls, with the number of the run and the generation of the process that wait for it.
-    host_steps: mpsc::UnboundedReceiver<(u64, u32, HostStep)>,
-    step_sender: mpsc::UnboundedSender<(u64, u32, HostStep)>,
-    generation: u32,
+    host_steps: mpsc::UnboundedReceiver<HostStep>,
+    step_sender: mpsc::UnboundedSender<HostStep>,
     /// How many runs the session's committed state holds.
     commits: u64,
+    /// The run that is under way; `None` while the session is idle.
     run: Option<ActiveRun>,
+    /// The number of the next run.
     next_run: u64,
-    deaths: HashMap<u32, Death>,
-    last_death: Option<Death>,
-    /// Why a process was not forked, the last time that one was not.
-    refusal: Option<Over>,
-    promotions: VecDeque<Promotion>,
-    /// When the checkpoint should have taken over, if the session process is dead.
-    promotion_due: Option<Instant>,
-    has_checkpoint: bool,
-    /// Whether a checkpoint died while something ran.
-    checkpoint_lost: bool,
-    /// How the checkpoint died, until there is another one.
-    checkpoint_death: Option<Death>,
-    /// Why the zygote is gone, until the session has moved to another one.
-    zygote_loss: Option<Over>,
-    ready: Option<oneshot::Sender<Result<(), String>>>,
-    /// What the session is made of once more when it has no process; nothing once the redo log is not complete.
-    seed: Option<SessionSeed>,
-    /// What the checkpoint, or a session that is made once more, does not hold of the committed state.
+    phase: Phase,
+    failovers: Failovers,
+    losses: Losses,
+    /// The runs that the checkpoint, or a respawned process, lacks of the committed state.
     replay_log: Arc<ReplayLog>,
-    /// Nothing is begun, and nothing goes on, while this is awaited.
-    respawn: Option<Respawn>,
-    stand_in: StandIn,
+    queries: Arc<QueryClient>,
 }
 
-/// What ends a session.
-type Over = String;
-
-impl Actor {
-    /// For a session whose first process is being forked.
-    pub(super) fn new(parts: ActorParts, broker: Broker) -> Self {
-        let stand_in = StandIn::of(parts.number);
+impl SessionActor {
+    /// The actor of a session whose first process is being forked.
+    pub(super) fn new(parts: ActorParts) -> Self {
         let (step_sender, host_steps) = mpsc::unbounded_channel();
         Self {
-            sender: parts.sender,
-            receiver: parts.receiver,
-            zygote: parts.home.zygote(),
-            home: parts.home,
-            number: parts.number,
-            broker: Arc::new(broker),
+            process: SessionProcess::first(parts.process),
+            zygote: parts.zygotes.zygote(),
+            zygotes: parts.zygotes,
+            broker: Arc::new(parts.broker),
             commands: parts.commands,
             closing: parts.closing,
-            process_events: parts.process_events,
             host_steps,
             step_sender,
-            generation: FIRST_GENERATION,
             commits: 0,
             run: None,
             next_run: 1,
-            deaths: HashMap::new(),
-            last_death: None,
-            refusal: None,
-            promotions: VecDeque::new(),
-            promotion_due: None,
-            has_checkpoint: false,
-            checkpoint_lost: false,
-            checkpoint_death: None,
-            zygote_loss: None,
-            ready: Some(parts.ready),
-            seed: Some(parts.seed),
+            phase: Phase::Opening {
+                seed: parts.seed,
+                ready: parts.ready,
+            },
+            failovers: Failovers::default(),
+            losses: Losses::default(),
             replay_log: parts.replay_log,
-            respawn: None,
-            stand_in,
+            queries: parts.queries,
         }
     }
 
-    /// Tells the session process what session it is for.
+    /// Sets the session process up.
     pub(super) async fn set_up(&self) {
-        let Some(seed) = &self.seed else { return };
-        if let Err(error) = seed.set_up(&self.sender).await {
-            tracing::debug!(session = self.number, %error, "a session process can't be set up");
-        }
-    }
-
-    /// Serves until every process of the session is gone; returns why.
-    pub(super) async fn serve(mut self) -> Over {
-        let reason = loop {
-            let has_state = self.respawn.is_none();
-            let step = tokio::select! {
-                received = self.receiver.receive::<FromSession>() => match received {
-                    Ok(Some(received)) => self.on_message(received).await,
-                    Ok(None) => self.go_on_without_process().await,
-                    Err(error) => Err(Some(format!("the session process spoke nonsense: {error}"))),
-                },
-                Some(process_events) = self.process_events.recv() => self.on_process_event(process_events).await,
-                () = said(&mut self.closing) => Err(Some(closed())),
-                () = reached(self.respawn.as_ref().map(|respawn| respawn.due)) => {
-                    Err(Some("no process had its state in time".into()))
-                }
-                () = reached(self.promotion_due) => Err(Some(self.promotion_overdue())),
-                () = overdue(self.run.as_ref()), if has_state => self.end_overdue(),
-                Some((run, generation, step)) = self.host_steps.recv(), if has_state => {
-                    if generation == self.generation && self.active(run).is_some() {
-                        self.go_on_with_call(step).await;
-                    }
-                    Ok(())
-                }
-                Some(command) = self.commands.recv(), if has_state => {
-                    self.on_command(command).await;
-                    Ok(())
-                }
-            };
-            match step {
-                Ok(()) => {}
-                Err(reason) => break reason,
-            }
+        let Some(seed) = self.phase.seed() else {
+            return;
         };
-        let reason = self.end(reason).await;
-        let lost = || {
-            RunUpdate::SessionLost(SessionEnd {
-                reason: reason.clone(),
-            })
-        };
-        if self.run.is_some() {
-            self.take_back_call().await;
+        if let Err(error) = seed.set_up(&self.process.sender).await {
+            // Its death is reported, too.
+            tracing::debug!(session = self.process.number, %error, "a session process can't be set up");
         }
-        if let Some(run) = self.run.take() {
-            let _ = run.updates.send(lost()).await;
-        }
-        self.commands.close();
-        while let Some(command) = self.commands.recv().await {
-            if let Command::Run(_, _, updates) = command {
-                let _ = updates.send(lost()).await;
-            }
-        }
-        reason
     }
 
-    /// Does what is asked for.
-    async fn on_command(&mut self, command: Command) {
-        match command {
-            Command::Run(execution_id, request, updates) => {
-                self.start_run(execution_id, request, updates).await;
-            }
-            Command::Cancel(execution_id) => self.cancel(execution_id),
-            Command::BeAskable => {
-                if let Some(seed) = &self.seed
-                    && !self.has_checkpoint
-                {
-                    self.stand_in.be_there(&self.zygote, seed).await;
-                }
+    /// Serves until every process of the session is gone. Returns why the session ended.
+    pub(super) async fn serve(mut self) -> EndReason {
+        loop {
+            if let Err(reason) = self.step().await {
+                return self.end(reason).await;
             }
         }
     }
 
-    /// Takes a message of the session process.
-    async fn on_message(&mut self, received: Received<FromSession>) -> Result<(), Option<Over>> {
-        match received.message {
-            FromSession::Ready { error } => {
-                let outcome = error.clone().map_or(Ok(()), Err);
-                if let Some(ready) = self.ready.take() {
-                    let _ = ready.send(outcome);
-                }
-                if let Some(reason) = error {
-                    return Err(Some(reason));
-                }
-                return self.resume_respawned().await;
-            }
-            FromSession::Started { run } => {
-                if let Some(active) = self.active(run) {
-                    active.begin();
-                }
-            }
-            FromSession::Event { kind, payload } => {
-                let charge = received.charge;
-                let event = RuntimeEvent {
-                    kind,
-                    payload,
-                    charge,
-                };
-                self.update(RunUpdate::Event(event)).await;
-            }
-            FromSession::HostCall(call) => self.start_host_call(call, received.charge),
-            FromSession::RefusedHostCall => self.send(&refusal()).await,
-            FromSession::Ended {
-                run,
-                threw,
-                payload,
-                usage,
-                trace,
-            } => {
-                let outcome = if threw {
-                    Outcome::Exception(payload)
-                } else {
-                    Outcome::Value(payload)
-                };
-                let end = RunEnd {
-                    outcome,
-                    usage,
-                    charge: received.charge,
-                };
-                self.end_run(run, end).await;
-                if let Some(trace) = trace {
-                    self.log_run(run, trace, usage)?;
-                    self.commit_run().await;
-                }
-            }
-            FromSession::Committed { commits } => {
-                if commits < self.commits {
-                    return Err(Some("its newest state is lost".into()));
-                }
-                self.note_checkpoint(commits);
-                if self.respawn.is_some() {
-                    return self.go_on_with_state().await;
-                }
-                self.commit_run().await;
-            }
-            FromSession::Promoted { commits } => {
-                self.promotions.push_back(Promotion {
-                    generation: received.generation,
-                    commits,
-                });
-                return self.judge_promotions().await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a report of the zygote.
-    async fn on_process_event(&mut self, process_events: ProcessEvent) -> Result<(), Option<Over>> {
-        match process_events {
-            ProcessEvent::Died(death) => self.on_death(death).await,
-            ProcessEvent::OpenFailed(reason) => {
-                self.refusal = Some(reason);
+    /// Waits for the next event of the session, and handles it.
+    ///
+    /// # Errors
+    /// When the session ends.
+    async fn step(&mut self) -> Result<(), EndReason> {
+        let is_settled = self.phase.is_settled();
+        tokio::select! {
+            received = self.process.receiver.receive::<FromSession>() => match received {
+                Ok(Some(received)) => self.on_message(received).await,
+                Ok(None) => self.on_channel_end().await,
+                Err(error) => Err(EndReason::Malformed(error)),
+            },
+            Some(event) = self.process.events.recv() => self.on_process_event(event).await,
+            () = closed(&mut self.closing) => Err(EndReason::Closed),
+            () = reached(self.phase.respawn().map(Respawn::due)) => Err(EndReason::ReplayOverdue),
+            () = reached(self.phase.promotion_due()) => Err(EndReason::PromotionOverdue {
+                timeout: PROMOTION_TIMEOUT,
+                after: self.losses.process.take(),
+            }),
+            () = overdue(self.run.as_ref()), if is_settled => self.end_overdue(),
+            Some(step) = self.host_steps.recv(), if is_settled => {
+                self.on_host_step(step).await;
                 Ok(())
             }
-            // What the last process sent may not have been read yet. The end of the stream comes after that.
-            ProcessEvent::Ended => Ok(()),
-            ProcessEvent::ZygoteGone(reason) => {
-                self.zygote_loss = Some(reason);
-                self.check_move()
+            Some(command) = self.commands.recv(), if is_settled => {
+                self.on_command(command).await;
+                Ok(())
             }
         }
     }
 
-    /// Has that execution killed. One that has ended is left to its commit.
-    fn cancel(&mut self, execution_id: Uuid) {
-        if let Some(run) = &mut self.run
-            && run.execution_id == execution_id
-            && run.stage < Stage::Ended
-            && run.stopped.is_none()
-        {
-            run.stopped = Some((Stopped::Cancelled, Instant::now()));
-            self.zygote.interrupt(self.number, self.generation);
-        }
-    }
-
-    /// Has the run killed that should have been dead by itself. A session that survives that is ended as a whole.
-    fn end_overdue(&mut self) -> Result<(), Option<Over>> {
-        let Some(run) = &mut self.run else {
-            return Ok(());
-        };
-        if run.stopped.is_some() {
-            return Err(Some("its process could not be stopped".into()));
-        }
-        run.stopped = Some((Stopped::Overdue, Instant::now()));
-        self.zygote.interrupt(self.number, self.generation);
-        Ok(())
-    }
-
-    async fn start_run(
-        &mut self,
-        execution_id: Uuid,
-        request: RunRequest,
-        updates: mpsc::Sender<RunUpdate>,
-    ) {
-        if self.run.is_some() {
-            // The caller runs one thing at a time; this is a bug of its own, and must not disturb what runs.
-            let failure = Failure {
-                code: FailureCode::RuntimeCrashed,
-                message: "the session was asked to run two things at once".into(),
-                usage: None,
-            };
-            let _ = updates.send(RunUpdate::RolledBack(failure)).await;
-            return;
-        }
-        let run = self.next_run;
-        self.next_run += 1;
-        let may_log = self.replay_log.has_room_for(&request);
-        let message = ToSession::run(run, &request, may_log);
-        let active = ActiveRun::new(run, execution_id, request, may_log, updates);
-        self.run = Some(active);
-        self.send(&message).await;
-    }
-
-    async fn end_run(&mut self, run: u64, end: RunEnd) {
-        if let Some(active) = self.active(run) {
-            active.stage = Stage::Ended;
-            self.update(RunUpdate::Ended(end)).await;
-        }
-    }
-
-    fn active(&mut self, run: u64) -> Option<&mut ActiveRun> {
-        self.run.as_mut().filter(|active| active.id == run)
-    }
-
-    /// Hands an update on; waits while the recorder is slow.
-    async fn update(&mut self, update: RunUpdate) {
-        if let Some(run) = &self.run {
-            // A recorder that failed has answered already; the run goes on to its end.
-            let _ = run.updates.send(update).await;
-        }
-    }
-
-    /// Hands the last update on.
-    async fn finish_run(&mut self, update: RunUpdate) {
-        // Before the news: whoever hears it may start the next run.
-        if matches!(update, RunUpdate::RolledBack(_)) {
-            self.take_back_call().await;
-        } else {
-            self.broker.run_kept();
-        }
-        self.update(update).await;
-        self.run = None;
-        if std::mem::take(&mut self.checkpoint_lost) {
-            self.send(&ToSession::RenewCheckpoint).await;
-        }
-    }
-
-    /// Takes back what a host module has in hand for the run, and waits until it has.
-    async fn take_back_call(&mut self) {
-        if let Some(call) = self.run.as_mut().and_then(|run| run.call.take()) {
-            call.abort();
-            // That is its outcome.
-            let _ = call.await;
-        }
-        self.broker.run_taken_back().await;
-    }
-
-    /// Sends a message to the session process. If it is dead, its checkpoint or the zygote will say so. If it stands still it is
-    /// sent no more than it takes until the run is to be ended.
+    /// Sends a message to the session process. If that is dead, its checkpoint or the zygote will
+    /// say so. If it stands still, the message waits no longer than until the run is to be ended.
     async fn send(&self, message: &ToSession) {
         let sent = tokio::select! {
             // In most cases there is room, and no clock is needed.
             biased;
-            sent = self.sender.send(self.generation, message, None) => sent,
+            sent = self.process.send(message) => sent,
             () = overdue(self.run.as_ref()) => return,
         };
         if let Err(error) = sent {
-            tracing::debug!(session = self.number, %error, "a session process can't be told");
+            tracing::debug!(session = self.process.number, %error, "a session process takes no message");
         }
     }
 }
 
-/// Waits for that time; for ever, if there is none.
+/// Waits until a session is to be closed: that is said, or its handle is dropped.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// Waits for that time; for ever, if it is `None`.
 async fn reached(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// Waits until that is said, or nobody is left to say it.
-async fn said(what: &mut watch::Receiver<bool>) {
-    let _ = what.wait_for(|said| *said).await;
-}
-
-fn closed() -> Over {
-    "the session was closed".into()
 }

@@ -1,17 +1,18 @@
-//! What ends a worker process though no script asked for it: a native stack overflow, a fault, a panic.
+//! Handlers for the unplanned ends of a worker process: a native stack overflow, a fault, a panic.
 
 use std::io;
 use std::panic;
 
 use nix::sys::signal::{SigHandler, SigSet, Signal};
 
+use crate::ipc::ExitCause;
 use crate::worker::exit;
 
 /// The size of the stack that the handler runs on, in bytes: it calls nothing deep.
 const HANDLER_STACK_BYTES: usize = 64 * 1024;
 
-/// How far from the stack pointer a fault still counts as a stack overflow, in bytes: a frame of native code can be
-/// larger than a page.
+/// How far from the stack pointer a fault counts as a stack overflow, in bytes: a frame of native
+/// code can be larger than a page.
 const NEAR_STACK_BYTES: usize = 1024 * 1024;
 
 /// Installs the handlers. Forks inherit them.
@@ -22,15 +23,17 @@ pub(crate) fn install() -> io::Result<()> {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let text = info.payload_as_str().unwrap_or("no message");
-        // In the zygote, which has no page for a note, this is the daemon's log; in a session process it leads nowhere.
+        // In the zygote, which has no page for a note, this goes to the daemon's log; in a session
+        // process it leads nowhere.
         eprintln!("vm-system worker: {text} ({place})");
-        exit::noting(exit::PANIC, &format!("{text} ({place})"));
+        exit::noting(ExitCause::Panic, &format!("{text} ({place})"));
     }));
     default_signals()?;
     handle_segfaults()
 }
 
-/// The time limits and the news of deaths come as signals: whoever started the daemon may have ignored or blocked them.
+/// Resets the signals by which time limits and deaths are announced: the process that started the
+/// daemon may have ignored or blocked them.
 fn default_signals() -> io::Result<()> {
     let mut all = SigSet::empty();
     for signal in [Signal::SIGALRM, Signal::SIGPROF, Signal::SIGCHLD] {
@@ -43,15 +46,15 @@ fn default_signals() -> io::Result<()> {
 }
 
 fn handle_segfaults() -> io::Result<()> {
-    // The handler needs a stack of its own, since the one in use is what ran out; it is in use for ever.
+    // The handler needs a stack of its own, since the usual one is used up. It is kept for ever.
     let stack = Box::leak(vec![0_u8; HANDLER_STACK_BYTES].into_boxed_slice());
     let stack = libc::stack_t {
         ss_sp: stack.as_mut_ptr().cast(),
         ss_flags: 0,
         ss_size: HANDLER_STACK_BYTES,
     };
-    // SAFETY: the stack lives for ever, the action is fully initialised, and the handler is async-signal-safe: it
-    // compares numbers, writes to atomics and ends the process.
+    // SAFETY: the stack lives for ever, the action is fully initialised, and the handler is
+    // async-signal-safe: it compares numbers, writes to atomics and ends the process.
     unsafe {
         if libc::sigaltstack(&raw const stack, std::ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());
@@ -73,9 +76,9 @@ extern "C" fn on_fault(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     // SAFETY: the kernel hands a handler with SA_SIGINFO valid pointers to both.
     let (address, stack_pointer) = unsafe { ((*info).si_addr() as usize, stack_pointer(context)) };
     if address.abs_diff(stack_pointer) < NEAR_STACK_BYTES {
-        exit::now(exit::STACK);
+        exit::now(ExitCause::Stack);
     }
-    exit::now(exit::FAULT);
+    exit::now(ExitCause::Fault);
 }
 
 /// The stack pointer at the time of the signal.
@@ -83,7 +86,7 @@ extern "C" fn on_fault(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut
 /// # Safety
 /// `context` is the third argument of a signal handler.
 unsafe fn stack_pointer(context: *mut libc::c_void) -> usize {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises a valid context.
     let context = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     let pointer = context.gregs[libc::REG_RSP as usize].unsigned_abs();

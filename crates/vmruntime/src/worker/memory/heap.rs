@@ -1,8 +1,10 @@
-//! The heap of the zygote in large pages, so that forks need not copy its page table entry by entry.
+//! The heap of the zygote in large pages, so that forks need not copy its page table entry by
+//! entry.
 //!
-//! What the engine has made before the first session is the same in all of them. In small pages a fork notes each, and the
-//! end of a process takes each back. In a large page (where the kernel has them) that is done for the whole, also once a
-//! session has written to parts of it, which are copied in small pages as before.
+//! The objects that the engine has made before the first session are the same in all sessions. With
+//! small pages a fork copies the entry of each, and the end of a process frees each. With large
+//! pages (where the kernel has them) both happen once for the whole page, also when a session has
+//! written to parts of it, which are copied in small pages as before.
 
 /// The size of a large page, in bytes.
 const LARGE_PAGE: usize = 2 * 1024 * 1024;
@@ -14,16 +16,16 @@ pub(crate) struct LargePages {
 }
 
 impl LargePages {
-    /// Has the heap go on at the start of a large page. To be called before the engine is built. Nothing where the heap can't
-    /// be moved: forks take longer then.
+    /// Extends the heap to the start of a large page. To be called before the engine is built.
+    /// Returns `None` if the heap can't be extended: then forks take longer.
     pub(crate) fn begin() -> Option<Self> {
         let end = end_of_heap();
         let start = end.next_multiple_of(LARGE_PAGE);
         extend_heap(start - end).then_some(Self { start })
     }
 
-    /// Makes large pages of what is in the heap now; what is missing in the last one is added. Where the kernel has no large
-    /// pages, or none left, the heap stays as it is.
+    /// Makes large pages of the heap; the last one is filled up first. Where the kernel has no
+    /// large pages, or none left, the heap stays as it is.
     pub(crate) fn collapse(self) {
         let end = end_of_heap();
         let filled = end.saturating_sub(self.start).next_multiple_of(LARGE_PAGE);
@@ -35,7 +37,7 @@ impl LargePages {
         };
         for page in 0..pages {
             let start = std::ptr::with_exposed_provenance_mut(self.start + page * LARGE_PAGE);
-            // SAFETY: the range is a part of the heap, and what it holds does not change.
+            // SAFETY: the range is a part of the heap, and its content does not change.
             unsafe { libc::madvise(start, LARGE_PAGE, libc::MADV_COLLAPSE) };
         }
     }
@@ -46,11 +48,11 @@ fn end_of_heap() -> usize {
     unsafe { libc::sbrk(0) }.addr()
 }
 
-/// Moves the end of the heap; whether the system let it.
+/// Extends the heap. Returns whether the system did it.
 fn extend_heap(bytes: usize) -> bool {
     let Ok(bytes) = libc::intptr_t::try_from(bytes) else {
         return false;
     };
-    // SAFETY: the allocator finds the end to be elsewhere when it asks for more, and goes on from there.
+    // SAFETY: the allocator notices the new end when it extends the heap, and goes on from there.
     unsafe { libc::sbrk(bytes) }.addr() != usize::MAX
 }

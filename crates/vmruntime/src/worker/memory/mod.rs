@@ -4,4 +4,5 @@ pub(super) mod allocator;
 pub(super) mod faults;
 pub(super) mod heap;
 pub(super) mod image;
+pub(super) mod page_size;
 pub(super) mod stack;

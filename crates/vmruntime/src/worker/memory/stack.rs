@@ -1,27 +1,28 @@
 //! The part of the stack that no fork needs.
 //!
-//! What evaluates a script goes deep and returns; what it left below is in use by nobody. A fork would still share those pages
-//! with the new process, and the next script would have each of them copied before it can write to it. So the kernel is told to
-//! give new processes empty pages there, and the old one keeps its own.
+//! The evaluation of a script goes deep and returns; the stack below is unused afterwards. A fork
+//! would still share those pages with the new process, and the next script would have each of them
+//! copied before it can write to it. So the kernel is told to give new processes empty pages there;
+//! the process that forks keeps its own.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use nix::errno::Errno;
 
-use crate::worker::process;
+use super::page_size::page_bytes;
 
 /// How much of the stack below its frame a function that forks may use, in bytes.
 const IN_USE_BELOW: usize = 4096;
 
-/// Where the stack begins, its lowest address; nothing when forks are to share all of it.
+/// The lowest address of the stack; 0 if forks are to share all of it.
 static START: AtomicUsize = AtomicUsize::new(0);
 
-/// From where downwards new processes get empty pages; nothing before the first fork.
+/// The address below which new processes get empty pages; 0 before the first fork.
 static EMPTY_BELOW: AtomicUsize = AtomicUsize::new(0);
 
-/// Learns where the stack of this process is. To be called before its first fork, on its first thread, and before files are out
-/// of reach; otherwise forks share all of it.
+/// Finds the stack of this process. To be called before its first fork, on its first thread, and
+/// while it can read files; otherwise forks share all of the stack.
 pub(crate) fn begin() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let stack = maps.lines().find(|line| line.ends_with("[stack]"));
@@ -30,15 +31,16 @@ pub(crate) fn begin() {
     START.store(start.unwrap_or_default(), Relaxed);
 }
 
-/// Has the processes that the caller forks share of its stack what is in use. Where the kernel can't do that they share all.
+/// Has forks of this process share only the used part of its stack. Where the kernel can't do that
+/// they share all of it.
 ///
 /// # Errors
-/// When the system refuses to have them share what they need: they must not be forked then.
+/// When the system refuses to have them share what they need: then no process may be forked.
 #[inline(never)]
 pub(crate) fn share_what_is_in_use() -> io::Result<()> {
     let frame = 0_u8;
     let frame = std::hint::black_box(&raw const frame).addr();
-    let page = process::page_bytes().get();
+    let page = page_bytes().get();
     let boundary = frame.saturating_sub(IN_USE_BELOW) / page * page;
     let (start, known) = (START.load(Relaxed), EMPTY_BELOW.load(Relaxed));
     if start == 0 || boundary <= start {
@@ -52,7 +54,7 @@ pub(crate) fn share_what_is_in_use() -> io::Result<()> {
     } else if boundary < known {
         advise(boundary, known, libc::MADV_KEEPONFORK)?;
     } else {
-        // The last fork was from deeper down.
+        // The last fork was at a deeper point of the stack.
         return Ok(());
     }
     EMPTY_BELOW.store(boundary, Relaxed);
@@ -61,6 +63,6 @@ pub(crate) fn share_what_is_in_use() -> io::Result<()> {
 
 fn advise(start: usize, end: usize, advice: libc::c_int) -> nix::Result<()> {
     let (address, bytes) = (std::ptr::with_exposed_provenance_mut(start), end - start);
-    // SAFETY: the range is a part of the stack. The advice is about processes that are forked later.
+    // SAFETY: the range is a part of the stack, and the advice is about later forks.
     Errno::result(unsafe { libc::madvise(address, bytes, advice) }).map(drop)
 }

@@ -1,4 +1,4 @@
-//! The system calls that a session process may make. Everything else is refused with `EPERM`.
+//! The system calls that a session process may make. All others are refused with `EPERM`.
 
 use std::io;
 
@@ -6,13 +6,13 @@ use libc::sock_filter;
 
 use super::bpf::{self, Answer, Condition, Test};
 
-/// A call that is allowed, and for which arguments.
+/// A call that is allowed, and its arguments.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowed {
     /// Its name, as in `docs/isolation.md`.
     pub(super) name: &'static str,
     pub(super) number: libc::c_long,
-    /// All of one of these must hold; always allowed when there is none.
+    /// All conditions of one of these cases must hold; without a case every call is allowed.
     cases: &'static [&'static [Condition]],
 }
 
@@ -32,7 +32,7 @@ const fn only(
     }
 }
 
-/// An argument of 32 bits: what the upper half of its register holds means nothing.
+/// An argument of 32 bits: the upper half of its register is ignored.
 const fn is_int(argument: u8, value: libc::c_int) -> Condition {
     Condition {
         argument,
@@ -54,22 +54,25 @@ const fn lacks(argument: u8, flag: libc::c_int) -> Condition {
     }
 }
 
-/// The third argument of `mprotect`: pages that can't be executed.
+/// The third argument of `mprotect`: no executable pages.
 const NOT_EXECUTABLE: &[&[Condition]] = &[&[lacks(2, libc::PROT_EXEC)]];
 
-/// The same of `mmap`, and the fourth: memory of its own. `RLIMIT_DATA` does not count what is shared, and what a process shares
-/// with the zygote it has mapped before.
+/// The third argument of `mmap`: no executable pages; and the fourth: private memory. `RLIMIT_DATA`
+/// does not count shared memory, and the page that a process shares with the zygote is mapped
+/// before.
 const OWN_MEMORY: &[&[Condition]] = &[&[lacks(2, libc::PROT_EXEC), lacks(3, libc::MAP_SHARED)]];
 
-/// What the allocator says of memory that it gives back, and what is said of the stack before a fork.
+/// The advice of the allocator about memory that it gives back, and that about the stack before a
+/// fork.
 const ADVICE: &[&[Condition]] = &[
     &[is_int(2, libc::MADV_DONTNEED)],
     &[is_int(2, libc::MADV_WIPEONFORK)],
     &[is_int(2, libc::MADV_KEEPONFORK)],
 ];
 
-/// The second argument of `mremap`: the old size, in bytes. A libc changes the size of what it has mapped by itself, which is
-/// more. A page that is shared with the zygote must not grow into the page of another session.
+/// The second argument of `mremap`: the old size, in bytes. The libc changes the size of its own
+/// mappings, which are larger. A page that is shared with the zygote must not grow into the page of
+/// another session.
 const LARGE: &[&[Condition]] = &[&[Condition {
     argument: 1,
     test: Test::AtLeast(64 * 1024),
@@ -84,10 +87,10 @@ const SIBLING: &[&[Condition]] = &[&[Condition {
     },
 }]];
 
-/// The question whether this process has one thread.
+/// The flag of `unshare` that asks whether this process has one thread.
 const ONE_THREAD: &[&[Condition]] = &[&[is_int(0, libc::CLONE_THREAD)]];
 
-/// A name, and death with the parent.
+/// The options of `prctl` that set a name, and that have the process die with its parent.
 const NAME_OR_DEATH: &[&[Condition]] = &[
     &[is_int(0, libc::PR_SET_NAME)],
     &[is_int(0, libc::PR_SET_PDEATHSIG), is_int(1, libc::SIGKILL)],
@@ -124,7 +127,7 @@ pub(super) const ALLOWED: &[Allowed] = &[
     call("write", libc::SYS_write),
 ];
 
-/// The names of the calls that are allowed.
+/// The names of the allowed calls.
 pub(super) fn names() -> impl Iterator<Item = String> {
     ALLOWED.iter().map(|allowed| allowed.name.to_owned())
 }
@@ -144,7 +147,8 @@ pub(super) fn is_supported() -> bool {
     answer == 0
 }
 
-/// What is answered to which calls. `clone3` gets `ENOSYS`, so that a libc which tries it first goes back to `clone`.
+/// The calls that get an answer of their own. `clone3` fails with `ENOSYS`, so that a libc which
+/// tries it first falls back to `clone`.
 pub(super) fn answers() -> Vec<(u32, Answer)> {
     let number = |number: libc::c_long| u32::try_from(number).expect("numbers of calls are small");
     let allowed = ALLOWED
@@ -154,13 +158,13 @@ pub(super) fn answers() -> Vec<(u32, Answer)> {
     allowed.chain([clone3]).collect()
 }
 
-/// The program that the kernel runs before each call. Nothing when this kind of processor is not known.
+/// The program that the kernel runs before each call. `None` if this architecture is not supported.
 pub(super) fn program() -> Option<Vec<sock_filter>> {
     bpf::program(answers())
 }
 
-/// Has the kernel run a program before each call of this process, and of all that it forks, from now on. They have no way to
-/// get new privileges, which the kernel asks for.
+/// Has the kernel run a program before each call of this process, and of its forks, from now on.
+/// They have no way to get new privileges, which the kernel demands.
 ///
 /// # Errors
 /// When the kernel refuses it.
@@ -169,7 +173,7 @@ pub(super) fn install(program: &[sock_filter]) -> io::Result<()> {
         len: program.len().try_into().map_err(io::Error::other)?,
         filter: program.as_ptr().cast_mut(),
     };
-    // SAFETY: the kernel reads as many instructions as are said to be there, and changes none.
+    // SAFETY: the kernel reads `len` instructions, which are there, and changes none.
     let installed = unsafe {
         libc::syscall(
             libc::SYS_seccomp,

@@ -6,10 +6,10 @@ use landlock::{
 };
 use vmapi_types::LandlockLevel;
 
-/// The newest rules that are asked for. Older kernels keep to those that they know.
+/// The newest rules that are asked for. Older kernels enforce those that they know.
 const NEWEST: ABI = ABI::V6;
 
-/// Takes away everything that the kernel's Landlock knows.
+/// Takes away everything that the kernel's Landlock can take away. Returns how much that is.
 ///
 /// # Errors
 /// When a kernel that has Landlock refuses.

@@ -1,8 +1,9 @@
 //! What the kernel keeps worker processes from.
 //!
-//! The zygote gives up the file system, the network and new privileges ([`enter_zygote`]), and all that it forks with it.
-//! A session process moreover has a filter of system calls ([`filter`]), which it can't take off and hands on to its
-//! checkpoints. `docs/isolation.md` says why each call is there, and what the sandbox does not promise.
+//! The zygote gives up the file system, the network and new privileges, for itself and its forks
+//! ([`enter_zygote`]). A session process also has a filter of system calls ([`filter`]), which it
+//! can't remove and its checkpoints inherit. `docs/isolation.md` gives the reason for each call,
+//! and says what the sandbox does not promise.
 
 mod bpf;
 mod filter;
@@ -17,26 +18,26 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use vmapi_types::Sandbox;
 
-/// How many descriptors a session process may have: the standard streams, its channel, and the pipes of the old and the
-/// new checkpoint.
+/// How many descriptors a session process may have: the standard streams, its channel, the socket
+/// for queries, and the pipes of the old and the new checkpoint.
 const MAX_DESCRIPTORS: u64 = 16;
 
-/// How far behind other processes of the user the scheduler puts workers.
+/// The nice value of workers: other processes of the user go before them.
 const NICENESS: libc::c_int = 5;
 
-/// What a session process will be confined by, made before it is forked.
+/// The confinement of a session process, made before the process is forked.
 pub(super) struct Confinement {
-    /// Nothing when the kernel has no seccomp.
+    /// `None` if the kernel has no seccomp.
     filter: Option<Vec<sock_filter>>,
 }
 
-/// Confines the zygote, and every process that it forks, as far as it needs no more itself. To be called once the engine
-/// is warm.
+/// Confines the zygote and its forks as far as the zygote itself can be. To be called once the
+/// engine is warm.
 ///
 /// # Errors
-/// When the kernel refuses what it knows.
+/// When the kernel refuses a means that it has.
 pub(super) fn enter_zygote() -> io::Result<(Confinement, Sandbox)> {
-    // It changes only who is served first. A worker that can't be put behind the others is one all the same.
+    // It changes only the order of service. Without it a worker works as well.
     // SAFETY: the call takes numbers alone.
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
     prctl::set_no_new_privs()?;
@@ -66,7 +67,7 @@ pub(super) fn enter_zygote() -> io::Result<(Confinement, Sandbox)> {
 }
 
 impl Confinement {
-    /// Confines a session process. It has set everything that needs a call which it can't make from now on.
+    /// Confines a session process. Everything that needs another call has to be done before.
     ///
     /// # Errors
     /// When the kernel refuses; the process must end then.

@@ -188,7 +188,8 @@ fn of_memory_is_said_what_the_allocator_and_forks_need() {
 fn a_page_of_a_file_does_not_grow_into_the_next() {
     let grow = |old_bytes: usize| {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: the new mapping, at an address of the kernel's choice, is nobody else's, also when it moves.
+        // SAFETY: the new mapping, at an address of the kernel's choice, aliases nothing, also when
+        // it moves.
         let grown = unsafe {
             let page = libc::mmap(null_mut(), old_bytes, libc::PROT_READ, flags, -1, 0);
             libc::mremap(page, old_bytes, 2 * old_bytes, libc::MREMAP_MAYMOVE)
@@ -204,7 +205,8 @@ fn a_page_of_a_file_does_not_grow_into_the_next() {
 #[test]
 fn only_checkpoints_are_forked() {
     let clone = |flags: libc::c_int| {
-        // SAFETY: without a stack the child goes on from here with a copy of everything; it ends at once.
+        // SAFETY: without a stack the child goes on from here with a copy of everything; it ends at
+        // once.
         let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
         if pid == 0 {
             // SAFETY: `_exit` takes any code and does not return.

@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use super::{Attempt, confined, outcome};
 use crate::worker::sandbox::filter::ALLOWED;
 
-/// Beyond the last call of every kernel so far.
+/// A number beyond the last call of every kernel so far.
 const LAST_CALL: libc::c_long = 600;
 
-/// `uretprobe` and `uprobe`, which the kernel lets pass every filter, and answers with `SIGILL` unless they come from code
-/// that it has put there itself.
+/// `uretprobe` and `uprobe`: the kernel exempts them from every filter, and answers with `SIGILL`
+/// unless they come from code that it has put there itself.
 #[cfg(target_arch = "x86_64")]
 const PROBES: [libc::c_long; 2] = [335, 336];
 #[cfg(not(target_arch = "x86_64"))]
 const PROBES: [libc::c_long; 0] = [];
 
-/// Calls beyond this number belong to another way of calling, which 64-bit kernels may know too.
+/// Calls beyond this number belong to another calling convention, which 64-bit kernels may have,
+/// too.
 #[cfg(target_arch = "x86_64")]
 const X32: libc::c_long = 0x4000_0000;
 
@@ -34,7 +35,8 @@ fn every_call_that_is_not_listed_is_refused() {
                 libc::SYS_clone3 => libc::ENOSYS,
                 _ => libc::EPERM,
             };
-            // SAFETY: the filter answers before the kernel looks at an argument; if it does not, the test fails.
+            // SAFETY: the filter answers before the kernel reads an argument; if it does not, the
+            // test fails.
             let answer = outcome(unsafe { libc::syscall(*number, -1, -1, -1, -1, -1, -1) });
             if answer != Err(expected) {
                 return Err(1);

@@ -1,4 +1,5 @@
-//! What a process can't do that is confined as session processes are. Each attempt is made by a process of its own.
+//! What a process can't do that is confined as session processes are. Each attempt is made in a
+//! process of its own.
 
 mod attempts;
 mod calls;
@@ -12,18 +13,19 @@ use nix::unistd::{ForkResult, fork};
 
 use super::enter_zygote;
 
-/// What an attempt is judged by, once it is over in a process of its own.
+/// An attempt. It succeeds, or fails with an error number.
 type Attempt<'a> = &'a dyn Fn() -> Result<(), i32>;
 
-/// Confines a new process as a session process is, and has it attempt something.
+/// Confines a new process as a session process is, and makes an attempt in it.
 ///
 /// # Panics
 /// When the process can't be confined, or does not end by itself.
 #[track_caller]
 fn confined(attempt: Attempt<'_>) -> Result<(), i32> {
     const UNCONFINED: i32 = 255;
-    // SAFETY: the child makes system calls and ends with `_exit`. It allocates for the rules of the filter, which is sound
-    // with glibc: its allocator is made ready for a fork of a process with threads.
+    // SAFETY: the child makes system calls and ends with `_exit`. It allocates for the rules of the
+    // filter, which is sound with glibc: its allocator is prepared for the fork of a process with
+    // threads.
     match unsafe { fork() }.expect("a process can be forked") {
         ForkResult::Child => {
             let entered = enter_zygote().and_then(|(confinement, _)| confinement.enter_session());
@@ -43,7 +45,7 @@ fn confined(attempt: Attempt<'_>) -> Result<(), i32> {
     }
 }
 
-/// What a system call came to.
+/// The result of a system call.
 fn outcome(returned: libc::c_long) -> Result<(), i32> {
     match returned {
         -1 => Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)),

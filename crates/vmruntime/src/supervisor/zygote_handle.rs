@@ -1,4 +1,4 @@
-//! The zygote of a session: another one once that is gone, for a session that can be made once more.
+//! The zygote of a session, which changes when a session moves to another one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,14 +7,14 @@ use vmcontrol::runtime::OpenSessionError;
 use super::pool::Pool;
 use super::zygote::Zygote;
 
-/// The zygote that a session is forked from now.
+/// The zygote that a session's processes are forked from at the moment.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(super) struct ZygoteHandle {
     pool: Arc<Pool>,
     zygote: Mutex<Arc<Zygote>>,
 }
 
-impl Home {
+impl ZygoteHandle {
     pub(super) fn new(pool: Arc<Pool>, zygote: Arc<Zygote>) -> Self {
         Self {
             pool,
@@ -22,7 +22,7 @@ impl Home {
         }
     }
 
-    /// The zygote that it is now.
+    /// The current zygote.
     pub(super) fn zygote(&self) -> Arc<Zygote> {
         Arc::clone(&self.lock())
     }
