@@ -18,7 +18,8 @@ use vmcontrol::runtime::{
     RunRequest, RunResult, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable,
     SessionEnd, SessionSpec, Usage,
 };
-use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, RunOptions, Store};
+use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, RunOptions};
+use vmstore_sqlite::SqliteStore;
 
 /// A runtime whose scripts are numbers: a script prints that many console lines.
 struct ScriptedRuntime;
@@ -113,7 +114,7 @@ fn raw(value: &serde_json::Value) -> RawJson {
 async fn session(home: &TempDir) -> (Control, Uuid) {
     let control = Control::open(ControlOptions {
         memory: MemoryBudget::default(),
-        store: Store::open(&home.path().join("bench.db")).expect("a database"),
+        store: Arc::new(SqliteStore::open(&home.path().join("bench.db")).expect("a database")),
         runtime: Arc::new(ScriptedRuntime),
         library_cache: home.path().join("libraries"),
         own_files: Vec::new(),

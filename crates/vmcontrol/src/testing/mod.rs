@@ -1,5 +1,10 @@
 //! The service without processes, for tests of this crate and of implementations of its ports.
 
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "what tests call panics when the test fails"
+)]
+
 mod fake;
 
 use std::path::Path;

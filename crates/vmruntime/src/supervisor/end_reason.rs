@@ -28,9 +28,9 @@ pub(super) enum EndReason {
     #[error("{}", checkpoint_lost(.checkpoint, .process, .running.as_ref()))]
     CheckpointLost {
         /// How the checkpoint died.
-        checkpoint: Death,
+        checkpoint: Box<Death>,
         /// How the process died.
-        process: Death,
+        process: Box<Death>,
         /// The limits of the run that was under way; `None` if none was.
         running: Option<Limits>,
     },
@@ -138,8 +138,8 @@ mod tests {
             usage: None,
         };
         let reason = EndReason::CheckpointLost {
-            checkpoint,
-            process,
+            checkpoint: checkpoint.into(),
+            process: process.into(),
             running: Some(Limits::default()),
         };
         assert_eq!(

@@ -2,8 +2,8 @@
 //! of the committed state, answers and ends.
 //!
 //! - A session with a checkpoint: the query goes to a socket that all its checkpoints share, with a
-//! socket for the answer. The checkpoint forks a process that takes it. A checkpoint that has been
-//! dismissed meanwhile drops the query, and it is asked again.
+//!   socket for the answer. The checkpoint forks a process that takes it. A checkpoint that has been
+//!   dismissed meanwhile drops the query, and it is asked again.
 //! - A session without a checkpoint: the zygote forks a process, which is set up from the session's
 //!   seed.
 //!

@@ -26,8 +26,8 @@
 //!   again; everything else by `mark_nondeterministic`, after which the run has no trace and gets a
 //!   checkpoint. Garbage collections that depend on the size of the heap are in the second class.
 //! - A replay compares its own trace with the recorded one after each run. If they differ the process
-//! ends ([`ExitCause::ReplayDiverged`](crate::ipc::ExitCause)) rather than go on with another
-//! state.
+//!   ends ([`ExitCause::ReplayDiverged`](crate::ipc::ExitCause)) rather than go on with another
+//!   state.
 //! - While a process replays, its link is detached: events are dropped, and no call reaches a host
 //!   module.
 //! - A replay has the same limits as the first time, so that no run ends otherwise for want of

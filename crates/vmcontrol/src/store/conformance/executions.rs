@@ -171,10 +171,7 @@ pub async fn executions_are_filtered(store: &dyn Store) {
     assert_eq!(running, [file.id, runs, committing]);
     let kind = Some(ExecutionKind::RunFile);
     assert_eq!(find(None, kind).await, [file.id]);
-    assert_eq!(
-        find(Some(ExecutionStatus::Ok), kind).await,
-        [Uuid::nil(); 0]
-    );
+    assert!(find(Some(ExecutionStatus::Ok), kind).await.is_empty());
 }
 
 /// From the first to the last, in the order in which they began.

@@ -15,6 +15,11 @@
 //! # Panics
 //! The cases panic where the store does not do what it must.
 
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "every case is a test, and panics when it fails"
+)]
+
 pub mod executions;
 pub mod logs;
 mod records;

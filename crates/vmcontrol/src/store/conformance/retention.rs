@@ -10,7 +10,7 @@ use super::records::{PLENTY, at, ended, running, session};
 use crate::store::{RecordNumber, Store, Within};
 
 /// More time than a removal needs.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 async fn exists(store: &dyn Store, execution: Uuid) -> bool {
     let found = store.get_execution(execution, PLENTY).await.unwrap();

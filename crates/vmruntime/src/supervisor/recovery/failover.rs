@@ -36,8 +36,8 @@
 //! # Why it is right
 //!
 //! - A run is never applied twice. A process that has begun a run says `Started` before it evaluates
-//! anything, on the socket that is read before `Promoted`; so a run that is handed out again had no
-//! effect, neither on the heap nor on the world.
+//!   anything, on the socket that is read before `Promoted`; so a run that is handed out again had no
+//!   effect, neither on the heap nor on the world.
 //! - No committed run is lost silently. States are counted: a checkpoint that is older than what was
 //!   answered either replays exactly the runs that it lacks, or the session ends as crashed.
 //! - No two processes are the session process. A checkpoint is promoted only by the end of its pipe;

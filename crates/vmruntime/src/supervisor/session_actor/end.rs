@@ -80,8 +80,8 @@ impl SessionActor {
         }
         match (self.losses.process.take(), self.losses.checkpoint.take()) {
             (Some(process), Some(checkpoint)) => EndReason::CheckpointLost {
-                checkpoint: checkpoint.death,
-                process,
+                checkpoint: checkpoint.death.into(),
+                process: process.into(),
                 running: self.run.as_ref().map(|run| run.limits),
             },
             (Some(process), None) => EndReason::ProcessLost(process),

@@ -5,7 +5,7 @@ use super::SessionActor;
 use super::process::SessionProcess;
 use crate::ipc::{Death, DeathCause, DeathNote, ToSession};
 use crate::supervisor::end_reason::{EndReason, NoZygote};
-use crate::supervisor::recovery::respawn::{BETWEEN_ATTEMPTS, RESPAWN_TIMEOUT};
+use crate::supervisor::recovery::respawn::{BETWEEN_ATTEMPTS, RESPAWN_TIMEOUT, Respawn};
 use crate::supervisor::zygote::ForkedProcess;
 
 impl SessionActor {
@@ -90,11 +90,7 @@ impl SessionActor {
     /// Asks for another process, for the first time or again.
     async fn fork_replacement(&mut self) -> Result<ForkedProcess, EndReason> {
         let session = self.process.number;
-        while let Some(attempt) = self
-            .phase
-            .respawn_mut()
-            .and_then(|respawn| respawn.next_attempt())
-        {
+        while let Some(attempt) = self.phase.respawn_mut().and_then(Respawn::next_attempt) {
             if attempt > 1 {
                 let refusal = &self.losses.refused_fork;
                 tracing::debug!(session, attempt, ?refusal, "a process is asked for again");
