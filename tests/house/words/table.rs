@@ -42,7 +42,7 @@ const fn word(
 
 pub(super) const WORDS: &[Word] = &[
     word(
-        15,
+        14,
         r"(?i)took[ _-]?over|tak(e|es|ing)[ _-]over|takeover|\btaken_over",
         "promote, `Promoted`: a checkpoint becomes the session process; failover",
         Everywhere,
@@ -55,7 +55,7 @@ pub(super) const WORDS: &[Word] = &[
         Everywhere,
         &[],
     ),
-    word(46, r"(?i)once[ _]more", "again, or replay", Everywhere, &[]),
+    word(39, r"(?i)once[ _]more", "again, or replay", Everywhere, &[]),
     word(
         4,
         r"(?i)comes?[ _]to[ _]the[ _]same",
@@ -74,7 +74,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bDiffers\b", "`ReplayDiverged`", Code, &[]),
     word(
-        16,
+        10,
         r"\b[Ll]ooks?\b|LookError|FromLook",
         "query, `Query`, `QueryClient`; of a check: inspect",
         Code,
@@ -82,7 +82,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bSight\b", "`QueryResult`", Code, &[]),
     word(
-        33,
+        32,
         r"(?i)stand[_-]?ins?\b|\bstands in for\b",
         "query process",
         Everywhere,
@@ -95,11 +95,11 @@ pub(super) const WORDS: &[Word] = &[
         Code,
         &["crates/vmruntime/src/engine/", "crates/vm-system/"],
     ),
-    word(6, r"\bAgain\b|\bAGAIN_", "`Respawn`", Code, &[]),
+    word(4, r"\bAgain\b|\bAGAIN_", "`Respawn`", Code, &[]),
     word(0, r"\bNews\b", "`ProcessEvent`", Code, &[]),
     word(4, r"\bWoken\b", "`Promoted`", Code, &[]),
     word(
-        13,
+        10,
         r"\bfn (hear|obey|learn|tell|settle)\b",
         "`on_message`, `on_command`, `on_process_event`, `record_input`, `send`, `finish_run`",
         Code,
@@ -107,7 +107,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(27, r"\bOver\b", "`EndReason`", Code, &[]),
     word(
-        51,
+        21,
         r"\bPlaces?\b",
         "what it is: `Permit`, `Label`, `Position`, `Cursor`",
         Code,
@@ -123,13 +123,14 @@ pub(super) const WORDS: &[Word] = &[
             "crates/vmapi-types/",
             "crates/vmclient/",
             "crates/vmcontrol/",
+            "crates/vmstore-sqlite/",
             "crates/vmtransport-http/",
             "crates/bench/",
             "tests/",
         ],
     ),
     word(
-        19,
+        0,
         r"(?i)carr(y|ies|ied|ying)\b[^.;]{0,30}\bover\b|carr(y|ied)_over",
         "checkpoint the WAL",
         Everywhere,
@@ -137,7 +138,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bFamilies\b|\bfamilies\b", "process groups", Code, &[]),
     word(
-        8,
+        7,
         r"(?i)patience|\bPatient\b",
         "idle timeout, write timeout",
         Everywhere,
@@ -151,14 +152,14 @@ pub(super) const WORDS: &[Word] = &[
         &[],
     ),
     word(
-        51,
+        0,
         r"\bLive[A-Z]\w*",
         "running: `RunningExecution`",
         Code,
         &[],
     ),
     word(
-        28,
+        26,
         r"(?i)\bfeeds?\b|\w*Feed\b|\bFeed\w+",
         "follow, follower",
         Code,
@@ -172,7 +173,7 @@ pub(super) const WORDS: &[Word] = &[
         Everywhere,
         &["tests/"],
     ),
-    word(11, r"\bin words\b", "`Display`, a message", Everywhere, &[]),
+    word(8, r"\bin words\b", "`Display`, a message", Everywhere, &[]),
     word(
         0,
         r"\bmod parts\b|\bparts::|\bparts\.rs",
@@ -181,7 +182,7 @@ pub(super) const WORDS: &[Word] = &[
         &["tests/"],
     ),
     word(
-        259,
+        129,
         r"(?i)(\b|_)(whoever|somebody|nobody)(\b|_)",
         "name the actor: the client, the daemon, the caller, a follower",
         Everywhere,
