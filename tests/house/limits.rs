@@ -7,21 +7,21 @@ pub(crate) const LONG_FILES: usize = 0;
 pub(crate) const LONG_FUNCTIONS: usize = 6;
 
 /// Lines with a comment over 100 columns.
-pub(crate) const WIDE_COMMENTS: usize = 538;
+pub(crate) const WIDE_COMMENTS: usize = 259;
 
 /// Files of Rust that don't begin with `//!`.
-pub(crate) const MODULES_WITHOUT_DOCS: usize = 33;
+pub(crate) const MODULES_WITHOUT_DOCS: usize = 32;
 
 /// Circles of imports in all crates together, where a re-export counts for the module that hands it
 /// on. The rule is 3 at most.
-pub(crate) const CIRCLES: usize = 12;
+pub(crate) const CIRCLES: usize = 9;
 
 /// Those of them that go through two or more modules of a crate's root.
 pub(crate) const CIRCLES_ACROSS_MODULES: usize = 3;
 
 /// Circles of imports in all crates together, where a re-export counts for the file that defines
 /// the item.
-pub(crate) const RESOLVED_CIRCLES: usize = 14;
+pub(crate) const RESOLVED_CIRCLES: usize = 11;
 
 /// Those of them that go through two or more modules of a crate's root.
 pub(crate) const RESOLVED_CIRCLES_ACROSS_MODULES: usize = 6;
@@ -33,7 +33,7 @@ pub(crate) const BELOW_THE_SUPERVISOR: [&str; 2] = ["ipc", "engine"];
 pub(crate) const SUPERVISOR: &str = "supervisor";
 
 /// Signatures with `Result<_, String>` that other modules see.
-pub(crate) const STRING_ERRORS: usize = 6;
+pub(crate) const STRING_ERRORS: usize = 4;
 
 /// The crates that may depend on rusqlite: the store, vmruntime for scripts' databases, and those
 /// that test and measure, which read database files.

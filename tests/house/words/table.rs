@@ -42,22 +42,22 @@ const fn word(
 
 pub(super) const WORDS: &[Word] = &[
     word(
-        14,
+        2,
         r"(?i)took[ _-]?over|tak(e|es|ing)[ _-]over|takeover|\btaken_over",
         "promote, `Promoted`: a checkpoint becomes the session process; failover",
         Everywhere,
         &[],
     ),
     word(
-        16,
+        0,
         r"\bredo\b|redo_|_redo\b|\bRedo|\bREDO",
         "replay, `replay_log`",
         Everywhere,
         &[],
     ),
-    word(39, r"(?i)once[ _]more", "again, or replay", Everywhere, &[]),
+    word(3, r"(?i)once[ _]more", "again, or replay", Everywhere, &[]),
     word(
-        4,
+        0,
         r"(?i)comes?[ _]to[ _]the[ _]same",
         "is equivalent, is deterministic",
         Everywhere,
@@ -82,7 +82,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bSight\b", "`QueryResult`", Code, &[]),
     word(
-        32,
+        1,
         r"(?i)stand[_-]?ins?\b|\bstands in for\b",
         "query process",
         Everywhere,
@@ -95,19 +95,19 @@ pub(super) const WORDS: &[Word] = &[
         Code,
         &["crates/vmruntime/src/engine/", "crates/vm-system/"],
     ),
-    word(4, r"\bAgain\b|\bAGAIN_", "`Respawn`", Code, &[]),
+    word(2, r"\bAgain\b|\bAGAIN_", "`Respawn`", Code, &[]),
     word(0, r"\bNews\b", "`ProcessEvent`", Code, &[]),
-    word(4, r"\bWoken\b", "`Promoted`", Code, &[]),
+    word(0, r"\bWoken\b", "`Promoted`", Code, &[]),
     word(
-        10,
+        8,
         r"\bfn (hear|obey|learn|tell|settle)\b",
         "`on_message`, `on_command`, `on_process_event`, `record_input`, `send`, `finish_run`",
         Code,
         &[],
     ),
-    word(27, r"\bOver\b", "`EndReason`", Code, &[]),
+    word(0, r"\bOver\b", "`EndReason`", Code, &[]),
     word(
-        21,
+        7,
         r"\bPlaces?\b",
         "what it is: `Permit`, `Label`, `Position`, `Cursor`",
         Code,
@@ -138,7 +138,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bFamilies\b|\bfamilies\b", "process groups", Code, &[]),
     word(
-        7,
+        2,
         r"(?i)patience|\bPatient\b",
         "idle timeout, write timeout",
         Everywhere,
@@ -173,7 +173,7 @@ pub(super) const WORDS: &[Word] = &[
         Everywhere,
         &["tests/"],
     ),
-    word(8, r"\bin words\b", "`Display`, a message", Everywhere, &[]),
+    word(3, r"\bin words\b", "`Display`, a message", Everywhere, &[]),
     word(
         0,
         r"\bmod parts\b|\bparts::|\bparts\.rs",
@@ -182,7 +182,7 @@ pub(super) const WORDS: &[Word] = &[
         &["tests/"],
     ),
     word(
-        129,
+        75,
         r"(?i)(\b|_)(whoever|somebody|nobody)(\b|_)",
         "name the actor: the client, the daemon, the caller, a follower",
         Everywhere,
