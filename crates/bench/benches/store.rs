@@ -13,9 +13,9 @@ use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, EventType, RawJson, Sandbox};
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{
-    BoxFuture, Look, LookError, OpenSessionError, OpenedSession, Outcome, RunEnd, RunRequest,
-    RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec,
-    Sight, Usage,
+    BoxFuture, HostModuleInfo, Look, LookError, OpenSessionError, OpenedSession, Outcome, RunEnd,
+    RunRequest, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable, SessionEnd,
+    SessionSpec, Sight, Usage,
 };
 use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, Retention, RunOptions, Store};
 
@@ -30,6 +30,10 @@ struct Played {
 impl Runtime for Player {
     fn engines(&self) -> &'static [&'static str] {
         &["boa"]
+    }
+
+    fn host_modules(&self) -> &'static [HostModuleInfo] {
+        &[]
     }
 
     fn open_session(

@@ -9,6 +9,7 @@ use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings};
 use vmcontrol::runtime::{RunMode, RunRequest};
 
 use crate::engine::{self, Engine, HostLink};
+use crate::host_modules;
 use crate::ipc::codec::{self, Encoded};
 use crate::ipc::frame::{Assembler, split};
 use crate::ipc::{Answered, FromSession, HostError, MAX_FROM_SESSION_BYTES, SessionSetup};
@@ -48,8 +49,9 @@ impl Scope {
     /// # Errors
     /// When the engine can't be built.
     pub fn new() -> Result<Self, String> {
-        let mut engine = engine::build(engine::NAMES[0], Rc::new(Nobody))?;
-        engine.configure(&SessionSetup {
+        let mut engine = engine::build(engine::NAMES[0], Rc::new(Nobody), host_modules::scripts())
+            .map_err(|error| error.to_string())?;
+        let configured = engine.configure(&SessionSetup {
             tag: String::new(),
             limits: Limits::default(),
             runtime: RuntimeSettings::default(),
@@ -61,7 +63,8 @@ impl Scope {
             env: Map::new(),
             globals: Vec::new(),
             removed_globals: Vec::new(),
-        })?;
+        });
+        configured.map_err(|error| error.to_string())?;
         Ok(Self { engine })
     }
 

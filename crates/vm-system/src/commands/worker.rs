@@ -20,7 +20,7 @@ pub fn is_asked_for() -> bool {
 
 /// Is a worker, until the daemon says otherwise. What follows the subcommand is between the daemon and the worker.
 pub fn main() -> ! {
-    vmruntime::worker::main(env::args_os().skip(2))
+    vmruntime::run_worker(env::args_os().skip(2))
 }
 
 /// How the daemon starts a worker: with this same binary.

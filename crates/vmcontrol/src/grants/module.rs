@@ -6,18 +6,27 @@ use vmapi_types::Capability;
 
 use super::config::{self, ConfigError};
 use crate::catalog::is_built_in;
+use crate::runtime::HostModuleInfo;
 
-pub(super) fn check(name: &str, config: &Map<String, Value>) -> Result<(), ConfigError> {
+pub(super) fn check(
+    name: &str,
+    config: &Map<String, Value>,
+    modules: &[HostModuleInfo],
+) -> Result<(), ConfigError> {
     if is_built_in(name) {
         return Ok(());
     }
-    let keys: &[&str] = if name == "exec" { &["commands"] } else { &[] };
+    let keys = HostModuleInfo::find(modules, name).map_or(&[][..], |module| module.config_keys);
     config::only(config, keys, &format!("module for {name}"))
 }
 
 /// The modules of a session, sorted: a template's own and those that capabilities give, without those that capabilities
 /// take away.
-pub(crate) fn effective_modules(exposed: &[String], capabilities: &[Capability]) -> Vec<String> {
+pub(crate) fn effective_modules(
+    exposed: &[String],
+    capabilities: &[Capability],
+    modules: &[HostModuleInfo],
+) -> Vec<String> {
     let of_kind = |enabled| {
         capabilities
             .iter()
@@ -26,19 +35,27 @@ pub(crate) fn effective_modules(exposed: &[String], capabilities: &[Capability])
     let given = of_kind(true)
         .filter(|capability| {
             !is_built_in(&capability.name)
-                && super::check("module", &capability.name, true, &capability.config).is_ok()
+                && super::check(
+                    "module",
+                    &capability.name,
+                    true,
+                    &capability.config,
+                    modules,
+                )
+                .is_ok()
         })
         .map(|capability| &capability.name);
-    let mut modules: Vec<String> = exposed.iter().chain(given).cloned().collect();
-    modules.retain(|module| of_kind(false).all(|taken| taken.name != *module));
-    modules.sort();
-    modules.dedup();
-    modules
+    let mut effective: Vec<String> = exposed.iter().chain(given).cloned().collect();
+    effective.retain(|module| of_kind(false).all(|taken| taken.name != *module));
+    effective.sort();
+    effective.dedup();
+    effective
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::fake::MODULES;
     use serde_json::json;
     use uuid::Uuid;
 
@@ -61,7 +78,7 @@ mod tests {
             capability("exec", false, &json!({})),
         ];
         assert_eq!(
-            effective_modules(&exposed, &capabilities),
+            effective_modules(&exposed, &capabilities, MODULES),
             ["database", "fs"]
         );
     }
@@ -75,7 +92,7 @@ mod tests {
                     capability("fs", true, &json!({})),
                 ];
                 assert_eq!(
-                    effective_modules(&["exec".into()], &capabilities),
+                    effective_modules(&["exec".into()], &capabilities, MODULES),
                     ["exec", "fs"]
                 );
             }
@@ -85,6 +102,6 @@ mod tests {
     #[test]
     fn a_module_capability_that_makes_no_sense_gives_nothing() {
         let capabilities = [capability("exec", true, &json!({"commands": 1}))];
-        assert!(effective_modules(&[], &capabilities).is_empty());
+        assert!(effective_modules(&[], &capabilities, MODULES).is_empty());
     }
 }

@@ -148,7 +148,8 @@ impl Control {
                 },
                 move |details| {
                     let details = details.ok_or(Error::TemplateNotFound { template_id })?;
-                    let read = Arc::new(TemplatePolicy::of(details)?);
+                    let modules = control.inner().runtime.host_modules();
+                    let read = Arc::new(TemplatePolicy::of(details, modules)?);
                     control.inner().policies.keep(version, template_id, &read);
                     control.begin_session(new, &read, opened, place)
                 },

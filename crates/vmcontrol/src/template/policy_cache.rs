@@ -8,6 +8,7 @@ use serde_json::value::to_raw_value;
 use uuid::Uuid;
 use vmapi_types::{RawJson, TemplateDetails};
 
+use crate::runtime::HostModuleInfo;
 use crate::store::Version;
 use crate::{Error, Policy, Result};
 
@@ -25,13 +26,13 @@ pub(crate) struct TemplatePolicy {
 }
 
 impl TemplatePolicy {
-    /// Of a template as it is now.
+    /// Of a template as it is now. `modules` are those that the runtime has.
     ///
     /// # Errors
     /// When the policy can't be written as JSON, which is a bug.
-    pub(crate) fn of(details: TemplateDetails) -> Result<Self> {
+    pub(crate) fn of(details: TemplateDetails, modules: &[HostModuleInfo]) -> Result<Self> {
         let is_active = details.template.is_active;
-        let policy = Policy::of_template(details);
+        let policy = Policy::of_template(details, modules);
         let runtime_meta =
             to_raw_value(&policy).map_err(|error| Error::Internal(Box::new(error)))?;
         Ok(Self {

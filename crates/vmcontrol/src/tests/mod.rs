@@ -2,7 +2,7 @@
 
 mod damage;
 mod executions;
-mod fake;
+pub(crate) mod fake;
 mod imports;
 mod pages;
 mod sessions;

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::ipc::CONTROL_FD;
 
-/// How to start a worker: a program that calls [`worker::main`](crate::worker::main).
+/// How to start a worker: a program that calls [`run_worker`](crate::run_worker).
 #[derive(Clone, Debug)]
 pub struct WorkerCommand {
     /// The program, normally this one.

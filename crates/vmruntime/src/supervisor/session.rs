@@ -14,8 +14,7 @@ use super::home::Home;
 use super::query::QueryClient;
 use super::session_actor::{Actor, ActorParts};
 use super::zygote::Forked;
-use crate::host_modules::Bounds;
-use crate::host_modules::Broker;
+use crate::host_modules::{self, Bounds};
 use crate::ipc::HELPER_TIMEOUT;
 use crate::ipc::WorkerCommand;
 use crate::supervisor::recovery::replay_log::ReplayLog;
@@ -120,7 +119,7 @@ async fn prepare(
         seed: SessionSeed::new(&spec, asked_over),
         replay_log,
     };
-    let broker = Broker::new(
+    let broker = host_modules::broker(
         Arc::clone(&spec.policy),
         Arc::clone(&spec.worktree),
         worker,

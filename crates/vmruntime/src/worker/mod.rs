@@ -33,33 +33,16 @@ mod zygote;
 
 pub use memory::allocator::CountingAllocator;
 
-use std::ffi::OsString;
+use std::io;
 
-use crate::host_modules::{database::process as database, exec::subreaper};
+use crate::engine::ModuleScript;
 use memory::allocator;
 
-/// The main function of a worker: serves the daemon on descriptor 3 until that is closed. `args` are those after the
-/// program and the subcommand: the name of the engine, or what another kind of helper needs.
+/// Serves the daemon as a zygote of the engine with that name, whose scripts find these host modules.
 ///
-/// It must be called before anything starts a thread, in a process made by [`WorkerRuntime`](crate::WorkerRuntime).
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ! {
-    let mut args = args.into_iter();
-    let first = args.next().unwrap_or_default();
-    let served = if first == database::ARGUMENT {
-        database::serve(args)
-    } else if first == subreaper::ARGUMENT {
-        subreaper::serve(args)
-    } else {
-        allocator::start_counting();
-        zygote::serve(&first.to_string_lossy())
-    };
-    match served {
-        Ok(()) => exit::now(exit::DONE),
-        // The daemon is gone already.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::now(exit::DONE),
-        Err(error) => {
-            eprintln!("vm-system worker: {error}");
-            exit::now(exit::CHANNEL)
-        }
-    }
+/// # Errors
+/// When the engine can't be built or a system call fails that never fails otherwise.
+pub(crate) fn serve_sessions(engine: &str, modules: &'static [ModuleScript]) -> io::Result<()> {
+    allocator::start_counting();
+    zygote::serve(engine, modules)
 }

@@ -135,6 +135,7 @@ impl Session {
         let error = self
             .engine
             .configure(setup)
+            .map_err(|error| error.to_string())
             .and_then(|()| {
                 limits::bound_memory(&setup.limits);
                 if self.is_confined {

@@ -26,7 +26,8 @@ pub fn run(old: &Path, new: Option<&Path>, output: &mut Output) -> Result<(), Fa
         Some(new) => new.to_owned(),
         None => default_target(old)?,
     };
-    let report = vmcontrol::import(old, &new).map_err(anyhow::Error::new)?;
+    let report =
+        vmcontrol::import(old, &new, vmruntime::host_modules()).map_err(anyhow::Error::new)?;
     let imported = Imported {
         // A path need not be UTF-8.
         from: old.display().to_string(),

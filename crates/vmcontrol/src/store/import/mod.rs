@@ -25,7 +25,7 @@ use super::files::beside;
 use super::read_only::ReadOnly;
 use super::{execution, open, session};
 use crate::execution::failure::failure_payload;
-use crate::runtime::FailureCode;
+use crate::runtime::{FailureCode, HostModuleInfo};
 use source::Source;
 
 /// What was brought over.
@@ -83,14 +83,19 @@ pub enum ImportError {
     },
 }
 
-/// Brings the database of the Go service at `old` over into a new one at `new`. Blocks.
+/// Brings the database of the Go service at `old` over into a new one at `new`. `modules` are those of
+/// the runtime. Blocks.
 ///
 /// # Errors
 /// See [`ImportError`].
-pub fn import(old: &Path, new: &Path) -> Result<ImportReport, ImportError> {
+pub fn import(
+    old: &Path,
+    new: &Path,
+    modules: &[HostModuleInfo],
+) -> Result<ImportReport, ImportError> {
     let source = Source::open(old)?;
     let target = Target::open(new)?;
-    let brought = target.fill(&source, old);
+    let brought = target.fill(&source, old, modules);
     target.close(brought.is_ok());
     brought
 }
@@ -164,7 +169,12 @@ impl<'a> Target<'a> {
     }
 
     /// Brings everything over in one transaction.
-    fn fill(&self, source: &Source, old: &Path) -> Result<ImportReport, ImportError> {
+    fn fill(
+        &self,
+        source: &Source,
+        old: &Path,
+        modules: &[HostModuleInfo],
+    ) -> Result<ImportReport, ImportError> {
         let failed = |source| ImportError::Write {
             path: self.path.to_owned(),
             source,
@@ -173,6 +183,7 @@ impl<'a> Target<'a> {
         run("BEGIN IMMEDIATE").map_err(failed)?;
         let mut import = Import {
             source,
+            modules,
             target: &self.connection,
             report: ImportReport::default(),
             templates: HashSet::new(),
@@ -227,6 +238,8 @@ impl From<StoreError> for Failure {
 /// An import under way.
 struct Import<'a> {
     source: &'a Source,
+    /// The host modules that the runtime has, by which capabilities are checked.
+    modules: &'a [HostModuleInfo],
     target: &'a Connection,
     report: ImportReport,
     /// The templates that were brought over.

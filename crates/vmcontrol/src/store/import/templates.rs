@@ -187,7 +187,7 @@ impl Import<'_> {
                     config,
                     ..
                 } = &capability;
-                if let Err(error) = grants::check(kind, own, *enabled, config) {
+                if let Err(error) = grants::check(kind, own, *enabled, config, self.modules) {
                     let note = format!("{name}: {error}, so it gives nothing until it is replaced");
                     self.report.notes.push(note);
                 }

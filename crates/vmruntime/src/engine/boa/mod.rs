@@ -1,6 +1,8 @@
 //! The adapter of `boa_engine`: the one place that names it.
 
 mod console;
+mod define;
+mod errors;
 mod globals;
 mod host;
 mod inspect;
@@ -32,6 +34,7 @@ use vmapi_types::{ConsoleLevel, EventType, RawJson};
 use vmcontrol::runtime::{Query, QueryResult, RunMode, RunRequest};
 
 use self::console::ConsoleSink;
+use self::define::remove;
 use self::globals::GlobalScope;
 use self::host::Host;
 use self::inspect::{Inspector, Json};
@@ -41,7 +44,7 @@ use self::modules::Modules;
 use self::nondeterminism::LinkedClock;
 use self::report::Report;
 use super::source;
-use super::{Deadlock, Engine, Evaluation, HostLink};
+use super::{Deadlock, Engine, EngineError, Evaluation, HostLink, ModuleScript};
 use crate::ipc::{LoadError, SessionSetup};
 
 /// How deep functions may call each other. A level takes at most about 2 KiB of native stack, when native functions
@@ -111,9 +114,15 @@ struct ValuePayload {
 }
 
 impl Boa {
-    /// Builds the context with its console and web APIs, and runs a first script, so that what is made on first use is
-    /// made before any fork.
-    pub(super) fn new(link: Rc<dyn HostLink>) -> Result<Self, String> {
+    /// Builds the context with its console, the web APIs and the host modules, and runs a first script: what the engine makes on
+    /// first use is then made before any fork.
+    ///
+    /// # Errors
+    /// [`EngineError::Build`].
+    pub(super) fn new(
+        link: Rc<dyn HostLink>,
+        scripts: &'static [ModuleScript],
+    ) -> Result<Self, EngineError> {
         let build = || -> JsResult<Self> {
             let jobs = Rc::new(Jobs::new(Rc::clone(&link)));
             let rejections = Rc::new(Rejections::new(Rc::clone(&link)));
@@ -134,8 +143,8 @@ impl Boa {
             install_web_apis(&mut context)?;
             nondeterminism::define_random(&mut context)?;
             sort::install(&mut context)?;
-            let natives = prelude::run(&mut context)?;
-            context.insert_data(Host::new(link, natives));
+            let modules_by_specifier = prelude::run(scripts, &mut context)?;
+            context.insert_data(Host::new(link, scripts, modules_by_specifier));
             globals::define_bindings(&mut context)?;
             modules::define_require(&modules, &mut context)?;
             define_stack(&inspector, &mut context)?;
@@ -156,7 +165,7 @@ impl Boa {
             boa.warm_up()?;
             Ok(boa)
         };
-        build().map_err(|error| format!("the engine can't be built: {error}"))
+        build().map_err(|error| EngineError::Build(error.to_string()))
     }
 
     fn warm_up(&mut self) -> JsResult<()> {
@@ -344,7 +353,7 @@ impl Engine for Boa {
         self.load_library(name, source)
     }
 
-    fn configure(&mut self, setup: &SessionSetup) -> Result<(), String> {
+    fn configure(&mut self, setup: &SessionSetup) -> Result<(), EngineError> {
         let mut configure = || -> JsResult<()> {
             let context = &mut self.context;
             context.strict(setup.runtime.strict);
@@ -359,15 +368,15 @@ impl Engine for Boa {
             }
             globals::define_values(&setup.globals, context)?;
             if !setup.runtime.console {
-                globals::remove("console", context)?;
+                remove("console", context)?;
             }
             for name in &setup.removed_globals {
-                globals::remove(name, context)?;
+                remove(name, context)?;
                 self.last.remove(name);
             }
             Ok(())
         };
-        configure().map_err(|error| error.to_string())
+        configure().map_err(|error| EngineError::Configure(error.to_string()))
     }
 
     fn evaluate(&mut self, request: &RunRequest) -> Result<Evaluation, Deadlock> {

@@ -7,8 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use vmcontrol::runtime::BoxFuture;
 
-use super::{Lookup, Net};
-use crate::host_modules::fixtures::{answered, host_call, policy};
+use super::client::Lookup;
+use super::requests::Requests;
+use crate::host_modules::fixtures::{answer_of, host_call, session};
 use crate::ipc::HostError;
 
 /// Names that lead somewhere, one answer after the other; the last stays.
@@ -35,22 +36,20 @@ impl Lookup for Names {
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 
-fn net(hosts: &[&str], names: &[(&'static str, &[&[IpAddr]])]) -> Net {
+fn net(hosts: &[&str], names: &[(&'static str, &[&[IpAddr]])]) -> Requests {
     let names = names.iter().map(|(name, answers)| {
         (
             *name,
             answers.iter().map(|answer| answer.to_vec()).collect(),
         )
     });
-    Net {
-        policy: Arc::new(policy(&[("net", "n", true, json!({ "hosts": hosts }))])),
-        lookup: Arc::new(Names(Mutex::new(names.collect()))),
-    }
+    let (_, context) = session(&[("net", "n", true, json!({ "hosts": hosts }))]);
+    Requests::by(&context, Arc::new(Names(Mutex::new(names.collect()))))
 }
 
-async fn fetch(net: &Net, request: Value) -> Result<Value, HostError> {
+async fn fetch(net: &Requests, request: Value) -> Result<Value, HostError> {
     let call = host_call("net", "fetch", &json!([request]));
-    answered(|answering| async move { net.call(&call, &answering).await }).await
+    answer_of(net, call).await
 }
 
 fn body(answer: &Value) -> String {
@@ -446,7 +445,7 @@ async fn failures_of_the_network_have_nodes_codes() {
 
 #[tokio::test]
 async fn what_a_disabled_capability_names_is_refused_as_a_name_and_as_an_address() {
-    let policy = policy(&[
+    let (_, context) = session(&[
         (
             "net",
             "a",
@@ -461,10 +460,7 @@ async fn what_a_disabled_capability_names_is_refused_as_a_name_and_as_an_address
         ),
     ]);
     let names = vec![("named.test", vec![vec![LOOPBACK]])];
-    let net = Net {
-        policy: Arc::new(policy),
-        lookup: Arc::new(Names(Mutex::new(names))),
-    };
+    let net = Requests::by(&context, Arc::new(Names(Mutex::new(names))));
     for url in ["http://bad.test/", "http://named.test/"] {
         let error = fetch(&net, json!({ "url": url })).await.unwrap_err();
         assert!(
@@ -477,7 +473,8 @@ async fn what_a_disabled_capability_names_is_refused_as_a_name_and_as_an_address
 
 #[tokio::test]
 async fn without_a_capability_there_is_no_network() {
-    let net = Net::new(Arc::new(policy(&[])));
+    let (_, context) = session(&[]);
+    let net = Requests::new(&context);
     let error = fetch(&net, json!({"url": "http://127.0.0.1/"}))
         .await
         .unwrap_err();

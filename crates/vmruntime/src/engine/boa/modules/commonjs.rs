@@ -12,9 +12,10 @@ use boa_engine::{
 };
 
 use super::graph::{Format, Way};
-use super::{Modules, code_of, in_file, native, refuse_disposal, vanished};
-use crate::engine::boa::globals::{define_hidden, remove};
-use crate::engine::boa::host::{host, located};
+use super::{Modules, in_file, native, refuse_disposal, vanished};
+use crate::engine::boa::define::{define_hidden, remove};
+use crate::engine::boa::errors::{code_of, located};
+use crate::engine::boa::host::host;
 use crate::engine::source;
 
 /// What stands in front of a file's text, on its first line.
@@ -296,7 +297,7 @@ fn asked(
 fn require(captures: &Captures, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     captures.modules.has_required.set(true);
     let (specifier, importer) = asked(captures, args, context)?;
-    if let Some(name) = native::name_of(&specifier) {
+    if let Some(name) = native::find(&specifier, context)? {
         return native::object(name, context).map(JsValue::from);
     }
     let path = find(captures, &specifier, importer.as_deref(), context)?;
@@ -305,7 +306,7 @@ fn require(captures: &Captures, args: &[JsValue], context: &mut Context) -> JsRe
 
 fn resolve(captures: &Captures, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let (specifier, importer) = asked(captures, args, context)?;
-    if native::name_of(&specifier).is_some() {
+    if native::find(&specifier, context)?.is_some() {
         return Ok(JsString::from(specifier).into());
     }
     let path = find(captures, &specifier, importer.as_deref(), context)?;
@@ -322,16 +323,18 @@ fn find(
     let is_bare = !specifier.starts_with(['.', '/']);
     let modules = &captures.modules;
     let found = modules.find(importer, specifier, Way::Require, context);
-    found.map_err(|error| {
-        let is_missing = code_of(&error, context).as_deref() == Some("MODULE_NOT_FOUND");
-        if !is_bare || !is_missing {
-            return error;
-        }
-        let message = format!(
-            "Invalid module {specifier:?}: Cannot find module '{specifier}' in the worktree, and the native modules are {}",
-            native::names()
-        );
-        let error = JsNativeError::error().with_message(message);
-        located(error, Some("MODULE_NOT_FOUND"), None, context)
-    })
+    let error = match found {
+        Ok(path) => return Ok(path),
+        Err(error) => error,
+    };
+    let is_missing = code_of(&error, context).as_deref() == Some("MODULE_NOT_FOUND");
+    if !is_bare || !is_missing {
+        return Err(error);
+    }
+    let message = format!(
+        "Invalid module {specifier:?}: Cannot find module '{specifier}' in the worktree, and the native modules are {}",
+        native::specifiers(context)?
+    );
+    let error = JsNativeError::error().with_message(message);
+    Err(located(error, Some("MODULE_NOT_FOUND"), None, context))
 }

@@ -16,7 +16,8 @@ use boa_engine::{
 use serde_json::json;
 
 use self::graph::{File, Format, Graph, Way};
-use super::host::{call_json, host, located};
+use super::errors::{code_of, located, message_of};
+use super::host::{call_json, host};
 use crate::engine::source;
 use crate::ipc::{LOADER, LoadedModule};
 
@@ -193,7 +194,7 @@ impl Modules {
     ) -> JsResult<Module> {
         self.check_enabled()?;
         let specifier = request.specifier().to_std_string_lossy();
-        if let Some(name) = native::name_of(&specifier) {
+        if let Some(name) = native::find(&specifier, context)? {
             return native::module(name, context);
         }
         let importer = importer_of(referrer);
@@ -325,26 +326,6 @@ fn in_file(error: &JsError, path: &str, context: &mut Context) -> JsError {
     };
     let error = JsNativeError::syntax().with_message(message);
     located(error, None, Some(&place), context)
-}
-
-/// The `code` of an error that has one.
-fn code_of(error: &JsError, context: &mut Context) -> Option<String> {
-    let error = error.as_opaque()?.as_object()?;
-    let code = error.get(js_string!("code"), context).ok()?;
-    code.as_string().map(|code| code.to_std_string_lossy())
-}
-
-/// The message of an error without its name.
-fn message_of(error: &JsError, context: &mut Context) -> String {
-    if let Some(native) = error.as_native() {
-        return native.message().to_string();
-    }
-    let message = error
-        .as_opaque()
-        .and_then(JsValue::as_object)
-        .and_then(|error| error.get(js_string!("message"), context).ok())
-        .and_then(|message| message.as_string().map(|text| text.to_std_string_lossy()));
-    message.unwrap_or_else(|| error.to_string())
 }
 
 fn vanished(path: &str) -> JsError {

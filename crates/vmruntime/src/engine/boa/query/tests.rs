@@ -33,7 +33,7 @@ impl HostLink for Nobody {
 
 /// An engine in which these snippets were run one after the other.
 fn engine(snippets: &[&str]) -> Boa {
-    let mut engine = Boa::new(Rc::new(Nobody)).unwrap();
+    let mut engine = Boa::new(Rc::new(Nobody), crate::host_modules::scripts()).unwrap();
     let setup = SessionSetup {
         tag: String::new(),
         limits: Limits::default(),

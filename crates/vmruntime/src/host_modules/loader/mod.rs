@@ -1,14 +1,36 @@
-//! Finding ES modules in the worktree.
+//! `loader`: finds the files that `import` and `require` load, in the worktree. Only the engine calls it, and every session
+//! has it.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::fs::MetadataExt as _;
 use vmapi_types::Resolver;
+use vmcontrol::runtime::{BoxFuture, HostModuleInfo};
 use vmcontrol::{FileError, MAX_SOURCE_BYTES, Worktree, cleaned};
 
-use super::{Answering, answer, args, unknown_function};
-use crate::ipc::{HostCall, HostError, HostReply, LoadedModule, PIECE_BYTES, WHOLE};
+use super::broker::answering::Answering;
+use super::broker::arguments::args;
+use super::broker::module::{Access, HostModule, Reply, SessionModule};
+use super::broker::reply::{answer, blocking, unknown_function};
+use super::broker::session_context::SessionContext;
+use crate::ipc::{HostCall, HostError, HostReply, LOADER, LoadedModule, PIECE_BYTES, WHOLE};
+
+/// The module, as the registry lists it.
+pub(super) const MODULE: HostModule = HostModule {
+    info: HostModuleInfo {
+        name: LOADER,
+        summary: "files that import and require load",
+        description: "Finds the files that import and require load",
+        functions: &["changed", "load"],
+        config_keys: &[],
+    },
+    access: Access::EverySession,
+    script: None,
+    open: |context| Box::new(Loader(Arc::clone(context))),
+    process: None,
+};
 
 /// The longest specifier, in bytes: what is said of it repeats it.
 const MAX_SPECIFIER_BYTES: usize = 64 * 1024;
@@ -16,8 +38,23 @@ const MAX_SPECIFIER_BYTES: usize = 64 * 1024;
 /// The largest `package.json` that is looked at, in bytes.
 const MAX_PACKAGE_BYTES: u64 = 1024 * 1024;
 
-/// What the module loader of an engine asks for.
-pub(super) fn call(
+/// The loader of one session. It keeps nothing between calls.
+struct Loader(Arc<SessionContext>);
+
+impl SessionModule for Loader {
+    fn call<'a>(&'a self, call: HostCall, answering: &'a Answering) -> BoxFuture<'a, Reply> {
+        let (context, answering) = (Arc::clone(&self.0), answering.clone());
+        Box::pin(async move {
+            let work = move || {
+                let resolver = &context.policy.resolver;
+                carry_out(&context.worktree, resolver, &call, &answering)
+            };
+            blocking(work).await.into()
+        })
+    }
+}
+
+fn carry_out(
     worktree: &Worktree,
     resolver: &Resolver,
     call: &HostCall,
