@@ -12,7 +12,7 @@
 //!   and tells whether a text is complete.
 //! - [`prelude`] is the JavaScript of the web APIs, and [`web`] the part of their work that needs
 //!   no value of an engine.
-//! - `view` is what inspection, printing and completion share that is not of one engine: the
+//! - [`view`] is what inspection, printing and completion share that is not of one engine: the
 //!   layout of printed values, tables, the escapes of strings, the words of the language.
 //! - [`boa`] is the adapter of `boa_engine`, and the only place that names that crate.
 //!
@@ -28,6 +28,7 @@ mod error;
 mod inputs;
 mod prelude;
 pub(crate) mod source;
+pub(crate) mod view;
 mod web;
 
 use std::rc::Rc;

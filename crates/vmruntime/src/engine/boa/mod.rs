@@ -1,6 +1,7 @@
 //! The adapter of `boa_engine`: the one place that names it.
 
 mod console;
+mod culprit;
 mod define;
 mod errors;
 mod globals;
@@ -28,8 +29,6 @@ use boa_engine::{
     Context, JsArgs, JsError, JsResult, JsString, JsValue, NativeFunction, Script, Source,
     js_string,
 };
-use serde::Serialize;
-use serde_json::value::to_raw_value;
 use vmapi_types::{ConsoleLevel, EventType, RawJson};
 use vmcontrol::runtime::{Query, QueryResult, RunMode, RunRequest};
 
@@ -44,6 +43,7 @@ use self::modules::Modules;
 use self::nondeterminism::LinkedClock;
 use self::report::Report;
 use super::source;
+use super::view::payload::{ConsolePayload, MAX_JSON_BYTES, MAX_PREVIEW_BYTES, ValuePayload, raw};
 use super::{Deadlock, Engine, EngineError, Evaluation, HostLink, ModuleScript};
 use crate::ipc::{LoadError, SessionSetup};
 
@@ -56,12 +56,6 @@ const MAX_STACK_VALUES: usize = 4 * 1024 * 1024;
 
 /// How many frames a stack trace has.
 const MAX_TRACE_FRAMES: usize = 20;
-
-/// The longest preview of a value, in bytes.
-const MAX_PREVIEW_BYTES: usize = 8 * 1024;
-
-/// The longest JSON of a value, in bytes.
-const MAX_JSON_BYTES: usize = 256 * 1024;
 
 /// The name of a snippet, which is no file.
 const REPL: &str = "repl";
@@ -95,22 +89,6 @@ impl ConsoleSink for EventSink {
         self.0.event(EventType::Console, raw(&payload));
         Ok(())
     }
-}
-
-#[derive(Serialize)]
-struct ConsolePayload<'a> {
-    level: ConsoleLevel,
-    text: &'a str,
-}
-
-#[derive(Serialize)]
-struct ValuePayload {
-    r#type: String,
-    preview: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    json: Option<RawJson>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
 }
 
 impl Boa {
@@ -479,8 +457,4 @@ fn define_stack(inspector: &Inspector, context: &mut Context) -> JsResult<()> {
         .configurable(true);
     prototype.define_property_or_throw(js_string!("stack"), property, context)?;
     Ok(())
-}
-
-fn raw(value: &impl Serialize) -> RawJson {
-    to_raw_value(value).expect("a payload of strings and booleans is JSON")
 }

@@ -6,8 +6,9 @@ use boa_engine::{Context, JsError};
 use serde::Serialize;
 use vmcontrol::runtime::RunRequest;
 
+use super::culprit::{Complaint, name_culprit};
 use super::inspect::{Frame, Inspector, Thrown};
-use super::source::{self, Complaint};
+use super::source;
 
 /// The longest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 8 * 1024;
@@ -151,7 +152,7 @@ fn complete_location(
                 format!("ReferenceError: Cannot access '{undefined}' before initialization");
         }
     } else if let (Some(known), Some(complaint)) = (known, complaint_of(&thrown.headline)) {
-        if let Some(words) = source::name_culprit(&source, known, complaint) {
+        if let Some(words) = name_culprit(&source, known, complaint) {
             thrown.headline = format!("TypeError: {words}");
         }
     } else if known.is_none() && source.trim_end().lines().count() == 1 {

@@ -16,7 +16,8 @@ use boa_engine::{
 };
 use vmapi_types::ConsoleLevel;
 
-use super::inspect::{InspectOptions, Inspector};
+use super::inspect::Inspector;
+use crate::engine::view::options::InspectOptions;
 
 /// Columns by which the text in a group is moved to the right.
 const GROUP_INDENTATION: usize = 2;

@@ -10,7 +10,8 @@ use boa_engine::{
     property::PropertyKey,
 };
 
-use super::{describe::Body, formatter::Formatter, properties, text};
+use super::{describe::Body, formatter::Formatter, properties};
+use crate::engine::view::text::{self, holes, more};
 
 impl Formatter<'_> {
     /// The entries of an object's body.
@@ -83,7 +84,7 @@ impl Formatter<'_> {
                 if text::is_identifier(&text) {
                     format!("{text}: {value}")
                 } else {
-                    format!("{}: {value}", text::quoted(&name))
+                    format!("{}: {value}", text::quoted(name.iter()))
                 }
             })
             .collect()
@@ -205,15 +206,4 @@ fn first_bytes(object: &JsObject, limit: usize) -> Option<(Vec<u8>, usize)> {
     let mut bytes = shared.to_vec();
     bytes.truncate(limit);
     Some((bytes, length))
-}
-
-/// `... 2 more items`
-pub(super) fn more(count: usize, what: &str) -> String {
-    let plural = if count > 1 { "s" } else { "" };
-    format!("... {count} more {what}{plural}")
-}
-
-fn holes(count: usize) -> String {
-    let plural = if count > 1 { "s" } else { "" };
-    format!("<{count} empty item{plural}>")
 }

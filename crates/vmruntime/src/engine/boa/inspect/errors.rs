@@ -5,13 +5,14 @@ use boa_engine::{
 };
 
 use super::{
-    InspectOptions, Inspector,
+    Inspector,
     formatter::Formatter,
     kind::Kind,
     names::Names,
     properties,
     stack::{ErrorParts, Frame},
 };
+use crate::engine::view::options::InspectOptions;
 
 /// Where the frames of a stack begin.
 const FRAMES: &str = "\n    at";

@@ -5,7 +5,8 @@ use boa_engine::{
     js_string, property::PropertyKey,
 };
 
-use super::{InspectOptions, Inspector, properties, text};
+use super::{Inspector, properties, text};
+use crate::engine::view::options::InspectOptions;
 
 /// How deep `%o` looks.
 const DETAILED_DEPTH: usize = 4;
