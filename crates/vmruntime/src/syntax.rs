@@ -1,4 +1,5 @@
-//! Highlighting JavaScript: which parts of a text are keywords, literals and comments, also in a text that is not complete.
+//! Highlighting JavaScript: which parts of a text are keywords, literals and comments, also in a
+//! text that is not complete.
 
 use crate::engine::source::keywords::KEYWORDS;
 use crate::engine::source::{End, TokenKind, scan, scan_on};
@@ -72,8 +73,8 @@ pub fn spans(source: &str) -> Vec<Span> {
     spans
 }
 
-/// The balance of the brackets of a text that comes in parts. It can be wrong, since only a parser can always tell a division
-/// from a regular expression.
+/// The balance of the brackets of a text that comes in parts. It can be wrong, since only a parser
+/// can always tell a division from a regular expression.
 #[derive(Debug, Default)]
 pub struct Brackets {
     /// How many more brackets are opened than closed.
@@ -83,8 +84,9 @@ pub struct Brackets {
 }
 
 impl Brackets {
-    /// Counts the brackets of the next part, and gives `true`. If the part ends within a template or a comment, nothing is
-    /// counted, and the caller passes the part again together with what follows it.
+    /// Counts the brackets of the next part, and gives `true`. If the part ends within a template
+    /// or a comment, nothing is counted, and the caller passes the part again together with what
+    /// follows it.
     pub fn count(&mut self, part: &str) -> bool {
         let scanned = scan_on(part, self.after_value);
         if scanned.in_template || scanned.end == End::Comment {

@@ -15,8 +15,8 @@ pub(crate) fn epoch_milliseconds(link: &dyn HostLink) -> i64 {
     link.record_input(&now).try_into().unwrap_or(i64::MAX)
 }
 
-/// A random number of at least 0 and less than 1. Without a link, which an engine has from its first
-/// script on, it is not recorded.
+/// A random number of at least 0 and less than 1. Without a link, which an engine has from its
+/// first script on, it is not recorded.
 pub(crate) fn random_fraction(link: Option<&dyn HostLink>) -> f64 {
     f64::from_bits(random_bits(link, &|| rand::random::<f64>().to_bits()))
 }

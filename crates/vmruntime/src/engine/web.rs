@@ -15,8 +15,8 @@ pub(crate) enum Decoded<'a> {
     Malformed,
 }
 
-/// The text of bytes in `latin1`, `utf-16le` or, for every other name, UTF-8. Malformed parts become
-/// replacement characters unless `fatal` is set.
+/// The text of bytes in `latin1`, `utf-16le` or, for every other name, UTF-8. Malformed parts
+/// become replacement characters unless `fatal` is set.
 pub(crate) fn decode<'a>(bytes: &'a [u8], encoding: &str, fatal: bool) -> Decoded<'a> {
     let text = match encoding {
         "latin1" => bytes.iter().map(|byte| char::from(*byte)).collect(),

@@ -1,4 +1,4 @@
-//! What the tests of host modules share.
+//! Fixtures of the tests of host modules: a session, calls and answers.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ pub(crate) fn worktree() -> (tempfile::TempDir, Worktree) {
     (home, worktree)
 }
 
-/// The first argument of this program where it is to be a worker instead of running tests.
+/// The first argument that makes this program a worker instead of running tests.
 const WORKER: &str = "be-a-worker";
 
 /// How the program of the tests is started as a worker.
@@ -75,8 +75,9 @@ pub(crate) fn worker() -> WorkerCommand {
     }
 }
 
-/// Runs before the harness of the tests, which prints to the standard output that a command is to have.
-// SAFETY: the loader calls what stands in this section, without arguments that matter, when the libraries are ready.
+/// Runs before the test harness, which would print to the standard output of a command.
+// SAFETY: the loader calls what stands in this section, without arguments that matter, when the
+// libraries are ready.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = be_a_worker_if_asked_for;
@@ -100,7 +101,7 @@ pub(crate) fn host_call(module: &str, function: &str, args: &Value) -> HostCall 
     }
 }
 
-/// Puts what stands for bytes, and long texts, into a body.
+/// Moves bytes and long texts into a body.
 fn in_body(value: &Value, body: &mut Vec<u8>) -> Value {
     match value {
         Value::Object(map) => match map.get(value::BYTES) {
@@ -116,8 +117,8 @@ fn in_body(value: &Value, body: &mut Vec<u8>) -> Value {
     }
 }
 
-/// An answer with what is in its bodies put into its JSON: texts as they are, bytes as `{"$bytes": "text"}` with what is no UTF-8
-/// replaced, and entries as objects.
+/// The JSON of an answer with the parts of its bodies in place: texts as they are, bytes as
+/// `{"$bytes": "text"}` with replacement characters for malformed UTF-8, entries as objects.
 pub(crate) fn out_of_bodies(value: &Value, bodies: &[Vec<u8>]) -> Value {
     let text_of = |span: &Value| {
         let Span(body, start, end) = serde_json::from_value(span.clone()).unwrap();

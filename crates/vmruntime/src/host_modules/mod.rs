@@ -1,12 +1,14 @@
 //! Host modules: what scripts do to the world, done by the daemon on their behalf.
 //!
-//! A host module is one folder here and one entry in [`HOST_MODULES`]. Everything else follows from the entry: what templates
-//! may name and how a capability of the module is configured, the list of modules that clients get, the specifiers that `require` and
-//! `import` find, the JavaScript that gives the module its shape, which calls the broker lets through, and the processes that
-//! the worker binary can be. [`broker`] is what modules have in common; its `module.rs` is the interface.
+//! A host module is one folder here and one entry in [`HOST_MODULES`]. Everything else follows from
+//! the entry: what templates may name and how a capability of the module is configured, the list of
+//! modules that clients get, the specifiers that `require` and `import` find, the JavaScript that
+//! gives the module its shape, which calls the broker lets through, and the processes that the
+//! worker binary can be. [`broker`] is what modules have in common; its `module.rs` is the
+//! interface.
 //!
-//! Dependencies run one way: this file knows the modules, a module knows the broker's interface, and both stand on `ipc`. The
-//! supervisor stands above; no module knows it.
+//! Dependencies run one way: this file knows the modules, a module knows the broker's interface,
+//! and both stand on `ipc`. The supervisor stands above; no module knows it.
 
 pub(crate) mod broker;
 mod database;

@@ -1,8 +1,9 @@
 //! Naming the expression that an error of the engine is about.
 //!
-//! The engine says "not a callable function", with a position and no name. The expression that was called, or whose property
-//! was read, is found in the source text again. One position can mean several expressions: the engine records none for the
-//! function of a call like `a.b()`, so reading `b` fails at the position that holds around it. Then all of them are named.
+//! The engine says "not a callable function", with a position and no name. The expression that was
+//! called, or whose property was read, is found in the source text again. One position can mean
+//! several expressions: the engine records none for the function of a call like `a.b()`, so reading
+//! `b` fails at the position that holds around it. Then all of them are named.
 
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
@@ -18,8 +19,8 @@ use crate::engine::source::offset_of;
 /// How much of an expression's text is shown, in characters.
 const MAX_TEXT_CHARS: usize = 60;
 
-/// The longest source that is searched, in bytes: its tree takes many times as much memory, which counts towards the limit of
-/// the script.
+/// The longest source that is searched, in bytes: its tree takes many times as much memory, which
+/// counts towards the limit of the script.
 const MAX_SOURCE_BYTES: usize = 128 * 1024;
 
 /// How many expressions an error names at most.
@@ -39,7 +40,8 @@ pub(crate) enum Complaint {
     Nothing,
 }
 
-/// The message that names the expression at a position, a line and a column from 1; `None` if it is not found.
+/// The message that names the expression at a position, a line and a column from 1; `None` if it is
+/// not found.
 pub(crate) fn name_culprit(
     source: &str,
     place: (usize, usize),
@@ -76,9 +78,11 @@ struct Search<'s> {
     /// The reported position, in bytes.
     place: usize,
     complaint: Complaint,
-    /// The position that the engine reports for nodes without one of their own, in bytes; `None` at the top level.
+    /// The position that the engine reports for nodes without one of their own, in bytes; `None` at
+    /// the top level.
     around: Option<usize>,
-    /// The position that was recorded last, which the engine reports at the top level; `None` at the start.
+    /// The position that was recorded last, which the engine reports at the top level; `None` at
+    /// the start.
     last: Option<usize>,
     found: Vec<String>,
 }
@@ -150,7 +154,8 @@ impl Search<'_> {
         });
     }
 
-    /// Visits the function of a call. If it is a property, the engine records no position for reading it.
+    /// Visits the function of a call. If it is a property, the engine records no position for
+    /// reading it.
     fn callee(&mut self, callee: &Expression<'_>) {
         let object = match callee {
             Expression::StaticMemberExpression(member) if !member.optional => &member.object,

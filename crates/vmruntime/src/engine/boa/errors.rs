@@ -26,8 +26,8 @@ pub(super) fn of_host(error: HostError, context: &mut Context) -> JsError {
     JsError::from_opaque(object.into())
 }
 
-/// An error with a code, and with a stack that names `place` instead of where the engine is: as in Node, an error about a file
-/// that can't be loaded names that file.
+/// An error with a code, and with a stack that names `place` instead of where the engine is: as in
+/// Node, an error about a file that can't be loaded names that file.
 pub(super) fn located(
     error: JsNativeError,
     code: Option<&str>,

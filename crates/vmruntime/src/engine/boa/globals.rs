@@ -1,4 +1,5 @@
-//! The global scope: what the rewriting of scripts asks of it, and what the policy of a session puts there.
+//! The global scope: what the rewriting of scripts asks of it, and what the policy of a session
+//! puts there.
 
 use std::collections::HashSet;
 
@@ -85,7 +86,8 @@ fn early(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
         .into())
 }
 
-/// `imported(namespace, specifier, place, ...names)`: the namespace; throws at `place` if it lacks one of the names.
+/// `imported(namespace, specifier, place, ...names)`: the namespace; throws at `place` if it lacks
+/// one of the names.
 fn imported(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let namespace = args.get_or_undefined(0);
     let object = namespace.to_object(context)?;

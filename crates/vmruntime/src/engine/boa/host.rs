@@ -101,7 +101,8 @@ pub(super) fn call(
     wire::decode(&answer, &bodies, context)
 }
 
-/// As [`call`], with arguments in JSON and the body that they refer to; gives the JSON of the answer and its bodies.
+/// As [`call`], with arguments in JSON and the body that they refer to; gives the JSON of the
+/// answer and its bodies.
 ///
 /// # Errors
 /// The error of the module.

@@ -1,4 +1,4 @@
-//! The adapter of `boa_engine`: the one place that names it.
+//! The adapter of `boa_engine`, and the only place that names that crate.
 
 mod console;
 mod culprit;
@@ -47,17 +47,18 @@ use super::view::payload::{ConsolePayload, MAX_JSON_BYTES, MAX_PREVIEW_BYTES, Va
 use super::{Deadlock, Engine, EngineError, Evaluation, HostLink, ModuleScript};
 use crate::ipc::{LoadError, SessionSetup};
 
-/// How deep functions may call each other. A level takes at most about 2 KiB of native stack, when native functions
-/// (`map`, `sort`, a getter) stand in between, so that scripts meet this limit and not the end of the stack.
+/// How deep functions may call each other. A level takes at most about 2 KiB of native stack, with
+/// native functions (`map`, `sort`, a getter) in between, so scripts meet this limit before the end
+/// of the stack.
 const MAX_CALL_DEPTH: usize = 10_000;
 
-/// How many values the engine's own stack may hold: some hundred for each level.
+/// How many values the stack of the engine may hold: some hundred for each level of calls.
 const MAX_STACK_VALUES: usize = 4 * 1024 * 1024;
 
 /// How many frames a stack trace has.
 const MAX_TRACE_FRAMES: usize = 20;
 
-/// The name of a snippet, which is no file.
+/// The name of a snippet in positions, in place of a path.
 const REPL: &str = "repl";
 
 /// The engine with its one context.
@@ -71,16 +72,16 @@ pub(super) struct Boa {
     constants: HashSet<String>,
     /// Names that scripts have declared otherwise.
     variables: HashSet<String>,
-    /// Names that functions of scripts use, and that were nothing when these were compiled.
+    /// Names that functions of scripts use, and that were not declared when those were compiled.
     used: HashSet<String>,
-    /// The native modules that `require` finds.
+    /// The host modules that the template gives, for completion.
     native_modules: Vec<String>,
-    /// Whether the globals of a file that was run are there.
+    /// Whether the globals of a file that was run (`module`, `exports`, …) are defined.
     has_main: bool,
     last: Last,
 }
 
-/// Hands the text of console methods on as events.
+/// Sends the text of console methods as events.
 struct EventSink(Rc<dyn HostLink>);
 
 impl ConsoleSink for EventSink {
@@ -92,8 +93,8 @@ impl ConsoleSink for EventSink {
 }
 
 impl Boa {
-    /// Builds the context with its console, the web APIs and the host modules, and runs a first script: what the engine makes on
-    /// first use is then made before any fork.
+    /// Builds the context with its console, the web APIs and the host modules, and runs a first
+    /// script: what the engine makes on first use is then made before any fork.
     ///
     /// # Errors
     /// [`EngineError::Build`].
@@ -211,9 +212,9 @@ impl Boa {
         promise.map_or(Ok(value), |promise| settled(&promise))
     }
 
-    /// Runs what a script has left to do; `promise` is its own, if it waits for something. Only as long as that is open, also
-    /// timers that keep no execution going by themselves are waited for. With nothing but those left Node ends, with an exit
-    /// code of its own; but a script that waits for one of them is better told that the time is over.
+    /// Runs the jobs that a script has left. `promise` is that of a script that awaits something.
+    /// While it is pending, timers that keep no execution going are waited for too: Node would exit
+    /// with a code of its own, but here such a timer may end the wait.
     fn run_jobs(&mut self, promise: Option<&JsPromise>) -> JsResult<()> {
         let is_open = || {
             let state = promise.map(JsPromise::state);
@@ -252,7 +253,7 @@ impl Boa {
         )
     }
 
-    /// Leaves nothing of a script in the queues that would run in the next one.
+    /// Clears the queues, so that nothing of this script runs in the next one.
     fn finish(&mut self, threw: bool) {
         self.jobs.clear();
         self.rejections.clear();
@@ -293,7 +294,7 @@ impl Boa {
     }
 }
 
-/// Why a run has no value.
+/// Why a script has no value.
 enum Halt {
     Threw(JsError),
     Deadlock,
@@ -305,7 +306,7 @@ impl From<JsError> for Halt {
     }
 }
 
-/// What a promise came to, now that no job is left.
+/// The result of a promise once no job is left.
 fn settled(promise: &JsPromise) -> Result<JsValue, Halt> {
     match promise.state() {
         PromiseState::Fulfilled(value) => Ok(value),
@@ -340,7 +341,8 @@ impl Engine for Boa {
             if let Some(host) = context.host_defined_mut().get_mut::<Host>() {
                 host.set_up(setup);
             }
-            // Whatever is written to here is copied for each session: most have nothing of all this.
+            // Each page that is written to is copied for the session, so nothing is written without
+            // need.
             if !setup.env.is_empty() {
                 globals::set_environment(&setup.env, context)?;
             }
@@ -403,8 +405,8 @@ impl Engine for Boa {
     }
 
     fn reseed(&mut self) {
-        // `Math.random` draws from this generator, whose state a fork copies. When the system has no randomness, which
-        // can't happen once it is up, the old state stays.
+        // A fork copies the state of this generator. If the system has no randomness, which can't
+        // happen once it is up, the old state stays.
         if rand::rng().reseed().is_err() {
             debug_assert!(false, "the system's random source failed");
         }
@@ -416,7 +418,7 @@ fn install_web_apis(context: &mut Context) -> JsResult<()> {
     boa_wintertc::microtask::register(None, context)?;
     boa_wintertc::clone::register(None, context)?;
     boa_wintertc::base64::register(None, context)?;
-    // What every environment of today has, and the engine leaves to its host.
+    // Every environment defines this, and the engine leaves it to the host.
     let global = context.global_object();
     context.register_global_property(
         js_string!("global"),
@@ -425,7 +427,8 @@ fn install_web_apis(context: &mut Context) -> JsResult<()> {
     )
 }
 
-/// Makes `error.stack` what it is in Node: the header, and the calls with places that the user knows.
+/// Makes `error.stack` that of Node: the header, and the calls with positions in the text of the
+/// user.
 fn define_stack(inspector: &Inspector, context: &mut Context) -> JsResult<()> {
     let prototype = context.intrinsics().constructors().error().prototype();
     let getter = NativeFunction::from_copy_closure_with_captures(

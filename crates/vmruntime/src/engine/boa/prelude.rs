@@ -38,8 +38,8 @@ const NATIVES: &[(&str, usize, Native)] = &[
     ("folder", 0, folder),
 ];
 
-/// Runs the prelude and the scripts of host modules; gives the object that holds what each specifier
-/// of a host module gives.
+/// Runs the prelude and the scripts of host modules; gives the object that holds what each
+/// specifier of a host module gives.
 pub(super) fn run(modules: &[ModuleScript], context: &mut Context) -> JsResult<JsObject> {
     let natives = JsObject::with_null_proto();
     for (name, length, native) in NATIVES {

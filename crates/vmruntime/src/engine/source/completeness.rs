@@ -1,8 +1,8 @@
 //! Whether a snippet is complete, by the judgement of Node's REPL where the language is the same.
 //!
 //! The parser is asked more than once: an error that changes or goes away when the text goes on was
-//! found because the text ended. No rule about positions holds instead, since a parser tries readings
-//! and takes them back.
+//! found because the text ended. No rule about positions holds instead, since a parser tries
+//! readings and takes them back.
 
 use oxc_allocator::Allocator;
 use oxc_parser::Parser;
@@ -12,10 +12,10 @@ use vmapi_types::{Completeness, CompletenessStatus};
 
 use super::tokens::{TokenKind, scan};
 
-/// Possible next lines of a text. If one of them changes or removes the error of the text, the error
-/// was found because the text ended; an error that stays with all of them can't be mended by further
-/// lines. The first is an operand, and changes every error about the end; the parser misses the
-/// others only after it has read on.
+/// Possible next lines of a text. If one of them changes or removes the error of the text, the
+/// error was found because the text ended; an error that stays with all of them can't be mended by
+/// further lines. The first is an operand, and changes every error about the end; the parser misses
+/// the others only after it has read on.
 const NEXT_LINES: [&str; 5] = ["0", "= 0", "{}", "(0)", "catch {}"];
 
 /// Makes parameters of the end of a text. The language lets no line begin with an arrow, but Node's
@@ -76,15 +76,16 @@ struct SyntaxError {
     message: String,
 }
 
-/// Judges a snippet as a script and, if it may have `await` or imports at the top level, as a module.
+/// Judges a snippet as a script and, if it may have `await` or imports at the top level, as a
+/// module.
 fn judge(source: &str) -> Judgement {
     let script = judge_as(source, SourceType::script());
     if !MODULE_WORDS.iter().any(|word| source.contains(word)) {
         return script;
     }
     match (script, judge_as(source, SourceType::mjs())) {
-        // `const a = await` is complete as a script, in which `await` is a name, but the user does not
-        // mean that.
+        // `const a = await` is complete as a script, in which `await` is a name, but the user does
+        // not mean that.
         (_, Judgement::Incomplete) => Judgement::Incomplete,
         (Judgement::Complete, _) | (_, Judgement::Complete) => Judgement::Complete,
         (Judgement::Incomplete, _) => Judgement::Incomplete,
@@ -133,9 +134,9 @@ fn takes_arrow(source: &str, kind: SourceType) -> bool {
         .is_none_or(|error| error.place.is_some_and(|(start, _)| start >= longer.len()))
 }
 
-/// Whether a text has a token that is wrong whatever follows, although the parser's error depends on
-/// what follows: the sign of a decorator, which no engine here supports, or a number with a separator
-/// that separates no digits.
+/// Whether a text has a token that is wrong whatever follows, although the parser's error depends
+/// on what follows: the sign of a decorator, which no engine here supports, or a number with a
+/// separator that separates no digits.
 fn has_wrong_token(source: &str) -> bool {
     scan(source).tokens.iter().any(|token| match token.kind {
         TokenKind::Sign('@') => true,
@@ -161,8 +162,8 @@ impl SyntaxError {
             && both.is_some_and(|((start, end), before)| start == before.0 && end > before.1)
     }
 
-    /// Whether it is about a string that ends with the text, in a backslash that continues it in the
-    /// next line.
+    /// Whether it is about a string that ends with the text, in a backslash that continues it in
+    /// the next line.
     fn is_continued_string(&self, source: &str) -> bool {
         let string = self
             .place

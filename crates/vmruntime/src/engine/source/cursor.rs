@@ -65,8 +65,8 @@ fn asks_for_module(source: &str, tokens: &[Token]) -> bool {
     }
 }
 
-/// Where the value starts that these tokens end with, in bytes: a name, a literal or a bracket, with the properties, calls and
-/// elements before it. `None` if they end with no value.
+/// Where the value starts that these tokens end with, in bytes: a name, a literal or a bracket,
+/// with the properties, calls and elements before it. `None` if they end with no value.
 fn start_of_value(source: &str, tokens: &[Token]) -> Option<usize> {
     let mut rest = tokens;
     loop {

@@ -10,8 +10,8 @@ use oxc_span::SourceType;
 pub(crate) const NO_DISPOSAL: &str =
     "declarations with 'using' are not supported: release it in a 'finally' block";
 
-/// The position of the first such declaration in a script or a module, in bytes; `None` if there is none, or the text can't be
-/// parsed.
+/// The position of the first such declaration in a script or a module, in bytes; `None` if there is
+/// none, or the text can't be parsed.
 pub(crate) fn disposal_in(source: &str) -> Option<usize> {
     if !source.contains("using") {
         return None;

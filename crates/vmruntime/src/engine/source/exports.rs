@@ -1,8 +1,12 @@
 //! The names that a `CommonJS` module exports, read from its text.
 //!
-//! A module that imports another one is linked before anything runs, so the names must follow from the text. The recognised
-//! forms are those of Node: `exports.a = …`, `module.exports.a = …`,
-//! `Object.defineProperty(exports, "a", …)`, `module.exports = {a, b: …}`, and `module.exports = require("…")`.
+//! A module that imports another one is linked before anything runs, so the names must follow from
+//! the text. The recognised forms are those of Node:
+//!
+//! - `exports.a = …` and `module.exports.a = …`
+//! - `Object.defineProperty(exports, "a", …)`
+//! - `module.exports = {a, b: …}`
+//! - `module.exports = require("…")`
 
 use std::collections::BTreeSet;
 
@@ -24,7 +28,8 @@ pub(crate) struct CommonJsExports {
     pub(crate) passed_on: Vec<String>,
 }
 
-/// The exports that a text shows. A syntax error is none here: it is reported when the module is evaluated.
+/// The exports that a text shows. A syntax error is none here: it is reported when the module is
+/// evaluated.
 pub(crate) fn common_js_exports(source: &str) -> CommonJsExports {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, source, SourceType::cjs()).parse();

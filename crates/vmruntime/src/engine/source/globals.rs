@@ -7,8 +7,8 @@ use oxc_ast::ast::VariableDeclaration;
 ///
 /// - `early(name)` throws the error of a variable that is used before its declaration.
 /// - `constant` has a setter, which throws the error of an assignment to a constant.
-/// - `imported(namespace, specifier, place, ...names)` gives the namespace, or throws a syntax error
-///   at `place` if the namespace lacks one of the names.
+/// - `imported(namespace, specifier, place, ...names)` gives the namespace, or throws a syntax
+///   error at `place` if the namespace lacks one of the names.
 pub(crate) const BINDINGS: &str = "__vmBindings__";
 
 /// What a name means in the global scope before a script runs.
@@ -18,8 +18,8 @@ pub(crate) enum Slot {
     Free,
     /// A `let` of an earlier execution. The language refuses a second declaration.
     Lexical,
-    /// A property of the global object that can't be configured: a `var` or a function of an earlier
-    /// execution. The language refuses a `let`.
+    /// A property of the global object that can't be configured: a `var` or a function of an
+    /// earlier execution. The language refuses a `let`.
     Fixed,
 }
 
@@ -34,8 +34,8 @@ pub(crate) trait Globals {
     /// Whether any name is a constant.
     fn has_constants(&self) -> bool;
 
-    /// Whether a function of an earlier execution uses a name that was not declared when the function
-    /// was compiled. The function looks such a name up on the global object for ever.
+    /// Whether a function of an earlier execution uses a name that was not declared when the
+    /// function was compiled. The function looks such a name up on the global object for ever.
     fn is_used(&self, name: &str) -> bool;
 }
 

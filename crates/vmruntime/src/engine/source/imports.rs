@@ -6,8 +6,8 @@ use oxc_span::{GetSpan, Span};
 use super::globals::BINDINGS;
 use super::position::line_and_column;
 
-/// The statement that imports dynamically what `import` imports statically, and the names that it assigns to. It throws at the
-/// position of the import if the module lacks an export.
+/// The statement that imports dynamically what `import` imports statically, and the names that it
+/// assigns to. It throws at the position of the import if the module lacks an export.
 pub(super) fn as_statement(
     source: &str,
     path: &str,

@@ -1,43 +1,46 @@
-//! Work on the text of scripts that no engine has to do: rewriting, positions, completeness. Nothing
-//! here names an engine.
+//! Work on the text of scripts that no engine has to do: rewriting, positions, completeness.
+//! Nothing here names an engine.
 //!
 //! # Why scripts are rewritten
 //!
 //! Engines evaluate scripts by the rules of the language: a name that `let`, `const` or `class` has
 //! declared can't be declared again, and `await` belongs into functions. A console follows other
 //! rules: each snippet may declare its names anew, and `await` and `import` stand at the top level.
-//! So [`prepare`] turns a snippet into a script that means the same under the rules of the language.
-//! It parses the text with oxc, which knows the position of every node, and edits the text; the
-//! engine then parses the result.
+//! So [`prepare`] turns a snippet into a script that means the same under the rules of the
+//! language. It parses the text with oxc, which knows the position of every node, and edits the
+//! text; the engine then parses the result.
 //!
 //! # What happens in which order
 //!
 //! 1. *Object literals.* In a console `{a: 1}` is put into parentheses if it parses so.
 //! 2. *The fast path.* A text without any word that declares, awaits or imports is not parsed here
 //!    at all, unless a constant exists that it could assign to.
-//! 3. *The form* ([`script`]). A text with `await` or `import` in it is parsed as a module. If its top
-//!    level awaits or imports something, it becomes the body of an async function that is called at
-//!    once. In every other case it is parsed as a script and stays one. If neither parses, the text
-//!    goes to the engine unchanged, which reports the error with its own words and position.
+//! 3. *The form* ([`script`]). A text with `await` or `import` in it is parsed as a module. If its
+//!    top level awaits or imports something, it becomes the body of an async function that is
+//!    called at once. In every other case it is parsed as a script and stays one. If neither
+//!    parses, the text goes to the engine unchanged, which reports the error with its own words and
+//!    position.
 //! 4. *The walk* ([`walk`]) goes over the whole tree. It rewrites `var` where the name can't be
-//!    declared or would be local to the async function, replaces uses that must throw by accesses to
-//!    [`BINDINGS`], and collects the names that functions use.
+//!    declared or would be local to the async function, replaces uses that must throw by accesses
+//!    to [`BINDINGS`], and collects the names that functions use.
 //! 5. *The rewriter* ([`rewriter`]) goes over the statements of the top level. Declarations become
-//!    assignments to names that `before` declares; functions move into `before` where they can't stay;
-//!    static imports become dynamic ones; the last expression of an async body gets a `return`.
-//! 6. *The edits* ([`edits`]) of both passes are applied together, in the order of their positions. The
-//!    walk edits identifiers and the word `var`; the rewriter edits whole functions and imports, the
-//!    keywords of other declarations, and points between nodes. An edit within a part that another
-//!    one replaces is dropped.
+//!    assignments to names that `before` declares; functions move into `before` where they can't
+//!    stay; static imports become dynamic ones; the last expression of an async body gets a
+//!    `return`.
+//! 6. *The edits* ([`edits`]) of both passes are applied together, in the order of their positions.
+//!    The walk edits identifiers and the word `var`; the rewriter edits whole functions and
+//!    imports, the keywords of other declarations, and points between nodes. An edit within a part
+//!    that another one replaces is dropped.
 //!
 //! # Why it is right
 //!
-//! - A name is declared in `before` only if it is free, so `before` never throws. If the body throws,
-//!   the names that it has not reached stay declared, with the value `undefined`.
-//! - Names are declared with `let`, as the language would, unless a function of an earlier execution
-//!   uses the name: such a function looks it up on the global object, where only a `var` stands.
-//! - An assignment evaluates its parts in the order of the declaration that it replaces, because the
-//!   text behind the keyword stays as it is.
+//! - A name is declared in `before` only if it is free, so `before` never throws. If the body
+//!   throws, the names that it has not reached stay declared, with the value `undefined`.
+//! - Names are declared with `let`, as the language would, unless a function of an earlier
+//!   execution uses the name: such a function looks it up on the global object, where only a `var`
+//!   stands.
+//! - An assignment evaluates its parts in the order of the declaration that it replaces, because
+//!   the text behind the keyword stays as it is.
 //! - The body of the async function has no declarations of its own at the top level, so everything
 //!   that it declares is global and outlives it.
 //!
@@ -49,10 +52,10 @@
 //!
 //! # What else is here
 //!
-//! [`completeness`] judges whether a text is all of a snippet; [`tokens`] and [`cursor`] read a text
-//! that may end anywhere, for completion and highlighting; [`exports`] finds the names that a
-//! `CommonJS` module exports; [`disposal`] finds declarations with `using`, which some engines accept
-//! without their effect.
+//! [`completeness`] judges whether a text is all of a snippet; [`tokens`] and [`cursor`] read a
+//! text that may end anywhere, for completion and highlighting; [`exports`] finds the names that a
+//! `CommonJS` module exports; [`disposal`] finds declarations with `using`, which some engines
+//! accept without their effect.
 
 mod completeness;
 mod cursor;
@@ -87,8 +90,8 @@ pub(crate) use tokens::{End, TokenKind, is_name, scan, scan_on};
 /// The prefix of the paths of the service's own scripts. No stack shows their frames.
 pub(crate) const INTERNAL: &str = "vm:";
 
-/// Whether a text uses the syntax of ES modules: `import` and `export` declarations, `import.meta`. A dynamic import is no such
-/// syntax.
+/// Whether a text uses the syntax of ES modules: `import` and `export` declarations, `import.meta`.
+/// A dynamic import is no such syntax.
 pub(crate) fn has_module_syntax(source: &str) -> bool {
     if !source.contains("import") && !source.contains("export") {
         return false;
@@ -103,8 +106,8 @@ pub(crate) fn has_module_syntax(source: &str) -> bool {
     module.module_record.has_module_syntax
 }
 
-/// Whether a text is written for a loader of `CommonJS` modules, perhaps among others: it uses `module` or `exports` and declares
-/// neither.
+/// Whether a text is written for a loader of `CommonJS` modules, perhaps among others: it uses
+/// `module` or `exports` and declares neither.
 pub(crate) fn uses_common_js(source: &str) -> bool {
     if !source.contains("module") && !source.contains("exports") {
         return false;

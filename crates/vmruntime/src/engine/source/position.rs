@@ -1,8 +1,9 @@
 //! Mapping positions in an edited text to those in the text of the user.
 //!
-//! An edit that changes the length of a line moves what stands behind it. How far it moves is written behind the path that the
-//! engine parses the text under: `repl`, then a mark, then `1.13.12` for "on line 1, from column 13 on, subtract 12". The path
-//! comes back in each frame of a stack, so nothing has to be kept about texts that ran before.
+//! An edit that changes the length of a line moves what stands behind it. How far it moves is
+//! written behind the path that the engine parses the text under: `repl`, then a mark, then
+//! `1.13.12` for "on line 1, from column 13 on, subtract 12". The path comes back in each frame of
+//! a stack, so nothing has to be kept about texts that ran before.
 
 use std::fmt::Write as _;
 
@@ -15,7 +16,8 @@ const MAX_MOVES: usize = 256;
 /// In place of a distance: the user wrote nothing of what stands there.
 pub(super) const HIDDEN: isize = isize::MAX;
 
-/// From a column of a line on, positions are `by` columns further right than in the text of the user.
+/// From a column of a line on, positions are `by` columns further right than in the text of the
+/// user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Move {
     pub(super) line: usize,
@@ -64,7 +66,8 @@ pub(crate) fn untagged(path: &str) -> &str {
     path.split_once(MARK).map_or(path, |(path, _)| path)
 }
 
-/// The position in the text of the user for one of the engine, which is `path:line:column` or a path alone.
+/// The position in the text of the user for one of the engine, which is `path:line:column` or a
+/// path alone.
 pub(crate) fn original_of(location: &str) -> Origin {
     let (path, position) = match parse_position(location) {
         Some((path, position)) => (path, Some(position)),

@@ -13,7 +13,8 @@ use super::imports;
 use super::position::{HIDDEN, Move, tagged};
 use super::walk::Walk;
 
-/// A text for an engine, with the path that it is parsed under. The path carries the moved positions (see [`super::position`]).
+/// A text for an engine, with the path that it is parsed under. The path carries the moved
+/// positions (see [`super::position`]).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Snippet {
     pub(crate) text: String,
@@ -42,7 +43,8 @@ pub(crate) struct Script {
 pub(super) enum Form {
     /// Statements of a script.
     Plain,
-    /// The body of an async function that is called at once, because the top level awaits something.
+    /// The body of an async function that is called at once, because the top level awaits
+    /// something.
     Async,
 }
 
@@ -87,8 +89,8 @@ impl<'s> Rewriter<'s> {
         }
     }
 
-    /// The script. `prefix` is how many characters stand before the first line that the user did not
-    /// write.
+    /// The script. `prefix` is how many characters stand before the first line that the user did
+    /// not write.
     pub(super) fn finish(mut self, program: &Program<'_>, prefix: usize) -> Script {
         if self.form == Form::Async {
             // It is inserted first, so that it stands before all other insertions at the start.
@@ -158,7 +160,8 @@ impl<'s> Rewriter<'s> {
         }
     }
 
-    /// Makes the async function return the value of its last statement. The value of a loop or a `switch` is lost.
+    /// Makes the async function return the value of its last statement. The value of a loop or a
+    /// `switch` is lost.
     fn return_value_of(&mut self, statement: &Statement<'_>) {
         match statement {
             Statement::ExpressionStatement(last) => {
@@ -215,7 +218,8 @@ impl<'s> Rewriter<'s> {
         }
     }
 
-    /// Notes a name that `let`, `const`, `class` or `import` declares; gives whether it was declared before.
+    /// Notes a name that `let`, `const`, `class` or `import` declares; gives whether it was
+    /// declared before.
     fn declares(&mut self, name: &str, is_constant: bool) -> bool {
         let names = if is_constant {
             &mut self.script.constants
@@ -226,8 +230,8 @@ impl<'s> Rewriter<'s> {
         if self.globals.slot(name) != Slot::Free {
             return true;
         }
-        // A function that was compiled when the name meant nothing looks it up on the global object, where only a `var`
-        // stands.
+        // A function that was compiled when the name meant nothing looks it up on the global
+        // object, where only a `var` stands.
         let fresh = if self.globals.is_used(name) {
             &mut self.fresh_variables
         } else {
@@ -264,7 +268,8 @@ impl<'s> Rewriter<'s> {
         self.edits.insert(class.span.end as usize, ";");
     }
 
-    /// A function stays where it is, unless its name can't be declared again or the async function would make it a local.
+    /// A function stays where it is, unless its name can't be declared again or the async function
+    /// would make it a local.
     fn function(&mut self, whole: Span, id: Span, name: &str) {
         self.script.variables.push(name.to_owned());
         let is_lexical = self.globals.slot(name) == Slot::Lexical;

@@ -14,14 +14,15 @@ use super::position::{Move, line_and_column, tagged, with_prefix};
 use super::rewriter::{Form, Rewriter, Script, Snippet};
 use super::walk::Walk;
 
-/// Words without any of which, and without methods and constants, a script declares nothing and uses
-/// nothing that needs rewriting.
+/// Words without any of which, and without methods and constants, a script declares nothing and
+/// uses nothing that needs rewriting.
 const WORDS_TO_REWRITE: [&str; 9] = [
     "let", "const", "class", "var", "function", "=>", "using", "await", "import",
 ];
 
-/// Prepares a script. A text with a syntax error is left as it is, since the engine finds the error again and reports its
-/// position. In a console (`is_console`) a text that is an object literal gives the object.
+/// Prepares a script. A text with a syntax error is left as it is, since the engine finds the error
+/// again and reports its position. In a console (`is_console`) a text that is an object literal
+/// gives the object.
 pub(crate) fn prepare(source: &str, path: &str, is_console: bool, globals: &dyn Globals) -> Script {
     if is_console && let Some(script) = prepare_object(source, path, globals) {
         return script;
@@ -43,8 +44,8 @@ fn has_method(source: &str) -> bool {
         .any(|behind| behind.trim_start().starts_with('{'))
 }
 
-/// Prepares `{a: 1}`, which is a block to the language, as the object that the user of a console means; `None` if the text is no
-/// object literal.
+/// Prepares `{a: 1}`, which is a block to the language, as the object that the user of a console
+/// means; `None` if the text is no object literal.
 fn prepare_object(source: &str, path: &str, globals: &dyn Globals) -> Option<Script> {
     let trimmed = source.trim();
     if !trimmed.starts_with('{') || trimmed.ends_with(';') {

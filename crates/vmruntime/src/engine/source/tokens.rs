@@ -1,4 +1,5 @@
-//! The tokens of a text that may end anywhere, as a user types it. A parser gives no tree for most such texts.
+//! The tokens of a text that may end anywhere, as a user types it. A parser gives no tree for most
+//! such texts.
 
 /// A token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,8 +246,8 @@ impl Tokens<'_> {
         end.is_some()
     }
 
-    /// Moves behind the text of a template: into an expression, or behind the whole template, which becomes one token. Gives
-    /// whether the text has an end.
+    /// Moves behind the text of a template: into an expression, or behind the whole template, which
+    /// becomes one token. Gives whether the text has an end.
     fn template_text(&mut self) -> bool {
         let mut escaped = false;
         let mut previous = ' ';

@@ -1,9 +1,10 @@
 //! The first pass over the tree of a script: it finds what can stand at any depth.
 //!
-//! It looks for `await` at the top level, rewrites `var`, and restores errors that rewriting would lose. Names that `let`,
-//! `const` and `class` declare at the top level become ordinary variables, so an assignment to a constant and a use before the
-//! declaration would succeed. The walk replaces both by an access to [`BINDINGS`] that throws. A use within a function that is
-//! called too early is not found.
+//! It looks for `await` at the top level, rewrites `var`, and restores errors that rewriting would
+//! lose. Names that `let`, `const` and `class` declare at the top level become ordinary variables,
+//! so an assignment to a constant and a use before the declaration would succeed. The walk replaces
+//! both by an access to [`BINDINGS`] that throws. A use within a function that is called too early
+//! is not found.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -149,8 +150,9 @@ impl<'s> Walk<'s> {
         self.depth -= 1;
     }
 
-    /// Rewrites a `var` that the language refuses here, or that would be local to the async function. `0,` keeps the length;
-    /// the head of a `for`-`in` or `for`-`of` loop takes the bare target.
+    /// Rewrites a `var` that the language refuses here, or that would be local to the async
+    /// function. `0,` keeps the length; the head of a `for`-`in` or `for`-`of` loop takes the bare
+    /// target.
     fn variable(&mut self, declaration: &VariableDeclaration<'_>, is_loop_target: bool) {
         if declaration.kind != VariableDeclarationKind::Var || self.depth > 0 {
             return;

@@ -25,8 +25,8 @@ pub(crate) struct ValuePayload {
     pub(crate) r#type: String,
     /// The inspected value, of at most [`MAX_PREVIEW_BYTES`].
     pub(crate) preview: String,
-    /// The value as JSON, of at most [`MAX_JSON_BYTES`]; `None` if it is longer, or JSON has no such
-    /// value.
+    /// The value as JSON, of at most [`MAX_JSON_BYTES`]; `None` if it is longer, or JSON has no
+    /// such value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) json: Option<RawJson>,
     /// Whether the preview is cut, or the JSON is too long.

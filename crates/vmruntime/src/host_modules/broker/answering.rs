@@ -9,11 +9,12 @@ use vmcontrol::FileError;
 use crate::ipc::daemon_end::Sender;
 use crate::ipc::{HostAnswer, HostReply, ToSession};
 
-/// How often a thread that waits for a session process to take a piece checks whether it should stop.
+/// How often a thread that waits for a session process to take a piece checks whether it should
+/// stop.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// Sends the pieces of an answer as they come, so that the daemon does not hold all of it. The session process takes them one
-/// by one, and they count as its memory.
+/// Sends the pieces of an answer as they come, so that the daemon does not hold all of it. The
+/// session process takes them one by one, and they count as its memory.
 #[derive(Clone)]
 pub(crate) struct Answering {
     sender: Sender,
@@ -42,7 +43,8 @@ impl Answering {
     /// # Errors
     /// When the session process is gone.
     pub(crate) async fn pass_on(&self, piece: HostAnswer) -> io::Result<()> {
-        // A piece is one datagram, so that no other message to the session process gets into the middle of it.
+        // A piece is one datagram, so that no other message to the session process gets into the
+        // middle of it.
         let message = ToSession::HostAnswer(piece);
         self.sender.send(self.generation, &message, None).await
     }

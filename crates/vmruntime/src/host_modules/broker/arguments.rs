@@ -43,8 +43,8 @@ pub(crate) fn text<'a>(call: &'a HostCall, given: &'a Content) -> Result<&'a str
 /// The path that an argument holds.
 ///
 /// # Errors
-/// `ERR_INVALID_ARG_TYPE` when the argument is no text, and `ENAMETOOLONG` when it is longer than the system takes: later
-/// errors may then repeat the path.
+/// `ERR_INVALID_ARG_TYPE` when the argument is no text, and `ENAMETOOLONG` when it is longer than
+/// the system takes: later errors may then repeat the path.
 pub(crate) fn path<'a>(call: &'a HostCall, given: &'a Content) -> Result<&'a str, HostError> {
     let path = text(call, given)?;
     if path.len() <= MAX_PATH_BYTES {

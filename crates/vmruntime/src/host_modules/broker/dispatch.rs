@@ -1,7 +1,7 @@
 //! The broker of a session.
 //!
-//! A session process can do nothing itself. It asks, and the broker checks the session's policy for every single call: what
-//! the session process believes to be allowed counts for nothing here.
+//! A session process can do nothing itself. It asks, and the broker checks the session's policy for
+//! every single call: what the session process believes to be allowed counts for nothing here.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -37,8 +37,8 @@ impl Broker {
         }
     }
 
-    /// Carries a call of a script out. When this returns, all of the answer has been sent but the end, which it gives. If the
-    /// future is dropped, what the call has begun ends.
+    /// Carries a call of a script out. When this returns, all of the answer has been sent but the
+    /// end, which it gives. If the future is dropped, what the call has begun ends.
     ///
     /// # Errors
     /// When the session process is gone.
@@ -68,7 +68,8 @@ impl Broker {
         self.context.allowance.begin();
     }
 
-    /// Has the modules take back what a rolled-back run left open. When this returns, nothing that the run began goes on.
+    /// Has the modules take back what a rolled-back run left open. When this returns, nothing that
+    /// the run began goes on.
     pub(crate) async fn run_taken_back(&self) {
         self.run_ended(RunOutcome::RolledBack);
         for module in self.opened() {

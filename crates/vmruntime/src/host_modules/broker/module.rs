@@ -22,7 +22,8 @@ pub(crate) struct HostModule {
     pub(crate) script: Option<ModuleScript>,
     /// Makes the module for one session, with the session's first call to it. It must not block.
     pub(crate) open: fn(&Arc<SessionContext>) -> Box<dyn SessionModule>,
-    /// The process that works for the module outside the daemon; `None` if the daemon does the work.
+    /// The process that works for the module outside the daemon; `None` if the daemon does the
+    /// work.
     pub(crate) process: Option<ModuleProcess>,
 }
 
@@ -40,7 +41,8 @@ pub(crate) enum Access {
 pub(crate) struct ModuleProcess {
     /// The worker's first argument, in place of the name of an engine.
     pub(crate) argument: &'static str,
-    /// The main function of the process. It gets the arguments after the first, and serves the daemon until the channel ends.
+    /// The main function of the process. It gets the arguments after the first, and serves the
+    /// daemon until the channel ends.
     pub(crate) serve: fn(&mut dyn Iterator<Item = OsString>) -> io::Result<()>,
 }
 
@@ -70,16 +72,20 @@ impl From<HostReply> for Reply {
 
 /// A host module as one session has it, in the daemon.
 ///
-/// A session calls one function at a time. The hooks are called in this order: [`settled`](Self::settled), then
-/// [`call`](Self::call), as often as the run calls; when the run has ended [`run_ended`](Self::run_ended), and after a
-/// roll-back [`rolled_back`](Self::rolled_back). A module that keeps nothing between calls implements `call` alone.
+/// A session calls one function at a time. The hooks are called in this order:
+/// [`settled`](Self::settled), then [`call`](Self::call), as often as the run calls; when the run
+/// has ended [`run_ended`](Self::run_ended), and after a roll-back
+/// [`rolled_back`](Self::rolled_back). A module that keeps nothing between calls implements `call`
+/// alone.
 pub(crate) trait SessionModule: Send + Sync {
-    /// Carries a call out. If the future is dropped, the run is being rolled back: what the call has begun must end, at the
-    /// latest before the future of [`rolled_back`](Self::rolled_back) does.
+    /// Carries a call out. If the future is dropped, the run is being rolled back: what the call
+    /// has begun must end, at the latest before the future of [`rolled_back`](Self::rolled_back)
+    /// does.
     fn call<'a>(&'a self, call: HostCall, answering: &'a Answering) -> BoxFuture<'a, Reply>;
 
-    /// Waits until the module has come to terms with the end of the last run. The broker awaits it before each call of the
-    /// session, also one to another module, so that the call finds nothing locked. `None` if there is nothing to wait for.
+    /// Waits until the module has come to terms with the end of the last run. The broker awaits it
+    /// before each call of the session, also one to another module, so that the call finds nothing
+    /// locked. `None` if there is nothing to wait for.
     fn settled(&self) -> Option<BoxFuture<'_, ()>> {
         None
     }
@@ -87,8 +93,9 @@ pub(crate) trait SessionModule: Send + Sync {
     /// Notes how a run ended. It must not block: it may start work that goes on.
     fn run_ended(&self, _: RunOutcome) {}
 
-    /// Waits until nothing goes on that a rolled-back run began. It is called after [`run_ended`](Self::run_ended), before
-    /// the client learns that the run was rolled back. `None` if there is nothing to wait for.
+    /// Waits until nothing goes on that a rolled-back run began. It is called after
+    /// [`run_ended`](Self::run_ended), before the client learns that the run was rolled back.
+    /// `None` if there is nothing to wait for.
     fn rolled_back(&self) -> Option<BoxFuture<'_, ()>> {
         None
     }

@@ -41,7 +41,8 @@ pub(crate) fn busy() -> HostError {
     )
 }
 
-/// The error of a call whose answer can't be sent. No script sees it, since the session process is gone.
+/// The error of a call whose answer can't be sent. No script sees it, since the session process is
+/// gone.
 pub(crate) fn unsent(error: &io::Error) -> HostError {
     HostError::new(format!("the answer can't be sent: {error}"))
 }

@@ -1,9 +1,10 @@
 //! The daemon's side of the module: the database process of a session.
 //!
-//! The process is started with the session's first call. Each run has a mark: `begin` sets it before the first call of the run,
-//! `keep` removes it when the session keeps the run, and `abandon` goes back to it. The process is told how a run ended before
-//! the next call, and as soon as it is free: it may hold a lock on a file. If it does not answer, it is killed, which rolls its
-//! transaction back, and the next call tells the script that its connection is gone.
+//! The process is started with the session's first call. Each run has a mark: `begin` sets it
+//! before the first call of the run, `keep` removes it when the session keeps the run, and
+//! `abandon` goes back to it. The process is told how a run ended before the next call, and as soon
+//! as it is free: it may hold a lock on a file. If it does not answer, it is killed, which rolls
+//! its transaction back, and the next call tells the script that its connection is gone.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -44,7 +45,8 @@ struct Shared {
     process: AsyncMutex<Option<Process>>,
     /// How the last run that called ended; `None` once the process knows.
     ended: Mutex<Option<RunOutcome>>,
-    /// Why the connection is gone that scripts expect to have; `None` if it is not, or once a script was told.
+    /// Why the connection is gone that scripts expect to have; `None` if it is not, or once a
+    /// script was told.
     loss: Mutex<Option<String>>,
 }
 
@@ -77,8 +79,9 @@ impl Database {
         }
     }
 
-    /// Hands a call to the process and its answer, as it comes, to the script; gives the end of the answer. If the future is
-    /// dropped, the statement is interrupted, and what the run did is taken back.
+    /// Hands a call to the process and its answer, as it comes, to the script; gives the end of the
+    /// answer. If the future is dropped, the statement is interrupted, and what the run did is
+    /// taken back.
     async fn hand_to_process(&self, call: HostCall, answering: Answering) -> HostAnswer {
         let is_first = !self.is_in_use.swap(true, Ordering::Relaxed);
         let (context, shared) = (Arc::clone(&self.context), Arc::clone(&self.shared));
@@ -133,7 +136,8 @@ impl SessionModule for Database {
             return None;
         }
         Some(Box::pin(async {
-            // The task goes on if the caller does not wait for its end: half of the exchange would cost the connection.
+            // The task goes on if the caller does not wait for its end: half of the exchange would
+            // cost the connection.
             let _ = tokio::spawn(settle(Arc::clone(&self.shared))).await;
         }))
     }
@@ -166,8 +170,8 @@ impl Shared {
         *loss = Some(loss_text(why));
     }
 
-    /// What to tell the script of a call that expects a connection which is gone; `None` if none is gone, or the call opens or
-    /// closes a database and so expects none.
+    /// What to tell the script of a call that expects a connection which is gone; `None` if none is
+    /// gone, or the call opens or closes a database and so expects none.
     fn take_loss(&self, call: &HostCall) -> Option<String> {
         let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
         let expects_nothing = matches!(call.function.as_str(), "configure" | "close");
@@ -178,7 +182,8 @@ impl Shared {
     async fn settle(&self, slot: &mut Option<Process>) {
         let ended = self.ended().take();
         let Some(ended) = ended else { return };
-        // It is put back when it has answered. Otherwise it is killed here, which rolls its transaction back.
+        // It is put back when it has answered. Otherwise it is killed here, which rolls its
+        // transaction back.
         let Some(mut process) = slot.take() else {
             return;
         };
@@ -213,15 +218,16 @@ const WAS_STOPPED: &str = "was stopped";
 /// The error of a call whose caller is gone. No script sees it.
 const CALLER_GONE: &str = "the run that called has ended";
 
-/// What a script is told whose connection is gone; `why` is the end of a sentence about the process.
+/// What a script is told whose connection is gone; `why` is the end of a sentence about the
+/// process.
 fn loss_text(why: &str) -> String {
     format!(
         "the database process {why}, and the connection ended with it: call database.configure again"
     )
 }
 
-/// Has the process carry a call out, after a `begin` unless the run `is_begun`. If the caller goes away, the call is
-/// interrupted.
+/// Has the process carry a call out, after a `begin` unless the run `is_begun`. If the caller goes
+/// away, the call is interrupted.
 ///
 /// # Errors
 /// When the channel to the process fails, or the session process is gone.
@@ -274,7 +280,8 @@ async fn hand_on(
     if process.is_stopped() {
         return Ok(Handed::GivenUp(WAS_STOPPED.into()));
     }
-    // A message interrupts the statement that is being carried out: its answer comes first, then that of `abandon`.
+    // A message interrupts the statement that is being carried out: its answer comes first, then
+    // that of `abandon`.
     let taken_back = tokio::time::timeout(HELPER_TIMEOUT, async {
         process.sender.send(0, &call_of("abandon"), None).await?;
         end_of_answer(&mut process).await?;
@@ -290,8 +297,8 @@ async fn hand_on(
     })
 }
 
-/// Sends a call to the process and its answer, as it comes, to the script; gives the end of the answer, or `None` if the process
-/// has ended.
+/// Sends a call to the process and its answer, as it comes, to the script; gives the end of the
+/// answer, or `None` if the process has ended.
 async fn ask(
     process: &mut Process,
     call: &HostCall,
@@ -309,7 +316,8 @@ async fn ask(
     }
 }
 
-/// Whether the process answers with an error; the rest of the answer is dropped. `None` if the process has ended.
+/// Whether the process answers with an error; the rest of the answer is dropped. `None` if the
+/// process has ended.
 async fn end_of_answer(process: &mut Process) -> io::Result<Option<Result<(), HostError>>> {
     loop {
         let Some(received) = process.receiver.receive::<HostAnswer>().await? else {
@@ -340,7 +348,8 @@ fn failed(what: &str, error: &io::Error) -> HostError {
     HostError::new(format!("the database process {what}: {error}"))
 }
 
-/// Sends a call of the daemon's own, and waits for the end of its answer; `None` if the process has ended.
+/// Sends a call of the daemon's own, and waits for the end of its answer; `None` if the process has
+/// ended.
 async fn exchange(
     process: &mut Process,
     call: &HostCall,

@@ -162,8 +162,8 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, HostErro
         .map_err(|error| wrong_argument(&format!("use exec.{USAGE} with strings: {what}: {error}")))
 }
 
-/// The folder in which a command runs: as a handle, which stays below the worktree whatever happens to the path, and by its
-/// path, for programs that are named relative to it.
+/// The folder in which a command runs: as a handle, which stays below the worktree whatever happens
+/// to the path, and by its path, for programs that are named relative to it.
 ///
 /// # Errors
 /// When it is no folder below the worktree.

@@ -11,7 +11,8 @@ use crate::ipc::HostError;
 /// The variables of the daemon's own environment that a command gets.
 const PASSED_ON: &[&str] = &["PATH", "HOME", "LANG", "TZ"];
 
-/// Variables that make a program load or run what they name: those of the loader, the C library, shells and interpreters.
+/// Variables that make a program load or run what they name: those of the loader, the C library,
+/// shells and interpreters.
 const STEERING: &[&str] = &[
     "PATH",
     "GCONV_PATH",
@@ -44,8 +45,8 @@ const STEERING: &[&str] = &[
 /// How the names of more variables like [`STEERING`] begin.
 const STEERING_PREFIXES: &[&str] = &["LD_", "BASH_", "PERL5", "PYTHON", "GIT_"];
 
-/// Checks the variables that a script gives. Where the policy names the programs that may be run, no variable may make one of
-/// them run another.
+/// Checks the variables that a script gives. Where the policy names the programs that may be run,
+/// no variable may make one of them run another.
 ///
 /// # Errors
 /// `ERR_INVALID_ARG_TYPE` when a variable is malformed, `EACCES` when the policy does not allow it.

@@ -1,4 +1,5 @@
-//! Finding a program as `execvp` does, but before it is run: the policy is asked about the very file that will run.
+//! Finding a program as `execvp` does, but before it is run: the policy is asked about the very
+//! file that will run.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +19,8 @@ pub(super) enum NotFound {
     NotExecutable,
 }
 
-/// The absolute path of a program. A name with a slash in it is relative to `cwd`; `path` is the value of `PATH`.
+/// The absolute path of a program. A name with a slash in it is relative to `cwd`; `path` is the
+/// value of `PATH`.
 ///
 /// # Errors
 /// See [`NotFound`].

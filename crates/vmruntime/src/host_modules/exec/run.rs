@@ -61,16 +61,18 @@ impl Serialize for Ran {
     }
 }
 
-/// The numbers of the answer's bodies: the output to each stream, and that to both in the order in which it came.
+/// The numbers of the answer's bodies: the output to each stream, and that to both in the order in
+/// which it came.
 const STDOUT: u8 = 0;
 const STDERR: u8 = 1;
 const BOTH: u8 = 2;
 
-/// Runs a command to its end, and sends its output. Dropping the future kills the command, with everything that it started.
-/// `name` is the program as the script names it.
+/// Runs a command to its end, and sends its output. Dropping the future kills the command, with
+/// everything that it started. `name` is the program as the script names it.
 ///
 /// # Errors
-/// When the command was not started, or wrote more than [`MAX_OUTPUT_BYTES`], or its supervisor is gone.
+/// When the command was not started, or wrote more than [`MAX_OUTPUT_BYTES`], or its supervisor is
+/// gone.
 pub(super) async fn run(
     worker: &WorkerCommand,
     name: &str,
@@ -131,7 +133,8 @@ pub(super) async fn run(
     Ok(output.into_ran(status, timed_out))
 }
 
-/// The error of a program that the system does not start; `errno` is its reason, `None` if it gave none.
+/// The error of a program that the system does not start; `errno` is its reason, `None` if it gave
+/// none.
 fn no_start(name: &str, errno: Option<i32>) -> HostError {
     let code = match errno {
         Some(errno) => format!("{:?}", Errno::from_raw(errno)),
@@ -156,8 +159,8 @@ struct Output {
 }
 
 impl Output {
-    /// Writes the input to the command, and sends its output to the session process, until the command has closed both streams
-    /// or has written more than it may.
+    /// Writes the input to the command, and sends its output to the session process, until the
+    /// command has closed both streams or has written more than it may.
     ///
     /// # Errors
     /// When the session process is gone.

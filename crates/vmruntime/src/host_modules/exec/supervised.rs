@@ -33,7 +33,8 @@ pub(super) struct Start {
     pub(super) max_file_bytes: u64,
 }
 
-/// A command that runs. When this goes out of scope the command is killed, with everything that it started.
+/// A command that runs. When this goes out of scope the command is killed, with everything that it
+/// started.
 pub(super) struct Supervised {
     /// The supervisor; `None` once it was told to end.
     supervisor: Option<Child>,
@@ -51,8 +52,8 @@ pub(super) enum NoStatus {
 }
 
 impl Supervised {
-    /// Starts a supervisor, which starts the command. The command's standard input is a pipe if it `has_input`, and empty
-    /// otherwise.
+    /// Starts a supervisor, which starts the command. The command's standard input is a pipe if it
+    /// `has_input`, and empty otherwise.
     ///
     /// # Errors
     /// When the supervisor can't be started.
@@ -83,7 +84,8 @@ impl Supervised {
         })
     }
 
-    /// The supervisor, whose standard streams are those of the command; `None` once it was told to end.
+    /// The supervisor, whose standard streams are those of the command; `None` once it was told to
+    /// end.
     pub(super) fn child(&mut self) -> Option<&mut Child> {
         self.supervisor.as_mut()
     }
@@ -138,8 +140,8 @@ impl Drop for Supervised {
         let Some(mut supervisor) = self.supervisor.take() else {
             return;
         };
-        // The supervisor does the same now that its channel is closed, but it may be late, and the command must be dead before
-        // the client learns how its run ended.
+        // The supervisor does the same now that its channel is closed, but it may be late, and the
+        // command must be dead before the client learns how its run ended.
         if let Some(pid) = pid_of(&supervisor) {
             kill_listed_below(pid);
         }
@@ -151,8 +153,8 @@ impl Drop for Supervised {
     }
 }
 
-/// Waits until a supervisor that was told to end is gone, with everything below it. If it does not end in time, everything
-/// below it is killed from here, and then the supervisor.
+/// Waits until a supervisor that was told to end is gone, with everything below it. If it does not
+/// end in time, everything below it is killed from here, and then the supervisor.
 async fn end(mut supervisor: Child) {
     let Some(pid) = pid_of(&supervisor) else {
         return;
@@ -176,15 +178,19 @@ async fn end(mut supervisor: Child) {
     let _ = supervisor.kill().await;
 }
 
-/// How often the processes below a supervisor are killed before the rest is given up: it belongs to another user.
+/// How often the processes below a supervisor are killed before the rest is given up: it belongs to
+/// another user.
 const MAX_ROUNDS: u32 = 100;
 
-/// Has a child begin in a folder, with its channel. Neither it nor a process that it starts can write a longer file.
+/// Has a child begin in a folder, with its channel. Neither it nor a process that it starts can
+/// write a longer file.
 fn begin_in(command: &mut Command, folder: OwnedFd, max_file_bytes: u64, channel: i32) {
-    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
+    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and
+    // takes no lock.
     unsafe {
         command.pre_exec(move || {
-            // By handle and not by path, where another process could have put a link in the meantime.
+            // By handle and not by path, where another process could have put a link in the
+            // meantime.
             nix::unistd::fchdir(&folder)?;
             let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE)?;
             let longest = max_file_bytes.min(hard);

@@ -37,7 +37,8 @@ impl Wording<'_> {
         error
     }
 
-    /// An error with the code and the words of Node, and with the reason where Node would have nothing to say.
+    /// An error with the code and the words of Node, and with the reason where Node would have
+    /// nothing to say.
     fn worded(&self, operation: &str, error: &FileError) -> HostError {
         let (code, reason) = match error {
             FileError::Outside(reason) => ("EACCES".into(), Some(reason.clone())),

@@ -17,7 +17,8 @@ use crate::ipc::{HostCall, HostReply};
 /// How long a roll-back waits for the end of a call that was told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The files of one session. A call can't be taken off the thread that carries it out: it is told to stop, and waited for.
+/// The files of one session. A call can't be taken off the thread that carries it out: it is told
+/// to stop, and waited for.
 pub(super) struct Files {
     context: Arc<SessionContext>,
     /// Held while a call is carried out.
@@ -71,7 +72,8 @@ impl SessionModule for Files {
         }
     }
 
-    /// Waits until the call has stopped. A disk that does not answer is given up after [`STOP_TIMEOUT`].
+    /// Waits until the call has stopped. A disk that does not answer is given up after
+    /// [`STOP_TIMEOUT`].
     fn rolled_back(&self) -> Option<BoxFuture<'_, ()>> {
         Some(Box::pin(async {
             let stopped = tokio::time::timeout(STOP_TIMEOUT, self.busy.lock()).await;

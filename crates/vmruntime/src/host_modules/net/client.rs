@@ -30,7 +30,8 @@ static CLIENT: LazyLock<Result<reqwest::Client, NoClient>> = LazyLock::new(|| {
         .redirect(redirect::Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        // Connections are not kept: a session could use one to an address that its policy does not allow.
+        // Connections are not kept: a session could use one to an address that its policy does not
+        // allow.
         .pool_max_idle_per_host(0)
         .dns_resolver(CheckedOnly)
         .user_agent(concat!("vm-system/", env!("CARGO_PKG_VERSION")))

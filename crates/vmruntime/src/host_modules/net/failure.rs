@@ -7,7 +7,8 @@ use url::Url;
 
 use crate::ipc::HostError;
 
-/// The error of a request that the HTTP client could not make. Its code follows from what caused the client's error.
+/// The error of a request that the HTTP client could not make. Its code follows from what caused
+/// the client's error.
 pub(super) fn of_client(error: &reqwest::Error, url: &Url) -> HostError {
     let code = code_of(error);
     let cause = causes(error)

@@ -114,7 +114,8 @@ struct Hop {
 /// Makes a request.
 ///
 /// # Errors
-/// When the policy does not allow the request, or the network fails. An answer with an error status is an answer.
+/// When the policy does not allow the request, or the network fails. An answer with an error status
+/// is an answer.
 pub(super) async fn fetch(
     gate: &Gate<'_>,
     request: Request,

@@ -29,7 +29,8 @@ impl Gate<'_> {
     /// Checks a URL, and the addresses of its host.
     ///
     /// # Errors
-    /// `EACCES` when the policy does not allow the URL, `ENOTFOUND` when its host has no address, `ERR_INVALID_URL`.
+    /// `EACCES` when the policy does not allow the URL, `ENOTFOUND` when its host has no address,
+    /// `ERR_INVALID_URL`.
     pub(super) async fn check(&self, url: &Url) -> Result<CheckedHost, HostError> {
         let default_port = match url.scheme() {
             "http" => 80,

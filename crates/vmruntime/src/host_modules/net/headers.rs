@@ -13,7 +13,8 @@ const MAX_HEADERS: usize = 100;
 /// How much the names and values of its headers take at most together, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// The headers that the HTTP client sets itself. As in browsers, a script that sets one changes nothing.
+/// The headers that the HTTP client sets itself. As in browsers, a script that sets one changes
+/// nothing.
 const OF_CLIENT: &[&str] = &[
     "accept-encoding",
     "connection",
@@ -74,7 +75,8 @@ pub(super) fn of_answer(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Removes the headers that must not reach another origin than the one that the script sent them to.
+/// Removes the headers that must not reach another origin than the one that the script sent them
+/// to.
 pub(super) fn drop_credentials(headers: &mut HeaderMap) {
     for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
         headers.remove(name);
@@ -93,7 +95,8 @@ pub(super) fn drop_content(headers: &mut HeaderMap) {
     }
 }
 
-/// The bytes of a text each of whose characters stands for one byte; `None` if a character stands for none.
+/// The bytes of a text each of whose characters stands for one byte; `None` if a character stands
+/// for none.
 fn to_bytes(text: &str) -> Option<Vec<u8>> {
     text.chars()
         .map(|character| u8::try_from(u32::from(character)).ok())

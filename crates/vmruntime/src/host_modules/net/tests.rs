@@ -257,7 +257,7 @@ async fn a_name_must_not_lead_to_this_machine_unless_it_is_named_literally() {
 
 #[tokio::test]
 async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
-    // The first answer is the one that counts: whoever asks again would get to this machine.
+    // Only the first answer counts: a second lookup would lead to this machine.
     let server = Server::start(|_, _| ok("inner")).await;
     let net = net(
         &["*.evil.test:*"],

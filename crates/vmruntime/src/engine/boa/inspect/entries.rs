@@ -1,4 +1,5 @@
-//! What containers hold: the elements, entries, bytes and results listed before own properties.
+//! The entries of containers, which are listed before own properties: elements, pairs, bytes,
+//! results.
 
 use boa_engine::{
     JsObject, JsValue,
@@ -65,7 +66,7 @@ impl Formatter<'_> {
         entries
     }
 
-    /// The exports of a module. Looking at a namespace runs no code of a script.
+    /// The exports of a module. Reading a namespace runs no code of a script.
     fn exports(&mut self, object: &JsObject, depth: usize) -> Vec<String> {
         let keys = object.own_property_keys(self.context).unwrap_or_default();
         let names = keys.into_iter().filter_map(|key| match key {

@@ -1,5 +1,5 @@
-//! The state of one inspection: how much it may still write, and where it is. What writes values stands
-//! in `write.rs`, so that the descriptions of objects need to know the state alone.
+//! The state of one inspection: how much it may still write, and where it is. What writes values
+//! stands in `write.rs`, so that the descriptions of objects need to know the state alone.
 
 use boa_engine::{Context, JsObject, JsString, JsValue};
 
@@ -10,8 +10,8 @@ use crate::engine::view::text::quoted;
 /// How deep nesting is followed at most, whatever the options say: each level takes native stack.
 const MAX_DEPTH: usize = 100;
 
-/// How much text one inspection may write, in bytes. Everything after that is elided: the text of an
-/// object whose parts share parts would grow without limit.
+/// How much text one inspection may write, in bytes. Everything after that is elided: the text of
+/// an object whose parts share parts would grow without limit.
 const MAX_OUTPUT: usize = 1 << 20;
 
 /// How many steps of work count as one byte of text.
@@ -31,7 +31,7 @@ pub(super) struct Formatter<'a> {
     pub(super) indentation: usize,
     /// The objects that are being written, outermost first.
     pub(super) seen: Vec<JsObject>,
-    /// The objects to which a reference was written, in the order of their numbers.
+    /// The objects that a reference was written to, in the order of their numbers.
     pub(super) circular: Vec<JsObject>,
     /// The level of the object that was begun last.
     pub(super) current_depth: usize,

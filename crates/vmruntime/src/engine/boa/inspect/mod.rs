@@ -1,9 +1,9 @@
-//! Values as text, for people and for the API: what Node's `util.inspect` and `util.format` print,
-//! the name of a value's type, its JSON, and what is reported of an exception.
+//! Values as text: what Node's `util.inspect` and `util.format` print, the name of a value's type,
+//! its JSON, and the report of an exception.
 //!
 //! Nothing here runs code of a script unless its documentation says so. Accessors are named and not
-//! called. A proxy is written as `Proxy {}`: the engine does not give away its target, and any
-//! other look at it would run a trap.
+//! called. A proxy is written as `Proxy {}`: the engine does not give its target, and every other
+//! access to it would call a trap.
 
 mod describe;
 mod entries;
@@ -39,7 +39,7 @@ pub(crate) use self::{
     stack::Frame,
 };
 
-/// The longest name of a class as a type, in bytes: a script can give it any.
+/// How long the name of a type may be, in bytes. A script can give a class any name.
 const MAX_TYPE_BYTES: usize = 200;
 
 /// Turns values into text. Made before any script runs, so that nothing a script overwrites
@@ -90,8 +90,8 @@ impl Inspector {
     }
 
     /// What kind of value it is: `undefined`, `null`, `boolean`, `number`, `bigint`, `string`,
-    /// `symbol`, `function`, `object`, or the name of the class of an object that has one, cut
-    /// where it is longer than anybody reads.
+    /// `symbol`, `function`, `object`, or the name of the class of an object that has one, of at
+    /// most [`MAX_TYPE_BYTES`].
     pub(crate) fn type_name(&self, value: &JsValue, context: &mut Context) -> String {
         let Some(object) = value.as_object() else {
             let name = if value.is_null() {
@@ -140,7 +140,7 @@ impl Inspector {
     /// script, and nothing else of it.
     #[expect(
         clippy::unused_self,
-        reason = "all that turns values into text is asked of it"
+        reason = "the inspector is the interface of this module"
     )]
     pub(crate) fn json(&self, value: &JsValue, max_bytes: usize, context: &mut Context) -> Json {
         json::json(value, max_bytes, context)
@@ -176,7 +176,7 @@ impl Inspector {
     /// The value of a data property of an object, without running an accessor or a trap.
     #[expect(
         clippy::unused_self,
-        reason = "all that looks into values is asked of it"
+        reason = "the inspector is the interface of this module"
     )]
     pub(crate) fn data_property(
         &self,
@@ -191,7 +191,7 @@ impl Inspector {
     /// value is not an array.
     #[expect(
         clippy::unused_self,
-        reason = "all that looks into values is asked of it"
+        reason = "the inspector is the interface of this module"
     )]
     pub(crate) fn names_in(&self, value: &JsValue, context: &mut Context) -> Option<Vec<String>> {
         let array = value.as_object().filter(|object| object.is_array())?;

@@ -62,7 +62,8 @@ pub(super) fn specifiers(context: &Context) -> JsResult<String> {
     Ok(specifiers.join(", "))
 }
 
-/// A host module for `import`: each of its properties is an export, and the whole of it the default one.
+/// A host module for `import`: each of its properties is an export, and the whole of it the default
+/// one.
 ///
 /// # Errors
 /// When the template does not give the module.

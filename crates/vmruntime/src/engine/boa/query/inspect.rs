@@ -69,8 +69,8 @@ impl Boa {
         }
     }
 
-    /// A value with its properties, of which at most `left` are listed in all. The properties of an object in `within` are not
-    /// listed again.
+    /// A value with its properties, of which at most `left` are listed in all. The properties of an
+    /// object in `within` are not listed again.
     fn view(&mut self, value: &JsValue, within: &mut Vec<JsObject>, left: &mut usize) -> ValueView {
         let context = &mut self.context;
         let mut view = ValueView {

@@ -1,9 +1,10 @@
 //! The process behind the module `database`: one for each session that uses it.
 //!
-//! SQL is a program of the script's, and SQLite has settings for the whole process, maps files that the script can cut short,
-//! and deletes files that a crafted journal names. So it does not run in the daemon, whose own database uses the same library.
-//! This process reaches only the worktree of the file system (Landlock, where the kernel has it) and has a limit on its memory.
-//! It interrupts a statement when the run that called it ends, and ends when the daemon is gone.
+//! SQL is a program of the script's, and SQLite has settings for the whole process, maps files that
+//! the script can cut short, and deletes files that a crafted journal names. So it does not run in
+//! the daemon, whose own database uses the same library. This process reaches only the worktree of
+//! the file system (Landlock, where the kernel has it) and has a limit on its memory. It interrupts
+//! a statement when the run that called it ends, and ends when the daemon is gone.
 
 mod errors;
 mod parameters;
@@ -39,8 +40,9 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The limit of the process's address space, in bytes: for the program itself and SQLite.
 const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Serves the calls of a session until the daemon closes the channel. `args` are how much a run may write and how much stays
-/// free of the disk, in bytes, the worktree, and the files that must not be opened.
+/// Serves the calls of a session until the daemon closes the channel. `args` are how much a run may
+/// write and how much stays free of the disk, in bytes, the worktree, and the files that must not
+/// be opened.
 ///
 /// # Errors
 /// When the process can't be confined, or the channel fails.
@@ -48,7 +50,8 @@ pub(crate) fn serve(args: &mut dyn Iterator<Item = OsString>) -> io::Result<()> 
     if let Some(scores) = oom::Scores::inherited() {
         oom::raise(scores.session);
     }
-    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
+    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here
+    // uses it.
     let channel = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let channel = Channel::new(channel, MAX_FROM_SESSION_BYTES);
     let mut next = |what: &str| {
@@ -79,8 +82,8 @@ pub(crate) fn serve(args: &mut dyn Iterator<Item = OsString>) -> io::Result<()> 
     Ok(())
 }
 
-/// Whether the daemon has sent a message or is gone: the statement that is being carried out is to end. SQLite asks from time to
-/// time, since a statement may run for ever.
+/// Whether the daemon has sent a message or is gone: the statement that is being carried out is to
+/// end. SQLite asks from time to time, since a statement may run for ever.
 fn is_interrupted() -> bool {
     // SAFETY: the channel is at this descriptor, and is open as long as this process serves.
     let channel = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };

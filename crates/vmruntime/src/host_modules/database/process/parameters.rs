@@ -66,7 +66,8 @@ fn invalid(reason: String) -> rusqlite::Error {
     rusqlite::Error::InvalidParameterName(reason)
 }
 
-/// The SQL text and the parameters of a call. The parameters are one array, one object or all the arguments after the text.
+/// The SQL text and the parameters of a call. The parameters are one array, one object or all the
+/// arguments after the text.
 ///
 /// # Errors
 /// When an argument has another type.

@@ -1,8 +1,9 @@
 //! The connection of a session, and how the runs that use it are kept or taken back.
 //!
-//! A session has at most one connection. `begin` marks the state before a run: where the connection has an open transaction, the
-//! mark is a savepoint in it; where the run closes the connection, the mark keeps what was open. `keep` drops the mark. `abandon`
-//! goes back to it: it undoes what is not committed and reopens what was open. What a run has committed stays committed.
+//! A session has at most one connection. `begin` marks the state before a run: where the connection
+//! has an open transaction, the mark is a savepoint in it; where the run closes the connection, the
+//! mark keeps what was open. `keep` drops the mark. `abandon` goes back to it: it undoes what is
+//! not committed and reopens what was open. What a run has committed stays committed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +30,8 @@ const MAX_ROWS: usize = 100_000;
 /// How many bytes of values one query gives to a script at most.
 const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long the JSON of an answer may be, in bytes, without the bytes and long texts that travel beside it.
+/// How long the JSON of an answer may be, in bytes, without the bytes and long texts that travel
+/// beside it.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// How large one value or statement may be in SQLite, in bytes.
@@ -72,7 +74,8 @@ struct Mark {
     has_savepoint: bool,
     /// What was open before the run closed it; `None` if the run has closed nothing.
     before: Option<Before>,
-    /// Whether a statement of the run was interrupted. If it writes, SQLite rolls the whole transaction back.
+    /// Whether a statement of the run was interrupted. If it writes, SQLite rolls the whole
+    /// transaction back.
     was_interrupted: bool,
 }
 
@@ -81,7 +84,8 @@ enum Before {
     Nothing,
     /// A database in memory, which is kept open: closing it would lose it.
     Memory(Open),
-    /// A file. It is closed at once, since another process may wait for that, and can be opened again.
+    /// A file. It is closed at once, since another process may wait for that, and can be opened
+    /// again.
     File(PathBuf),
 }
 
@@ -190,7 +194,8 @@ impl Database {
     fn connect(&self, path: Option<PathBuf>) -> rusqlite::Result<Open> {
         let connection = match &path {
             None => Connection::open_in_memory()?,
-            // SQLite takes no absolute path for a URI. NOFOLLOW refuses a link that was put there after the path was resolved.
+            // SQLite takes no absolute path for a URI. NOFOLLOW refuses a link that was put there
+            // after the path was resolved.
             Some(path) => Connection::open_with_flags(
                 path,
                 OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -277,7 +282,8 @@ impl Database {
         }))
     }
 
-    /// A step of `database.transaction`. The outermost is a transaction, those inside it are savepoints.
+    /// A step of `database.transaction`. The outermost is a transaction, those inside it are
+    /// savepoints.
     fn transaction(&self, given: &[Value]) -> HostReply {
         let step = given.first().and_then(Value::as_str);
         let depth = given.get(1).and_then(Value::as_u64);
@@ -328,7 +334,8 @@ impl Database {
             && let Some(Open { connection, .. }) = &self.open
             && !connection.is_autocommit()
         {
-            // It fails if the run has ended the transaction and begun another one: then there is no savepoint.
+            // It fails if the run has ended the transaction and begun another one: then there is no
+            // savepoint.
             let _ = connection.execute_batch(&format!("RELEASE {SAVEPOINT}"));
         }
         done()
@@ -355,8 +362,8 @@ impl Database {
             return done();
         };
         if mark.has_savepoint && mark.was_interrupted && connection.is_autocommit() {
-            // SQLite may have rolled the transaction back though the run did not end it. The script must learn that, so the
-            // connection is closed.
+            // SQLite may have rolled the transaction back though the run did not end it. The script
+            // must learn that, so the connection is closed.
             self.open = None;
             return done();
         }
@@ -405,8 +412,9 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
-/// Decides what a statement may do: it may not attach other files, and it may not set `busy_timeout`, whose wait for a lock could
-/// not be interrupted. `VACUUM` attaches a database without a name, which is in memory.
+/// Decides what a statement may do: it may not attach other files, and it may not set
+/// `busy_timeout`, whose wait for a lock could not be interrupted. `VACUUM` attaches a database
+/// without a name, which is in memory.
 fn authorize(context: AuthContext<'_>) -> Authorization {
     match context.action {
         AuthAction::Attach { filename: "" } => Authorization::Allow,

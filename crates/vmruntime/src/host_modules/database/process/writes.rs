@@ -1,7 +1,8 @@
 //! How much the statements of a run write to the files of a database.
 //!
-//! The kernel refuses a write that makes a file longer than `RLIMIT_FSIZE`, and SQLite reports that as a failure of the disk.
-//! The limit is set before each statement, from what the run has written so far and what is free of the disk.
+//! The kernel refuses a write that makes a file longer than `RLIMIT_FSIZE`, and SQLite reports that
+//! as a failure of the disk. The limit is set before each statement, from what the run has written
+//! so far and what is free of the disk.
 
 use std::ffi::OsString;
 use std::io;
@@ -93,7 +94,8 @@ impl Writes {
 }
 
 impl Bound {
-    /// The error of a failed statement: another one if the statement failed because it wrote too much.
+    /// The error of a failed statement: another one if the statement failed because it wrote too
+    /// much.
     pub(super) fn explain(&self, failure: HostError, limits: &WriteLimits) -> HostError {
         let is_of_disk = ["disk I/O error", "database or disk is full"]
             .iter()

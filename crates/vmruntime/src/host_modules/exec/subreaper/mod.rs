@@ -1,9 +1,11 @@
-//! The supervisor of a command: the process between the daemon and the command. Nothing that the command starts outlives it.
+//! The supervisor of a command: the process between the daemon and the command. Nothing that the
+//! command starts outlives it.
 //!
-//! The kernel makes the supervisor the parent of every process below it that has lost its own parent
-//! (`PR_SET_CHILD_SUBREAPER`), also of processes that fork twice or begin a session of their own. So as long as the supervisor
-//! has a child, something is left of the command, and once it has none, nothing is. When the daemon tells it to end, or is
-//! gone, the supervisor kills its children until it has none.
+//! The kernel makes the supervisor the parent of every process below it that has lost its own
+//! parent (`PR_SET_CHILD_SUBREAPER`), also of processes that fork twice or begin a session of their
+//! own. So as long as the supervisor has a child, something is left of the command, and once it has
+//! none, nothing is. When the daemon tells it to end, or is gone, the supervisor kills its children
+//! until it has none.
 
 mod tree;
 
@@ -31,10 +33,12 @@ use crate::worker::{oom, process};
 
 pub(crate) use tree::{kill_below, kill_listed_below};
 
-/// The first argument of a supervisor, in place of the name of an engine. The program follows, and its arguments.
+/// The first argument of a supervisor, in place of the name of an engine. The program follows, and
+/// its arguments.
 pub(crate) const ARGUMENT: &str = "exec";
 
-/// The prefix of the command's variables in the environment of the supervisor, which keeps them from taking effect there.
+/// The prefix of the command's variables in the environment of the supervisor, which keeps them
+/// from taking effect there.
 const PREFIX: &[u8] = b"_OF_COMMAND_";
 
 /// The largest message of either side, in bytes.
@@ -43,14 +47,16 @@ pub(crate) const MAX_MESSAGE_BYTES: u32 = 4096;
 /// The soft limit of open files that programs expect.
 const USUAL_OPEN_FILES: u64 = 1024;
 
-/// How long to wait for the death of a killed process before the children are listed again, in milliseconds.
+/// How long to wait for the death of a killed process before the children are listed again, in
+/// milliseconds.
 const BETWEEN_ROUNDS_MS: u16 = 2;
 
 /// A message from the daemon.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ToSupervisor {
-    /// Kill the command with everything that it started, and end. The end of the channel means the same.
+    /// Kill the command with everything that it started, and end. The end of the channel means the
+    /// same.
     End,
 }
 
@@ -77,8 +83,8 @@ pub(crate) fn environment_of(
     })
 }
 
-/// Runs a command and serves the daemon until that closes the channel. `args` are the program and its arguments; the command
-/// gets the standard streams and the working directory of this process.
+/// Runs a command and serves the daemon until that closes the channel. `args` are the program and
+/// its arguments; the command gets the standard streams and the working directory of this process.
 ///
 /// # Errors
 /// When a system call fails that never fails otherwise.
@@ -89,7 +95,8 @@ pub(crate) fn serve(args: &mut dyn Iterator<Item = OsString>) -> io::Result<()> 
         oom::raise(scores.helper);
     }
     prctl::set_child_subreaper(true)?;
-    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
+    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here
+    // uses it.
     let channel = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let channel = Channel::new(channel, MAX_MESSAGE_BYTES);
     let mut children = SigSet::empty();
@@ -98,7 +105,8 @@ pub(crate) fn serve(args: &mut dyn Iterator<Item = OsString>) -> io::Result<()> 
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     let deaths = SignalFd::with_flags(&children, flags)?;
     let started = start(args, scores);
-    // Only the command keeps the streams, so that they end with the last process that writes to them.
+    // Only the command keeps the streams, so that they end with the last process that writes to
+    // them.
     detach_from_streams()?;
     let command = match started {
         Ok(command) => command,
@@ -131,13 +139,15 @@ fn start(
         .env_clear()
         .envs(variables)
         .process_group(0);
-    // SAFETY: this process has one thread, so the forked child may do everything that this process may do.
+    // SAFETY: this process has one thread, so the forked child may do everything that this process
+    // may do.
     unsafe {
         command.pre_exec(move || {
             if let Some(scores) = scores {
                 oom::raise(scores.session);
             }
-            // The daemon has raised its own limit, but programs that use `select` rely on the usual one.
+            // The daemon has raised its own limit, but programs that use `select` rely on the usual
+            // one.
             let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
             setrlimit(Resource::RLIMIT_NOFILE, USUAL_OPEN_FILES.min(hard), hard)?;
             // If the supervisor is killed, the command must not go on without it.
@@ -179,7 +189,8 @@ impl Supervisor {
                 other => other?,
             };
             if ready[0].any() == Some(true) {
-                // Every message means the end. An unread one would cost the daemon our last message: it would read an error.
+                // Every message means the end. An unread one would cost the daemon our last
+                // message: it would read an error.
                 let _ = self.channel.receive::<ToSupervisor>();
                 return Ok(());
             }
@@ -187,12 +198,13 @@ impl Supervisor {
         }
     }
 
-    /// Kills and reaps children until there are none. Processes of other users can't be killed, and are left alone after
-    /// [`HELPER_TIMEOUT`].
+    /// Kills and reaps children until there are none. Processes of other users can't be killed, and
+    /// are left alone after [`HELPER_TIMEOUT`].
     fn end(&mut self) -> io::Result<()> {
         let due = Instant::now() + HELPER_TIMEOUT;
         while self.reap()? && Instant::now() < due {
-            // A killed process forks no more. Its children become children of this process, and die in the next round.
+            // A killed process forks no more. Its children become children of this process, and die
+            // in the next round.
             tree::kill_children();
             let mut died = [PollFd::new(self.deaths.as_fd(), PollFlags::POLLIN)];
             match poll(&mut died, BETWEEN_ROUNDS_MS) {
@@ -203,7 +215,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Reaps the dead children, and reports the end of the command. Gives whether there are children left.
+    /// Reaps the dead children, and reports the end of the command. Gives whether there are
+    /// children left.
     fn reap(&mut self) -> io::Result<bool> {
         while self.deaths.read_signal()?.is_some() {}
         loop {
@@ -223,8 +236,8 @@ impl Supervisor {
     }
 }
 
-/// How long the daemon waits for a supervisor to end before it kills the processes below it: less than the end of a run may
-/// take.
+/// How long the daemon waits for a supervisor to end before it kills the processes below it: less
+/// than the end of a run may take.
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The exit status in a message of a supervisor.

@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
-/// Kills the children of this process. It has one thread and reaps no child meanwhile, so that no id can go to another process.
+/// Kills the children of this process. It has one thread and reaps no child meanwhile, so that no
+/// id can go to another process.
 pub(super) fn kill_children() {
     let own = getpid();
     let listed = fs::read_to_string(format!("/proc/self/task/{own}/children"));
@@ -30,9 +31,9 @@ pub(super) fn kill_children() {
     }
 }
 
-/// Kills the descendants of `root`, a child of this process that has not been reaped, but not `root` itself. It reads the
-/// kernel's lists of children: the time grows with the number of descendants alone, but a list may lack a process while others
-/// end.
+/// Kills the descendants of `root`, a child of this process that has not been reaped, but not
+/// `root` itself. It reads the kernel's lists of children: the time grows with the number of
+/// descendants alone, but a list may lack a process while others end.
 pub(crate) fn kill_listed_below(root: Pid) {
     let mut found = children_of(root);
     let mut next = 0;
@@ -59,8 +60,8 @@ fn children_of(parent: Pid) -> Vec<Process> {
     pids.map(|pid| Process { pid, parent }).collect()
 }
 
-/// As [`kill_listed_below`], but it reads every process of the system. Gives how many processes were killed; they may have
-/// forked before that.
+/// As [`kill_listed_below`], but it reads every process of the system. Gives how many processes
+/// were killed; they may have forked before that.
 pub(crate) fn kill_below(root: Pid) -> usize {
     let all: HashMap<Pid, Process> = processes().map(|process| (process.pid, process)).collect();
     let depth = |process: &Process| {
@@ -82,7 +83,8 @@ pub(crate) fn kill_below(root: Pid) -> usize {
     kill_in_order(root, below.into_iter().map(|(_, process)| process))
 }
 
-/// Kills parents before their children: a parent could react to the death of a child. Gives how many were killed.
+/// Kills parents before their children: a parent could react to the death of a child. Gives how
+/// many were killed.
 fn kill_in_order(root: Pid, processes: impl IntoIterator<Item = Process>) -> usize {
     let killed = processes
         .into_iter()
@@ -120,7 +122,8 @@ fn read(pid: Pid) -> Option<Process> {
     })
 }
 
-/// Kills a process unless its id now belongs to another one: its parent must be the same, or `root`, which adopts orphans.
+/// Kills a process unless its id now belongs to another one: its parent must be the same, or
+/// `root`, which adopts orphans.
 ///
 /// # Errors
 /// When there is no such process, or it can't be killed.
@@ -136,7 +139,8 @@ fn kill_still(process: &Process, root: Pid) -> io::Result<()> {
         return Err(io::ErrorKind::NotFound.into());
     }
     let (fd, none) = (fd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-    // SAFETY: the descriptor is open, and the kernel accepts a null pointer in place of signal information.
+    // SAFETY: the descriptor is open, and the kernel accepts a null pointer in place of signal
+    // information.
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, none, 0) };
     Errno::result(sent)?;
     Ok(())
