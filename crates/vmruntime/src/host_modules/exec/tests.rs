@@ -1,3 +1,5 @@
+//! The module `exec`, called as a session calls it, with commands of the system.
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! The module `fs`, called as a session calls it.
+
 use std::fs;
 use std::sync::Arc;
 
@@ -114,11 +116,10 @@ fn folders_and_files_answer_in_their_shapes() {
     );
 }
 
-#[test]
-fn errors_are_worded_as_node_words_them() {
-    let fixture = Fixture::with(&[]);
-    fs::write(fixture.home.path().join("dir/in"), "").unwrap();
-    for (function, args, message) in [
+/// Calls that fail in the worktree of a fixture with a file `dir/in`: the function, the arguments and
+/// the message.
+fn failures() -> Vec<(&'static str, Value, &'static str)> {
+    vec![
         (
             "readFile",
             json!(["x", true]),
@@ -194,7 +195,14 @@ fn errors_are_worded_as_node_words_them() {
             json!(["a.txt", "dir/in", true]),
             "EEXIST: file already exists, copyfile 'a.txt' -> 'dir/in'",
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn errors_are_worded_as_node_words_them() {
+    let fixture = Fixture::with(&[]);
+    fs::write(fixture.home.path().join("dir/in"), "").unwrap();
+    for (function, args, message) in failures() {
         let error = fixture.error(function, &args);
         assert_eq!(error.message, message);
         let code = message.split(':').next();

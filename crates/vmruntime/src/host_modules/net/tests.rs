@@ -1,3 +1,5 @@
+//! The module `net`, called as a session calls it, with servers and a resolver of the tests.
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};

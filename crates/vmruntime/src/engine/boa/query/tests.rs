@@ -1,3 +1,5 @@
+//! Completion and inspection in an engine with a link that answers nothing.
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
