@@ -14,9 +14,9 @@ use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, EventType, RawJson, Sandbox};
 use vmcontrol::library::LoadedLibrary;
 use vmcontrol::runtime::{
-    BoxFuture, OpenSessionError, OpenedSession, Outcome, Query, QueryError, QueryResult,
-    RunRequest, RunResult, RunUpdate, Runtime, RuntimeEvent, RuntimeSession, RuntimeUnavailable,
-    SessionEnd, SessionSpec, Usage,
+    BoxFuture, HostModuleInfo, OpenSessionError, OpenedSession, Outcome, Query, QueryError,
+    QueryResult, RunRequest, RunResult, RunUpdate, Runtime, RuntimeEvent, RuntimeSession,
+    RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
 };
 use vmcontrol::{Control, ControlOptions, Lease, MemoryBudget, RunOptions};
 use vmstore_sqlite::SqliteStore;
@@ -32,6 +32,10 @@ struct ScriptedSession {
 impl Runtime for ScriptedRuntime {
     fn engines(&self) -> &'static [&'static str] {
         &["boa"]
+    }
+
+    fn host_modules(&self) -> &'static [HostModuleInfo] {
+        &[]
     }
 
     fn open_session(

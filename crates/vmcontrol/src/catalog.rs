@@ -1,5 +1,6 @@
-//! The names that a template can use: engines, native modules, libraries, capability kinds, startup
-//! modes.
+//! The names that a template can use: engines, libraries, capability kinds, startup modes. The names
+//! of host modules are the runtime's
+//! ([`Runtime::host_modules`](crate::runtime::Runtime::host_modules)).
 
 /// The engine of templates that name none.
 pub const DEFAULT_ENGINE: &str = "boa";
@@ -20,75 +21,6 @@ pub const BUILT_INS: &[&str] = &[
 
 /// The default directory of downloaded libraries, below the working directory of the process.
 pub const DEFAULT_LIBRARY_CACHE: &str = ".vm-cache/libraries";
-
-/// A module that the service provides to scripts through `require`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NativeModule {
-    /// The name given to `require`.
-    pub name: &'static str,
-    /// Its purpose, in a few words.
-    pub summary: &'static str,
-    /// Its purpose, in a sentence without a full stop.
-    pub description: &'static str,
-    /// The names of its functions, sorted.
-    pub functions: &'static [&'static str],
-}
-
-/// Every native module, sorted by name.
-pub const NATIVE_MODULES: &[NativeModule] = &[
-    NativeModule {
-        name: "database",
-        summary: "SQLite databases inside the worktree or in memory",
-        description: "Queries and changes SQLite databases, which are files of the worktree or in memory",
-        functions: &["close", "configure", "exec", "query", "transaction"],
-    },
-    NativeModule {
-        name: "exec",
-        summary: "commands of the host, run in the worktree",
-        description: "Runs programs of the host in the worktree, and gives what they print",
-        functions: &["run", "spawnSync"],
-    },
-    NativeModule {
-        name: "fs",
-        summary: "files inside the worktree",
-        description: "Reads, writes, lists and removes files and folders of the worktree",
-        functions: &[
-            "access",
-            "accessSync",
-            "appendFile",
-            "appendFileSync",
-            "copyFile",
-            "copyFileSync",
-            "exists",
-            "existsSync",
-            "lstat",
-            "lstatSync",
-            "mkdir",
-            "mkdirSync",
-            "readFile",
-            "readFileSync",
-            "readdir",
-            "readdirSync",
-            "rename",
-            "renameSync",
-            "rm",
-            "rmSync",
-            "rmdir",
-            "rmdirSync",
-            "stat",
-            "statSync",
-            "unlink",
-            "unlinkSync",
-            "writeFile",
-            "writeFileSync",
-        ],
-    },
-];
-
-/// Whether a native module has this name.
-pub fn is_native_module(name: &str) -> bool {
-    NATIVE_MODULES.iter().any(|module| module.name == name)
-}
 
 /// Whether the name is that of one of JavaScript's own globals, in upper or lower case.
 pub fn is_built_in(name: &str) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vmapi_types::{AvailableLibrary, AvailableModule, Identified};
 
-use crate::catalog::{self, LIBRARIES, Library, NATIVE_MODULES, is_library_name};
+use crate::catalog::{self, LIBRARIES, Library, is_library_name};
 use crate::library::{CachedFile, LibraryCache, LibraryError, LockFile};
 use crate::tasks::blocking;
 use crate::{Control, Error, Result};
@@ -19,7 +19,8 @@ const NATIVE: &str = "native";
 impl Control {
     /// The native modules, by name.
     pub fn available_modules(&self) -> Vec<AvailableModule> {
-        NATIVE_MODULES
+        let modules = self.inner().runtime.host_modules();
+        modules
             .iter()
             .map(|module| AvailableModule {
                 name: module.name.to_owned(),

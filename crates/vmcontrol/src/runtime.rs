@@ -20,6 +20,9 @@ pub trait Runtime: Send + Sync {
     /// The engines that are built in; the first is the default.
     fn engines(&self) -> &'static [&'static str];
 
+    /// The host modules that a template can give to scripts, sorted by name.
+    fn host_modules(&self) -> &'static [HostModuleInfo];
+
     /// Opens a session with its libraries, ready to run code. The caller runs its startup files.
     ///
     /// # Errors
@@ -48,6 +51,29 @@ pub trait Runtime: Send + Sync {
 
     /// Ends every session and worker, and waits until they are gone.
     fn shut_down(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What is known of a host module before there is a session: how a template names and configures it, and what clients are
+/// shown. The runtime that implements the module gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostModuleInfo {
+    /// The name that templates, `require` and `import` use.
+    pub name: &'static str,
+    /// What it is for, in a few words.
+    pub summary: &'static str,
+    /// What it is for, in a sentence.
+    pub description: &'static str,
+    /// The names of its functions, sorted.
+    pub functions: &'static [&'static str],
+    /// The keys that the configuration of a capability `module` of this name may have; empty if it takes none.
+    pub config_keys: &'static [&'static str],
+}
+
+impl HostModuleInfo {
+    /// The module of that name; `None` if `modules` has no such module.
+    pub fn find<'a>(modules: &'a [Self], name: &str) -> Option<&'a Self> {
+        modules.iter().find(|module| module.name == name)
+    }
 }
 
 /// What a session is made from.

@@ -9,7 +9,8 @@ use serde_json::Map;
 use vmapi_types::{EventType, Limits, RawJson, RuntimeSettings};
 use vmcontrol::runtime::{RunMode, RunRequest};
 
-use crate::engine::{self, Engine, HostLink};
+use crate::engine::{self, Engine, EngineError, HostLink};
+use crate::host_modules;
 use crate::ipc::codec::{self, Encoded};
 use crate::ipc::frame::{Assembler, split};
 use crate::ipc::{Answered, FromSession, HostError, MAX_FROM_SESSION_BYTES, SessionSetup};
@@ -61,8 +62,9 @@ impl Scope {
     /// # Errors
     /// [`ScopeError::Engine`].
     pub fn new() -> Result<Self, ScopeError> {
-        let built = engine::build(engine::NAMES[0], Rc::new(NoHost));
-        let mut engine = built.map_err(ScopeError::Engine)?;
+        let refused = |error: EngineError| ScopeError::Engine(error.to_string());
+        let built = engine::build(engine::NAMES[0], Rc::new(NoHost), host_modules::scripts());
+        let mut engine = built.map_err(refused)?;
         let setup = SessionSetup {
             tag: String::new(),
             limits: Limits::default(),
@@ -76,7 +78,7 @@ impl Scope {
             globals: Vec::new(),
             removed_globals: Vec::new(),
         };
-        engine.configure(&setup).map_err(ScopeError::Engine)?;
+        engine.configure(&setup).map_err(refused)?;
         Ok(Self { engine })
     }
 

@@ -12,9 +12,12 @@ mod clock;
 mod engine;
 mod host_modules;
 mod ipc;
+mod roles;
 mod supervisor;
 pub mod syntax;
 pub mod worker;
 
+pub use host_modules::host_modules;
 pub use ipc::WorkerCommand;
+pub use roles::run_worker;
 pub use supervisor::WorkerRuntime;

@@ -1,5 +1,7 @@
-//! JavaScript for the eye: which part of a text is what, also of one that is not complete.
+//! Highlighting JavaScript: which parts of a text are keywords, literals and comments, also in a
+//! text that is not complete.
 
+use crate::engine::source::keywords::KEYWORDS;
 use crate::engine::source::{End, TokenKind, scan, scan_on};
 
 /// A part of a text.
@@ -16,7 +18,7 @@ pub struct Span {
 /// What a part of a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanKind {
-    /// A word of the language.
+    /// A keyword.
     Keyword,
     /// A string, a template or a regular expression.
     Literal,
@@ -26,48 +28,7 @@ pub enum SpanKind {
     Comment,
 }
 
-/// The words of the language.
-pub(crate) const KEYWORDS: [&str; 37] = [
-    "async",
-    "await",
-    "break",
-    "case",
-    "catch",
-    "class",
-    "const",
-    "continue",
-    "debugger",
-    "default",
-    "delete",
-    "do",
-    "else",
-    "export",
-    "extends",
-    "false",
-    "finally",
-    "for",
-    "function",
-    "if",
-    "import",
-    "in",
-    "instanceof",
-    "let",
-    "new",
-    "null",
-    "return",
-    "super",
-    "switch",
-    "this",
-    "throw",
-    "true",
-    "try",
-    "typeof",
-    "var",
-    "void",
-    "while",
-];
-
-/// The parts of a text that are more than names and signs, in their order.
+/// The parts of a text that are no names, operators or brackets, in order. They do not overlap.
 pub fn spans(source: &str) -> Vec<Span> {
     let scanned = scan(source);
     let comments = scanned.comments.into_iter().map(|(start, end)| Span {
@@ -100,7 +61,7 @@ pub fn spans(source: &str) -> Vec<Span> {
     };
     let mut spans: Vec<_> = comments.chain(tokens).chain(open).collect();
     spans.sort_unstable_by_key(|span| span.start);
-    // A comment in an expression of a template is a part of the template.
+    // A template is one part, with the comments in its expressions.
     let mut end = 0;
     spans.retain(|span| {
         let is_next = span.start >= end;
@@ -112,19 +73,20 @@ pub fn spans(source: &str) -> Vec<Span> {
     spans
 }
 
-/// The brackets of a text that comes in parts. The count can be wrong: only a parser can always tell a division from a regular
-/// expression.
+/// The balance of the brackets of a text that comes in parts. It can be wrong, since only a parser
+/// can always tell a division from a regular expression.
 #[derive(Debug, Default)]
 pub struct Brackets {
-    /// How many more were opened than closed.
+    /// How many more brackets are opened than closed.
     open: isize,
-    /// Whether the text ends with a value.
+    /// Whether the text so far ends with a value, after which a slash divides.
     after_value: bool,
 }
 
 impl Brackets {
-    /// Counts those of the next part, if the text ends in code with it. False if it does not: then the part has to come again,
-    /// with what follows it.
+    /// Counts the brackets of the next part, and gives `true`. If the part ends within a template
+    /// or a comment, nothing is counted, and the caller passes the part again together with what
+    /// follows it.
     pub fn count(&mut self, part: &str) -> bool {
         let scanned = scan_on(part, self.after_value);
         if scanned.in_template || scanned.end == End::Comment {
@@ -140,7 +102,7 @@ impl Brackets {
         true
     }
 
-    /// Whether all that were opened are closed.
+    /// Whether every bracket that was opened is closed.
     pub fn are_closed(&self) -> bool {
         self.open <= 0
     }

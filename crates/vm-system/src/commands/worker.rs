@@ -22,7 +22,7 @@ pub(crate) fn is_worker_process() -> bool {
 /// Runs as a worker until the daemon ends it. The arguments after the subcommand are an internal
 /// agreement between the daemon and the worker.
 pub(crate) fn main() -> ! {
-    vmruntime::worker::main(env::args_os().skip(2))
+    vmruntime::run_worker(env::args_os().skip(2))
 }
 
 /// The command with which the daemon starts a worker: this binary with the hidden subcommand.

@@ -16,6 +16,8 @@ mod net;
 use serde_json::{Map, Value};
 use vmapi_types::Capability;
 
+use crate::runtime::HostModuleInfo;
+
 pub use config::ConfigError;
 use env::EnvGrant;
 pub use exec::ExecGrant;
@@ -43,8 +45,9 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// The permissions that these capabilities give together.
-    pub fn of_capabilities(capabilities: &[Capability]) -> Self {
+    /// The permissions that these capabilities give together. `modules` are those that the runtime
+    /// has.
+    pub fn of_capabilities(capabilities: &[Capability], modules: &[HostModuleInfo]) -> Self {
         let mut grants = Builder::default();
         for capability in capabilities {
             let Capability {
@@ -54,7 +57,7 @@ impl Grants {
                 config,
                 ..
             } = capability;
-            if let Err(error) = grants.add(kind, name, *enabled, config) {
+            if let Err(error) = grants.add(kind, name, *enabled, config, modules) {
                 tracing::warn!(
                     template = %capability.vm_id, kind, name, %error,
                     "a stored capability can't be parsed and gives nothing"
@@ -83,9 +86,10 @@ impl Builder {
         name: &str,
         enabled: bool,
         config: &Map<String, Value>,
+        modules: &[HostModuleInfo],
     ) -> Result<(), ConfigError> {
         match kind {
-            "module" => module::check(name, config)
+            "module" => module::check(name, config, modules)
                 .and_then(|()| self.exec.add_module(name, enabled, config)),
             "fs" => self.fs.add(enabled, config),
             "net" => self.net.add(name, enabled, config),
@@ -127,13 +131,15 @@ pub fn check(
     name: &str,
     enabled: bool,
     config: &Map<String, Value>,
+    modules: &[HostModuleInfo],
 ) -> Result<(), ConfigError> {
-    Builder::default().add(kind, name, enabled, config)
+    Builder::default().add(kind, name, enabled, config, modules)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::MODULES;
     use serde_json::json;
     use std::path::Path;
 
@@ -150,15 +156,18 @@ mod tests {
 
     #[test]
     fn a_stored_capability_that_can_not_be_parsed_gives_nothing() {
-        let grants = Grants::of_capabilities(&[
-            capability("fs", "a", true, &json!({"read": "everything"})),
-            capability("net", "b", true, &json!({"hosts": [1]})),
-            capability("env", "A=B", true, &json!({})),
-            capability("global", "c d", true, &json!({"value": 1})),
-            capability("global", "e", true, &json!({})),
-            capability("module", "exec", true, &json!({"commands": []})),
-            capability("disk", "f", true, &json!({})),
-        ]);
+        let grants = Grants::of_capabilities(
+            &[
+                capability("fs", "a", true, &json!({"read": "everything"})),
+                capability("net", "b", true, &json!({"hosts": [1]})),
+                capability("env", "A=B", true, &json!({})),
+                capability("global", "c d", true, &json!({"value": 1})),
+                capability("global", "e", true, &json!({})),
+                capability("module", "exec", true, &json!({"commands": []})),
+                capability("disk", "f", true, &json!({})),
+            ],
+            MODULES,
+        );
         assert!(!grants.fs.may_read(Path::new("x")));
         assert!(!grants.fs.may_write(Path::new("x")));
         assert!(grants.net.is_empty());
@@ -169,14 +178,17 @@ mod tests {
 
     #[test]
     fn a_stored_capability_that_can_not_be_parsed_denies_its_whole_kind() {
-        let grants = Grants::of_capabilities(&[
-            capability("fs", "a", true, &json!({})),
-            capability("fs", "b", false, &json!({"colour": 1})),
-            capability("net", "c", true, &json!({})),
-            capability("net", "d", false, &json!({"hosts": "d"})),
-            capability("env", "HOME", true, &json!({})),
-            capability("env", "e", false, &json!({"names": {}})),
-        ]);
+        let grants = Grants::of_capabilities(
+            &[
+                capability("fs", "a", true, &json!({})),
+                capability("fs", "b", false, &json!({"colour": 1})),
+                capability("net", "c", true, &json!({})),
+                capability("net", "d", false, &json!({"hosts": "d"})),
+                capability("env", "HOME", true, &json!({})),
+                capability("env", "e", false, &json!({"names": {}})),
+            ],
+            MODULES,
+        );
         assert!(!grants.fs.may_read(Path::new("x")));
         let host = url::Host::Domain("c".to_owned());
         assert!(!grants.net.allows(&host, 80, 80));
@@ -241,7 +253,7 @@ mod tests {
                 "config.read is not a key of a capability of kind module for fs: it takes none",
             ),
         ] {
-            let error = check(kind, name, true, config.as_object().unwrap()).unwrap_err();
+            let error = check(kind, name, true, config.as_object().unwrap(), MODULES).unwrap_err();
             assert_eq!(error.to_string(), expected);
         }
     }

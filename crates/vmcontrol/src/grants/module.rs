@@ -7,22 +7,31 @@ use vmapi_types::Capability;
 
 use super::config::{self, ConfigError};
 use crate::catalog::is_built_in;
+use crate::runtime::HostModuleInfo;
 
-/// Checks the configuration of a module.
+/// Checks the configuration of a module of the runtime's `modules`.
 ///
 /// # Errors
 /// Names the key that is unknown.
-pub(super) fn check(name: &str, config: &Map<String, Value>) -> Result<(), ConfigError> {
+pub(super) fn check(
+    name: &str,
+    config: &Map<String, Value>,
+    modules: &[HostModuleInfo],
+) -> Result<(), ConfigError> {
     if is_built_in(name) {
         return Ok(());
     }
-    let keys: &[&str] = if name == "exec" { &["commands"] } else { &[] };
+    let keys = HostModuleInfo::find(modules, name).map_or(&[][..], |module| module.config_keys);
     config::only(config, keys, &format!("module for {name}"))
 }
 
 /// The native modules of a session, sorted: a template's own and those that capabilities allow,
-/// without those that capabilities deny.
-pub(crate) fn effective_modules(exposed: &[String], capabilities: &[Capability]) -> Vec<String> {
+/// without those that capabilities deny. `modules` are those that the runtime has.
+pub(crate) fn effective_modules(
+    exposed: &[String],
+    capabilities: &[Capability],
+    modules: &[HostModuleInfo],
+) -> Vec<String> {
     let of_kind = |enabled| {
         capabilities
             .iter()
@@ -31,19 +40,27 @@ pub(crate) fn effective_modules(exposed: &[String], capabilities: &[Capability])
     let allowed = of_kind(true)
         .filter(|capability| {
             !is_built_in(&capability.name)
-                && super::check("module", &capability.name, true, &capability.config).is_ok()
+                && super::check(
+                    "module",
+                    &capability.name,
+                    true,
+                    &capability.config,
+                    modules,
+                )
+                .is_ok()
         })
         .map(|capability| &capability.name);
-    let mut modules: Vec<String> = exposed.iter().chain(allowed).cloned().collect();
-    modules.retain(|module| of_kind(false).all(|denied| denied.name != *module));
-    modules.sort();
-    modules.dedup();
-    modules
+    let mut effective: Vec<String> = exposed.iter().chain(allowed).cloned().collect();
+    effective.retain(|module| of_kind(false).all(|denied| denied.name != *module));
+    effective.sort();
+    effective.dedup();
+    effective
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::MODULES;
     use serde_json::json;
     use uuid::Uuid;
 
@@ -66,7 +83,7 @@ mod tests {
             capability("exec", false, &json!({})),
         ];
         assert_eq!(
-            effective_modules(&exposed, &capabilities),
+            effective_modules(&exposed, &capabilities, MODULES),
             ["database", "fs"]
         );
     }
@@ -80,7 +97,7 @@ mod tests {
                     capability("fs", true, &json!({})),
                 ];
                 assert_eq!(
-                    effective_modules(&["exec".into()], &capabilities),
+                    effective_modules(&["exec".into()], &capabilities, MODULES),
                     ["exec", "fs"]
                 );
             }
@@ -90,6 +107,6 @@ mod tests {
     #[test]
     fn a_module_capability_that_can_not_be_parsed_gives_nothing() {
         let capabilities = [capability("exec", true, &json!({"commands": 1}))];
-        assert!(effective_modules(&[], &capabilities).is_empty());
+        assert!(effective_modules(&[], &capabilities, MODULES).is_empty());
     }
 }

@@ -222,7 +222,8 @@ impl Control {
             .await?
             .ok_or(Error::TemplateNotFound { template_id })?;
         // The patterns of capabilities are compiled here.
-        let read = Arc::new(blocking(move || TemplatePolicy::of(details)).await?);
+        let modules = self.inner().runtime.host_modules();
+        let read = Arc::new(blocking(move || TemplatePolicy::of(details, modules)).await?);
         turn.keep(&read);
         Ok(read)
     }

@@ -6,6 +6,7 @@ use vmapi_types::{Capability, Limits, Resolver, RuntimeSettings, StartupFile, Te
 
 use crate::Grants;
 use crate::grants::effective_modules;
+use crate::runtime::HostModuleInfo;
 
 /// What one session may do. Later changes to the template do not change it. It is stored as the
 /// session's `runtime_meta`.
@@ -38,8 +39,9 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The policy of a session that is made from a template as it is now.
-    pub fn of_template(details: TemplateDetails) -> Self {
+    /// The policy of a session that is made from a template as it is now. `modules` are those that
+    /// the runtime has.
+    pub fn of_template(details: TemplateDetails, modules: &[HostModuleInfo]) -> Self {
         let TemplateDetails {
             template,
             settings,
@@ -47,7 +49,7 @@ impl Policy {
             startup_files,
         } = details;
         Self {
-            modules: effective_modules(&template.exposed_modules, &capabilities),
+            modules: effective_modules(&template.exposed_modules, &capabilities, modules),
             template_id: template.id,
             template_name: template.name,
             engine: template.engine,
@@ -55,7 +57,7 @@ impl Policy {
             resolver: settings.resolver,
             runtime: settings.runtime,
             libraries: template.libraries,
-            grants: Grants::of_capabilities(&capabilities),
+            grants: Grants::of_capabilities(&capabilities, modules),
             capabilities,
             startup_files,
         }

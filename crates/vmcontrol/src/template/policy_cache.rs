@@ -31,6 +31,7 @@ use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use uuid::Uuid;
 use vmapi_types::{RawJson, TemplateDetails};
 
+use crate::runtime::HostModuleInfo;
 use crate::{Error, Policy, Result};
 
 /// For how many templates policies are kept.
@@ -48,13 +49,13 @@ pub(crate) struct TemplatePolicy {
 }
 
 impl TemplatePolicy {
-    /// The policy of a template as it is now.
+    /// The policy of a template as it is now. `modules` are those that the runtime has.
     ///
     /// # Errors
     /// When the policy can't be written as JSON, which is a bug.
-    pub(crate) fn of(details: TemplateDetails) -> Result<Self> {
+    pub(crate) fn of(details: TemplateDetails, modules: &[HostModuleInfo]) -> Result<Self> {
         let is_active = details.template.is_active;
-        let policy = Policy::of_template(details);
+        let policy = Policy::of_template(details, modules);
         let runtime_meta =
             to_raw_value(&policy).map_err(|error| Error::Internal(Box::new(error)))?;
         Ok(Self {
@@ -164,7 +165,7 @@ mod tests {
             capabilities: Vec::new(),
             startup_files: Vec::new(),
         };
-        Arc::new(TemplatePolicy::of(details).unwrap())
+        Arc::new(TemplatePolicy::of(details, &[]).unwrap())
     }
 
     #[tokio::test]

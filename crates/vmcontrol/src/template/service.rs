@@ -10,9 +10,10 @@ use vmapi_types::{
     TemplateDetails, Timestamp, UpdateTemplateRequest,
 };
 
-use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, NATIVE_MODULES, STARTUP_MODES};
+use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, STARTUP_MODES};
 use crate::grants;
 use crate::names::{check_name, check_path};
+use crate::runtime::HostModuleInfo;
 use crate::store::{
     OnUnreadable, Store, StoreError, StoreFuture, TemplateChange, TemplateChanged, TemplatePart,
 };
@@ -152,10 +153,11 @@ impl Control {
             )));
         }
         check_name("name", &new.name)?;
+        let modules = self.inner().runtime.host_modules();
         if new.kind == "module" && !catalog::is_built_in(&new.name) {
-            check_module(&new.name)?;
+            check_module(&new.name, modules)?;
         }
-        grants::check(&new.kind, &new.name, new.enabled, &new.config)
+        grants::check(&new.kind, &new.name, new.enabled, &new.config, modules)
             .map_err(|error| Error::validation(error.to_string()))?;
         let capability = Capability {
             id: Uuid::new_v4(),
@@ -260,7 +262,7 @@ impl Control {
     pub async fn add_name(&self, list: NameList, id: Uuid, name: String) -> Result<String> {
         let name = match list {
             NameList::Modules => {
-                check_module(&name)?;
+                check_module(&name, self.inner().runtime.host_modules())?;
                 name
             }
             NameList::Libraries => self.usable_library(id, &name).await?,
@@ -370,14 +372,14 @@ fn unless_duplicate(error: StoreError, taken: impl FnOnce() -> Error) -> Error {
     }
 }
 
-fn check_module(name: &str) -> Result<()> {
+fn check_module(name: &str, modules: &[HostModuleInfo]) -> Result<()> {
     check_name("name", name)?;
     let reason = if catalog::is_built_in(name) {
         "it is a JavaScript built-in, which every session has".to_owned()
-    } else if catalog::is_native_module(name) {
+    } else if HostModuleInfo::find(modules, name).is_some() {
         return Ok(());
     } else {
-        let names: Vec<_> = NATIVE_MODULES.iter().map(|module| module.name).collect();
+        let names: Vec<_> = modules.iter().map(|module| module.name).collect();
         format!("there is no such native module, only {}", names.join(", "))
     };
     Err(Error::ModuleNotAllowed {

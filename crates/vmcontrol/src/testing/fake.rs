@@ -13,10 +13,27 @@ use crate::Lease;
 use crate::execution::failure::payload;
 use crate::library::LoadedLibrary;
 use crate::runtime::{
-    BoxFuture, Failure, FailureCode, OpenSessionError, OpenedSession, Outcome, Query, QueryError,
-    QueryResult, RunRequest, RunResult, RunUpdate, Runtime, RuntimeEvent, RuntimeSession,
-    RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
+    BoxFuture, Failure, FailureCode, HostModuleInfo, OpenSessionError, OpenedSession, Outcome,
+    Query, QueryError, QueryResult, RunRequest, RunResult, RunUpdate, Runtime, RuntimeEvent,
+    RuntimeSession, RuntimeUnavailable, SessionEnd, SessionSpec, Usage,
 };
+
+/// The host modules of the fake runtime. One of them takes a configuration.
+pub const MODULES: &[HostModuleInfo] = &[
+    module("database", &[]),
+    module("exec", &["commands"]),
+    module("fs", &[]),
+];
+
+const fn module(name: &'static str, config_keys: &'static [&'static str]) -> HostModuleInfo {
+    HostModuleInfo {
+        name,
+        summary: "",
+        description: "",
+        functions: &[],
+        config_keys,
+    }
+}
 
 /// A runtime without processes. A script is a list of words: `value`, `throw`, `commit`, `timeout`,
 /// `crash`, `output`, `call`, `hold` and `hang` do what they say, and every other word is an event
@@ -46,6 +63,10 @@ impl Default for FakeRuntime {
 impl Runtime for FakeRuntime {
     fn engines(&self) -> &'static [&'static str] {
         &["boa"]
+    }
+
+    fn host_modules(&self) -> &'static [HostModuleInfo] {
+        MODULES
     }
 
     fn open_session(

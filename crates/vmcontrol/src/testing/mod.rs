@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use vmapi_types::{CreateSessionRequest, Event, Execution};
 
-pub use fake::FakeRuntime;
+pub use fake::{FakeRuntime, MODULES};
 
 use crate::store::Store;
 use crate::{

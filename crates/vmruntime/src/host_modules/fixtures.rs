@@ -1,4 +1,6 @@
-//! What the tests of host modules share.
+//! Fixtures of the tests of host modules: a session, calls and answers.
+
+use std::sync::Arc;
 
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -6,13 +8,15 @@ use uuid::Uuid;
 use vmapi_types::{
     Capability, Limits, Resolver, RuntimeSettings, Settings, Template, TemplateDetails, Timestamp,
 };
-use vmcontrol::{FileKind, Policy, Worktree};
+use vmcontrol::{FileKind, MemoryBudget, Policy, Worktree, WriteLimits};
 
-use super::Answering;
+use super::broker::answering::Answering;
+use super::broker::module::{Reply, SessionModule};
+use super::broker::session_context::{Bounds, SessionContext};
 use crate::ipc::value::{self, Span};
 use crate::ipc::worker_end::Channel;
 use crate::ipc::{
-    HostCall, HostError, HostReply, MAX_FROM_SESSION_BYTES, MAX_TO_SESSION_BYTES, Pieces, ToSession,
+    HostCall, HostError, MAX_FROM_SESSION_BYTES, MAX_TO_SESSION_BYTES, Pieces, ToSession,
 };
 use crate::ipc::{WorkerCommand, daemon_end};
 
@@ -28,26 +32,29 @@ pub(crate) fn policy(capabilities: &[(&str, &str, bool, Value)]) -> Policy {
         enabled: *enabled,
         config: config.as_object().unwrap().clone(),
     };
-    Policy::of_template(TemplateDetails {
-        template: Template {
-            id,
-            name: "t".into(),
-            engine: "boa".into(),
-            is_active: true,
-            exposed_modules: vec!["database".into(), "exec".into(), "fs".into()],
-            libraries: Vec::new(),
-            created_at: now,
-            updated_at: now,
+    Policy::of_template(
+        TemplateDetails {
+            template: Template {
+                id,
+                name: "t".into(),
+                engine: "boa".into(),
+                is_active: true,
+                exposed_modules: vec!["database".into(), "exec".into(), "fs".into()],
+                libraries: Vec::new(),
+                created_at: now,
+                updated_at: now,
+            },
+            settings: Settings {
+                vm_id: id,
+                limits: Limits::default(),
+                resolver: Resolver::default(),
+                runtime: RuntimeSettings::default(),
+            },
+            capabilities: capabilities.iter().map(capability).collect(),
+            startup_files: Vec::new(),
         },
-        settings: Settings {
-            vm_id: id,
-            limits: Limits::default(),
-            resolver: Resolver::default(),
-            runtime: RuntimeSettings::default(),
-        },
-        capabilities: capabilities.iter().map(capability).collect(),
-        startup_files: Vec::new(),
-    })
+        super::host_modules(),
+    )
 }
 
 /// An empty worktree.
@@ -57,7 +64,7 @@ pub(crate) fn worktree() -> (tempfile::TempDir, Worktree) {
     (home, worktree)
 }
 
-/// The first argument of this program where it is to be a worker instead of running tests.
+/// The first argument that makes this program a worker instead of running tests.
 const WORKER: &str = "be-a-worker";
 
 /// How the program of the tests is started as a worker.
@@ -68,8 +75,9 @@ pub(crate) fn worker() -> WorkerCommand {
     }
 }
 
-/// Runs before the harness of the tests, which prints to the standard output that a command is to have.
-// SAFETY: the loader calls what stands in this section, without arguments that matter, when the libraries are ready.
+/// Runs before the test harness, which would print to the standard output of a command.
+// SAFETY: the loader calls what stands in this section, without arguments that matter, when the
+// libraries are ready.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = be_a_worker_if_asked_for;
@@ -77,7 +85,7 @@ static BEFORE_MAIN: extern "C" fn() = be_a_worker_if_asked_for;
 extern "C" fn be_a_worker_if_asked_for() {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|first| first == WORKER) {
-        crate::worker::main(args);
+        crate::run_worker(args);
     }
 }
 
@@ -93,7 +101,7 @@ pub(crate) fn host_call(module: &str, function: &str, args: &Value) -> HostCall 
     }
 }
 
-/// Puts what stands for bytes, and long texts, into a body.
+/// Moves bytes and long texts into a body.
 fn in_body(value: &Value, body: &mut Vec<u8>) -> Value {
     match value {
         Value::Object(map) => match map.get(value::BYTES) {
@@ -109,8 +117,8 @@ fn in_body(value: &Value, body: &mut Vec<u8>) -> Value {
     }
 }
 
-/// An answer with what is in its bodies put into its JSON: texts as they are, bytes as `{"$bytes": "text"}` with what is no UTF-8
-/// replaced, and entries as objects.
+/// The JSON of an answer with the parts of its bodies in place: texts as they are, bytes as
+/// `{"$bytes": "text"}` with replacement characters for malformed UTF-8, entries as objects.
 pub(crate) fn out_of_bodies(value: &Value, bodies: &[Vec<u8>]) -> Value {
     let text_of = |span: &Value| {
         let Span(body, start, end) = serde_json::from_value(span.clone()).unwrap();
@@ -150,11 +158,25 @@ pub(crate) fn out_of_bodies(value: &Value, bodies: &[Vec<u8>]) -> Value {
     }
 }
 
-/// What a call is answered, as the session process puts it together.
-pub(crate) async fn answered<F>(call: impl FnOnce(Answering) -> F) -> Result<Value, HostError>
-where
-    F: Future<Output = HostReply>,
-{
+/// A session with these capabilities, in an empty worktree, which is removed with the directory.
+pub(crate) fn session(
+    capabilities: &[(&str, &str, bool, Value)],
+) -> (tempfile::TempDir, Arc<SessionContext>) {
+    let (home, worktree) = worktree();
+    let bounds = Bounds {
+        memory: MemoryBudget::default(),
+        write: WriteLimits::default(),
+    };
+    let policy = Arc::new(policy(capabilities));
+    let context = SessionContext::new(policy, Arc::new(worktree), worker(), bounds);
+    (home, Arc::new(context))
+}
+
+/// The answer of a module to a call, as the session process puts it together.
+pub(crate) async fn answer_of(
+    module: &dyn SessionModule,
+    call: HostCall,
+) -> Result<Value, HostError> {
     let (sender, _receiver, theirs) = daemon_end::pair(MAX_FROM_SESSION_BYTES).unwrap();
     let reading = std::thread::spawn(move || {
         let channel = Channel::new(theirs, MAX_TO_SESSION_BYTES);
@@ -170,8 +192,10 @@ where
         }
     });
     let answering = Answering::new(sender, 0);
-    let reply = call(answering.clone()).await;
-    let end = answering.all_but_the_end(reply).await.unwrap();
+    let end = match module.call(call, &answering).await {
+        Reply::Json(reply) => answering.all_but_the_end(reply).await.unwrap(),
+        Reply::End(end) => end,
+    };
     answering.pass_on(end).await.unwrap();
     let answered = reading.join().unwrap()?;
     let json = serde_json::from_str(answered.json.get()).unwrap();

@@ -1,241 +1,113 @@
-//! The broker: what scripts do to the world, done by the daemon on their behalf.
+//! Host modules: what scripts do to the world, done by the daemon on their behalf.
 //!
-//! A session process can do nothing itself. It asks, and the broker checks the session's policy for every single call:
-//! what the session process believes to be allowed counts for nothing here.
+//! A host module is one folder here and one entry in [`HOST_MODULES`]. Everything else follows from
+//! the entry: what templates may name and how a capability of the module is configured, the list of
+//! modules that clients get, the specifiers that `require` and `import` find, the JavaScript that
+//! gives the module its shape, which calls the broker lets through, and the processes that the
+//! worker binary can be. [`broker`] is what modules have in common; its `module.rs` is the
+//! interface.
+//!
+//! Dependencies run one way: this file knows the modules, a module knows the broker's interface,
+//! and both stand on `ipc`. The supervisor stands above; no module knows it.
 
-mod answering;
-pub(crate) mod database;
-pub(crate) mod exec;
+pub(crate) mod broker;
+mod database;
+mod exec;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod fs;
 mod loader;
 mod net;
 
-use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use serde_json::value::to_raw_value;
-use vmcontrol::{MemoryBudget, Policy, Worktree, WriteAllowance, WriteLimits};
+use vmcontrol::runtime::HostModuleInfo;
+use vmcontrol::{Policy, Worktree};
 
-use crate::ipc::value::Content;
-use crate::ipc::{HostAnswer, HostCall, HostError, HostReply, LOADER, WorkerCommand};
-use database::client::{Database, Ended};
-use fs::Files;
-use net::Net;
+use crate::engine::ModuleScript;
+use crate::ipc::WorkerCommand;
+use broker::module::{Access, HostModule, ModuleProcess};
+use broker::session_context::SessionContext;
 
-pub(crate) use answering::Answering;
+pub(crate) use broker::answering::Answering;
+pub(crate) use broker::dispatch::Broker;
+pub(crate) use broker::reply::busy;
+pub(crate) use broker::session_context::Bounds;
 
-/// The longest path that the system takes, in bytes: `PATH_MAX` of Linux without its NUL.
-const MAX_PATH_BYTES: usize = 4095;
+/// Every host module, sorted by name. Their scripts are run in this order.
+static HOST_MODULES: &[HostModule] = &[
+    database::MODULE,
+    exec::MODULE,
+    fs::MODULE,
+    loader::MODULE,
+    net::MODULE,
+];
 
-/// How much of a path that is too long is shown, in bytes.
-const SHOWN_PATH_BYTES: usize = 100;
-
-/// What all that sessions ask for is bounded by.
-#[derive(Clone, Debug)]
-pub(crate) struct Bounds {
-    /// What the daemon may hold for sessions.
-    pub(crate) memory: MemoryBudget,
-    /// What host modules may write.
-    pub(crate) write: WriteLimits,
+/// The modules that templates can name, sorted by name.
+pub fn host_modules() -> &'static [HostModuleInfo] {
+    static GIVEN: LazyLock<Vec<HostModuleInfo>> = LazyLock::new(|| {
+        let given = |module: &&HostModule| module.access == Access::ByTemplate;
+        let modules = HOST_MODULES.iter().filter(given);
+        modules.map(|module| module.info).collect()
+    });
+    &GIVEN
 }
 
-/// The broker of one session.
-pub(crate) struct Broker {
+/// What scripts see of the modules, in the order in which an engine runs them.
+pub(crate) fn scripts() -> &'static [ModuleScript] {
+    static SCRIPTS: LazyLock<Vec<ModuleScript>> = LazyLock::new(|| {
+        let modules = HOST_MODULES.iter();
+        modules.filter_map(|module| module.script).collect()
+    });
+    &SCRIPTS
+}
+
+/// The process that a worker with this first argument is; `None` if no module has such a process.
+pub(crate) fn process(argument: &str) -> Option<ModuleProcess> {
+    let mut processes = HOST_MODULES.iter().filter_map(|module| module.process);
+    processes.find(|process| process.argument == argument)
+}
+
+/// The broker of a session.
+pub(crate) fn broker(
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
     worker: WorkerCommand,
-    database: Database,
-    files: Files,
-    net: Net,
-    allowance: Arc<WriteAllowance>,
+    bounds: Bounds,
+) -> Broker {
+    let context = SessionContext::new(policy, worktree, worker, bounds);
+    Broker::new(HOST_MODULES, context)
 }
 
-impl Broker {
-    /// For a session with this policy, on this worktree.
-    pub(crate) fn new(
-        policy: Arc<Policy>,
-        worktree: Arc<Worktree>,
-        worker: WorkerCommand,
-        bounds: Bounds,
-    ) -> Self {
-        let Bounds { memory, write } = bounds;
-        let allowance = Arc::new(WriteAllowance::new(write));
-        Self {
-            database: Database::new(worker.clone(), write),
-            worker,
-            files: Files::new(memory, Arc::clone(&allowance)),
-            net: Net::new(Arc::clone(&policy)),
-            allowance,
-            policy,
-            worktree,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_have_names_of_their_own_in_order() {
+        let names: Vec<&str> = HOST_MODULES.iter().map(|module| module.info.name).collect();
+        assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
+        for module in HOST_MODULES {
+            let functions = module.info.functions;
+            assert!(
+                functions.is_sorted_by(|one, next| one < next),
+                "{functions:?}"
+            );
         }
     }
 
-    /// Does what a script asks for. Of the answer all but the end, which this returns, has been sent then. Dropping the future ends
-    /// a command that it runs.
-    ///
-    /// # Errors
-    /// When the session process is gone.
-    pub(crate) async fn call(
-        &self,
-        call: HostCall,
-        answering: &Answering,
-    ) -> io::Result<HostAnswer> {
-        self.database.settled().await;
-        if call.module == "database" && self.policy.modules.contains(&call.module) {
-            // Its process has the answer in parts already.
-            let answering = answering.clone();
-            return Ok(self.database.call(&self.worktree, call, answering).await);
-        }
-        let reply = self.reply(call, answering).await;
-        answering.all_but_the_end(reply).await
-    }
-
-    async fn reply(&self, call: HostCall, answering: &Answering) -> HostReply {
-        if call.module == LOADER {
-            let (worktree, policy) = (Arc::clone(&self.worktree), Arc::clone(&self.policy));
-            let answering = answering.clone();
-            return blocking(move || loader::call(&worktree, &policy.resolver, &call, &answering))
-                .await;
-        }
-        if call.module == net::MODULE {
-            // No module gives it: the capabilities of kind `net` do, for each host.
-            return self.net.call(&call, answering).await;
-        }
-        if !self.policy.modules.contains(&call.module) {
-            return Err(HostError::with_code(
-                "EACCES",
-                format!("module {:?} is not given by the template", call.module),
-            ));
-        }
-        match call.module.as_str() {
-            "fs" => {
-                let answering = answering.clone();
-                self.files
-                    .call(&self.worktree, &self.policy, call, answering)
-                    .await
-            }
-            "exec" => {
-                let (worker, limits) = (&self.worker, self.allowance.limits());
-                exec::call(
-                    worker,
-                    &self.worktree,
-                    &self.policy,
-                    &call,
-                    limits,
-                    answering,
-                )
-                .await
-            }
-            _ => Err(unknown_function(&call)),
+    #[test]
+    fn no_two_modules_have_a_specifier_or_a_process_in_common() {
+        let specifiers: Vec<&str> = scripts()
+            .iter()
+            .flat_map(|script| script.specifiers)
+            .copied()
+            .collect();
+        let processes = HOST_MODULES.iter().filter_map(|module| module.process);
+        let arguments: Vec<&str> = processes.map(|process| process.argument).collect();
+        for names in [specifiers, arguments] {
+            let distinct: std::collections::HashSet<_> = names.iter().collect();
+            assert_eq!(distinct.len(), names.len(), "{names:?}");
         }
     }
-
-    /// Notes that the session keeps what a run did.
-    pub(crate) fn run_kept(&self) {
-        self.database.run_ended(Ended::Kept);
-        self.allowance.begin();
-    }
-
-    /// Takes back what a run left open that is rolled back. What it has begun to do has ended when this is over.
-    pub(crate) async fn run_taken_back(&self) {
-        self.database.run_ended(Ended::TakenBack);
-        self.files.stop().await;
-        self.database.settled().await;
-        self.allowance.begin();
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, HostError> + Send + 'static,
-) -> Result<T, HostError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(HostError::new(format!("the service failed: {error}"))))
-}
-
-/// The arguments of a call.
-pub(crate) fn args<T: DeserializeOwned>(call: &HostCall, usage: &str) -> Result<T, HostError> {
-    serde_json::from_str(call.args.get()).map_err(|_| {
-        HostError::with_code(
-            "ERR_INVALID_ARG_TYPE",
-            format!("use {}.{usage}", call.module),
-        )
-    })
-}
-
-/// A text among the arguments of a call.
-///
-/// # Errors
-/// When it is none.
-pub(crate) fn text<'a>(call: &'a HostCall, given: &'a Content) -> Result<&'a str, HostError> {
-    given.text(&call.body).ok_or_else(|| {
-        HostError::with_code(
-            "ERR_INVALID_ARG_TYPE",
-            format!(
-                "{}.{}: an argument is not a string",
-                call.module, call.function
-            ),
-        )
-    })
-}
-
-/// A path among the arguments of a call.
-///
-/// # Errors
-/// When it is none, or longer than the system takes: what is said of it may repeat it.
-pub(crate) fn path<'a>(call: &'a HostCall, given: &'a Content) -> Result<&'a str, HostError> {
-    let path = text(call, given)?;
-    if path.len() <= MAX_PATH_BYTES {
-        return Ok(path);
-    }
-    let start = &path[..path.floor_char_boundary(SHOWN_PATH_BYTES)];
-    let message = format!(
-        "ENAMETOOLONG: name too long, {} '{start}...': it has {} bytes, and a path may have {MAX_PATH_BYTES}",
-        call.function,
-        path.len()
-    );
-    Err(HostError::with_code("ENAMETOOLONG", message))
-}
-
-/// The error of a call for which the daemon has no memory for now.
-pub(crate) fn busy() -> HostError {
-    HostError::with_code(
-        "ERR_HOST_BUSY",
-        "the service holds too much for sessions just now: try again, or read and write in smaller parts",
-    )
-}
-
-/// The error of a call whose answer can't be sent, which nobody will see.
-fn unsent(error: &io::Error) -> HostError {
-    HostError::new(format!("the answer can't be sent: {error}"))
-}
-
-pub(crate) fn answer(value: &impl Serialize) -> HostReply {
-    to_raw_value(value).map_err(|error| HostError::new(error.to_string()))
-}
-
-pub(crate) fn done() -> HostReply {
-    answer(&Value::Null)
-}
-
-/// The command that adds a capability, as a message shows it.
-fn hint(template: &str, kind: &str, name: &str, config: Option<&Value>) -> String {
-    let config = config.map_or(String::new(), |config| {
-        let quoted = config.to_string().replace('\'', "'\\''");
-        format!(" --config '{quoted}'")
-    });
-    format!("`vm-system template add-capability {template} --kind {kind} --name {name}{config}`")
-}
-
-pub(crate) fn unknown_function(call: &HostCall) -> HostError {
-    HostError::new(format!(
-        "module {} has no function {}",
-        call.module, call.function
-    ))
 }

@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use crate::ipc::CONTROL_FD;
 
-/// The command that starts a worker: a program that calls [`worker::main`](crate::worker::main).
+/// The command that starts a worker: a program that calls [`run_worker`](crate::run_worker).
 #[derive(Clone, Debug)]
 pub struct WorkerCommand {
     /// The program, normally this one.

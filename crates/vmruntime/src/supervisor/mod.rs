@@ -26,11 +26,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use vmapi_types::Sandbox;
 use vmcontrol::library::LoadedLibrary;
-use vmcontrol::runtime::{BoxFuture, OpenSessionError, OpenedSession, Runtime, SessionSpec};
+use vmcontrol::runtime::{
+    BoxFuture, HostModuleInfo, OpenSessionError, OpenedSession, Runtime, SessionSpec,
+};
 use vmcontrol::{MemoryBudget, WriteLimits};
 
 use crate::engine;
-use crate::host_modules::Bounds;
+use crate::host_modules::{self, Bounds};
 use crate::ipc::WorkerCommand;
 use pool::Pool;
 use zygote::Zygote;
@@ -69,6 +71,10 @@ impl WorkerRuntime {
 impl Runtime for WorkerRuntime {
     fn engines(&self) -> &'static [&'static str] {
         engine::NAMES
+    }
+
+    fn host_modules(&self) -> &'static [HostModuleInfo] {
+        host_modules::host_modules()
     }
 
     fn open_session(

@@ -17,7 +17,7 @@ use super::session_actor::command::Command;
 use super::session_actor::{ActorParts, SessionActor};
 use super::zygote::ForkedProcess;
 use super::zygote_handle::ZygoteHandle;
-use crate::host_modules::{Bounds, Broker};
+use crate::host_modules::{self, Bounds};
 use crate::ipc::{HELPER_TIMEOUT, MAX_FROM_QUERY_BYTES, WorkerCommand, daemon_end};
 
 /// How many updates of a run may wait for the recorder before the session process has to wait. Each
@@ -102,7 +102,7 @@ async fn prepare(
         gone,
         queries: Arc::clone(&queries),
     };
-    let broker = Broker::new(
+    let broker = host_modules::broker(
         Arc::clone(&spec.policy),
         Arc::clone(&spec.worktree),
         worker,

@@ -36,36 +36,17 @@ mod zygote;
 
 pub use memory::allocator::CountingAllocator;
 
-use std::ffi::OsString;
+use std::io;
 
-use crate::host_modules::{database::process as database, exec::subreaper};
-use crate::ipc::ExitCause;
+use crate::engine::ModuleScript;
 use memory::allocator;
 
-/// The main function of a worker: it serves the daemon on descriptor 3 until that is closed. `args`
-/// are those after the program and the subcommand: the name of the engine, or the arguments of
-/// another kind of helper.
+/// Serves the daemon as a zygote of the engine with that name, whose scripts find these host
+/// modules.
 ///
-/// It must be called before the process starts a thread, in a process that was started by
-/// [`WorkerRuntime`](crate::WorkerRuntime).
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ! {
-    let mut args = args.into_iter();
-    let first = args.next().unwrap_or_default();
-    let served = if first == database::ARGUMENT {
-        database::serve(args)
-    } else if first == subreaper::ARGUMENT {
-        subreaper::serve(args)
-    } else {
-        allocator::start_counting();
-        zygote::serve(&first.to_string_lossy())
-    };
-    match served {
-        Ok(()) => exit::now(ExitCause::Done),
-        // The daemon is gone already.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::now(ExitCause::Done),
-        Err(error) => {
-            eprintln!("vm-system worker: {error}");
-            exit::now(ExitCause::Channel)
-        }
-    }
+/// # Errors
+/// When the engine can't be built or the system refuses something that it always grants.
+pub(crate) fn serve_sessions(engine: &str, modules: &'static [ModuleScript]) -> io::Result<()> {
+    allocator::start_counting();
+    zygote::serve(engine, modules)
 }

@@ -149,7 +149,8 @@ impl Session {
     /// tell.
     fn prepare(&mut self, setup: &SessionSetup) -> Result<(), String> {
         self.limits = setup.limits;
-        self.engine.configure(setup)?;
+        let configured = self.engine.configure(setup);
+        configured.map_err(|error| error.to_string())?;
         limits::bound_memory(&setup.limits);
         if self.is_confined {
             return Ok(());

@@ -25,7 +25,7 @@ use super::sandbox::{self, Confinement};
 use super::session::{Parts, Session};
 use super::stopped::StoppedChildren;
 use super::{exit, limits};
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, ModuleScript};
 use crate::ipc::worker_end::Channel;
 use crate::ipc::{
     CONTROL_FD, Death, DeathCause, DeathNote, ExitCause, FromZygote, LoadError,
@@ -79,7 +79,7 @@ struct Zygote {
 ///
 /// # Errors
 /// When the engine can't be built or the system refuses something that it always grants.
-pub(super) fn serve(engine: &str) -> io::Result<()> {
+pub(super) fn serve(engine: &str, modules: &'static [ModuleScript]) -> io::Result<()> {
     process::set_name("vms-zygote");
     faults::install()?;
     nix::sys::prctl::set_child_subreaper(true)?;
@@ -88,7 +88,11 @@ pub(super) fn serve(engine: &str) -> io::Result<()> {
     let control = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let large_pages = LargePages::begin();
     let link = Rc::new(Link::default());
-    let built = engine::build(engine, Rc::clone(&link) as Rc<dyn engine::HostLink>);
+    let built = engine::build(
+        engine,
+        Rc::clone(&link) as Rc<dyn engine::HostLink>,
+        modules,
+    );
     let engine = built.map_err(io::Error::other)?;
     if let Err(error) = image::share_read_only_data() {
         // Forks take a little longer without.

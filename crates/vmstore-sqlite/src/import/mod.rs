@@ -18,7 +18,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use vmapi_types::Timestamp;
 use vmcontrol::failure_payload;
-use vmcontrol::runtime::FailureCode;
+use vmcontrol::runtime::{FailureCode, HostModuleInfo};
 use vmcontrol::store::StoreError;
 
 pub(crate) use source::is_of_go_service;
@@ -85,14 +85,19 @@ pub enum ImportError {
     },
 }
 
-/// Brings the database of the Go service at `old` over into a new one at `new`. Blocks.
+/// Brings the database of the Go service at `old` over into a new one at `new`. `modules` are those
+/// of the runtime, by which capabilities are checked. Blocks.
 ///
 /// # Errors
 /// See [`ImportError`].
-pub fn import(old: &Path, new: &Path) -> Result<ImportReport, ImportError> {
+pub fn import(
+    old: &Path,
+    new: &Path,
+    modules: &[HostModuleInfo],
+) -> Result<ImportReport, ImportError> {
     let source = Source::open(old)?;
     let target = Target::open(new)?;
-    let brought = target.fill(&source, old);
+    let brought = target.fill(&source, old, modules);
     target.close(brought.is_ok());
     brought
 }
@@ -166,7 +171,12 @@ impl<'a> Target<'a> {
     }
 
     /// Brings everything over in one transaction.
-    fn fill(&self, source: &Source, old: &Path) -> Result<ImportReport, ImportError> {
+    fn fill(
+        &self,
+        source: &Source,
+        old: &Path,
+        modules: &[HostModuleInfo],
+    ) -> Result<ImportReport, ImportError> {
         let failed = |error: DbError| ImportError::Write {
             path: self.path.to_owned(),
             source: error.into(),
@@ -175,6 +185,7 @@ impl<'a> Target<'a> {
         run("BEGIN IMMEDIATE").map_err(failed)?;
         let mut import = Import {
             source,
+            modules,
             target: &self.connection,
             report: ImportReport::default(),
             templates: HashSet::new(),
@@ -229,6 +240,8 @@ impl From<DbError> for Failure {
 /// An import that goes on.
 struct Import<'a> {
     source: &'a Source,
+    /// The host modules that the runtime has, by which capabilities are checked.
+    modules: &'a [HostModuleInfo],
     target: &'a Connection,
     report: ImportReport,
     /// The templates that were brought over.

@@ -187,7 +187,8 @@ impl Import<'_> {
                     config,
                     ..
                 } = &capability;
-                if let Err(error) = check_capability(kind, own, *enabled, config) {
+                let checked = check_capability(kind, own, *enabled, config, self.modules);
+                if let Err(error) = checked {
                     let note = format!("{name}: {error}, so it gives nothing until it is replaced");
                     self.report.notes.push(note);
                 }

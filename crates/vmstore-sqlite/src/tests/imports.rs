@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use vmapi_types::{Execution, ExecutionStatus, SessionStatus};
 
-use vmcontrol::testing::PAGE;
+use vmcontrol::testing::{MODULES, PAGE};
 use vmcontrol::{Control, ExecutionFilter, SessionFilter};
 
 use super::control_of;
@@ -34,7 +34,7 @@ async fn imported(more: &str) -> (ImportReport, Control, TempDir) {
     let (dir, old) = old_database(more);
     let new = dir.path().join("new.db");
     let before = std::fs::read(&old).unwrap();
-    let report = import(&old, &new).unwrap();
+    let report = import(&old, &new, MODULES).unwrap();
     assert!(
         std::fs::read(&old).unwrap() == before,
         "the old one has changed"
@@ -287,7 +287,7 @@ fn what_a_crash_left_in_a_log_comes_over() {
         std::fs::copy(name(&old), name(&crashed)).unwrap();
     }
     let new = dir.path().join("new.db");
-    import(&crashed, &new).unwrap();
+    import(&crashed, &new, MODULES).unwrap();
     let count = "SELECT count(*) FROM template WHERE name = 'renamed'";
     let found = Connection::open(&new)
         .unwrap()
@@ -304,10 +304,10 @@ fn a_target_that_is_not_empty_or_in_use_is_refused_and_left_as_it_was() {
     let text = path("text");
     std::fs::write(&text, "something of mine").unwrap();
     let (_other, foreign) = old_database("");
-    import(&old, &path("full.db")).unwrap();
+    import(&old, &path("full.db"), MODULES).unwrap();
     for target in [&text, &foreign, &path("full.db"), &old] {
         let before = std::fs::read(target).unwrap();
-        let refused = import(&old, target).unwrap_err();
+        let refused = import(&old, target, MODULES).unwrap_err();
         assert!(
             matches!(refused, ImportError::NotEmpty { .. }),
             "{refused:?}"
@@ -316,13 +316,13 @@ fn a_target_that_is_not_empty_or_in_use_is_refused_and_left_as_it_was() {
         assert!(std::fs::read(target).unwrap() == before);
     }
     let held = SqliteStore::open(&path("held.db")).unwrap();
-    let refused = import(&old, &path("held.db")).unwrap_err();
+    let refused = import(&old, &path("held.db"), MODULES).unwrap_err();
     let ImportError::Target(OpenError::Lock(_)) = refused else {
         panic!("{refused:?}");
     };
     drop(held);
     // A daemon that has stored nothing has left an empty database.
-    import(&old, &path("held.db")).unwrap();
+    import(&old, &path("held.db"), MODULES).unwrap();
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn a_database_that_can_not_be_imported_leaves_no_new_one() {
     let (dir, old) = old_database("");
     let new = dir.path().join("new.db");
     let said = |old: &Path| {
-        let refused = import(old, &new).unwrap_err().to_string();
+        let refused = import(old, &new, MODULES).unwrap_err().to_string();
         assert!(refused.contains(old.to_str().unwrap()), "{refused}");
         assert!(!new.exists());
         refused

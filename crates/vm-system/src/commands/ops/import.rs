@@ -26,7 +26,8 @@ pub(crate) fn run(old: &Path, new: Option<&Path>, output: &mut Output) -> Result
         Some(new) => new.to_owned(),
         None => default_target(old)?,
     };
-    let report = vmstore_sqlite::import(old, &new).map_err(anyhow::Error::new)?;
+    let report =
+        vmstore_sqlite::import(old, &new, vmruntime::host_modules()).map_err(anyhow::Error::new)?;
     let imported = Imported {
         // The paths may not be valid UTF-8.
         from: old.display().to_string(),

@@ -62,7 +62,7 @@ fn grant(configs: &[(bool, Value)]) -> FsGrant {
             config: config.as_object().unwrap().clone(),
         })
         .collect();
-    Grants::of_capabilities(&capabilities).fs
+    Grants::of_capabilities(&capabilities, &[]).fs
 }
 
 fn refused<T: std::fmt::Debug>(result: &Result<T, FileError>) -> bool {

@@ -1,16 +1,15 @@
-//! The global scope: what of it the preparation of scripts must know, and what the session puts there.
+//! The global scope: what the rewriting of scripts asks of it, and what the policy of a session
+//! puts there.
 
 use std::collections::HashSet;
 
-use boa_engine::object::builtins::JsFunction;
-use boa_engine::object::{FunctionObjectBuilder, JsObject};
+use boa_engine::object::JsObject;
 use boa_engine::property::{PropertyDescriptor, PropertyKey};
-use boa_engine::{
-    Context, JsArgs, JsNativeError, JsResult, JsString, JsValue, NativeFunction, js_string,
-};
+use boa_engine::{Context, JsArgs, JsNativeError, JsResult, JsString, JsValue, js_string};
 use serde_json::{Map, Value};
 
-use super::host::located;
+use super::define::{define_hidden, function};
+use super::errors::located;
 use crate::engine::source::{BINDINGS, Globals, Slot};
 
 /// The global scope at one moment.
@@ -18,7 +17,7 @@ pub(super) struct GlobalScope<'a> {
     pub(super) context: &'a Context,
     /// Names whose last declaration was a `const`.
     pub(super) constants: &'a HashSet<String>,
-    /// Names that functions use, and that were nothing when these were compiled.
+    /// Names that functions of scripts use, and that were not declared when those were compiled.
     pub(super) used: &'a HashSet<String>,
 }
 
@@ -62,7 +61,7 @@ impl Globals for GlobalScope<'_> {
     }
 }
 
-/// Defines the object that prepared scripts use in place of what the language forbids.
+/// Defines the object by which rewritten scripts do what a plain assignment can't.
 pub(super) fn define_bindings(context: &mut Context) -> JsResult<()> {
     let bindings = JsObject::with_null_proto();
     let early = function("early", 1, early, context);
@@ -78,6 +77,7 @@ pub(super) fn define_bindings(context: &mut Context) -> JsResult<()> {
     define_hidden(BINDINGS, bindings, context)
 }
 
+/// `early(name)`: throws the error of a variable that is used before its declaration.
 fn early(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let name = args.get_or_undefined(0).to_string(context)?;
     let name = name.to_std_string_lossy();
@@ -86,7 +86,8 @@ fn early(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
         .into())
 }
 
-/// `imported(namespace, specifier, place, ...names)`: the namespace, if it has these names.
+/// `imported(namespace, specifier, place, ...names)`: the namespace; throws at `place` if it lacks
+/// one of the names.
 fn imported(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let namespace = args.get_or_undefined(0);
     let object = namespace.to_object(context)?;
@@ -106,51 +107,14 @@ fn imported(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<Js
     Ok(namespace.clone())
 }
 
+/// The setter of `constant`: throws the error of an assignment to a constant.
 fn assign_constant(_: &JsValue, _: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
     Err(JsNativeError::typ()
         .with_message("Assignment to constant variable.")
         .into())
 }
 
-type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
-
-/// A function of that name and `length`.
-pub(super) fn function(
-    name: &str,
-    length: usize,
-    native: Native,
-    context: &mut Context,
-) -> JsFunction {
-    FunctionObjectBuilder::new(context.realm(), NativeFunction::from_fn_ptr(native))
-        .name(JsString::from(name))
-        .length(length)
-        .build()
-}
-
-/// Defines a global that listings of the global object leave out.
-pub(super) fn define_hidden(
-    name: &str,
-    value: impl Into<JsValue>,
-    context: &mut Context,
-) -> JsResult<()> {
-    let property = PropertyDescriptor::builder()
-        .value(value)
-        .writable(true)
-        .enumerable(false)
-        .configurable(true);
-    let global = context.global_object();
-    global.define_property_or_throw(JsString::from(name), property, context)?;
-    Ok(())
-}
-
-/// Removes a global.
-pub(super) fn remove(name: &str, context: &mut Context) -> JsResult<()> {
-    let global = context.global_object();
-    global.delete_property_or_throw(JsString::from(name), context)?;
-    Ok(())
-}
-
-/// Puts the values of a template into the global scope.
+/// Defines the globals that the capabilities of kind `global` give.
 pub(super) fn define_values(values: &[(String, Value)], context: &mut Context) -> JsResult<()> {
     for (name, value) in values {
         let value = plain(value, context)?;
@@ -165,7 +129,7 @@ pub(super) fn define_values(values: &[(String, Value)], context: &mut Context) -
     Ok(())
 }
 
-/// JSON of a user's, in which no key has a meaning.
+/// A value of plain JSON: no key has a meaning to the service.
 pub(super) fn plain(value: &Value, context: &mut Context) -> JsResult<JsValue> {
     JsValue::from_json(value, context)
 }

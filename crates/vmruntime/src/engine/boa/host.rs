@@ -1,48 +1,55 @@
-//! What native functions know of the session that they run in, kept with the context.
+//! The session as native functions know it, kept with the context.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use boa_engine::{
-    Context, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string,
-};
+use boa_engine::{Context, JsError, JsNativeError, JsObject, JsResult, JsValue};
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
-use super::HostLink;
-use super::{nondeterminism, wire};
+use super::{errors, wire};
 use crate::clock::{monotonic, since_epoch};
-use crate::ipc::{HostError, SessionSetup};
+use crate::engine::{HostLink, ModuleScript, inputs};
+use crate::ipc::SessionSetup;
 
 /// The session as native functions know it.
 pub(super) struct Host {
     pub(super) link: Rc<dyn HostLink>,
     /// The absolute path of the worktree.
     pub(super) folder: String,
+    /// The id of the session's template, for the remedies that errors name.
     pub(super) template_id: String,
-    /// The names of the native modules that the template gives.
+    /// The names of the host modules that the template gives.
     pub(super) allowed: Vec<String>,
-    /// The native modules, by name.
+    /// The host modules that the engine knows.
+    pub(super) scripts: &'static [ModuleScript],
+    /// What each specifier of a host module gives, by specifier.
     pub(super) modules: JsObject,
+    /// When the session started, by the monotonic clock and since 1970.
     started: Duration,
     started_at: Duration,
 }
 
 impl Host {
-    pub(super) fn new(link: Rc<dyn HostLink>, modules: JsObject) -> Self {
+    pub(super) fn new(
+        link: Rc<dyn HostLink>,
+        scripts: &'static [ModuleScript],
+        modules: JsObject,
+    ) -> Self {
         Self {
             link,
             folder: String::new(),
             template_id: String::new(),
             allowed: Vec::new(),
+            scripts,
             modules,
-            // What a library sees that is loaded before there is a session.
+            // Libraries are loaded before there is a session, and get the time of this process.
             started: monotonic(),
             started_at: since_epoch(),
         }
     }
 
-    /// Takes over what a session may do.
+    /// Takes what the policy of a session gives.
     pub(super) fn set_up(&mut self, setup: &SessionSetup) {
         self.folder.clone_from(&setup.worktree);
         self.template_id.clone_from(&setup.template_id);
@@ -53,7 +60,7 @@ impl Host {
 
     /// Milliseconds since the session started.
     pub(super) fn now_ms(&self) -> f64 {
-        let now = Duration::from_nanos(nondeterminism::nanoseconds(&*self.link));
+        let now = Duration::from_nanos(inputs::monotonic_nanoseconds(&*self.link));
         now.saturating_sub(self.started).as_secs_f64() * 1000.0
     }
 
@@ -63,7 +70,10 @@ impl Host {
     }
 }
 
-/// What the context keeps of the session.
+/// The session of a context.
+///
+/// # Errors
+/// While the engine is built, before there is one.
 pub(super) fn host(context: &Context) -> JsResult<&Host> {
     context.get_data::<Host>().ok_or_else(|| {
         JsNativeError::error()
@@ -72,7 +82,10 @@ pub(super) fn host(context: &Context) -> JsResult<&Host> {
     })
 }
 
-/// Calls a function of a host module.
+/// Calls a function of a host module with these arguments.
+///
+/// # Errors
+/// The error of the module, and when an argument can't be sent.
 pub(super) fn call(
     module: &str,
     function: &str,
@@ -88,7 +101,11 @@ pub(super) fn call(
     wire::decode(&answer, &bodies, context)
 }
 
-/// The same with JSON, and the body of its arguments; gives the answer's JSON and its bodies.
+/// As [`call`], with arguments in JSON and the body that they refer to; gives the JSON of the
+/// answer and its bodies.
+///
+/// # Errors
+/// The error of the module.
 pub(super) fn call_json(
     module: &str,
     function: &str,
@@ -98,65 +115,13 @@ pub(super) fn call_json(
 ) -> JsResult<(Value, Vec<Vec<u8>>)> {
     let args = to_raw_value(args).map_err(JsError::from_rust)?;
     let link = Rc::clone(&host(context)?.link);
-    // What it gives takes room.
+    // The answer needs memory.
     link.collect_if_due(boa_gc::force_collect);
     match link.call(module, function, args, body) {
         Ok(answered) => {
             let json = serde_json::from_str(answered.json.get()).map_err(JsError::from_rust)?;
             Ok((json, answered.bodies))
         }
-        Err(error) => Err(thrown(error, context)),
-    }
-}
-
-/// The error to throw.
-pub(super) fn thrown(error: HostError, context: &mut Context) -> JsError {
-    let object = JsNativeError::error()
-        .with_message(error.message)
-        .into_opaque(context);
-    let code = error
-        .code
-        .map(|code| ("code".to_owned(), Value::from(code)));
-    for (name, value) in code.into_iter().chain(error.properties) {
-        let set = wire::decode(&value, &[], context).and_then(|value| {
-            object.create_data_property_or_throw(JsString::from(name.as_str()), value, context)
-        });
-        if let Err(error) = set {
-            return error;
-        }
-    }
-    JsError::from_opaque(object.into())
-}
-
-/// An error with a code and a place of its own instead of where the engine is: what Node says of a file that can't be
-/// loaded is about that file.
-pub(super) fn located(
-    error: JsNativeError,
-    code: Option<&str>,
-    place: Option<&str>,
-    context: &mut Context,
-) -> JsError {
-    let headline = format!("{}: {}", error.kind(), error.message());
-    let object = error.into_opaque(context);
-    let mut define = |name: JsString, value: JsString| {
-        let property = boa_engine::property::PropertyDescriptor::builder()
-            .value(value)
-            .writable(true)
-            .enumerable(false)
-            .configurable(true);
-        object.define_property_or_throw(name, property, context)
-    };
-    let mut defined = Ok(true);
-    if let Some(place) = place {
-        let stack = format!("{headline}\n    at {place}");
-        defined = define(js_string!("stack"), JsString::from(stack));
-    }
-    if let (Ok(_), Some(code)) = (&defined, code) {
-        defined =
-            object.create_data_property_or_throw(js_string!("code"), JsString::from(code), context);
-    }
-    match defined {
-        Ok(_) => JsError::from_opaque(object.into()),
-        Err(error) => error,
+        Err(error) => Err(errors::of_host(error, context)),
     }
 }

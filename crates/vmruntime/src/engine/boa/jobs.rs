@@ -1,4 +1,4 @@
-//! The queues behind promises and timers, and the watch over rejections that nobody handles.
+//! The queues behind promises and timers, and the rejected promises that no handler has taken.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -19,17 +19,18 @@ use boa_engine::{Context, JsError, JsResult, JsValue};
 
 use super::HostLink;
 
-/// How often a future of the engine (`Atomics.waitAsync`) is asked for its outcome while nothing else can run: nobody
-/// wakes a session process.
+/// How often a future of the engine (`Atomics.waitAsync`) is polled while nothing else can run: no
+/// other thread could wake this one.
 const POLL_EVERY: Duration = Duration::from_millis(1);
 
-/// Runs jobs in the order that browsers and Node do: all promise jobs before the next timer. It sleeps until a timer is
-/// due, instead of asking again and again.
+/// Runs jobs in the order of browsers and Node: all promise jobs before the next timer. It sleeps
+/// until a timer is due.
 pub(super) struct Jobs {
     link: Rc<dyn HostLink>,
     promise: RefCell<VecDeque<PromiseJob>>,
     generic: RefCell<VecDeque<GenericJob>>,
     asynchronous: RefCell<VecDeque<NativeAsyncJob>>,
+    /// By the time when they are due, and by number in the order in which they were added.
     timers: RefCell<BTreeMap<(Instant, u64), Timer>>,
     next_timer: Cell<u64>,
 }
@@ -40,10 +41,11 @@ enum Ready {
     Generic(GenericJob),
 }
 
+/// A timer that is not due yet.
 enum Timer {
     Once(TimeoutJob),
     Repeating(IntervalJob),
-    /// One that keeps no execution going by itself.
+    /// A timer that does not keep an execution going.
     Aside(TimeoutJob),
 }
 
@@ -72,7 +74,7 @@ impl Jobs {
         }
     }
 
-    /// Drops what is queued.
+    /// Drops all jobs and timers.
     pub(super) fn clear(&self) {
         self.promise.take();
         self.generic.take();
@@ -80,13 +82,15 @@ impl Jobs {
         self.timers.take();
     }
 
-    /// Adds a timer that goes off if the execution still has something else to wait for by then.
+    /// Adds a timer that does not keep an execution going: it runs if the execution still waits for
+    /// something else when it is due.
     pub(super) fn add_aside(&self, job: TimeoutJob) {
         self.add_timer(delay_of(job.timeout()), Timer::Aside(job));
     }
 
-    /// Waits for the next of these timers and runs it; false if there is none. To be called while the script itself waits and no
-    /// job is left.
+    /// Waits for the next timer and runs it; gives whether there was one. It is called while the
+    /// script waits for a promise and no job is left, so only timers that keep no execution going
+    /// are there.
     pub(super) fn run_aside(&self, context: &mut Context) -> JsResult<bool> {
         match self.wait_for_timer(None) {
             Some(timer) => self.run_timer(timer, context).map(|()| true),
@@ -98,14 +102,15 @@ impl Jobs {
         self.link.mark_nondeterministic();
         let number = self.next_timer.get();
         self.next_timer.set(number + 1);
-        // A delay past the end of the clock is one that never ends.
+        // A delay beyond the range of the clock never ends.
         let due = Instant::now()
             .checked_add(delay)
             .unwrap_or_else(|| Instant::now() + Duration::from_secs(u32::MAX.into()));
         self.timers.borrow_mut().insert((due, number), timer);
     }
 
-    /// Waits for the next timer, but no longer than `at_most`; gives it when it is due. Does not wait when there is neither.
+    /// Waits for the next timer, but no longer than `at_most`; gives the timer if it is due.
+    /// Without a timer and without a limit it does not wait.
     fn wait_for_timer(&self, at_most: Option<Duration>) -> Option<Timer> {
         let mut timers = self.timers.borrow_mut();
         while timers
@@ -125,7 +130,7 @@ impl Jobs {
         timers.pop_first().map(|(_, timer)| timer)
     }
 
-    /// Whether there is a timer that has to go off before the execution ends.
+    /// Whether there is a timer that keeps the execution going.
     fn is_kept_going(&self) -> bool {
         self.timers.borrow().values().any(Timer::keeps_going)
     }
@@ -159,7 +164,7 @@ impl JobExecutor for Jobs {
             Job::PromiseJob(job) => self.promise.borrow_mut().push_back(job),
             Job::GenericJob(job) => self.generic.borrow_mut().push_back(job),
             Job::AsyncJob(job) => {
-                // It waits for a time.
+                // What it gives depends on the time.
                 self.link.mark_nondeterministic();
                 self.asynchronous.borrow_mut().push_back(job);
             }
@@ -167,7 +172,8 @@ impl JobExecutor for Jobs {
             Job::IntervalJob(job) => {
                 self.add_timer(delay_of(job.interval()), Timer::Repeating(job));
             }
-            // The language lets a host never call these, and nothing here outlives the process.
+            // The language allows a host not to run the other kinds (cleanup of finalization
+            // registries).
             _ => {}
         }
     }
@@ -200,12 +206,15 @@ impl JobExecutor for Jobs {
     }
 }
 
-/// How long a timer waits: as in Node, at least a millisecond.
+/// The delay of a timer: as in Node, at least a millisecond.
 fn delay_of(asked: JsDuration) -> Duration {
     Duration::from_millis(asked.as_millis().max(1))
 }
 
-/// Asks each future of the engine whether it is ready, and drops those that are.
+/// Polls the futures of the engine, and drops those that are ready.
+///
+/// # Errors
+/// The exception of the first that failed.
 fn poll_all(pending: &mut Vec<impl Future<Output = JsResult<JsValue>> + Unpin>) -> JsResult<()> {
     let mut task = TaskContext::from_waker(Waker::noop());
     let mut failed = Ok(());
@@ -219,7 +228,8 @@ fn poll_all(pending: &mut Vec<impl Future<Output = JsResult<JsValue>> + Unpin>) 
     failed
 }
 
-/// What the engine asks and tells its host; of that, the rejected promises of this execution that nobody has handled yet.
+/// The hooks of the engine. They keep the rejected promises of the current execution that have no
+/// handler yet.
 pub(super) struct Rejections {
     link: Rc<dyn HostLink>,
     unhandled: RefCell<Vec<JsObject<Promise>>>,
@@ -233,7 +243,10 @@ impl Rejections {
         }
     }
 
-    /// Fails with the reason of the first rejection that nobody handles.
+    /// Checks that no rejection is left.
+    ///
+    /// # Errors
+    /// The reason of the first rejection without a handler.
     pub(super) fn check(&self) -> JsResult<()> {
         let Some(promise) = self.unhandled.borrow().first().cloned() else {
             return Ok(());
@@ -244,7 +257,7 @@ impl Rejections {
         }
     }
 
-    /// Forgets them.
+    /// Forgets the rejections of an execution that has ended.
     pub(super) fn clear(&self) {
         self.unhandled.take();
     }
@@ -264,9 +277,11 @@ impl HostHooks for Rejections {
         }
     }
 
-    /// The engine asks for this before it makes a buffer. Of that it counts the object alone when it decides whether to collect
-    /// garbage: a thousand buffers that nobody holds any more would pass the limit of memory. A collection is as safe here as
-    /// with the object that is made next; what native code holds is a root, by its count of references.
+    /// The engine asks for this before it makes a buffer. When it decides whether to collect
+    /// garbage it counts the object and not its bytes, so a thousand unreachable buffers would
+    /// exceed the memory limit: garbage is collected here. That is as safe as with the object that
+    /// the engine makes next, because objects that native code holds are roots, by their count of
+    /// references.
     fn max_buffer_size(&self, context: &mut Context) -> u64 {
         self.link.collect_if_due(boa_gc::force_collect);
         DefaultHooks.max_buffer_size(context)

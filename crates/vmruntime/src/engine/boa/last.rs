@@ -1,10 +1,10 @@
-//! `_` and `_error`: what the last snippets ended with.
+//! `_` and `_error`: the value of the last snippet, and the last exception of one.
 //!
-//! They are there for snippets alone, while one runs, and once there is something that they stand for. Files, startup files and
-//! modules share the global object with snippets, also within one execution, and must not see them: not by `typeof`, and not by
-//! `"_" in globalThis` either. So they are no properties of the global object. They lie behind it, in an object on its prototype
-//! chain that says what it has depending on whose code asks. A library or a script that defines a global of such a name hides
-//! what lies behind, and everybody sees that one.
+//! Only snippets see these names, while one runs, and once they have a value. Files, startup files
+//! and modules share the global object with snippets, also within one execution, and must not see
+//! them, neither by `typeof` nor by `"_" in globalThis`. So the names are no properties of the
+//! global object. They are on its prototype chain, in a proxy that answers by the code that asks.
+//! If a library or a script defines a global of such a name, all code sees that one.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -24,19 +24,20 @@ const VALUE: &str = "_";
 /// The name of the last exception.
 const ERROR: &str = "_error";
 
-/// Both names, with what they stand for.
+/// Both names, with their values.
 pub(super) struct Last {
-    /// Lies behind the global object, and has an accessor for each name that stands for something.
+    /// An object on the prototype chain of the global object, with an accessor for each name that
+    /// has a value.
     scope: JsObject,
     viewer: Viewer,
-    /// The names that the template takes away.
+    /// The names that the template removes.
     removed: Vec<String>,
 }
 
-/// Who may see the names now, and what they stand for.
+/// The values of the names, and which code sees them now.
 #[derive(Clone, Trace, Finalize)]
 struct Viewer {
-    /// Whether what runs is a snippet.
+    /// Whether a snippet is being run.
     #[unsafe_ignore_trace]
     is_snippet: Rc<Cell<bool>>,
     values: JsObject,
@@ -44,7 +45,7 @@ struct Viewer {
 }
 
 impl Viewer {
-    /// Whether the code that asks is a snippet's, and one runs.
+    /// Whether the active code is that of a snippet, and a snippet is being run.
     fn sees(&self, context: &Context) -> bool {
         self.is_snippet.get()
             && context.get_active_script_or_module().is_some_and(|active| {
@@ -55,7 +56,7 @@ impl Viewer {
             })
     }
 
-    /// What a question for a property behind the global object comes to.
+    /// Whether the proxy has a property, for the active code.
     fn has(&self, key: PropertyKey, context: &mut Context) -> JsResult<bool> {
         let is_own = self.scope.borrow().properties().contains_key(&key);
         if is_own && !self.sees(context) {
@@ -66,7 +67,8 @@ impl Viewer {
 }
 
 impl Last {
-    /// Puts the object for both names behind the global object. Neither stands for anything yet.
+    /// Puts the object of both names on the prototype chain of the global object. Neither has a
+    /// value yet.
     pub(super) fn define(context: &mut Context) -> JsResult<Self> {
         let scope = JsObject::with_object_proto(context.intrinsics());
         let viewer = Viewer {
@@ -86,8 +88,8 @@ impl Last {
         handler.create_data_property_or_throw(js_string!("has"), has, context)?;
         let proxy = context.intrinsics().constructors().proxy().constructor();
         let guard = proxy.construct(&[scope.clone().into(), handler.into()], None, context)?;
-        // Nothing that the language says of a proxy depends on this; it is how inspection sees that this one is no script's, and
-        // what lies behind it.
+        // The language never uses the prototype slot of a proxy. Inspection tells by it that this
+        // proxy is no script's, and finds the object behind it.
         guard.set_prototype(Some(scope.clone()));
         context.global_object().set_prototype(Some(guard));
         Ok(Self {
@@ -97,29 +99,29 @@ impl Last {
         })
     }
 
-    /// A run begins, of a snippet or of something else.
+    /// Notes that a run begins, of a snippet or of something else.
     pub(super) fn begin(&self, is_snippet: bool) {
         self.viewer.is_snippet.set(is_snippet);
     }
 
-    /// Takes a name away for good, if it is one of these.
+    /// Removes a name for good, if it is one of the two.
     pub(super) fn remove(&mut self, name: &str) {
         if [VALUE, ERROR].contains(&name) {
             self.removed.push(name.to_owned());
         }
     }
 
-    /// The object whose properties are the names that stand for something.
+    /// The object whose properties are the names that have a value.
     pub(super) fn scope(&self) -> &JsObject {
         &self.scope
     }
 
-    /// Notes a value.
+    /// Sets the value of `_`.
     pub(super) fn set_value(&self, value: JsValue, context: &mut Context) {
         self.set(VALUE, value, context);
     }
 
-    /// Notes an exception.
+    /// Sets the value of `_error`.
     pub(super) fn set_error(&self, value: JsValue, context: &mut Context) {
         self.set(ERROR, value, context);
     }
@@ -133,7 +135,8 @@ impl Last {
         let defined = values
             .create_data_property_or_throw(key.clone(), value, context)
             .and_then(|_| self.define_accessor(key, context));
-        // Both are ordinary objects. A script that reaches for the second one and freezes it keeps things as they were.
+        // Both objects are ordinary ones. It fails only if a script has got hold of the scope and
+        // frozen it.
         drop(defined);
     }
 
@@ -157,7 +160,7 @@ impl Last {
             },
             captures,
         );
-        // Whoever assigns to the name has a global of that name from then on, as from any other assignment.
+        // An assignment to the name makes a global, as any other assignment does.
         let setter = NativeFunction::from_copy_closure_with_captures(
             |this, args, key: &JsString, context| {
                 let value = args.get_or_undefined(0).clone();

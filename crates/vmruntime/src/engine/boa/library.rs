@@ -1,8 +1,9 @@
-//! Loading libraries, and telling those that sessions can use from modules.
+//! Loading libraries, and refusing modules among them.
 //!
-//! A library is a script: what it defines are globals. A `CommonJS` module run as a script either fails at `module` or `exports`,
-//! which are not there, or finds that out and does nothing. Many files are both (UMD): without a loader they define a global. So
-//! what counts is what a file does to the global scope, and not how it is written.
+//! A library is a script that defines globals. A `CommonJS` module that is run as a script either
+//! fails at `module` or `exports`, which are not defined, or checks for them and does nothing. Many
+//! files are both (UMD): without a loader they define a global. So what a file does to the global
+//! scope decides, and not how it is written.
 
 use std::sync::Arc;
 
@@ -16,10 +17,13 @@ use super::{Boa, Halt};
 use crate::engine::source;
 use crate::ipc::LoadError;
 
-/// What is in the global scope, as far as a library shows there: a name that is new or means something else, and a global with
-/// other properties, itself or in its prototype.
+/// The global scope, as far as loading a library changes it: the names, their values, and how many
+/// properties each value and its prototype have.
 struct Footprint {
+    /// Each property of the global object: its value (`None` for an accessor), and how many
+    /// properties that has.
     globals: Vec<(PropertyKey, Option<JsValue>, usize)>,
+    /// How many names scripts have declared.
     declared: usize,
 }
 
@@ -39,6 +43,9 @@ impl PartialEq for Footprint {
 
 impl Boa {
     /// Runs a library.
+    ///
+    /// # Errors
+    /// See [`Engine::load`](crate::engine::Engine::load).
     pub(super) fn load_library(&mut self, name: &str, source: &str) -> Result<(), LoadError> {
         if source::has_module_syntax(source) {
             return Err(no_script(name, "an ES module"));
@@ -66,7 +73,7 @@ impl Boa {
                 let lacks_loader = ["module", "exports"].iter().any(|word| {
                     message.starts_with(&format!("ReferenceError: {word} is not defined"))
                 });
-                // What has asked for other files before it failed is not for pages.
+                // A file that has called `require` before it failed is no file for pages.
                 let needs_loader = lacks_loader || before.is_some() && self.modules.has_required();
                 Err(if needs_loader {
                     no_script(name, "a CommonJS module")
@@ -82,6 +89,7 @@ impl Boa {
         loaded
     }
 
+    /// The global scope as it is now.
     fn footprint(&mut self) -> Footprint {
         let global = self.context.global_object();
         let keys = listed_keys(&global);

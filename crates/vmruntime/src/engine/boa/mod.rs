@@ -1,6 +1,9 @@
-//! The adapter of `boa_engine`: the one place that names it.
+//! The adapter of `boa_engine`, and the only place that names that crate.
 
 mod console;
+mod culprit;
+mod define;
+mod errors;
 mod globals;
 mod host;
 mod inspect;
@@ -26,12 +29,11 @@ use boa_engine::{
     Context, JsArgs, JsError, JsResult, JsString, JsValue, NativeFunction, Script, Source,
     js_string,
 };
-use serde::Serialize;
-use serde_json::value::to_raw_value;
 use vmapi_types::{ConsoleLevel, EventType, RawJson};
 use vmcontrol::runtime::{Query, QueryResult, RunMode, RunRequest};
 
 use self::console::ConsoleSink;
+use self::define::remove;
 use self::globals::GlobalScope;
 use self::host::Host;
 use self::inspect::{Inspector, Json};
@@ -41,26 +43,22 @@ use self::modules::Modules;
 use self::nondeterminism::LinkedClock;
 use self::report::Report;
 use super::source;
-use super::{Deadlock, Engine, Evaluation, HostLink};
+use super::view::payload::{ConsolePayload, MAX_JSON_BYTES, MAX_PREVIEW_BYTES, ValuePayload, raw};
+use super::{Deadlock, Engine, EngineError, Evaluation, HostLink, ModuleScript};
 use crate::ipc::{LoadError, SessionSetup};
 
-/// How deep functions may call each other. A level takes at most about 2 KiB of native stack, when native functions
-/// (`map`, `sort`, a getter) stand in between, so that scripts meet this limit and not the end of the stack.
+/// How deep functions may call each other. A level takes at most about 2 KiB of native stack, with
+/// native functions (`map`, `sort`, a getter) in between, so scripts meet this limit before the end
+/// of the stack.
 const MAX_CALL_DEPTH: usize = 10_000;
 
-/// How many values the engine's own stack may hold: some hundred for each level.
+/// How many values the stack of the engine may hold: some hundred for each level of calls.
 const MAX_STACK_VALUES: usize = 4 * 1024 * 1024;
 
 /// How many frames a stack trace has.
 const MAX_TRACE_FRAMES: usize = 20;
 
-/// The longest preview of a value, in bytes.
-const MAX_PREVIEW_BYTES: usize = 8 * 1024;
-
-/// The longest JSON of a value, in bytes.
-const MAX_JSON_BYTES: usize = 256 * 1024;
-
-/// The name of a snippet, which is no file.
+/// The name of a snippet in positions, in place of a path.
 const REPL: &str = "repl";
 
 /// The engine with its one context.
@@ -74,16 +72,16 @@ pub(super) struct Boa {
     constants: HashSet<String>,
     /// Names that scripts have declared otherwise.
     variables: HashSet<String>,
-    /// Names that functions of scripts use, and that were nothing when these were compiled.
+    /// Names that functions of scripts use, and that were not declared when those were compiled.
     used: HashSet<String>,
-    /// The native modules that `require` finds.
+    /// The host modules that the template gives, for completion.
     native_modules: Vec<String>,
-    /// Whether the globals of a file that was run are there.
+    /// Whether the globals of a file that was run (`module`, `exports`, …) are defined.
     has_main: bool,
     last: Last,
 }
 
-/// Hands the text of console methods on as events.
+/// Sends the text of console methods as events.
 struct EventSink(Rc<dyn HostLink>);
 
 impl ConsoleSink for EventSink {
@@ -94,26 +92,16 @@ impl ConsoleSink for EventSink {
     }
 }
 
-#[derive(Serialize)]
-struct ConsolePayload<'a> {
-    level: ConsoleLevel,
-    text: &'a str,
-}
-
-#[derive(Serialize)]
-struct ValuePayload {
-    r#type: String,
-    preview: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    json: Option<RawJson>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
-}
-
 impl Boa {
-    /// Builds the context with its console and web APIs, and runs a first script, so that what is made on first use is
-    /// made before any fork.
-    pub(super) fn new(link: Rc<dyn HostLink>) -> Result<Self, String> {
+    /// Builds the context with its console, the web APIs and the host modules, and runs a first
+    /// script: what the engine makes on first use is then made before any fork.
+    ///
+    /// # Errors
+    /// [`EngineError::Build`].
+    pub(super) fn new(
+        link: Rc<dyn HostLink>,
+        scripts: &'static [ModuleScript],
+    ) -> Result<Self, EngineError> {
         let build = || -> JsResult<Self> {
             let jobs = Rc::new(Jobs::new(Rc::clone(&link)));
             let rejections = Rc::new(Rejections::new(Rc::clone(&link)));
@@ -134,8 +122,8 @@ impl Boa {
             install_web_apis(&mut context)?;
             nondeterminism::define_random(&mut context)?;
             sort::install(&mut context)?;
-            let natives = prelude::run(&mut context)?;
-            context.insert_data(Host::new(link, natives));
+            let modules_by_specifier = prelude::run(scripts, &mut context)?;
+            context.insert_data(Host::new(link, scripts, modules_by_specifier));
             globals::define_bindings(&mut context)?;
             modules::define_require(&modules, &mut context)?;
             define_stack(&inspector, &mut context)?;
@@ -156,7 +144,7 @@ impl Boa {
             boa.warm_up()?;
             Ok(boa)
         };
-        build().map_err(|error| format!("the engine can't be built: {error}"))
+        build().map_err(|error| EngineError::Build(error.to_string()))
     }
 
     fn warm_up(&mut self) -> JsResult<()> {
@@ -224,9 +212,9 @@ impl Boa {
         promise.map_or(Ok(value), |promise| settled(&promise))
     }
 
-    /// Runs what a script has left to do; `promise` is its own, if it waits for something. Only as long as that is open, also
-    /// timers that keep no execution going by themselves are waited for. With nothing but those left Node ends, with an exit
-    /// code of its own; but a script that waits for one of them is better told that the time is over.
+    /// Runs the jobs that a script has left. `promise` is that of a script that awaits something.
+    /// While it is pending, timers that keep no execution going are waited for too: Node would exit
+    /// with a code of its own, but here such a timer may end the wait.
     fn run_jobs(&mut self, promise: Option<&JsPromise>) -> JsResult<()> {
         let is_open = || {
             let state = promise.map(JsPromise::state);
@@ -265,7 +253,7 @@ impl Boa {
         )
     }
 
-    /// Leaves nothing of a script in the queues that would run in the next one.
+    /// Clears the queues, so that nothing of this script runs in the next one.
     fn finish(&mut self, threw: bool) {
         self.jobs.clear();
         self.rejections.clear();
@@ -306,7 +294,7 @@ impl Boa {
     }
 }
 
-/// Why a run has no value.
+/// Why a script has no value.
 enum Halt {
     Threw(JsError),
     Deadlock,
@@ -318,7 +306,7 @@ impl From<JsError> for Halt {
     }
 }
 
-/// What a promise came to, now that no job is left.
+/// The result of a promise once no job is left.
 fn settled(promise: &JsPromise) -> Result<JsValue, Halt> {
     match promise.state() {
         PromiseState::Fulfilled(value) => Ok(value),
@@ -344,7 +332,7 @@ impl Engine for Boa {
         self.load_library(name, source)
     }
 
-    fn configure(&mut self, setup: &SessionSetup) -> Result<(), String> {
+    fn configure(&mut self, setup: &SessionSetup) -> Result<(), EngineError> {
         let mut configure = || -> JsResult<()> {
             let context = &mut self.context;
             context.strict(setup.runtime.strict);
@@ -353,21 +341,22 @@ impl Engine for Boa {
             if let Some(host) = context.host_defined_mut().get_mut::<Host>() {
                 host.set_up(setup);
             }
-            // Whatever is written to here is copied for each session: most have nothing of all this.
+            // Each page that is written to is copied for the session, so nothing is written without
+            // need.
             if !setup.env.is_empty() {
                 globals::set_environment(&setup.env, context)?;
             }
             globals::define_values(&setup.globals, context)?;
             if !setup.runtime.console {
-                globals::remove("console", context)?;
+                remove("console", context)?;
             }
             for name in &setup.removed_globals {
-                globals::remove(name, context)?;
+                remove(name, context)?;
                 self.last.remove(name);
             }
             Ok(())
         };
-        configure().map_err(|error| error.to_string())
+        configure().map_err(|error| EngineError::Configure(error.to_string()))
     }
 
     fn evaluate(&mut self, request: &RunRequest) -> Result<Evaluation, Deadlock> {
@@ -416,8 +405,8 @@ impl Engine for Boa {
     }
 
     fn reseed(&mut self) {
-        // `Math.random` draws from this generator, whose state a fork copies. When the system has no randomness, which
-        // can't happen once it is up, the old state stays.
+        // A fork copies the state of this generator. If the system has no randomness, which can't
+        // happen once it is up, the old state stays.
         if rand::rng().reseed().is_err() {
             debug_assert!(false, "the system's random source failed");
         }
@@ -429,7 +418,7 @@ fn install_web_apis(context: &mut Context) -> JsResult<()> {
     boa_wintertc::microtask::register(None, context)?;
     boa_wintertc::clone::register(None, context)?;
     boa_wintertc::base64::register(None, context)?;
-    // What every environment of today has, and the engine leaves to its host.
+    // Every environment defines this, and the engine leaves it to the host.
     let global = context.global_object();
     context.register_global_property(
         js_string!("global"),
@@ -438,7 +427,8 @@ fn install_web_apis(context: &mut Context) -> JsResult<()> {
     )
 }
 
-/// Makes `error.stack` what it is in Node: the header, and the calls with places that the user knows.
+/// Makes `error.stack` that of Node: the header, and the calls with positions in the text of the
+/// user.
 fn define_stack(inspector: &Inspector, context: &mut Context) -> JsResult<()> {
     let prototype = context.intrinsics().constructors().error().prototype();
     let getter = NativeFunction::from_copy_closure_with_captures(
@@ -470,8 +460,4 @@ fn define_stack(inspector: &Inspector, context: &mut Context) -> JsResult<()> {
         .configurable(true);
     prototype.define_property_or_throw(js_string!("stack"), property, context)?;
     Ok(())
-}
-
-fn raw(value: &impl Serialize) -> RawJson {
-    to_raw_value(value).expect("a payload of strings and booleans is JSON")
 }

@@ -1,4 +1,4 @@
-//! What the engine itself tells scripts from outside their session: the time, and chance.
+//! The clock and the random numbers of the engine, by the inputs of the [`HostLink`].
 
 use std::rc::Rc;
 
@@ -6,15 +6,14 @@ use boa_engine::context::time::{Clock, JsInstant};
 use boa_engine::property::PropertyDescriptor;
 use boa_engine::{Context, JsResult, JsValue, js_string};
 
-use super::HostLink;
-use super::globals;
+use super::define::function;
 use super::host::Host;
-use crate::clock::{monotonic, since_epoch};
+use crate::engine::{HostLink, inputs};
 
 /// How many nanoseconds a second has.
 const SECOND: u64 = 1_000_000_000;
 
-/// The engine's clock.
+/// The clock of the engine.
 pub(super) struct LinkedClock(Rc<dyn HostLink>);
 
 impl LinkedClock {
@@ -25,45 +24,27 @@ impl LinkedClock {
 
 impl Clock for LinkedClock {
     fn now(&self) -> JsInstant {
-        let nanoseconds = nanoseconds(&*self.0);
+        let nanoseconds = inputs::monotonic_nanoseconds(&*self.0);
         let rest = u32::try_from(nanoseconds % SECOND).unwrap_or_default();
         JsInstant::new(nanoseconds / SECOND, rest)
     }
 
     fn system_time_millis(&self) -> i64 {
-        let now = || since_epoch().as_millis().try_into().unwrap_or(u64::MAX);
-        self.0.record_input(&now).try_into().unwrap_or(i64::MAX)
+        inputs::epoch_milliseconds(&*self.0)
     }
 }
 
-/// The time of the steady clock, as a script is told it.
-pub(super) fn nanoseconds(link: &dyn HostLink) -> u64 {
-    link.record_input(&|| monotonic().as_nanos().try_into().unwrap_or(u64::MAX))
+/// The link of the context; `None` while the engine is built.
+pub(super) fn link(context: &Context) -> Option<&dyn HostLink> {
+    context.get_data::<Host>().map(|host| &*host.link)
 }
 
-/// Fills bytes by chance, as a script is told it.
-pub(super) fn fill_by_chance(bytes: &mut [u8], context: &Context) {
-    for part in bytes.chunks_mut(size_of::<u64>()) {
-        let chance = chance(context, &rand::random).to_le_bytes();
-        part.copy_from_slice(&chance[..part.len()]);
-    }
-}
-
-fn chance(context: &Context, ask: &dyn Fn() -> u64) -> u64 {
-    // There is no host before there are scripts.
-    match context.get_data::<Host>() {
-        Some(host) => host.link.record_input(ask),
-        None => ask(),
-    }
-}
-
-/// Replaces `Math.random`, in which the engine leaves its host no part.
+/// Replaces `Math.random`: the engine lets its host give no random numbers.
 pub(super) fn define_random(context: &mut Context) -> JsResult<()> {
     let random = |_: &JsValue, _: &[JsValue], context: &mut Context| {
-        let bits = chance(context, &|| rand::random::<f64>().to_bits());
-        Ok(f64::from_bits(bits).into())
+        Ok(inputs::random_fraction(link(context)).into())
     };
-    let random = globals::function("random", 0, random, context);
+    let random = function("random", 0, random, context);
     let property = PropertyDescriptor::builder()
         .value(random)
         .writable(true)

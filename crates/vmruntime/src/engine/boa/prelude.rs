@@ -1,42 +1,25 @@
-//! What is written in JavaScript: the shapes of host modules and of web APIs, over a few native functions. It runs once,
-//! when the engine is built, before any script.
+//! The native functions under the JavaScript of the prelude and of host modules, and running both.
 
 use boa_engine::job::{NativeJob, TimeoutJob};
-use boa_engine::object::builtins::JsArray;
-use boa_engine::object::{FunctionObjectBuilder, JsObject};
+use boa_engine::object::JsObject;
+use boa_engine::object::builtins::{JsArray, JsUint8Array};
 use boa_engine::property::PropertyDescriptor;
 use boa_engine::{
-    Context, JsArgs, JsNativeError, JsResult, JsString, JsValue, NativeFunction, Script, Source,
-    js_string,
+    Context, JsArgs, JsNativeError, JsResult, JsString, JsValue, Script, Source, js_string,
 };
 use url::Url;
 
+use super::define::{Native, function};
 use super::host::{Host, call, host};
 use super::jobs::Jobs;
-use super::nondeterminism;
+use super::nondeterminism::link;
 use super::wire::bytes_value;
+use crate::engine::prelude::PARTS;
 use crate::engine::source::INTERNAL;
+use crate::engine::web::{self, Decoded};
+use crate::engine::{ModuleScript, inputs};
 
-/// The parts, in an order in which each finds what it uses.
-const PARTS: &[(&str, &str)] = &[
-    ("errors", include_str!("prelude/errors.js")),
-    ("events", include_str!("prelude/events.js")),
-    ("url", include_str!("prelude/url.js")),
-    ("encoding", include_str!("prelude/encoding.js")),
-    ("language", include_str!("prelude/language.js")),
-    ("fetch", include_str!("prelude/fetch.js")),
-    ("process", include_str!("prelude/process.js")),
-    ("fs", include_str!("prelude/fs.js")),
-    ("database", include_str!("prelude/database.js")),
-    ("exec", include_str!("prelude/exec.js")),
-];
-
-/// The most random bytes that one call gives: what the web allows.
-const MAX_RANDOM_BYTES: usize = 65_536;
-
-type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
-
-/// The native functions that the parts use.
+/// The native functions that [`crate::engine::prelude`] describes: name, `length`, function.
 const NATIVES: &[(&str, usize, Native)] = &[
     ("call", 2, call_host),
     ("define", 1, define),
@@ -55,33 +38,47 @@ const NATIVES: &[(&str, usize, Native)] = &[
     ("folder", 0, folder),
 ];
 
-/// Runs the parts; gives the object that holds the native modules by name.
-pub(super) fn run(context: &mut Context) -> JsResult<JsObject> {
+/// Runs the prelude and the scripts of host modules; gives the object that holds what each
+/// specifier of a host module gives.
+pub(super) fn run(modules: &[ModuleScript], context: &mut Context) -> JsResult<JsObject> {
     let natives = JsObject::with_null_proto();
     for (name, length, native) in NATIVES {
-        let function =
-            FunctionObjectBuilder::new(context.realm(), NativeFunction::from_fn_ptr(*native))
-                .name(js_string!(*name))
-                .length(*length)
-                .build();
+        let function = function(name, *length, *native, context);
         natives.create_data_property_or_throw(js_string!(*name), function, context)?;
     }
-    let modules = JsObject::with_null_proto();
+    let given = JsObject::with_null_proto();
     let platform = js_string!(std::env::consts::OS);
-    natives.create_data_property_or_throw(js_string!("modules"), modules.clone(), context)?;
+    natives.create_data_property_or_throw(js_string!("modules"), given.clone(), context)?;
     natives.create_data_property_or_throw(js_string!("platform"), platform, context)?;
     for (name, text) in PARTS {
-        let path = format!("{INTERNAL}{name}");
-        let source = Source::from_bytes(text).with_path(std::path::Path::new(&path));
-        let part = Script::parse(source, None, context)?.evaluate(context)?;
-        let part = part.as_callable().ok_or_else(|| {
-            JsNativeError::typ().with_message(format!("the part {name} is not a function"))
-        })?;
-        part.call(&JsValue::undefined(), &[natives.clone().into()], context)?;
+        run_part(name, text, &natives, context)?;
     }
-    Ok(modules)
+    for module in modules {
+        run_part(module.module, module.source, &natives, context)?;
+        for specifier in module.specifiers {
+            let found = given.get(JsString::from(*specifier), context)?;
+            if !found.is_object() {
+                let message = format!("the script of the module does not define {specifier:?}");
+                return Err(JsNativeError::typ().with_message(message).into());
+            }
+        }
+    }
+    Ok(given)
 }
 
+/// Runs one script with the native functions.
+fn run_part(name: &str, text: &str, natives: &JsObject, context: &mut Context) -> JsResult<()> {
+    let path = format!("{INTERNAL}{name}");
+    let source = Source::from_bytes(text).with_path(std::path::Path::new(&path));
+    let part = Script::parse(source, None, context)?.evaluate(context)?;
+    let part = part.as_callable().ok_or_else(|| {
+        JsNativeError::typ().with_message(format!("the script {name} is not a function"))
+    })?;
+    part.call(&JsValue::undefined(), &[natives.clone().into()], context)?;
+    Ok(())
+}
+
+/// An argument as a string.
 fn text(args: &[JsValue], index: usize, context: &mut Context) -> JsResult<String> {
     Ok(args
         .get_or_undefined(index)
@@ -89,9 +86,10 @@ fn text(args: &[JsValue], index: usize, context: &mut Context) -> JsResult<Strin
         .to_std_string_lossy())
 }
 
+/// The bytes of an argument that is a `Uint8Array`.
 fn bytes(args: &[JsValue], index: usize, context: &mut Context) -> JsResult<Vec<u8>> {
     let object = args.get_or_undefined(index).to_object(context)?;
-    boa_engine::object::builtins::JsUint8Array::from_object(object)?.to_vec(context)
+    JsUint8Array::from_object(object)?.to_vec(context)
 }
 
 /// `call(module, function, ...args)`
@@ -105,7 +103,7 @@ fn call_host(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<J
     )
 }
 
-/// `define(object)`: its properties become globals, as those of the language are.
+/// `define(object)`: its properties become globals that listings of the global object leave out.
 fn define(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let object = args.get_or_undefined(0).to_object(context)?;
     let global = context.global_object();
@@ -120,162 +118,67 @@ fn define(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
     Ok(JsValue::undefined())
 }
 
+/// `encode(text)`
 fn encode(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let text = text(args, 0, context)?;
     bytes_value(text.as_bytes(), context)
 }
 
-/// `decode(bytes, encoding, fatal)`; nothing for bytes that make no text.
+/// `decode(bytes, encoding, fatal)`: `undefined` for malformed bytes if `fatal` is set.
 fn decode(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let bytes = bytes(args, 0, context)?;
-    let encoding = args.get_or_undefined(1);
+    let encoding = match args.get_or_undefined(1) {
+        encoding if encoding.is_undefined() => "utf-8".to_owned(),
+        encoding => encoding.to_string(context)?.to_std_string_lossy(),
+    };
     let fatal = args.get_or_undefined(2).to_boolean();
-    let encoding = if encoding.is_undefined() {
-        "utf-8".to_owned()
-    } else {
-        encoding.to_string(context)?.to_std_string_lossy()
-    };
-    let text = match encoding.as_str() {
-        "latin1" => JsString::from(
-            bytes
-                .iter()
-                .map(|byte| char::from(*byte))
-                .collect::<String>(),
-        ),
-        "utf-16le" => {
-            let units: Vec<u16> = bytes
-                .chunks(2)
-                .map(|unit| match unit {
-                    [low, high] => u16::from_le_bytes([*low, *high]),
-                    _ => 0xFFFD,
-                })
-                .collect();
-            if fatal && String::from_utf16(&units).is_err() {
-                return Ok(JsValue::undefined());
-            }
-            JsString::from(String::from_utf16_lossy(&units))
-        }
-        _ => match std::str::from_utf8(&bytes) {
-            Ok(text) => JsString::from(text),
-            Err(_) if fatal => return Ok(JsValue::undefined()),
-            Err(_) => JsString::from(&*String::from_utf8_lossy(&bytes)),
-        },
-    };
-    Ok(text.into())
+    Ok(match web::decode(&bytes, &encoding, fatal) {
+        Decoded::Text(text) => JsString::from(&*text).into(),
+        Decoded::Malformed => JsValue::undefined(),
+    })
 }
 
-/// `unfinished(bytes, encoding)`: how many bytes at the end belong to a character that goes on.
+/// `unfinished(bytes, encoding)`
 fn unfinished(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let bytes = bytes(args, 0, context)?;
-    let encoding = text(args, 1, context)?;
-    let count = match encoding.as_str() {
-        "utf-16le" => bytes.len() % 2,
-        "utf-8" => match std::str::from_utf8(&bytes) {
-            Err(error) if error.error_len().is_none() => bytes.len() - error.valid_up_to(),
-            // What is wrong further up hides the end: the last lead byte says how much is missing.
-            Err(_) => unfinished_tail(&bytes),
-            Ok(_) => 0,
-        },
-        _ => 0,
-    };
+    let count = web::unfinished(&bytes, &text(args, 1, context)?);
     Ok(JsValue::from(u32::try_from(count).unwrap_or(0)))
 }
 
-fn unfinished_tail(bytes: &[u8]) -> usize {
-    let from = bytes.len().saturating_sub(3);
-    (from..bytes.len())
-        .find(|at| {
-            std::str::from_utf8(&bytes[*at..])
-                .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
-        })
-        .map_or(0, |at| bytes.len() - at)
-}
-
-fn parts_of(url: &Url, context: &mut Context) -> JsValue {
-    use url::quirks;
-    let parts = [
-        quirks::href(url).to_owned(),
-        quirks::origin(url),
-        quirks::protocol(url).to_owned(),
-        quirks::username(url).to_owned(),
-        quirks::password(url).to_owned(),
-        quirks::host(url).to_owned(),
-        quirks::hostname(url).to_owned(),
-        quirks::port(url).to_owned(),
-        quirks::pathname(url).to_owned(),
-        quirks::search(url).to_owned(),
-        quirks::hash(url).to_owned(),
-    ];
-    let parts = parts.map(|part| JsString::from(part).into());
+/// The parts of a URL, or `undefined`.
+fn parts_of(url: Option<&Url>, context: &mut Context) -> JsValue {
+    let Some(url) = url else {
+        return JsValue::undefined();
+    };
+    let parts = web::url_parts(url).map(|part| JsString::from(part).into());
     JsArray::from_iter(parts, context).into()
 }
 
-/// `parseUrl(input, base)`: the parts in the order of `parts_of`, or nothing.
+/// `parseUrl(input, base)`
 fn parse_url(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let input = text(args, 0, context)?;
     let base = match args.get_or_undefined(1) {
         base if base.is_undefined() => None,
-        base => match Url::parse(&base.to_string(context)?.to_std_string_lossy()) {
-            Ok(base) => Some(base),
-            Err(_) => return Ok(JsValue::undefined()),
-        },
+        base => Some(base.to_string(context)?.to_std_string_lossy()),
     };
-    Ok(match Url::options().base_url(base.as_ref()).parse(&input) {
-        Ok(url) => parts_of(&url, context),
-        Err(_) => JsValue::undefined(),
-    })
+    let url = web::parse_url(&input, base.as_deref());
+    Ok(parts_of(url.as_ref(), context))
 }
 
-/// `setUrl(href, name, value)`: the parts after the change, or nothing if it can't be made.
+/// `setUrl(href, name, value)`
 fn set_url(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    use url::quirks;
-    let (href, name, value) = (
-        text(args, 0, context)?,
-        text(args, 1, context)?,
-        text(args, 2, context)?,
-    );
-    let Ok(mut url) = Url::parse(&href) else {
-        return Ok(JsValue::undefined());
-    };
-    let done = match name.as_str() {
-        "href" => quirks::set_href(&mut url, &value).is_ok(),
-        "protocol" => quirks::set_protocol(&mut url, &value).is_ok(),
-        "username" => quirks::set_username(&mut url, &value).is_ok(),
-        "password" => quirks::set_password(&mut url, &value).is_ok(),
-        "host" => quirks::set_host(&mut url, &value).is_ok(),
-        "hostname" => quirks::set_hostname(&mut url, &value).is_ok(),
-        "port" => quirks::set_port(&mut url, &value).is_ok(),
-        "pathname" => {
-            quirks::set_pathname(&mut url, &value);
-            true
-        }
-        "search" => {
-            quirks::set_search(&mut url, &value);
-            true
-        }
-        "hash" => {
-            quirks::set_hash(&mut url, &value);
-            true
-        }
-        "query" => {
-            url.set_query((!value.is_empty()).then_some(value.as_str()));
-            true
-        }
-        _ => false,
-    };
-    Ok(if done {
-        parts_of(&url, context)
-    } else {
-        JsValue::undefined()
-    })
+    let (href, name) = (text(args, 0, context)?, text(args, 1, context)?);
+    let url = web::with_url_part(&href, &name, &text(args, 2, context)?);
+    Ok(parts_of(url.as_ref(), context))
 }
 
-/// `parseQuery(text)`: pairs.
+/// `parseQuery(text)`
 fn parse_query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let query = text(args, 0, context)?;
-    let pairs: Vec<JsValue> = url::form_urlencoded::parse(query.as_bytes())
+    let pairs = web::parse_query(&text(args, 0, context)?);
+    let pairs: Vec<JsValue> = pairs
+        .into_iter()
         .map(|(name, value)| {
-            let pair = [&*name, &*value].map(|part| JsString::from(part).into());
+            let pair = [name, value].map(|part| JsString::from(part).into());
             JsArray::from_iter(pair, context).into()
         })
         .collect();
@@ -284,19 +187,19 @@ fn parse_query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
 
 /// `formatQuery(pairs)`
 fn format_query(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let pairs = args.get_or_undefined(0).to_object(context)?;
-    let pairs = JsArray::from_object(pairs)?;
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for index in 0..pairs.length(context)? {
-        let pair = pairs.get(index, context)?.to_object(context)?;
+    let given = args.get_or_undefined(0).to_object(context)?;
+    let given = JsArray::from_object(given)?;
+    let mut pairs = Vec::new();
+    for index in 0..given.length(context)? {
+        let pair = given.get(index, context)?.to_object(context)?;
         let name = pair.get(0, context)?.to_string(context)?;
         let value = pair.get(1, context)?.to_string(context)?;
-        query.append_pair(&name.to_std_string_lossy(), &value.to_std_string_lossy());
+        pairs.push((name.to_std_string_lossy(), value.to_std_string_lossy()));
     }
-    Ok(JsString::from(query.finish()).into())
+    Ok(JsString::from(web::format_query(pairs)).into())
 }
 
-/// `later(callback, milliseconds)`: a timer that keeps no execution going by itself.
+/// `later(callback, milliseconds)`: a timer that does not keep an execution going.
 fn later(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let callback = args.get_or_undefined(0).as_callable();
     let callback = callback.ok_or_else(|| missing("function to call"))?;
@@ -312,32 +215,36 @@ fn missing(what: &str) -> JsNativeError {
     JsNativeError::typ().with_message(format!("there is no {what}"))
 }
 
+/// `random(count)`
 fn random(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let count = args.get_or_undefined(0).to_length(context)?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; count.min(MAX_RANDOM_BYTES)];
-    nondeterminism::fill_by_chance(&mut bytes, context);
+    let mut bytes = vec![0; count.min(web::MAX_RANDOM_BYTES)];
+    inputs::fill_randomly(&mut bytes, link(context));
     bytes_value(&bytes, context)
 }
 
+/// `uuid()`
 #[expect(clippy::unnecessary_wraps, reason = "native functions have one type")]
 fn uuid(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let mut bytes = [0; 16];
-    nondeterminism::fill_by_chance(&mut bytes, context);
-    let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
-    Ok(JsString::from(uuid.to_string()).into())
+    inputs::fill_randomly(&mut bytes, link(context));
+    Ok(JsString::from(web::uuid(bytes)).into())
 }
 
+/// `now()`
 #[expect(clippy::unnecessary_wraps, reason = "native functions have one type")]
 fn now(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    // The parts are run before there is a session.
+    // There is no session yet while the prelude runs.
     Ok(host(context).map_or(0.0, Host::now_ms).into())
 }
 
+/// `timeOrigin()`
 fn time_origin(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     Ok(host(context)?.started_at_ms().into())
 }
 
+/// `folder()`
 fn folder(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     Ok(JsString::from(host(context)?.folder.as_str()).into())
 }

@@ -1,4 +1,4 @@
-//! What an execution says of an exception: its headline, where it was thrown, and the stack.
+//! Reporting an exception: its headline, where it was thrown, and the stack.
 
 use std::rc::Rc;
 
@@ -6,28 +6,29 @@ use boa_engine::{Context, JsError};
 use serde::Serialize;
 use vmcontrol::runtime::RunRequest;
 
+use super::culprit::{Complaint, name_culprit};
 use super::inspect::{Frame, Inspector, Thrown};
-use super::source::{self, Complaint};
+use super::source;
 
-/// The longest message, in bytes.
+/// How long a message may be, in bytes.
 const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 
-/// The longest stack, in bytes.
+/// How long a stack may be, in bytes.
 const MAX_STACK_BYTES: usize = 32 * 1024;
 
-/// How many uses of a name are looked at.
+/// How many uses of a name are searched.
 const MAX_USES: usize = 1000;
 
 /// The payload of an `exception` event.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// The headline, and where it was thrown.
+    /// The headline, and where the exception was thrown.
     pub(super) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<String>,
 }
 
-/// Describes an exception without running any of the script's code.
+/// Describes an exception without running code of a script. `source_of` gives the text of a file.
 pub(super) fn describe(
     error: JsError,
     request: &RunRequest,
@@ -58,7 +59,7 @@ pub(super) fn describe(
 }
 
 fn of_value(error: JsError, inspector: &Inspector, context: &mut Context) -> Thrown {
-    // A primitive has no place for a stack, which then stands in the error's own text alone.
+    // A primitive can hold no stack, but the text of the engine's error has it.
     let frames = match error.as_opaque() {
         Some(value) if !value.is_object() => frames_of(&error.to_string()),
         _ => Vec::new(),
@@ -75,7 +76,7 @@ fn of_value(error: JsError, inspector: &Inspector, context: &mut Context) -> Thr
     }
 }
 
-/// A limit of the engine, which scripts can't catch, or a failure of its own.
+/// Describes an error of the engine: a limit, which scripts can't catch, or a failure of its own.
 fn of_engine(error: &JsError) -> Thrown {
     let text = error.to_string();
     let headline = match error.as_engine() {
@@ -98,8 +99,9 @@ fn frames_of(text: &str) -> Vec<Frame> {
     frames
 }
 
-/// The engine leaves some positions out: those of syntax errors stand in the message or are the end of the source, that of
-/// a name that is not defined is found again in the source, and where there is one line, it is that.
+/// Adds the position and the words that the engine leaves out. The position of a syntax error
+/// stands in the message, or is the end of the source; that of a name that is not defined is
+/// searched in the source; and a source of one line has one possible line.
 fn complete_location(
     thrown: &mut Thrown,
     request: &RunRequest,
@@ -146,12 +148,12 @@ fn complete_location(
             frame.location = place(found);
         }
         if path != super::REPL && source::declares(&source, undefined) {
-            // The engine has the same words for a name that has no value yet.
+            // The engine says the same of a name that is not initialised yet.
             thrown.headline =
                 format!("ReferenceError: Cannot access '{undefined}' before initialization");
         }
     } else if let (Some(known), Some(complaint)) = (known, complaint_of(&thrown.headline)) {
-        if let Some(words) = source::name_culprit(&source, known, complaint) {
+        if let Some(words) = name_culprit(&source, known, complaint) {
             thrown.headline = format!("TypeError: {words}");
         }
     } else if known.is_none() && source.trim_end().lines().count() == 1 {
@@ -160,7 +162,7 @@ fn complete_location(
     }
 }
 
-/// What the engine complains of without a word of what it is about.
+/// What a headline of the engine says, if it names no expression; `None` if it says something else.
 fn complaint_of(headline: &str) -> Option<Complaint> {
     match headline {
         "TypeError: not a callable function" => Some(Complaint::NotCallable),
@@ -170,7 +172,7 @@ fn complaint_of(headline: &str) -> Option<Complaint> {
     }
 }
 
-/// A path, and the position behind it if there is one.
+/// A path, and the line and column behind it; `None` if there are none.
 fn split_place(location: &str) -> (&str, Option<(usize, usize)>) {
     let mut parts = location.rsplitn(3, ':');
     let (column, line, path) = (parts.next(), parts.next(), parts.next());
@@ -181,7 +183,8 @@ fn split_place(location: &str) -> (&str, Option<(usize, usize)>) {
     }
 }
 
-/// Takes `at line 1, col 9` off the end of a message, as `1:9`.
+/// A message without `at line 1, col 9` at its end, and that as `1:9`; `None` if it has no such
+/// end.
 pub(super) fn split_position(headline: &str) -> Option<(String, String)> {
     let (before, position) = headline.rsplit_once(" at line ")?;
     let (line, column) = position.split_once(", col ")?;
@@ -190,8 +193,9 @@ pub(super) fn split_position(headline: &str) -> Option<(String, String)> {
     (is_number(line) && is_number(&column)).then(|| (before.to_owned(), format!("{line}:{column}")))
 }
 
-/// The line and column, from 1, of a use of a name that is not a property's: the last one on the line of a position that
-/// the engine knows to be near and not after it, else the first one behind it, else the first one.
+/// The line and column, from 1, of a use of a variable. `near` is a position that the engine gives:
+/// the use is the last one up to it on its line, else the first one behind it, else the first of
+/// all.
 fn find_name(source: &str, name: &str, near: Option<(usize, usize)>) -> Option<(usize, usize)> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     let uses = source.match_indices(name).filter(|(at, _)| {
@@ -214,7 +218,7 @@ fn find_name(source: &str, name: &str, near: Option<(usize, usize)>) -> Option<(
         .copied()
 }
 
-/// The text, or its start and a mark that there was more.
+/// A text cut to `max_bytes`, with a mark if anything was cut off.
 fn cut(mut text: String, max_bytes: usize) -> String {
     if text.len() > max_bytes {
         text.truncate(text.floor_char_boundary(max_bytes));

@@ -1,9 +1,10 @@
-//! `sort` and `toSorted`, where the order is a script's.
+//! `sort` and `toSorted` of arrays, in place of the engine's.
 //!
-//! The engine sorts with the standard library's algorithm, which panics when it notices that the order makes no sense, as that
-//! of `array.sort(() => Math.random() - 0.5)`. The language leaves the result open then, and nothing else. So arrays with a
-//! function that compares are merged here, by an algorithm that trusts no answer. Without one arrays are sorted by the texts of
-//! their elements, and the engine asks for those again with each comparison; here each is asked for once.
+//! The engine sorts with the algorithm of the standard library, which panics when a comparison is
+//! no total order, such as that of `array.sort(() => Math.random() - 0.5)`. The language leaves
+//! only the result open then. So arrays with a comparison function are sorted here by merging,
+//! which relies on no answer. Without a function arrays are sorted by the texts of their elements,
+//! which the engine makes anew for each comparison; here each text is made once.
 
 use boa_engine::object::FunctionObjectBuilder;
 use boa_engine::object::builtins::JsTypedArray;
@@ -12,8 +13,8 @@ use boa_engine::{
     Context, JsArgs, JsObject, JsResult, JsString, JsValue, NativeFunction, js_string,
 };
 
-/// Replaces the methods of arrays and typed arrays. The latter go to the engine's own without a function that compares: it
-/// sorts them as numbers.
+/// Replaces the methods of arrays and typed arrays. Typed arrays without a comparison function are
+/// left to the engine, which sorts them as numbers.
 pub(super) fn install(context: &mut Context) -> JsResult<()> {
     let constructors = context.intrinsics().constructors();
     let prototypes = [
@@ -28,7 +29,7 @@ pub(super) fn install(context: &mut Context) -> JsResult<()> {
     Ok(())
 }
 
-/// A method, with the engine's own beside its arguments.
+/// A method. It gets `this`, the arguments and the method of the engine that it replaces.
 type Method = fn(&JsValue, &[JsValue], &JsObject, &mut Context) -> JsResult<JsValue>;
 
 fn replace(
@@ -74,7 +75,7 @@ fn sort(
     let object = this.to_object(context)?;
     let is_typed = JsTypedArray::from_object(object.clone()).is_ok();
     if !is_typed && is_of_typed_arrays(own, context) {
-        // The engine's own says what is wrong with it.
+        // The engine's method throws the error.
         return own.call(this, args, context);
     }
     sort_in_place(&object, args.get_or_undefined(0), context)?;
@@ -87,7 +88,7 @@ fn to_sorted(
     own: &JsObject,
     context: &mut Context,
 ) -> JsResult<JsValue> {
-    // With an order in which all are equal, the engine's own makes a copy.
+    // With a comparison in which all elements are equal the engine's method makes a copy.
     let equal = NativeFunction::from_fn_ptr(|_, _, _| Ok(0.into()));
     let equal = equal.to_js_function(context.realm());
     let copy = own.call(this, &[equal.into()], context)?;
@@ -102,7 +103,8 @@ fn is_of_typed_arrays(own: &JsObject, context: &mut Context) -> bool {
     own.call(&empty.into(), &[], context).is_err()
 }
 
-/// [`SortIndexedProperties`](https://tc39.es/ecma262/#sec-sortindexedproperties) and what `sort` does around it.
+/// [`SortIndexedProperties`](https://tc39.es/ecma262/#sec-sortindexedproperties) and what `sort`
+/// does around it.
 fn sort_in_place(object: &JsObject, compare: &JsValue, context: &mut Context) -> JsResult<()> {
     let length = object.get(js_string!("length"), context)?;
     let length = length.to_length(context)?;
@@ -139,7 +141,7 @@ fn sort_in_place(object: &JsObject, compare: &JsValue, context: &mut Context) ->
 
 fn sort_by_text(items: Vec<JsValue>, context: &mut Context) -> JsResult<Vec<JsValue>> {
     if items.len() < 2 {
-        // Nobody asks for the text of one that is alone: it may have none, like a symbol.
+        // A single element is compared with none, and may have no text, like a symbol.
         return Ok(items);
     }
     let with_text = |item: JsValue| -> JsResult<_> { Ok((item.to_string(context)?, item)) };
@@ -151,8 +153,12 @@ fn sort_by_text(items: Vec<JsValue>, context: &mut Context) -> JsResult<Vec<JsVa
     Ok(items.into_iter().map(|(_, item)| item).collect())
 }
 
-/// Sorts by merging runs, and leaves the order of equal elements. `is_after` says whether its first argument belongs behind
-/// its second; whatever it says, every element is in the result once, after `n` times the logarithm of `n` questions.
+/// Sorts by merging runs; equal elements keep their order. `is_after` tells whether its first
+/// argument belongs behind its second. Whatever it answers, the result has every element once,
+/// after at most n log n comparisons.
+///
+/// # Errors
+/// The error of `is_after`.
 fn merge_sort<T, E>(
     mut items: Vec<T>,
     is_after: &mut impl FnMut(&T, &T) -> Result<bool, E>,

@@ -1,4 +1,4 @@
-//! Values on their way to a host module and back, as `broker/wire.rs` says.
+//! Values on their way to a host module and back, in the form of [`crate::ipc::value`].
 
 use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsUint8Array};
 use boa_engine::property::PropertyKey;
@@ -14,7 +14,11 @@ use crate::ipc::value::{self, BIGINT, BYTES, ENTRIES, OBJECT, Span, TEXT};
 /// How deeply arguments may be nested.
 const MAX_DEPTH: usize = 64;
 
-/// Encodes an argument; its bytes and long texts go into the body. Runs getters and `toJSON` methods of the script's.
+/// Encodes an argument. Its bytes and long texts go into the body. Getters and `toJSON` methods of
+/// scripts are called.
+///
+/// # Errors
+/// When the argument has no such form, and the exceptions of the methods.
 pub(super) fn encode(
     value: &JsValue,
     body: &mut Vec<u8>,
@@ -97,7 +101,7 @@ fn encode_object(
     Ok(value::object(map))
 }
 
-/// Integers travel as such: `1.0` is not what a script wrote.
+/// A number as JSON. An integer has no `.0`, as in JavaScript.
 fn json_number(number: f64) -> Value {
     #[expect(
         clippy::cast_possible_truncation,
@@ -109,7 +113,7 @@ fn json_number(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
-/// Decodes an answer, whose bytes, long texts and entries are in its bodies.
+/// Decodes an answer. Its bytes, long texts and entries are in its bodies.
 pub(super) fn decode(
     value: &Value,
     bodies: &[Vec<u8>],
@@ -128,9 +132,9 @@ pub(super) fn decode(
             JsArray::from_iter(elements, context).into()
         }
         Value::Object(map) => match special(map) {
-            Some((BYTES, place)) => bytes_value(part(place, bodies), context)?,
-            Some((TEXT, place)) => {
-                JsString::from(&*String::from_utf8_lossy(part(place, bodies))).into()
+            Some((BYTES, span)) => bytes_value(part(span, bodies), context)?,
+            Some((TEXT, span)) => {
+                JsString::from(&*String::from_utf8_lossy(part(span, bodies))).into()
             }
             Some((ENTRIES, number)) => {
                 let body = number
@@ -147,9 +151,9 @@ pub(super) fn decode(
     })
 }
 
-/// A part of a body. One that is not there was never sent: it is empty.
-fn part<'a>(place: &Value, bodies: &'a [Vec<u8>]) -> &'a [u8] {
-    let Ok(Span(body, start, end)) = Span::deserialize(place) else {
+/// A part of a body; empty if the body has no such part.
+fn part<'a>(span: &Value, bodies: &'a [Vec<u8>]) -> &'a [u8] {
+    let Ok(Span(body, start, end)) = Span::deserialize(span) else {
         return &[];
     };
     let body = bodies.get(usize::from(body));
@@ -162,7 +166,7 @@ fn entries_value(entries: &[u8], context: &mut Context) -> JsResult<JsValue> {
     let array = JsArray::new(context)?;
     for entry in entries.split(|byte| *byte == 0) {
         let Some((kind, name)) = entry.split_first() else {
-            // It is what comes after the last one.
+            // Nothing follows the NUL of the last entry.
             continue;
         };
         let object = JsObject::with_object_proto(context.intrinsics());
@@ -175,6 +179,7 @@ fn entries_value(entries: &[u8], context: &mut Context) -> JsResult<JsValue> {
     Ok(array.into())
 }
 
+/// The only key of an object and its value; `None` if it has another number of keys.
 fn special(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (key, value) = map.iter().next().filter(|_| map.len() == 1)?;
     Some((key.as_str(), value))

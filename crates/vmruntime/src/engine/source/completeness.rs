@@ -1,5 +1,8 @@
-//! Whether what somebody typed is all of it: as Node's REPL judges it, where the language here is
-//! the same.
+//! Whether a snippet is complete, by the judgement of Node's REPL where the language is the same.
+//!
+//! The parser is asked more than once: an error that changes or goes away when the text goes on was
+//! found because the text ended. No rule about positions holds instead, since a parser tries
+//! readings and takes them back.
 
 use oxc_allocator::Allocator;
 use oxc_parser::Parser;
@@ -9,24 +12,24 @@ use vmapi_types::{Completeness, CompletenessStatus};
 
 use super::tokens::{TokenKind, scan};
 
-/// What the next line of a text might be. An error of the text that is another one, or none, with
-/// one of these behind the text was found because the text ended; an error that stays is the text's
-/// own, and no further line mends it. The first is an operand and changes every error that is about
-/// the end; the others are what a parser only misses when it has read on.
+/// Possible next lines of a text. If one of them changes or removes the error of the text, the
+/// error was found because the text ended; an error that stays with all of them can't be mended by
+/// further lines. The first is an operand, and changes every error about the end; the parser misses
+/// the others only after it has read on.
 const NEXT_LINES: [&str; 5] = ["0", "= 0", "{}", "(0)", "catch {}"];
 
-/// What makes parameters of what stands in the last line. No arrow may stand in a line of its own,
-/// but Node goes on there.
+/// Makes parameters of the end of a text. The language lets no line begin with an arrow, but Node's
+/// REPL waits for one.
 const ARROW: &str = " => 0";
 
-/// Words without which a text is the same as a module and as a script.
+/// Words without which a text parses the same as a module and as a script.
 const MODULE_WORDS: [&str; 2] = ["await", "import"];
 
-/// Whether a snippet can be run, needs more lines, or is wrong whatever comes.
+/// Whether a snippet can be run, needs more lines, or has an error that no further line mends.
 pub(crate) fn completeness(source: &str) -> Completeness {
     let trimmed = source.trim();
     let begins_with_brace = trimmed.starts_with('{');
-    // `{a: 1}` alone is an object in a console.
+    // In a console `{a: 1}` is an object.
     if begins_with_brace && !trimmed.ends_with(';') {
         let object = format!("({trimmed}\n)");
         if matches!(judge(&object), Judgement::Complete) {
@@ -54,37 +57,39 @@ fn said(status: CompletenessStatus, message: Option<String>) -> Completeness {
     }
 }
 
-/// What becomes of a text.
+/// The judgement of a text.
 enum Judgement {
-    /// It can be run.
+    /// The text can be run.
     Complete,
-    /// More lines may mend it.
+    /// More lines may complete the text.
     Incomplete,
-    /// Its own error.
+    /// The text has this error.
     Invalid(SyntaxError),
 }
 
 /// The first error of a text.
 struct SyntaxError {
-    /// Whether the parser gave up, and has seen nothing of what follows its last error.
+    /// Whether the parser gave up, and read nothing behind its last error.
     is_fatal: bool,
-    /// Where it is, in bytes; `None` when the parser does not say.
+    /// Its start and end, in bytes; `None` if the parser gives none.
     place: Option<(usize, usize)>,
     message: String,
 }
 
-/// Judges a snippet, which is a script or, for `await` at the top and static imports, a module.
+/// Judges a snippet as a script and, if it may have `await` or imports at the top level, as a
+/// module.
 fn judge(source: &str) -> Judgement {
     let script = judge_as(source, SourceType::script());
     if !MODULE_WORDS.iter().any(|word| source.contains(word)) {
         return script;
     }
     match (script, judge_as(source, SourceType::mjs())) {
-        // `const a = await` is a script as well, whose `await` is a name that nobody means.
+        // `const a = await` is complete as a script, in which `await` is a name, but the user does
+        // not mean that.
         (_, Judgement::Incomplete) => Judgement::Incomplete,
         (Judgement::Complete, _) | (_, Judgement::Complete) => Judgement::Complete,
         (Judgement::Incomplete, _) => Judgement::Incomplete,
-        // The reading that got further is the one that was meant.
+        // The user means the reading whose error comes later.
         (Judgement::Invalid(script), Judgement::Invalid(module)) => {
             Judgement::Invalid(if module.place > script.place {
                 module
@@ -96,7 +101,7 @@ fn judge(source: &str) -> Judgement {
 }
 
 fn judge_as(source: &str, kind: SourceType) -> Judgement {
-    // The line is over: half a token does not go on in the next one.
+    // The line has ended, so that no token goes on in the next one.
     let line = format!("{source}\n");
     let Some(error) = first_error(&line, kind) else {
         return Judgement::Complete;
@@ -107,11 +112,11 @@ fn judge_as(source: &str, kind: SourceType) -> Judgement {
     let is_of_the_end = next_lines.any(|other| match other {
         None => true,
         Some(other) if error.is_fatal => !other.is_same_as(&error),
-        // All was read, and what follows may be wrong for other reasons: but a token that has no
-        // end takes in the end of the line and what follows.
+        // The parser has read everything, so the next line may cause another error. But a token
+        // without an end covers the end of the line, and the next line as well.
         Some(other) => {
-            let takes_end_in = error.place.is_some_and(|(_, end)| end >= line.len());
-            takes_end_in && other.is_longer_than(&error)
+            let covers_end = error.place.is_some_and(|(_, end)| end >= line.len());
+            covers_end && other.is_longer_than(&error)
         }
     });
     let may_go_on = is_of_the_end || error.is_continued_string(&line) || takes_arrow(source, kind);
@@ -122,15 +127,15 @@ fn judge_as(source: &str, kind: SourceType) -> Judgement {
     }
 }
 
-/// Whether a text ends in what can be the parameters of an arrow function.
+/// Whether the end of a text can be the parameters of an arrow function.
 fn takes_arrow(source: &str, kind: SourceType) -> bool {
     let longer = format!("{source}{ARROW}");
     first_error(&format!("{longer}\n"), kind)
         .is_none_or(|error| error.place.is_some_and(|(start, _)| start >= longer.len()))
 }
 
-/// Whether a text has a token that is wrong whatever follows, of which the parser's error depends
-/// on that all the same: a sign of decorators, which no engine here knows, and a number with a
+/// Whether a text has a token that is wrong whatever follows, although the parser's error depends
+/// on what follows: the sign of a decorator, which no engine here supports, or a number with a
 /// separator that separates no digits.
 fn has_wrong_token(source: &str) -> bool {
     scan(source).tokens.iter().any(|token| match token.kind {
@@ -150,21 +155,20 @@ impl SyntaxError {
         self.place == other.place && self.message == other.message
     }
 
-    /// Whether it is the same error at the same start, of a token that goes on beyond the end of
-    /// the other.
+    /// Whether it is the same error with the same start, of a token that ends later.
     fn is_longer_than(&self, other: &Self) -> bool {
         let both = self.place.zip(other.place);
         self.message == other.message
             && both.is_some_and(|((start, end), before)| start == before.0 && end > before.1)
     }
 
-    /// Whether it is a string that ends with the text, behind a backslash that continues it in the
-    /// next line.
+    /// Whether it is about a string that ends with the text, in a backslash that continues it in
+    /// the next line.
     fn is_continued_string(&self, source: &str) -> bool {
         let string = self
             .place
             .and_then(|(start, end)| source.get(start..end))
-            // The end of the line that ends the string is a part of the error.
+            // The range of the error includes the line break that ends the string.
             .map(|text| text.strip_suffix('\n').unwrap_or(text))
             .filter(|text| text.starts_with(['\'', '"']));
         string.is_some_and(|text| {
@@ -174,6 +178,7 @@ impl SyntaxError {
     }
 }
 
+/// The first error of a text, of its syntax or of early checks; `None` if it has none.
 fn first_error(source: &str, kind: SourceType) -> Option<SyntaxError> {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, source, kind).parse();

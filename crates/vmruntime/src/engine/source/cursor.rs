@@ -1,8 +1,8 @@
-//! What is being typed at the end of a text.
+//! What the user is typing at the end of a text, for completion.
 
 use super::tokens::{End, Scanned, Token, TokenKind, scan};
 
-/// What stands before a cursor.
+/// What stands before the cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Typed<'a> {
     /// A property: `object.na`.
@@ -13,7 +13,7 @@ pub(crate) enum Typed<'a> {
     Module(&'a str),
 }
 
-/// What is being typed where the text ends, if it is something that has a name.
+/// What the user is typing where the text ends; `None` where nothing can be completed.
 pub(crate) fn typed(source: &str) -> Option<Typed<'_>> {
     let Scanned { tokens, end, .. } = scan(source);
     match end {
@@ -27,14 +27,14 @@ pub(crate) fn typed(source: &str) -> Option<Typed<'_>> {
         Some((last, before)) if last.kind == TokenKind::Name && last.end == source.len() => {
             (&source[last.start..], before)
         }
-        // A number that is being typed has no name, and a space ends whatever it was.
+        // A number has no name. After a space a new name begins.
         Some((last, _)) if last.kind == TokenKind::Number && last.end == source.len() => {
             return None;
         }
         _ => (&source[source.len()..], &tokens[..]),
     };
     match before {
-        // `...rest` is no property.
+        // `...rest` spreads a name, and is no property.
         [.., a, b, last] if is_sign(a, '.') && is_sign(b, '.') && is_sign(last, '.') => {
             Some(Typed::Name(name))
         }
@@ -46,6 +46,7 @@ pub(crate) fn typed(source: &str) -> Option<Typed<'_>> {
     }
 }
 
+/// The property `name` of the value that these tokens end with; `None` if they end with no value.
 fn member<'a>(source: &'a str, tokens: &[Token], name: &'a str) -> Option<Typed<'a>> {
     let start = start_of_value(source, tokens)?;
     let object = &source[start..tokens.last()?.end];
@@ -64,8 +65,8 @@ fn asks_for_module(source: &str, tokens: &[Token]) -> bool {
     }
 }
 
-/// Where the value starts that these tokens end with: a name, a literal, or a bracket, with the properties, calls and
-/// elements before it.
+/// Where the value starts that these tokens end with, in bytes: a name, a literal or a bracket,
+/// with the properties, calls and elements before it. `None` if they end with no value.
 fn start_of_value(source: &str, tokens: &[Token]) -> Option<usize> {
     let mut rest = tokens;
     loop {
@@ -95,7 +96,7 @@ fn start_of_value(source: &str, tokens: &[Token]) -> Option<usize> {
     }
 }
 
-/// The index of the bracket that this closing one at the end belongs to.
+/// The index of the bracket that the last token closes.
 fn opening_of(tokens: &[Token], close: char) -> Option<usize> {
     let open = if close == ')' { '(' } else { '[' };
     let mut depth = 0;

@@ -1,4 +1,4 @@
-//! Declarations with `using`, which an engine may take without doing what they are for.
+//! Declarations with `using`, which an engine may accept without disposing of anything.
 
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{Program, VariableDeclaration, VariableDeclarationKind};
@@ -6,11 +6,12 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_parser::Parser;
 use oxc_span::SourceType;
 
-/// What a script is told that has one.
+/// The message of the error for a script with such a declaration.
 pub(crate) const NO_DISPOSAL: &str =
     "declarations with 'using' are not supported: release it in a 'finally' block";
 
-/// Where the first one stands in a script or a module, in bytes. Nothing for a text that can't be parsed.
+/// The position of the first such declaration in a script or a module, in bytes; `None` if there is
+/// none, or the text can't be parsed.
 pub(crate) fn disposal_in(source: &str) -> Option<usize> {
     if !source.contains("using") {
         return None;
@@ -24,7 +25,7 @@ pub(crate) fn disposal_in(source: &str) -> Option<usize> {
         })
 }
 
-/// Where the first one stands in a program, in bytes.
+/// The position of the first such declaration in a program, in bytes; `None` if there is none.
 pub(super) fn first(program: &Program<'_>) -> Option<usize> {
     let mut finder = Finder(None);
     finder.visit_program(program);

@@ -1,8 +1,8 @@
-//! Edits of a source text that keep its lines where they are.
+//! Edits of a source text that keep the number of its lines.
 
 use super::position::Move;
 
-/// Replaces a part of a text, given in bytes.
+/// The replacement of a part of a text. Positions are in bytes.
 #[derive(Debug)]
 struct Edit {
     start: usize,
@@ -10,14 +10,14 @@ struct Edit {
     text: String,
 }
 
-/// Edits of one text. They must not overlap.
+/// Edits of one text. An edit within a part that an earlier one replaces is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
     edits: Vec<Edit>,
 }
 
 impl Edits {
-    /// Replaces a part. Lines that the part has and the new text lacks are added to its end.
+    /// Replaces a part. If the new text has fewer lines, line breaks are added to its end.
     pub(super) fn replace(
         &mut self,
         source: &str,
@@ -32,13 +32,13 @@ impl Edits {
         self.edits.push(Edit { start, end, text });
     }
 
-    /// Replaces a part by a shorter text with spaces behind it, so that nothing moves.
+    /// Replaces a part by a shorter text, with spaces behind it that keep the length.
     pub(super) fn pad(&mut self, start: usize, end: usize, text: &str) {
         let text = format!("{text:<width$}", width = end - start);
         self.edits.push(Edit { start, end, text });
     }
 
-    /// Puts a text in front of a place.
+    /// Inserts a text.
     pub(super) fn insert(&mut self, at: usize, text: impl Into<String>) {
         self.edits.push(Edit {
             start: at,
@@ -47,7 +47,7 @@ impl Edits {
         });
     }
 
-    /// Leaves out a part, and keeps its lines and columns.
+    /// Replaces a part by spaces, and keeps its line breaks.
     pub(super) fn blank(&mut self, source: &str, start: usize, end: usize) {
         self.edits.push(Edit {
             start,
@@ -56,12 +56,12 @@ impl Edits {
         });
     }
 
-    /// The edited text, and what was moved in it.
+    /// The edited text, and the moves that map its positions back.
     pub(super) fn apply(mut self, source: &str) -> (String, Vec<Move>) {
         self.edits.sort_by_key(|edit| (edit.start, edit.end));
         let mut text = String::with_capacity(source.len() + 64);
         let mut moves: Vec<Move> = Vec::new();
-        let (mut edited, mut original) = (Cursor::START, Cursor::START);
+        let (mut edited, mut original) = (Position::START, Position::START);
         let mut done = 0;
         for edit in &self.edits {
             if edit.start < done {
@@ -92,16 +92,17 @@ impl Edits {
     }
 }
 
-/// A place in a text, from 1.
+/// A position in a text: line and column, from 1.
 #[derive(Clone, Copy, Debug)]
-struct Cursor {
+struct Position {
     line: usize,
     column: usize,
 }
 
-impl Cursor {
+impl Position {
     const START: Self = Self { line: 1, column: 1 };
 
+    /// Moves behind a text.
     fn pass(&mut self, text: &str) {
         match text.rfind('\n') {
             None => self.column += text.chars().count(),
@@ -113,7 +114,7 @@ impl Cursor {
     }
 }
 
-/// A text of the same shape without anything in it.
+/// A text of the same lines and length in characters, of spaces alone.
 pub(super) fn blanked(text: &str) -> String {
     text.chars()
         .map(|c| match c {

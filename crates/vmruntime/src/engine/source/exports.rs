@@ -1,8 +1,12 @@
-//! The names that a `CommonJS` module exports, as far as its text tells.
+//! The names that a `CommonJS` module exports, read from its text.
 //!
-//! A module that imports another one is linked before anything runs, so that the names must be known from the text. The
-//! forms that are recognised are those that Node recognises: `exports.a = …`, `module.exports.a = …`,
-//! `Object.defineProperty(exports, "a", …)`, `module.exports = {a, b: …}`, and `module.exports = require("…")`.
+//! A module that imports another one is linked before anything runs, so the names must follow from
+//! the text. The recognised forms are those of Node:
+//!
+//! - `exports.a = …` and `module.exports.a = …`
+//! - `Object.defineProperty(exports, "a", …)`
+//! - `module.exports = {a, b: …}`
+//! - `module.exports = require("…")`
 
 use std::collections::BTreeSet;
 
@@ -20,11 +24,12 @@ use oxc_span::SourceType;
 pub(crate) struct CommonJsExports {
     /// The names, without `default`.
     pub(crate) names: BTreeSet<String>,
-    /// Specifiers of modules whose exports are passed on.
+    /// Specifiers of the modules whose exports it exports too.
     pub(crate) passed_on: Vec<String>,
 }
 
-/// Reads the exports off a text; nothing if it has a syntax error, which shows when it is evaluated.
+/// The exports that a text shows. A syntax error is none here: it is reported when the module is
+/// evaluated.
 pub(crate) fn common_js_exports(source: &str) -> CommonJsExports {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, source, SourceType::cjs()).parse();
@@ -108,7 +113,7 @@ fn is_name(expression: &Expression<'_>, name: &str) -> bool {
     matches!(expression, Expression::Identifier(found) if found.name == name)
 }
 
-/// The specifier of `require("…")`.
+/// The specifier of `require("…")`; `None` for another expression.
 fn required(expression: &Expression<'_>) -> Option<String> {
     let Expression::CallExpression(call) = expression else {
         return None;
@@ -123,6 +128,7 @@ fn required(expression: &Expression<'_>) -> Option<String> {
     }
 }
 
+/// The name of a property; `None` if it is computed.
 fn key_of(key: &PropertyKey<'_>) -> Option<String> {
     match key {
         PropertyKey::StaticIdentifier(name) => Some(name.name.to_string()),

@@ -1,12 +1,13 @@
-//! Static imports of a console, which are dynamic ones there.
+//! Static imports at the top level of a script, as dynamic ones.
 
 use oxc_ast::ast::{ImportDeclaration, ImportDeclarationSpecifier, ModuleExportName};
 use oxc_span::{GetSpan, Span};
 
-use super::script::BINDINGS;
+use super::globals::BINDINGS;
+use super::position::line_and_column;
 
-/// The statement that imports the same into names that are declared elsewhere, and these names. What it asks for and the
-/// module does not export is an error at the place of the import.
+/// The statement that imports dynamically what `import` imports statically, and the names that it
+/// assigns to. It throws at the position of the import if the module lacks an export.
 pub(super) fn as_statement(
     source: &str,
     path: &str,
@@ -48,7 +49,7 @@ pub(super) fn as_statement(
     }
     call.push(')');
     if !required.is_empty() {
-        let (line, column) = super::line_and_column(source, import.span.start as usize);
+        let (line, column) = line_and_column(source, import.span.start as usize);
         let place = format!("{path}:{line}:{column}");
         let required = required.join(", ");
         call = format!("{BINDINGS}.imported({call}, {specifier}, {place:?}, {required})");

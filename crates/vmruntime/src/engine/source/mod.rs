@@ -1,20 +1,72 @@
-//! What a source text is before an engine sees it: whether it is a module, and, for scripts, a form in which the names of
-//! earlier executions may be declared again and `await` may stand at the top.
+//! Work on the text of scripts that no engine has to do: rewriting, positions, completeness.
+//! Nothing here names an engine.
 //!
-//! Engines evaluate scripts as the language says: a name that `let`, `const` or `class` declared once can't be declared
-//! again, and `await` belongs into functions. A console follows other rules. So a script is parsed here, by a parser that
-//! knows where everything stands, and its top-level declarations become assignments to names that were declared before it
-//! runs. Positions are kept: most edits are as long as what they replace, and the rest is written into the path that the
-//! engine sees ([`position`]).
+//! # Why scripts are rewritten
+//!
+//! Engines evaluate scripts by the rules of the language: a name that `let`, `const` or `class` has
+//! declared can't be declared again, and `await` belongs into functions. A console follows other
+//! rules: each snippet may declare its names anew, and `await` and `import` stand at the top level.
+//! So [`prepare`] turns a snippet into a script that means the same under the rules of the
+//! language. It parses the text with oxc, which knows the position of every node, and edits the
+//! text; the engine then parses the result.
+//!
+//! # What happens in which order
+//!
+//! 1. *Object literals.* In a console `{a: 1}` is put into parentheses if it parses so.
+//! 2. *The fast path.* A text without any word that declares, awaits or imports is not parsed here
+//!    at all, unless a constant exists that it could assign to.
+//! 3. *The form* ([`script`]). A text with `await` or `import` in it is parsed as a module. If its
+//!    top level awaits or imports something, it becomes the body of an async function that is
+//!    called at once. In every other case it is parsed as a script and stays one. If neither
+//!    parses, the text goes to the engine unchanged, which reports the error with its own words and
+//!    position.
+//! 4. *The walk* ([`walk`]) goes over the whole tree. It rewrites `var` where the name can't be
+//!    declared or would be local to the async function, replaces uses that must throw by accesses
+//!    to [`BINDINGS`], and collects the names that functions use.
+//! 5. *The rewriter* ([`rewriter`]) goes over the statements of the top level. Declarations become
+//!    assignments to names that `before` declares; functions move into `before` where they can't
+//!    stay; static imports become dynamic ones; the last expression of an async body gets a
+//!    `return`.
+//! 6. *The edits* ([`edits`]) of both passes are applied together, in the order of their positions.
+//!    The walk edits identifiers and the word `var`; the rewriter edits whole functions and
+//!    imports, the keywords of other declarations, and points between nodes. An edit within a part
+//!    that another one replaces is dropped.
+//!
+//! # Why it is right
+//!
+//! - A name is declared in `before` only if it is free, so `before` never throws. If the body
+//!   throws, the names that it has not reached stay declared, with the value `undefined`.
+//! - Names are declared with `let`, as the language would, unless a function of an earlier
+//!   execution uses the name: such a function looks it up on the global object, where only a `var`
+//!   stands.
+//! - An assignment evaluates its parts in the order of the declaration that it replaces, because
+//!   the text behind the keyword stays as it is.
+//! - The body of the async function has no declarations of its own at the top level, so everything
+//!   that it declares is global and outlives it.
+//!
+//! # Positions
+//!
+//! Most edits are as long as what they replace, and none changes the number of lines. The rest is
+//! written into the path that the engine parses the text under, and comes back in each frame of a
+//! stack, where [`original_of`] maps it to the text of the user ([`position`]).
+//!
+//! # What else is here
+//!
+//! [`completeness`] judges whether a text is all of a snippet; [`tokens`] and [`cursor`] read a
+//! text that may end anywhere, for completion and highlighting; [`exports`] finds the names that a
+//! `CommonJS` module exports; [`disposal`] finds declarations with `using`, which some engines
+//! accept without their effect.
 
 mod completeness;
-mod culprit;
 mod cursor;
 mod disposal;
 mod edits;
 mod exports;
+mod globals;
 mod imports;
+pub(crate) mod keywords;
 mod position;
+mod rewriter;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -27,19 +79,19 @@ use oxc_semantic::SemanticBuilder;
 use oxc_span::SourceType;
 
 pub(crate) use completeness::completeness;
-pub(crate) use culprit::{Complaint, name_culprit};
 pub(crate) use cursor::{Typed, typed};
 pub(crate) use disposal::{NO_DISPOSAL, disposal_in};
 pub(crate) use exports::common_js_exports;
-pub(crate) use position::{line_and_column, original_of, untagged, with_prefix};
-pub(crate) use script::{BINDINGS, Globals, Slot, prepare};
+pub(crate) use globals::{BINDINGS, Globals, Slot};
+pub(crate) use position::{line_and_column, offset_of, original_of, untagged, with_prefix};
+pub(crate) use script::prepare;
 pub(crate) use tokens::{End, TokenKind, is_name, scan, scan_on};
 
-/// What the paths of the service's own texts start with: they never show in a stack.
+/// The prefix of the paths of the service's own scripts. No stack shows their frames.
 pub(crate) const INTERNAL: &str = "vm:";
 
-/// Whether a text uses the syntax of ES modules: `import` and `export` declarations, `import.meta`. Dynamic imports are
-/// not among it.
+/// Whether a text uses the syntax of ES modules: `import` and `export` declarations, `import.meta`.
+/// A dynamic import is no such syntax.
 pub(crate) fn has_module_syntax(source: &str) -> bool {
     if !source.contains("import") && !source.contains("export") {
         return false;
@@ -49,13 +101,13 @@ pub(crate) fn has_module_syntax(source: &str) -> bool {
     if parsed.diagnostics.is_empty() {
         return parsed.module_record.has_module_syntax;
     }
-    // It may be broken in one way only: then it is the kind of text in which it is broken later.
+    // It has an error. The parser of modules still finds the declarations before the error.
     let module = Parser::new(&allocator, source, SourceType::mjs()).parse();
     module.module_record.has_module_syntax
 }
 
-/// Whether a text is written for a loader of `CommonJS` modules, or for one among others: it uses `module` or `exports`, and
-/// declares neither.
+/// Whether a text is written for a loader of `CommonJS` modules, perhaps among others: it uses
+/// `module` or `exports` and declares neither.
 pub(crate) fn uses_common_js(source: &str) -> bool {
     if !source.contains("module") && !source.contains("exports") {
         return false;
@@ -70,7 +122,7 @@ pub(crate) fn uses_common_js(source: &str) -> bool {
         .any(|name| matches!(name.as_str(), "module" | "exports"))
 }
 
-/// Whether a name is declared at the top of a module.
+/// Whether the top level of a module declares a name.
 pub(crate) fn declares(source: &str, name: &str) -> bool {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, source, SourceType::mjs()).parse();
@@ -84,7 +136,7 @@ pub(crate) fn declares(source: &str, name: &str) -> bool {
         .any(|declared| declared.as_str() == name)
 }
 
-/// Where a text asks for a module: the line and column, from 1, of the specifier.
+/// The line and column, from 1, at which a text names a specifier in quotes; `None` if it does not.
 pub(crate) fn position_of_request(source: &str, specifier: &str) -> Option<(usize, usize)> {
     let at = ['"', '\'', '`']
         .into_iter()

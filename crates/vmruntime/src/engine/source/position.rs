@@ -1,21 +1,23 @@
-//! Positions in a text that was edited, told apart from those in the text that a user wrote.
+//! Mapping positions in an edited text to those in the text of the user.
 //!
-//! An edit that changes the length of a line moves what stands behind it. By how much is written behind the path that the
-//! engine is given: `repl`, then a mark, then `1.13.12` for "on line 1, from column 13 on, take away 12". The path comes
-//! back in each frame of a stack, so that nothing has to be remembered about texts that ran long ago.
+//! An edit that changes the length of a line moves what stands behind it. How far it moves is
+//! written behind the path that the engine parses the text under: `repl`, then a mark, then
+//! `1.13.12` for "on line 1, from column 13 on, subtract 12". The path comes back in each frame of
+//! a stack, so nothing has to be kept about texts that ran before.
 
 use std::fmt::Write as _;
 
-/// Between a path and what was moved in its text. No path that a user gives has it.
+/// Stands between a path and its moves. No path of a user contains it.
 const MARK: char = '\u{1}';
 
-/// How many moves a path carries at the most.
+/// How many moves a path carries at most.
 const MAX_MOVES: usize = 256;
 
-/// Instead of how far: nothing there was written by the user.
+/// In place of a distance: the user wrote nothing of what stands there.
 pub(super) const HIDDEN: isize = isize::MAX;
 
-/// From a column of a line on, positions are `by` columns further right than in the user's text.
+/// From a column of a line on, positions are `by` columns further right than in the text of the
+/// user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Move {
     pub(super) line: usize,
@@ -23,18 +25,18 @@ pub(super) struct Move {
     pub(super) by: isize,
 }
 
-/// A place in a user's text.
+/// A position in the text of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// Whether the place is in what was added to the text.
+    /// Whether the position is in a part that the user did not write.
     pub(crate) is_hidden: bool,
-    /// The path as the user knows it.
+    /// The path of the text, without moves.
     pub(crate) path: String,
-    /// Line and column, from 1, if they are known.
+    /// Line and column, from 1; `None` if they are not known.
     pub(crate) position: Option<(usize, usize)>,
 }
 
-/// The path that says what was moved.
+/// A path that carries these moves, up to [`MAX_MOVES`].
 pub(super) fn tagged(path: &str, moves: &[Move]) -> String {
     let mut tagged = path.to_owned();
     for (index, moved) in moves.iter().take(MAX_MOVES).enumerate() {
@@ -46,7 +48,7 @@ pub(super) fn tagged(path: &str, moves: &[Move]) -> String {
     tagged
 }
 
-/// The path for a text that has `columns` characters in front of its first line.
+/// A path for a text with `columns` characters before its first line that the user did not write.
 pub(crate) fn with_prefix(path: &str, columns: usize) -> String {
     let by = isize::try_from(columns).unwrap_or(0);
     tagged(
@@ -59,12 +61,13 @@ pub(crate) fn with_prefix(path: &str, columns: usize) -> String {
     )
 }
 
-/// The path as the user knows it.
+/// A path without its moves.
 pub(crate) fn untagged(path: &str) -> &str {
     path.split_once(MARK).map_or(path, |(path, _)| path)
 }
 
-/// The place in the user's text that a place of the engine means: `path:line:column`, or a path alone.
+/// The position in the text of the user for one of the engine, which is `path:line:column` or a
+/// path alone.
 pub(crate) fn original_of(location: &str) -> Origin {
     let (path, position) = match parse_position(location) {
         Some((path, position)) => (path, Some(position)),
@@ -114,7 +117,7 @@ fn parse_position(location: &str) -> Option<(&str, (usize, usize))> {
     Some((path, (line.parse().ok()?, column.parse().ok()?)))
 }
 
-/// The line and column, from 1, of a byte of a text.
+/// The line and column, from 1, of a position in bytes.
 pub(crate) fn line_and_column(source: &str, at: usize) -> (usize, usize) {
     let before = &source[..at];
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -124,8 +127,8 @@ pub(crate) fn line_and_column(source: &str, at: usize) -> (usize, usize) {
     )
 }
 
-/// The byte at a line and column of a text, from 1; nothing if it has no such place.
-pub(super) fn offset_of(source: &str, (line, column): (usize, usize)) -> Option<usize> {
+/// The position in bytes of a line and column, from 1; `None` if the text has no such position.
+pub(crate) fn offset_of(source: &str, (line, column): (usize, usize)) -> Option<usize> {
     let mut start = 0;
     for _ in 1..line {
         start += source[start..].find('\n')? + 1;

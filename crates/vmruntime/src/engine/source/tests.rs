@@ -1,3 +1,5 @@
+//! Rewriting scripts and mapping positions back.
+
 use std::collections::{HashMap, HashSet};
 
 use super::*;

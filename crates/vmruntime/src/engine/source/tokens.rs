@@ -1,4 +1,5 @@
-//! The tokens of a text that may end anywhere, as somebody types it. A parser gives nothing for most of such texts.
+//! The tokens of a text that may end anywhere, as a user types it. A parser gives no tree for most
+//! such texts.
 
 /// A token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,32 +17,32 @@ pub(crate) enum TokenKind {
     /// An identifier or a keyword.
     Name,
     Number,
-    /// A string, a regular expression, or a template with all that stands in it.
+    /// A string, a regular expression, or a whole template with its expressions.
     Literal,
     /// One character of an operator or a bracket.
     Sign(char),
 }
 
-/// What a text ends in.
+/// What the end of a text is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// Code.
     Code,
     /// A comment.
     Comment,
-    /// A string that starts here, with its quote.
+    /// A string whose quote is at this byte.
     String(usize),
-    /// The text of a template that starts here.
+    /// The text of a template that starts at this byte.
     Template(usize),
 }
 
-/// A text in pieces.
+/// The tokens and comments of a text.
 pub(crate) struct Scanned {
-    /// What it ends in. Of an open string or template there is no token.
+    /// What its end is in. An open string or template gives no token.
     pub(crate) end: End,
-    /// Whether it ends in a template, also in an expression of one.
+    /// Whether its end is in a template, also in an expression of one.
     pub(crate) in_template: bool,
-    /// Whether a slash that comes next divides.
+    /// Whether a slash that follows would divide.
     pub(crate) after_value: bool,
     pub(crate) tokens: Vec<Token>,
     /// Where comments start and end, in bytes.
@@ -51,28 +52,31 @@ pub(crate) struct Scanned {
 /// A text that is being read.
 struct Tokens<'a> {
     source: &'a str,
-    /// Whether it goes on behind a value.
+    /// Whether the text before this one ends with a value.
     after_value: bool,
     list: Vec<Token>,
     comments: Vec<(usize, usize)>,
-    /// For each template that the text is in: how many tokens there were before it, where it starts, and how many braces are
-    /// open in its expression.
+    /// The templates that the current position is in, the innermost last.
     templates: Vec<OpenTemplate>,
     at: usize,
 }
 
+/// A template whose end is still to come.
 struct OpenTemplate {
+    /// Where it starts, in bytes.
     start: usize,
+    /// How many tokens there were before it.
     tokens: usize,
+    /// How many braces are open in its current expression.
     braces: usize,
 }
 
-/// Takes a text apart.
+/// Scans a text.
 pub(crate) fn scan(source: &str) -> Scanned {
     scan_on(source, false)
 }
 
-/// The same for what follows a text that ends in code, maybe behind a value.
+/// As [`scan`], for a text that follows another one. `after_value` is that of the other one.
 pub(crate) fn scan_on(source: &str, after_value: bool) -> Scanned {
     let mut tokens = Tokens {
         source,
@@ -163,7 +167,7 @@ impl Tokens<'_> {
         End::Code
     }
 
-    /// Goes behind a comment of that length; false if it has no end.
+    /// Moves behind a comment of that length; gives whether it has an end.
     fn comment(&mut self, length: Option<usize>) -> bool {
         let end = length.map_or(self.source.len(), |length| self.at + length);
         self.comments.push((self.at, end));
@@ -193,7 +197,7 @@ impl Tokens<'_> {
         });
     }
 
-    /// After a value a slash divides; elsewhere it begins a regular expression.
+    /// Whether a slash begins a regular expression. After a value it divides.
     fn may_be_regex(&self) -> bool {
         const BEFORE_VALUES: [&str; 10] = [
             "return", "typeof", "case", "do", "else", "in", "of", "void", "delete", "await",
@@ -208,7 +212,7 @@ impl Tokens<'_> {
         }
     }
 
-    /// Goes behind a regular expression, or to the end of the line if it has no end there.
+    /// Moves behind a regular expression, or behind the line if it has no end there.
     fn regex(&mut self) {
         let (mut escaped, mut in_class) = (false, false);
         let rest = self.rest();
@@ -228,7 +232,7 @@ impl Tokens<'_> {
         self.skip_while(is_name_part);
     }
 
-    /// Goes behind a string; false if it has no end.
+    /// Moves behind a string; gives whether it has an end.
     fn string(&mut self, quote: char) -> bool {
         let mut escaped = false;
         let end = self.rest().char_indices().skip(1).find_map(|(at, c)| {
@@ -242,8 +246,8 @@ impl Tokens<'_> {
         end.is_some()
     }
 
-    /// Goes behind the text of a template: into an expression, or behind the whole template, which is one token then.
-    /// False if it has no end.
+    /// Moves behind the text of a template: into an expression, or behind the whole template, which
+    /// becomes one token. Gives whether the text has an end.
     fn template_text(&mut self) -> bool {
         let mut escaped = false;
         let mut previous = ' ';
@@ -263,24 +267,24 @@ impl Tokens<'_> {
             self.list.truncate(open.tokens);
             self.push(TokenKind::Literal, open.start);
         } else {
-            // Nothing before the expression belongs to it.
+            // The expression begins as code after a brace does.
             self.push(TokenKind::Sign('{'), self.at - 1);
         }
         true
     }
 }
 
-/// Whether a text is a name, as it can stand behind a point.
+/// Whether a text is a name that can stand behind a point.
 pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(is_name_start) && text.chars().all(is_name_part)
 }
 
-/// Whether a name can start with this.
+/// Whether a name can start with this character.
 fn is_name_start(c: char) -> bool {
     c.is_alphabetic() || c == '_' || c == '$'
 }
 
-/// Whether a name can have this in it.
+/// Whether a name can contain this character.
 fn is_name_part(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }

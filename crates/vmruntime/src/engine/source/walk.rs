@@ -1,8 +1,10 @@
-//! A walk over a script for what can stand anywhere in it: `await`, `var`, and uses of names that the language forbids.
+//! The first pass over the tree of a script: it finds what can stand at any depth.
 //!
-//! Names that `let`, `const` and `class` declare at the top are ordinary variables once the script has been rewritten. So
-//! what they would refuse is found here and replaced by something that refuses it: an assignment to a constant, and a use
-//! before the declaration, as far as the text tells (a function that is called too early is not found).
+//! It looks for `await` at the top level, rewrites `var`, and restores errors that rewriting would
+//! lose. Names that `let`, `const` and `class` declare at the top level become ordinary variables,
+//! so an assignment to a constant and a use before the declaration would succeed. The walk replaces
+//! both by an access to [`BINDINGS`] that throws. A use within a function that is called too early
+//! is not found.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,31 +19,32 @@ use oxc_syntax::scope::ScopeFlags;
 use oxc_syntax::symbol::SymbolId;
 
 use super::edits::Edits;
-use super::script::{BINDINGS, Globals, Slot, names_of};
+use super::globals::{BINDINGS, Globals, Slot, names_of};
 
-/// How a name at the top was declared.
+/// How a name of the top level is declared.
 struct Declared {
     is_constant: bool,
-    /// Where its value is known, in bytes; a class or a `let` has none before.
+    /// The byte from which on the name has a value; an earlier use throws.
     known_from: usize,
 }
 
+/// The walk over one script.
 pub(super) struct Walk<'s> {
     source: &'s str,
     scoping: &'s Scoping,
     globals: &'s dyn Globals,
-    /// Whether the script becomes an async function, whose variables would be its own.
+    /// Whether the script becomes the body of an async function, whose variables would be local.
     is_async: bool,
     declared: HashMap<SymbolId, Declared>,
-    /// How many functions are around.
+    /// How many functions the current node is in; 0 at the top level.
     depth: usize,
-    /// Whether the identifier that comes next stands for a property too, as in `{x}`.
+    /// Whether the next identifier also names a property, as in `{x}`.
     in_shorthand: bool,
-    /// Whether something at the top waits.
+    /// Whether the top level has an `await`.
     pub(super) waits: bool,
     /// Names that functions use and the script does not declare.
     pub(super) used: BTreeSet<String>,
-    /// Names of `var` that are to be declared first.
+    /// Names of rewritten `var` declarations, which are to be declared before the script.
     pub(super) variables: BTreeSet<String>,
     pub(super) edits: Edits,
 }
@@ -82,7 +85,7 @@ impl<'s> Walk<'s> {
                 }
                 Statement::ClassDeclaration(class) => {
                     let id = class.id.as_ref().and_then(|id| id.symbol_id.get());
-                    // The class's own uses of its name mean a binding inside it.
+                    // Uses within the class mean a binding of its own.
                     self.note(id, false, class.span.start as usize);
                 }
                 Statement::ImportDeclaration(import) => {
@@ -113,7 +116,7 @@ impl<'s> Walk<'s> {
             .is_some_and(|id| self.scoping.get_reference(id).symbol_id().is_none())
     }
 
-    /// What a use of a name is replaced by, if the language forbids it.
+    /// The replacement for a use of a name that the language forbids; `None` if it does not.
     fn refusal(&self, used: &IdentifierReference<'_>) -> Option<String> {
         let reference = self.scoping.get_reference(used.reference_id.get()?);
         let name = used.name.as_str();
@@ -140,14 +143,16 @@ impl<'s> Walk<'s> {
         }
     }
 
+    /// Visits what is inside a function.
     fn inside(&mut self, visit: impl FnOnce(&mut Self)) {
         self.depth += 1;
         visit(self);
         self.depth -= 1;
     }
 
-    /// Rewrites a `var` whose name must not be declared here. `0,` keeps the length; in the head of a loop over
-    /// something a target stands alone.
+    /// Rewrites a `var` that the language refuses here, or that would be local to the async
+    /// function. `0,` keeps the length; the head of a `for`-`in` or `for`-`of` loop takes the bare
+    /// target.
     fn variable(&mut self, declaration: &VariableDeclaration<'_>, is_loop_target: bool) {
         if declaration.kind != VariableDeclarationKind::Var || self.depth > 0 {
             return;

@@ -1,4 +1,10 @@
-//! `database`: hands calls to the session's database process, and starts it with the first one.
+//! The daemon's side of the module: the database process of a session.
+//!
+//! The process is started with the session's first call. Each run has a mark: `begin` sets it
+//! before the first call of the run, `keep` removes it when the session keeps the run, and
+//! `abandon` goes back to it. The process is told how a run ended before the next call, and as soon
+//! as it is free: it may hold a lock on a file. If it does not answer, it is killed, which rolls
+//! its transaction back, and the next call tells the script that its connection is gone.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -12,82 +18,75 @@ use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
-use vmcontrol::{Worktree, WriteLimits};
+use vmcontrol::WriteLimits;
+use vmcontrol::runtime::BoxFuture;
 
-use crate::host_modules::Answering;
-use crate::host_modules::database::process::ARGUMENT;
+use super::process::ARGUMENT;
+use crate::host_modules::broker::answering::Answering;
+use crate::host_modules::broker::module::{Reply, RunOutcome, SessionModule};
+use crate::host_modules::broker::session_context::SessionContext;
 use crate::ipc::child::{is_stopped, no_answer, pid_of, stopped_for_long};
 use crate::ipc::daemon_end::{self, Receiver, Sender};
-use crate::ipc::{HELPER_TIMEOUT, HostAnswer, HostCall, HostError, MAX_FROM_SESSION_BYTES};
-use crate::ipc::{WorkerCommand, prepare_worker};
+use crate::ipc::{
+    HELPER_TIMEOUT, HostAnswer, HostCall, HostError, MAX_FROM_SESSION_BYTES, prepare_worker,
+};
 
 /// The database of one session.
-pub(crate) struct Database {
-    worker: WorkerCommand,
-    limits: WriteLimits,
-    /// Whether the run has called.
+pub(super) struct Database {
+    context: Arc<SessionContext>,
+    /// Whether the current run has called the module.
     is_in_use: AtomicBool,
     shared: Arc<Shared>,
 }
 
-/// What goes on when nobody waits for it.
+/// The process and what it has yet to be told. Tasks hold it that go on when their caller is gone.
 #[derive(Default)]
 struct Shared {
     process: AsyncMutex<Option<Process>>,
-    /// How the last run that called has ended, until the process is told.
-    ended: Mutex<Option<Ended>>,
-    /// Why the connection is gone that scripts believe to have, until one is told.
+    /// How the last run that called ended; `None` once the process knows.
+    ended: Mutex<Option<RunOutcome>>,
+    /// Why the connection is gone that scripts expect to have; `None` if it is not, or once a
+    /// script was told.
     loss: Mutex<Option<String>>,
 }
 
-/// What becomes of what a run did.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Ended {
-    Kept,
-    TakenBack,
-}
-
+/// A database process and the channel to it.
 struct Process {
-    /// Killed when this goes out of scope.
+    /// The child, which is killed when this goes out of scope.
     child: Child,
     sender: Sender,
     receiver: Receiver,
 }
 
-/// What came of a call.
+/// How the exchange with the process about one call ended.
 enum Handed {
-    /// It was answered.
+    /// The process gave an answer, whose end this is.
     Answered(Box<Process>, HostAnswer),
-    /// Nobody waits for an answer any more, and the process is killed, for this reason.
+    /// The caller is gone, and the process is killed, for this reason.
     GivenUp(String),
     /// The process ended by itself.
     Ended,
-    /// The process did not answer, and is killed.
+    /// The process did not answer in time, and is killed.
     Silent,
 }
 
 impl Database {
-    pub(crate) fn new(worker: WorkerCommand, limits: WriteLimits) -> Self {
+    pub(super) fn new(context: &Arc<SessionContext>) -> Self {
         Self {
-            worker,
-            limits,
+            context: Arc::clone(context),
             is_in_use: AtomicBool::new(false),
             shared: Arc::default(),
         }
     }
 
-    /// Hands a call on, and its answer as it comes; gives the end of that. When the future is dropped the statement is
-    /// interrupted, and what the run did is taken back.
-    pub(crate) async fn call(
-        &self,
-        worktree: &Arc<Worktree>,
-        call: HostCall,
-        answering: Answering,
-    ) -> HostAnswer {
+    /// Hands a call to the process and its answer, as it comes, to the script; gives the end of the
+    /// answer. If the future is dropped, the statement is interrupted, and what the run did is
+    /// taken back.
+    async fn hand_to_process(&self, call: HostCall, answering: Answering) -> HostAnswer {
         let is_first = !self.is_in_use.swap(true, Ordering::Relaxed);
-        let (worker, limits, worktree) = (self.worker.clone(), self.limits, Arc::clone(worktree));
-        let shared = Arc::clone(&self.shared);
-        let (waiting, nobody_waits) = oneshot::channel();
+        let (context, shared) = (Arc::clone(&self.context), Arc::clone(&self.shared));
+        // Nothing is sent: the receiver learns that the caller is gone when the sender is dropped.
+        let (caller, caller_gone) = oneshot::channel();
         let called = tokio::spawn(async move {
             let mut slot = shared.process.lock().await;
             shared.settle(&mut slot).await;
@@ -97,10 +96,9 @@ impl Database {
             }
             let process = match slot.take() {
                 Some(process) => process,
-                None => start(&worker, limits, &worktree)
-                    .map_err(|error| failed("can't be started", &error))?,
+                None => start(&context).map_err(|error| failed("can't be started", &error))?,
             };
-            let handed = hand_on(Box::new(process), is_begun, &call, &answering, nobody_waits);
+            let handed = hand_on(Box::new(process), is_begun, &call, &answering, caller_gone);
             match handed.await.map_err(|error| failed("failed", &error))? {
                 Handed::Answered(process, end) => {
                     *slot = Some(*process);
@@ -112,32 +110,47 @@ impl Database {
                 Handed::Silent => Err(HostError::new(loss_text(&no_answer()))),
                 Handed::GivenUp(why) => {
                     shared.note_loss(&why);
-                    Err(HostError::new("nobody waits for it"))
+                    Err(HostError::new(CALLER_GONE))
                 }
             }
         });
         let answered = called.await;
-        drop::<oneshot::Sender<()>>(waiting);
+        drop::<oneshot::Sender<()>>(caller);
         let failed = |error| Err(HostError::new(format!("the service failed: {error}")));
         let ended = answered.unwrap_or_else(failed);
         ended.unwrap_or_else(|error: HostError| HostAnswer::End(Err(error)))
     }
+}
 
-    /// Notes how a run ended. The process hears of it before the next call, and soon: it may hold a lock on a file.
-    pub(crate) fn run_ended(&self, ended: Ended) {
+impl SessionModule for Database {
+    fn call<'a>(&'a self, call: HostCall, answering: &'a Answering) -> BoxFuture<'a, Reply> {
+        // The process has cut the answer into pieces already.
+        let answering = answering.clone();
+        Box::pin(async move { Reply::End(self.hand_to_process(call, answering).await) })
+    }
+
+    /// Waits until the process knows how the last run ended.
+    fn settled(&self) -> Option<BoxFuture<'_, ()>> {
+        let is_settled = self.shared.process.try_lock().is_ok() && self.shared.ended().is_none();
+        if is_settled {
+            return None;
+        }
+        Some(Box::pin(async {
+            // The task goes on if the caller does not wait for its end: half of the exchange would
+            // cost the connection.
+            let _ = tokio::spawn(settle(Arc::clone(&self.shared))).await;
+        }))
+    }
+
+    fn run_ended(&self, outcome: RunOutcome) {
         if self.is_in_use.swap(false, Ordering::Relaxed) {
-            *self.shared.ended() = Some(ended);
+            *self.shared.ended() = Some(outcome);
             tokio::spawn(settle(Arc::clone(&self.shared)));
         }
     }
 
-    /// Waits until the process knows how the last run ended.
-    pub(crate) async fn settled(&self) {
-        let is_settled = self.shared.process.try_lock().is_ok() && self.shared.ended().is_none();
-        if !is_settled {
-            // It goes on when nobody waits for it: half of it would cost the connection.
-            let _ = tokio::spawn(settle(Arc::clone(&self.shared))).await;
-        }
+    fn rolled_back(&self) -> Option<BoxFuture<'_, ()>> {
+        self.settled()
     }
 }
 
@@ -147,36 +160,39 @@ async fn settle(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    fn ended(&self) -> MutexGuard<'_, Option<Ended>> {
+    fn ended(&self) -> MutexGuard<'_, Option<RunOutcome>> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the process was killed, since it did not answer when nobody waited for it.
+    /// Notes that the process was killed after its caller had gone.
     fn note_loss(&self, why: &str) {
         let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
         *loss = Some(loss_text(why));
     }
 
-    /// Why a call can't find what it expects. One that opens or closes a database expects nothing.
+    /// What to tell the script of a call that expects a connection which is gone; `None` if none is
+    /// gone, or the call opens or closes a database and so expects none.
     fn take_loss(&self, call: &HostCall) -> Option<String> {
         let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
         let expects_nothing = matches!(call.function.as_str(), "configure" | "close");
         loss.take().filter(|_| !expects_nothing)
     }
 
+    /// Tells the process how the last run ended. A process that does not answer is killed.
     async fn settle(&self, slot: &mut Option<Process>) {
         let ended = self.ended().take();
         let Some(ended) = ended else { return };
-        // Until it has answered it is not put back: if it does not, it ends, and its transaction is rolled back.
+        // It is put back when it has answered. Otherwise it is killed here, which rolls its
+        // transaction back.
         let Some(mut process) = slot.take() else {
             return;
         };
         let call = call_of(match ended {
-            Ended::Kept => "keep",
-            Ended::TakenBack => "abandon",
+            RunOutcome::Kept => "keep",
+            RunOutcome::RolledBack => "abandon",
         });
-        // One that is stopped keeps nobody waiting.
-        if matches!(ended, Ended::TakenBack) && process.is_stopped() {
+        // The client waits for the roll-back, and need not wait for a process that is stopped.
+        if ended == RunOutcome::RolledBack && process.is_stopped() {
             return self.note_loss(WAS_STOPPED);
         }
         let answered = tokio::time::timeout(HELPER_TIMEOUT, exchange(&mut process, &call));
@@ -196,23 +212,31 @@ impl Process {
     }
 }
 
-/// Why a process is given up that nobody waits for any more.
+/// Why a stopped process is killed once its caller is gone.
 const WAS_STOPPED: &str = "was stopped";
 
-/// What a script is told whose connection is lost, since the process did that.
+/// The error of a call whose caller is gone. No script sees it.
+const CALLER_GONE: &str = "the run that called has ended";
+
+/// What a script is told whose connection is gone; `why` is the end of a sentence about the
+/// process.
 fn loss_text(why: &str) -> String {
     format!(
         "the database process {why}, and the connection ended with it: call database.configure again"
     )
 }
 
-/// Hands a call to the process. If nobody waits any more the call is interrupted.
+/// Has the process carry a call out, after a `begin` unless the run `is_begun`. If the caller goes
+/// away, the call is interrupted.
+///
+/// # Errors
+/// When the channel to the process fails, or the session process is gone.
 async fn hand_on(
     mut process: Box<Process>,
     is_begun: bool,
     call: &HostCall,
     answering: &Answering,
-    mut nobody_waits: oneshot::Receiver<()>,
+    mut caller_gone: oneshot::Receiver<()>,
 ) -> io::Result<Handed> {
     let pid = pid_of(&process.child);
     if !is_begun {
@@ -222,8 +246,7 @@ async fn hand_on(
             let mut marking = pin!(marking);
             tokio::select! {
                 marked = &mut marking => marked,
-                // Nothing is ever sent there.
-                _ = &mut nobody_waits => match pid {
+                _ = &mut caller_gone => match pid {
                     Some(pid) if is_stopped(pid) => return Ok(Handed::GivenUp(WAS_STOPPED.into())),
                     _ => marking.await,
                 },
@@ -240,8 +263,8 @@ async fn hand_on(
             Err(_) => return Ok(Handed::Silent),
         }
     }
-    if let Err(TryRecvError::Closed) = nobody_waits.try_recv() {
-        let refused = HostAnswer::End(Err(HostError::new("nobody waits for it")));
+    if let Err(TryRecvError::Closed) = caller_gone.try_recv() {
+        let refused = HostAnswer::End(Err(HostError::new(CALLER_GONE)));
         return Ok(Handed::Answered(process, refused));
     }
     tokio::select! {
@@ -252,12 +275,13 @@ async fn hand_on(
             });
         }
         () = stopped_for_long(pid) => return Ok(Handed::Silent),
-        _ = nobody_waits => {}
+        _ = caller_gone => {}
     }
     if process.is_stopped() {
         return Ok(Handed::GivenUp(WAS_STOPPED.into()));
     }
-    // The next message interrupts what goes on.
+    // A message interrupts the statement that is being carried out: its answer comes first, then
+    // that of `abandon`.
     let taken_back = tokio::time::timeout(HELPER_TIMEOUT, async {
         process.sender.send(0, &call_of("abandon"), None).await?;
         end_of_answer(&mut process).await?;
@@ -267,14 +291,14 @@ async fn hand_on(
         return Ok(Handed::GivenUp(no_answer()));
     };
     Ok(match taken_back? {
-        // Nobody waits for it.
+        // The answer reaches no script.
         Some(taken_back) => Handed::Answered(process, HostAnswer::of_nothing(taken_back)),
         None => Handed::GivenUp("ended by itself".into()),
     })
 }
 
-/// Hands a call to the process, and its answer on to the script as it comes; gives the end of that, or nothing if the process has
-/// ended.
+/// Sends a call to the process and its answer, as it comes, to the script; gives the end of the
+/// answer, or `None` if the process has ended.
 async fn ask(
     process: &mut Process,
     call: &HostCall,
@@ -292,7 +316,8 @@ async fn ask(
     }
 }
 
-/// How an answer ends of which nobody wants to know more; nothing if the process has ended.
+/// Whether the process answers with an error; the rest of the answer is dropped. `None` if the
+/// process has ended.
 async fn end_of_answer(process: &mut Process) -> io::Result<Option<Result<(), HostError>>> {
     loop {
         let Some(received) = process.receiver.receive::<HostAnswer>().await? else {
@@ -304,7 +329,7 @@ async fn end_of_answer(process: &mut Process) -> io::Result<Option<Result<(), Ho
     }
 }
 
-/// A call without arguments, of the daemon's own.
+/// A call of the daemon's own, without arguments.
 fn call_of(function: &str) -> HostCall {
     HostCall {
         module: "database".into(),
@@ -323,6 +348,8 @@ fn failed(what: &str, error: &io::Error) -> HostError {
     HostError::new(format!("the database process {what}: {error}"))
 }
 
+/// Sends a call of the daemon's own, and waits for the end of its answer; `None` if the process has
+/// ended.
 async fn exchange(
     process: &mut Process,
     call: &HostCall,
@@ -331,14 +358,20 @@ async fn exchange(
     end_of_answer(process).await
 }
 
-fn start(worker: &WorkerCommand, limits: WriteLimits, worktree: &Worktree) -> io::Result<Process> {
+/// Starts the process.
+fn start(context: &SessionContext) -> io::Result<Process> {
+    let (worker, worktree) = (&context.worker, &context.worktree);
+    let WriteLimits {
+        max_write_bytes,
+        min_free_bytes,
+    } = *context.allowance.limits();
     let (sender, receiver, theirs) = daemon_end::pair(MAX_FROM_SESSION_BYTES)?;
     let mut command = Command::new(&worker.program);
     command
         .args(&worker.args)
         .arg(ARGUMENT)
-        .arg(limits.max_write_bytes.to_string())
-        .arg(limits.min_free_bytes.to_string())
+        .arg(max_write_bytes.to_string())
+        .arg(min_free_bytes.to_string())
         .arg(worktree.path())
         .args(worktree.guarded())
         .stdin(Stdio::null())

@@ -1,4 +1,36 @@
-//! The host module `database`: SQL of scripts, run by a process of its own.
+//! `database`: SQLite databases inside the worktree or in memory.
+//!
+//! [`client`] is the daemon's side: it starts a process for each session that uses the module, and
+//! hands calls to it. [`process`] is that process. `database.js` gives all of it the shape that
+//! scripts see.
 
-pub(crate) mod client;
-pub(crate) mod process;
+mod client;
+mod process;
+
+use vmcontrol::runtime::HostModuleInfo;
+
+use super::broker::module::{Access, HostModule, ModuleProcess};
+use crate::engine::ModuleScript;
+use client::Database;
+
+/// The module, as the registry lists it.
+pub(super) const MODULE: HostModule = HostModule {
+    info: HostModuleInfo {
+        name: "database",
+        summary: "SQLite databases inside the worktree or in memory",
+        description: "Queries and changes SQLite databases, which are files of the worktree or in memory",
+        functions: &["close", "configure", "exec", "query", "transaction"],
+        config_keys: &[],
+    },
+    access: Access::ByTemplate,
+    script: Some(ModuleScript {
+        module: "database",
+        specifiers: &["database"],
+        source: include_str!("database.js"),
+    }),
+    open: |context| Box::new(Database::new(context)),
+    process: Some(ModuleProcess {
+        argument: process::ARGUMENT,
+        serve: process::serve,
+    }),
+};

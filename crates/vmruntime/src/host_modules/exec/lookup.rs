@@ -1,4 +1,5 @@
-//! Finding a program as `execvp` does, before it is run: what is checked has to be what is run.
+//! Finding a program as `execvp` does, but before it is run: the policy is asked about the very
+//! file that will run.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -6,19 +7,23 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-/// Where programs are looked for without a `PATH`.
+/// The folders in which programs are looked for if there is no `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// Why a program can't be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotFound {
-    /// There is none.
+    /// There is no such file.
     Missing,
-    /// There is a file, but it is none that can be run.
+    /// There is a file that can't be run.
     NotExecutable,
 }
 
-/// The absolute path of a program. One with a slash in its name is relative to `cwd`.
+/// The absolute path of a program. A name with a slash in it is relative to `cwd`; `path` is the
+/// value of `PATH`.
+///
+/// # Errors
+/// See [`NotFound`].
 pub(super) fn find(program: &str, path: Option<&OsStr>, cwd: &Path) -> Result<PathBuf, NotFound> {
     if program.is_empty() {
         return Err(NotFound::Missing);

@@ -1,7 +1,9 @@
-//! A command and its supervisor, as the daemon holds them.
+//! The daemon's end of a command's supervisor.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -9,8 +11,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 
-use super::child::Prepared;
-use crate::host_modules::exec::subreaper::{
+use super::subreaper::{
     ARGUMENT, END_TIMEOUT, FromSupervisor, MAX_MESSAGE_BYTES, ToSupervisor, environment_of,
     kill_below, kill_listed_below, status_of,
 };
@@ -19,9 +20,23 @@ use crate::ipc::child::{is_stopped, no_answer, pid_of, stopped_for_long};
 use crate::ipc::daemon_end::{self, Receiver, Sender};
 use crate::ipc::{WorkerCommand, detach};
 
-/// A command that runs. When this goes out of scope it is killed, with whatever it started.
+/// What a supervisor starts.
+pub(super) struct Start {
+    /// The absolute path of the program.
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+    /// All the variables of its environment.
+    pub(super) env: Vec<(OsString, OsString)>,
+    /// The folder in which it runs.
+    pub(super) folder: OwnedFd,
+    /// The largest file that it can write, in bytes.
+    pub(super) max_file_bytes: u64,
+}
+
+/// A command that runs. When this goes out of scope the command is killed, with everything that it
+/// started.
 pub(super) struct Supervised {
-    /// The supervisor; `None` once it is left to end.
+    /// The supervisor; `None` once it was told to end.
     supervisor: Option<Child>,
     sender: Sender,
     receiver: Receiver,
@@ -37,27 +52,29 @@ pub(super) enum NoStatus {
 }
 
 impl Supervised {
-    /// Starts a supervisor, which starts the command.
+    /// Starts a supervisor, which starts the command. The command's standard input is a pipe if it
+    /// `has_input`, and empty otherwise.
     ///
     /// # Errors
     /// When the supervisor can't be started.
-    pub(super) fn start(worker: &WorkerCommand, prepared: Prepared) -> io::Result<Self> {
+    pub(super) fn start(worker: &WorkerCommand, start: Start, has_input: bool) -> io::Result<Self> {
         let (sender, receiver, theirs) = daemon_end::pair(MAX_MESSAGE_BYTES)?;
         let mut command = Command::new(&worker.program);
         command
             .args(&worker.args)
             .arg(ARGUMENT)
-            .arg(prepared.program)
-            .args(prepared.arguments)
+            .arg(start.program)
+            .args(start.arguments)
             .env_clear()
-            .envs(environment_of(prepared.env))
-            .stdin(match prepared.input {
-                Some(_) => Stdio::piped(),
-                None => Stdio::null(),
+            .envs(environment_of(start.env))
+            .stdin(if has_input {
+                Stdio::piped()
+            } else {
+                Stdio::null()
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let (folder, max_file_bytes) = (prepared.folder, prepared.max_file_bytes);
+        let (folder, max_file_bytes) = (start.folder, start.max_file_bytes);
         begin_in(&mut command, folder, max_file_bytes, theirs.as_raw_fd());
         let supervisor = command.spawn()?;
         Ok(Self {
@@ -67,17 +84,18 @@ impl Supervised {
         })
     }
 
-    /// The child of the daemon, which has the command's streams.
+    /// The supervisor, whose standard streams are those of the command; `None` once it was told to
+    /// end.
     pub(super) fn child(&mut self) -> Option<&mut Child> {
         self.supervisor.as_mut()
     }
 
-    /// The process id of the supervisor.
+    /// The process id of the supervisor; `None` once it was told to end or is reaped.
     pub(super) fn pid(&self) -> Option<Pid> {
         self.supervisor.as_ref().and_then(pid_of)
     }
 
-    /// Waits for the end of the command. What it started may go on.
+    /// Waits for the end of the command. Processes that it started may go on.
     ///
     /// # Errors
     /// When it was not started, and when its supervisor is gone.
@@ -89,14 +107,14 @@ impl Supervised {
                 FromSupervisor::NotStarted(errno) => Err(NoStatus::NotStarted(errno)),
             },
             Ok(None) => lost("is gone".into()),
-            Err(error) => lost(format!("spoke nonsense: {error}")),
+            Err(error) => lost(format!("sent what is no message: {error}")),
         }
     }
 
-    /// Kills the command and whatever it started; gives how it ended.
+    /// Kills the command, with everything that it started, and gives its exit status.
     ///
     /// # Errors
-    /// When its supervisor does not say so.
+    /// When its supervisor does not answer.
     pub(super) async fn kill(&mut self) -> Result<ExitStatus, NoStatus> {
         let asked = async {
             let sent = self.sender.send(0, &ToSupervisor::End, None).await;
@@ -107,7 +125,7 @@ impl Supervised {
         answered.unwrap_or_else(|_| Err(NoStatus::Lost(no_answer())))
     }
 
-    /// Ends what the command has left behind, and waits for that.
+    /// Kills the processes that the command has left behind, and waits until they are gone.
     pub(super) async fn end(mut self) {
         self.sender.hang_up();
         if let Some(supervisor) = self.supervisor.take() {
@@ -122,20 +140,21 @@ impl Drop for Supervised {
         let Some(mut supervisor) = self.supervisor.take() else {
             return;
         };
-        // The supervisor does the same, and stays until it is done. But it may be late, and what is done for a run is over
-        // before that is answered.
+        // The supervisor does the same now that its channel is closed, but it may be late, and the
+        // command must be dead before the client learns how its run ended.
         if let Some(pid) = pid_of(&supervisor) {
             kill_listed_below(pid);
         }
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(end(supervisor))),
-            // The daemon itself ends.
+            // There is no task left to wait for it: the daemon ends.
             Err(_) => drop(supervisor.try_wait()),
         }
     }
 }
 
-/// Waits until a supervisor that was told so has ended, and all below it. One that stands still is helped.
+/// Waits until a supervisor that was told to end is gone, with everything below it. If it does not
+/// end in time, everything below it is killed from here, and then the supervisor.
 async fn end(mut supervisor: Child) {
     let Some(pid) = pid_of(&supervisor) else {
         return;
@@ -148,7 +167,7 @@ async fn end(mut supervisor: Child) {
         return;
     }
     tracing::warn!(%pid, "the supervisor of a command {} and is killed with what is below it", no_answer());
-    // It is the parent of all below it until it is dead itself.
+    // The supervisor adopts every orphan below it until it is dead itself, so it is killed last.
     let below = tokio::task::spawn_blocking(move || {
         let mut rounds = 0;
         while kill_below(pid) > 0 && rounds < MAX_ROUNDS {
@@ -159,15 +178,19 @@ async fn end(mut supervisor: Child) {
     let _ = supervisor.kill().await;
 }
 
-/// How often what is below a supervisor is looked for before it is given up: what can't be killed is of another user.
+/// How often the processes below a supervisor are killed before the rest is given up: it belongs to
+/// another user.
 const MAX_ROUNDS: u32 = 100;
 
-/// Has a child begin in a folder, with a channel. It and what it starts writes no file that is longer than that.
+/// Has a child begin in a folder, with its channel. Neither it nor a process that it starts can
+/// write a longer file.
 fn begin_in(command: &mut Command, folder: OwnedFd, max_file_bytes: u64, channel: i32) {
-    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and takes no lock.
+    // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and
+    // takes no lock.
     unsafe {
         command.pre_exec(move || {
-            // By handle, not by path: nobody can have put a link there in the meantime.
+            // By handle and not by path, where another process could have put a link in the
+            // meantime.
             nix::unistd::fchdir(&folder)?;
             let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE)?;
             let longest = max_file_bytes.min(hard);
@@ -178,7 +201,7 @@ fn begin_in(command: &mut Command, folder: OwnedFd, max_file_bytes: u64, channel
 }
 
 /// Waits until a supervisor has been stopped for so long that it is given up.
-pub(super) async fn stands_still(supervisor: Option<Pid>) -> NoStatus {
+pub(super) async fn stopped_supervisor(supervisor: Option<Pid>) -> NoStatus {
     stopped_for_long(supervisor).await;
     NoStatus::Lost(no_answer())
 }

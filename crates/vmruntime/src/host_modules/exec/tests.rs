@@ -1,44 +1,30 @@
+//! The module `exec`, called as a session calls it, with commands of the system.
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vmcontrol::{Policy, WriteLimits};
 
-use crate::host_modules::fixtures::{answered, host_call, policy, worker, worktree};
+use super::command::Exec;
+use crate::host_modules::broker::session_context::SessionContext;
+use crate::host_modules::fixtures::{answer_of, host_call, session};
 use crate::ipc::HostError;
 
 struct Fixture {
     home: tempfile::TempDir,
-    worktree: Arc<vmcontrol::Worktree>,
-    policy: Arc<Policy>,
+    context: Arc<SessionContext>,
 }
 
 impl Fixture {
     fn with(capabilities: &[(&str, &str, bool, Value)]) -> Self {
-        let (home, worktree) = worktree();
-        Self {
-            home,
-            worktree: Arc::new(worktree),
-            policy: Arc::new(policy(capabilities)),
-        }
+        let (home, context) = session(capabilities);
+        Self { home, context }
     }
 
     async fn run(&self, args: Value) -> Result<Value, HostError> {
         let call = host_call("exec", "run", &args);
-        let limits = WriteLimits::default();
-        answered(|answering| async move {
-            super::call(
-                &worker(),
-                &self.worktree,
-                &self.policy,
-                &call,
-                &limits,
-                &answering,
-            )
-            .await
-        })
-        .await
+        answer_of(&Exec::new(&self.context), call).await
     }
 
     async fn sh(&self, script: &str, options: Value) -> Value {
@@ -110,7 +96,7 @@ async fn a_command_runs_below_the_worktree_with_a_clean_environment() {
     fs::create_dir_all(fixture.home.path().join("a/b")).unwrap();
     symlink("a/b", fixture.home.path().join("link")).unwrap();
     symlink("/", fixture.home.path().join("out")).unwrap();
-    let root = fixture.worktree.path().display().to_string();
+    let root = fixture.context.worktree.path().display().to_string();
     for (cwd, expected) in [
         (json!(null), ""),
         (json!("a/b"), "/a/b"),
@@ -210,7 +196,7 @@ async fn a_missing_program_is_told_as_node_tells_it() {
 
 #[tokio::test]
 async fn only_listed_programs_are_run_when_some_are_listed() {
-    let (tools, _) = worktree();
+    let tools = tempfile::tempdir().unwrap();
     for name in ["good", "bad"] {
         let tool = tools.path().join(name);
         fs::write(&tool, format!("#!/bin/sh\necho {name}\n")).unwrap();

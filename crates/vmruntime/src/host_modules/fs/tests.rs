@@ -1,41 +1,33 @@
+//! The module `fs`, called as a session calls it.
+
 use std::fs;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vmcontrol::{MemoryBudget, Policy, Worktree, WriteAllowance, WriteLimits};
 
-use crate::host_modules::fixtures::{answered, host_call, policy, worktree};
+use super::Files;
+use crate::host_modules::broker::session_context::SessionContext;
+use crate::host_modules::fixtures::{answer_of, host_call, session};
 use crate::ipc::HostError;
 
 struct Fixture {
     home: tempfile::TempDir,
-    worktree: Arc<Worktree>,
-    policy: Arc<Policy>,
+    context: Arc<SessionContext>,
 }
 
 impl Fixture {
     fn with(capabilities: &[(&str, &str, bool, Value)]) -> Self {
-        let (home, worktree) = worktree();
+        let (home, context) = session(capabilities);
         fs::create_dir(home.path().join("dir")).unwrap();
         fs::write(home.path().join("a.txt"), "text").unwrap();
-        Self {
-            home,
-            worktree: Arc::new(worktree),
-            policy: Arc::new(policy(capabilities)),
-        }
+        Self { home, context }
     }
 
     fn call(&self, function: &str, args: &Value) -> Result<Value, HostError> {
         let call = host_call("fs", function, args);
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.enable_all().build().unwrap();
-        runtime.block_on(answered(|answering| async move {
-            let allowance = Arc::new(WriteAllowance::new(WriteLimits::default()));
-            let files = super::Files::new(MemoryBudget::default(), allowance);
-            files
-                .call(&self.worktree, &self.policy, call, answering)
-                .await
-        }))
+        runtime.block_on(answer_of(&Files::new(&self.context), call))
     }
 
     #[track_caller]
@@ -83,7 +75,7 @@ fn files_are_read_and_written_as_text_and_as_bytes() {
 #[test]
 fn folders_and_files_answer_in_their_shapes() {
     let fixture = Fixture::with(&[]);
-    let root = fixture.worktree.path().to_str().unwrap();
+    let root = fixture.context.worktree.path().to_str().unwrap();
     assert_eq!(fixture.ok("mkdir", &json!(["dir/x/y", true])), "dir/x");
     assert_eq!(
         fixture.ok("mkdir", &json!([format!("{root}/n/m"), true])),
@@ -124,11 +116,10 @@ fn folders_and_files_answer_in_their_shapes() {
     );
 }
 
-#[test]
-fn errors_are_worded_as_node_words_them() {
-    let fixture = Fixture::with(&[]);
-    fs::write(fixture.home.path().join("dir/in"), "").unwrap();
-    for (function, args, message) in [
+/// Calls that fail in the worktree of a fixture with a file `dir/in`: the function, the arguments and
+/// the message.
+fn failures() -> Vec<(&'static str, Value, &'static str)> {
+    vec![
         (
             "readFile",
             json!(["x", true]),
@@ -204,7 +195,14 @@ fn errors_are_worded_as_node_words_them() {
             json!(["a.txt", "dir/in", true]),
             "EEXIST: file already exists, copyfile 'a.txt' -> 'dir/in'",
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn errors_are_worded_as_node_words_them() {
+    let fixture = Fixture::with(&[]);
+    fs::write(fixture.home.path().join("dir/in"), "").unwrap();
+    for (function, args, message) in failures() {
         let error = fixture.error(function, &args);
         assert_eq!(error.message, message);
         let code = message.split(':').next();

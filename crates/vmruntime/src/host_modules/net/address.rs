@@ -1,9 +1,10 @@
-//! Which addresses belong to the internet at large.
+//! Which addresses belong to the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is one that the whole internet reaches: none of this machine, its network or a special purpose
-/// (the registries of RFC 6890). An IPv6 address that stands for an IPv4 address is what that is.
+/// Whether an address is public: not of this machine, its network or a special purpose (the
+/// registries of RFC 6890). An IPv6 address that stands for an IPv4 address is public if that one
+/// is.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -53,8 +54,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         [0x2002, ..] => is_public_v4(v4_at(1)),
         // Protocol assignments, Teredo, benchmarks and overlay identifiers; documentation.
         [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => false,
-        // All that is assigned for the internet is in here. Outside are loopback, link-local, unique-local, site-local and
-        // multicast addresses, those that are compatible with IPv4, and what nobody uses yet.
+        // Every address that is assigned for the internet is in 2000::/3. Outside are loopback,
+        // link-local, unique-local, site-local and multicast addresses, those that are compatible
+        // with IPv4, and those that are not assigned.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP client of the daemon, which connects to nothing but addresses that were checked.
+//! The HTTP client of the daemon. It connects only to addresses that were checked for the request.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -9,37 +9,46 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect;
 use vmcontrol::runtime::BoxFuture;
 
-/// How long a connection may take to be made. The rest has the limits of the execution.
+/// How long connecting may take. The limits of the execution bound the rest of a request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 tokio::task_local! {
-    /// The name that this request connects to, and its addresses: they have been checked.
+    /// The name of the host that the current request connects to, and its checked addresses.
     static CHECKED: (String, Vec<IpAddr>);
 }
 
-static CLIENT: LazyLock<Result<reqwest::Client, String>> = LazyLock::new(|| {
-    // A provider that is there already is as good.
+/// Why there is no client.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NoClient(String);
+
+static CLIENT: LazyLock<Result<reqwest::Client, NoClient>> = LazyLock::new(|| {
+    // It fails if the process has a provider already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .redirect(redirect::Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        // Connections are not kept: another session that may not reach an address must not find one that leads there.
+        // Connections are not kept: a session could use one to an address that its policy does not
+        // allow.
         .pool_max_idle_per_host(0)
         .dns_resolver(CheckedOnly)
         .user_agent(concat!("vm-system/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| error.to_string())
+        .map_err(|error| NoClient(error.to_string()))
 });
 
-/// How names become addresses.
+/// Resolves the names of hosts.
 pub(super) trait Lookup: Send + Sync {
     /// The addresses of a name.
+    ///
+    /// # Errors
+    /// When the name can't be resolved.
     fn lookup<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
 }
 
-/// As the system does it.
+/// Resolves names as the system does.
 pub(super) struct SystemLookup;
 
 impl Lookup for SystemLookup {
@@ -51,14 +60,17 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// The client; it is made when it is first needed, off the threads that serve.
-pub(super) async fn client() -> Result<reqwest::Client, String> {
+/// The client. It is made with the first request, on a thread that may block.
+///
+/// # Errors
+/// When it can't be made, or was not then.
+pub(super) async fn client() -> Result<reqwest::Client, NoClient> {
     tokio::task::spawn_blocking(|| CLIENT.clone())
         .await
-        .unwrap_or_else(|error| Err(error.to_string()))
+        .unwrap_or_else(|error| Err(NoClient(error.to_string())))
 }
 
-/// Sends a request to the addresses that the name of its host has.
+/// Sends a request, to `addresses` in place of those that the name of its host has.
 pub(super) async fn send(
     request: reqwest::RequestBuilder,
     name: String,
@@ -67,7 +79,7 @@ pub(super) async fn send(
     CHECKED.scope((name, addresses), request.send()).await
 }
 
-/// Answers with what the request that asks has checked, and with nothing else.
+/// Resolves a name to the addresses that were checked for the current request, and no other name.
 struct CheckedOnly;
 
 impl Resolve for CheckedOnly {

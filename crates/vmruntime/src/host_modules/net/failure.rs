@@ -1,4 +1,4 @@
-//! What went wrong with a request, with Node's codes.
+//! Why a request failed, with the codes of Node.
 
 use std::error::Error;
 use std::io;
@@ -7,7 +7,8 @@ use url::Url;
 
 use crate::ipc::HostError;
 
-/// An error of the client, told by its cause.
+/// The error of a request that the HTTP client could not make. Its code follows from what caused
+/// the client's error.
 pub(super) fn of_client(error: &reqwest::Error, url: &Url) -> HostError {
     let code = code_of(error);
     let cause = causes(error)
@@ -17,7 +18,7 @@ pub(super) fn of_client(error: &reqwest::Error, url: &Url) -> HostError {
     HostError::with_code(code, format!("fetch failed: {code} {origin}: {cause}"))
 }
 
-/// The request took longer than it may.
+/// The error of a request that took longer than the script allows.
 pub(super) fn timed_out(url: &Url, timeout_ms: u64) -> HostError {
     let origin = url.origin().ascii_serialization();
     HostError::with_code(
@@ -28,7 +29,7 @@ pub(super) fn timed_out(url: &Url, timeout_ms: u64) -> HostError {
 
 fn code_of(error: &reqwest::Error) -> &'static str {
     for cause in causes(error) {
-        // Some errors of the system hold another error in the place of a number.
+        // An `io::Error` may wrap another error, and have a kind but no number.
         if let Some(cause) = cause.downcast_ref::<io::Error>()
             && let Some(code) = of_kind(cause.kind())
         {
@@ -60,12 +61,12 @@ fn of_kind(kind: io::ErrorKind) -> Option<&'static str> {
     })
 }
 
-/// An error and what caused it.
+/// An error and its causes, the error first.
 fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let first: &'a (dyn Error + 'static) = error;
     std::iter::successors(Some(first), |cause| {
         let cause: &'a (dyn Error + 'static) = *cause;
-        // What an `io::Error` wraps is not its source, but itself in other words.
+        // An `io::Error` does not give the error that it wraps as its source.
         match cause
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref)

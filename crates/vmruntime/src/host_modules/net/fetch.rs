@@ -11,20 +11,22 @@ use url::Url;
 
 use super::gate::Gate;
 use super::{client, failure, headers};
-use crate::host_modules::{Answering, text, unsent};
+use crate::host_modules::broker::answering::Answering;
+use crate::host_modules::broker::arguments::text;
+use crate::host_modules::broker::reply::unsent;
 use crate::ipc::value::{self, Content, Span};
 use crate::ipc::{HostCall, HostError, WHOLE};
 
-/// The most redirects that are followed, as the Fetch standard has it.
+/// How many redirects are followed at most: the number of the Fetch standard.
 const MAX_REDIRECTS: usize = 20;
 
 /// The largest body, of a request and of an answer, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// The longest URL, in bytes: what is said of it repeats it.
+/// The longest URL, in bytes: errors repeat it.
 const MAX_URL_BYTES: usize = 64 * 1024;
 
-/// What a script asks for, as it says it.
+/// A request as the script gives it. Texts and bytes lie in the body of the call.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Given {
@@ -38,7 +40,7 @@ pub(super) struct Given {
     timeout_ms: Option<u64>,
 }
 
-/// What a script asks for.
+/// A request with the texts and bytes that the script gave.
 #[derive(Debug)]
 pub(super) struct Request {
     url: String,
@@ -50,10 +52,10 @@ pub(super) struct Request {
 }
 
 impl Given {
-    /// Takes what it names out of the body of the call.
+    /// Takes the texts and bytes out of the body of the call.
     ///
     /// # Errors
-    /// When it is not there.
+    /// When the body does not hold one of them.
     pub(super) fn read(self, call: &HostCall) -> Result<Request, HostError> {
         let owned = |given: &Content| text(call, given).map(str::to_owned);
         let headers = self.headers.iter();
@@ -77,20 +79,20 @@ fn invalid(message: String) -> HostError {
     HostError::with_code("ERR_INVALID_ARG_VALUE", message)
 }
 
-/// What is done with an answer that leads elsewhere.
+/// What becomes of an answer that is a redirect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Redirect {
-    /// The request is made there.
+    /// The request goes on to the new URL.
     #[default]
     Follow,
-    /// It is an error.
+    /// The request fails.
     Error,
-    /// It is handed to the script.
+    /// The script gets the redirect.
     Manual,
 }
 
-/// What a script gets.
+/// The answer that the script gets.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
     url: String,
@@ -101,7 +103,7 @@ pub(super) struct Answer {
     redirected: bool,
 }
 
-/// Where the request is now.
+/// One request of those that redirects make of the script's.
 struct Hop {
     url: Url,
     method: Method,
@@ -112,7 +114,8 @@ struct Hop {
 /// Makes a request.
 ///
 /// # Errors
-/// When it may not be made, or the network fails. An answer with an error status is an answer.
+/// When the policy does not allow the request, or the network fails. An answer with an error status
+/// is an answer.
 pub(super) async fn fetch(
     gate: &Gate<'_>,
     request: Request,
@@ -163,7 +166,7 @@ fn first_hop(request: Request) -> Result<Hop, HostError> {
 
 fn method_of(text: &str) -> Result<Method, HostError> {
     let upper = text.to_ascii_uppercase();
-    // The usual names are meant in any case, others as they are.
+    // The usual names mean the same in lower case; all others keep their case.
     let name = match upper.as_str() {
         "DELETE" | "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" => upper.as_str(),
         "CONNECT" | "TRACE" | "TRACK" => "",
@@ -213,7 +216,7 @@ async fn follow(
 }
 
 async fn send(gate: &Gate<'_>, hop: &Hop) -> Result<reqwest::Response, HostError> {
-    let way = gate.check(&hop.url).await?;
+    let host = gate.check(&hop.url).await?;
     let client = client::client()
         .await
         .map_err(|error| HostError::new(format!("fetch can't be used: {error}")))?;
@@ -223,12 +226,12 @@ async fn send(gate: &Gate<'_>, hop: &Hop) -> Result<reqwest::Response, HostError
     if let Some(body) = &hop.body {
         request = request.body(body.clone());
     }
-    client::send(request, way.name, way.addresses)
+    client::send(request, host.name, host.addresses)
         .await
         .map_err(|error| failure::of_client(&error, &hop.url))
 }
 
-/// Where an answer leads, if it leads elsewhere.
+/// The URL that a redirect leads to; `None` if the answer is no redirect.
 fn next_url(response: &reqwest::Response, from: &Url) -> Option<Result<Url, HostError>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -248,7 +251,7 @@ fn next_url(response: &reqwest::Response, from: &Url) -> Option<Result<Url, Host
 }
 
 impl Hop {
-    /// The request that follows a redirect, as the Fetch standard makes it.
+    /// The request that follows a redirect, by the rules of the Fetch standard.
     fn next(mut self, status: StatusCode, url: Url) -> Self {
         let becomes_get = match status.as_u16() {
             301 | 302 => self.method == Method::POST,

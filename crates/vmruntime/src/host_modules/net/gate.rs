@@ -7,30 +7,31 @@ use vmcontrol::Policy;
 
 use super::address::is_public;
 use super::client::Lookup;
-use crate::host_modules::hint;
+use crate::host_modules::broker::reply::add_capability_command;
 use crate::ipc::HostError;
 
-/// The checks of one session.
+/// What decides whether a session may reach a URL.
 pub(super) struct Gate<'a> {
     pub(super) policy: &'a Policy,
     pub(super) lookup: &'a dyn Lookup,
 }
 
-/// Where a URL leads, after it was checked.
+/// A host that may be connected to.
 #[derive(Debug)]
-pub(super) struct Way {
-    /// The host as the client asks for it.
+pub(super) struct CheckedHost {
+    /// The host as the HTTP client asks for it.
     pub(super) name: String,
     /// The addresses that may be connected to.
     pub(super) addresses: Vec<IpAddr>,
 }
 
 impl Gate<'_> {
-    /// Checks a URL and the addresses that it leads to.
+    /// Checks a URL, and the addresses of its host.
     ///
     /// # Errors
-    /// When it may not be reached, or its host is unknown.
-    pub(super) async fn check(&self, url: &Url) -> Result<Way, HostError> {
+    /// `EACCES` when the policy does not allow the URL, `ENOTFOUND` when its host has no address,
+    /// `ERR_INVALID_URL`.
+    pub(super) async fn check(&self, url: &Url) -> Result<CheckedHost, HostError> {
         let default_port = match url.scheme() {
             "http" => 80,
             "https" => 443,
@@ -79,7 +80,7 @@ impl Gate<'_> {
         if addresses.is_empty() {
             return refused(Why::TakenAway);
         }
-        Ok(Way {
+        Ok(CheckedHost {
             name: url.host_str().unwrap_or_default().to_owned(),
             addresses,
         })
@@ -105,13 +106,13 @@ impl Gate<'_> {
         };
         let template = self.policy.template_id.to_string();
         let add = || {
-            // Brackets mean something to a shell.
+            // A shell would expand the brackets of an IPv6 address.
             let quoted = if name.starts_with('[') {
                 format!("'{name}'")
             } else {
                 name.clone()
             };
-            let command = hint(&template, "net", &quoted, None);
+            let command = add_capability_command(&template, "net", &quoted, None);
             format!("add one for new sessions with {command}")
         };
         let reason = match why {

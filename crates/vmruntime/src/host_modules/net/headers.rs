@@ -7,14 +7,15 @@ use reqwest::header::{
 
 use crate::ipc::HostError;
 
-/// The most headers that a request can have.
+/// How many headers a request has at most.
 const MAX_HEADERS: usize = 100;
 
-/// The most that its headers can take, in bytes.
+/// How much the names and values of its headers take at most together, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// What the connection needs for itself. As in browsers, setting one does nothing.
-const OURS: &[&str] = &[
+/// The headers that the HTTP client sets itself. As in browsers, a script that sets one changes
+/// nothing.
+const OF_CLIENT: &[&str] = &[
     "accept-encoding",
     "connection",
     "content-length",
@@ -29,7 +30,10 @@ const OURS: &[&str] = &[
     "via",
 ];
 
-/// The headers that a script gave.
+/// The headers that a script gave, as the client sends them.
+///
+/// # Errors
+/// When there are too many, or one is no header.
 pub(super) fn of_request(given: &[(String, String)]) -> Result<HeaderMap, HostError> {
     let size: usize = given
         .iter()
@@ -53,14 +57,14 @@ pub(super) fn of_request(given: &[(String, String)]) -> Result<HeaderMap, HostEr
         let value = to_bytes(value.trim_matches([' ', '\t', '\r', '\n']))
             .and_then(|bytes| HeaderValue::from_bytes(&bytes).ok())
             .ok_or_else(|| wrong("value", value))?;
-        if !OURS.contains(&parsed.as_str()) {
+        if !OF_CLIENT.contains(&parsed.as_str()) {
             headers.append(parsed, value);
         }
     }
     Ok(headers)
 }
 
-/// The headers of an answer, each value as a string of bytes.
+/// The headers of an answer. Each character of a value stands for one byte.
 pub(super) fn of_answer(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
@@ -71,14 +75,15 @@ pub(super) fn of_answer(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Takes out what must not reach another origin than that it was meant for.
+/// Removes the headers that must not reach another origin than the one that the script sent them
+/// to.
 pub(super) fn drop_credentials(headers: &mut HeaderMap) {
     for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
         headers.remove(name);
     }
 }
 
-/// Takes out what belongs to a body that is not sent any more.
+/// Removes the headers of a body, once a redirect has dropped the body.
 pub(super) fn drop_content(headers: &mut HeaderMap) {
     for name in [
         CONTENT_ENCODING,
@@ -90,7 +95,8 @@ pub(super) fn drop_content(headers: &mut HeaderMap) {
     }
 }
 
-/// A string of bytes, as JavaScript has them: each character is one.
+/// The bytes of a text each of whose characters stands for one byte; `None` if a character stands
+/// for none.
 fn to_bytes(text: &str) -> Option<Vec<u8>> {
     text.chars()
         .map(|character| u8::try_from(u32::from(character)).ok())

@@ -1,9 +1,11 @@
-//! `net`: what `fetch` asks for, done by the daemon.
+//! `net`: the requests of `fetch`, made by the daemon.
 //!
-//! A session reaches the hosts that capabilities of kind `net` name, and by them the addresses of the internet; an address
-//! of this machine or its network only if the template names that host literally, so that no name that somebody else
-//! controls leads there. The name of a host is resolved here, its addresses are checked, and the connection is made to
-//! the checked addresses alone. Each hop of a redirect is checked like the first.
+//! Every session may call the module; capabilities of kind `net` say which hosts it reaches. A name
+//! leads to public addresses alone. An address of this machine or its network is reached only if
+//! the template names that host literally, so that no name in the hands of another party leads
+//! there. The daemon resolves the name of a host ([`client`]), checks the addresses ([`gate`],
+//! [`address`]), and connects to the checked addresses alone. Each redirect is checked as the first
+//! request is ([`fetch`]).
 
 mod address;
 mod client;
@@ -11,48 +13,31 @@ mod failure;
 mod fetch;
 mod gate;
 mod headers;
+mod requests;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use vmcontrol::runtime::HostModuleInfo;
 
-use vmcontrol::Policy;
+use super::broker::module::{Access, HostModule};
+use crate::engine::ModuleScript;
+use requests::Requests;
 
-use super::{Answering, answer, args, unknown_function};
-use crate::ipc::{HostCall, HostReply};
-use client::{Lookup, SystemLookup};
-use fetch::Given;
-use gate::Gate;
-
-/// The module's name in calls.
-pub(super) const MODULE: &str = "net";
-
-/// The network of one session.
-pub(super) struct Net {
-    policy: Arc<Policy>,
-    lookup: Arc<dyn Lookup>,
-}
-
-impl Net {
-    pub(super) fn new(policy: Arc<Policy>) -> Self {
-        Self {
-            policy,
-            lookup: Arc::new(SystemLookup),
-        }
-    }
-
-    /// Does what a script asks for. Dropping the future ends the request.
-    pub(super) async fn call(&self, call: &HostCall, answering: &Answering) -> HostReply {
-        if call.function != "fetch" {
-            return Err(unknown_function(call));
-        }
-        let usage = "fetch({url, method, headers, body, redirect, timeout_ms})";
-        let (request,): (Given,) = args(call, usage)?;
-        let gate = Gate {
-            policy: &self.policy,
-            lookup: &*self.lookup,
-        };
-        let request = request.read(call)?;
-        answer(&fetch::fetch(&gate, request, answering).await?)
-    }
-}
+/// The module, as the registry lists it.
+pub(super) const MODULE: HostModule = HostModule {
+    info: HostModuleInfo {
+        name: "net",
+        summary: "requests of fetch",
+        description: "Makes the requests of fetch, to the hosts that capabilities of kind net give",
+        functions: &["fetch"],
+        config_keys: &[],
+    },
+    access: Access::EverySession,
+    script: Some(ModuleScript {
+        module: "net",
+        specifiers: &[],
+        source: include_str!("fetch.js"),
+    }),
+    open: |context| Box::new(Requests::new(context)),
+    process: None,
+};

@@ -1,3 +1,5 @@
+//! The module `net`, called as a session calls it, with servers and a resolver of the tests.
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
@@ -7,8 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use vmcontrol::runtime::BoxFuture;
 
-use super::{Lookup, Net};
-use crate::host_modules::fixtures::{answered, host_call, policy};
+use super::client::Lookup;
+use super::requests::Requests;
+use crate::host_modules::fixtures::{answer_of, host_call, session};
 use crate::ipc::HostError;
 
 /// Names that lead somewhere, one answer after the other; the last stays.
@@ -35,22 +38,20 @@ impl Lookup for Names {
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 
-fn net(hosts: &[&str], names: &[(&'static str, &[&[IpAddr]])]) -> Net {
+fn net(hosts: &[&str], names: &[(&'static str, &[&[IpAddr]])]) -> Requests {
     let names = names.iter().map(|(name, answers)| {
         (
             *name,
             answers.iter().map(|answer| answer.to_vec()).collect(),
         )
     });
-    Net {
-        policy: Arc::new(policy(&[("net", "n", true, json!({ "hosts": hosts }))])),
-        lookup: Arc::new(Names(Mutex::new(names.collect()))),
-    }
+    let (_, context) = session(&[("net", "n", true, json!({ "hosts": hosts }))]);
+    Requests::by(&context, Arc::new(Names(Mutex::new(names.collect()))))
 }
 
-async fn fetch(net: &Net, request: Value) -> Result<Value, HostError> {
+async fn fetch(net: &Requests, request: Value) -> Result<Value, HostError> {
     let call = host_call("net", "fetch", &json!([request]));
-    answered(|answering| async move { net.call(&call, &answering).await }).await
+    answer_of(net, call).await
 }
 
 fn body(answer: &Value) -> String {
@@ -258,7 +259,7 @@ async fn a_name_must_not_lead_to_this_machine_unless_it_is_named_literally() {
 
 #[tokio::test]
 async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
-    // The first answer is the one that counts: whoever asks again would get to this machine.
+    // Only the first answer counts: a second lookup would lead to this machine.
     let server = Server::start(|_, _| ok("inner")).await;
     let net = net(
         &["*.evil.test:*"],
@@ -446,7 +447,7 @@ async fn failures_of_the_network_have_nodes_codes() {
 
 #[tokio::test]
 async fn what_a_disabled_capability_names_is_refused_as_a_name_and_as_an_address() {
-    let policy = policy(&[
+    let (_, context) = session(&[
         (
             "net",
             "a",
@@ -461,10 +462,7 @@ async fn what_a_disabled_capability_names_is_refused_as_a_name_and_as_an_address
         ),
     ]);
     let names = vec![("named.test", vec![vec![LOOPBACK]])];
-    let net = Net {
-        policy: Arc::new(policy),
-        lookup: Arc::new(Names(Mutex::new(names))),
-    };
+    let net = Requests::by(&context, Arc::new(Names(Mutex::new(names))));
     for url in ["http://bad.test/", "http://named.test/"] {
         let error = fetch(&net, json!({ "url": url })).await.unwrap_err();
         assert!(
@@ -477,7 +475,8 @@ async fn what_a_disabled_capability_names_is_refused_as_a_name_and_as_an_address
 
 #[tokio::test]
 async fn without_a_capability_there_is_no_network() {
-    let net = Net::new(Arc::new(policy(&[])));
+    let (_, context) = session(&[]);
+    let net = Requests::new(&context);
     let error = fetch(&net, json!({"url": "http://127.0.0.1/"}))
         .await
         .unwrap_err();

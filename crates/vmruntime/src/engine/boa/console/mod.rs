@@ -16,22 +16,24 @@ use boa_engine::{
 };
 use vmapi_types::ConsoleLevel;
 
-use super::inspect::{InspectOptions, Inspector};
+use super::inspect::Inspector;
+use crate::engine::view::options::InspectOptions;
 
-/// Columns by which the text in a group is moved to the right.
+/// How many columns each group indents the text by.
 const GROUP_INDENTATION: usize = 2;
 
-/// Groups nested deeper than this move the text no further, so that a line cannot become
-/// arbitrarily long.
+/// How many groups indent a text at most, so that a line can't become arbitrarily long.
 const MAX_GROUPS: usize = 100;
 
-/// Most labels that are counted, and most that are timed.
+/// How many labels are counted at most, and how many are timed.
 const MAX_LABELS: usize = 1_000;
 
-/// Takes what scripts print.
+/// Takes the text that scripts print.
 pub(crate) trait ConsoleSink {
-    /// Called once for each call of a method that prints. The text can have several lines. An error
-    /// is thrown to the script.
+    /// Takes the text of one call of a method that prints. It can have several lines.
+    ///
+    /// # Errors
+    /// The exception that the script gets.
     fn console(&self, level: ConsoleLevel, text: String, context: &mut Context) -> JsResult<()>;
 }
 
@@ -39,14 +41,14 @@ pub(crate) trait ConsoleSink {
 #[derive(Clone, Trace, Finalize)]
 struct Console {
     inspector: Inspector,
-    // Neither holds values of the engine that only it could find.
+    // Neither holds a value of the engine.
     #[unsafe_ignore_trace]
     sink: Rc<dyn ConsoleSink>,
     #[unsafe_ignore_trace]
     state: Rc<RefCell<State>>,
 }
 
-/// What the methods remember.
+/// The state that the methods share.
 #[derive(Default)]
 struct State {
     groups: usize,
@@ -89,7 +91,7 @@ const METHODS: [(&str, Method); 22] = [
         console.print(ConsoleLevel::Error, args, context)
     }),
     ("groupCollapsed", Console::group),
-    // Node has these for the profiler of its inspector, where they print nothing.
+    // Node has these for the profiler of its inspector. They print nothing.
     ("profile", |_, _, _| Ok(())),
     ("profileEnd", |_, _, _| Ok(())),
     ("timeStamp", |_, _, _| Ok(())),
@@ -144,7 +146,7 @@ fn function(console: &Console, name: &str, method: Method, context: &mut Context
 }
 
 impl Console {
-    /// Hands a text to the sink, moved to the right by the groups that are open.
+    /// Hands a text to the sink, indented by the open groups.
     fn write(&self, level: ConsoleLevel, text: String, context: &mut Context) -> JsResult<()> {
         let groups = self.state.borrow().groups.min(MAX_GROUPS);
         let text = if groups == 0 {
@@ -244,10 +246,7 @@ impl Console {
         Ok(())
     }
 
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "it has the signature of every method"
-    )]
+    #[expect(clippy::unnecessary_wraps, reason = "all methods have one type")]
     fn group_end(&self, _: &[JsValue], _: &mut Context) -> JsResult<()> {
         let groups = &mut self.state.borrow_mut().groups;
         *groups = groups.saturating_sub(1);
@@ -271,7 +270,7 @@ impl Console {
     }
 }
 
-/// What a label is given as, converted to a string as a template does.
+/// The label of a call, converted to a string as in a template literal.
 fn label(args: &[JsValue], context: &mut Context) -> JsResult<String> {
     match args.first() {
         Some(label) if !label.is_undefined() => Ok(label.to_string(context)?.to_std_string_lossy()),
@@ -293,7 +292,7 @@ fn with_depth(options: InspectOptions, depth: Option<f64>) -> InspectOptions {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "out of range, the nearest depth is meant"
+        reason = "out of range the nearest depth is taken"
     )]
     match depth {
         None => options,

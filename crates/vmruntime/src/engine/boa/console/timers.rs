@@ -1,4 +1,4 @@
-//! `console.time` and what goes with it.
+//! `console.time`, `timeEnd` and `timeLog`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What an object of each kind looks like: its braces, the text before them, and what is inside.
+//! Describing an object of each kind: its braces, the text before them, and its contents.
 
 use boa_engine::{
     JsObject, JsValue,
@@ -17,7 +17,7 @@ use super::{
     properties::{self, Keys, MAX_KEYS, Wanted},
 };
 
-/// What is listed before the own properties.
+/// The entries that are listed before the own properties.
 pub(super) enum Body {
     Nothing,
     /// The length.
@@ -33,8 +33,9 @@ pub(super) enum Body {
     Namespace,
 }
 
+/// The parts of an object's text, before its entries are written.
 pub(super) struct Description {
-    /// Stands before the opening brace.
+    /// The text before the opening brace.
     pub(super) base: String,
     pub(super) open: String,
     pub(super) close: &'static str,
@@ -42,7 +43,7 @@ pub(super) struct Description {
     pub(super) keys: Keys,
     /// Whether short entries may be laid out in columns.
     pub(super) is_list: bool,
-    /// The whole text in case there is no key to list, if that is known.
+    /// The whole text if there is no key to list; `None` if the entries are still to be written.
     pub(super) alone: Option<String>,
 }
 
@@ -69,7 +70,7 @@ impl Description {
         }
     }
 
-    /// An object of which nothing but its properties is shown.
+    /// An object of which only the properties are shown.
     fn plain(prefix: &str, keys: Keys) -> Self {
         Self {
             alone: Some(format!("{prefix}{{}}")),
@@ -212,7 +213,7 @@ impl Formatter<'_> {
         Description::with_body(&prefix, body, self.keys(object, true))
     }
 
-    /// A text that names its class only if that is not the usual one.
+    /// A text, with the name of the class before it unless that is the usual one.
     fn describe_text(&mut self, object: &JsObject, names: &Names, text: String) -> Description {
         let prefix = names.prefix(names.builtin, "");
         let usual = prefix.trim_end() == names.builtin;

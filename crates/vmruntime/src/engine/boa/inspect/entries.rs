@@ -1,4 +1,5 @@
-//! What containers hold: the elements, entries, bytes and results listed before own properties.
+//! The entries of containers, which are listed before own properties: elements, pairs, bytes,
+//! results.
 
 use boa_engine::{
     JsObject, JsValue,
@@ -10,7 +11,8 @@ use boa_engine::{
     property::PropertyKey,
 };
 
-use super::{describe::Body, formatter::Formatter, properties, text};
+use super::{describe::Body, formatter::Formatter, properties};
+use crate::engine::view::text::{self, holes, more};
 
 impl Formatter<'_> {
     /// The entries of an object's body.
@@ -64,7 +66,7 @@ impl Formatter<'_> {
         entries
     }
 
-    /// The exports of a module. Looking at a namespace runs no code of a script.
+    /// The exports of a module. Reading a namespace runs no code of a script.
     fn exports(&mut self, object: &JsObject, depth: usize) -> Vec<String> {
         let keys = object.own_property_keys(self.context).unwrap_or_default();
         let names = keys.into_iter().filter_map(|key| match key {
@@ -83,7 +85,7 @@ impl Formatter<'_> {
                 if text::is_identifier(&text) {
                     format!("{text}: {value}")
                 } else {
-                    format!("{}: {value}", text::quoted(&name))
+                    format!("{}: {value}", text::quoted(name.iter()))
                 }
             })
             .collect()
@@ -205,15 +207,4 @@ fn first_bytes(object: &JsObject, limit: usize) -> Option<(Vec<u8>, usize)> {
     let mut bytes = shared.to_vec();
     bytes.truncate(limit);
     Some((bytes, length))
-}
-
-/// `... 2 more items`
-pub(super) fn more(count: usize, what: &str) -> String {
-    let plural = if count > 1 { "s" } else { "" };
-    format!("... {count} more {what}{plural}")
-}
-
-fn holes(count: usize) -> String {
-    let plural = if count > 1 { "s" } else { "" };
-    format!("<{count} empty item{plural}>")
 }

@@ -1,19 +1,20 @@
-//! How errors are written, and what is reported of a value that was thrown.
+//! Writing errors, and reporting a value that was thrown.
 
 use boa_engine::{
     Context, JsObject, JsValue, builtins::error::Error, js_string, property::PropertyKey,
 };
 
 use super::{
-    InspectOptions, Inspector,
+    Inspector,
     formatter::Formatter,
     kind::Kind,
     names::Names,
     properties,
     stack::{ErrorParts, Frame},
 };
+use crate::engine::view::options::InspectOptions;
 
-/// Where the frames of a stack begin.
+/// The start of the first frame of a stack.
 const FRAMES: &str = "\n    at";
 
 /// How many causes of causes are reported.
@@ -22,7 +23,7 @@ const MAX_CAUSES: usize = 4;
 /// How many errors of an `AggregateError` are reported.
 const MAX_ERRORS: usize = 8;
 
-/// Fewest identical frames worth leaving out.
+/// How many frames two errors must share for any to be left out.
 const MIN_SHARED: usize = 4;
 
 /// A thrown value, for a report.
@@ -67,7 +68,7 @@ pub(super) fn base(
     text.replace('\n', &format!("\n{}", " ".repeat(formatter.indentation)))
 }
 
-/// Drops the properties that the stack already tells.
+/// Drops the properties whose values the stack contains.
 fn keep_news(keys: &mut Vec<PropertyKey>, error: &JsObject, stack: &str, context: &mut Context) {
     for name in [
         js_string!("name"),
@@ -163,7 +164,7 @@ fn shared(frames: &[String], others: &[&str]) -> Option<(usize, usize)> {
     })
 }
 
-/// Reports a thrown value, with its causes down to a fixed depth.
+/// Reports a thrown value, with its causes up to [`MAX_CAUSES`] levels deep.
 pub(super) fn thrown(inspector: &Inspector, value: &JsValue, context: &mut Context) -> Thrown {
     report(inspector, value, &mut Vec::new(), context)
 }
@@ -206,6 +207,7 @@ fn report(
     }
 }
 
+/// The `cause` of an error and the errors of an `AggregateError`.
 fn causes_of(error: &JsObject, context: &mut Context) -> Vec<JsValue> {
     let mut causes = Vec::new();
     causes.extend(properties::own_data(error, js_string!("cause"), context));

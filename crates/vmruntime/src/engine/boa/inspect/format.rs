@@ -1,17 +1,21 @@
-//! `util.format`: what `console.log` prints of its arguments.
+//! `util.format`: the text that `console.log` prints for its arguments.
 
 use boa_engine::{
     Context, JsObject, JsResult, JsSymbol, JsValue, builtins::function::OrdinaryFunction,
     js_string, property::PropertyKey,
 };
 
-use super::{InspectOptions, Inspector, properties, text};
+use super::{Inspector, properties, text};
+use crate::engine::view::options::InspectOptions;
 
-/// How deep `%o` looks.
+/// How many levels `%o` lists.
 const DETAILED_DEPTH: usize = 4;
 
-/// Puts the arguments together. Only `%s`, `%d`, `%i`, `%f` and `%j` run code of a script: they
-/// convert their argument as the language does, and what the conversion throws is passed on.
+/// The text of the arguments. Only `%s`, `%d`, `%i`, `%f` and `%j` run code of a script: they
+/// convert their argument as the language does.
+///
+/// # Errors
+/// The exception of a conversion.
 pub(super) fn format(
     inspector: &Inspector,
     args: &[JsValue],
@@ -42,7 +46,7 @@ pub(super) fn format(
     Ok(out)
 }
 
-/// Replaces the specifiers in `template` and tells how many of `args` that took.
+/// Replaces the specifiers in `template`; gives how many of `args` they took.
 fn substitute(
     inspector: &Inspector,
     template: &str,
@@ -133,7 +137,7 @@ fn string(inspector: &Inspector, value: &JsValue, context: &mut Context) -> JsRe
     Ok(value.to_string(context)?.to_std_string_lossy())
 }
 
-/// Whether a script said how this object is converted to a string.
+/// Whether a script defines how this object is converted to a string.
 fn converts_itself(object: &JsObject, context: &mut Context) -> bool {
     let to_string = PropertyKey::from(js_string!("toString"));
     let to_primitive = PropertyKey::from(JsSymbol::to_primitive());

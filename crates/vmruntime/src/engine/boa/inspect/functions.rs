@@ -1,4 +1,4 @@
-//! How functions and classes are written: `[Function: f]`, `[class A extends B]`.
+//! Writing functions and classes: `[Function: f]`, `[class A extends B]`.
 
 use std::fmt::Write as _;
 
@@ -42,8 +42,8 @@ pub(super) fn base(formatter: &mut Formatter<'_>, function: &JsObject, names: &N
     base
 }
 
-/// The engine keeps no source for a class, and its `prototype` cannot be overwritten. Either alone
-/// could be true of a function as well.
+/// Whether a function is a class. The engine keeps no source text of a class, and its `prototype`
+/// is not writable. Either alone can be true of a function that is no class.
 fn is_class(formatter: &mut Formatter<'_>, function: &JsObject) -> bool {
     if !function.is::<OrdinaryFunction>() {
         return false;
@@ -85,7 +85,7 @@ fn class_base(class: &JsObject, names: &Names, context: &mut Context) -> String 
     base
 }
 
-/// Tells async functions and generators by the built-in prototype they inherit from.
+/// The kind of a function, by the built-in prototype that it inherits from.
 fn flavour(function: &JsObject, context: &mut Context) -> &'static str {
     let constructors = context.intrinsics().constructors();
     let known = [
@@ -102,7 +102,7 @@ fn flavour(function: &JsObject, context: &mut Context) -> &'static str {
         .map_or("Function", |(_, name)| name)
 }
 
-/// What an accessor is shown as.
+/// The text for an accessor; `None` for a value.
 pub(super) fn accessor_label(slot: &Slot) -> Option<&'static str> {
     match slot {
         Slot::Value(_) => None,

@@ -1,4 +1,5 @@
-//! Built-in functions taken from a fresh context, out of reach of what scripts overwrite later.
+//! Built-in functions, taken from a context before any script runs: scripts may overwrite them
+//! later.
 
 use boa_engine::{
     Context, Finalize, JsNativeError, JsObject, JsResult, JsString, JsValue, Trace,
@@ -55,7 +56,7 @@ impl Intrinsics {
         })
     }
 
-    /// The frames the engine recorded for an error, one to a line.
+    /// The frames that the engine recorded for an error, one in each line.
     pub(super) fn error_stack(&self, error: &JsObject, context: &mut Context) -> Option<String> {
         call_text(&self.error_stack, error, context)
     }
@@ -115,8 +116,8 @@ fn call_text(function: &JsFunction, this: &JsObject, context: &mut Context) -> O
     result.as_string().map(|text| text.to_std_string_lossy())
 }
 
-/// The engine puts a backslash before every slash of a pattern, even where one is there already
-/// and within brackets, where none is needed.
+/// A pattern without superfluous backslashes: the engine puts one before every slash, even where
+/// one is already, and within brackets, where none is needed.
 fn literal(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut in_class = false;

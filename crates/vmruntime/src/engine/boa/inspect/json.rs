@@ -1,5 +1,5 @@
-//! JSON text of a value: what `JSON.stringify` gives for data, without the code it would run for
-//! accessors and proxies.
+//! The JSON of a value: that of `JSON.stringify` for data, without calling accessors and proxy
+//! traps.
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,11 @@ use super::{
     properties::{self, Lookup, Property, Slot, Wanted},
 };
 
-/// Deepest nesting that is written: each level takes native stack.
+/// How deep nesting is written at most: each level takes native stack.
 const MAX_DEPTH: usize = 200;
 
-/// How many keys are looked at, of which those that are not enumerable leave no text.
+/// How many keys are read at most. Those that are not enumerable leave no text, which has a limit
+/// of its own.
 const MAX_KEYS: usize = 1 << 24;
 
 /// The JSON form of a value.
@@ -275,7 +276,7 @@ impl Writer<'_> {
                     let _ = write!(self.out, "\\u{:04x}", u32::from(control));
                 }
                 CodePoint::Unicode(other) => self.out.push(other),
-                // Half a character, even escaped, is refused by strict parsers of those who read the result.
+                // Strict parsers of clients refuse an unpaired surrogate, even an escaped one.
                 CodePoint::UnpairedSurrogate(_) => {
                     self.out.push(char::REPLACEMENT_CHARACTER);
                 }
@@ -285,7 +286,7 @@ impl Writer<'_> {
     }
 }
 
-/// Whether a member with this value is left out. A proxy is not, so that it is noticed.
+/// Whether a member with this value is left out. A proxy is not, so that writing it stops.
 fn is_skipped(value: &JsValue) -> bool {
     let is_function = |object: JsObject| object.is_callable() && !properties::is_proxy(&object);
     value.is_undefined() || value.is_symbol() || value.as_object().is_some_and(is_function)

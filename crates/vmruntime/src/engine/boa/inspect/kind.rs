@@ -1,4 +1,4 @@
-//! What an object is inside, whatever its prototype says.
+//! The kind of an object by its internal slots, whatever its prototype is.
 
 use boa_engine::{
     Context, JsBigInt, JsObject, JsString, JsSymbol, JsValue,
@@ -23,7 +23,7 @@ use super::{
     properties::{self, Lookup},
 };
 
-/// The internal slots an inspection can tell apart.
+/// The kinds that an inspection distinguishes.
 pub(super) enum Kind {
     Arguments,
     Array,
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     Error,
     Function,
     Map,
-    /// What `import * as` gives.
+    /// The namespace of a module: `import * as`.
     Namespace,
     Plain,
     Promise,

@@ -1,9 +1,9 @@
-//! Values as text, for people and for the API: what Node's `util.inspect` and `util.format` print,
-//! the name of a value's type, its JSON, and what is reported of an exception.
+//! Values as text: what Node's `util.inspect` and `util.format` print, the name of a value's type,
+//! its JSON, and the report of an exception.
 //!
 //! Nothing here runs code of a script unless its documentation says so. Accessors are named and not
-//! called. A proxy is written as `Proxy {}`: the engine does not give away its target, and any
-//! other look at it would run a trap.
+//! called. A proxy is written as `Proxy {}`: the engine does not give its target, and every other
+//! access to it would call a trap.
 
 mod describe;
 mod entries;
@@ -14,7 +14,6 @@ mod functions;
 mod intrinsics;
 mod json;
 mod kind;
-mod layout;
 mod names;
 mod properties;
 mod stack;
@@ -22,12 +21,16 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod write;
 
 use boa_engine::{Context, Finalize, JsObject, JsResult, JsString, JsValue, Trace};
 
 use formatter::Formatter;
 use intrinsics::Intrinsics;
 use kind::Kind;
+
+use crate::engine::view::options::InspectOptions;
+use crate::engine::view::text::cut;
 
 pub(crate) use self::{
     errors::Thrown,
@@ -36,37 +39,8 @@ pub(crate) use self::{
     stack::Frame,
 };
 
-/// The longest name of a class as a type, in bytes: a script can give it any.
+/// How long the name of a type may be, in bytes. A script can give a class any name.
 const MAX_TYPE_BYTES: usize = 200;
-
-/// How a value is inspected.
-#[derive(Clone, Debug)]
-pub(crate) struct InspectOptions {
-    /// How many levels of nesting are listed; `None` for all of them, up to a fixed limit.
-    pub(crate) depth: Option<usize>,
-    /// Whether properties that are not enumerable are listed.
-    pub(crate) show_hidden: bool,
-    /// Whether not even the outermost object is listed.
-    pub(crate) closed: bool,
-    pub(crate) max_array_length: usize,
-    /// In UTF-16 code units.
-    pub(crate) max_string_length: usize,
-    /// The length of a line that is broken.
-    pub(crate) break_length: usize,
-}
-
-impl Default for InspectOptions {
-    fn default() -> Self {
-        Self {
-            depth: Some(2),
-            show_hidden: false,
-            closed: false,
-            max_array_length: 100,
-            max_string_length: 10_000,
-            break_length: 80,
-        }
-    }
-}
 
 /// Turns values into text. Made before any script runs, so that nothing a script overwrites
 /// changes what it prints.
@@ -106,7 +80,7 @@ impl Inspector {
         max_bytes: usize,
         context: &mut Context,
     ) -> (String, bool) {
-        text::cut(self.inspect_with(value, options, context), max_bytes)
+        cut(self.inspect_with(value, options, context), max_bytes)
     }
 
     /// What `util.format(...args)` gives. The specifiers `%s`, `%d`, `%i`, `%f` and `%j` convert
@@ -116,8 +90,8 @@ impl Inspector {
     }
 
     /// What kind of value it is: `undefined`, `null`, `boolean`, `number`, `bigint`, `string`,
-    /// `symbol`, `function`, `object`, or the name of the class of an object that has one, cut
-    /// where it is longer than anybody reads.
+    /// `symbol`, `function`, `object`, or the name of the class of an object that has one, of at
+    /// most [`MAX_TYPE_BYTES`].
     pub(crate) fn type_name(&self, value: &JsValue, context: &mut Context) -> String {
         let Some(object) = value.as_object() else {
             let name = if value.is_null() {
@@ -138,7 +112,7 @@ impl Inspector {
         if class == "Object" {
             return "object".to_owned();
         }
-        match text::cut(class, MAX_TYPE_BYTES) {
+        match cut(class, MAX_TYPE_BYTES) {
             (start, true) => format!("{start}…"),
             (class, false) => class,
         }
@@ -153,12 +127,12 @@ impl Inspector {
         context: &mut Context,
     ) -> (String, bool) {
         let Some(string) = value.as_string() else {
-            return text::cut(self.inspect(value, context), max_bytes);
+            return cut(self.inspect(value, context), max_bytes);
         };
         // A code unit takes at least one byte, so no more of them than bytes can be shown.
         let start = string.slice(0, string.len().min(max_bytes));
         let shortened = start.len() < string.len();
-        let (text, cut) = text::cut(start.to_std_string_lossy(), max_bytes);
+        let (text, cut) = cut(start.to_std_string_lossy(), max_bytes);
         (text, cut || shortened)
     }
 
@@ -166,7 +140,7 @@ impl Inspector {
     /// script, and nothing else of it.
     #[expect(
         clippy::unused_self,
-        reason = "all that turns values into text is asked of it"
+        reason = "the inspector is the interface of this module"
     )]
     pub(crate) fn json(&self, value: &JsValue, max_bytes: usize, context: &mut Context) -> Json {
         json::json(value, max_bytes, context)
@@ -202,7 +176,7 @@ impl Inspector {
     /// The value of a data property of an object, without running an accessor or a trap.
     #[expect(
         clippy::unused_self,
-        reason = "all that looks into values is asked of it"
+        reason = "the inspector is the interface of this module"
     )]
     pub(crate) fn data_property(
         &self,
@@ -217,7 +191,7 @@ impl Inspector {
     /// value is not an array.
     #[expect(
         clippy::unused_self,
-        reason = "all that looks into values is asked of it"
+        reason = "the inspector is the interface of this module"
     )]
     pub(crate) fn names_in(&self, value: &JsValue, context: &mut Context) -> Option<Vec<String>> {
         let array = value.as_object().filter(|object| object.is_array())?;

@@ -1,5 +1,5 @@
-//! What an object is called: its constructor, its `Symbol.toStringTag`, and the words in front of
-//! its braces.
+//! The names of an object: its constructor, its `Symbol.toStringTag`, and the words before its
+//! braces.
 
 use boa_engine::{
     Context, JsObject, JsSymbol, builtins::function::OrdinaryFunction, js_string,

@@ -1,5 +1,5 @@
-//! Reading properties without running anything a script wrote: accessors are reported, not called,
-//! and a proxy ends every search.
+//! Reading properties without running code of a script: accessors are reported and not called, and
+//! a proxy ends every search.
 
 use boa_engine::{
     Context, JsObject, JsString, JsValue,
@@ -8,10 +8,11 @@ use boa_engine::{
     property::{DescriptorKind, PropertyKey},
 };
 
-/// Longest prototype chain that is searched; a script can build one of any length.
+/// How many objects of a prototype chain are searched at most. A script can build one of any
+/// length.
 pub(super) const MAX_CHAIN: usize = 100;
 
-/// Most keys of one object that are listed.
+/// How many keys of one object are listed at most.
 pub(super) const MAX_KEYS: usize = 10_000;
 
 /// What a property holds.
@@ -73,8 +74,9 @@ pub(super) fn own(object: &JsObject, key: &PropertyKey, context: &mut Context) -
     })
 }
 
-/// The elements of an arguments object live in the function's variables; what its property map
-/// holds is what they were at the call. An own data property can be read without running code.
+/// The current value of a data property. The elements of an arguments object are in the variables
+/// of the function, and its property map holds their values at the call. Reading an own data
+/// property runs no code.
 fn live_value(
     object: &JsObject,
     key: &PropertyKey,
@@ -167,7 +169,7 @@ pub(super) fn inherits(object: &JsObject, target: &JsObject) -> bool {
     false
 }
 
-/// The prototype, unless a trap would have to be asked for it.
+/// The prototype of an object; `None` for a proxy, whose trap would have to be called.
 pub(crate) fn parent(object: &JsObject) -> Option<JsObject> {
     if is_proxy(object) {
         None
@@ -206,7 +208,7 @@ pub(super) struct Keys {
     pub(super) list: Vec<PropertyKey>,
     /// How many more there are.
     pub(super) left_out: usize,
-    /// How many were looked at: what finding them cost.
+    /// How many keys were read to find them.
     pub(super) examined: usize,
 }
 
@@ -258,7 +260,7 @@ pub(super) fn own_keys(object: &JsObject, wanted: Wanted) -> Keys {
     keys
 }
 
-/// An own property as others than the formatter need it.
+/// An own property, for completion and for trees of values.
 pub(crate) enum OwnProperty {
     /// It holds a value.
     Value(JsValue),
@@ -277,7 +279,8 @@ impl From<Slot> for OwnProperty {
     }
 }
 
-/// The keys of an object, hidden ones and symbols among them, at most [`MAX_KEYS`]. A proxy has none.
+/// The keys of an object, hidden ones and symbols among them, at most [`MAX_KEYS`]. A proxy has
+/// none.
 pub(crate) fn listed_keys(object: &JsObject) -> Vec<PropertyKey> {
     if is_proxy(object) {
         return Vec::new();

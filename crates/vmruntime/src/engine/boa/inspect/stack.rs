@@ -5,7 +5,7 @@ use boa_engine::{Context, JsObject, JsString, js_string};
 use super::{Inspector, properties, text};
 use crate::engine::source::{INTERNAL, original_of};
 
-/// What every line of a stack starts with.
+/// The start of each line of a stack.
 const FRAME_START: &str = "    at ";
 
 /// One call that was in progress when an error was made.
@@ -18,8 +18,8 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Reads a line that the engine wrote: `    at f (repl:1:21)`. Frames of the service's own texts are left out, and
-    /// places in edited ones are those that the user knows.
+    /// Reads a line of the engine: `    at f (repl:1:21)`. Positions in rewritten scripts are
+    /// mapped to the text of the user. `None` for a frame of the service's own scripts.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let call = line.strip_prefix(FRAME_START)?;
         let inner = call.strip_suffix(')');
@@ -38,11 +38,11 @@ impl Frame {
             Some(location) => Some(user_place(&location)?),
             None => None,
         };
-        // A function of the engine without a name says nothing.
+        // A frame with neither tells nothing.
         (function.is_some() || location.is_some()).then_some(Self { function, location })
     }
 
-    /// The line as Node writes it, without what it starts with.
+    /// The line as Node writes it, without its start.
     pub(crate) fn call(&self) -> String {
         match (&self.function, &self.location) {
             (Some(function), Some(location)) => format!("{function} ({location})"),
@@ -53,7 +53,7 @@ impl Frame {
     }
 }
 
-/// The place as the user knows it; nothing for one in a text of the service's own.
+/// A position in the text of the user; `None` for one in a script of the service's own.
 fn user_place(location: &str) -> Option<String> {
     if location.starts_with(INTERNAL) {
         return None;
@@ -68,13 +68,13 @@ fn user_place(location: &str) -> Option<String> {
     })
 }
 
-/// The place in a source, or `None` for a function of the engine.
+/// A position in a source; `None` for a function of the engine.
 fn location_text(location: &str) -> Option<String> {
     if location == "native" || location.starts_with("native at ") {
         return None;
     }
     let location = location.strip_suffix(":?:?").unwrap_or(location);
-    // Sources without a path are named after where they came from: `eval at :1:7`.
+    // The engine names a source without a path by its origin: `eval at :1:7`.
     let named = [
         ("unknown at ", "<anonymous>"),
         ("eval at ", "eval"),
@@ -92,7 +92,7 @@ fn location_text(location: &str) -> Option<String> {
 pub(super) struct ErrorParts {
     pub(super) name: String,
     pub(super) message: String,
-    /// What a script put in place of the stack.
+    /// The value that a script assigned to `stack`; `None` if it assigned none.
     pub(super) own_stack: Option<String>,
     pub(super) frames: Vec<Frame>,
 }
@@ -131,7 +131,7 @@ impl ErrorParts {
         }
     }
 
-    /// The header and the frames, or what a script put in their place.
+    /// The header and the frames, or the text that a script assigned.
     pub(super) fn stack(&self) -> String {
         if let Some(own) = &self.own_stack {
             return own.clone();

@@ -1,4 +1,4 @@
-//! `console.table`: rows and columns in a box.
+//! The rows and columns of `console.table`.
 
 use boa_engine::{
     Context, JsObject, JsString, JsValue,
@@ -10,55 +10,27 @@ use boa_engine::{
 };
 
 use super::{
-    InspectOptions, Inspector, entries, functions,
+    Inspector, functions,
     properties::{self, Slot, Wanted},
-    text,
 };
+use crate::engine::view::options::InspectOptions;
+use crate::engine::view::table::{Column, INDEX, ITERATION, KEY, VALUES, draw};
+use crate::engine::view::text::more;
 
-/// Most rows that are drawn; a note tells how many more there are.
+/// How many rows are drawn at most; a note tells how many more there are.
 const MAX_ROWS: usize = 1_000;
 
-/// Most columns that are drawn.
+/// How many columns are drawn at most.
 const MAX_COLUMNS: usize = 100;
 
 /// How many elements of a nested list a cell shows.
 const MAX_CELL_ITEMS: usize = 3;
 
-/// How much text a table has room for, in bytes or columns.
+/// How long the text of a table may be, in bytes or columns.
 const MAX_TEXT: usize = 1 << 18;
 
-/// What a cell shows when there is no more room.
+/// Stands in a cell for which there is no more room.
 const ELIDED: &str = "...";
-
-const INDEX: &str = "(index)";
-const ITERATION: &str = "(iteration index)";
-const KEY: &str = "Key";
-const VALUES: &str = "Values";
-
-/// A column: its heading, and the cells from the top. Missing cells are empty.
-struct Column {
-    heading: String,
-    cells: Vec<String>,
-}
-
-impl Column {
-    fn new(heading: impl Into<String>, cells: Vec<String>) -> Self {
-        Self {
-            heading: heading.into(),
-            cells,
-        }
-    }
-
-    fn set(&mut self, row: usize, cell: String) {
-        self.cells.resize(row, String::new());
-        self.cells.push(cell);
-    }
-
-    fn width(&self) -> usize {
-        let cells = self.cells.iter().map(|cell| text::width(cell));
-        cells.max().unwrap_or(0).max(text::width(&self.heading))
-    }
-}
 
 /// Draws a value; `None` if it is not an object.
 pub(super) fn table(
@@ -79,20 +51,21 @@ pub(super) fn table(
     } else {
         property_columns(&mut cells, &object, columns, context)
     };
-    // One long cell makes its whole column wide.
+    // One long cell widens all of its column.
     let row_width: usize = columns.iter().map(Column::width).sum();
     let shown = rows.min(MAX_ROWS).min((MAX_TEXT / row_width.max(1)).max(1));
     let mut drawing = draw(&columns, shown);
     if rows > shown {
         drawing.push('\n');
-        drawing.push_str(&entries::more(rows - shown, "row"));
+        drawing.push_str(&more(rows - shown, "row"));
     }
     Some(drawing)
 }
 
-/// Writes cells, as long as there is not too much in them.
+/// Writes cells until their text is too long.
 struct Cells<'a> {
     inspector: &'a Inspector,
+    /// How much text may still be written, in bytes.
     left: usize,
 }
 
@@ -122,7 +95,7 @@ impl Cells<'_> {
         }
     }
 
-    /// An object with many properties is only named in a cell.
+    /// Whether an object has so many properties that a cell only names it.
     fn is_wide(&mut self, value: &JsValue) -> bool {
         let Some(object) = value.as_object() else {
             return false;
@@ -294,32 +267,4 @@ fn key_text(key: &PropertyKey) -> String {
         PropertyKey::String(name) => name.to_std_string_lossy(),
         PropertyKey::Symbol(symbol) => symbol.descriptive_string().to_std_string_lossy(),
     }
-}
-
-fn draw(columns: &[Column], rows: usize) -> String {
-    let widths: Vec<usize> = columns.iter().map(Column::width).collect();
-    let rule = |left: &str, middle: &str, right: &str| {
-        let bars: Vec<String> = widths.iter().map(|width| "─".repeat(width + 2)).collect();
-        format!("{left}{}{right}", bars.join(middle))
-    };
-    let row = |text: &dyn Fn(&Column) -> String| {
-        let cells = columns.iter().zip(&widths).map(|(column, width)| {
-            let cell = text(column);
-            let room = " ".repeat(width - text::width(&cell));
-            cell + &room
-        });
-        format!("│ {} │", cells.collect::<Vec<_>>().join(" │ "))
-    };
-    let mut lines = vec![
-        rule("┌", "┬", "┐"),
-        row(&|column| column.heading.clone()),
-        rule("├", "┼", "┤"),
-    ];
-    for number in 0..rows {
-        lines.push(row(&|column| {
-            column.cells.get(number).cloned().unwrap_or_default()
-        }));
-    }
-    lines.push(rule("└", "┴", "┘"));
-    lines.join("\n")
 }

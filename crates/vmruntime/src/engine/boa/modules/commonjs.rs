@@ -12,21 +12,22 @@ use boa_engine::{
 };
 
 use super::graph::{Format, Way};
-use super::{Modules, code_of, in_file, native, refuse_disposal, vanished};
-use crate::engine::boa::globals::{define_hidden, remove};
-use crate::engine::boa::host::{host, located};
+use super::{Modules, in_file, native, refuse_disposal, vanished};
+use crate::engine::boa::define::{define_hidden, remove};
+use crate::engine::boa::errors::{code_of, located};
+use crate::engine::boa::host::host;
 use crate::engine::source;
 
-/// What stands in front of a file's text, on its first line.
+/// Stands before the text of a file, on its first line.
 const WRAPPER: &str = "(function (exports, require, module, __filename, __dirname) {";
 
-/// The globals of a file that is run itself.
+/// The globals that a file has which is run as the main one.
 const MAIN_GLOBALS: [&str; 4] = ["module", "exports", "__filename", "__dirname"];
 
-/// What a native function needs to load files for another one.
+/// The captures of a native function that loads files for the file at `path`.
 #[derive(Clone, Trace, Finalize)]
 pub(super) struct Captures {
-    // Modules hold roots of their own.
+    // Its values are roots by themselves.
     #[unsafe_ignore_trace]
     modules: Rc<Modules>,
     #[unsafe_ignore_trace]
@@ -50,7 +51,8 @@ impl Captures {
     }
 }
 
-/// Defines the global `require`, which resolves against the file whose code calls it.
+/// Defines the global `require`, which resolves specifiers relative to the file whose code calls
+/// it.
 pub(in crate::engine::boa) fn define_require(
     modules: &Rc<Modules>,
     context: &mut Context,
@@ -59,7 +61,7 @@ pub(in crate::engine::boa) fn define_require(
     define_hidden("require", require, context)
 }
 
-/// Gives a file that is run itself what a file in Node has.
+/// Defines the globals that the main file of Node has.
 pub(in crate::engine::boa) fn set_main(path: &str, context: &mut Context) -> JsResult<()> {
     let folder = host(context)?.folder.clone();
     let module = module_object(path, &folder, context)?;
@@ -74,7 +76,7 @@ pub(in crate::engine::boa) fn set_main(path: &str, context: &mut Context) -> JsR
     define_hidden("__dirname", JsString::from(directory), context)
 }
 
-/// Takes it away again: the next execution may be a text that looks for it.
+/// Removes these globals: the next execution may be a text that checks for them.
 pub(in crate::engine::boa) fn forget_main(context: &mut Context) -> JsResult<()> {
     for name in MAIN_GLOBALS {
         remove(name, context)?;
@@ -85,14 +87,14 @@ pub(in crate::engine::boa) fn forget_main(context: &mut Context) -> JsResult<()>
     Ok(())
 }
 
-/// The global `require`, unless a script has put something else in its place that is no object.
+/// The global `require`; `None` if a script has replaced it by a value that is no object.
 fn global_require(context: &mut Context) -> JsResult<Option<JsObject>> {
     let global = context.global_object();
     let require = global.get(js_string!("require"), context)?;
     Ok(require.as_object())
 }
 
-/// What the file that is run itself has exported so far, if that is the one.
+/// What the main file has exported so far; `None` if `path` is another file.
 fn exports_of_main(path: &str, context: &mut Context) -> JsResult<Option<JsValue>> {
     let Some(require) = global_require(context)? else {
         return Ok(None);
@@ -129,7 +131,7 @@ pub(super) fn load(modules: &Rc<Modules>, path: &str, context: &mut Context) -> 
         (file.format, Rc::clone(&file.source), file.common.clone())
     };
     if let Some(module) = loaded {
-        // It may be a getter, which loads files itself.
+        // A getter may load files, so the graph is not borrowed here.
         return module.get(js_string!("exports"), context);
     }
     if format == Format::CommonJs
@@ -148,7 +150,7 @@ pub(super) fn load(modules: &Rc<Modules>, path: &str, context: &mut Context) -> 
         Format::CommonJs => {}
     }
     if let Some(file) = modules.graph.borrow_mut().get_mut(path) {
-        // Who asks for it while it runs gets what it has exported so far.
+        // A file that requires this one while it runs gets its exports so far.
         file.common = Some(module.clone());
     }
     if format == Format::CommonJs
@@ -210,7 +212,10 @@ fn module_object(path: &str, folder: &str, context: &mut Context) -> JsResult<Js
     Ok(module)
 }
 
-/// Parses a JSON file. An error says in which file it is.
+/// The value of a JSON file.
+///
+/// # Errors
+/// A syntax error with its position in the file.
 pub(super) fn check_json(path: &str, text: &str, context: &mut Context) -> JsResult<JsValue> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parsed: Result<serde_json::Value, _> = serde_json::from_str(text);
@@ -234,7 +239,8 @@ fn es_module(path: &str, context: &mut Context) -> boa_engine::JsError {
     located(error, Some("ERR_REQUIRE_ESM"), None, context)
 }
 
-/// `require` for the file at `path`; for the global one, which has none, the file is that of the caller.
+/// The function `require` of the file at `path`. The global one has an empty path: it resolves
+/// relative to the calling file.
 fn require_function(
     modules: &Rc<Modules>,
     path: &str,
@@ -271,7 +277,7 @@ fn require_function(
     Ok(require)
 }
 
-/// The specifier, and the file that asks.
+/// The specifier of a call, and the file that calls; `None` for a snippet.
 fn asked(
     captures: &Captures,
     args: &[JsValue],
@@ -296,7 +302,7 @@ fn asked(
 fn require(captures: &Captures, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     captures.modules.has_required.set(true);
     let (specifier, importer) = asked(captures, args, context)?;
-    if let Some(name) = native::name_of(&specifier) {
+    if let Some(name) = native::find(&specifier, context)? {
         return native::object(name, context).map(JsValue::from);
     }
     let path = find(captures, &specifier, importer.as_deref(), context)?;
@@ -305,7 +311,7 @@ fn require(captures: &Captures, args: &[JsValue], context: &mut Context) -> JsRe
 
 fn resolve(captures: &Captures, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let (specifier, importer) = asked(captures, args, context)?;
-    if native::name_of(&specifier).is_some() {
+    if native::find(&specifier, context)?.is_some() {
         return Ok(JsString::from(specifier).into());
     }
     let path = find(captures, &specifier, importer.as_deref(), context)?;
@@ -322,16 +328,18 @@ fn find(
     let is_bare = !specifier.starts_with(['.', '/']);
     let modules = &captures.modules;
     let found = modules.find(importer, specifier, Way::Require, context);
-    found.map_err(|error| {
-        let is_missing = code_of(&error, context).as_deref() == Some("MODULE_NOT_FOUND");
-        if !is_bare || !is_missing {
-            return error;
-        }
-        let message = format!(
-            "Invalid module {specifier:?}: Cannot find module '{specifier}' in the worktree, and the native modules are {}",
-            native::names()
-        );
-        let error = JsNativeError::error().with_message(message);
-        located(error, Some("MODULE_NOT_FOUND"), None, context)
-    })
+    let error = match found {
+        Ok(path) => return Ok(path),
+        Err(error) => error,
+    };
+    let is_missing = code_of(&error, context).as_deref() == Some("MODULE_NOT_FOUND");
+    if !is_bare || !is_missing {
+        return Err(error);
+    }
+    let message = format!(
+        "Invalid module {specifier:?}: Cannot find module '{specifier}' in the worktree, and the native modules are {}",
+        native::specifiers(context)?
+    );
+    let error = JsNativeError::error().with_message(message);
+    Err(located(error, Some("MODULE_NOT_FOUND"), None, context))
 }

@@ -1,11 +1,11 @@
-//! The files of the worktree that the session has loaded, and which of them asked for which.
+//! The files of the worktree that the session has loaded, and which of them depend on which.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use boa_engine::{JsObject, Module};
 
-/// How a file was asked for.
+/// How a file is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     Import,
@@ -21,7 +21,7 @@ impl Way {
     }
 }
 
-/// What a file is.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Es,
@@ -31,46 +31,47 @@ pub(super) enum Format {
 
 /// A loaded file.
 pub(super) struct File {
-    /// What told its content apart when it was read.
+    /// Tells its content apart from a later one (see the host module `loader`).
     pub(super) stamp: String,
     pub(super) source: Rc<str>,
     pub(super) format: Format,
-    /// As `import` gives it.
+    /// The module for `import`; `None` before it is first imported.
     pub(super) module: Option<Module>,
-    /// As `require` gives it: the object whose `exports` is the value.
+    /// The object whose `exports` is the value for `require`; `None` before it is first required.
     pub(super) common: Option<JsObject>,
 }
 
-/// All of them. They live on from one execution to the next, until a file has changed.
+/// The loaded files, by path. They stay loaded from one execution to the next, until a file
+/// changes.
 #[derive(Default)]
 pub(super) struct Graph {
     files: HashMap<String, File>,
-    /// Who asked for a file, by its path.
+    /// The files that depend on a file, by its path.
     importers: HashMap<String, HashSet<String>>,
-    /// What specifiers meant in this execution.
+    /// The paths that specifiers mean, in this execution.
     resolved: HashMap<(String, String, Way), String>,
     /// Whether the files have been compared with the worktree in this execution.
     pub(super) is_current: bool,
-    /// What was loaded in this execution.
+    /// The files that this execution has loaded.
     fresh: Vec<String>,
 }
 
 impl Graph {
-    /// A new execution begins.
+    /// Notes that an execution begins.
     pub(super) fn begin(&mut self) {
         self.resolved.clear();
         self.fresh.clear();
         self.is_current = self.files.is_empty();
     }
 
-    /// An execution failed: what it loaded may be half evaluated.
+    /// Forgets the files of an execution that threw: they may be half evaluated.
     pub(super) fn forget_fresh(&mut self) {
         for path in std::mem::take(&mut self.fresh) {
             self.remove(&path);
         }
     }
 
-    /// The paths with their stamps.
+    /// The paths of all files with their stamps.
     pub(super) fn stamps(&self) -> Vec<(String, String)> {
         let stamps = self.files.iter();
         stamps
@@ -78,7 +79,7 @@ impl Graph {
             .collect()
     }
 
-    /// Forgets files that changed, and every file that asked for one of them, directly or not.
+    /// Forgets files that have changed, with all that depend on them.
     pub(super) fn invalidate(&mut self, changed: Vec<String>) {
         let mut pending = changed;
         while let Some(path) = pending.pop() {
@@ -95,7 +96,7 @@ impl Graph {
         self.files.get_mut(path)
     }
 
-    /// Adds a file, unless it is there.
+    /// Adds a file unless it is loaded.
     pub(super) fn add(&mut self, path: &str, file: File) {
         if !self.files.contains_key(path) {
             self.files.insert(path.to_owned(), file);

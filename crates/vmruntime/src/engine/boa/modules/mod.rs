@@ -1,4 +1,5 @@
-//! Modules: `import` and `require`. The daemon finds files in the worktree, and the session process opens none.
+//! Modules: `import` and `require`. The host module `loader` finds and reads the files: a session
+//! process opens none.
 
 mod commonjs;
 mod graph;
@@ -16,20 +17,21 @@ use boa_engine::{
 use serde_json::json;
 
 use self::graph::{File, Format, Graph, Way};
-use super::host::{call_json, host, located};
+use super::errors::{code_of, located, message_of};
+use super::host::{call_json, host};
 use crate::engine::source;
 use crate::ipc::{LOADER, LoadedModule};
 
 pub(super) use commonjs::{define_require, forget_main, set_main};
 
-/// What was loaded, and how to load more.
+/// The modules that are loaded, and the loader of more.
 #[derive(Default)]
 pub(super) struct Modules {
     is_enabled: Cell<bool>,
     graph: RefCell<Graph>,
     /// Whether the execution has called `require`.
     has_required: Cell<bool>,
-    /// The name and the text of what runs, for saying where it asks for a file.
+    /// The name and the text of the script that is being run, for positions in errors.
     main: RefCell<(String, Rc<str>)>,
 }
 
@@ -39,14 +41,14 @@ impl Modules {
         self.is_enabled.set(enabled);
     }
 
-    /// A new execution begins, of this text.
+    /// Notes that an execution of this text begins.
     pub(super) fn begin(&self, name: &str, source: &str) {
         self.graph.borrow_mut().begin();
         self.has_required.set(false);
         self.main.replace((name.to_owned(), Rc::from(source)));
     }
 
-    /// The execution ended.
+    /// Notes that the execution has ended.
     pub(super) fn end(&self, threw: bool) {
         if threw {
             self.graph.borrow_mut().forget_fresh();
@@ -59,7 +61,7 @@ impl Modules {
         self.has_required.get()
     }
 
-    /// The text of a file or of what runs, if it is known.
+    /// The text of a loaded file or of the script that is being run; `None` for another name.
     pub(super) fn source_of(&self, name: &str) -> Option<Rc<str>> {
         let main = self.main.borrow();
         if main.0 == name {
@@ -87,7 +89,8 @@ impl Modules {
     ) -> JsResult<Module> {
         self.check_enabled()?;
         let module = parse_module(name, text, context)?;
-        // Whoever imports the file that runs gets this very module; the next run reads the file anew.
+        // An import of the file that is being run gives this module. The next run reads the file
+        // again.
         let mut graph = self.graph.borrow_mut();
         let path = below(name, &host(context)?.folder).to_owned();
         graph.remove(&path);
@@ -104,7 +107,10 @@ impl Modules {
         Ok(module)
     }
 
-    /// Finds the file that a specifier means, and reads it if it has not been loaded.
+    /// The path of the file that a specifier means. The file is read if it is not loaded.
+    ///
+    /// # Errors
+    /// When there is no such file, at the position of the request.
     fn find(
         &self,
         importer: Option<&str>,
@@ -113,8 +119,8 @@ impl Modules {
         context: &mut Context,
     ) -> JsResult<String> {
         self.compare(context)?;
-        let asking = importer.unwrap_or_default();
-        if let Some(path) = self.graph.borrow().resolved(asking, specifier, way) {
+        let importing = importer.unwrap_or_default();
+        if let Some(path) = self.graph.borrow().resolved(importing, specifier, way) {
             return Ok(path);
         }
         let args = [json!(specifier), json!(importer), json!(way.as_str())];
@@ -134,7 +140,7 @@ impl Modules {
             _ => Format::CommonJs,
         };
         let mut graph = self.graph.borrow_mut();
-        graph.note(asking, specifier, way, &found.path);
+        graph.note(importing, specifier, way, &found.path);
         graph.add(
             &found.path,
             File {
@@ -148,7 +154,8 @@ impl Modules {
         Ok(found.path)
     }
 
-    /// Compares what was loaded by earlier executions with the worktree, once in an execution.
+    /// Compares the files that earlier executions have loaded with the worktree, once in an
+    /// execution. Those that have changed are forgotten.
     fn compare(&self, context: &mut Context) -> JsResult<()> {
         if std::mem::replace(&mut self.graph.borrow_mut().is_current, true) {
             return Ok(());
@@ -160,7 +167,7 @@ impl Modules {
         Ok(())
     }
 
-    /// Says where the file was asked for.
+    /// The error with the position at which the file was requested.
     fn at_request(
         &self,
         error: JsError,
@@ -193,7 +200,7 @@ impl Modules {
     ) -> JsResult<Module> {
         self.check_enabled()?;
         let specifier = request.specifier().to_std_string_lossy();
-        if let Some(name) = native::name_of(&specifier) {
+        if let Some(name) = native::find(&specifier, context)? {
             return native::module(name, context);
         }
         let importer = importer_of(referrer);
@@ -227,7 +234,7 @@ impl Modules {
         Ok(module)
     }
 
-    /// The names that a `CommonJS` module exports, with those that it passes on.
+    /// The names that a `CommonJS` module exports, with those of modules that it exports too.
     fn export_names(
         &self,
         path: &str,
@@ -244,7 +251,7 @@ impl Modules {
         let exports = source::common_js_exports(&text);
         let mut names: Vec<String> = exports.names.into_iter().collect();
         for specifier in exports.passed_on {
-            // What can't be found is not passed on; the module itself says so when it runs.
+            // A module that is not found gives no names. Running this one reports that.
             if let Ok(target) = self.find(Some(path), &specifier, Way::Require, context) {
                 let more = self.export_names(&target, seen, context);
                 names.extend(
@@ -258,7 +265,8 @@ impl Modules {
     }
 }
 
-/// A module whose exports are those of a file that `require` loads when it is its turn.
+/// An ES module whose exports are those of a file that `require` loads when the module is
+/// evaluated.
 fn synthetic(
     modules: &Rc<Modules>,
     path: &str,
@@ -289,14 +297,20 @@ fn synthetic(
     Module::synthetic(&all, steps, Some(path.into()), None, context)
 }
 
-/// Parses a module. A syntax error says in which file it is.
+/// Parses a module.
+///
+/// # Errors
+/// A syntax error with its position in the file.
 fn parse_module(path: &str, text: &str, context: &mut Context) -> JsResult<Module> {
     refuse_disposal(path, text, context)?;
     let source = Source::from_bytes(text).with_path(Path::new(path));
     Module::parse(source, None, context).map_err(|error| in_file(&error, path, context))
 }
 
-/// Refuses a file whose declarations with `using` the engine would take for others.
+/// Refuses a file with declarations with `using`, which the engine would treat as others.
+///
+/// # Errors
+/// A syntax error at the first such declaration.
 pub(super) fn refuse_disposal(path: &str, text: &str, context: &mut Context) -> JsResult<()> {
     let Some(at) = source::disposal_in(text) else {
         return Ok(());
@@ -311,7 +325,7 @@ pub(super) fn refuse_disposal(path: &str, text: &str, context: &mut Context) -> 
     ))
 }
 
-/// A syntax error with the file that it is in.
+/// A syntax error with its position in the file.
 fn in_file(error: &JsError, path: &str, context: &mut Context) -> JsError {
     let message = message_of(error, context);
     let (message, place) = match super::report::split_position(&message) {
@@ -327,40 +341,20 @@ fn in_file(error: &JsError, path: &str, context: &mut Context) -> JsError {
     located(error, None, Some(&place), context)
 }
 
-/// The `code` of an error that has one.
-fn code_of(error: &JsError, context: &mut Context) -> Option<String> {
-    let error = error.as_opaque()?.as_object()?;
-    let code = error.get(js_string!("code"), context).ok()?;
-    code.as_string().map(|code| code.to_std_string_lossy())
-}
-
-/// The message of an error without its name.
-fn message_of(error: &JsError, context: &mut Context) -> String {
-    if let Some(native) = error.as_native() {
-        return native.message().to_string();
-    }
-    let message = error
-        .as_opaque()
-        .and_then(JsValue::as_object)
-        .and_then(|error| error.get(js_string!("message"), context).ok())
-        .and_then(|message| message.as_string().map(|text| text.to_std_string_lossy()));
-    message.unwrap_or_else(|| error.to_string())
-}
-
 fn vanished(path: &str) -> JsError {
     JsNativeError::error()
         .with_message(format!("the module {path} is gone"))
         .into()
 }
 
-/// The file that asks, if it is one.
+/// The file that requests a module; `None` for a snippet.
 fn importer_of(referrer: &Referrer) -> Option<String> {
     let path = referrer.path()?.to_string_lossy();
     let path = source::untagged(&path);
     (path != super::REPL).then(|| path.to_owned())
 }
 
-/// The path below the worktree.
+/// A path relative to the worktree.
 fn below<'a>(path: &'a str, folder: &str) -> &'a str {
     let below = path
         .strip_prefix(folder)
@@ -398,7 +392,7 @@ impl ModuleLoader for Modules {
         let (file, folder) = commonjs::names(&path, &folder);
         let url = url::Url::from_file_path(&file).map_or_else(|()| path, String::from);
         for (name, value) in [("dirname", folder), ("filename", file), ("url", url)] {
-            // A fresh object takes any property.
+            // A new object accepts every property.
             let set = import_meta.create_data_property_or_throw(
                 JsString::from(name),
                 JsString::from(value),

@@ -1,21 +1,24 @@
-//! What an expression is, in depth.
+//! Inspecting an expression: its value as a tree and as text.
 
 use boa_engine::property::PropertyKey;
 use boa_engine::{JsObject, JsValue};
 use serde_json::json;
 use vmapi_types::{Inspection, PropertyView, ValueView};
 
-use super::super::inspect::{InspectOptions, OwnProperty, listed_keys, own_property};
-use super::super::{Halt, raw};
+use super::super::Halt;
+use super::super::inspect::{OwnProperty, listed_keys, own_property};
 use super::Boa;
+use crate::engine::view::options::InspectOptions;
+use crate::engine::view::payload::raw;
+use crate::engine::view::text::shortened;
 
-/// How deep the tree goes.
+/// How many levels the tree has.
 const MAX_DEPTH: usize = 5;
 
-/// How deep the text goes.
+/// How many levels the text lists.
 const MAX_TEXT_DEPTH: usize = 10;
 
-/// How many values the tree has, at most.
+/// How many values the tree has at most.
 const MAX_VALUES: usize = 2000;
 
 /// How many properties of one object are listed.
@@ -66,7 +69,8 @@ impl Boa {
         }
     }
 
-    /// A value with its properties, as far as `left` values go. Those that it is part of are not gone into again.
+    /// A value with its properties, of which at most `left` are listed in all. The properties of an
+    /// object in `within` are not listed again.
     fn view(&mut self, value: &JsValue, within: &mut Vec<JsObject>, left: &mut usize) -> ValueView {
         let context = &mut self.context;
         let mut view = ValueView {
@@ -111,7 +115,7 @@ impl Boa {
     }
 }
 
-/// The name of a property, cut where it is longer than anybody reads.
+/// The name of a property, shortened.
 fn name_of(key: &PropertyKey) -> String {
     let name = match key {
         PropertyKey::String(name) => name.to_std_string_lossy(),
@@ -123,8 +127,5 @@ fn name_of(key: &PropertyKey) -> String {
             format!("Symbol({description})")
         }
     };
-    match name.char_indices().nth(MAX_NAME_CHARS) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name,
-    }
+    shortened(name, MAX_NAME_CHARS)
 }

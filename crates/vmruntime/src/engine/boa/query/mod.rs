@@ -1,4 +1,4 @@
-//! Questions about the scope, asked in a process that is thrown away.
+//! Queries about the global scope. They run in a process that ends with the answer.
 
 mod complete;
 mod inspect;

@@ -1,3 +1,5 @@
+//! Completion and inspection in an engine with a link that answers nothing.
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +12,10 @@ use crate::engine::boa::Boa;
 use crate::engine::{Engine, HostLink};
 use crate::ipc::{Answered, HostError, SessionSetup};
 
-/// Hears nothing and answers nothing, and has garbage collected whenever that can be.
-struct Nobody;
+/// A link that answers nothing, and collects garbage whenever it is asked.
+struct Unlinked;
 
-impl HostLink for Nobody {
+impl HostLink for Unlinked {
     fn event(&self, _: EventType, _: RawJson) {}
 
     fn call(&self, _: &str, _: &str, _: RawJson, _: Vec<u8>) -> Result<Answered, HostError> {
@@ -33,7 +35,7 @@ impl HostLink for Nobody {
 
 /// An engine in which these snippets were run one after the other.
 fn engine(snippets: &[&str]) -> Boa {
-    let mut engine = Boa::new(Rc::new(Nobody)).unwrap();
+    let mut engine = Boa::new(Rc::new(Unlinked), crate::host_modules::scripts()).unwrap();
     let setup = SessionSetup {
         tag: String::new(),
         limits: Limits::default(),

@@ -1,11 +1,12 @@
 //! The process behind the module `database`: one for each session that uses it.
 //!
-//! SQL is a program that a script hands over, and SQLite has settings for the whole process, maps files that the script
-//! can cut short, and deletes files that a crafted journal names. So it runs neither in the daemon, whose own database
-//! it would share a library with, nor without a fence: this process sees the worktree and nothing else of the file system
-//! (Landlock, where the kernel has it), has a limit on its memory, interrupts what it does when the run that waits for
-//! it ends, and ends by itself when the daemon is gone.
+//! SQL is a program of the script's, and SQLite has settings for the whole process, maps files that
+//! the script can cut short, and deletes files that a crafted journal names. So it does not run in
+//! the daemon, whose own database uses the same library. This process reaches only the worktree of
+//! the file system (Landlock, where the kernel has it) and has a limit on its memory. It interrupts
+//! a statement when the run that called it ends, and ends when the daemon is gone.
 
+mod errors;
 mod parameters;
 mod sqlite;
 #[cfg(test)]
@@ -30,25 +31,27 @@ use crate::ipc::worker_end::Channel;
 use crate::ipc::{CONTROL_FD, HostAnswer, HostCall, MAX_FROM_SESSION_BYTES, WHOLE};
 use crate::worker::oom;
 
-/// The argument that makes a worker such a process, in place of the name of an engine.
+/// The first argument of such a process, in place of the name of an engine.
 pub(crate) const ARGUMENT: &str = "database";
 
 /// How long a statement waits for a lock that another connection holds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The address space of the process, in bytes: its image, and what SQLite may use.
+/// The limit of the process's address space, in bytes: for the program itself and SQLite.
 const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Serves a session's calls until the daemon hangs up. `args` are what a run may write and what stays free of the disk, in bytes, the
-/// worktree, and files that must not be opened.
+/// Serves the calls of a session until the daemon closes the channel. `args` are how much a run may
+/// write and how much stays free of the disk, in bytes, the worktree, and the files that must not
+/// be opened.
 ///
 /// # Errors
 /// When the process can't be confined, or the channel fails.
-pub(crate) fn serve(mut args: impl Iterator<Item = OsString>) -> io::Result<()> {
+pub(crate) fn serve(args: &mut dyn Iterator<Item = OsString>) -> io::Result<()> {
     if let Some(scores) = oom::Scores::inherited() {
         oom::raise(scores.session);
     }
-    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
+    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here
+    // uses it.
     let channel = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let channel = Channel::new(channel, MAX_FROM_SESSION_BYTES);
     let mut next = |what: &str| {
@@ -70,7 +73,7 @@ pub(crate) fn serve(mut args: impl Iterator<Item = OsString>) -> io::Result<()> 
     confine(worktree.path())?;
     writes::survive_long_writes()?;
     let worktree = Arc::new(worktree);
-    let mut database = sqlite::Database::new(worktree, limits, is_called_away, wait_for_lock);
+    let mut database = sqlite::Database::new(worktree, limits, is_interrupted, wait_for_lock);
     while let Some(received) = channel.receive::<HostCall>()? {
         let (reply, body) = database.call(&received.message);
         for part in HostAnswer::pieces(&[WHOLE], &body).chain(HostAnswer::of(reply)) {
@@ -80,22 +83,26 @@ pub(crate) fn serve(mut args: impl Iterator<Item = OsString>) -> io::Result<()> 
     Ok(())
 }
 
-/// Whether the daemon is gone, or wants something else. While a statement runs nobody else hears of that: one without an end
-/// would run on for ever.
-fn is_called_away() -> bool {
-    // SAFETY: the channel, which is open as long as this process serves, is at this descriptor.
+/// Whether the daemon has sent a message or is gone: the statement that is being carried out is to
+/// end. SQLite asks from time to time, since a statement may run for ever.
+fn is_interrupted() -> bool {
+    // SAFETY: the channel is at this descriptor, and is open as long as this process serves.
     let channel = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
     let mut channel = [PollFd::new(channel, PollFlags::POLLIN)];
     poll(&mut channel, PollTimeout::ZERO) == Ok(1)
 }
 
-/// Waits for the lock of another connection, the `attempt`th time; says whether to try again.
+/// Waits for the lock of another connection, for the `attempt`th time; gives whether to try again.
 fn wait_for_lock(attempt: i32) -> bool {
     const PAUSE: Duration = Duration::from_millis(5);
     std::thread::sleep(PAUSE);
-    PAUSE * attempt.unsigned_abs() < LOCK_TIMEOUT && !is_called_away()
+    PAUSE * attempt.unsigned_abs() < LOCK_TIMEOUT && !is_interrupted()
 }
 
+/// Takes away what the process does not need.
+///
+/// # Errors
+/// When the system refuses.
 fn confine(worktree: &Path) -> io::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     setrlimit(
@@ -103,7 +110,7 @@ fn confine(worktree: &Path) -> io::Result<()> {
         ADDRESS_SPACE_BYTES,
         ADDRESS_SPACE_BYTES,
     )?;
-    // A kernel without Landlock is taken as it is: the rules are those that it knows.
+    // The rules are those that the kernel knows; one without Landlock has none.
     let all = AccessFs::from_all(ABI::V5);
     Ruleset::default()
         .handle_access(all)

@@ -4,14 +4,14 @@ use rusqlite::Statement;
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
 
-use super::sqlite::error;
+use super::errors::error;
 use crate::ipc::HostError;
 use crate::ipc::value::{self, Wire};
 
 /// The parameters of one statement.
 #[derive(Debug, PartialEq)]
 pub(super) enum Parameters {
-    /// For `?` and for named ones by their place.
+    /// For `?`, and for named parameters by their position.
     Positional(Vec<Sql>),
     /// For `:id`, `@id` and `$id`, by `id` or by the name with its prefix.
     Named(Vec<(String, Sql)>),
@@ -29,7 +29,7 @@ impl Parameters {
     /// Binds each parameter of a statement.
     ///
     /// # Errors
-    /// When one is missing, or is one too many.
+    /// When a parameter of the statement has no value, or a value has no parameter.
     pub(super) fn bind(&self, statement: &mut Statement<'_>) -> rusqlite::Result<()> {
         let count = statement.parameter_count();
         match self {
@@ -66,7 +66,11 @@ fn invalid(reason: String) -> rusqlite::Error {
     rusqlite::Error::InvalidParameterName(reason)
 }
 
-/// The text of a statement, and its parameters: one array or one object, or all the other arguments.
+/// The SQL text and the parameters of a call. The parameters are one array, one object or all the
+/// arguments after the text.
+///
+/// # Errors
+/// When an argument has another type.
 pub(super) fn statement_of<'a>(
     given: &'a [Value],
     body: &'a [u8],
@@ -93,6 +97,10 @@ pub(super) fn statement_of<'a>(
     Ok((sql, parameters))
 }
 
+/// A value of a script as SQLite takes it.
+///
+/// # Errors
+/// When SQLite has no such value.
 fn sql_of(value: &Value, body: &[u8]) -> Result<Sql, HostError> {
     Ok(match value::decode(value, body) {
         Wire::Plain(Value::Null) => Sql::Null,

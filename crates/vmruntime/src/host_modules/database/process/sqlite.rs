@@ -1,4 +1,9 @@
-//! SQLite databases inside the worktree or in memory. A session has one connection at a time, which ends with it.
+//! The connection of a session, and how the runs that use it are kept or taken back.
+//!
+//! A session has at most one connection. `begin` marks the state before a run: where the connection
+//! has an open transaction, the mark is a savepoint in it; where the run closes the connection, the
+//! mark keeps what was open. `keep` drops the mark. `abandon` goes back to it: it undoes what is
+//! not committed and reopens what was open. What a run has committed stays committed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,73 +16,76 @@ use rusqlite::{Connection, OpenFlags, Row, ffi};
 use serde_json::{Map, Number, Value, json};
 use vmcontrol::{FileError, Worktree, WriteLimits};
 
+use super::errors::error;
 use super::parameters::{Parameters, statement_of};
 use super::writes::Writes;
-use crate::host_modules::{answer, args, done, unknown_function};
+use crate::host_modules::broker::arguments::args;
+use crate::host_modules::broker::reply::{answer, done, unknown_function};
 use crate::ipc::value;
 use crate::ipc::{HostCall, HostError, HostReply};
 
-/// The most rows that one query can hand to a script.
+/// How many rows one query gives to a script at most.
 const MAX_ROWS: usize = 100_000;
 
-/// The most that one query can hand to a script, in bytes.
+/// How many bytes of values one query gives to a script at most.
 const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
-/// The most that its answer may take as JSON, in bytes, without the bytes and long texts in it.
+/// How long the JSON of an answer may be, in bytes, without the bytes and long texts that travel
+/// beside it.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// The longest message of an error, in bytes: SQLite repeats in it what it was given.
-const MAX_MESSAGE_BYTES: usize = 8 * 1024;
-
-/// The most memory that one value or statement may take in SQLite, in bytes.
+/// How large one value or statement may be in SQLite, in bytes.
 const MAX_LENGTH_BYTES: i32 = 16 * 1024 * 1024;
 
-/// After how many steps of a statement the caller may be found to be gone: about a millisecond.
+/// After how many steps of a statement SQLite asks whether it is interrupted: about a millisecond.
 const STEPS: i32 = 100_000;
 
 const NOT_CONFIGURED: &str =
     "database is not configured: call database.configure('sqlite3', dataSource) first";
 
-/// The savepoint that the part of a run in a transaction of an earlier one begins with.
+/// The savepoint that marks the start of a run within a transaction that an earlier run opened.
 const SAVEPOINT: &str = "vm_system_run";
 
 /// The database of one session.
 pub(super) struct Database {
     worktree: Arc<Worktree>,
     open: Option<Open>,
-    /// What a run that has called, and has not ended, goes back to.
+    /// The state before the current run; `None` before its first call.
     mark: Option<Mark>,
-    /// How much of the files is written.
+    /// How much the current run has written to files.
     writes: Writes,
-    /// Whether whoever calls does not wait for the statement any more.
-    is_called_away: fn() -> bool,
-    /// Waits for a lock, and says whether to try again.
+    /// Whether the statement that is being carried out is to end.
+    is_interrupted: fn() -> bool,
+    /// Waits for a lock, for the time with this number, and gives whether to try again.
     wait_for_lock: fn(i32) -> bool,
 }
 
-/// A connection.
+/// An open database.
 struct Open {
     connection: Connection,
-    /// The file, unless it is in memory.
+    /// The file; `None` for a database in memory.
     path: Option<PathBuf>,
 }
 
+/// The state before a run.
 #[derive(Default)]
 struct Mark {
-    /// Whether the connection had a transaction, and has a savepoint in it.
+    /// Whether the connection had an open transaction, which has a savepoint now.
     has_savepoint: bool,
-    /// What the run has put another connection in the place of, or none.
+    /// What was open before the run closed it; `None` if the run has closed nothing.
     before: Option<Before>,
-    /// Whether a statement of the run was cut short, which costs the whole transaction if it writes.
+    /// Whether a statement of the run was interrupted. If it writes, SQLite rolls the whole
+    /// transaction back.
     was_interrupted: bool,
 }
 
-/// What was open before.
+/// What was open before a run.
 enum Before {
     Nothing,
-    /// A database in memory, which is kept.
+    /// A database in memory, which is kept open: closing it would lose it.
     Memory(Open),
-    /// A file. It is closed at once: others may need it so, and it can be opened anew.
+    /// A file. It is closed at once, since another process may wait for that, and can be opened
+    /// again.
     File(PathBuf),
 }
 
@@ -85,7 +93,7 @@ impl Database {
     pub(super) fn new(
         worktree: Arc<Worktree>,
         limits: WriteLimits,
-        is_called_away: fn() -> bool,
+        is_interrupted: fn() -> bool,
         wait_for_lock: fn(i32) -> bool,
     ) -> Self {
         Self {
@@ -93,18 +101,18 @@ impl Database {
             writes: Writes::new(limits),
             open: None,
             mark: None,
-            is_called_away,
+            is_interrupted,
             wait_for_lock,
         }
     }
 
-    /// Does what is asked for; gives the answer and its body.
+    /// Carries a call out; gives the answer and its body.
     pub(super) fn call(&mut self, call: &HostCall) -> (HostReply, Vec<u8>) {
         let mut body = Vec::new();
         let given = args::<Vec<Value>>(call, "query(sql, params)");
         let reply = given.and_then(|given| self.carry_out(call, &given, &mut body));
         if let Some(mark) = &mut self.mark
-            && (self.is_called_away)()
+            && (self.is_interrupted)()
         {
             mark.was_interrupted = true;
         }
@@ -134,7 +142,10 @@ impl Database {
         }
     }
 
-    /// Does something to the database, which writes no more to its files than it may.
+    /// Does work on the database, and bounds what it writes to files.
+    ///
+    /// # Errors
+    /// Those of the work; `ENOSPC` where the work failed because it wrote too much.
     fn bounded(&mut self, work: impl FnOnce(&Self) -> HostReply) -> HostReply {
         let path = self.open.as_ref().and_then(|open| open.path.clone());
         let Some(path) = path else {
@@ -159,7 +170,7 @@ impl Database {
                 "the database driver {driver:?} is not supported: use 'sqlite3'"
             )));
         }
-        // The earlier connection is closed first, so that a file can be opened anew.
+        // The earlier connection is closed first, so that the same file can be opened again.
         self.close();
         let path = match source {
             ":memory:" => None,
@@ -172,7 +183,7 @@ impl Database {
         done()
     }
 
-    /// Where a file really is.
+    /// The real path of a file of the worktree.
     fn path_of(&self, source: &str) -> Result<PathBuf, HostError> {
         let refused = |reason: FileError| error(format!("{source:?} can't be opened: {reason}"));
         let below = self.worktree.relative(source).map_err(refused)?;
@@ -183,7 +194,8 @@ impl Database {
     fn connect(&self, path: Option<PathBuf>) -> rusqlite::Result<Open> {
         let connection = match &path {
             None => Connection::open_in_memory()?,
-            // An absolute path is never taken for a URI; NOFOLLOW refuses a link that was put there just now.
+            // SQLite takes no absolute path for a URI. NOFOLLOW refuses a link that was put there
+            // after the path was resolved.
             Some(path) => Connection::open_with_flags(
                 path,
                 OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -193,12 +205,12 @@ impl Database {
             )?,
         };
         restrict(&connection)?;
-        connection.progress_handler(STEPS, Some(self.is_called_away))?;
+        connection.progress_handler(STEPS, Some(self.is_interrupted))?;
         connection.busy_handler(Some(self.wait_for_lock))?;
         Ok(Open { connection, path })
     }
 
-    /// Closes the connection; what the run found is noted.
+    /// Closes the connection. The mark of the run keeps what was open before it.
     fn close(&mut self) {
         let closed = self.open.take();
         if let Some(mark) = &mut self.mark
@@ -252,7 +264,7 @@ impl Database {
         let connection = self.connection()?;
         let exec = || -> rusqlite::Result<usize> {
             if parameters.is_empty() {
-                // Several statements can come in one text.
+                // The text may hold several statements.
                 let before = connection.total_changes();
                 connection.execute_batch(sql)?;
                 let changed = connection.total_changes() - before;
@@ -270,7 +282,8 @@ impl Database {
         }))
     }
 
-    /// A step of `database.transaction`, so many transactions deep: in the outermost one those inside are savepoints.
+    /// A step of `database.transaction`. The outermost is a transaction, those inside it are
+    /// savepoints.
     fn transaction(&self, given: &[Value]) -> HostReply {
         let step = given.first().and_then(Value::as_str);
         let depth = given.get(1).and_then(Value::as_u64);
@@ -294,7 +307,7 @@ impl Database {
         done()
     }
 
-    /// Begins the part of a run: from here on it can be taken back.
+    /// Marks the state before a run.
     fn begin(&mut self) -> HostReply {
         self.keep()?;
         self.writes.begin_run();
@@ -313,7 +326,7 @@ impl Database {
         done()
     }
 
-    /// Ends the part of a run whose session keeps what it did.
+    /// Removes the mark of a run that the session keeps.
     fn keep(&mut self) -> HostReply {
         if let Some(mark) = self.mark.take()
             && mark.has_savepoint
@@ -321,13 +334,14 @@ impl Database {
             && let Some(Open { connection, .. }) = &self.open
             && !connection.is_autocommit()
         {
-            // The run may have ended the transaction, and begun another one.
+            // It fails if the run has ended the transaction and begun another one: then there is no
+            // savepoint.
             let _ = connection.execute_batch(&format!("RELEASE {SAVEPOINT}"));
         }
         done()
     }
 
-    /// Takes back what a run did that is rolled back: to transactions that have not ended, and to what is open.
+    /// Goes back to the mark of a run that is rolled back.
     fn abandon(&mut self) -> HostReply {
         let Some(mark) = self.mark.take() else {
             return done();
@@ -337,7 +351,7 @@ impl Database {
             Some(Before::Nothing) => self.open = None,
             Some(Before::Memory(open)) => self.open = Some(open),
             Some(Before::File(path)) => {
-                // First what the run has open, which may be the same file.
+                // What the run has open is closed first, since it may be the same file.
                 self.open = None;
                 let open = self.connect(Some(path));
                 self.open = Some(open.map_err(|cause| error(reason(&cause)))?);
@@ -348,7 +362,8 @@ impl Database {
             return done();
         };
         if mark.has_savepoint && mark.was_interrupted && connection.is_autocommit() {
-            // It may be gone without the run's having ended it. That must not go unnoticed.
+            // SQLite may have rolled the transaction back though the run did not end it. The script
+            // must learn that, so the connection is closed.
             self.open = None;
             return done();
         }
@@ -367,27 +382,27 @@ impl Database {
     }
 }
 
-/// Runs SQL of the service's own; `failing` says what could not be done.
+/// Runs SQL of the service's own; `failing` is the start of the error's message.
 fn run(connection: &Connection, sql: &str, failing: &str) -> Result<(), HostError> {
     connection
         .execute_batch(sql)
         .map_err(|cause| error(format!("{failing}: {}", reason(&cause))))
 }
 
-/// What SQLite says of the service's own SQL, without that: a script can do nothing about it.
+/// The message of an error without the SQL text, which is the service's own.
 fn reason(cause: &rusqlite::Error) -> String {
     let said = match cause {
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         cause => cause.to_string(),
     };
-    // It goes on with the name.
+    // The message goes on with the savepoint's name, which is the service's own.
     if said.starts_with("no such savepoint") {
         return "it has ended already".into();
     }
     said
 }
 
-/// Takes away what reaches beyond the one file, and keeps temporary files out of the file system.
+/// Disables what reaches other files, and keeps temporary tables in memory.
 fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_LENGTH_BYTES)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
@@ -397,12 +412,13 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
-/// Lets a statement attach no other file. `VACUUM` attaches a database without a name, which is where all is that is temporary.
-/// How long a lock is waited for stays as it is: SQLite's own way to wait does not hear that nobody waits for the statement.
+/// Decides what a statement may do: it may not attach other files, and it may not set
+/// `busy_timeout`, whose wait for a lock could not be interrupted. `VACUUM` attaches a database
+/// without a name, which is in memory.
 fn authorize(context: AuthContext<'_>) -> Authorization {
     match context.action {
         AuthAction::Attach { filename: "" } => Authorization::Allow,
-        // Of a name that is no plain string nothing is said here.
+        // An expression in place of a name arrives without the name.
         AuthAction::Attach { .. }
         | AuthAction::Unknown {
             code: ffi::SQLITE_ATTACH,
@@ -416,7 +432,7 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
     }
 }
 
-/// A row as it travels, and about how much it takes in the answer.
+/// A row in its form on the wire, and about how many bytes it takes in the answer.
 fn object_of(
     row: &Row<'_>,
     names: &[String],
@@ -450,13 +466,4 @@ fn too_much() -> HostError {
     error(format!(
         "the query has more than {MAX_ROWS} rows or {MAX_RESULT_BYTES} bytes: add a LIMIT"
     ))
-}
-
-pub(super) fn error(message: impl Into<String>) -> HostError {
-    let mut message = message.into();
-    if message.len() > MAX_MESSAGE_BYTES {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
-        message.push_str("...");
-    }
-    HostError::new(message)
 }

@@ -1,3 +1,5 @@
+//! The connection of a database process, without the process.
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};

@@ -1,7 +1,8 @@
 //! How much the statements of a run write to the files of a database.
 //!
-//! The kernel ends a write that makes a file longer than it may be (`RLIMIT_FSIZE`), which SQLite reports as a failure of the
-//! disk. The limit is set anew before each statement, from what the run has written and from what is free.
+//! The kernel refuses a write that makes a file longer than `RLIMIT_FSIZE`, and SQLite reports that
+//! as a failure of the disk. The limit is set before each statement, from what the run has written
+//! so far and what is free of the disk.
 
 use std::ffi::OsString;
 use std::io;
@@ -14,20 +15,20 @@ use vmcontrol::WriteLimits;
 
 use crate::ipc::HostError;
 
-/// What SQLite keeps beside a database file, by the end of its name.
+/// How the names of the files end that SQLite keeps beside a database file.
 const BESIDE: [&str; 2] = ["-journal", "-wal"];
 
-/// Has a write that is too long fail, and not end the process.
+/// Makes a write beyond the limit fail, where by default it ends the process.
 ///
 /// # Errors
 /// When the system refuses.
 pub(super) fn survive_long_writes() -> io::Result<()> {
-    // SAFETY: to ignore a signal runs no handler.
+    // SAFETY: an ignored signal runs no handler.
     unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
     Ok(())
 }
 
-/// What a run has written.
+/// What the current run has written.
 pub(super) struct Writes {
     limits: WriteLimits,
     /// By how much its statements have made files longer, in bytes.
@@ -37,9 +38,9 @@ pub(super) struct Writes {
 /// What one statement may write.
 pub(super) struct Bound {
     files: Vec<PathBuf>,
-    /// How long the files were together before it, in bytes.
+    /// How long the files were together before the statement, in bytes.
     before: u64,
-    /// Whether it is the disk that has no more room.
+    /// Whether the disk leaves less than the run may still write.
     is_disk_full: bool,
 }
 
@@ -52,7 +53,7 @@ impl Writes {
         &self.limits
     }
 
-    /// Begins to count anew, for another run.
+    /// Begins to count for another run.
     pub(super) fn begin_run(&mut self) {
         self.written = 0;
     }
@@ -93,7 +94,8 @@ impl Writes {
 }
 
 impl Bound {
-    /// Says of a failed statement that it wrote too much, if that is why.
+    /// The error of a failed statement: another one if the statement failed because it wrote too
+    /// much.
     pub(super) fn explain(&self, failure: HostError, limits: &WriteLimits) -> HostError {
         let is_of_disk = ["disk I/O error", "database or disk is full"]
             .iter()
@@ -120,7 +122,7 @@ impl Bound {
     }
 }
 
-/// How long a file is, in bytes; one that is not there has no length.
+/// How long a file is, in bytes; 0 if there is none.
 fn length_of(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |file| file.len())
 }

@@ -1,8 +1,11 @@
-//! The process between the daemon and a command of the host module `exec`: nothing that the command starts outlives it.
+//! The supervisor of a command: the process between the daemon and the command. Nothing that the
+//! command starts outlives it.
 //!
-//! The kernel makes it the parent of every process below it that has lost its own (`PR_SET_CHILD_SUBREAPER`): of double forks,
-//! of daemons, of sessions of their own. So as long as it has a child something is left of the command, and once it has
-//! none, nothing is. When the daemon says so, or is gone, it kills children until there are no more.
+//! The kernel makes the supervisor the parent of every process below it that has lost its own
+//! parent (`PR_SET_CHILD_SUBREAPER`), also of processes that fork twice or begin a session of their
+//! own. So as long as the supervisor has a child, something is left of the command, and once it has
+//! none, nothing is. When the daemon tells it to end, or is gone, the supervisor kills its children
+//! until it has none.
 
 mod tree;
 
@@ -30,43 +33,47 @@ use crate::worker::{oom, process};
 
 pub(crate) use tree::{kill_below, kill_listed_below};
 
-/// The argument that makes a worker such a process, in place of the name of an engine. The program follows, and its arguments.
+/// The first argument of a supervisor, in place of the name of an engine. The program follows, and
+/// its arguments.
 pub(crate) const ARGUMENT: &str = "exec";
 
-/// What the names of the command's variables begin with in the environment of its supervisor, on which they have no effect.
+/// The prefix of the command's variables in the environment of the supervisor, which keeps them
+/// from taking effect there.
 const PREFIX: &[u8] = b"_OF_COMMAND_";
 
-/// The largest message of either side.
+/// The largest message of either side, in bytes.
 pub(crate) const MAX_MESSAGE_BYTES: u32 = 4096;
 
-/// The soft limit of open files that programs are used to.
+/// The soft limit of open files that programs expect.
 const USUAL_OPEN_FILES: u64 = 1024;
 
-/// How long to wait for the death of a process that was killed before others are looked for.
+/// How long to wait for the death of a killed process before the children are listed again, in
+/// milliseconds.
 const BETWEEN_ROUNDS_MS: u16 = 2;
 
-/// From the daemon.
+/// A message from the daemon.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ToSupervisor {
-    /// Kill the command and all that it started, and end. The end of the channel means the same.
+    /// Kill the command with everything that it started, and end. The end of the channel means the
+    /// same.
     End,
 }
 
-/// To the daemon.
+/// A message to the daemon.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromSupervisor {
-    /// The command could not be started, for this reason (`errno`), if the system gave one.
+    /// The command could not be started. The `errno` of the system; `None` if there is none.
     NotStarted(Option<i32>),
-    /// The command has ended, with this status as `wait` gives it. What it started may go on.
+    /// The command has ended, with this status of `wait`. Processes that it started may go on.
     Ended(i32),
 }
 
 impl Message for ToSupervisor {}
 impl Message for FromSupervisor {}
 
-/// The environment of a supervisor whose command is to have these variables.
+/// The environment of a supervisor whose command gets these variables.
 pub(crate) fn environment_of(
     variables: Vec<(OsString, OsString)>,
 ) -> impl Iterator<Item = (OsString, OsString)> {
@@ -76,19 +83,20 @@ pub(crate) fn environment_of(
     })
 }
 
-/// Runs a command and serves the daemon until that hangs up. `args` are the program and its arguments; the command gets the
-/// standard streams and the working directory of this process.
+/// Runs a command and serves the daemon until that closes the channel. `args` are the program and
+/// its arguments; the command gets the standard streams and the working directory of this process.
 ///
 /// # Errors
-/// When the system refuses something that it always grants.
-pub(crate) fn serve(args: impl Iterator<Item = OsString>) -> io::Result<()> {
+/// When a system call fails that never fails otherwise.
+pub(crate) fn serve(args: &mut dyn Iterator<Item = OsString>) -> io::Result<()> {
     process::set_name("vms-exec");
     let scores = oom::Scores::inherited();
     if let Some(scores) = scores {
         oom::raise(scores.helper);
     }
     prctl::set_child_subreaper(true)?;
-    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here uses it.
+    // SAFETY: the daemon leaves its end of the channel at this descriptor, and nothing else here
+    // uses it.
     let channel = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
     let channel = Channel::new(channel, MAX_MESSAGE_BYTES);
     let mut children = SigSet::empty();
@@ -97,8 +105,9 @@ pub(crate) fn serve(args: impl Iterator<Item = OsString>) -> io::Result<()> {
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     let deaths = SignalFd::with_flags(&children, flags)?;
     let started = start(args, scores);
-    // The command alone has them: their end is that of the last process that writes to them.
-    let_go_of_streams()?;
+    // Only the command keeps the streams, so that they end with the last process that writes to
+    // them.
+    detach_from_streams()?;
     let command = match started {
         Ok(command) => command,
         Err(error) => return channel.send(&FromSupervisor::NotStarted(error.raw_os_error())),
@@ -115,7 +124,7 @@ pub(crate) fn serve(args: impl Iterator<Item = OsString>) -> io::Result<()> {
 
 /// Starts the command.
 fn start(
-    mut args: impl Iterator<Item = OsString>,
+    args: &mut dyn Iterator<Item = OsString>,
     scores: Option<oom::Scores>,
 ) -> io::Result<Child> {
     let program = args.next().ok_or(io::ErrorKind::InvalidInput)?;
@@ -130,24 +139,26 @@ fn start(
         .env_clear()
         .envs(variables)
         .process_group(0);
-    // SAFETY: this process has one thread, so that its fork may do whatever it may do itself.
+    // SAFETY: this process has one thread, so the forked child may do everything that this process
+    // may do.
     unsafe {
         command.pre_exec(move || {
             if let Some(scores) = scores {
                 oom::raise(scores.session);
             }
-            // The daemon has raised its own limit; programs that use `select` rely on the usual one.
+            // The daemon has raised its own limit, but programs that use `select` rely on the usual
+            // one.
             let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
             setrlimit(Resource::RLIMIT_NOFILE, USUAL_OPEN_FILES.min(hard), hard)?;
-            // A supervisor that is killed can't clean up after itself.
+            // If the supervisor is killed, the command must not go on without it.
             Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
         });
     }
     command.spawn()
 }
 
-/// Has the standard streams of this process lead nowhere, and lets go of the worktree.
-fn let_go_of_streams() -> io::Result<()> {
+/// Replaces the standard streams of this process by the null device, and leaves the worktree.
+fn detach_from_streams() -> io::Result<()> {
     let nowhere = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
@@ -161,12 +172,12 @@ fn let_go_of_streams() -> io::Result<()> {
 struct Supervisor {
     channel: Channel,
     deaths: SignalFd,
-    /// Its process.
+    /// The process of the command.
     command: Pid,
 }
 
 impl Supervisor {
-    /// Reaps until the daemon says that it is enough, or is gone.
+    /// Reaps children until the daemon tells this process to end, or is gone.
     fn serve(&mut self) -> io::Result<()> {
         loop {
             let mut ready = [
@@ -178,7 +189,8 @@ impl Supervisor {
                 other => other?,
             };
             if ready[0].any() == Some(true) {
-                // Whatever it is, it means the end. If it stayed unread, the daemon would be told so in place of our last message.
+                // Every message means the end. An unread one would cost the daemon our last
+                // message: it would read an error.
                 let _ = self.channel.receive::<ToSupervisor>();
                 return Ok(());
             }
@@ -186,11 +198,13 @@ impl Supervisor {
         }
     }
 
-    /// Kills and reaps until nothing is left. What can't be killed (a program of another user) is left alone in the end.
+    /// Kills and reaps children until there are none. Processes of other users can't be killed, and
+    /// are left alone after [`HELPER_TIMEOUT`].
     fn end(&mut self) -> io::Result<()> {
         let due = Instant::now() + HELPER_TIMEOUT;
         while self.reap()? && Instant::now() < due {
-            // Who is killed can fork no more. Its children are ours then, and killed in the next round.
+            // A killed process forks no more. Its children become children of this process, and die
+            // in the next round.
             tree::kill_children();
             let mut died = [PollFd::new(self.deaths.as_fd(), PollFlags::POLLIN)];
             match poll(&mut died, BETWEEN_ROUNDS_MS) {
@@ -201,7 +215,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Reaps all that is dead, and reports the command. Says whether there is anything left.
+    /// Reaps the dead children, and reports the end of the command. Gives whether there are
+    /// children left.
     fn reap(&mut self) -> io::Result<bool> {
         while self.deaths.read_signal()?.is_some() {}
         loop {
@@ -221,10 +236,11 @@ impl Supervisor {
     }
 }
 
-/// How long the daemon waits for a supervisor to end before it kills what is below it: less than what comes after a run may take.
+/// How long the daemon waits for a supervisor to end before it kills the processes below it: less
+/// than the end of a run may take.
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The exit status that a supervisor has reported.
+/// The exit status in a message of a supervisor.
 pub(crate) fn status_of(raw: i32) -> ExitStatus {
     ExitStatus::from_raw(raw)
 }

@@ -1,4 +1,4 @@
-//! Killing what is below a process.
+//! Killing the descendants of a process.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
-/// Kills the children of this process, which has one thread and reaps nobody meanwhile: none of the ids can be anybody else's.
+/// Kills the children of this process. It has one thread and reaps no child meanwhile, so that no
+/// id can go to another process.
 pub(super) fn kill_children() {
     let own = getpid();
     let listed = fs::read_to_string(format!("/proc/self/task/{own}/children"));
@@ -18,20 +19,21 @@ pub(super) fn kill_children() {
             .split_whitespace()
             .filter_map(|pid| pid.parse().ok().map(Pid::from_raw))
             .collect(),
-        // Not every kernel has this list.
+        // Some kernels are built without this list.
         Err(_) => processes()
             .filter(|process| process.parent == own)
             .map(|process| process.pid)
             .collect(),
     };
     for child in children {
-        // It may be of another user.
+        // It fails for a process of another user.
         let _ = kill(child, Signal::SIGKILL);
     }
 }
 
-/// Kills the processes below a child of this process that has not been reaped, but not the child itself, as far as the kernel
-/// lists them: that takes no longer than there are, but a process may be missing in a list while others end.
+/// Kills the descendants of `root`, a child of this process that has not been reaped, but not
+/// `root` itself. It reads the kernel's lists of children: the time grows with the number of
+/// descendants alone, but a list may lack a process while others end.
 pub(crate) fn kill_listed_below(root: Pid) {
     let mut found = children_of(root);
     let mut next = 0;
@@ -43,7 +45,7 @@ pub(crate) fn kill_listed_below(root: Pid) {
     kill_in_order(root, found);
 }
 
-/// The children of all threads of a process.
+/// The children of a process, by the lists of its threads.
 fn children_of(parent: Pid) -> Vec<Process> {
     let tasks = fs::read_dir(format!("/proc/{parent}/task"));
     let lists = tasks.into_iter().flatten().filter_map(|task| {
@@ -58,12 +60,13 @@ fn children_of(parent: Pid) -> Vec<Process> {
     pids.map(|pid| Process { pid, parent }).collect()
 }
 
-/// As [`kill_listed_below`], among all processes of the system. Returns how many were killed; they may have forked meanwhile.
+/// As [`kill_listed_below`], but it reads every process of the system. Gives how many processes
+/// were killed; they may have forked before that.
 pub(crate) fn kill_below(root: Pid) -> usize {
     let all: HashMap<Pid, Process> = processes().map(|process| (process.pid, process)).collect();
     let depth = |process: &Process| {
         let mut parent = process.parent;
-        // The list is not of one moment: what looks like a ring is none.
+        // The processes were not read at one moment, so that parents may seem to form a ring.
         for depth in 0..all.len() {
             if parent == root {
                 return Some(depth);
@@ -80,7 +83,8 @@ pub(crate) fn kill_below(root: Pid) -> usize {
     kill_in_order(root, below.into_iter().map(|(_, process)| process))
 }
 
-/// Kills parents before their children, whose end would have them go on. Returns how many were killed.
+/// Kills parents before their children: a parent could react to the death of a child. Gives how
+/// many were killed.
 fn kill_in_order(root: Pid, processes: impl IntoIterator<Item = Process>) -> usize {
     let killed = processes
         .into_iter()
@@ -88,14 +92,14 @@ fn kill_in_order(root: Pid, processes: impl IntoIterator<Item = Process>) -> usi
     killed.count()
 }
 
-/// A process that is no zombie.
+/// A process that has not ended.
 #[derive(Clone, Copy)]
 struct Process {
     pid: Pid,
     parent: Pid,
 }
 
-/// All processes, as far as they can be seen.
+/// All processes that this one can see.
 fn processes() -> impl Iterator<Item = Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten();
     entries.filter_map(|entry| {
@@ -104,9 +108,10 @@ fn processes() -> impl Iterator<Item = Process> {
     })
 }
 
+/// The process with that id; `None` if there is none or it has ended.
 fn read(pid: Pid) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name may contain anything.
+    // The name, in parentheses, may hold any characters.
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
     let state = fields.next()?;
@@ -117,20 +122,25 @@ fn read(pid: Pid) -> Option<Process> {
     })
 }
 
-/// Kills a process if its id is still its own: it has the same parent, or has lost it and got `root`.
+/// Kills a process unless its id now belongs to another one: its parent must be the same, or
+/// `root`, which adopts orphans.
+///
+/// # Errors
+/// When there is no such process, or it can't be killed.
 fn kill_still(process: &Process, root: Pid) -> io::Result<()> {
-    // SAFETY: the call takes numbers alone.
+    // SAFETY: the call takes only numbers.
     let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, process.pid.as_raw(), 0) };
     let fd = Errno::result(opened)?;
-    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    // SAFETY: the kernel has just made this descriptor, and nothing else in this process has it.
     let fd = unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).map_err(io::Error::other)?) };
-    // The descriptor is of the process that has the id now.
+    // The descriptor belongs to the process that has the id now.
     let is_same = |now: Process| now.parent == process.parent || now.parent == root;
     if !read(process.pid).is_some_and(is_same) {
         return Err(io::ErrorKind::NotFound.into());
     }
     let (fd, none) = (fd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-    // SAFETY: the descriptor is open, and without information of ours the kernel makes its own.
+    // SAFETY: the descriptor is open, and the kernel accepts a null pointer in place of signal
+    // information.
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, none, 0) };
     Errno::result(sent)?;
     Ok(())

@@ -1,9 +1,9 @@
-// What programs expect beside the language, and the engine leaves out or does in another way.
+// Functions that programs expect and that an engine may lack or implement in another way.
 (host) => {
   const { define } = host;
   const { DOMException, atob, btoa, clearTimeout, setTimeout, structuredClone } = globalThis;
 
-  // The engine's functions say the name of a `DOMException` in front of a text.
+  // The native functions throw a text that begins with the name of a `DOMException`.
   const named = (name, function_) => (...args) => {
     try {
       return function_(...args);
@@ -37,7 +37,7 @@
   const method = (object, name, value) =>
     Object.defineProperty(object, name, { value, writable: true, enumerable: false, configurable: true });
 
-  // An error of the language has its stack from the start.
+  // Errors have their stack from the start; other objects get one here.
   method(Error, "captureStackTrace", function captureStackTrace(target) {
     if (Error.isError?.(target) || target instanceof Error) return;
     const { name = "Error", message = "" } = target;

@@ -1,4 +1,4 @@
-// `exec`: commands of the host, run in the worktree.
+// `exec`: the shape of the module over the calls that run programs of the host.
 (host) => {
   const { errors } = host;
   const strings = (args) => {

@@ -1,23 +1,60 @@
-//! Finding ES modules in the worktree.
+//! `loader`: finds the files that `import` and `require` load, in the worktree. Only the engine
+//! calls it, and every session has it.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::fs::MetadataExt as _;
 use vmapi_types::Resolver;
+use vmcontrol::runtime::{BoxFuture, HostModuleInfo};
 use vmcontrol::{FileError, MAX_SOURCE_BYTES, Worktree, cleaned};
 
-use super::{Answering, answer, args, unknown_function};
-use crate::ipc::{HostCall, HostError, HostReply, LoadedModule, PIECE_BYTES, WHOLE};
+use super::broker::answering::Answering;
+use super::broker::arguments::args;
+use super::broker::module::{Access, HostModule, Reply, SessionModule};
+use super::broker::reply::{answer, blocking, unknown_function};
+use super::broker::session_context::SessionContext;
+use crate::ipc::{HostCall, HostError, HostReply, LOADER, LoadedModule, PIECE_BYTES, WHOLE};
 
-/// The longest specifier, in bytes: what is said of it repeats it.
+/// The module, as the registry lists it.
+pub(super) const MODULE: HostModule = HostModule {
+    info: HostModuleInfo {
+        name: LOADER,
+        summary: "files that import and require load",
+        description: "Finds the files that import and require load",
+        functions: &["changed", "load"],
+        config_keys: &[],
+    },
+    access: Access::EverySession,
+    script: None,
+    open: |context| Box::new(Loader(Arc::clone(context))),
+    process: None,
+};
+
+/// The longest specifier, in bytes: errors repeat it.
 const MAX_SPECIFIER_BYTES: usize = 64 * 1024;
 
-/// The largest `package.json` that is looked at, in bytes.
+/// The largest `package.json` that is read, in bytes.
 const MAX_PACKAGE_BYTES: u64 = 1024 * 1024;
 
-/// What the module loader of an engine asks for.
-pub(super) fn call(
+/// The loader of one session. It keeps nothing between calls.
+struct Loader(Arc<SessionContext>);
+
+impl SessionModule for Loader {
+    fn call<'a>(&'a self, call: HostCall, answering: &'a Answering) -> BoxFuture<'a, Reply> {
+        let (context, answering) = (Arc::clone(&self.0), answering.clone());
+        Box::pin(async move {
+            let work = move || {
+                let resolver = &context.policy.resolver;
+                carry_out(&context.worktree, resolver, &call, &answering)
+            };
+            blocking(work).await.into()
+        })
+    }
+}
+
+fn carry_out(
     worktree: &Worktree,
     resolver: &Resolver,
     call: &HostCall,
@@ -31,6 +68,9 @@ pub(super) fn call(
 }
 
 /// Finds the file that a specifier means, and sends its text.
+///
+/// # Errors
+/// `MODULE_NOT_FOUND` for `require`, `ERR_MODULE_NOT_FOUND` for `import`.
 fn load(
     worktree: &Worktree,
     resolver: &Resolver,
@@ -86,7 +126,10 @@ fn load(
     Err(not_found(""))
 }
 
-/// Sends what a file holds, which may have grown since it was opened.
+/// Sends the text of a file.
+///
+/// # Errors
+/// When the file can't be read, or has grown too large since it was opened.
 fn send(file: impl Read, answering: &Answering) -> Result<(), FileError> {
     let mut file = file.take(MAX_SOURCE_BYTES + 1);
     let mut buffer = vec![0; PIECE_BYTES];
@@ -104,7 +147,7 @@ fn send(file: impl Read, answering: &Answering) -> Result<(), FileError> {
     }
 }
 
-/// Which of the files with these stamps are not what they were.
+/// Those of the given files whose stamps have changed.
 fn changed(worktree: &Worktree, call: &HostCall) -> HostReply {
     let (known,): (Vec<(String, String)>,) = args(call, "changed(files)")?;
     let changed = known
@@ -114,7 +157,8 @@ fn changed(worktree: &Worktree, call: &HostCall) -> HostReply {
     answer(&changed.collect::<Vec<_>>())
 }
 
-/// What tells a file from what it is after a change.
+/// Tells the content of a file apart from a later one: its inode, size and times. `None` if there
+/// is no such file.
 fn stamp(worktree: &Worktree, path: &str) -> Option<String> {
     let file = worktree.metadata(path).ok()?;
     Some(format!(
@@ -128,7 +172,8 @@ fn stamp(worktree: &Worktree, path: &str) -> Option<String> {
     ))
 }
 
-/// A specifier as a path: an absolute one inside the worktree and a `file:` URL become what they are below it.
+/// A specifier as a path. An absolute path in the worktree and a `file:` URL become relative to the
+/// worktree, after [`INSIDE`].
 fn path_of(specifier: &str, worktree: &Worktree) -> String {
     let path = match specifier.strip_prefix("file://") {
         Some(_) => url::Url::parse(specifier)
@@ -147,7 +192,7 @@ fn path_of(specifier: &str, worktree: &Worktree) -> String {
     }
 }
 
-/// Stands in front of a path that is known to be below the worktree.
+/// The prefix of a path that is known to be relative to the worktree.
 const INSIDE: &str = "\0";
 
 fn is_missing(error: &io::Error) -> bool {
@@ -157,7 +202,8 @@ fn is_missing(error: &io::Error) -> bool {
     )
 }
 
-/// The paths below the worktree that a specifier can mean, before endings are tried; nothing if it leads outside.
+/// The paths relative to the worktree that a specifier can mean, before extensions are tried;
+/// `None` if it leads outside.
 fn bases(specifier: &str, importer: Option<&Path>, resolver: &Resolver) -> Option<Vec<PathBuf>> {
     if let Some(below) = specifier.strip_prefix(INSIDE) {
         return Some(vec![normal(Path::new(below))?]);
@@ -184,13 +230,13 @@ fn bases(specifier: &str, importer: Option<&Path>, resolver: &Resolver) -> Optio
         .collect()
 }
 
-/// A cleaned path below the worktree; nothing when it climbs above its start or is absolute.
+/// A cleaned path relative to the worktree; `None` if it leads outside or is absolute.
 fn normal(path: &Path) -> Option<PathBuf> {
     cleaned(path).filter(|clean| clean.is_relative())
 }
 
-/// The files that a path can mean, in the order they are looked for. A folder means the file that its `package.json` names,
-/// or its `index`.
+/// The files that a path can mean, in the order in which they are tried. A folder means the file
+/// that its `package.json` names, or its `index`.
 fn files_of(
     base: &Path,
     resolver: &Resolver,
@@ -227,7 +273,7 @@ fn files_of(
     files
 }
 
-/// The file that a folder's `package.json` names as its `main`.
+/// The file that the `package.json` of a folder names as its `main`; `None` if it names none.
 fn package_main(folder: &str, worktree: &Worktree) -> Option<String> {
     let text = worktree
         .read(&format!("{folder}/package.json"), MAX_PACKAGE_BYTES)

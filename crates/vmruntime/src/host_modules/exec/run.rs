@@ -1,65 +1,78 @@
-//! A command while it runs.
+//! Running a command: its input, its output and its end.
 
-use std::ffi::OsString;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use bytes::Bytes;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use serde::Serialize;
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin};
 
-use super::started_not;
-use super::supervised::{NoStatus, Supervised, stands_still};
-use crate::host_modules::Answering;
-use crate::ipc::HostError;
-use crate::ipc::WorkerCommand;
+use super::errors::not_started;
+use super::supervised::{NoStatus, Start, Supervised, stopped_supervisor};
+use crate::host_modules::broker::answering::Answering;
+use crate::ipc::value::{self, Span};
+use crate::ipc::{HostError, WorkerCommand};
 
-/// The most output that one command can hand to a script, in bytes.
+/// How much one command may write to both streams together, in bytes.
 const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
 /// A command that may be run.
 pub(super) struct Prepared {
-    /// The absolute path of the program.
-    pub(super) program: PathBuf,
-    pub(super) arguments: Vec<String>,
-    /// All that it sees of an environment.
-    pub(super) env: Vec<(OsString, OsString)>,
-    /// Where it runs.
-    pub(super) folder: OwnedFd,
-    /// What it can read.
+    /// What its supervisor starts.
+    pub(super) start: Start,
+    /// The bytes that it can read from its standard input; `None` for an input without any.
     pub(super) input: Option<Bytes>,
-    /// When it is killed.
+    /// How long it may take before it is killed; `None` for as long as the execution may take.
     pub(super) timeout: Option<Duration>,
-    /// The largest file that it can write, in bytes.
-    pub(super) max_file_bytes: u64,
 }
 
 /// What became of a command.
 #[derive(Debug)]
-pub(in crate::host_modules) struct Ran {
-    /// The exit status; nothing if a signal ended it.
-    pub(in crate::host_modules) status: Option<i32>,
-    /// The signal that ended it.
-    pub(in crate::host_modules) signal: Option<String>,
-    /// Whether it was killed because it took too long.
-    pub(in crate::host_modules) timed_out: bool,
+pub(super) struct Ran {
+    /// The exit status; `None` if a signal ended it.
+    status: Option<i32>,
+    /// The signal that ended it; `None` if it exited.
+    signal: Option<String>,
+    /// Whether it was killed because it took longer than its timeout.
+    timed_out: bool,
     /// How much it wrote to its standard output, in bytes.
-    pub(in crate::host_modules) stdout_bytes: usize,
+    stdout_bytes: usize,
     /// How much it wrote to its standard error, in bytes.
-    pub(in crate::host_modules) stderr_bytes: usize,
+    stderr_bytes: usize,
 }
 
-/// The bodies of the answer that hold what a command wrote: to each stream, and to both in the order in which it came.
-pub(super) const STDOUT: u8 = 0;
-pub(super) const STDERR: u8 = 1;
-pub(super) const BOTH: u8 = 2;
+impl Serialize for Ran {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let all = |body, length| value::text_at(Span(body, 0, length));
+        json!({
+            "status": self.status,
+            "signal": self.signal,
+            "timed_out": self.timed_out,
+            "stdout": all(STDOUT, self.stdout_bytes),
+            "stderr": all(STDERR, self.stderr_bytes),
+            "output": all(BOTH, self.stdout_bytes + self.stderr_bytes),
+        })
+        .serialize(serializer)
+    }
+}
 
-/// Runs a command to its end, and sends what it writes. Dropping the future kills it, and whatever it started.
+/// The numbers of the answer's bodies: the output to each stream, and that to both in the order in
+/// which it came.
+const STDOUT: u8 = 0;
+const STDERR: u8 = 1;
+const BOTH: u8 = 2;
+
+/// Runs a command to its end, and sends its output. Dropping the future kills the command, with
+/// everything that it started. `name` is the program as the script names it.
+///
+/// # Errors
+/// When the command was not started, or wrote more than [`MAX_OUTPUT_BYTES`], or its supervisor is
+/// gone.
 pub(super) async fn run(
     worker: &WorkerCommand,
     name: &str,
@@ -67,12 +80,17 @@ pub(super) async fn run(
     answering: &Answering,
 ) -> Result<Ran, HostError> {
     let failed = |message: String| HostError::new(format!("exec.run({name:?}): {message}"));
-    let (input, timeout) = (prepared.input.clone(), prepared.timeout);
-    let mut supervised = Supervised::start(worker, prepared).map_err(|error| {
+    let Prepared {
+        start,
+        input,
+        timeout,
+    } = prepared;
+    let started = Supervised::start(worker, start, input.is_some());
+    let mut supervised = started.map_err(|error| {
         let is_too_large = error.raw_os_error() == Some(libc::E2BIG);
         match error.raw_os_error().filter(|_| is_too_large) {
-            // Its own arguments and variables are those of the command.
-            Some(code) => not_started(name, Some(code)),
+            // The supervisor has the arguments and variables of the command.
+            Some(code) => no_start(name, Some(code)),
             None => failed(format!("its supervisor can't be started: {error}")),
         }
     })?;
@@ -91,8 +109,8 @@ pub(super) async fn run(
         };
         tokio::select! {
             ended = to_end => ended,
-            () = passed(timeout) => Ok(None),
-            lost = stands_still(supervisor) => Err(lost),
+            () = elapsed(timeout) => Ok(None),
+            lost = stopped_supervisor(supervisor) => Err(lost),
         }
     };
     if output.is_too_long() {
@@ -108,24 +126,25 @@ pub(super) async fn run(
     };
     let status = match ended {
         Ok(status) => status,
-        Err(NoStatus::NotStarted(errno)) => return Err(not_started(name, errno)),
+        Err(NoStatus::NotStarted(errno)) => return Err(no_start(name, errno)),
         Err(error @ NoStatus::Lost(_)) => return Err(failed(error.to_string())),
     };
     supervised.end().await;
     Ok(output.into_ran(status, timed_out))
 }
 
-/// A program that the system does not start, for this reason (`errno`).
-fn not_started(name: &str, errno: Option<i32>) -> HostError {
+/// The error of a program that the system does not start; `errno` is its reason, `None` if it gave
+/// none.
+fn no_start(name: &str, errno: Option<i32>) -> HostError {
     let code = match errno {
         Some(errno) => format!("{:?}", Errno::from_raw(errno)),
         None => "EIO".into(),
     };
-    started_not(name, &code, &format!("spawn {name} {code}"))
+    not_started(name, &code, &format!("spawn {name} {code}"))
 }
 
-/// Waits until a time has passed; for ever without one.
-async fn passed(time: Option<Duration>) {
+/// Waits until a time has passed; for ever if it is `None`.
+async fn elapsed(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
@@ -140,8 +159,11 @@ struct Output {
 }
 
 impl Output {
-    /// Hands the command its input and the session process what it writes, until it has closed both streams or has written
-    /// more than it may.
+    /// Writes the input to the command, and sends its output to the session process, until the
+    /// command has closed both streams or has written more than it may.
+    ///
+    /// # Errors
+    /// When the session process is gone.
     async fn pass_on(
         &mut self,
         child: &mut Child,
@@ -195,7 +217,7 @@ impl Output {
     }
 }
 
-/// Writes all of the input and closes the stream. A command that does not want it all is free to.
+/// Writes all of the input and closes the stream. A command need not read it all.
 async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
     if let Some(mut stdin) = stdin {
         let _ = stdin.write_all(input).await;

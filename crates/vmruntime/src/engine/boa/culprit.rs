@@ -1,8 +1,9 @@
-//! Which expression of a script an engine's message is about that does not say so.
+//! Naming the expression that an error of the engine is about.
 //!
-//! Engines say "not a callable function" at a place. What stands there is found in the source again: the expression that was
-//! called, or whose property was read. A place can mean several expressions, since boa notes none for the function of
-//! a call like `a.b()`: reading `b` fails at the place that holds around it. Then all of them are named.
+//! The engine says "not a callable function", with a position and no name. The expression that was
+//! called, or whose property was read, is found in the source text again. One position can mean
+//! several expressions: the engine records none for the function of a call like `a.b()`, so reading
+//! `b` fails at the position that holds around it. Then all of them are named.
 
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
@@ -13,32 +14,34 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_parser::Parser;
 use oxc_span::{GetSpan, SourceType, Span};
 
-use super::position::offset_of;
+use crate::engine::source::offset_of;
 
-/// The longest text of an expression that is named, in characters.
+/// How much of an expression's text is shown, in characters.
 const MAX_TEXT_CHARS: usize = 60;
 
-/// The longest source that is searched, in bytes: its tree takes many times as much memory, which counts as the script's.
+/// The longest source that is searched, in bytes: its tree takes many times as much memory, which
+/// counts towards the limit of the script.
 const MAX_SOURCE_BYTES: usize = 128 * 1024;
 
-/// The most expressions that are named.
+/// How many expressions an error names at most.
 const MAX_NAMED: usize = 3;
 
-/// What stands before a property that was read.
+/// The word before a property that was read.
 const READING: &str = "reading ";
 
-/// What an engine complains of.
+/// What an error of the engine says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complaint {
-    /// Something that was called is no function.
+    /// What was called is no function.
     NotCallable,
-    /// Something behind `new` is no constructor.
+    /// What stands after `new` is no constructor.
     NotConstructor,
-    /// Something with properties was expected, and it was `undefined` or `null`.
+    /// A property of `undefined` or `null` was read or set.
     Nothing,
 }
 
-/// The words for it that name the expression, if it is found at the place: line and column, from 1.
+/// The message that names the expression at a position, a line and a column from 1; `None` if it is
+/// not found.
 pub(crate) fn name_culprit(
     source: &str,
     place: (usize, usize),
@@ -69,15 +72,17 @@ pub(crate) fn name_culprit(
         })
 }
 
-/// A walk that knows for each expression at what place the engine reports that it fails.
+/// A walk that knows at which position the engine reports the failure of each expression.
 struct Search<'s> {
     source: &'s str,
-    /// Where the engine reports it, in bytes.
+    /// The reported position, in bytes.
     place: usize,
     complaint: Complaint,
-    /// The place that holds for what has none of its own, in bytes.
+    /// The position that the engine reports for nodes without one of their own, in bytes; `None` at
+    /// the top level.
     around: Option<usize>,
-    /// At the top nothing holds, and the place is the one that was noted last.
+    /// The position that was recorded last, which the engine reports at the top level; `None` at
+    /// the start.
     last: Option<usize>,
     found: Vec<String>,
 }
@@ -132,7 +137,7 @@ impl Search<'_> {
         }
     }
 
-    /// Visits what the engine reports at a place unless it has one of its own.
+    /// Visits nodes that the engine reports at `at` unless they have a position of their own.
     fn within(&mut self, at: usize, visit: impl FnOnce(&mut Self)) {
         let around = self.around.replace(at);
         visit(self);
@@ -149,7 +154,8 @@ impl Search<'_> {
         });
     }
 
-    /// The function of a call: if it is a property, the engine notes no place for reading that.
+    /// Visits the function of a call. If it is a property, the engine records no position for
+    /// reading it.
     fn callee(&mut self, callee: &Expression<'_>) {
         let object = match callee {
             Expression::StaticMemberExpression(member) if !member.optional => &member.object,
@@ -171,13 +177,13 @@ impl Search<'_> {
         });
     }
 
-    /// Where the arguments of a call begin.
+    /// Where the parenthesis of a call is, in bytes.
     fn parenthesis(&self, callee: Span) -> usize {
         let behind = &self.source[callee.end as usize..];
         callee.end as usize + behind.find('(').unwrap_or(0)
     }
 
-    /// What an assignment writes to.
+    /// Visits the target of an assignment.
     fn target(&mut self, target: &AssignmentTarget<'_>, at: usize) {
         let (object, whole) = match target {
             AssignmentTarget::StaticMemberExpression(member) => (&member.object, member.span),
@@ -247,7 +253,7 @@ impl<'a> Visit<'a> for Search<'_> {
         self.within(at, |search| walk::walk_function_body(search, body));
     }
 
-    /// What can be nothing there is allowed to be, and the rest is reported at places of its own.
+    /// Nothing is visited: in a chain `undefined` and `null` are allowed.
     fn visit_chain_expression(&mut self, _: &ChainExpression<'a>) {}
 }
 

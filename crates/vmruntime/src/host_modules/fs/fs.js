@@ -1,4 +1,5 @@
-// `fs` and `fs/promises`: the daemon does the work, this gives it Node's shape. Text is the default of what is read.
+// `fs` and `fs/promises`: the shape of Node's modules over the calls that the daemon carries out.
+// What is read is a text by default.
 (host) => {
   const { errors } = host;
   const call = (name, ...args) => host.call("fs", name, ...args);

@@ -1,4 +1,4 @@
-// `fetch` with `Headers`, `Request` and `Response`; the daemon makes the request.
+// `fetch`, `Headers`, `Request` and `Response` over the call with which the daemon makes a request.
 (host) => {
   const { define, errors } = host;
 

@@ -1,54 +1,56 @@
-//! Where the lines break: Node's rules for `compact: 3`.
+//! Breaking the entries of an object into lines, by the rules of Node for `compact: 3`.
 
 use super::text;
 
-/// How many of the innermost levels may share one line.
+/// How many of the innermost levels of nesting may share one line.
 const COMPACT: usize = 3;
 
-/// Room that is always kept free on a shared line.
+/// How many columns of a shared line stay free.
 const MARGIN: usize = 10;
 
-/// A list shorter than this is not laid out in columns.
+/// How many entries a list has at least that is laid out in columns.
 const MIN_GROUPED: usize = 7;
 
-/// What a comma and a space take.
+/// The width of a comma and a space, in columns.
 const SEPARATOR: usize = 2;
 
-/// The pieces of one object, ready to be put together.
-pub(super) struct Pieces<'a> {
-    /// What stands before the opening brace, if anything.
-    pub(super) base: &'a str,
-    pub(super) open: &'a str,
-    pub(super) close: &'a str,
-    pub(super) entries: Vec<String>,
-    /// Present if short entries may be laid out in columns.
-    pub(super) columns: Option<Columns>,
+/// The parts of one object's text.
+pub(crate) struct Pieces<'a> {
+    /// The text before the opening brace; empty if there is none.
+    pub(crate) base: &'a str,
+    pub(crate) open: &'a str,
+    pub(crate) close: &'a str,
+    pub(crate) entries: Vec<String>,
+    /// How short entries are laid out in columns; `None` if they are not.
+    pub(crate) columns: Option<Columns>,
 }
 
 /// How the entries of a list are laid out in columns.
 #[derive(Clone, Copy)]
-pub(super) struct Columns {
-    /// Numbers are aligned to the right.
-    pub(super) numeric: bool,
-    /// More entries than this end with a note on how many are missing.
-    pub(super) max_entries: usize,
+pub(crate) struct Columns {
+    /// Whether all entries are numbers, which are aligned to the right.
+    pub(crate) numeric: bool,
+    /// How many entries are listed: if there are more, the last one is a note on the rest.
+    pub(crate) max_entries: usize,
 }
 
-/// Where on the page the object is.
+/// Where an object is written.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) indentation: usize,
-    pub(super) break_length: usize,
+pub(crate) struct Spot {
+    /// The indentation, in columns.
+    pub(crate) indentation: usize,
+    /// The length from which on a line is broken, in UTF-16 code units.
+    pub(crate) break_length: usize,
     /// How many levels of nesting were listed below this one.
-    pub(super) levels_below: usize,
+    pub(crate) levels_below: usize,
 }
 
 /// Writes the entries between the braces, on one line if they are short and simple.
-pub(super) fn assemble(mut pieces: Pieces<'_>, place: Place) -> String {
+pub(crate) fn assemble(mut pieces: Pieces<'_>, spot: Spot) -> String {
     let count = pieces.entries.len();
     if let Some(columns) = pieces.columns
         && count >= MIN_GROUPED
-        && let Some(grouped) = group(&pieces.entries, columns, place)
+        && let Some(grouped) = group(&pieces.entries, columns, spot)
     {
         pieces.entries = grouped;
     }
@@ -59,14 +61,14 @@ pub(super) fn assemble(mut pieces: Pieces<'_>, place: Place) -> String {
         out.push(' ');
     }
     out.push_str(pieces.open);
-    if place.levels_below < COMPACT && !grouped && fits(&pieces, place) {
+    if spot.levels_below < COMPACT && !grouped && fits(&pieces, spot) {
         out.push(' ');
         out.push_str(&pieces.entries.join(", "));
         out.push(' ');
         out.push_str(pieces.close);
         return out;
     }
-    let line = format!("\n{}", " ".repeat(place.indentation));
+    let line = format!("\n{}", " ".repeat(spot.indentation));
     out.push_str(&line);
     out.push_str("  ");
     out.push_str(&pieces.entries.join(&format!(",{line}  ")));
@@ -75,17 +77,18 @@ pub(super) fn assemble(mut pieces: Pieces<'_>, place: Place) -> String {
     out
 }
 
-fn fits(pieces: &Pieces<'_>, place: Place) -> bool {
+/// Whether the entries fit on one line.
+fn fits(pieces: &Pieces<'_>, spot: Spot) -> bool {
     let count = pieces.entries.len();
     let start =
-        count + place.indentation + text::units(pieces.open) + text::units(pieces.base) + MARGIN;
+        count + spot.indentation + text::units(pieces.open) + text::units(pieces.base) + MARGIN;
     let mut total = count + start;
-    if total + count > place.break_length || pieces.base.contains('\n') {
+    if total + count > spot.break_length || pieces.base.contains('\n') {
         return false;
     }
     for entry in &pieces.entries {
         total += text::units(entry);
-        if total > place.break_length || entry.contains('\n') {
+        if total > spot.break_length || entry.contains('\n') {
             return false;
         }
     }
@@ -93,7 +96,7 @@ fn fits(pieces: &Pieces<'_>, place: Place) -> bool {
 }
 
 /// Lays short entries out in columns; `None` if that would not look good.
-fn group(entries: &[String], columns: Columns, place: Place) -> Option<Vec<String>> {
+fn group(entries: &[String], columns: Columns, spot: Spot) -> Option<Vec<String>> {
     let noted = entries.len() > columns.max_entries;
     let shown = entries.len() - usize::from(noted);
     let widths: Vec<usize> = entries[..shown]
@@ -104,10 +107,10 @@ fn group(entries: &[String], columns: Columns, place: Place) -> Option<Vec<Strin
     let total: usize = widths.iter().map(|width| width + SEPARATOR).sum();
     let cell = longest + SEPARATOR;
     // Entries of very different lengths would leave more gaps than text.
-    if cell * 3 + place.indentation >= place.break_length || (total <= cell * 5 && longest > 6) {
+    if cell * 3 + spot.indentation >= spot.break_length || (total <= cell * 5 && longest > 6) {
         return None;
     }
-    let count = column_count(cell, total, entries.len(), shown, place);
+    let count = column_count(cell, total, entries.len(), shown, spot);
     if count <= 1 {
         return None;
     }
@@ -135,7 +138,7 @@ fn group(entries: &[String], columns: Columns, place: Place) -> Option<Vec<Strin
 
 /// The number of columns that makes the block roughly square on a screen, where a character is
 /// about two and a half times as high as it is wide.
-fn column_count(cell: usize, total: usize, entries: usize, shown: usize, place: Place) -> usize {
+fn column_count(cell: usize, total: usize, entries: usize, shown: usize, spot: Spot) -> usize {
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -148,7 +151,7 @@ fn column_count(cell: usize, total: usize, entries: usize, shown: usize, place: 
         ((2.5 * biased * shown as f64).sqrt() / biased + 0.5).floor() as usize
     };
     square
-        .min(place.break_length.saturating_sub(place.indentation) / cell)
+        .min(spot.break_length.saturating_sub(spot.indentation) / cell)
         .min(COMPACT * 4)
         .min(15)
 }

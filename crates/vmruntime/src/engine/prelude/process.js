@@ -1,4 +1,5 @@
-// `process`, as far as a script may know of it: the variables that the template names, and where it is.
+// `process`, without what a script must not see: `env` has only the variables that the template
+// names, and `cwd` is the worktree.
 (host) => {
   const { define } = host;
   const process = {

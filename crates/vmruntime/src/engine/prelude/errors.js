@@ -1,4 +1,4 @@
-// Errors with a `code`, worded as Node words them.
+// Constructors of errors with a `code` and the words of Node.
 (host) => {
   const shown = (value) => {
     if (value === null || value === undefined) return String(value);

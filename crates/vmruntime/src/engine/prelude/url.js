@@ -1,4 +1,4 @@
-// `URL` and `URLSearchParams`; the parsing is native.
+// `URL` and `URLSearchParams` over native functions that parse.
 (host) => {
   const { define, errors } = host;
   const PARTS = ["href", "origin", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash"];
@@ -69,7 +69,7 @@
       const parts = host.setUrl(this.#parts[0], name, String(value));
       if (parts) this.#parts = parts;
       else if (name === "href") throw errors.coded(TypeError, "ERR_INVALID_URL", "Invalid URL");
-      // Whoever has the object keeps it: there is one for each URL.
+      // A URL has one `searchParams` object for its whole life, which scripts may hold.
       if (this.#params && (name === "href" || name === "search")) refill(this.#params, this.#parts[PARTS.indexOf("search")]);
     }
     static {

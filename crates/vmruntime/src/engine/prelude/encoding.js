@@ -1,4 +1,4 @@
-// `TextEncoder`, `TextDecoder`, `performance`, `crypto`; the work is native.
+// `TextEncoder`, `TextDecoder`, `performance` and `crypto` over native functions.
 (host) => {
   const { define, errors } = host;
 

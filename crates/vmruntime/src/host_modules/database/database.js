@@ -1,4 +1,5 @@
-// `database`: one SQLite connection of the session, in a process of its own.
+// `database`: the shape of the module over the calls to the session's database process, which has one
+// SQLite connection.
 (host) => {
   const { errors } = host;
   const call = (name, ...args) => host.call("database", name, ...args);
@@ -55,7 +56,7 @@
         try {
           step("undo");
         } catch {
-          // It is over already: the error that ended it is the one to know.
+          // The transaction has ended already. The script gets the error that ended it.
         }
         throw error;
       };
@@ -63,7 +64,7 @@
         try {
           step("commit");
         } catch (error) {
-          // SQLite leaves it open, for another attempt that nobody makes.
+          // SQLite leaves the transaction open for another attempt, but none is made.
           return discard(error);
         }
         depth -= 1;

@@ -1,4 +1,4 @@
-//! The way back to the script that calls a host module.
+//! The way of an answer back to the script that called a host module.
 
 use std::io;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use vmcontrol::FileError;
 use crate::ipc::daemon_end::Sender;
 use crate::ipc::{HostAnswer, HostReply, ToSession};
 
-/// How often a thread that waits for a session process to take something looks whether it is enough.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a thread that waits for a session process to take a piece checks whether it should
+/// stop.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// Where the pieces of an answer go as they come, so that the daemon does not hold all of it. The session process takes them
-/// one by one, and they count as its memory.
+/// Sends the pieces of an answer as they come, so that the daemon does not hold all of it. The
+/// session process takes them one by one, and they count as its memory.
 #[derive(Clone)]
 pub(crate) struct Answering {
     sender: Sender,
@@ -26,7 +27,7 @@ impl Answering {
         Self { sender, generation }
     }
 
-    /// Sends bytes for these bodies; waits while the session process is slow.
+    /// Sends bytes for the bodies with these numbers; waits while the session process is slow.
     ///
     /// # Errors
     /// When the session process is gone.
@@ -42,15 +43,16 @@ impl Answering {
     /// # Errors
     /// When the session process is gone.
     pub(crate) async fn pass_on(&self, piece: HostAnswer) -> io::Result<()> {
-        // It is one datagram: what else the session process is told does not get into it.
+        // A piece is one datagram, so that no other message to the session process gets into the
+        // middle of it.
         let message = ToSession::HostAnswer(piece);
         self.sender.send(self.generation, &message, None).await
     }
 
-    /// The same as [`send`](Self::send) on a thread that may block, until `go_on` says that it is enough.
+    /// As [`send`](Self::send), on a thread that may block. `go_on` is asked while it waits.
     ///
     /// # Errors
-    /// When the session process is gone, and when it is enough.
+    /// When the session process is gone, and the error of `go_on`.
     pub(crate) fn send_blocking(
         &self,
         into: &[u8],
@@ -61,7 +63,7 @@ impl Answering {
             let message = ToSession::HostAnswer(piece);
             loop {
                 let sent = self.sender.send(self.generation, &message, None);
-                let sent = async { tokio::time::timeout(LOOK_EVERY, sent).await };
+                let sent = async { tokio::time::timeout(CHECK_EVERY, sent).await };
                 match Handle::current().block_on(sent) {
                     Ok(sent) => break sent?,
                     Err(_) => go_on()?,

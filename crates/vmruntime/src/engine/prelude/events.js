@@ -6,7 +6,7 @@
     constructor(message = "", options = "Error") {
       super(message);
       const name = String(typeof options === "object" ? options.name ?? "Error" : options);
-      // As a property of its own whoever shows the error finds it without running code.
+      // An own property is found by an inspection, which runs no code.
       Object.defineProperty(this, "name", { value: name, configurable: true });
       if (typeof options === "object" && "cause" in options) this.cause = options.cause;
     }

@@ -1,0 +1,20 @@
+//! What all host modules share: the interface that a module implements, and the broker of a
+//! session, which hands the calls of scripts to modules.
+//!
+//! - [`module`] is the interface: [`HostModule`] describes a module to the registry,
+//!   [`SessionModule`] is one module as one session has it.
+//! - [`session_context`] is what a module may know of its session.
+//! - [`dispatch`] is the [`Broker`]: it checks the policy for each call, opens a module with its
+//!   first call, and tells the opened modules how each run ended. It knows no module by name.
+//! - [`answering`] sends an answer in pieces to the session process; [`arguments`] reads the
+//!   arguments of a call; [`reply`] and [`errno`] make answers and errors.
+//!
+//! Nothing here imports a module: the registry is handed to the broker.
+
+pub(crate) mod answering;
+pub(crate) mod arguments;
+pub(crate) mod dispatch;
+pub(crate) mod errno;
+pub(crate) mod module;
+pub(crate) mod reply;
+pub(crate) mod session_context;
