@@ -16,6 +16,7 @@ mod error;
 mod execution;
 mod file_id;
 mod grants;
+mod host_module;
 mod ids;
 pub mod library;
 mod metadata;

@@ -16,7 +16,7 @@ mod net;
 use serde_json::{Map, Value};
 use vmapi_types::Capability;
 
-use crate::runtime::HostModuleInfo;
+use crate::host_module::HostModuleInfo;
 
 pub use config::ConfigError;
 use env::EnvGrant;

@@ -7,7 +7,7 @@ use vmapi_types::Capability;
 
 use super::config::{self, ConfigError};
 use crate::catalog::is_built_in;
-use crate::runtime::HostModuleInfo;
+use crate::host_module::HostModuleInfo;
 
 /// Checks the configuration of a module of the runtime's `modules`.
 ///

@@ -6,7 +6,7 @@ use vmapi_types::{Capability, Limits, Resolver, RuntimeSettings, StartupFile, Te
 
 use crate::Grants;
 use crate::grants::effective_modules;
-use crate::runtime::HostModuleInfo;
+use crate::host_module::HostModuleInfo;
 
 /// What one session may do. Later changes to the template do not change it. It is stored as the
 /// session's `runtime_meta`.

@@ -31,7 +31,7 @@ use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use uuid::Uuid;
 use vmapi_types::{RawJson, TemplateDetails};
 
-use crate::runtime::HostModuleInfo;
+use crate::host_module::HostModuleInfo;
 use crate::{Error, Policy, Result};
 
 /// For how many templates policies are kept.

@@ -12,8 +12,8 @@ use vmapi_types::{
 
 use crate::catalog::{self, CAPABILITY_KINDS, DEFAULT_ENGINE_ALIAS, STARTUP_MODES};
 use crate::grants;
+use crate::host_module::HostModuleInfo;
 use crate::names::{check_name, check_path};
-use crate::runtime::HostModuleInfo;
 use crate::store::{
     OnUnreadable, Store, StoreError, StoreFuture, TemplateChange, TemplateChanged, TemplatePart,
 };

@@ -87,7 +87,7 @@ impl Database {
         let (context, shared) = (Arc::clone(&self.context), Arc::clone(&self.shared));
         // Nothing is sent: the receiver learns that the caller is gone when the sender is dropped.
         let (caller, caller_gone) = oneshot::channel();
-        let called = tokio::spawn(async move {
+        let handing = tokio::spawn(async move {
             let mut slot = shared.process.lock().await;
             shared.settle(&mut slot).await;
             let is_begun = slot.is_some() && !is_first;
@@ -114,7 +114,7 @@ impl Database {
                 }
             }
         });
-        let answered = called.await;
+        let answered = handing.await;
         drop::<oneshot::Sender<()>>(caller);
         let failed = |error| Err(HostError::new(format!("the service failed: {error}")));
         let ended = answered.unwrap_or_else(failed);
