@@ -25,7 +25,7 @@ pub enum TokenError {
     Readable,
     /// Its content is not a valid token.
     #[error(
-        "a token has at least {MIN_CHARS} visible ASCII characters and no spaces; a missing file is created with a new token"
+        "a token has {MIN_CHARS} or more visible ASCII characters, without spaces; a missing file is created with a new token"
     )]
     Malformed,
 }
