@@ -4,7 +4,7 @@
 //! as the store is used, and gets a test for each case:
 //!
 //! ```ignore
-//! fn make() -> (Arc<dyn Store>, TempDir) { … }
+//! fn make() -> (Arc<dyn Store>, TempDir) { todo!() }
 //!
 //! vmcontrol::store_conformance!(crate::tests::conformance::make);
 //! ```
