@@ -85,8 +85,8 @@ macro_rules! limits {
             shown: $shown:literal,
         }
     )+) => {
-        /// The limits of one execution. A record of an older version may lack fields: those have
-        /// their defaults.
+        /// The limits of one execution.
+        // A record of an older version may lack fields: those have their defaults.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(default)]
         pub struct Limits {
