@@ -1,4 +1,5 @@
-//! The endpoints below `/runtime` that describe the running daemon, `/health` and `/version`.
+//! The endpoints that describe the running daemon: `/health`, `/version`, and those below
+//! `/runtime`.
 
 use vmapi_types::{Health, RuntimeSummary, Sandbox, Version};
 

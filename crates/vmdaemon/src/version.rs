@@ -1,4 +1,4 @@
-//! Which program this is.
+//! The version of the program.
 
 use std::env::consts::{ARCH, OS};
 
@@ -7,7 +7,7 @@ use vmapi_types::{Platform, Version};
 /// The version of the API, as in the base path of its routes.
 const API: &str = "v1";
 
-/// The version of this program, with the engines that are built in; the first is the default.
+/// The version of this program, with its built-in engines; the first of them is the default.
 pub(crate) fn version(engines: &[&str]) -> Version {
     let profile = if cfg!(debug_assertions) {
         "debug"

@@ -101,11 +101,11 @@ fn executions_are_a_table() {
     let plain = Paint::new(false);
     let mut file = execution("timeout", "");
     file.kind = vmapi_types::ExecutionKind::RunFile;
-    file.path = Some("a/quite/long/path/that/is/cut/because/nobody/reads.js".into());
+    file.path = Some("a/quite/long/path/that/is/cut/because/column/ends.js".into());
     assert_snapshot!(printed(|out| list(out, plain, &[execution("ok", ""), file])), @r"
     ID                                    KIND      STATUS   STARTED (UTC)        CODE OR FILE
     51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21  repl      ok       2026-01-02 03:04:05  6 *\n7
-    51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21  run_file  timeout  2026-01-02 03:04:05  a/quite/long/path/that/is/cut/because/nobody/re…
+    51c0a2c4-6d0f-4f6a-8f5e-7f2b0f6f9d21  run_file  timeout  2026-01-02 03:04:05  a/quite/long/path/that/is/cut/because/column/en…
     ");
     assert_snapshot!(printed(|out| list(out, plain, &[])), @"No executions.");
 }
