@@ -132,7 +132,7 @@ impl SessionActor {
     /// # Errors
     /// When the session ends.
     async fn step(&mut self) -> Result<(), EndReason> {
-        let is_settled = self.phase.is_settled();
+        let accepts_work = self.phase.accepts_work();
         tokio::select! {
             received = self.process.receiver.receive::<FromSession>() => match received {
                 Ok(Some(received)) => self.on_message(received).await,
@@ -146,12 +146,12 @@ impl SessionActor {
                 timeout: PROMOTION_TIMEOUT,
                 after: self.losses.process.take(),
             }),
-            () = overdue(self.run.as_ref()), if is_settled => self.end_overdue(),
-            Some(step) = self.host_steps.recv(), if is_settled => {
+            () = overdue(self.run.as_ref()), if accepts_work => self.end_overdue(),
+            Some(step) = self.host_steps.recv(), if accepts_work => {
                 self.on_host_step(step).await;
                 Ok(())
             }
-            Some(command) = self.commands.recv(), if is_settled => {
+            Some(command) = self.commands.recv(), if accepts_work => {
                 self.on_command(command).await;
                 Ok(())
             }

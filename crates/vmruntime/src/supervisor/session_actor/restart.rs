@@ -18,7 +18,7 @@ impl SessionActor {
         if let Some(reason) = self.bury().await {
             self.note_zygote_loss(reason)?;
         }
-        if self.phase.is_settled() {
+        if self.phase.accepts_work() {
             let after = self
                 .death_to_recover_from()
                 .ok_or(EndReason::ProcessesEnded)?;
