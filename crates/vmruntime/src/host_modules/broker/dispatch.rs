@@ -63,14 +63,14 @@ impl Broker {
     }
 
     /// Tells the modules that the session keeps what a run did.
-    pub(crate) fn run_kept(&self) {
-        self.run_ended(RunOutcome::Kept);
+    pub(crate) fn run_committed(&self) {
+        self.run_ended(RunOutcome::Committed);
         self.context.allowance.begin();
     }
 
     /// Has the modules take back what a rolled-back run left open. When this returns, nothing that
     /// the run began goes on.
-    pub(crate) async fn run_taken_back(&self) {
+    pub(crate) async fn run_rolled_back(&self) {
         self.run_ended(RunOutcome::RolledBack);
         for module in self.opened() {
             if let Some(rolled_back) = module.rolled_back() {

@@ -50,7 +50,7 @@ pub(crate) struct ModuleProcess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunOutcome {
     /// The session keeps the state that the run left.
-    Kept,
+    Committed,
     /// The run is rolled back: the session is as it was before the run.
     RolledBack,
 }

@@ -188,7 +188,7 @@ impl Shared {
             return;
         };
         let call = call_of(match ended {
-            RunOutcome::Kept => "keep",
+            RunOutcome::Committed => "keep",
             RunOutcome::RolledBack => "abandon",
         });
         // The client waits for the roll-back, and need not wait for a process that is stopped.
