@@ -68,7 +68,7 @@ struct Slot {
     /// The CPU time of the process when its newest run began, in microseconds; zero before the
     /// first.
     cpu_before_us: AtomicU64,
-    /// The size of the heap before the session was set up, in bytes. What exceeds it is the
+    /// The size of the heap when the session's set-up was done, in bytes. What exceeds it is the
     /// session's own.
     base_bytes: AtomicUsize,
     /// The highest size of the heap in the newest run, in bytes.

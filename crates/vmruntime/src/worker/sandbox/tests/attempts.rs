@@ -1,4 +1,4 @@
-//! What code that has broken out of the engine would try.
+//! Attempts of code that has broken out of the engine.
 
 use std::ptr::{null, null_mut};
 
@@ -70,7 +70,7 @@ fn no_program_is_run() {
 }
 
 #[test]
-fn other_processes_are_out_of_reach() {
+fn other_processes_can_not_be_reached() {
     let parent = std::process::id().cast_signed();
     // SAFETY: these calls take numbers alone, or are refused before a pointer is looked at.
     unsafe {
@@ -102,7 +102,7 @@ fn other_processes_are_out_of_reach() {
 }
 
 #[test]
-fn the_world_is_not_rearranged() {
+fn mounts_namespaces_users_and_kernel_programs_are_refused() {
     // SAFETY: these calls are refused before a pointer is looked at.
     unsafe {
         let mount = || outcome(libc::mount(null(), c"/".as_ptr(), null(), 0, null()).into());
@@ -124,7 +124,7 @@ fn the_world_is_not_rearranged() {
 }
 
 #[test]
-fn the_fence_is_not_taken_down() {
+fn the_confinement_can_not_be_changed() {
     // SAFETY: these calls take numbers alone.
     unsafe {
         assert_eq!(
@@ -164,7 +164,7 @@ fn memory_is_made_neither_executable_nor_shared() {
 }
 
 #[test]
-fn of_memory_is_said_what_the_allocator_and_forks_need() {
+fn only_the_advice_that_the_allocator_and_forks_need_is_allowed() {
     // SAFETY: an empty range holds nothing that could change.
     let advise = |advice| outcome(unsafe { libc::madvise(null_mut(), 0, advice) }.into());
     for advice in [
@@ -224,7 +224,7 @@ fn only_checkpoints_are_forked() {
 }
 
 #[test]
-fn descriptors_are_few() {
+fn a_process_gets_few_descriptors() {
     let pipes = || {
         for _ in 0..100 {
             let mut ends = [0; 2];
