@@ -14,8 +14,8 @@
 //!
 //! Which of the two processes is asked, and which runs it has to replay, is read under one lock
 //! ([`ReplayLog::basis`]). So an answer always shows the state after some commit, and that state
-//! holds every commit that was answered before the query was sent. A query that is under way when the
-//! session makes its first checkpoint is not asked again: it shows the commit before.
+//! holds every commit that was answered before the query was sent. A query that is under way when
+//! the session makes its first checkpoint is not asked again: it shows the commit before.
 //!
 //! # Bounds
 //!

@@ -14,12 +14,12 @@
 //!
 //! # How one checkpoint replaces another
 //!
-//! The session process forks the new checkpoint before it dismisses the old one, so that there is one
-//! at every moment. Both the new checkpoint and the session process dismiss the old one. If one of
-//! the two dies in between, the other one still does it:
+//! The session process forks the new checkpoint before it dismisses the old one, so that there is
+//! one at every moment. Both the new checkpoint and the session process dismiss the old one. If one
+//! of the two dies in between, the other one still does it:
 //!
-//! - If the session process dies first, the new checkpoint has the pipe's write end of the old one as
-//!   well (it inherited it), so that the old one does not wake; the new one dismisses it and is
+//! - If the session process dies first, the new checkpoint has the pipe's write end of the old one
+//!   as well (it inherited it), so that the old one does not wake; the new one dismisses it and is
 //!   promoted.
 //! - If the new checkpoint dies first, the session process dismisses the old one, and then has no
 //!   checkpoint until the daemon orders another one (`RenewCheckpoint`).
@@ -27,9 +27,9 @@
 //! So there are never two session processes. If the fork is refused, the session process ends; it
 //! still holds the old checkpoint's pipe until it is dead, and only then is the old one promoted.
 //!
-//! For a moment two checkpoints wait on the socket for queries. A checkpoint that takes a query checks
-//! that it has not been dismissed, because it would answer with an older state than the daemon has
-//! reported. Otherwise it drops the query, and the daemon asks again.
+//! For a moment two checkpoints wait on the socket for queries. A checkpoint that takes a query
+//! checks that it has not been dismissed, because it would answer with an older state than the
+//! daemon has reported. Otherwise it drops the query, and the daemon asks again.
 
 use std::fs::File;
 use std::io::{self, Write};

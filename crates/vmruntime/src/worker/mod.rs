@@ -16,8 +16,8 @@
 //! needs no checkpoint yet has none: if its process dies, the zygote forks another one.
 //!
 //! Checkpoints are forked as siblings (`CLONE_PARENT`), so that the zygote is the parent of every
-//! process: it reaps each and knows of each death. Each session is also a kernel session (`setsid`),
-//! so that the process group of a process shows which session it belongs to.
+//! process: it reaps each and knows of each death. Each session is also a kernel session
+//! (`setsid`), so that the process group of a process shows which session it belongs to.
 //!
 //! Every process here has exactly one thread, which is asserted before each fork.
 

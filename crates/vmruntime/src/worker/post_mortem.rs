@@ -4,9 +4,9 @@
 //!
 //! # Why a page
 //!
-//! A dying process can't be trusted to send a message: its heap may be used up and its stack may have
-//! overflowed. So it writes a note to the page, without allocating, and the zygote reads the note when
-//! it reaps the process.
+//! A dying process can't be trusted to send a message: its heap may be used up and its stack may
+//! have overflowed. So it writes a note to the page, without allocating, and the zygote reads the
+//! note when it reaps the process.
 //!
 //! # What happens, in which order
 //!
@@ -17,24 +17,24 @@
 //!    counted there.
 //! 3. The process dies. It may have written a note before: first the bytes, then the length.
 //! 4. The zygote, which has the death from the kernel, reads the slot whose process id is that of
-//!    the dead process ([`PostMortemPage::remains_of`]) and clears the process id, because the system
-//!    may use it again. The writer is dead then, so that there is no race for the note.
+//!    the dead process ([`PostMortemPage::remains_of`]) and clears the process id, because the
+//!    system may use it again. The writer is dead then, so that there is no race for the note.
 //!
 //! After a promotion the slots of two generations are in use, until the zygote has reaped the older
 //! process. So a generation uses the slot of its number modulo [`SLOTS`].
 //!
 //! # What it is trusted for
 //!
-//! A session process that is under an attacker's control can write anything to its page. So the page
-//! is trusted only for texts and figures about that session. A process id from it is used only for a
-//! process of that session's group (`kill_member` in `worker/zygote.rs`).
+//! A session process that is under an attacker's control can write anything to its page. So the
+//! page is trusted only for texts and figures about that session. A process id from it is used only
+//! for a process of that session's group (`kill_member` in `worker/zygote.rs`).
 //!
 //! # Mappings
 //!
-//! The pages of all sessions of a zygote are one file in memory, which the zygote maps in large parts,
-//! because a fork passes through all mappings of a process, including those that it leaves out. A
-//! session process maps only its own page and can't reach another one: the file is closed there, and
-//! the filter of system calls lets no small mapping grow.
+//! The pages of all sessions of a zygote are one file in memory, which the zygote maps in large
+//! parts, because a fork passes through all mappings of a process, including those that it leaves
+//! out. A session process maps only its own page and can't reach another one: the file is closed
+//! there, and the filter of system calls lets no small mapping grow.
 
 use std::ffi::c_void;
 use std::io;

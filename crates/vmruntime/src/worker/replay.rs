@@ -1,17 +1,18 @@
 //! Replay: running again what a session has committed without a checkpoint.
 //!
 //! A checkpoint costs a fork, a copy of each page that the next run writes to, and the end of the
-//! previous checkpoint: more than most runs take. But a run whose only inputs from outside its session
-//! are a few numbers (times, random numbers) has the same effect whenever it runs in the same state
-//! with the same numbers. So a short run of that kind needs no checkpoint. When it ends, the session
-//! process sends its inputs and a digest of its events and its result: its
-//! [`Trace`](crate::ipc::Trace). The daemon adds the run's text and trace to the session's replay log,
-//! and that is the commit.
+//! previous checkpoint: more than most runs take. But a run whose only inputs from outside its
+//! session are a few numbers (times, random numbers) has the same effect whenever it runs in the
+//! same state with the same numbers. So a short run of that kind needs no checkpoint. When it ends,
+//! the session process sends its inputs and a digest of its events and its result: its
+//! [`Trace`](crate::ipc::Trace). The daemon adds the run's text and trace to the session's replay
+//! log, and that is the commit.
 //!
 //! # Which processes replay
 //!
 //! - a promoted checkpoint that lacks committed runs,
-//! - a process that the zygote forked for a session that has lost its process and has no checkpoint,
+//! - a process that the zygote forked for a session that has lost its process and has no
+//!   checkpoint,
 //! - a query process: a fork of the checkpoint, or of the zygote as long as there is no checkpoint.
 //!
 //! Each is sent the runs that its state may lack. Each run carries the number of commits with it
@@ -20,18 +21,18 @@
 //! # Why the state is the same
 //!
 //! - Every input of an engine goes through [`HostLink`](crate::engine::HostLink): a number by
-//!   `record_input`, which a replay returns again; anything else calls `mark_nondeterministic`, after
-//!   which the run has no trace and gets a checkpoint. Garbage collections that depend on the size of
-//!   the heap are of the second kind.
-//! - After each run a replay compares its own trace with the recorded one. If they differ, the process
-//!   ends ([`ExitCause::ReplayDiverged`](crate::ipc::ExitCause)) instead of continuing with another
-//!   state.
+//!   `record_input`, which a replay returns again; anything else calls `mark_nondeterministic`,
+//!   after which the run has no trace and gets a checkpoint. Garbage collections that depend on the
+//!   size of the heap are of the second kind.
+//! - After each run a replay compares its own trace with the recorded one. If they differ, the
+//!   process ends ([`ExitCause::ReplayDiverged`](crate::ipc::ExitCause)) instead of continuing with
+//!   another state.
 //! - While a process replays, its link is detached: events are dropped, and no call reaches a host
 //!   module.
-//! - A replay has the memory limit of the first run, and only runs that stayed well below it are logged
-//!   ([`is_cheap`]), so that no replayed run fails for want of memory.
-//! - A replay has no timers of its own, which could cut a run short. The daemon bounds the time of a
-//!   respawn; a query process has one pair of timers for everything that it does.
+//! - A replay has the memory limit of the first run, and only runs that stayed well below it are
+//!   logged ([`is_cheap`]), so that no replayed run fails for want of memory.
+//! - A replay has no timers of its own, which could cut a run short. The daemon bounds the time of
+//!   a respawn; a query process has one pair of timers for everything that it does.
 
 use std::sync::Arc;
 use std::time::Duration;

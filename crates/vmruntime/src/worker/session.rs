@@ -2,8 +2,8 @@
 //! replay log. A promoted checkpoint continues here as the session process of the next generation.
 //!
 //! A session has no checkpoint before it needs one: until then its state can be rebuilt by another
-//! fork of the zygote, with the same set-up and the replay log. A query process that answers a query
-//! about such a session also begins here.
+//! fork of the zygote, with the same set-up and the replay log. A query process that answers a
+//! query about such a session also begins here.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -237,7 +237,8 @@ impl Session {
         }
     }
 
-    /// Whether the heap has grown so much since the last collection that another one is worth its time.
+    /// Whether the heap has grown so much since the last collection that another one is worth its
+    /// time.
     fn is_worth_collecting(&self) -> bool {
         let worth = (self.live_after_collection / COLLECT_AFTER_PART).max(COLLECT_AFTER_BYTES);
         allocator::live_bytes() >= self.live_after_collection.saturating_add(worth)

@@ -4,14 +4,14 @@
 //! # Deaths
 //!
 //! The kernel reports the death of a child with `SIGCHLD`. The zygote reads the status of the dead
-//! child first and reaps it last ([`Zygote::reap`]): until a process is reaped, its id and its process
-//! group can't be used again. So the process group shows reliably which session the process belonged
-//! to. A death is reported to the daemon unless the process was dismissed: a process that ends with
-//! [`ExitCause::Done`], or that the daemon ordered to be killed because its answer is not awaited any
-//! more. When the last process of a group was reaped, the zygote sends `Ended`.
+//! child first and reaps it last ([`Zygote::reap`]): until a process is reaped, its id and its
+//! process group can't be used again. So the process group shows reliably which session the process
+//! belonged to. A death is reported to the daemon unless the process was dismissed: a process that
+//! ends with [`ExitCause::Done`], or that the daemon ordered to be killed because its answer is not
+//! awaited any more. When the last process of a group was reaped, the zygote sends `Ended`.
 //!
-//! For the same reason the zygote kills no process by an id that a session process wrote, unless the
-//! kernel confirms that the process is in the group of that session ([`kill_member`]).
+//! For the same reason the zygote kills no process by an id that a session process wrote, unless
+//! the kernel confirms that the process is in the group of that session ([`kill_member`]).
 //!
 //! # The end
 //!
@@ -357,8 +357,8 @@ impl Zygote {
         }
     }
 
-    /// Reports the death of a reaped process, and the end of its group if it was the last one. `first`
-    /// is the id of its process group; `cpu_us` is its whole CPU time, in microseconds.
+    /// Reports the death of a reaped process, and the end of its group if it was the last one.
+    /// `first` is the id of its process group; `cpu_us` is its whole CPU time, in microseconds.
     fn report(&mut self, first: Pid, pid: Pid, cause: DeathCause, cpu_us: u64) -> io::Result<()> {
         let stopped = self.stopped.forget(pid);
         let abandoned = self

@@ -7,12 +7,12 @@
 //! - The kernel closes the pipe that the dead process held, which wakes the checkpoint. The
 //!   checkpoint becomes the session process of the next generation, makes a checkpoint of its own,
 //!   and sends `Promoted` with the number of runs that its state holds, on the session's socket.
-//! - The zygote reaps the dead process and sends its [`Death`] on the zygote's socket: the generation
-//!   of the process, the cause, and what its run used.
+//! - The zygote reaps the dead process and sends its [`Death`] on the zygote's socket: the
+//!   generation of the process, the cause, and what its run used.
 //!
-//! All generations of a session write to one socket. So when the actor reads `Promoted`, it has read
-//! everything that the dead process sent, and no later message can change what is known about the
-//! run. A promotion is judged as soon as the death of the generation before it is known as well
+//! All generations of a session write to one socket. So when the actor reads `Promoted`, it has
+//! read everything that the dead process sent, and no later message can change what is known about
+//! the run. A promotion is judged as soon as the death of the generation before it is known as well
 //! ([`Failovers::next`]), in the order of the generations. If the death is reported first, the
 //! promotion has a deadline ([`PROMOTION_TIMEOUT`](super::phase::PROMOTION_TIMEOUT)). If the
 //! promotion is reported first, the zygote's watchdog bounds the wait for the death.
@@ -26,8 +26,8 @@
 //!    process died after it had made its checkpoint and before it had sent `Committed`. The run is
 //!    committed. The same holds if the commit is known already and the numbers are equal: the
 //!    process was killed too late.
-//! 2. The promoted state holds fewer runs than are known, and the replay log has all runs in between:
-//!    the new process replays them.
+//! 2. The promoted state holds fewer runs than are known, and the replay log has all runs in
+//!    between: the new process replays them.
 //! 3. The numbers are equal, and the run is not committed: the run is undone.
 //! 4. Anything else: the process and its newest checkpoint died together, or a process reported a
 //!    wrong number. The state is lost, and the session ends as crashed.
@@ -41,11 +41,12 @@
 //!   that the actor reads before `Promoted`. So a run that is sent again had no effect, neither on
 //!   the heap nor outside the process.
 //! - No committed run is lost without an error. States are counted: a checkpoint that is older than
-//!   what was answered either replays exactly the runs that it lacks, or the session ends as crashed.
+//!   what was answered either replays exactly the runs that it lacks, or the session ends as
+//!   crashed.
 //! - There is never more than one session process. A checkpoint is promoted only by the end of its
-//!   pipe. When there are two checkpoints for a moment, both the newer one and the process that made
-//!   them dismiss the older one (`worker/checkpoint.rs`). Messages name the generation that they are
-//!   for, and a process drops messages for another one.
+//!   pipe. When there are two checkpoints for a moment, both the newer one and the process that
+//!   made them dismiss the older one (`worker/checkpoint.rs`). Messages name the generation that
+//!   they are for, and a process drops messages for another one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

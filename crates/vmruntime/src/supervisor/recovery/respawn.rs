@@ -5,8 +5,8 @@
 //!
 //! - **The process died, and there is no checkpoint; the log is complete.** All processes of a
 //!   session share one socket, so the end of the socket says that all of them have ended and that
-//!   every message of theirs has been read. The actor decides nothing before that: a message that is
-//!   still in the socket may be a commit.
+//!   every message of theirs has been read. The actor decides nothing before that: a message that
+//!   is still in the socket may be a commit.
 //! - **The process and the checkpoint died; the log is complete.** As above.
 //! - **The zygote died; the log is complete.** All its processes die with it. The session moves to
 //!   another zygote. It can't if a library used nondeterministic inputs when the zygote loaded it,
@@ -22,24 +22,24 @@
 //!    can't, because the system has no process or memory left, the fork is ordered again, up to
 //!    [`MAX_ATTEMPTS`] times.
 //! 3. The process is set up with the seed and sends `Ready`.
-//! 4. If the session has committed runs, the process replays those that it lacks, makes a checkpoint
-//!    and sends `Committed`.
-//! 5. The run that was under way is judged as after a promotion, by the death that began the respawn:
-//!    it is sent again if it had not begun, and rolled back otherwise.
+//! 4. If the session has committed runs, the process replays those that it lacks, makes a
+//!    checkpoint and sends `Committed`.
+//! 5. The run that was under way is judged as after a promotion, by the death that began the
+//!    respawn: it is sent again if it had not begun, and rolled back otherwise.
 //!
 //! If the new process dies before step 5, the steps are repeated with the same [`Respawn`].
 //!
 //! # Why this is right
 //!
 //! From the first step to the last no run begins and no run continues
-//! ([`Phase::accepts_work`](super::phase::Phase::accepts_work)): the clock of the run is paused, its
-//! host call was aborted, and commands wait in their queue. So nothing is committed between the death
-//! and the judgement, and the number of commits that the actor knows is the number that the new state
-//! must have.
+//! ([`Phase::accepts_work`](super::phase::Phase::accepts_work)): the clock of the run is paused,
+//! its host call was aborted, and commands wait in their queue. So nothing is committed between the
+//! death and the judgement, and the number of commits that the actor knows is the number that the
+//! new state must have.
 //!
 //! A respawn ends in any case: the number of forks is bounded ([`MAX_ATTEMPTS`]), and so are the
-//! number of processes that die of themselves ([`MAX_FAILURES`]; a replay that diverges does so each
-//! time) and the time ([`RESPAWN_TIMEOUT`]).
+//! number of processes that die of themselves ([`MAX_FAILURES`]; a replay that diverges does so
+//! each time) and the time ([`RESPAWN_TIMEOUT`]).
 
 use std::time::{Duration, Instant};
 

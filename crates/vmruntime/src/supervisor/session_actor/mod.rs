@@ -8,8 +8,9 @@
 //!   refused forks, the end of the zygote,
 //! - the commands of the session's owner, and the steps of host calls.
 //!
-//! [`recovery`](super::recovery) explains how the actor joins the first two when a process dies. While
-//! no process has the committed state, the actor leaves commands and host steps in their queues.
+//! [`recovery`](super::recovery) explains how the actor joins the first two when a process dies.
+//! While no process has the committed state, the actor leaves commands and host steps in their
+//! queues.
 
 mod active_run;
 pub(super) mod command;

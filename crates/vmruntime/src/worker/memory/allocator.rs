@@ -3,24 +3,25 @@
 //!
 //! # What is counted
 //!
-//! The allocator counts the sizes that are requested, and not the overhead of the system's allocator
-//! below it or the holes between blocks. `RLIMIT_DATA` bounds those (`worker/limits.rs`). It is the
-//! global allocator of the whole binary, because a binary has one; in the daemon, which does not call
-//! [`start_counting`], it only passes requests on. A worker has one thread, so that plain loads and
-//! stores count exactly.
+//! The allocator counts the sizes that are requested, and not the overhead of the system's
+//! allocator below it or the holes between blocks. `RLIMIT_DATA` bounds those (`worker/limits.rs`).
+//! It is the global allocator of the whole binary, because a binary has one; in the daemon, which
+//! does not call [`start_counting`], it only passes requests on. A worker has one thread, so that
+//! plain loads and stores count exactly.
 //!
 //! # What happens, in which order
 //!
-//! 1. A worker starts to count before it builds an engine. Blocks from before may be freed later; the
-//!    count stays at zero then and does not wrap.
+//! 1. A worker starts to count before it builds an engine. Blocks from before may be freed later;
+//!    the count stays at zero then and does not wrap.
 //! 2. A fork inherits the counts together with the heap that they describe.
-//! 3. At the end of a session's set-up, [`limit_growth`] makes the current size the base, above which
-//!    all is the session's own, and sets the limit to the base and the session's memory.
+//! 3. At the end of a session's set-up, [`limit_growth`] makes the current size the base, above
+//!    which all is the session's own, and sets the limit to the base and the session's memory.
 //! 4. For each run, [`limit_to`] sets the run's own limit above the same base, and afterwards the
 //!    session's again. [`start_peak`] makes the peak start at the current size; it is kept on the
 //!    post-mortem page, so that it outlives the process.
-//! 5. An allocation that would pass the limit ends the process with `_exit` before it is made: nothing
-//!    unwinds, and no code of the engine sees a failed allocation. The session is rolled back.
+//! 5. An allocation that would pass the limit ends the process with `_exit` before it is made:
+//!    nothing unwinds, and no code of the engine sees a failed allocation. The session is rolled
+//!    back.
 //!
 //! Counting changes neither the arguments nor the results of the system's allocator, so that the
 //! contract of `GlobalAlloc` is kept by that allocator.

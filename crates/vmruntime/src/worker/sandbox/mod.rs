@@ -4,23 +4,23 @@
 //!
 //! 1. The zygote warms the engine up without confinement, because that needs files.
 //! 2. Before its first fork the zygote confines itself ([`enter_zygote`]): it can get no new
-//!    privileges and can't be traced, has no core dumps, and loses files, TCP and signals to processes
-//!    outside by Landlock, as far as the kernel has it. All its forks inherit this.
-//! 3. A fork starts a kernel session of its own, makes the kernel kill it when the zygote dies, maps
-//!    its post-mortem page, and closes every descriptor but its channel and the standard streams.
-//!    These steps need system calls that the filter refuses.
-//! 4. The session process limits its mappings, its descriptors and the size of files, and installs the
-//!    filter of system calls ([`filter`]). A process that is forked ahead does so at once; any other
-//!    process does so at the end of its set-up, with the limits of its session.
-//! 5. Only then does it report `Ready`, and only then does a script run. If a step fails, the process
-//!    ends.
+//!    privileges and can't be traced, has no core dumps, and loses files, TCP and signals to
+//!    processes outside by Landlock, as far as the kernel has it. All its forks inherit this.
+//! 3. A fork starts a kernel session of its own, makes the kernel kill it when the zygote dies,
+//!    maps its post-mortem page, and closes every descriptor but its channel and the standard
+//!    streams. These steps need system calls that the filter refuses.
+//! 4. The session process limits its mappings, its descriptors and the size of files, and installs
+//!    the filter of system calls ([`filter`]). A process that is forked ahead does so at once; any
+//!    other process does so at the end of its set-up, with the limits of its session.
+//! 5. Only then does it report `Ready`, and only then does a script run. If a step fails, the
+//!    process ends.
 //!
 //! # Why this is right
 //!
 //! A process can't remove its filter, its Landlock rules or its resource limits, and a checkpoint
 //! inherits them with the fork. The filter is a list of allowed calls: a call that it does not know
-//! is refused. `docs/isolation.md` gives the reason for each allowed call, and says what the sandbox
-//! does not promise.
+//! is refused. `docs/isolation.md` gives the reason for each allowed call, and says what the
+//! sandbox does not promise.
 
 mod bpf;
 mod filter;
