@@ -1,7 +1,7 @@
 //! Detection of children of the daemon that were stopped by a signal.
 //!
-//! A child that sends nothing may be working. But the kernel tells a parent whether a child is
-//! stopped, and then no answer will arrive.
+//! A child that sends nothing may be working. But the kernel reports to a parent whether a child is
+//! stopped; a stopped child will not answer.
 
 use std::time::{Duration, Instant};
 

@@ -23,10 +23,15 @@ const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 /// six bytes of one.
 pub(crate) const SHORT_BYTES: usize = 64;
 
+/// The tag of bytes in a body.
 pub(crate) const BYTES: &str = "$bytes";
+/// The tag of a long text in a body.
 pub(crate) const TEXT: &str = "$text";
+/// The tag of a folder's entries in a body.
 pub(crate) const ENTRIES: &str = "$entries";
+/// The tag of a bigint.
 pub(crate) const BIGINT: &str = "$bigint";
+/// The tag of a user's object that would otherwise be taken for a tagged value.
 pub(crate) const OBJECT: &str = "$object";
 
 /// A part of a body: the body's number, and the offsets of the part's start and end, in bytes.

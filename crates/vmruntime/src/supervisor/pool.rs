@@ -57,6 +57,7 @@ struct UsedSlot {
 }
 
 impl Pool {
+    /// A pool without zygotes.
     pub(super) fn new(command: WorkerCommand, memory: MemoryBudget) -> Self {
         Self {
             memory,

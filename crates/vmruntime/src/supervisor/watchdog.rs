@@ -64,6 +64,7 @@ impl SentMessages {
 }
 
 impl Watchdog {
+    /// A watchdog that awaits no answer.
     pub(super) fn new() -> Self {
         Self {
             state: State::Quiet,

@@ -15,6 +15,7 @@ pub(super) struct ZygoteHandle {
 }
 
 impl ZygoteHandle {
+    /// The handle of a zygote that was taken from `pool`.
     pub(super) fn new(pool: Arc<Pool>, zygote: Arc<Zygote>) -> Self {
         Self {
             pool,

@@ -34,7 +34,7 @@ pub(super) fn fork(kinship: Kinship) -> io::Result<Side> {
         Kinship::Sibling => libc::SIGCHLD | libc::CLONE_PARENT,
     };
     // SAFETY: without CLONE_VM the child gets a copy of this address space, as with `fork`; without
-    // a stack argument it goes on from here. This process has one thread (checked above), so no
+    // a stack argument the child continues here. This process has one thread (checked above), so no
     // lock is held by a thread that is not copied. glibc's own fork would also run `atfork`
     // handlers and refresh its cached thread id: no code here registers the former or uses the
     // latter.

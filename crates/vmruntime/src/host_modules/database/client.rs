@@ -73,6 +73,7 @@ enum Handed {
 }
 
 impl Database {
+    /// The module for one session, without a process yet.
     pub(super) fn new(context: &Arc<SessionContext>) -> Self {
         Self {
             context: Arc::clone(context),

@@ -31,6 +31,7 @@ const USAGE: &str = "run(program, args, {cwd, env, input, timeout_ms})";
 pub(super) struct Exec(Arc<SessionContext>);
 
 impl Exec {
+    /// The module for one session.
     pub(super) fn new(context: &Arc<SessionContext>) -> Self {
         Self(Arc::clone(context))
     }

@@ -28,6 +28,7 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// The module for one session.
     pub(super) fn new(context: &Arc<SessionContext>) -> Self {
         Self {
             context: Arc::clone(context),

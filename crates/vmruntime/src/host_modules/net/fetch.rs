@@ -83,7 +83,7 @@ fn invalid(message: String) -> HostError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Redirect {
-    /// The request goes on to the new URL.
+    /// A request to the new URL follows.
     #[default]
     Follow,
     /// The request fails.

@@ -150,6 +150,7 @@ impl Zygote {
         self.sandbox.clone()
     }
 
+    /// Whether the zygote has not ended, as far as is known.
     pub(super) fn is_alive(&self) -> bool {
         !*self.gone.borrow() && !self.orders.is_closed()
     }

@@ -20,8 +20,7 @@
 //!    session's again. [`start_peak`] makes the peak start at the current size; it is kept on the
 //!    post-mortem page, so that it outlives the process.
 //! 5. An allocation that would pass the limit ends the process with `_exit` before it is made:
-//!    nothing unwinds, and no code of the engine sees a failed allocation. The session is rolled
-//!    back.
+//!    nothing unwinds, and no code of the engine sees a failed allocation. The run is rolled back.
 //!
 //! Counting changes neither the arguments nor the results of the system's allocator, so that the
 //! contract of `GlobalAlloc` is kept by that allocator.

@@ -38,7 +38,7 @@ fn default_signals() -> io::Result<()> {
     let mut all = SigSet::empty();
     for signal in [Signal::SIGALRM, Signal::SIGPROF, Signal::SIGCHLD] {
         all.add(signal);
-        // SAFETY: the default action runs no code of ours.
+        // SAFETY: the default action runs no code of this program.
         unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl)? };
     }
     all.thread_unblock()?;
@@ -53,8 +53,8 @@ fn handle_segfaults() -> io::Result<()> {
         ss_flags: 0,
         ss_size: HANDLER_STACK_BYTES,
     };
-    // SAFETY: the stack lives for ever, the action is fully initialised, and the handler is
-    // async-signal-safe: it compares numbers, writes to atomics and ends the process.
+    // SAFETY: the stack is never freed, the action is fully initialised, and the handler is
+    // async-signal-safe: it compares numbers and ends the process.
     unsafe {
         if libc::sigaltstack(&raw const stack, std::ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());

@@ -92,6 +92,7 @@ enum Before {
 }
 
 impl Database {
+    /// A database without a connection.
     pub(super) fn new(
         worktree: Arc<Worktree>,
         limits: WriteLimits,

@@ -45,10 +45,12 @@ pub(super) struct Bound {
 }
 
 impl Writes {
+    /// Nothing was written.
     pub(super) fn new(limits: WriteLimits) -> Self {
         Self { limits, written: 0 }
     }
 
+    /// The limits of one run.
     pub(super) fn limits(&self) -> &WriteLimits {
         &self.limits
     }

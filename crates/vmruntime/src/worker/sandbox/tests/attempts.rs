@@ -72,7 +72,7 @@ fn no_program_is_run() {
 #[test]
 fn other_processes_can_not_be_reached() {
     let parent = std::process::id().cast_signed();
-    // SAFETY: these calls take numbers alone, or are refused before a pointer is looked at.
+    // SAFETY: these calls take only numbers, or are refused before a pointer is read.
     unsafe {
         assert_eq!(confined(&|| outcome(libc::kill(parent, 0).into())), REFUSED);
         assert_eq!(
@@ -103,7 +103,7 @@ fn other_processes_can_not_be_reached() {
 
 #[test]
 fn mounts_namespaces_users_and_kernel_programs_are_refused() {
-    // SAFETY: these calls are refused before a pointer is looked at.
+    // SAFETY: these calls are refused before a pointer is read.
     unsafe {
         let mount = || outcome(libc::mount(null(), c"/".as_ptr(), null(), 0, null()).into());
         assert_eq!(confined(&mount), REFUSED);
@@ -205,8 +205,8 @@ fn a_page_of_a_file_does_not_grow_into_the_next() {
 #[test]
 fn only_checkpoints_are_forked() {
     let clone = |flags: libc::c_int| {
-        // SAFETY: without a stack the child goes on from here with a copy of everything; it ends at
-        // once.
+        // SAFETY: without a stack argument the child continues here with a copy of everything, and
+        // ends at once.
         let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
         if pid == 0 {
             // SAFETY: `_exit` takes any code and does not return.
