@@ -27,9 +27,9 @@
 //! So there are never two session processes. If the fork is refused, the session process ends; it
 //! still holds the old checkpoint's pipe until it is dead, and only then is the old one promoted.
 //!
-//! For a moment two checkpoints wait on the socket for queries. A checkpoint that takes a query
-//! checks that it has not been dismissed, because it would answer with an older state than the
-//! daemon has reported. Otherwise it drops the query, and the daemon asks again.
+//! For a moment two checkpoints wait on the socket for queries. A checkpoint that receives a query
+//! checks whether it has been dismissed, because it would then answer with an older state than the
+//! daemon has reported. A dismissed checkpoint drops the query, and the daemon asks again.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -19,8 +19,9 @@
 //!
 //! A process can't remove its filter, its Landlock rules or its resource limits, and a checkpoint
 //! inherits them with the fork. The filter is a list of allowed calls: a call that it does not know
-//! is refused. `docs/isolation.md` gives the reason for each allowed call, and says what the
-//! sandbox does not promise.
+//! is refused. On a kernel without seccomp or Landlock the sandbox is weaker, and the zygote
+//! reports in its greeting what is in force. `docs/isolation.md` gives the reason for each allowed
+//! call, and says what the sandbox does not promise.
 
 mod bpf;
 mod filter;
