@@ -61,7 +61,7 @@ struct Process {
 }
 
 /// How the exchange of one call with the process ended.
-enum Handed {
+enum CallOutcome {
     /// The process answered; this is the end of its answer.
     Answered(Box<Process>, HostAnswer),
     /// The caller ended, and the process is killed for this reason.
@@ -85,13 +85,13 @@ impl Database {
     /// Sends a call to the process, and the answer to the script as it arrives. Returns the end of
     /// the answer. If the future is dropped, the statement is interrupted, and the process goes
     /// back to the mark of the run.
-    async fn hand_to_process(&self, call: HostCall, answering: Answering) -> HostAnswer {
+    async fn send_to_process(&self, call: HostCall, answering: Answering) -> HostAnswer {
         let is_first = !self.is_in_use.swap(true, Ordering::Relaxed);
         let (context, shared) = (Arc::clone(&self.context), Arc::clone(&self.shared));
         // Nothing is sent on this channel: its end tells the task that the caller has dropped the
         // future.
         let (caller, caller_gone) = oneshot::channel();
-        let handing = tokio::spawn(async move {
+        let exchanging = tokio::spawn(async move {
             let mut slot = shared.process.lock().await;
             shared.report_run_end(&mut slot).await;
             let is_begun = slot.is_some() && !is_first;
@@ -102,23 +102,24 @@ impl Database {
                 Some(process) => process,
                 None => start(&context).map_err(|error| failed("can't be started", &error))?,
             };
-            let handed = hand_on(Box::new(process), is_begun, &call, &answering, caller_gone);
-            match handed.await.map_err(|error| failed("failed", &error))? {
-                Handed::Answered(process, end) => {
+            let outcome =
+                exchange_call(Box::new(process), is_begun, &call, &answering, caller_gone);
+            match outcome.await.map_err(|error| failed("failed", &error))? {
+                CallOutcome::Answered(process, end) => {
                     *slot = Some(*process);
                     Ok(end)
                 }
-                Handed::Ended => Err(HostError::new(
+                CallOutcome::Ended => Err(HostError::new(
                     "the database process ended, and the connection with it: it may have needed too much memory",
                 )),
-                Handed::Silent => Err(HostError::new(loss_text(&no_answer()))),
-                Handed::GivenUp(why) => {
+                CallOutcome::Silent => Err(HostError::new(loss_text(&no_answer()))),
+                CallOutcome::GivenUp(why) => {
                     shared.note_loss(&why);
                     Err(HostError::new(CALLER_GONE))
                 }
             }
         });
-        let answered = handing.await;
+        let answered = exchanging.await;
         drop::<oneshot::Sender<()>>(caller);
         let failed = |error| Err(HostError::new(format!("the service failed: {error}")));
         let ended = answered.unwrap_or_else(failed);
@@ -130,7 +131,7 @@ impl SessionModule for Database {
     fn call<'a>(&'a self, call: HostCall, answering: &'a Answering) -> BoxFuture<'a, Reply> {
         // The process sends the answer in pieces already.
         let answering = answering.clone();
-        Box::pin(async move { Reply::End(self.hand_to_process(call, answering).await) })
+        Box::pin(async move { Reply::End(self.send_to_process(call, answering).await) })
     }
 
     /// Waits until the process has been told how the last run ended.
@@ -238,13 +239,13 @@ fn loss_text(why: &str) -> String {
 ///
 /// # Errors
 /// When the channel to the process fails, or the session process has ended.
-async fn hand_on(
+async fn exchange_call(
     mut process: Box<Process>,
     is_begun: bool,
     call: &HostCall,
     answering: &Answering,
     mut caller_gone: oneshot::Receiver<()>,
-) -> io::Result<Handed> {
+) -> io::Result<CallOutcome> {
     let pid = pid_of(&process.child);
     if !is_begun {
         let started = {
@@ -254,7 +255,7 @@ async fn hand_on(
             tokio::select! {
                 marked = &mut marking => marked,
                 _ = &mut caller_gone => match pid {
-                    Some(pid) if is_stopped(pid) => return Ok(Handed::GivenUp(WAS_STOPPED.into())),
+                    Some(pid) if is_stopped(pid) => return Ok(CallOutcome::GivenUp(WAS_STOPPED.into())),
                     _ => marking.await,
                 },
             }
@@ -263,44 +264,47 @@ async fn hand_on(
             Ok(started) => match started? {
                 Some(Ok(())) => {}
                 Some(Err(refused)) => {
-                    return Ok(Handed::Answered(process, HostAnswer::End(Err(refused))));
+                    return Ok(CallOutcome::Answered(
+                        process,
+                        HostAnswer::End(Err(refused)),
+                    ));
                 }
-                None => return Ok(Handed::Ended),
+                None => return Ok(CallOutcome::Ended),
             },
-            Err(_) => return Ok(Handed::Silent),
+            Err(_) => return Ok(CallOutcome::Silent),
         }
     }
     if let Err(TryRecvError::Closed) = caller_gone.try_recv() {
         let refused = HostAnswer::End(Err(HostError::new(CALLER_GONE)));
-        return Ok(Handed::Answered(process, refused));
+        return Ok(CallOutcome::Answered(process, refused));
     }
     tokio::select! {
         answered = ask(&mut process, call, answering) => {
             return Ok(match answered? {
-                Some(end) => Handed::Answered(process, end),
-                None => Handed::Ended,
+                Some(end) => CallOutcome::Answered(process, end),
+                None => CallOutcome::Ended,
             });
         }
-        () = stopped_for_long(pid) => return Ok(Handed::Silent),
+        () = stopped_for_long(pid) => return Ok(CallOutcome::Silent),
         _ = caller_gone => {}
     }
     if process.is_stopped() {
-        return Ok(Handed::GivenUp(WAS_STOPPED.into()));
+        return Ok(CallOutcome::GivenUp(WAS_STOPPED.into()));
     }
     // Any message interrupts the statement that is being carried out. So the answer to the
     // statement arrives first, and then the answer to `abandon`.
-    let taken_back = tokio::time::timeout(HELPER_TIMEOUT, async {
+    let rolled_back = tokio::time::timeout(HELPER_TIMEOUT, async {
         process.sender.send(0, &call_of("abandon"), None).await?;
         end_of_answer(&mut process).await?;
         end_of_answer(&mut process).await
     });
-    let Ok(taken_back) = taken_back.await else {
-        return Ok(Handed::GivenUp(no_answer()));
+    let Ok(rolled_back) = rolled_back.await else {
+        return Ok(CallOutcome::GivenUp(no_answer()));
     };
-    Ok(match taken_back? {
+    Ok(match rolled_back? {
         // No script gets this answer.
-        Some(taken_back) => Handed::Answered(process, HostAnswer::of_nothing(taken_back)),
-        None => Handed::GivenUp("ended by itself".into()),
+        Some(rolled_back) => CallOutcome::Answered(process, HostAnswer::of_nothing(rolled_back)),
+        None => CallOutcome::GivenUp("ended by itself".into()),
     })
 }
 
