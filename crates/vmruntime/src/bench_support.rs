@@ -1,5 +1,5 @@
-//! Bench support: parts of this crate that the benchmarks time one by one. They are no interface,
-//! and change with the code that they time.
+//! Bench support: parts of this crate that the benchmarks measure one by one. They are not an
+//! interface: they change with the code that they measure.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub enum ScopeError {
     /// The engine can't be built or configured.
     #[error("{0}")]
     Engine(String),
-    /// The snippet waits for something that can't happen.
+    /// The snippet waits for a promise that nothing can settle.
     #[error("the snippet waits for something that can't happen")]
     Deadlock,
 }

@@ -2,9 +2,9 @@
 //!
 //! No JavaScript runs in the daemon. [`WorkerRuntime`] execs this same binary as a zygote, a
 //! single-threaded process with a warmed-up engine, which forks a process for each session
-//! ([`worker`]). The `supervisor` on the daemon's side keeps those processes. The two sides talk
-//! over `ipc`; whatever a script does outside its session is a request to the `host_modules` on the
-//! daemon's side.
+//! ([`worker`]). The `supervisor` on the daemon's side owns those processes. The two sides exchange
+//! messages over `ipc`. Everything that a script does outside its session is a call to the
+//! `host_modules` on the daemon's side.
 
 #[doc(hidden)]
 pub mod bench_support;

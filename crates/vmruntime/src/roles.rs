@@ -1,8 +1,8 @@
 //! What a worker process can be: a process of a host module, or a zygote. The first argument says
 //! which.
 //!
-//! This stands above both the workers and the host modules, so that neither needs to know the
-//! other.
+//! This module imports both the workers and the host modules, so that neither of them has to import
+//! the other.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,9 +11,9 @@ use crate::host_modules;
 use crate::ipc::ExitCause;
 use crate::worker::{self, exit};
 
-/// The main function of a worker: serves the daemon on descriptor 3 until that is closed. `args`
-/// are those after the program and the subcommand: the name of an engine, or the name of a host
-/// module's process and its arguments.
+/// The main function of a worker: it serves the daemon on descriptor 3 until the daemon closes the
+/// channel. `args` are the arguments after the program and the subcommand: the name of an engine,
+/// or the name of a host module's process and its arguments.
 ///
 /// It must be called before anything starts a thread, in a process made by
 /// [`WorkerRuntime`](crate::WorkerRuntime).
@@ -27,7 +27,7 @@ pub fn run_worker(args: impl IntoIterator<Item = OsString>) -> ! {
     };
     match served {
         Ok(()) => exit::now(ExitCause::Done),
-        // The daemon is gone.
+        // The daemon has ended.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::now(ExitCause::Done),
         Err(error) => {
             eprintln!("vm-system worker: {error}");

@@ -1,5 +1,5 @@
-//! Highlighting JavaScript: which parts of a text are keywords, literals and comments, also in a
-//! text that is not complete.
+//! Highlighting of JavaScript: which parts of a text are keywords, literals and comments. The text
+//! may be incomplete.
 
 use crate::engine::source::keywords::KEYWORDS;
 use crate::engine::source::{End, TokenKind, scan, scan_on};
@@ -73,8 +73,8 @@ pub fn spans(source: &str) -> Vec<Span> {
     spans
 }
 
-/// The balance of the brackets of a text that comes in parts. It can be wrong, since only a parser
-/// can always tell a division from a regular expression.
+/// The balance of the brackets of a text that arrives in parts. The balance can be wrong, because
+/// only a parser can always distinguish a division from a regular expression.
 #[derive(Debug, Default)]
 pub struct Brackets {
     /// How many more brackets are opened than closed.
@@ -84,9 +84,9 @@ pub struct Brackets {
 }
 
 impl Brackets {
-    /// Counts the brackets of the next part, and gives `true`. If the part ends within a template
-    /// or a comment, nothing is counted, and the caller passes the part again together with what
-    /// follows it.
+    /// Counts the brackets of the next part and returns `true`. If the part ends within a template
+    /// or a comment, it counts nothing and returns `false`: the caller passes the part again,
+    /// together with the text that follows it.
     pub fn count(&mut self, part: &str) -> bool {
         let scanned = scan_on(part, self.after_value);
         if scanned.in_template || scanned.end == End::Comment {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_is_what_the_part_before_it_makes_of_it() {
+    fn a_slash_is_read_by_the_token_before_it_also_in_an_earlier_part() {
         let mut brackets = Brackets::default();
         for (part, is_closed) in [
             ("f(a\n", false),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_found_also_in_what_is_not_complete() {
+    fn spans_are_found_in_an_incomplete_text() {
         let source = "let a = 'b' /* c */ + 1.5 // `d`\nreturn `e${ /* f */ g }` + `open";
         let found: Vec<_> = spans(source)
             .into_iter()

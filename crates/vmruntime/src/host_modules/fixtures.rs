@@ -1,4 +1,4 @@
-//! Fixtures of the tests of host modules: a session, calls and answers.
+//! Fixtures for the tests of host modules: a session, calls and answers.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ pub(crate) fn worktree() -> (tempfile::TempDir, Worktree) {
 }
 
 /// The first argument that makes this program a worker instead of running tests.
-const WORKER: &str = "be-a-worker";
+const WORKER: &str = "run-worker";
 
 /// How the program of the tests is started as a worker.
 pub(crate) fn worker() -> WorkerCommand {
@@ -75,14 +75,15 @@ pub(crate) fn worker() -> WorkerCommand {
     }
 }
 
-/// Runs before the test harness, which would print to the standard output of a command.
+/// Turns this program into a worker before the test harness starts, which would print to the
+/// standard output of a command.
 // SAFETY: the loader calls what stands in this section, without arguments that matter, when the
 // libraries are ready.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static BEFORE_MAIN: extern "C" fn() = be_a_worker_if_asked_for;
+static BEFORE_MAIN: extern "C" fn() = run_worker_if_requested;
 
-extern "C" fn be_a_worker_if_asked_for() {
+extern "C" fn run_worker_if_requested() {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|first| first == WORKER) {
         crate::run_worker(args);

@@ -1,14 +1,14 @@
-//! Host modules: what scripts do to the world, done by the daemon on their behalf.
+//! Host modules: what scripts do outside their session, carried out by the daemon.
 //!
 //! A host module is one folder here and one entry in [`HOST_MODULES`]. Everything else follows from
 //! the entry: what templates may name and how a capability of the module is configured, the list of
 //! modules that clients get, the specifiers that `require` and `import` find, the JavaScript that
-//! gives the module its shape, which calls the broker lets through, and the processes that the
-//! worker binary can be. [`broker`] is what modules have in common; its `module.rs` is the
+//! gives the module its shape, which calls the broker allows, and which processes of modules the
+//! worker binary can run. [`broker`] holds what modules have in common; its `module.rs` is the
 //! interface.
 //!
-//! Dependencies run one way: this file knows the modules, a module knows the broker's interface,
-//! and both stand on `ipc`. The supervisor stands above; no module knows it.
+//! Imports run one way: this file imports the modules, a module imports the broker's interface, and
+//! both import `ipc`. The supervisor imports this file; no module imports the supervisor.
 
 pub(crate) mod broker;
 mod database;
@@ -53,7 +53,7 @@ pub fn host_modules() -> &'static [HostModuleInfo] {
     &GIVEN
 }
 
-/// What scripts see of the modules, in the order in which an engine runs them.
+/// The scripts that give the modules their shape, in the order in which an engine runs them.
 pub(crate) fn scripts() -> &'static [ModuleScript] {
     static SCRIPTS: LazyLock<Vec<ModuleScript>> = LazyLock::new(|| {
         let modules = HOST_MODULES.iter();
@@ -62,7 +62,8 @@ pub(crate) fn scripts() -> &'static [ModuleScript] {
     &SCRIPTS
 }
 
-/// The process that a worker with this first argument is; `None` if no module has such a process.
+/// The process of a module that a worker with this first argument runs; `None` if no module has
+/// such a process.
 pub(crate) fn process(argument: &str) -> Option<ModuleProcess> {
     let mut processes = HOST_MODULES.iter().filter_map(|module| module.process);
     processes.find(|process| process.argument == argument)

@@ -1,5 +1,5 @@
-//! The answer to a host call: pieces of bytes, which a session process puts together to bodies, and
-//! then JSON that names parts of those bodies; or an error to throw.
+//! The answer to a host call: pieces of bytes, which the session process joins to bodies, and then
+//! JSON that names parts of those bodies; or an error to throw.
 
 use std::io;
 
@@ -11,29 +11,30 @@ use vmapi_types::RawJson;
 use super::codec::{Message, no_attachment};
 use super::frame::MAX_CHUNK_BYTES;
 
-/// How much one piece carries, in bytes: with its JSON and its header, it is one datagram.
+/// How much one piece carries, in bytes. With its JSON and its header, a piece is one datagram.
 pub(crate) const PIECE_BYTES: usize = MAX_CHUNK_BYTES - 1024;
 
-/// The most JSON that comes with the end of an answer, in bytes. A longer one comes in pieces.
+/// The largest JSON that is sent with the end of an answer, in bytes. Longer JSON is sent in
+/// pieces.
 const MAX_INLINE_BYTES: usize = PIECE_BYTES;
 
-/// The number of an answer's body, where it has one.
+/// The number of the body of an answer that has one body.
 pub(crate) const WHOLE: u8 = 0;
 
-/// The number of the body that holds the JSON, if that comes in pieces.
+/// The number of the body that holds the JSON, if the JSON is sent in pieces.
 const BODY_OF_JSON: u8 = 7;
 
-/// What a host module answers, without its bodies: JSON, or an error to throw.
+/// The answer of a host module without its bodies: JSON, or an error to throw.
 pub(crate) type HostReply = Result<RawJson, HostError>;
 
 /// An error that a host module throws.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HostError {
-    /// The value of `code`, as in `ENOENT`; `None` for an error without that property.
+    /// The value of `code`, such as `ENOENT`; `None` for an error without that property.
     pub(crate) code: Option<String>,
     /// The message.
     pub(crate) message: String,
-    /// Other properties of the error, as `syscall` and `path`.
+    /// Other properties of the error, such as `syscall` and `path`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(crate) properties: Map<String, Value>,
 }
@@ -48,7 +49,7 @@ impl HostError {
         }
     }
 
-    /// An error with a code, as in `ENOENT`.
+    /// An error with a code, such as `ENOENT`.
     pub(crate) fn with_code(code: &str, message: impl Into<String>) -> Self {
         Self {
             code: Some(code.to_owned()),
@@ -77,9 +78,9 @@ pub(crate) enum HostAnswer {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Json {
-    /// Here.
+    /// In this message.
     Here(RawJson),
-    /// In the pieces that came before.
+    /// In the pieces that were sent before.
     InPieces,
 }
 
@@ -103,7 +104,7 @@ impl Message for HostAnswer {
 }
 
 impl HostAnswer {
-    /// The parts of an answer's JSON: the pieces that come first, if it is long, and the end.
+    /// The parts of an answer's JSON: its pieces, if it is long, and then the end.
     pub(crate) fn of(reply: HostReply) -> impl Iterator<Item = Self> {
         let (text, end) = match reply {
             Ok(json) if json.get().len() > MAX_INLINE_BYTES => (Some(json), Ok(Json::InPieces)),
@@ -115,7 +116,7 @@ impl HostAnswer {
         pieces.into_iter().flatten().chain([Self::End(end)])
     }
 
-    /// The end of an answer without a value: `null`, or the error.
+    /// The end of an answer without a value: `null` or the error.
     pub(crate) fn of_nothing(outcome: Result<(), HostError>) -> Self {
         Self::End(outcome.map(|()| Json::Here(RawJson::default())))
     }
@@ -134,21 +135,21 @@ impl HostAnswer {
 pub(crate) struct Answered {
     /// The JSON.
     pub(crate) json: RawJson,
-    /// The bodies that it names parts of.
+    /// The bodies whose parts the JSON names.
     pub(crate) bodies: Vec<Vec<u8>>,
 }
 
-/// The pieces of an answer that have come.
+/// The pieces of an answer that have arrived.
 #[derive(Default)]
 pub(crate) struct Pieces {
     bodies: Vec<Vec<u8>>,
 }
 
 impl Pieces {
-    /// Takes a part. Returns the answer with the last part; `None` before.
+    /// Adds a part. Returns the answer when the last part has arrived, and `None` before.
     ///
     /// # Errors
-    /// When the parts make no answer.
+    /// When the parts do not form an answer.
     pub(crate) fn push(
         &mut self,
         part: HostAnswer,

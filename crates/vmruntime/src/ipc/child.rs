@@ -1,7 +1,7 @@
-//! Children of the daemon that were stopped by a signal.
+//! Detection of children of the daemon that were stopped by a signal.
 //!
-//! While a child works for long, its silence proves nothing. But the kernel tells a parent whether
-//! a child is stopped: then no answer will come.
+//! A child that sends nothing may be working. But the kernel reports to a parent whether a child is
+//! stopped; a stopped child will not answer.
 
 use std::time::{Duration, Instant};
 
@@ -29,8 +29,8 @@ pub(crate) fn is_stopped(child: Pid) -> bool {
     )
 }
 
-/// Waits until a child has been stopped for [`HELPER_TIMEOUT`]; for ever if it is not, or if
-/// `child` is `None`.
+/// Waits until a child has been stopped for [`HELPER_TIMEOUT`]. It never returns if the child is
+/// not stopped, or if `child` is `None`.
 pub(crate) async fn stopped_for_long(child: Option<Pid>) {
     let Some(child) = child else {
         return std::future::pending().await;
@@ -49,7 +49,7 @@ pub(crate) async fn stopped_for_long(child: Option<Pid>) {
     }
 }
 
-/// The predicate of a sentence about a helper process that was given up.
+/// The predicate of a sentence about a helper process that was killed.
 pub(crate) fn no_answer() -> String {
     format!("did not answer for {} s", HELPER_TIMEOUT.as_secs())
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_child_is_found_that_is_stopped_and_one_that_goes_on_is_not() {
+    async fn a_stopped_child_is_detected_and_a_continued_one_is_not() {
         let mut child = tokio::process::Command::new("sleep")
             .arg("600")
             .kill_on_drop(true)
@@ -73,7 +73,7 @@ mod tests {
         while !is_stopped(pid) {
             std::thread::yield_now();
         }
-        // Asked again it is the same.
+        // Reading the state does not change it.
         assert!(is_stopped(pid));
         kill(pid, Signal::SIGCONT).unwrap();
         while is_stopped(pid) {

@@ -1,8 +1,8 @@
 //! The layout of a message: its attachment as it is, its JSON, and the length of the JSON in four
 //! bytes, little-endian.
 //!
-//! The attachment comes first, so that cutting the rest off leaves the attachment in the memory in
-//! which it arrived.
+//! The attachment comes first, so that it stays in the memory in which it arrived when the rest is
+//! cut off.
 
 use std::io;
 
@@ -16,7 +16,7 @@ const TRAILER_BYTES: usize = 4;
 
 /// A message. Its attachment is no part of its JSON.
 pub(crate) trait Message: Serialize + DeserializeOwned {
-    /// The bytes that travel as they are, outside the JSON.
+    /// The bytes that are sent as they are, outside the JSON.
     fn attachment(&self) -> &[u8] {
         &[]
     }
@@ -24,7 +24,7 @@ pub(crate) trait Message: Serialize + DeserializeOwned {
     /// Takes the attachment that arrived.
     ///
     /// # Errors
-    /// When the message has no attachment, or not one like this.
+    /// When this message can't have an attachment, or not one of this form.
     fn attach(&mut self, bytes: Vec<u8>) -> io::Result<()> {
         no_attachment(&bytes)
     }
@@ -34,9 +34,9 @@ pub(crate) trait Message: Serialize + DeserializeOwned {
         false
     }
 
-    /// How much memory a message takes in all, in bytes, from its arrival until it has been
-    /// handled. Its length and whether it may be dropped are all that is known when its first part
-    /// arrives.
+    /// How much memory a message takes in total, in bytes, from its arrival until it has been
+    /// handled. When the first datagram arrives, only the length of the message and whether it may
+    /// be dropped are known.
     fn memory(bytes: usize, _is_refusable: bool) -> usize {
         bytes
     }
@@ -51,7 +51,7 @@ pub(crate) trait Message: Serialize + DeserializeOwned {
 /// Refuses an attachment to a message that has none.
 ///
 /// # Errors
-/// When there is one.
+/// When there is an attachment.
 pub(crate) fn no_attachment(bytes: &[u8]) -> io::Result<()> {
     if bytes.is_empty() {
         return Ok(());
@@ -81,7 +81,7 @@ impl Encoded {
         })
     }
 
-    /// The parts that travel, in their order.
+    /// The parts in the order in which they are sent.
     pub(crate) fn parts<'a>(&'a self, message: &'a impl Message) -> Parts<'a> {
         [message.attachment(), &self.json, &self.trailer]
     }

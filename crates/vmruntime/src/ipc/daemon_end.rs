@@ -1,7 +1,8 @@
-//! The daemon's end of a channel: asynchronous, in a half that receives and a half that sends.
+//! The daemon's end of a channel. It is asynchronous and has two halves, one that receives and one
+//! that sends.
 //!
-//! A receiver may have a [`MemoryBudget`]: then the room for a message that is more than small is
-//! taken when its first datagram has arrived, and before the rest is read.
+//! A receiver may have a [`MemoryBudget`]. Then it takes room for a message above [`FREE_BYTES`]
+//! after the first datagram of the message has arrived, and before it reads the rest.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -27,40 +28,42 @@ use crate::ipc::codec::{self, Encoded};
 use crate::ipc::frame::{Assembler, MAX_DATAGRAM_BYTES, split};
 
 thread_local! {
-    /// One buffer for all sockets of a thread: a thousand idle sessions need none.
+    /// One buffer for all sockets of a thread, so that a thousand idle sessions need none.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM_BYTES]);
 }
 
-/// How long to wait for room in a socket that can't be registered for it, because the daemon has no
-/// descriptor left.
+/// How long to wait before sending is tried again, if the daemon has no descriptor left to register
+/// the socket for room.
 const WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(5);
 
-/// From how many bytes on a message is decoded in a blocking section, so that other tasks go on.
+/// The size from which a message is decoded in a blocking section, in bytes, so that other tasks of
+/// the thread can run.
 const LARGE_BYTES: usize = 256 * 1024;
 
 /// The half of a `SOCK_SEQPACKET` socket that receives. The two halves work independently.
 pub(crate) struct Receiver {
     fd: Arc<AsyncFd<OwnedFd>>,
     assembler: Assembler,
-    /// What the room for messages is taken from; `None` if the largest message is bound enough.
+    /// The budget from which room for messages is taken; `None` if the limit on the size of a
+    /// message suffices.
     budget: Option<MemoryBudget>,
-    /// How long a message that may be dropped waits for room.
+    /// How long a message that may be dropped waits for room before it is dropped.
     room_timeout: Duration,
-    /// The room for the message of which a part has arrived.
+    /// The room for the message that is arriving.
     room: Room,
 }
 
 /// The room for a message.
 enum Room {
-    /// None is needed, as far as is known.
+    /// No room is needed, as far as is known.
     None,
-    /// It is awaited: at most until that time if the message may be dropped, and without a limit
+    /// The receiver waits for room: until that time if the message may be dropped; without a limit
     /// for `None`.
     Waiting(
         Pin<Box<dyn Future<Output = Lease> + Send + Sync>>,
         Option<Instant>,
     ),
-    /// It has been taken.
+    /// The room was taken.
     Taken(Lease),
 }
 
@@ -77,12 +80,12 @@ pub(crate) struct Received<T> {
     pub(crate) generation: u32,
     /// The message.
     pub(crate) message: T,
-    /// The room that the message takes: to be kept as long as the message is.
+    /// The room that the message takes. It must be kept as long as the message.
     pub(crate) charge: Lease,
 }
 
-/// A connected pair: the daemon's end in its two halves, which never block, and the other side's,
-/// which does. The receiver accepts messages of at most `max_bytes`.
+/// A connected pair: the two halves of the daemon's end, which never block, and the other side's
+/// end, which does. The receiver accepts messages of at most `max_bytes`.
 ///
 /// # Errors
 /// When the system has no descriptor left.
@@ -97,8 +100,8 @@ pub(crate) fn pair(max_bytes: u32) -> io::Result<(Sender, Receiver, OwnedFd)> {
         &ours,
         nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
     )?;
-    // It is not registered for sending: each message that the other side reads would wake the
-    // daemon to tell it of the room. SAFETY: the descriptor is owned, stays open as long as it is
+    // The socket is not registered for sending: if it were, each message that the other side reads
+    // would wake the daemon. SAFETY: the descriptor is owned, stays open as long as it is
     // registered, and is never handed out.
     let fd = Arc::new(unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE)? });
     let receiver = Receiver {
@@ -118,14 +121,14 @@ impl fmt::Debug for Receiver {
 }
 
 impl Receiver {
-    /// The same receiver, which takes the room for messages from a budget.
+    /// The same receiver, with a budget from which it takes room for messages.
     pub(crate) fn within(mut self, budget: MemoryBudget) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// Waits for a message; returns `None` when the other side is gone. It is cancel safe: a future
-    /// that is dropped loses nothing.
+    /// Waits for a message. Returns `None` when the other side has closed the channel. It is cancel
+    /// safe: dropping the future loses nothing.
     ///
     /// # Errors
     /// When a message is malformed.
@@ -145,7 +148,7 @@ impl Receiver {
             let whole = match pushed {
                 Ok(None) => return Ok(None),
                 Ok(Some(pushed)) => pushed.map_err(io::Error::other)?,
-                // The other side died before it had read all that was sent to it.
+                // The other side died before it had read everything that was sent to it.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
                 Err(error) => return Err(error),
             };
@@ -166,8 +169,8 @@ impl Receiver {
         }
     }
 
-    /// Waits until there is room for the rest of a message whose first datagram has arrived. If the
-    /// message may be dropped and there is no room in time, it is.
+    /// Waits until there is room for the rest of a message whose first datagram has arrived. A
+    /// message that may be dropped is dropped if there is no room in time.
     async fn make_room<T: Message>(&mut self) {
         let Some(budget) = &self.budget else { return };
         if let Some(begun) = self.assembler.begun()
@@ -205,18 +208,18 @@ fn decode<T: Message>(bytes: Vec<u8>) -> io::Result<T> {
 }
 
 impl Sender {
-    /// Ends the stream for the other side at once, also where a process that is being started holds
+    /// Closes the channel for the other side at once, even if a process that is being started holds
     /// a copy of the socket.
     pub(crate) fn hang_up(&self) {
-        // It is refused when the other side is gone.
+        // It fails if the other side has closed the channel.
         let _ = shutdown(self.fd.as_raw_fd(), Shutdown::Both);
     }
 
-    /// Sends a message to a generation, with a descriptor if one is given. Waits while the other
-    /// side is slow.
+    /// Sends a message to a generation, with a descriptor if one is given. Waits while the socket
+    /// is full.
     ///
     /// # Errors
-    /// When the other side is gone.
+    /// When the other side has closed the channel.
     pub(crate) async fn send(
         &self,
         generation: u32,
@@ -248,7 +251,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Waits until there may be room.
+    /// Waits until the socket may have room.
     async fn room(&self) {
         let registered = self.fd.get_ref().try_clone().and_then(|socket| {
             // SAFETY: the descriptor is owned, stays open as long as it is registered, and is never
@@ -256,7 +259,7 @@ impl Sender {
             Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::WRITABLE)? })
         });
         match registered {
-            // If waiting fails the next attempt to send says why.
+            // If the wait fails, the next attempt to send returns the error.
             Ok(registered) => drop(registered.writable().await),
             // The daemon has no descriptor left.
             Err(_) => tokio::time::sleep(WITHOUT_DESCRIPTOR).await,
@@ -292,7 +295,8 @@ mod tests {
         })
     }
 
-    /// Reads one message as the other side does: its generation, and the length of its attachment.
+    /// Reads one message as the other side does. Returns its generation and the length of its
+    /// attachment.
     fn read(socket: &OwnedFd) -> (u32, usize) {
         let mut assembler = Assembler::new(MAX_BYTES);
         let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_for_which_there_is_no_room_yet_arrives_whole() {
+    async fn a_message_that_the_socket_has_no_room_for_yet_arrives_whole() {
         let (sender, _receiver, theirs) = pair(MAX_BYTES).unwrap();
         let message = message(4 << 20);
         let mut sending = pin!(sender.send(7, &message, None));
@@ -369,7 +373,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sender_that_waits_for_room_fails_when_the_other_side_is_gone() {
+    async fn a_sender_that_waits_for_room_fails_when_the_other_side_closes() {
         let (sender, _receiver, theirs) = pair(MAX_BYTES).unwrap();
         let message = message(4 << 20);
         let mut sending = pin!(sender.send(7, &message, None));

@@ -1,7 +1,8 @@
-//! How worker processes die: what the kernel says of it, and what the process itself left behind.
+//! The death of a worker process: what the kernel reports, and what the process itself wrote
+//! before.
 //!
-//! A worker that ends on purpose says why by its exit status, an [`ExitCause`]. The zygote reads
-//! the status when it reaps the process, and reports the [`Death`] to the daemon.
+//! A worker that ends on purpose ends with an exit status that stands for an [`ExitCause`]. The
+//! zygote reads the status when it reaps the process, and reports the [`Death`] to the daemon.
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
@@ -13,7 +14,7 @@ use vmcontrol::runtime::Usage;
 
 use super::HELPER_TIMEOUT;
 
-/// How a process of a session died. Its `Display` says so of "its process".
+/// How a process of a session died. Its `Display` is a clause about "its process".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Death {
     /// The generation of the session process; `None` for a checkpoint.
@@ -37,19 +38,19 @@ pub(crate) enum DeathCause {
 }
 
 impl DeathCause {
-    /// `SIGKILL`: by the zygote, by the kernel for want of memory, or by a user.
+    /// Death by `SIGKILL`: from the zygote, from the kernel when memory ran out, or from a user.
     pub(crate) const KILLED: Self = Self::Signaled(libc::SIGKILL);
 }
 
-/// What is known of a death beside the exit status.
+/// What is known about a death beside the exit status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DeathNote {
-    /// What the process wrote on its post-mortem page: a text for people, which no code reads.
+    /// What the process wrote to its post-mortem page: a text for people, which no code interprets.
     Said(String),
     /// The zygote killed it, because it had been stopped for [`HELPER_TIMEOUT`].
     StoppedTooLong,
-    /// Its zygote was gone, for this reason, before the death could be reported.
+    /// Its zygote ended, for this reason, before it could report the death.
     ZygoteGone(String),
 }
 
@@ -57,8 +58,8 @@ pub(crate) enum DeathNote {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ExitCause {
-    /// It was not needed any more: a dismissed checkpoint, a closed session, a zygote whose daemon
-    /// is gone.
+    /// The process was not needed any more: a dismissed checkpoint, a closed session, a zygote
+    /// whose daemon has ended.
     Done,
     /// The heap passed its limit, or the system had no memory.
     Memory,
@@ -72,11 +73,11 @@ pub(crate) enum ExitCause {
     Channel,
     /// No checkpoint could be made.
     Checkpoint,
-    /// Native code touched memory that is not there.
+    /// Native code accessed memory that is not mapped.
     Fault,
-    /// The script waited for something that could not happen any more.
+    /// The script waited for a promise that nothing could settle any more.
     Deadlock,
-    /// A replay diverged from the first time.
+    /// A replay had another trace than the first run.
     ReplayDiverged,
     /// No worker ends with this status on purpose.
     Other(i32),
@@ -100,7 +101,7 @@ impl ExitCause {
         }
     }
 
-    /// The cause that an exit status says.
+    /// The cause that an exit status stands for.
     pub(crate) fn of_status(status: i32) -> Self {
         let known = [
             Self::Done,
@@ -129,7 +130,7 @@ impl fmt::Display for ExitCause {
             Self::Channel => "its channel to the daemon failed",
             Self::Checkpoint => "it could not be checkpointed",
             Self::Fault => "the engine touched invalid memory",
-            Self::ReplayDiverged => "what it had run could not be run again to the same end",
+            Self::ReplayDiverged => "the replay of what it had run diverged",
             Self::Done | Self::Deadlock | Self::Other(_) => {
                 return write!(formatter, "its process ended with status {}", self.status());
             }
@@ -160,7 +161,7 @@ impl fmt::Display for Death {
 }
 
 impl Death {
-    /// The death as it is told of a process that the sentence calls `process`.
+    /// The death as a clause about a process that the sentence calls `process`.
     pub(crate) fn of(&self, process: &str) -> impl fmt::Display {
         fmt::from_fn(move |formatter| {
             match self.cause {
@@ -177,12 +178,12 @@ impl Death {
     }
 }
 
-/// The sentence that says that a session's zygote is gone.
+/// The sentence about a session's zygote that has ended, for this reason.
 pub(crate) fn zygote_gone(reason: &str) -> String {
     format!("its worker process, the zygote, is gone: {reason}")
 }
 
-/// The sentence that says how a child of the daemon ended.
+/// The sentence about the end of a child of the daemon.
 pub(crate) fn exit_text(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(status), _) => ExitCause::of_status(status).to_string(),
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_is_told_with_its_signal_and_its_note() {
+    fn a_death_is_shown_with_its_signal_and_its_note() {
         let death = Death {
             generation: Some(1),
             cause: DeathCause::KILLED,

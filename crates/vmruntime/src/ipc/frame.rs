@@ -1,4 +1,4 @@
-//! Messages as datagrams.
+//! Frames: a message as a sequence of datagrams.
 //!
 //! A datagram is a header of 12 bytes (version, flags, two bytes of zero, generation and length of
 //! the whole message, both little-endian) and at most [`MAX_CHUNK_BYTES`] of the message. A message
@@ -10,8 +10,8 @@ use super::VERSION;
 /// The length of a header, in bytes.
 const HEADER_BYTES: usize = 12;
 
-/// How much of a message one datagram carries, in bytes: well below the send buffer that a socket
-/// has by default (208 KiB).
+/// How much of a message one datagram carries, in bytes. It is well below the send buffer that a
+/// socket has by default (208 KiB).
 pub(crate) const MAX_CHUNK_BYTES: usize = 60 * 1024;
 
 /// The length of the longest datagram, in bytes.
@@ -24,11 +24,11 @@ const FLAG_REFUSABLE: u8 = 4;
 /// The header of a datagram.
 pub(crate) type Header = [u8; HEADER_BYTES];
 
-/// The parts that a message is put together from, none of which is copied for that.
+/// The parts of a message. They are sent without being copied.
 pub(crate) type Parts<'a> = [&'a [u8]; 3];
 
 /// The datagrams of a message, in order, each as a header and a chunk. `is_refusable` says that the
-/// receiver may drop the message for want of memory, and answer so.
+/// receiver may drop the message when it has no memory for it.
 pub(crate) fn split(
     generation: u32,
     is_refusable: bool,
@@ -62,7 +62,7 @@ fn window(parts: Parts<'_>, start: usize, end: usize) -> Parts<'_> {
     })
 }
 
-/// Why a datagram was refused. The channel is of no use after that.
+/// Why a datagram was refused. The channel can't be used after that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FrameError {
     #[error("a datagram of {0} bytes is shorter than its header")]
@@ -80,11 +80,11 @@ pub(crate) enum FrameError {
 pub(crate) struct Message {
     /// The generation of the session process that it is from or for.
     pub(crate) generation: u32,
-    /// The message's bytes; `None` if they were dropped for want of memory.
+    /// The message's bytes; `None` if the message was dropped because there was no memory for it.
     pub(crate) bytes: Option<Vec<u8>>,
 }
 
-/// A message of which the first datagram has arrived, and more are to follow.
+/// A message of which only the first datagram has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Begun {
     /// The length of the whole message, in bytes.
@@ -93,7 +93,7 @@ pub(crate) struct Begun {
     pub(crate) is_refusable: bool,
 }
 
-/// Puts messages together again.
+/// Joins datagrams to messages.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     max_bytes: u32,
@@ -112,7 +112,7 @@ struct Partial {
 }
 
 impl Assembler {
-    /// For messages of at most `max_bytes`.
+    /// An assembler for messages of at most `max_bytes`.
     pub(crate) fn new(max_bytes: u32) -> Self {
         Self {
             max_bytes,
@@ -120,8 +120,8 @@ impl Assembler {
         }
     }
 
-    /// The message whose first datagram alone has arrived; `None` if there is none. Its receiver
-    /// makes room for the rest, or drops it, before it takes more.
+    /// The message of which only the first datagram has arrived; `None` if there is none. The
+    /// receiver makes room for the rest, or drops the message, before it reads more.
     pub(crate) fn begun(&self) -> Option<Begun> {
         let partial = self.partial.as_ref()?;
         (partial.length <= MAX_CHUNK_BYTES).then_some(Begun {
@@ -130,16 +130,16 @@ impl Assembler {
         })
     }
 
-    /// Drops the part of a message that has arrived, and the rest as it arrives.
+    /// Drops the part of the message that has arrived, and the rest as it arrives.
     pub(crate) fn drop_message(&mut self) {
         if let Some(partial) = &mut self.partial {
             partial.bytes = None;
         }
     }
 
-    /// Takes a datagram. Returns the message that it completes; `None` if it completes none. A
-    /// message that its sender left unfinished gives way to the next one, and the rest of a message
-    /// whose start went to another process is dropped.
+    /// Adds a datagram. Returns the message that it completes; `None` if it completes none. A
+    /// message that its sender left unfinished is dropped when the next one begins. A datagram that
+    /// continues no message is dropped: the start of its message went to another process.
     ///
     /// # Errors
     /// See [`FrameError`].
@@ -180,8 +180,8 @@ impl Assembler {
         }
         if let Some(bytes) = &mut partial.bytes {
             if length > chunk.len() {
-                // All of it at once, now that the room for it is taken: growing would take twice as
-                // much.
+                // The memory for the whole message is reserved at once, now that its room is taken.
+                // Growing step by step would take twice as much.
                 bytes.reserve_exact(total as usize - bytes.len());
             }
             bytes.extend_from_slice(chunk);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_left_unfinished_gives_way_to_the_next() {
+    fn a_message_that_was_left_unfinished_is_dropped_when_the_next_one_begins() {
         let mut assembler = Assembler::new(1 << 20);
         let long = datagrams(1, &vec![7; 3 * MAX_CHUNK_BYTES]);
         assert_eq!(assembler.push(&long[0]), Ok(None));
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(assembler.push(&all.next().unwrap()), Ok(Some(dropped)));
     }
 
-    /// A fault of a datagram on its way.
+    /// A fault of a datagram in transit.
     #[derive(Clone, Debug)]
     enum Fault {
         Header(usize, u8),
@@ -328,7 +328,7 @@ mod tests {
         parts.prop_map(|parts| parts.concat())
     }
 
-    /// Takes `VM_SYSTEM_FUZZ_SECONDS` seconds, or two.
+    /// It runs for `VM_SYSTEM_FUZZ_SECONDS` seconds; two by default.
     #[test]
     fn after_any_stream_of_datagrams_a_message_comes_out_whole() {
         const MOST: u32 = 150_000;

@@ -1,4 +1,4 @@
-//! How the daemon starts processes from its own binary: zygotes, database processes, and the
+//! The start of processes from the daemon's own binary: zygotes, database processes, and the
 //! supervisors of commands.
 
 use std::ffi::OsString;
@@ -15,19 +15,20 @@ use crate::ipc::CONTROL_FD;
 /// The command that starts a worker: a program that calls [`run_worker`](crate::run_worker).
 #[derive(Clone, Debug)]
 pub struct WorkerCommand {
-    /// The program, normally this one.
+    /// The program, normally the daemon's own.
     pub program: PathBuf,
     /// Its first arguments; the name of the engine follows.
     pub args: Vec<OsString>,
 }
 
-/// The stack of worker processes, in bytes: room for the deepest recursion that the engine's own
-/// limit allows, also when it goes through native code. Only the pages in use cost memory.
+/// The size of the stack of worker processes, in bytes. It has room for the deepest recursion that
+/// the engine's own limit allows, including recursion through native code. Only the pages in use
+/// cost memory.
 const STACK_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Makes a worker inherit nothing: it gets an empty environment, a kernel session of its own, a
-/// raised stack limit, the channel at [`CONTROL_FD`], and no other descriptor but the standard
-/// streams.
+/// Isolates a worker that is about to be started: it gets an empty environment, a kernel session of
+/// its own, a raised stack limit, the channel at [`CONTROL_FD`], and no other descriptor but the
+/// standard streams.
 pub(crate) fn prepare_worker(command: &mut Command, channel: RawFd) {
     command.env_clear().current_dir("/").kill_on_drop(true);
     // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and
@@ -42,16 +43,16 @@ pub(crate) fn prepare_worker(command: &mut Command, channel: RawFd) {
 }
 
 /// Gives a child that is about to exec a kernel session of its own, and the channel at
-/// [`CONTROL_FD`] as the only descriptor but the standard streams. Makes system calls only, so that
-/// it may be called between fork and exec.
+/// [`CONTROL_FD`] as the only descriptor beside the standard streams. It only makes system calls,
+/// so that it may be called between fork and exec.
 ///
 /// # Errors
 /// When the system refuses one of the calls.
 pub(crate) fn detach(channel: RawFd) -> io::Result<()> {
-    // A Ctrl-C at the terminal is for the daemon, which ends its workers in order.
+    // A Ctrl-C at the terminal must reach only the daemon, which ends its workers in order.
     nix::unistd::setsid()?;
-    // If the daemon is killed while the child is stopped, the child is continued, and finds the end
-    // of its channel.
+    // If the daemon is killed while the child is stopped, this continues the child, which then
+    // reads the end of its channel.
     nix::sys::prctl::set_pdeathsig(Signal::SIGCONT)?;
     let last_error = io::Error::last_os_error;
     // SAFETY: the calls take numbers alone, and no value in this process relies on the descriptors

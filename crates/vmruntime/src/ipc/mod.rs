@@ -1,16 +1,17 @@
 //! The protocol between the daemon and its worker processes.
 //!
-//! Both channels are `SOCK_SEQPACKET` sockets: a message is cut into datagrams of bounded size
-//! ([`frame`]), so that a process that dies in the middle of one leaves nothing that could be taken
-//! for the start of another. Each datagram carries the protocol's version and the generation of the
-//! session process that it is from or for. A message is JSON with an attachment: bytes, and texts
-//! that may be long, which travel as they are ([`codec`]).
+//! All channels are `SOCK_SEQPACKET` sockets. A message is cut into datagrams of bounded size
+//! ([`frame`]), so that a process that dies in the middle of a message leaves nothing that could be
+//! taken for the start of another one. Each datagram carries the protocol's version and the
+//! generation of the session process that it is from or for. A message is JSON with an attachment:
+//! bytes and long texts, which are sent as they are ([`codec`]).
 //!
-//! The answer to a host call comes in pieces of one datagram each ([`HostAnswer`]), so that the
-//! daemon holds no more of it at a time than that; the session process, whose memory is limited,
-//! puts it together.
+//! The answer to a host call is sent in pieces of one datagram each ([`HostAnswer`]), so that the
+//! daemon never holds more of it than one piece. The session process, whose memory is limited,
+//! joins the pieces.
 //!
-//! This module is the ground floor of the crate: it imports neither the supervisor nor the worker.
+//! This module is at the bottom of the crate: it imports neither the supervisor nor the worker nor
+//! an engine nor a host module.
 
 mod answer;
 pub(crate) mod child;
@@ -38,17 +39,19 @@ pub(crate) use message::{
     MAX_ARGS_JSON_BYTES, QueryRequest, SessionSetup, ToSession, ToZygote, Trace,
 };
 
-/// Changes with every change of a message or a frame. Both sides are the same binary unless it was
-/// replaced while a daemon ran; then the zygote says so in its greeting.
+/// The version of the protocol. It changes with every change of a message or a frame. Both sides
+/// are the same binary, unless the binary was replaced while the daemon ran; the zygote's greeting
+/// shows that.
 pub(crate) const VERSION: u8 = 10;
 
-/// How long a helper process may take to answer before it is killed and replaced.
+/// How long a helper process may take to answer before it is killed and replaced, and how long a
+/// process may be stopped.
 pub(crate) const HELPER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The file descriptor on which a zygote finds its channel to the daemon.
+/// The file descriptor at which a worker finds its channel to the daemon.
 pub(crate) const CONTROL_FD: i32 = 3;
 
-/// The most nondeterministic inputs of an execution that goes to the replay log.
+/// The largest number of nondeterministic inputs of an execution that goes to the replay log.
 pub(crate) const MAX_INPUTS: usize = 64;
 
 /// The largest message to a session process, in bytes: a script of 16 MiB with arguments of 8 MiB,

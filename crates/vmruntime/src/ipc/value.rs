@@ -1,6 +1,6 @@
-//! Values that travel between scripts and host modules and that JSON does not have.
+//! The encoding of values that JSON does not have, between scripts and host modules.
 //!
-//! Bytes and long texts lie in a body beside the JSON, which names their span: `{"$bytes":[body,
+//! Bytes and long texts are in a body beside the JSON, which names their span: `{"$bytes":[body,
 //! start, end]}`, `{"$text":[body, start, end]}`. The arguments of a call have one body, with the
 //! number 0; an answer may have several. A folder's entries are `{"$entries":body}`, each of them a
 //! letter for its kind, its name and a NUL. A bigint is `{"$bigint":"123"}`, and an object of the
@@ -19,50 +19,56 @@ use serde_json::{Map, Value, json};
 /// `Number.MAX_SAFE_INTEGER`.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// Up to how many bytes a text travels as a string of JSON, where an escape makes six bytes of one.
+/// The length up to which a text is sent as a string of JSON, in bytes. In JSON, an escape makes
+/// six bytes of one.
 pub(crate) const SHORT_BYTES: usize = 64;
 
+/// The tag of bytes in a body.
 pub(crate) const BYTES: &str = "$bytes";
+/// The tag of a long text in a body.
 pub(crate) const TEXT: &str = "$text";
+/// The tag of a folder's entries in a body.
 pub(crate) const ENTRIES: &str = "$entries";
+/// The tag of a bigint.
 pub(crate) const BIGINT: &str = "$bigint";
+/// The tag of a user's object that would otherwise be taken for a tagged value.
 pub(crate) const OBJECT: &str = "$object";
 
-/// A part of a body: the body's number, and where the part begins and ends in it, in bytes.
+/// A part of a body: the body's number, and the offsets of the part's start and end, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Span(pub(crate) u8, pub(crate) usize, pub(crate) usize);
 
 impl Span {
-    /// The part of the one body that there is.
+    /// The part, of the one body that a call has; `None` if there is no such part.
     fn of<'a>(&self, body: &'a [u8]) -> Option<&'a [u8]> {
         let Self(number, start, end) = *self;
         body.get(start..end).filter(|_| number == 0)
     }
 }
 
-/// The bytes of a part of a body, as they are named.
+/// The JSON that names bytes of a body.
 pub(crate) fn bytes_at(span: Span) -> Value {
     json!({ BYTES: span })
 }
 
-/// The text of a part of a body, as it is named.
+/// The JSON that names a text of a body.
 pub(crate) fn text_at(span: Span) -> Value {
     json!({ TEXT: span })
 }
 
-/// The entries that a body holds, as they are named.
+/// The JSON that names the folder entries in a body.
 pub(crate) fn entries_in(body: u8) -> Value {
     json!({ ENTRIES: body })
 }
 
-/// Bytes, put into the body with the number 0.
+/// Appends bytes to the body with the number 0. Returns the JSON that names them.
 pub(crate) fn bytes(bytes: &[u8], body: &mut Vec<u8>) -> Value {
     let start = body.len();
     body.extend_from_slice(bytes);
     bytes_at(Span(0, start, body.len()))
 }
 
-/// A text, put into the body with the number 0 if it is long.
+/// Encodes a text. A long text is appended to the body with the number 0.
 pub(crate) fn text(text: Cow<'_, str>, body: &mut Vec<u8>) -> Value {
     if text.len() <= SHORT_BYTES {
         return Value::String(text.into_owned());
@@ -72,7 +78,7 @@ pub(crate) fn text(text: Cow<'_, str>, body: &mut Vec<u8>) -> Value {
     text_at(Span(0, start, body.len()))
 }
 
-/// An integer, as it travels: a bigint where a number would lose digits.
+/// Encodes an integer: as a bigint where a number would lose digits.
 pub(crate) fn integer(integer: i64) -> Value {
     if integer.unsigned_abs() <= MAX_SAFE_INTEGER {
         Value::from(integer)
@@ -81,7 +87,7 @@ pub(crate) fn integer(integer: i64) -> Value {
     }
 }
 
-/// An object of the user's, with any keys, as it travels.
+/// Encodes an object of the user's, with any keys.
 pub(crate) fn object(object: Map<String, Value>) -> Value {
     if is_ambiguous(&object) {
         tagged(OBJECT, Value::Object(object))
@@ -99,11 +105,11 @@ pub(crate) enum Wire<'a> {
     Text(&'a str),
     /// A bigint's digits.
     Bigint(&'a str),
-    /// An object; its values are still as they travel.
+    /// An object; its values are still encoded.
     Object(&'a Map<String, Value>),
     /// A value that JSON has.
     Plain(&'a Value),
-    /// A tag with a value that is not of its shape.
+    /// A tag with a value of another shape than the tag has.
     Malformed,
 }
 
@@ -118,7 +124,7 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// Reads a value that came from a script, with the body that came along.
+/// Decodes the top level of a value from a script. `body` is the body of the call.
 pub(crate) fn decode<'a>(value: &'a Value, body: &'a [u8]) -> Wire<'a> {
     let Value::Object(object) = value else {
         return Wire::Plain(value);
@@ -141,7 +147,7 @@ pub(crate) fn decode<'a>(value: &'a Value, body: &'a [u8]) -> Wire<'a> {
     }
 }
 
-/// A text or bytes, as an argument names them. Reading one takes no more memory than its JSON.
+/// A text or bytes, as an argument names them. Parsing one takes no more memory than its JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// A short text.

@@ -1,4 +1,4 @@
-//! A worker's end of a channel: it blocks, and takes one message at a time.
+//! A worker's end of a channel. It blocks, and reads one message at a time.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -18,7 +18,7 @@ pub(crate) struct Received<T> {
     pub(crate) generation: u32,
     /// The message.
     pub(crate) message: T,
-    /// The descriptor that came along; `None` if none did.
+    /// The descriptor that was sent with the message; `None` if there was none.
     pub(crate) fd: Option<OwnedFd>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Channel {
     socket: OwnedFd,
     generation: Cell<u32>,
     assembler: RefCell<Assembler>,
-    /// Holds a datagram while that is read; shared with the channels of this process's forks.
+    /// Holds a datagram while it is read. Channels of forks of this process use the same buffer.
     buffer: Rc<RefCell<Vec<u8>>>,
 }
 
@@ -38,8 +38,8 @@ impl Channel {
         Self::with_buffer(socket, max_bytes, buffer)
     }
 
-    /// Another channel, in a process that was forked. It uses this one's buffer: the process copies
-    /// only the pages of it that a datagram is written to.
+    /// A channel for another socket, in a process that was forked. It uses the buffer of this
+    /// channel: the kernel copies only those pages of it that a datagram is written to.
     pub(crate) fn another(&self, socket: OwnedFd, max_bytes: u32) -> Self {
         Self::with_buffer(socket, max_bytes, Rc::clone(&self.buffer))
     }
@@ -58,18 +58,20 @@ impl Channel {
         self.generation.set(generation);
     }
 
+    /// The generation of the messages that are sent.
     pub(crate) fn generation(&self) -> u32 {
         self.generation.get()
     }
 
+    /// The socket, for `poll`.
     pub(crate) fn socket(&self) -> &OwnedFd {
         &self.socket
     }
 
-    /// Sends a message. Waits while the peer is slow.
+    /// Sends a message. Waits while the socket is full.
     ///
     /// # Errors
-    /// When the peer is gone.
+    /// When the peer has closed the channel.
     pub(crate) fn send(&self, message: &impl Message) -> io::Result<()> {
         let encoded = Encoded::of(message)?;
         let (generation, is_refusable) = (self.generation.get(), message.is_refusable());
@@ -88,7 +90,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Waits for a message; returns `None` when the peer is gone.
+    /// Waits for a message. Returns `None` when the peer has closed the channel.
     ///
     /// # Errors
     /// When a message is malformed.
@@ -104,7 +106,7 @@ impl Channel {
             came_along = fd.or(came_along);
             let pushed = self.assembler.borrow_mut().push(&buffer[..length]);
             if let Some(whole) = pushed.map_err(io::Error::other)? {
-                // A message is dropped only where its receiver says so, and this one does not.
+                // The bytes are there: this receiver never drops a message.
                 let bytes = whole.bytes.unwrap_or_default();
                 return Ok(Some(Received {
                     generation: whole.generation,
@@ -116,11 +118,11 @@ impl Channel {
     }
 }
 
-/// Takes a datagram: its length, and the descriptor that came along if one did. Returns `None` when
-/// the peer is gone.
+/// Reads a datagram. Returns its length and the descriptor that was sent with it, or `None` when
+/// the peer has closed the channel.
 ///
 /// # Errors
-/// When the system refuses; with `MSG_DONTWAIT` also when no datagram is there.
+/// When the system refuses; with `MSG_DONTWAIT` also when no datagram has arrived.
 pub(crate) fn receive_datagram(
     socket: &OwnedFd,
     buffer: &mut [u8],
@@ -145,12 +147,13 @@ pub(crate) fn receive_datagram(
             ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
             _ => None,
         }),
-        // This process may have no more descriptors: then the kernel closes the one that came
-        // along, and delivers the message.
+        // This process has no descriptor left: then the kernel closes the one that was sent, and
+        // delivers the message.
         Err(Errno::ENOBUFS) => None,
         Err(error) => return Err(error.into()),
     };
-    // SAFETY: the kernel has just made this descriptor for us, and no other value owns it.
+    // SAFETY: the kernel has just made this descriptor for this process, and no other value owns
+    // it.
     let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     let length = received.bytes;
     // Every datagram has a header, so that an empty one means the end of the stream.

@@ -15,13 +15,14 @@ pub(super) enum EndReason {
     /// Its owner closed it.
     #[error("the session was closed")]
     Closed,
-    /// It could not be prepared: the engine refused its policy, or the kernel its confinement.
+    /// Its process could not be set up: the engine refused its policy, or the kernel refused the
+    /// confinement.
     #[error("{0}")]
     SetUpFailed(String),
-    /// Its processes are gone, and nothing more is known of it.
+    /// All its processes ended, and no cause is known.
     #[error("its processes ended")]
     ProcessesEnded,
-    /// Its process died, and there was nothing to restore it from.
+    /// Its process died, and neither a checkpoint nor a complete replay log was left.
     #[error("{0}")]
     ProcessLost(Death),
     /// Its checkpoint died, and then its process.
@@ -34,61 +35,65 @@ pub(super) enum EndReason {
         /// The limits of the run that was under way; `None` if none was.
         running: Option<Limits>,
     },
-    /// Its process died together with the newest checkpoint: the one that was promoted is older
-    /// than what the session has committed.
+    /// Its process died together with the newest checkpoint: the checkpoint that was promoted holds
+    /// fewer runs than the session has committed.
     #[error("its state is lost, because its process and its newest checkpoint died together: {0}")]
     StateLost(Death),
-    /// The session process made a checkpoint that is older than what the session has committed.
+    /// The session process reported a checkpoint that holds fewer runs than the session has
+    /// committed.
     #[error("its newest state is lost")]
     StateWentBack,
-    /// The processes that were to replay its log died, the last of them like this.
+    /// The processes that replayed its log died of themselves too often; this is how the last one
+    /// died.
     #[error("its state is lost: {0}")]
     ReplayFailed(Death),
-    /// No process had replayed its log in time.
+    /// No process had replayed its log within the time limit of a respawn.
     #[error("no process had its state in time")]
     ReplayOverdue,
-    /// Its checkpoint was not promoted in time after its process had died.
+    /// Its process died, and its checkpoint was not promoted in time.
     #[error(
-        "its checkpoint did not take over within {} s, after its process had died: {}",
+        "its checkpoint was not promoted within {} s after its process had died: {}",
         .timeout.as_secs(),
         .after.as_ref().map(Death::to_string).unwrap_or_default()
     )]
     PromotionOverdue {
-        /// How long the promotion was awaited.
+        /// How long the session actor waited for the promotion.
         timeout: Duration,
-        /// How the process died; `None` if that is not known.
+        /// How the process died; `None` if the zygote did not report it.
         after: Option<Death>,
     },
-    /// A run was to be killed, and its process did not die.
+    /// The daemon had a run killed, and the process of the run did not die.
     #[error("its process could not be stopped")]
     Unstoppable,
-    /// The session process sent something that is no message.
-    #[error("the session process spoke nonsense: {0}")]
+    /// The session process sent bytes that can't be decoded as a message.
+    #[error("the session process sent a malformed message: {0}")]
     Malformed(io::Error),
-    /// The session process sent a trace of a run that was not to be logged.
-    #[error("the session process kept a run that it was not to keep")]
+    /// The session process sent the trace of a run for which the replay log has no room, or of no
+    /// run.
+    #[error("the session process sent a replay trace that was not asked for")]
     UnexpectedTrace,
-    /// The session process spoke of a checkpoint before it was ready.
-    #[error("the session process spoke nonsense: it has a checkpoint before it is ready")]
+    /// The session process reported a checkpoint before it was ready.
+    #[error("the session process reported a checkpoint before it was ready")]
     UnexpectedCheckpoint,
     /// No process could be forked.
     #[error("{0}")]
     ForkRefused(String),
-    /// Its zygote is gone, and the session can't move to another one.
+    /// Its zygote ended, and the session can't be restored in another zygote: its replay log is
+    /// incomplete.
     #[error("{}", zygote_gone(.0))]
     ZygoteGone(String),
-    /// Its zygote is gone, and another one would have another state.
+    /// Its zygote ended, and another zygote would have another state.
     #[error(
-        "{}; it can't be made once more, because a library asked for the time or for chance when it was loaded",
+        "{}; the session can't move to another zygote, because a library used the time or randomness when it was loaded",
         zygote_gone(.0)
     )]
     NotReproducible(String),
-    /// Its zygote is gone, and there is no other one.
-    #[error("{}; another one could not be had: {error}", zygote_gone(.reason))]
+    /// Its zygote ended, and no other zygote could be started.
+    #[error("{}; no other zygote could be started: {error}", zygote_gone(.reason))]
     NoOtherZygote {
-        /// Why its own is gone.
+        /// Why its own zygote ended.
         reason: String,
-        /// Why no other one could be started.
+        /// Why no other zygote could be started.
         error: NoZygote,
     },
 }
@@ -96,10 +101,10 @@ pub(super) enum EndReason {
 /// Why a session got no other zygote.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoZygote {
-    /// It could not be started.
+    /// The zygote could not be started.
     #[error(transparent)]
     Failed(#[from] OpenSessionError),
-    /// It took too long.
+    /// The zygote was not ready in time.
     #[error("it was not ready in time")]
     Overdue,
 }
@@ -151,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_can_not_move_says_why() {
+    fn the_reason_names_why_no_other_zygote_was_started() {
         let reason = EndReason::NoOtherZygote {
             reason: "it was killed".into(),
             error: NoZygote::Overdue,
         };
         assert_eq!(
             reason.to_string(),
-            "its worker process, the zygote, is gone: it was killed; another one could not be had: it was not ready in time"
+            "its worker process, the zygote, is gone: it was killed; no other zygote could be started: it was not ready in time"
         );
     }
 }

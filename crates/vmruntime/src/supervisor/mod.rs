@@ -38,11 +38,11 @@ use pool::Pool;
 use zygote::Zygote;
 use zygote_handle::ZygoteHandle;
 
-/// How many zygotes at once try whether libraries can be used. Each takes 10 to 30 MB, and as long
-/// as the libraries take to load.
+/// How many trials of libraries run at once. A trial starts a zygote, a process of 10 to 30 MB,
+/// which lives as long as the libraries take to load.
 const MAX_TRIALS: usize = 2;
 
-/// How long a trial may take, with the wait for its permit. A client waits for the answer.
+/// How long a trial may take, including the wait for its permit. A client waits for the answer.
 const TRIAL_TIME: Duration = Duration::from_secs(8);
 
 /// Live sessions in worker processes.
@@ -56,8 +56,8 @@ pub struct WorkerRuntime {
 }
 
 impl WorkerRuntime {
-    /// A runtime without processes: each zygote starts with the first session that needs it, the
-    /// first of them also with a call of [`sandbox`](Runtime::sandbox).
+    /// A runtime without processes. Each zygote starts with the first session that needs it; the
+    /// zygote without libraries also starts with a call of [`sandbox`](Runtime::sandbox).
     pub fn new(command: WorkerCommand, memory: MemoryBudget, write: WriteLimits) -> Self {
         Self {
             zygotes: Arc::new(Pool::new(command.clone(), memory.clone())),
@@ -88,7 +88,7 @@ impl Runtime for WorkerRuntime {
                 let handle = ZygoteHandle::new(Arc::clone(&self.zygotes), Arc::clone(&zygote));
                 let (worker, bounds) = (self.command.clone(), self.bounds.clone());
                 match session::open(handle, spec.clone(), worker, bounds).await {
-                    // The zygote did not answer, or died: another one may do.
+                    // The zygote did not answer or died: one other zygote is tried.
                     Err(_) if !zygote.is_alive() && may_try_again => may_try_again = false,
                     opened => return Ok(opened?),
                 }
@@ -111,7 +111,7 @@ impl Runtime for WorkerRuntime {
                 zygote.gone().await;
                 Ok(())
             };
-            // A zygote that is not warm yet ends when the future that waits for it is dropped.
+            // Dropping the future kills a zygote that is not warm yet.
             tokio::time::timeout(TRIAL_TIME, trial)
                 .await
                 .unwrap_or_else(|_| {

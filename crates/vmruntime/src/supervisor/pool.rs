@@ -1,8 +1,8 @@
-//! The zygotes that run: one for each engine, and one for each set of libraries that sessions begin
-//! with.
+//! The running zygotes: one for each engine without libraries, and one for each list of libraries
+//! that sessions start with.
 //!
-//! Loading libraries takes much longer than forking. So a zygote loads them once, and every session
-//! of a template with these libraries is forked from it.
+//! Loading libraries takes much longer than a fork. So a zygote loads them once, and the processes
+//! of every session with this list of libraries are forked from that zygote.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,25 +15,25 @@ use vmcontrol::runtime::{OpenSessionError, RuntimeUnavailable};
 use super::zygote::Zygote;
 use crate::ipc::WorkerCommand;
 
-/// How many zygotes with libraries are kept for sessions to come. One is a process of 10 to 30 MB.
+/// How many zygotes with libraries are kept for future sessions. Each is a process of 10 to 30 MB.
 const MAX_WITH_LIBRARIES: usize = 8;
 
-/// What tells zygotes apart: what they are warmed up with.
+/// The identity of a zygote: what it is warmed up with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
     engine: String,
-    /// Names and checksums, in the order of loading.
+    /// The names and checksums of the libraries, in the order of loading.
     libraries: Vec<(String, String)>,
 }
 
-/// The slot of a zygote; `None` before one was started. Its lock is held while one is started, so
-/// that callers that need another kind of zygote do not wait for that.
+/// The slot of a zygote; `None` before the first start. The slot's lock is held while a zygote
+/// starts, so that only callers that need this kind of zygote wait for the start.
 type Slot = Arc<AsyncMutex<Option<Arc<Zygote>>>>;
 
 /// The running zygotes.
 #[derive(Debug)]
 pub(super) struct Pool {
-    /// The budget for messages of sessions.
+    /// The memory budget for messages from session processes.
     memory: MemoryBudget,
     command: WorkerCommand,
     state: Mutex<State>,
@@ -43,20 +43,21 @@ pub(super) struct Pool {
 #[derive(Debug, Default)]
 struct State {
     slots: HashMap<Kind, UsedSlot>,
-    /// Counts the uses.
+    /// The number of uses of all slots so far.
     clock: u64,
-    /// Every zygote, also one that lives on only for the sessions that it has.
+    /// Every zygote, including those without a slot, which live until their last session ends.
     all: Vec<Weak<Zygote>>,
 }
 
 #[derive(Debug)]
 struct UsedSlot {
     slot: Slot,
-    /// The value of the clock at the newest use.
+    /// The value of [`State::clock`] at the newest use.
     last_use: u64,
 }
 
 impl Pool {
+    /// A pool without zygotes.
     pub(super) fn new(command: WorkerCommand, memory: MemoryBudget) -> Self {
         Self {
             memory,
@@ -66,11 +67,11 @@ impl Pool {
         }
     }
 
-    /// The zygote for sessions of that engine with these libraries. It is started if there is none,
-    /// or the last one has died.
+    /// The zygote for sessions of that engine with these libraries. A new one is started if there
+    /// is none, or if the last one has died.
     ///
     /// # Errors
-    /// When it can't be started, and when a library fails.
+    /// When the zygote can't be started, when a library fails, and when the pool is closed.
     pub(super) async fn get(
         &self,
         engine: &str,
@@ -109,8 +110,8 @@ impl Pool {
         Ok(Arc::clone(zygote.insert(started)))
     }
 
-    /// The slot for that kind of zygote. If there are too many slots, the one that was used least
-    /// recently is given up.
+    /// The slot for that kind of zygote. If there are too many slots, the least recently used one
+    /// is removed.
     fn slot(&self, kind: Kind) -> Slot {
         let mut state = self.state();
         state.clock += 1;
@@ -125,8 +126,8 @@ impl Pool {
         slot
     }
 
-    /// Ends all zygotes with their sessions, and waits until they are gone. From then on none is
-    /// started.
+    /// Ends all zygotes with their sessions and waits until their processes have ended. No zygote
+    /// is started from then on.
     pub(super) async fn close(&self) {
         self.closed.send_replace(true);
         let state = std::mem::take(&mut *self.state());
@@ -145,8 +146,8 @@ impl Pool {
 }
 
 impl State {
-    /// Forgets the zygotes with libraries that were used least recently, beyond `most`. They end
-    /// with their last session.
+    /// Removes the slots of the least recently used zygotes with libraries until `most` are left. A
+    /// zygote without a slot ends with its last session.
     fn forget_beyond(&mut self, most: usize) {
         self.all.retain(|zygote| zygote.strong_count() > 0);
         loop {

@@ -1,19 +1,27 @@
-//! Queries about a session: each is answered by a process of its own, which replays what it lacks
-//! of the committed state, answers and ends.
+//! Queries about a session. A process of its own answers each: it replays what it lacks of the
+//! committed state, answers and ends.
 //!
-//! - A session with a checkpoint: the query goes to a socket that all its checkpoints share, with a
-//!   socket for the answer. The checkpoint forks a process that takes it. A checkpoint that has been
-//!   dismissed meanwhile drops the query, and it is asked again.
-//! - A session without a checkpoint: the zygote forks a process, which is set up from the session's
+//! # Which process answers
+//!
+//! - A session with a checkpoint: the daemon sends a socket for the answer to the socket that all
+//!   checkpoints of the session share. The checkpoint that receives it forks a process, which reads
+//!   the query from that socket. A checkpoint that was dismissed in the meantime drops the socket,
+//!   and the daemon asks again.
+//! - A session without a checkpoint: the zygote forks a process, which is set up with the session's
 //!   seed.
 //!
-//! Which of the two, and which runs have to be replayed, is read under one lock
-//! ([`ReplayLog::basis`]), so that an answer always shows the state after some commit, and a commit
-//! that was answered before the query is in it. A query that is being answered when the session
-//! makes its first checkpoint is answered as it was asked.
+//! # Which state it shows
 //!
-//! The processes are bounded in number, time and memory. One whose answer is not awaited any more
-//! is killed, and its permit is given back when it is dead.
+//! Which of the two processes is asked, and which runs it has to replay, is read under one lock
+//! ([`ReplayLog::basis`]). So an answer always shows the state after some commit, and that state
+//! holds every commit that was answered before the query was sent. A query that is under way when
+//! the session makes its first checkpoint is not asked again: it shows the commit before.
+//!
+//! # Bounds
+//!
+//! The processes are bounded in number, time and memory. When the caller drops the future of
+//! [`QueryClient::ask`], the process is killed, and its permit is released when the process has
+//! ended.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -30,28 +38,29 @@ use super::zygote_handle::ZygoteHandle;
 use crate::ipc::daemon_end::{self, Receiver, Sender};
 use crate::ipc::{FromQuery, MAX_FROM_QUERY_BYTES, QueryRequest};
 
-/// How many queries about one session are answered at once; others wait.
+/// How many queries about one session are answered at once. Further ones wait for a permit.
 const MAX_OF_SESSION: u32 = 4;
 
-/// How many queries about all sessions together are answered at once: each may take a processor and
-/// some memory.
+/// How many queries about all sessions together are answered at once. Each may use a processor, and
+/// 32 MiB of heap beyond that of its session.
 static PERMITS_OF_ALL: Semaphore = Semaphore::const_new(16);
 
-/// How long a query may wait for its permits.
+/// How long a query may wait for its permits before it fails with [`QueryError::Busy`].
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long an answer may take then. The process has less, by the kernel's clocks.
+/// How long an answer may take once the query has its permits. The timers of the process itself run
+/// out earlier.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a killed process may take to be gone.
+/// How long to wait for the end of a process that was killed.
 const DEATH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait before a query is asked again that no process took.
+/// How long to wait before a query that no process took is asked again.
 const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 /// Answers queries about a session.
 pub(super) struct QueryClient {
-    /// The socket of the session's checkpoints.
+    /// The daemon's end of the socket that the session's checkpoints share.
     checkpoints: Sender,
     zygotes: Arc<ZygoteHandle>,
     /// The zygote's number for the session.
@@ -75,16 +84,16 @@ enum Forked {
     /// A checkpoint of the session of that number.
     FromCheckpoint {
         session: u64,
-        /// Its process id; `None` until it has said so.
+        /// The process id that the process sent; `None` until it has begun.
         pid: Option<u32>,
     },
-    /// The zygote, under a number of its own.
+    /// The zygote: the process has its own process group, with this number.
     FromZygote { number: u64 },
 }
 
 impl QueryClient {
-    /// Answers queries about the session of that number, whose checkpoints listen to the other end
-    /// of `checkpoints`.
+    /// A client for queries about the session of that number. The session's checkpoints receive
+    /// from the other end of `checkpoints`.
     pub(super) fn new(
         checkpoints: Sender,
         zygotes: Arc<ZygoteHandle>,
@@ -103,7 +112,7 @@ impl QueryClient {
         }
     }
 
-    /// Answers a query. If the future is dropped the process that answers is killed.
+    /// Answers a query. If the future is dropped, the process that answers is killed.
     ///
     /// # Errors
     /// See [`QueryError`].
@@ -136,32 +145,34 @@ impl QueryClient {
                     answer.unwrap_or(Err(QueryError::Exceeded))
                 }
             };
-            // The caller may have given up.
+            // The caller may have dropped the future.
             let _ = reply.send(answer);
             if let Some(process) = process {
                 process.end().await;
             }
-            // Only now is the process gone.
+            // The permits are held until here, because only now has the process ended.
             drop(permits);
         });
         answer.await.unwrap_or(Err(QueryError::Gone))
     }
 
-    /// Answers no query any more, and waits until the processes are gone that answer some.
+    /// Refuses all further queries, and waits until the processes that answer earlier ones have
+    /// ended.
     pub(super) async fn close(&self) {
         self.closed.send_replace(true);
-        // The permits of a query are given back when its process is gone.
+        // A query releases its permits when its process has ended.
         let _ = self.permits.acquire_many(MAX_OF_SESSION).await;
     }
 
-    /// Waits for a permit among the queries about this session, and then among all.
+    /// Waits for a permit of this session and then for one of all sessions. Returns `None` when a
+    /// semaphore is closed, which does not happen.
     async fn permits(&self) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'static>)> {
         let own = self.permits.acquire().await.ok()?;
         Some((own, PERMITS_OF_ALL.acquire().await.ok()?))
     }
 
-    /// Asks until a process has taken the query, and waits for its answer. `process` is the process
-    /// that was asked last.
+    /// Sends the query until a process has taken it, and waits for the answer. `process` is set to
+    /// the process that was asked last.
     async fn answer(
         &self,
         query: &Query,
@@ -191,7 +202,7 @@ impl QueryClient {
     }
 
     /// Asks a checkpoint. Returns `None` if no process took the query: the checkpoint was
-    /// dismissed, or there is none any more.
+    /// dismissed, or there is no checkpoint any more.
     async fn ask_checkpoint<'a>(
         &self,
         request: QueryRequest,
@@ -211,7 +222,7 @@ impl QueryClient {
             let along = Some(theirs.as_raw_fd());
             self.checkpoints.send(0, &(), along).await?;
             drop(theirs);
-            // A process that did not take all of the request does not begin.
+            // A process that did not receive the whole request does not send `Began`.
             let (_, began) = tokio::join!(sender.send(0, &request, None), process.has_begun());
             Ok::<_, io::Error>(began)
         };
@@ -222,8 +233,8 @@ impl QueryClient {
         Ok(began.then_some(process))
     }
 
-    /// Asks a process that is forked from the zygote for this query. Returns `None` if it did not
-    /// take the query: it could not be forked, or was killed.
+    /// Asks a process that the zygote forks for this query. Returns `None` if no process took the
+    /// query: it could not be forked, or was killed.
     async fn ask_fork_of_zygote<'a>(
         &self,
         request: QueryRequest,
@@ -242,14 +253,14 @@ impl QueryClient {
             origin: Forked::FromZygote { number },
         });
         let asked = self.seed.ask(&sender, request);
-        // A process that did not take all of the request does not begin.
+        // A process that did not receive the whole request does not send `Began`.
         let (_, began) = tokio::join!(asked, process.has_begun());
         Ok(began.then_some(process))
     }
 }
 
 impl QueryProcess {
-    /// Waits until the process has taken the query; false if it is gone before.
+    /// Waits until the process has taken the query. Returns false if it ended before.
     async fn has_begun(&mut self) -> bool {
         let Ok(Some(received)) = self.receiver.receive::<FromQuery>().await else {
             return false;
@@ -274,9 +285,9 @@ impl QueryProcess {
         }
     }
 
-    /// Makes sure that the process is gone, or will be.
+    /// Kills the process if it has not ended, and waits for its end.
     async fn end(mut self) {
-        // In most cases it ends by itself as soon as it has answered.
+        // In most cases the process ends by itself as soon as it has answered.
         match self.origin {
             Forked::FromCheckpoint {
                 session,
@@ -286,7 +297,7 @@ impl QueryProcess {
             Forked::FromZygote { number } => self.zygote.close(number),
         }
         let gone = async { while let Ok(Some(_)) = self.receiver.receive::<FromQuery>().await {} };
-        // If it is not gone in time, its clocks end it.
+        // If the process has not ended in time, its own timers end it.
         let _ = tokio::time::timeout(DEATH_TIMEOUT, gone).await;
     }
 }

@@ -1,17 +1,18 @@
-//! Why a run was rolled back: from the death of its process to a failure for the user.
+//! Why a run was rolled back: maps the death of its process to a failure for the user.
 
 use vmapi_types::Limits;
 use vmcontrol::runtime::{Failure, FailureCode};
 
 use crate::ipc::{Death, DeathCause, DeathNote, ExitCause};
 
-/// The failure of a run with these limits whose session process died like this.
+/// The failure of a run with the limits `limits` whose session process died as `death` says.
 pub(super) fn failure(death: &Death, limits: &Limits) -> Failure {
     let (code, cause) = cause(death, limits);
     rolled_back(code, &cause)
 }
 
-/// What ended a run with these limits whose session process died like this.
+/// The code and the cause of a run's end, for a run with the limits `limits` whose session process
+/// died as `death` says.
 pub(super) fn cause(death: &Death, limits: &Limits) -> (FailureCode, String) {
     match death.cause {
         DeathCause::Signaled(libc::SIGALRM) => (FailureCode::WallTimeLimit, wall_cause(limits)),
@@ -49,7 +50,7 @@ pub(super) fn cause(death: &Death, limits: &Limits) -> (FailureCode, String) {
     }
 }
 
-/// The failure of a run that passed its wall limit and was killed from the daemon.
+/// The failure of a run that passed its wall limit and was killed by the daemon.
 pub(super) fn overdue(limits: &Limits) -> Failure {
     rolled_back(FailureCode::WallTimeLimit, &wall_cause(limits))
 }

@@ -1,4 +1,4 @@
-//! Opening a session, and the handle of a live one.
+//! Opening a session, and the handle of a live session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,23 +20,23 @@ use super::zygote_handle::ZygoteHandle;
 use crate::host_modules::{self, Bounds};
 use crate::ipc::{HELPER_TIMEOUT, MAX_FROM_QUERY_BYTES, WorkerCommand, daemon_end};
 
-/// How many updates of a run may wait for the recorder before the session process has to wait. Each
-/// may have as much as a datagram without taking room for it.
+/// How many updates of a run may wait for the recorder before the session process has to wait. An
+/// update of up to one datagram takes no room in the memory budget.
 const UPDATE_QUEUE: usize = 64;
 
-/// How long a session process may take to be forked and prepared: a zygote that does not answer is
-/// replaced before.
+/// How long the fork and the set-up of a session process may take. It is longer than
+/// [`HELPER_TIMEOUT`], so that a zygote that does not answer is detected first.
 const OPEN_TIMEOUT: Duration = HELPER_TIMEOUT.saturating_add(Duration::from_millis(500));
 
 /// The handle of a live session. When it is dropped the session is closed.
 struct Session {
     commands: mpsc::UnboundedSender<Command>,
-    /// Closes the session when it is set, and when it is dropped.
+    /// Closes the session when it is set to `true`, and when it is dropped.
     closing: watch::Sender<bool>,
     zygotes: Arc<ZygoteHandle>,
     /// The zygote's number for the session.
     number: u64,
-    /// Whether the session's processes are gone.
+    /// Whether all processes of the session have ended.
     gone: watch::Receiver<bool>,
     queries: Arc<QueryClient>,
 }
@@ -52,12 +52,13 @@ pub(super) async fn open(
     bounds: Bounds,
 ) -> Result<OpenedSession, RuntimeUnavailable> {
     let (zygote, zygotes) = (zygotes.zygote(), Arc::new(zygotes));
-    // Also if a process is there: if that stands still, the zygote is asked for another one.
+    // The watchdog is armed also if a process was forked ahead: that process may be stopped
+    // together with its zygote.
     zygote.watch();
     if let Some(waiting) = zygote.take_waiting(&spec.policy.limits) {
         let (worker, bounds) = (worker.clone(), bounds.clone());
         let opened = prepare(waiting, &zygotes, spec.clone(), worker, bounds).await;
-        // A process that died while it waited does not matter to the caller.
+        // The process forked ahead may have died while it waited: the caller gets another one.
         if opened.is_ok() || !zygote.is_alive() {
             return opened;
         }
@@ -68,7 +69,7 @@ pub(super) async fn open(
     prepare(forked, &zygotes, spec, worker, bounds).await
 }
 
-/// Prepares a process for a session.
+/// Sets a forked process up for a session, and starts the session's actor.
 async fn prepare(
     process: ForkedProcess,
     zygotes: &Arc<ZygoteHandle>,
@@ -119,12 +120,12 @@ async fn prepare(
         replay_log,
         queries,
     });
-    // A new socket takes a message at once, unless the message is large and the process stands
-    // still: then it is never ready.
+    // A new socket takes a message at once. It does not if the message is large and the process is
+    // stopped; then the wait below times out.
     let _ = tokio::time::timeout(OPEN_TIMEOUT, actor.set_up()).await;
     tokio::spawn(async move {
         let reason = actor.serve().await.to_string();
-        // The owner of the session may have given up on it.
+        // The receivers may be dropped: the owner does not wait for the session any more.
         let _ = set_gone.send(true);
         let _ = say_ended.send(SessionEnd { reason });
     });
@@ -140,7 +141,7 @@ async fn prepare(
             Ok(end) => end.reason,
             Err(_) => "its supervisor failed".into(),
         })),
-        // The handle is dropped, which closes the session.
+        // Dropping the handle closes the session.
         Err(_) => Err(unavailable("it was not ready in time".into())),
     }
 }
@@ -148,7 +149,8 @@ async fn prepare(
 impl RuntimeSession for Session {
     fn run(&self, execution_id: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate> {
         let (updates, receiver) = mpsc::channel(UPDATE_QUEUE);
-        // If the actor is gone the sender is dropped, which the receiver sees.
+        // If the actor has ended, this drops `updates`, and the receiver gets the end of the
+        // channel.
         let _ = self.commands.send(Command::Run {
             execution_id,
             request,
@@ -158,7 +160,7 @@ impl RuntimeSession for Session {
     }
 
     fn cancel(&self, execution_id: Uuid) {
-        // If the actor is gone, so is the run.
+        // If the actor has ended, the run has ended too.
         let _ = self.commands.send(Command::Cancel(execution_id));
     }
 
@@ -169,8 +171,8 @@ impl RuntimeSession for Session {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.closing.send_replace(true);
-            // The zygote is told, too: the actor may wait for a session process that takes no
-            // message.
+            // The zygote kills the processes as well, because the actor may wait for a session
+            // process that takes no message.
             self.zygotes.zygote().close(self.number);
             let mut gone = self.gone.clone();
             let _ = gone.wait_for(|gone| *gone).await;

@@ -1,8 +1,10 @@
-//! Notices when a zygote does not answer any more.
+//! The watchdog of a zygote: it detects that the zygote does not answer any more.
 //!
-//! Most messages to a zygote have no answer of their own. So some time after a message the zygote
-//! is sent a ping, which it answers when it has taken all messages before it: one ping covers the
-//! messages of that time. A zygote that is sent no message is sent no ping.
+//! Most messages to a zygote have no answer. So [`PING_AFTER`] after a message the daemon sends a
+//! ping, which the zygote answers when it has handled all messages before it: one ping covers all
+//! messages of that time. While no message is sent, no ping is sent either. A zygote that does not
+//! answer a ping within [`HELPER_TIMEOUT`] of the message is killed. If the daemon itself did not
+//! run meanwhile (the machine was suspended, say), the zygote gets that time again, once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,14 +16,14 @@ use crate::ipc::HELPER_TIMEOUT;
 /// How long after a message the ping is sent: many messages have one ping together.
 const PING_AFTER: Duration = Duration::from_millis(500);
 
-/// Notes that a zygote was sent a message.
+/// Records that a message was sent to a zygote. The senders set it, and the watchdog waits for it.
 #[derive(Debug, Default)]
 pub(super) struct SentMessages {
     is_armed: AtomicBool,
     armed: Notify,
 }
 
-/// Follows whether a zygote answers. It belongs to the task that reads the zygote's messages.
+/// The state of the watchdog. The task that reads the zygote's messages owns it.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     state: State,
@@ -31,14 +33,14 @@ pub(super) struct Watchdog {
 
 #[derive(Debug)]
 enum State {
-    /// The zygote has taken all messages.
+    /// The zygote has answered the newest ping: no answer is awaited.
     Quiet,
-    /// It was sent a message.
+    /// A message was sent, and no ping after it.
     Sent { ping_at: Instant },
-    /// It was sent a ping.
+    /// A ping was sent, and not answered.
     Pinged {
         due: Instant,
-        /// Whether it may get more time, if the daemon itself stood still.
+        /// Whether the zygote may get more time, if the daemon itself did not run meanwhile.
         may_extend: bool,
     },
 }
@@ -48,12 +50,12 @@ enum State {
 pub(super) enum Step {
     /// Send the ping of this number.
     Ping(u64),
-    /// Give the zygote up.
+    /// Kill the zygote, which has not answered in time.
     GiveUp,
 }
 
 impl SentMessages {
-    /// Notes that the zygote was sent a message. To be called afterwards.
+    /// Records that a message was sent to the zygote. It must be called after the message was sent.
     pub(super) fn note(&self) {
         if !self.is_armed.swap(true, Ordering::AcqRel) {
             self.armed.notify_one();
@@ -62,6 +64,7 @@ impl SentMessages {
 }
 
 impl Watchdog {
+    /// A watchdog that awaits no answer.
     pub(super) fn new() -> Self {
         Self {
             state: State::Quiet,
@@ -69,7 +72,7 @@ impl Watchdog {
         }
     }
 
-    /// Waits for the next step; for ever while no answer is awaited. It is cancel safe.
+    /// Waits for the next step; never returns while no answer is awaited. It is cancel safe.
     pub(super) async fn next(&mut self, sent: &SentMessages) -> Step {
         loop {
             let Some(due) = self.due() else {
@@ -79,7 +82,7 @@ impl Watchdog {
             };
             tokio::time::sleep_until(due.into()).await;
             if matches!(self.state, State::Sent { .. }) {
-                // Messages from here on are not covered by this ping.
+                // This ping does not cover messages that are sent from here on.
                 sent.is_armed.store(false, Ordering::Release);
             }
             if let Some(step) = self.advance(Instant::now()) {
@@ -102,7 +105,7 @@ impl Watchdog {
         self.state = State::Sent { ping_at };
     }
 
-    /// Takes the step that is due at `now`; `None` if the caller has nothing to do.
+    /// Takes the step that is due at `now`. Returns `None` if the caller has nothing to do.
     fn advance(&mut self, now: Instant) -> Option<Step> {
         match self.state {
             State::Quiet => None,
@@ -114,7 +117,7 @@ impl Watchdog {
                 };
                 Some(Step::Ping(self.pings))
             }
-            // The daemon itself stood still, and perhaps the zygote with it.
+            // The daemon itself did not run for a while, and perhaps the zygote did not run either.
             State::Pinged {
                 due,
                 may_extend: true,
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zygote_that_does_not_answer_is_given_up_three_seconds_after_a_message() {
+    fn a_zygote_that_does_not_answer_is_killed_three_seconds_after_a_message() {
         let (mut watchdog, now) = (Watchdog::new(), Instant::now());
         watchdog.note_message(now);
         let due = watchdog.due().unwrap();
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_stood_still_itself_gives_the_zygote_more_time() {
+    fn a_zygote_gets_more_time_if_the_daemon_itself_did_not_run() {
         let (mut watchdog, now) = (Watchdog::new(), Instant::now());
         watchdog.note_message(now);
         assert_eq!(watchdog.advance(now + PING_AFTER), Some(Step::Ping(1)));

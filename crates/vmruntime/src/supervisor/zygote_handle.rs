@@ -15,6 +15,7 @@ pub(super) struct ZygoteHandle {
 }
 
 impl ZygoteHandle {
+    /// The handle of a zygote that was taken from `pool`.
     pub(super) fn new(pool: Arc<Pool>, zygote: Arc<Zygote>) -> Self {
         Self {
             pool,
@@ -27,10 +28,10 @@ impl ZygoteHandle {
         Arc::clone(&self.lock())
     }
 
-    /// Gets another zygote of the same kind in place of one that is gone.
+    /// Gets another zygote with the same engine and libraries, in place of one that has ended.
     ///
     /// # Errors
-    /// When none can be started.
+    /// When no zygote can be started.
     pub(super) async fn replace(&self) -> Result<Arc<Zygote>, OpenSessionError> {
         let gone = self.zygote();
         let zygote = self.pool.get(gone.engine(), gone.libraries()).await?;

@@ -1,17 +1,35 @@
-//! Checkpoints: a fork of a session process that sleeps with the heap as it was, until it is
-//! promoted or dismissed.
+//! Checkpoints: a checkpoint is a fork of a session process that sleeps with the heap as it was,
+//! until it is promoted or dismissed.
 //!
-//! A checkpoint waits on a pipe whose other end the session process holds. A byte dismisses it. The
-//! end of the stream means that the session process is dead: the checkpoint is promoted, and is the
-//! session process from then on.
+//! # What wakes a checkpoint
 //!
-//! Meanwhile it takes queries about the session from a socket that all checkpoints of a session
-//! share, also while the session process runs a script. For each it forks a process that answers
-//! and ends, and goes back to sleep.
+//! A checkpoint waits on a pipe whose write end the session process holds.
 //!
-//! A new checkpoint is made before the old one is dismissed, so that there is one at every moment.
-//! The new one and the session process both dismiss the old one: whichever of the two dies in
-//! between, the other does it, so that never two processes are the session process.
+//! - A byte dismisses the checkpoint: it ends.
+//! - The end of the stream means that the session process is dead, because only that process holds
+//!   the write end: the checkpoint is promoted, and is the session process from then on.
+//! - A query arrives on a socket that all checkpoints of a session share, also while the session
+//!   process runs a script. The checkpoint forks a process that answers the query and ends, and
+//!   sleeps again.
+//!
+//! # How one checkpoint replaces another
+//!
+//! The session process forks the new checkpoint before it dismisses the old one, so that there is
+//! one at every moment. Both the new checkpoint and the session process dismiss the old one. If one
+//! of the two dies in between, the other one still does it:
+//!
+//! - If the session process dies first, the new checkpoint has the pipe's write end of the old one
+//!   as well (it inherited it), so that the old one does not wake; the new one dismisses it and is
+//!   promoted.
+//! - If the new checkpoint dies first, the session process dismisses the old one, and then has no
+//!   checkpoint until the daemon orders another one (`RenewCheckpoint`).
+//!
+//! So there are never two session processes. If the fork is refused, the session process ends; it
+//! still holds the old checkpoint's pipe until it is dead, and only then is the old one promoted.
+//!
+//! For a moment two checkpoints wait on the socket for queries. A checkpoint that receives a query
+//! checks whether it has been dismissed, because it would then answer with an older state than the
+//! daemon has reported. A dismissed checkpoint drops the query, and the daemon asks again.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -29,37 +47,39 @@ use super::{exit, post_mortem};
 use crate::ipc::ExitCause;
 use crate::ipc::worker_end::receive_datagram;
 
-/// How often a refused fork is tried again: for less time than the daemon waits for a commit.
+/// How often a refused fork is tried again. All attempts together take less time than the daemon
+/// waits for a commit.
 const ATTEMPTS: u32 = 60;
 
 /// How long to wait between two attempts.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 
-/// How much is read of a message that brings a query's socket, in bytes: its content is ignored.
+/// How much is read of the message that carries a query's socket, in bytes. Its content is ignored.
 const QUERY_MESSAGE_BYTES: usize = 64;
 
-/// The session process's hold on its checkpoint: the write end of the pipe.
+/// The session process's end of its checkpoint: the write end of the pipe.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     hold: File,
 }
 
-/// The process that returns from [`make`], and its part.
+/// The role of the process that returns from [`make`].
 #[derive(Debug)]
 pub(super) enum Role {
     /// The session process, with its new checkpoint.
     Session(Checkpoint),
-    /// The checkpoint, promoted: the session process is dead.
+    /// The promoted checkpoint: the session process has died.
     Promoted,
-    /// A fork of the checkpoint, to answer the query that comes over this socket, and to end.
+    /// A fork of the checkpoint, which has to answer the query that arrives on this socket, and
+    /// then to end.
     Query(OwnedFd),
 }
 
 /// What wakes a checkpoint.
 enum Wake {
-    /// The session process is dead.
+    /// The session process has died.
     ProcessDied,
-    /// A query, over this socket.
+    /// A query arrives on this socket.
     Query(OwnedFd),
 }
 
@@ -70,11 +90,11 @@ pub(super) struct Names {
     pub(super) checkpoint: String,
 }
 
-/// Forks a checkpoint and dismisses the one before. `zygote` is the parent of all processes of the
-/// session; `queries` is the socket from which checkpoints take queries.
+/// Forks a checkpoint and dismisses the previous one. `zygote` is the parent of all processes of
+/// the session; `queries` is the socket from which checkpoints receive queries.
 ///
-/// When the system has no process or memory left, it is asked again for about two seconds. Then
-/// this process ends, and the checkpoint before, which still sleeps, is promoted.
+/// If the system has no process or memory left, the fork is tried again for about two seconds. Then
+/// this process ends, and the previous checkpoint is promoted.
 pub(super) fn make(
     previous: Option<Checkpoint>,
     zygote: Pid,
@@ -97,7 +117,7 @@ pub(super) fn make(
             if process::die_with_parent(zygote).is_err() {
                 exit::now(ExitCause::Done);
             }
-            // From here on its notes would be taken for those of the session process.
+            // A note of this process would be taken for one of the session process.
             post_mortem::leave();
             allocator::start_peak(None);
             process::set_name(&names.checkpoint);
@@ -106,13 +126,13 @@ pub(super) fn make(
             }
             wait(wake.as_fd(), queries, zygote, &names.checkpoint)
         }
-        // The hold on the one before is still in scope: it is promoted when this process is dead,
-        // and not earlier.
+        // `previous` is still in scope: the previous checkpoint is promoted when this process is
+        // dead, and not earlier.
         Err(error) => exit::noting(ExitCause::Checkpoint, &error.to_string()),
     }
 }
 
-/// A fork with a pipe between the two.
+/// Forks with a pipe between the two processes: which side this is, the read end and the write end.
 fn attempt() -> io::Result<(Side, OwnedFd, OwnedFd)> {
     let mut left = ATTEMPTS;
     loop {
@@ -130,14 +150,15 @@ fn attempt() -> io::Result<(Side, OwnedFd, OwnedFd)> {
 }
 
 impl Checkpoint {
-    /// Has the checkpoint end. It may be dead already, or dismissed by the new one.
+    /// Dismisses the checkpoint. A failure is ignored: the checkpoint may have died, or may have
+    /// been dismissed by the new one.
     fn dismiss(mut self) {
         let _ = self.hold.write_all(b"d");
     }
 }
 
-/// Sleeps until this checkpoint is promoted, and returns then; and in forks, which answer a query.
-/// Ends the process if it is dismissed.
+/// Sleeps until this checkpoint is promoted. It returns in the promoted checkpoint and in each fork
+/// that has to answer a query. If the checkpoint is dismissed, the process ends.
 fn wait(wake: BorrowedFd<'_>, queries: &OwnedFd, zygote: Pid, name: &str) -> Role {
     let mut queries = Some(queries);
     loop {
@@ -155,7 +176,8 @@ fn wait(wake: BorrowedFd<'_>, queries: &OwnedFd, zygote: Pid, name: &str) -> Rol
                         }
                         return Role::Query(socket);
                     }
-                    // If the fork was refused the socket is closed here, and the daemon asks again.
+                    // If the fork was refused, the socket is closed here, and the daemon asks
+                    // again.
                     Ok(Side::Parent(_)) | Err(_) => process::set_name(name),
                 }
             }
@@ -163,7 +185,7 @@ fn wait(wake: BorrowedFd<'_>, queries: &OwnedFd, zygote: Pid, name: &str) -> Rol
     }
 }
 
-/// Whether the session process is dead, or this checkpoint is dismissed.
+/// Whether the session process has died, or this checkpoint was dismissed.
 fn is_superseded(wake: BorrowedFd<'_>) -> io::Result<bool> {
     let mut waited_for = [PollFd::new(wake, PollFlags::POLLIN)];
     let at_once = nix::sys::time::TimeSpec::new(0, 0);
@@ -173,11 +195,11 @@ fn is_superseded(wake: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
-/// Sleeps until the session process is dead or a query arrives. `queries` becomes `None` when the
-/// daemon's end is closed: then no query can come any more.
+/// Sleeps until the session process dies or a query arrives. `queries` becomes `None` when the
+/// daemon has closed its end: then no query can arrive any more.
 fn sleep(wake: BorrowedFd<'_>, queries: &mut Option<&OwnedFd>) -> io::Result<Wake> {
     loop {
-        // Nothing is allocated here: each page that a checkpoint writes to is copied for it.
+        // This loop does not allocate, because each page that a checkpoint writes to is copied.
         let second = queries.map_or(wake, AsFd::as_fd);
         let mut waited_for = [wake, second].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let count = if queries.is_some() { 2 } else { 1 };
@@ -196,14 +218,15 @@ fn sleep(wake: BorrowedFd<'_>, queries: &mut Option<&OwnedFd>) -> io::Result<Wak
             }
         }
         if let Some(socket) = queries.filter(|_| is_asked) {
-            // For a moment there are two checkpoints, and the other one may have been quicker.
+            // For a moment there may be two checkpoints, and the other one may have taken the
+            // message.
             match receive_datagram(
                 socket,
                 &mut [0; QUERY_MESSAGE_BYTES],
                 MsgFlags::MSG_DONTWAIT,
             ) {
                 Ok(Some((_, Some(socket)))) => {
-                    // A dismissed checkpoint lacks what the daemon has answered since.
+                    // A dismissed checkpoint lacks runs that the daemon has reported as committed.
                     if !is_superseded(wake)? {
                         return Ok(Wake::Query(socket));
                     }

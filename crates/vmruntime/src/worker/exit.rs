@@ -1,16 +1,16 @@
-//! How a worker process ends on purpose: with `_exit`, so that no destructors run and no buffer
-//! that a fork copied is flushed twice.
+//! The deliberate end of a worker process. It calls `_exit`, so that no destructors run and no
+//! buffer that a fork copied is flushed twice.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::post_mortem;
 use crate::ipc::ExitCause;
 
-/// Whether the exit status of this process means nothing.
+/// Whether this process is a query process, whose exit status carries no information.
 static IS_DISPOSABLE: AtomicBool = AtomicBool::new(false);
 
-/// Makes this a process that answers one query: from now on it ends as [`ExitCause::Done`], for
-/// whatever cause.
+/// Marks this process as a query process. From now on it ends as [`ExitCause::Done`], whatever the
+/// cause.
 pub(crate) fn be_disposable() {
     IS_DISPOSABLE.store(true, Relaxed);
 }
@@ -22,11 +22,11 @@ pub(crate) fn now(cause: ExitCause) -> ! {
     } else {
         cause
     };
-    // SAFETY: `_exit` takes any status, touches no memory of ours and does not return.
+    // SAFETY: `_exit` takes any status, touches no memory of this program and does not return.
     unsafe { libc::_exit(cause.status()) }
 }
 
-/// Writes a note on the post-mortem page, then ends this process at once.
+/// Writes a note to the post-mortem page and then ends this process.
 pub(crate) fn noting(cause: ExitCause, note: &str) -> ! {
     post_mortem::note(note.as_bytes());
     now(cause)

@@ -1,4 +1,4 @@
-//! Limits that the kernel enforces on a session process for the time of one execution.
+//! The limits of a session process: of its memory, and of the time of each execution.
 
 use std::io;
 use std::time::Duration;
@@ -15,23 +15,24 @@ use crate::ipc::ExitCause;
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;
 
-/// What a process maps beside its counted heap, in bytes: its image, the allocator's slack, the
-/// engine's tables.
+/// How much a process may map beside its counted heap, in bytes: for its image, the allocator's
+/// overhead and the engine's tables.
 const DATA_SLACK_BYTES: u64 = 256 * MIB;
 
-/// Bounds the heap of this process, and of its forks.
+/// Bounds the heap of this process and of its forks to the session's limit, counted from its
+/// current size.
 pub(super) fn bound_memory(limits: &Limits) {
     allocator::limit_growth(heap_bytes(limits));
 }
 
-/// How many bytes a session's heap may have.
+/// The largest size of a session's heap, in bytes.
 pub(super) fn heap_bytes(limits: &Limits) -> usize {
     let bytes = limits.mem_mb.saturating_mul(MIB);
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// Has the kernel bound what this process maps: a second bound behind that of the counting
-/// allocator, for memory that does not come from that.
+/// Has the kernel bound what this process maps. It is a second bound behind that of the counting
+/// allocator, for memory that the allocator does not count.
 ///
 /// # Errors
 /// When the system refuses.
@@ -46,13 +47,13 @@ pub(super) fn bound_mappings(limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
-/// Bounds the heap from now on, to no more than [`bound_memory`] allows.
+/// Bounds the heap from now on, counted from its size at the last [`bound_memory`].
 pub(super) fn bound_heap(limits: &Limits) {
     allocator::limit_to(heap_bytes(limits));
 }
 
-/// Starts the clocks of an execution: the process is killed by `SIGALRM` or `SIGPROF` when one runs
-/// out.
+/// Starts the two timers of an execution. When one runs out, `SIGALRM` or `SIGPROF` kills the
+/// process.
 ///
 /// # Errors
 /// When the system refuses.
@@ -62,7 +63,7 @@ pub(super) fn start_clocks(limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
-/// Stops the clocks.
+/// Stops both timers.
 ///
 /// # Errors
 /// When the system refuses.
@@ -72,7 +73,7 @@ pub(super) fn stop_clocks() -> io::Result<()> {
     Ok(())
 }
 
-/// Stops the clock of an execution's wall time, and returns the time that was left.
+/// Stops the timer of an execution's wall time. Returns the time that was left.
 ///
 /// # Errors
 /// When the system refuses.
@@ -80,7 +81,7 @@ pub(super) fn pause_wall_clock() -> io::Result<Duration> {
     set_timer(libc::ITIMER_REAL, Duration::ZERO)
 }
 
-/// Starts the clock of an execution's wall time with the time that was left. A clock with no time
+/// Starts the timer of an execution's wall time with the time that was left. A timer with no time
 /// left stays stopped.
 ///
 /// # Errors
@@ -89,7 +90,7 @@ pub(super) fn resume_wall_clock(left: Duration) -> io::Result<()> {
     set_timer(libc::ITIMER_REAL, left).map(|_| ())
 }
 
-/// Ends the process, because an execution without clocks has no bounds.
+/// Ends the process, because an execution without timers is not bounded.
 pub(super) fn no_timer<T>(error: &io::Error) -> T {
     exit::noting(
         ExitCause::Channel,
@@ -105,7 +106,8 @@ pub(super) fn cpu_time_us() -> u64 {
     })
 }
 
-/// Sets a timer to run out once, or stops it if `after` is zero. Returns the time that was left.
+/// Sets a timer to run out once, or stops it if `after` is zero. Returns the time that was left of
+/// it.
 fn set_timer(which: libc::c_int, after: Duration) -> io::Result<Duration> {
     let none = libc::timeval {
         tv_sec: 0,

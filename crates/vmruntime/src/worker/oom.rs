@@ -1,9 +1,10 @@
-//! The order in which the kernel kills when memory runs out: the processes of sessions, then the
-//! zygote, the daemon last.
+//! The order in which the kernel kills processes when memory runs out: first the processes of
+//! sessions, then the helpers of all sessions (zygotes, supervisors of commands), the daemon last.
 //!
-//! Every process may raise its own score, and lower it again. The zygote can't open the file of a
-//! process that it forks, nor can that process open its own: neither has a file system. So the
-//! zygote takes on the score of a session while it forks one.
+//! Every process may raise its own score and lower it again. The zygote can't open the score file
+//! of a process that it forks, and that process can't open its own, because neither can reach the
+//! file system. So the zygote sets its own score to that of a session while it forks one, and the
+//! fork inherits it.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -18,14 +19,15 @@ const HIGHEST: i32 = 1000;
 /// The scores of the processes below a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scores {
-    /// Of the helpers of all sessions: zygotes, supervisors of commands.
+    /// The score of the helpers of all sessions: zygotes and supervisors of commands.
     pub(crate) helper: i32,
-    /// Of the processes of one session: session processes, its database process, its commands.
+    /// The score of the processes of one session: its session process with its checkpoint, its
+    /// database process and its commands.
     pub(crate) session: i32,
 }
 
 impl Scores {
-    /// Relative to that of the daemon.
+    /// The scores below a daemon that has the score `daemon`.
     fn below(daemon: i32) -> Self {
         Self {
             helper: daemon + (HIGHEST - daemon) / 2,
@@ -33,8 +35,8 @@ impl Scores {
         }
     }
 
-    /// The scores, in a process that still has the daemon's; `None` where the system has no such
-    /// file.
+    /// The scores, as computed in a process that still has the daemon's own score; `None` if the
+    /// score can't be read.
     pub(crate) fn inherited() -> Option<Self> {
         Some(Self::below(open()?.1))
     }
@@ -47,13 +49,13 @@ pub(crate) fn raise(score: i32) {
     }
 }
 
-/// The score of the zygote, which sets that of the processes that it forks.
+/// The open score file of the zygote; `None` if the score can't be changed.
 #[derive(Debug)]
 pub(super) struct ZygoteScore(Option<(File, Scores)>);
 
 impl ZygoteScore {
-    /// Raises the score of this process to that of a zygote. To be called before the file system is
-    /// given up.
+    /// Raises the score of this process to that of a helper. It must be called before the sandbox
+    /// takes the file system away.
     pub(super) fn begin() -> Self {
         let opened = open().map(|(file, daemon)| (file, Scores::below(daemon)));
         let score = Self(opened);
@@ -61,14 +63,15 @@ impl ZygoteScore {
         score
     }
 
-    /// Takes on the score of the process that is about to be forked.
+    /// Sets this process's score to that of the process that is about to be forked.
     pub(super) fn begin_fork(&self) {
         if let Some((file, scores)) = &self.0 {
             write(file, scores.session);
         }
     }
 
-    /// Takes on the zygote's score again. Not to be called in the fork, whose file is the zygote's.
+    /// Sets the zygote's own score again. It must not be called in the fork, whose descriptor
+    /// refers to the file of the zygote.
     pub(super) fn end_fork(&self) {
         if let Some((file, scores)) = &self.0 {
             write(file, scores.helper);
@@ -76,7 +79,7 @@ impl ZygoteScore {
     }
 }
 
-/// The file, and the score that this process has.
+/// The score file of this process, and its current score.
 fn open() -> Option<(File, i32)> {
     let mut file = OpenOptions::new().read(true).write(true).open(FILE).ok()?;
     let mut text = String::new();
@@ -86,7 +89,7 @@ fn open() -> Option<(File, i32)> {
 }
 
 fn write(file: &File, score: i32) {
-    // It changes only the order. Without it a worker works as well.
+    // A failure is ignored: the score changes only the order in which processes are killed.
     let _ = file.write_at(score.to_string().as_bytes(), 0);
 }
 

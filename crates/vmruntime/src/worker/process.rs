@@ -20,7 +20,7 @@ pub(super) enum Side {
     Child,
 }
 
-/// Forks a process, as `kinship` says.
+/// Forks a process whose parent is as `kinship` says.
 ///
 /// # Errors
 /// When the system has no process or memory left, or this process has more than one thread.
@@ -29,11 +29,12 @@ pub(super) fn fork(kinship: Kinship) -> io::Result<Side> {
     stack::share_what_is_in_use()?;
     let flags = match kinship {
         Kinship::Child => libc::SIGCHLD,
-        // The new process is a child of our parent, which reaps all processes of all sessions.
+        // The new process is a child of this process's parent, which reaps all processes of all
+        // sessions.
         Kinship::Sibling => libc::SIGCHLD | libc::CLONE_PARENT,
     };
     // SAFETY: without CLONE_VM the child gets a copy of this address space, as with `fork`; without
-    // a stack argument it goes on from here. This process has one thread (checked above), so no
+    // a stack argument the child continues here. This process has one thread (checked above), so no
     // lock is held by a thread that is not copied. glibc's own fork would also run `atfork`
     // handlers and refresh its cached thread id: no code here registers the former or uses the
     // latter.
@@ -56,15 +57,16 @@ pub(super) enum Kinship {
     Sibling,
 }
 
-/// Whether the system refuses to tell how many threads there are. Some containers refuse the call.
+/// Whether the system refuses the call that asserts the number of threads. Some containers refuse
+/// it.
 static CANNOT_ASK: AtomicBool = AtomicBool::new(false);
 
-/// Makes sure that this process has one thread, before it is confined, and notes whether it can
-/// check that later. Where it can't, forks rely on what they can't check: no code of a worker
-/// starts a thread, and the filter of a session process refuses to.
+/// Asserts that this process has one thread, before it is confined, and records whether that can be
+/// asserted later. Where it can't, forks rely on two facts that they can't check: no code of a
+/// worker starts a thread, and the filter of a session process refuses the call that would.
 ///
 /// # Errors
-/// When there is more than one thread, or the number can't be found out.
+/// When there is more than one thread, or the number of threads can't be read.
 pub(super) fn begin_single_threaded() -> io::Result<()> {
     match ask_for_one_thread() {
         Err(Errno::EINVAL) => Err(more_than_one_thread()),
@@ -77,6 +79,7 @@ pub(super) fn begin_single_threaded() -> io::Result<()> {
     }
 }
 
+/// Asserts that this process has one thread, where the system can tell.
 fn assert_single_threaded() -> io::Result<()> {
     if CANNOT_ASK.load(Relaxed) || ask_for_one_thread().is_ok() {
         Ok(())
@@ -85,8 +88,8 @@ fn assert_single_threaded() -> io::Result<()> {
     }
 }
 
-/// `unshare(CLONE_THREAD)` changes nothing, and is refused when there is more than one thread: the
-/// cheapest check.
+/// Asks the kernel with `unshare(CLONE_THREAD)`, which changes nothing and is refused when there is
+/// more than one thread. It is the cheapest check.
 fn ask_for_one_thread() -> nix::Result<()> {
     // SAFETY: the call takes no pointers and has no effect in a process with one thread.
     Errno::result(unsafe { libc::unshare(libc::CLONE_THREAD) }).map(drop)
@@ -99,7 +102,7 @@ fn more_than_one_thread() -> io::Error {
 /// Has the kernel kill this process when its parent dies.
 ///
 /// # Errors
-/// When the parent is dead already, or the kernel refuses.
+/// When the parent has died already, or the kernel refuses.
 pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
     prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
     if getppid() == parent {
@@ -132,18 +135,18 @@ pub(super) fn reap(pid: Pid) -> io::Result<u64> {
 /// The longest name of a process, in bytes.
 const NAME_BYTES: usize = 15;
 
-/// The name of a process while it forks another one, which has it, too, until it takes its own: so
-/// at no moment do two processes have the name of one part.
+/// The name of a process while it forks another one. The fork starts with this name and then sets
+/// its own, so that at no moment two processes of a session have the same name (`vms-s-…`, say).
 pub(super) const NAME_OF_FORKS: &str = "vms-fork";
 
-/// Sets the name that `ps` and `top` show, cut to its first 15 bytes. It allocates nothing: after a
-/// fork that would copy some pages.
+/// Sets the name that `ps` and `top` show, cut to its first 15 bytes. It does not allocate, because
+/// an allocation after a fork would copy pages.
 pub(crate) fn set_name(name: &str) {
     let mut ended = [0; NAME_BYTES + 1];
     let length = name.len().min(NAME_BYTES);
     ended[..length].copy_from_slice(&name.as_bytes()[..length]);
     if let Ok(name) = CStr::from_bytes_until_nul(&ended) {
-        // A process without a name works as well.
+        // The process works without the name as well.
         let _ = prctl::set_name(name);
     }
 }
@@ -156,14 +159,15 @@ pub(super) fn own_pid() -> u32 {
 /// The descriptor of a session process's channel.
 const SESSION_FD: i32 = 3;
 
-/// Keeps the channel, and the standard streams, which lead nowhere; closes every other descriptor.
+/// Keeps the channel, moved to [`SESSION_FD`], and the standard streams, which lead nowhere. Closes
+/// every other descriptor.
 ///
 /// # Errors
-/// When the system refuses; the process must end then.
+/// When the system refuses. The process must end then.
 pub(super) fn keep_only(channel: OwnedFd) -> io::Result<OwnedFd> {
     let fd = channel.into_raw_fd();
-    // SAFETY: the process has no other thread and goes on with the returned descriptor alone, so
-    // that closing descriptors that other values own is sound: those values are never used or
+    // SAFETY: the process has no other thread and uses only the returned descriptor from here on.
+    // Closing descriptors that other values own is sound, because those values are never used or
     // dropped again.
     unsafe {
         if fd != SESSION_FD && libc::dup2(fd, SESSION_FD) < 0 {

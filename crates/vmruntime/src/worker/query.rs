@@ -1,9 +1,9 @@
-//! A process that answers one query about a session and ends.
+//! The query process: it answers one query about a session and ends.
 //!
-//! There are two kinds: a fork of a checkpoint, which takes the query from a socket of its own;
+//! There are two kinds: a fork of a checkpoint, which reads the query from a socket of its own;
 //! and, for a session without a checkpoint, a fork of the zygote that is set up as the session was.
-//! Both replay what their state lacks and then answer. Events of scripts are dropped meanwhile, and
-//! no call reaches a host module.
+//! Both replay the runs that their state lacks and then answer. Events of scripts are dropped in
+//! such a process, and no call reaches a host module.
 
 use vmapi_types::Limits;
 
@@ -20,10 +20,10 @@ const WALL_MS: u64 = 2_000;
 /// How much CPU time it may take, in milliseconds.
 const CPU_MS: u64 = 1_000;
 
-/// By how much the heap may grow for an answer, in bytes; within the session's own limit.
+/// By how much the heap may grow for an answer, in bytes. The session's own limit holds as well.
 const MAX_GROWTH_BYTES: usize = 32 * 1024 * 1024;
 
-/// A process that has become one that answers a query.
+/// The state of a query process.
 pub(super) struct QueryProcess<'a> {
     pub(super) engine: &'a mut dyn Engine,
     pub(super) link: &'a Link,
@@ -33,7 +33,7 @@ pub(super) struct QueryProcess<'a> {
     pub(super) commits: u64,
 }
 
-/// What bounds an answer.
+/// The limits of an answer.
 fn bounds() -> Limits {
     Limits {
         wall_ms: WALL_MS,
@@ -44,8 +44,8 @@ fn bounds() -> Limits {
     }
 }
 
-/// Makes this a process that answers a query: it takes a name, is cut off from host modules, and
-/// its clocks start. Without clocks it ends, and the daemon forks another.
+/// Makes this process a query process: sets its name, detaches it from host modules and starts its
+/// timers. If the timers can't be set, the process ends, and the daemon asks again.
 pub(super) fn begin(link: &Link, name: &str) {
     exit::be_disposable();
     process::set_name(name);
@@ -56,7 +56,7 @@ pub(super) fn begin(link: &Link, name: &str) {
 }
 
 impl QueryProcess<'_> {
-    /// Answers the query that arrives on the channel, and ends.
+    /// Answers the query that arrives on the channel, and ends the process.
     pub(super) fn answer_next(self, channel: &Channel) -> ! {
         if let Ok(Some(received)) = channel.receive::<QueryRequest>() {
             self.answer(channel, received.message);
@@ -64,8 +64,8 @@ impl QueryProcess<'_> {
         exit::now(ExitCause::Done)
     }
 
-    /// Answers a query on the channel, and ends. If the log does not begin where this state ends,
-    /// the process ends without a message, and the daemon asks again.
+    /// Answers a query on the channel, and ends the process. If the log does not continue from this
+    /// state, the process ends without a message, and the daemon asks again.
     pub(super) fn answer(self, channel: &Channel, request: QueryRequest) -> ! {
         let Self {
             engine,
@@ -83,7 +83,7 @@ impl QueryProcess<'_> {
             link.begin(bounds(), &[]);
             allocator::limit_further(MAX_GROWTH_BYTES);
             let result = engine.query(&query);
-            // The daemon may not wait for it any more.
+            // A failure is ignored: the daemon may not wait for the answer any more.
             let _ = channel.send(&FromQuery::Answered(result));
         }
         exit::now(ExitCause::Done)

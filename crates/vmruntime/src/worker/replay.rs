@@ -1,37 +1,38 @@
-//! Replaying runs that a session has committed without a checkpoint.
+//! Replay: running again what a session has committed without a checkpoint.
 //!
 //! A checkpoint costs a fork, a copy of each page that the next run writes to, and the end of the
-//! checkpoint before: more than most runs take. But a run whose only inputs from outside its
-//! session are a few numbers (times, random numbers) has the same effect whenever it is run in the
-//! same state with the same numbers. So a short run of that kind needs no checkpoint. The session
-//! process says at its end what its inputs were, with a digest of its events and its result: its
-//! [`Trace`](crate::ipc::Trace). The daemon adds text and trace to the session's replay log, and
-//! that is the commit.
+//! previous checkpoint: more than most runs take. But a run whose only inputs from outside its
+//! session are a few numbers (times, random numbers) has the same effect whenever it runs in the
+//! same state with the same numbers. So a short run of that kind needs no checkpoint. When it ends,
+//! the session process sends its inputs and a digest of its events and its result: its
+//! [`Trace`](crate::ipc::Trace). The daemon adds the run's text and trace to the session's replay
+//! log, and that is the commit.
 //!
-//! # Who replays
+//! # Which processes replay
 //!
-//! - a checkpoint that was promoted and is behind what the session has committed,
-//! - a process that was forked from the zygote for a session that has lost its process and has no
+//! - a promoted checkpoint that lacks committed runs,
+//! - a process that the zygote forked for a session that has lost its process and has no
 //!   checkpoint,
-//! - a process that answers one query: a fork of the checkpoint, or, as long as there is no
-//!   checkpoint, one of the zygote.
+//! - a query process: a fork of the checkpoint, or of the zygote as long as there is no checkpoint.
 //!
-//! Each is sent the runs that its state may lack and skips those that it holds, which their number
-//! tells ([`LoggedRun::commits`]).
+//! Each is sent the runs that its state may lack. Each run carries the number of commits with it
+//! ([`LoggedRun::commits`]), and a process skips those that its state holds.
 //!
-//! # Why the state is the session's
+//! # Why the state is the same
 //!
-//! - Everything that an engine takes from outside goes through
-//!   [`HostLink`](crate::engine::HostLink): a number by `record_input`, which a replay is given
-//!   again; everything else by `mark_nondeterministic`, after which the run has no trace and gets a
-//!   checkpoint. Garbage collections that depend on the size of the heap are in the second class.
-//! - A replay compares its own trace with the recorded one after each run. If they differ the process
-//!   ends ([`ExitCause::ReplayDiverged`](crate::ipc::ExitCause)) rather than go on with another
-//!   state.
+//! - Every input of an engine goes through [`HostLink`](crate::engine::HostLink): a number by
+//!   `record_input`, which a replay returns again; anything else calls `mark_nondeterministic`,
+//!   after which the run has no trace and gets a checkpoint. Garbage collections that depend on the
+//!   size of the heap are of the second kind.
+//! - After each run a replay compares its own trace with the recorded one. If they differ, the
+//!   process ends ([`ExitCause::ReplayDiverged`](crate::ipc::ExitCause)) instead of continuing with
+//!   another state.
 //! - While a process replays, its link is detached: events are dropped, and no call reaches a host
 //!   module.
-//! - A replay has the same limits as the first time, so that no run ends otherwise for want of
-//!   memory. It has no clocks: the daemon bounds the time of all replays together.
+//! - A replay has the memory limit of the first run, and only runs that stayed well below it are
+//!   logged ([`is_cheap`]), so that no replayed run fails for want of memory.
+//! - A replay has no timers of its own, which could cut a run short. The daemon bounds the time of
+//!   a respawn; a query process has one pair of timers for everything that it does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,28 +46,29 @@ use crate::clock::SLOWDOWN;
 use crate::engine::{Deadlock, Engine, Evaluation};
 use crate::ipc::LoggedRun;
 
-/// How much processor time a run may take that goes to the replay log, in microseconds: a few times
-/// what a checkpoint takes.
+/// The most CPU time of a run that goes to the replay log, in microseconds. It is a few times what
+/// a checkpoint takes.
 const MAX_CPU_US: u64 = 2_000 * SLOWDOWN;
 
-/// How long such a run may take by the wall clock. A run that only waits for a processor takes
-/// less; one that waits for something (`Atomics.wait`) would wait again in a replay.
+/// The longest wall time of such a run. A run that only waits for a processor takes less; a run
+/// that waits for something else (`Atomics.wait`) would wait again in a replay.
 const MAX_WALL: Duration = Duration::from_millis(20 * SLOWDOWN);
 
-/// By how much such a run may make the heap grow, in bytes: well below the growth at which garbage
-/// is collected in the middle of a run.
+/// The largest growth of the heap in such a run, in bytes. It is well below the growth at which
+/// garbage is collected in the middle of a run.
 const MAX_GROWTH_BYTES: u64 = 512 * 1024;
 
-/// A replayed run had another trace than the first time.
+/// A replayed run had another trace than its first run.
 #[derive(Debug, thiserror::Error)]
-#[error("run {commits} came to another end")]
+#[error("the replay of run {commits} had another trace than its first run")]
 pub(super) struct ReplayDiverged {
-    /// How many runs the state should have held with that run.
+    /// The number of the run: how many runs the state would have held with it.
     commits: u64,
 }
 
-/// Whether a run took so little time and memory that it may be replayed, and will have room for its
-/// heap then, too. `heap_before` is the size of the session's heap before the run, in bytes.
+/// Whether a run took so little time and memory that it may be replayed, and left enough memory
+/// below its limit that a replay will not pass it. `heap_before` is the size of the session's heap
+/// before the run, in bytes.
 pub(super) fn is_cheap(usage: &Usage, wall: Duration, heap_before: u64, limits: &Limits) -> bool {
     let peak = usage.peak_mem_bytes;
     usage.cpu_us <= MAX_CPU_US
@@ -75,8 +77,8 @@ pub(super) fn is_cheap(usage: &Usage, wall: Duration, heap_before: u64, limits: 
         && peak.saturating_add(MAX_GROWTH_BYTES) <= limits::heap_bytes(limits) as u64
 }
 
-/// Runs a script with the heap that its limits allow, for the first time or in a replay. In a
-/// replay `recorded` holds the inputs of the first time.
+/// Runs a script, for the first time or in a replay, with the heap that its limits allow. In a
+/// replay, `recorded` holds the inputs of the first run; otherwise it is empty.
 pub(super) fn evaluate(
     engine: &mut dyn Engine,
     link: &Link,
@@ -87,14 +89,13 @@ pub(super) fn evaluate(
     link.begin(request.limits, recorded);
     limits::bound_heap(&request.limits);
     let evaluation = engine.evaluate(request);
-    // The memory between executions, and that of the next request, does not count as this
-    // execution's.
+    // The memory of the next request does not count as this execution's.
     limits::bound_heap(of_session);
     evaluation
 }
 
-/// Brings the state to the end of the log. `commits` is how many runs the state holds, and is kept
-/// up to date.
+/// Replays the runs of the log that the state lacks. `commits` is the number of runs that the state
+/// holds, and is updated after each run.
 pub(super) fn replay(
     engine: &mut dyn Engine,
     link: &Link,

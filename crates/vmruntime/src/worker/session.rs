@@ -1,9 +1,9 @@
-//! A session process: it runs scripts, and commits each with a checkpoint or by its entry in the
-//! replay log. A checkpoint that is promoted goes on in here as the next generation.
+//! The session process: it runs scripts, and commits each with a checkpoint or by an entry in the
+//! replay log. A promoted checkpoint continues here as the session process of the next generation.
 //!
-//! A session has no checkpoint before it needs one: until then the daemon can make its state from
-//! another fork of the zygote, with the same set-up and the replay log. A process that answers one
-//! query about such a session begins in here, too.
+//! A session has no checkpoint before it needs one: until then its state can be rebuilt by another
+//! fork of the zygote, with the same set-up and the replay log. A query process that answers a
+//! query about such a session also begins here.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -28,10 +28,10 @@ use crate::ipc::{
     ExitCause, FromSession, LoggedRun, MAX_TO_SESSION_BYTES, QueryRequest, SessionSetup, ToSession,
 };
 
-/// The part of itself by which the heap grows before garbage is collected: a quarter.
+/// Garbage is collected after a run when the heap has grown by this part of itself: a quarter.
 const COLLECT_AFTER_PART: usize = 4;
 
-/// By how much it grows at least before garbage is collected, in bytes.
+/// By how much the heap must have grown at least before garbage is collected, in bytes.
 const COLLECT_AFTER_BYTES: usize = 256 * 1024;
 
 /// The state of a session process, copied by every fork.
@@ -42,14 +42,14 @@ pub(super) struct Session {
     page: &'static PostMortemPage,
     zygote: Pid,
     confinement: Rc<Confinement>,
-    /// The last part of its processes' names; empty before the set-up.
+    /// The last part of the names of the session's processes; empty before the set-up.
     tag: String,
     generation: u32,
-    /// How many runs the heap holds.
+    /// How many committed runs the heap holds.
     commits: u64,
-    /// `None` until the session needs a checkpoint.
+    /// The current checkpoint; `None` until the session needs one.
     checkpoint: Option<Checkpoint>,
-    /// The socket from which its checkpoints take queries; `None` before the set-up.
+    /// The socket from which checkpoints receive queries; `None` before the set-up.
     queries: Option<OwnedFd>,
     /// The session's own limits, which an execution may only lower.
     limits: Limits,
@@ -102,7 +102,7 @@ impl Session {
         session
     }
 
-    /// Serves the daemon until that closes the channel.
+    /// Serves the daemon until it closes the channel.
     pub(super) fn serve(mut self) -> ! {
         loop {
             let received = match self.channel.receive::<ToSession>() {
@@ -111,7 +111,7 @@ impl Session {
                 Err(error) => exit::noting(ExitCause::Channel, &error.to_string()),
             };
             if received.generation != self.generation {
-                // It is for an earlier generation, which is dead.
+                // The message is for an earlier generation, which has died.
                 continue;
             }
             match received.message {
@@ -127,12 +127,13 @@ impl Session {
                 ToSession::Replay(log) => self.replay(&log),
                 ToSession::RenewCheckpoint => self.commit(),
                 ToSession::Query(setup, request) => self.answer(&setup, request),
-                // The call was given up.
+                // The call was abandoned.
                 ToSession::HostAnswer(_) => {}
             }
         }
     }
 
+    /// Sets this process up for its session and reports that. Ends the process if that fails.
     fn set_up(&mut self, setup: &SessionSetup) {
         self.tag.clone_from(&setup.tag);
         self.set_name();
@@ -140,13 +141,13 @@ impl Session {
         let has_failed = error.is_some();
         self.send(&FromSession::Ready { error });
         if has_failed {
-            // It may be without confinement.
+            // The process may not be confined.
             exit::now(ExitCause::Done)
         }
     }
 
-    /// Fits the engine, the heap and the confinement to the session. An error is for the daemon to
-    /// tell.
+    /// Configures the engine, the limit of the heap and the confinement for the session. The error
+    /// is the text that the daemon reports.
     fn prepare(&mut self, setup: &SessionSetup) -> Result<(), String> {
         self.limits = setup.limits;
         let configured = self.engine.configure(setup);
@@ -159,8 +160,8 @@ impl Session {
         confined.map_err(|error| error.to_string())
     }
 
-    /// Confines this process before its session is known, so that the session need not wait for
-    /// that. It is for a process that may have no more memory than by default.
+    /// Confines this process before its session is known, so that the session does not have to wait
+    /// for it. The process can then have no more memory than the default limit.
     pub(super) fn confine_ahead(&mut self) {
         if let Err(error) = self.confine(&Limits::default()) {
             exit::noting(
@@ -176,6 +177,7 @@ impl Session {
         self.confinement.enter_session()
     }
 
+    /// Runs a script, reports its end, and commits it.
     fn run(&mut self, run: u64, request: &RunRequest, may_log: bool) {
         self.send(&FromSession::Started { run });
         let limits = &request.limits;
@@ -186,7 +188,8 @@ impl Session {
         limits::start_clocks(limits).unwrap_or_else(|error| limits::no_timer(&error));
         let Ok(end) = replay::evaluate(&mut *self.engine, &self.link, request, &self.limits, &[])
         else {
-            // Half of an async function is no state to go on from: the checkpoint is promoted.
+            // A half-executed async function is no state to continue from, so that the run is
+            // rolled back.
             exit::now(ExitCause::Deadlock)
         };
         limits::stop_clocks().unwrap_or_else(|error| limits::no_timer(&error));
@@ -197,7 +200,8 @@ impl Session {
             host_calls: post_mortem::host_calls(),
         };
         let is_cheap = replay::is_cheap(&usage, began.elapsed(), heap_before, limits);
-        // A replay does not collect garbage after the run.
+        // Garbage is not collected after a run that is logged, because a replay does not do so
+        // either.
         let may_log = may_log && is_cheap && !self.is_worth_collecting();
         let trace = if may_log { self.link.trace(&end) } else { None };
         let is_logged = trace.is_some();
@@ -216,7 +220,7 @@ impl Session {
         }
     }
 
-    /// Replays what this state lacks of the runs that the session has committed.
+    /// Replays the committed runs that this state lacks, and makes a checkpoint.
     fn replay(&mut self, log: &[Arc<LoggedRun>]) {
         self.link.detach();
         let replayed = replay::replay(
@@ -233,15 +237,17 @@ impl Session {
         }
     }
 
+    /// Whether the heap has grown so much since the last collection that another one is worth its
+    /// time.
     fn is_worth_collecting(&self) -> bool {
         let worth = (self.live_after_collection / COLLECT_AFTER_PART).max(COLLECT_AFTER_BYTES);
         allocator::live_bytes() >= self.live_after_collection.saturating_add(worth)
     }
 
-    /// Collects garbage once the heap has grown by a part of itself. What is freed need not be
-    /// copied by the fork; but a collection takes time with the heap and dirties the pages that it
-    /// shares with the checkpoint, so that a session with a large heap would pay for every small
-    /// execution.
+    /// Collects garbage if the heap has grown by a part of itself. Freed memory need not be copied
+    /// after the fork. But a collection takes time that grows with the heap, and it writes to pages
+    /// that are shared with the checkpoint; if it happened after every run, a session with a large
+    /// heap would pay for it with every small execution.
     fn collect_if_worth_it(&mut self) {
         if self.is_worth_collecting() {
             self.engine.collect();
@@ -249,9 +255,9 @@ impl Session {
         }
     }
 
-    /// Makes a checkpoint of this state, then says so. Returns in the session process; and, perhaps
-    /// much later, in the checkpoint once that is promoted, which makes a checkpoint of its own
-    /// before it says so.
+    /// Makes a checkpoint of this state and then reports it. It returns in the session process;
+    /// and, perhaps much later, in the checkpoint once that is promoted, which first makes a
+    /// checkpoint of its own and then reports its promotion.
     fn commit(&mut self) {
         let commits = self.commits;
         let mut message = FromSession::Committed { commits };
@@ -281,13 +287,14 @@ impl Session {
         self.send(&message);
     }
 
-    /// Becomes the process that answers one query about a session without a checkpoint.
+    /// Becomes a query process, for a session without a checkpoint.
     fn answer(&mut self, setup: &SessionSetup, request: QueryRequest) -> ! {
         self.tag.clone_from(&setup.tag);
         query::begin(&self.link, &self.query_name());
         let channel = Rc::clone(&self.channel);
         if self.prepare(setup).is_err() {
-            // The session itself was prepared in the same way, so that another attempt may do.
+            // The set-up of the session itself has succeeded with the same settings, so that
+            // another attempt may succeed.
             exit::now(ExitCause::Done)
         }
         self.query_process().answer(&channel, request)
@@ -310,7 +317,7 @@ impl Session {
         let Some(queries) = self.queries.take() else {
             exit::noting(
                 ExitCause::Channel,
-                "the socket for queries did not come along",
+                "the set-up came without the socket for queries",
             )
         };
         queries

@@ -1,10 +1,11 @@
 //! Children of the zygote that were stopped by a signal.
 //!
-//! A process that waits for a message can't be told from one that will never take it; only its
-//! parent is told by the kernel that it was stopped. A process that is not continued within
-//! [`HELPER_TIMEOUT`] is killed, and replaced like any other that died: also a checkpoint or a
-//! process that was forked ahead, which would otherwise be missed only when it is needed. A process
-//! with a run in it is left alone: the run has clocks of its own.
+//! A process that waits for a message looks the same from outside as one that is stopped and will
+//! never read the message. Only the parent of a process gets a report from the kernel when the
+//! process is stopped. A process that is not continued within [`HELPER_TIMEOUT`] is killed, and is
+//! replaced as after any other death. That includes checkpoints and processes that were forked
+//! ahead, whose absence would otherwise be noticed only when they are needed. A process that runs a
+//! script is not killed here, because the timers of the run bound it.
 
 use std::time::Instant;
 
@@ -15,12 +16,13 @@ use nix::unistd::Pid;
 
 use crate::ipc::HELPER_TIMEOUT;
 
-/// The children that are stopped at the moment, and those that were killed for it.
+/// The children that are stopped at the moment, and those that were killed because they were.
 #[derive(Debug, Default)]
 pub(super) struct StoppedChildren {
-    /// When each was found to be stopped, or was last checked; the oldest first.
+    /// The stopped children, with the time when each was found to be stopped or was last checked;
+    /// the oldest first.
     since: Vec<(Pid, Instant)>,
-    /// Killed, and not reaped yet.
+    /// The children that were killed here and have not been reaped.
     killed: Vec<Pid>,
 }
 
@@ -28,8 +30,8 @@ impl StoppedChildren {
     /// Takes the kernel's report that a child was stopped or continued (`WSTOPPED` or
     /// `WCONTINUED`).
     pub(super) fn take_report(&mut self, pid: Pid, report: WaitPidFlag) {
-        // The report is taken, so that the kernel does not repeat it. A newer one may have replaced
-        // it.
+        // Taking the report keeps the kernel from repeating it. It fails if a newer report has
+        // replaced it.
         let _ = waitid(Id::Pid(pid), report | WaitPidFlag::WNOHANG);
         self.since.retain(|(stopped, _)| *stopped != pid);
         if report == WaitPidFlag::WSTOPPED {
@@ -37,7 +39,7 @@ impl StoppedChildren {
         }
     }
 
-    /// Forgets a dead child that is about to be reaped. Returns whether it was killed from here.
+    /// Removes a dead child that is about to be reaped. Returns whether it was killed here.
     pub(super) fn forget(&mut self, pid: Pid) -> bool {
         self.since.retain(|(stopped, _)| *stopped != pid);
         let killed = self.killed.iter().position(|killed| *killed == pid);
@@ -47,8 +49,8 @@ impl StoppedChildren {
         })
     }
 
-    /// How long the zygote may sleep before one of them has to be killed; without a limit if none
-    /// is stopped.
+    /// How long the zygote may sleep before a child has to be killed; without a limit if none is
+    /// stopped.
     pub(super) fn timeout(&self) -> PollTimeout {
         let Some((_, since)) = self.since.first() else {
             return PollTimeout::NONE;
@@ -58,7 +60,8 @@ impl StoppedChildren {
         PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
     }
 
-    /// Kills those that have been stopped for too long, except those with a run in them.
+    /// Kills the children that have been stopped for [`HELPER_TIMEOUT`], except those that run a
+    /// script, as `is_running` says.
     pub(super) fn kill_overdue(&mut self, is_running: impl Fn(Pid) -> bool) {
         while let Some((pid, since)) = self.since.first().copied()
             && since.elapsed() >= HELPER_TIMEOUT
@@ -68,7 +71,8 @@ impl StoppedChildren {
                 self.since.push((pid, Instant::now()));
                 continue;
             }
-            // It is our child and has not been reaped, so that its id can't be another process's.
+            // The process is a child that has not been reaped, so that its id can't belong to
+            // another process.
             if kill(pid, Signal::SIGKILL).is_ok() {
                 self.killed.push(pid);
             }

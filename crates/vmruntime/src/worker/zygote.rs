@@ -1,5 +1,22 @@
 //! The zygote: it warms the engine up, forks session processes and query processes, and reaps every
 //! process of every session.
+//!
+//! # Deaths
+//!
+//! The kernel reports the death of a child with `SIGCHLD`. The zygote reads the status of the dead
+//! child first and reaps it last ([`Zygote::reap`]): until a process is reaped, its id and its
+//! process group can't be used again. So the process group shows reliably which session the process
+//! belonged to. A death is reported to the daemon unless the process was dismissed: a process that
+//! ends with [`ExitCause::Done`], or that the daemon ordered to be killed because its answer is not
+//! awaited any more. When the last process of a group was reaped, the zygote sends `Ended`.
+//!
+//! For the same reason the zygote kills no process by an id that a session process wrote, unless
+//! the kernel confirms that the process is in the group of that session ([`kill_member`]).
+//!
+//! # The end
+//!
+//! When the daemon closes the channel, the zygote kills and reaps all processes and ends. If the
+//! zygote itself dies, the kernel kills its children (`PR_SET_PDEATHSIG`).
 
 use std::collections::HashMap;
 use std::io;
@@ -32,12 +49,13 @@ use crate::ipc::{
     MAX_TO_SESSION_BYTES, MAX_TO_ZYGOTE_BYTES, ToZygote,
 };
 
-/// Reads the status of a dead child without waiting for one, and leaves the child to be reaped.
+/// Flags of `waitid` that read the status of a dead child without waiting for one, and that leave
+/// the child to be reaped.
 const PEEK: WaitPidFlag = WaitPidFlag::WEXITED
     .union(WaitPidFlag::WNOHANG)
     .union(WaitPidFlag::WNOWAIT);
 
-/// As [`PEEK`], also of a child that was stopped or continued.
+/// As [`PEEK`], and also the status of a child that was stopped or continued.
 const PEEK_AT_CHANGES: WaitPidFlag = PEEK
     .union(WaitPidFlag::WSTOPPED)
     .union(WaitPidFlag::WCONTINUED);
@@ -46,13 +64,14 @@ const PEEK_AT_CHANGES: WaitPidFlag = PEEK
 /// memory than most machines have.
 const MAX_LIBRARY_HEAP_BYTES: usize = 512 * 1024 * 1024;
 
-/// How long one library may take, in milliseconds. The daemon gives the zygote up before; this
-/// bound is for when the daemon is gone, which a zygote that loads does not notice.
+/// How long one library may take, in milliseconds. The daemon kills a zygote that takes longer
+/// earlier; this bound is for the case that the daemon has ended, which a zygote does not notice
+/// while it loads.
 const MAX_LIBRARY_MS: u64 = 60_000;
 
-/// The processes of a session, or a query process.
+/// The processes of a session, or one query process.
 struct ProcessGroup {
-    /// The daemon's number for it.
+    /// The daemon's number for the group.
     session: u64,
     /// The number of its post-mortem page.
     page: usize,
@@ -61,21 +80,22 @@ struct ProcessGroup {
 struct Zygote {
     control: Channel,
     link: Rc<Link>,
-    /// Taken by the forks; in the zygote it is always there.
+    /// The engine. It is `None` only in a fork, which takes it out.
     engine: Option<Box<dyn Engine>>,
     confinement: Rc<Confinement>,
     large_pages: Option<LargePages>,
     pages: PostMortemPages,
-    /// By the id of the first process, which is the id of the process group too.
+    /// The groups, by the process id of their first process, which is also the id of the process
+    /// group.
     process_groups: HashMap<Pid, ProcessGroup>,
     stopped: StoppedChildren,
-    /// Forks of checkpoints that were killed because the daemon does not wait for their answers any
-    /// more, and that are not reaped yet.
+    /// Query processes that were killed because the daemon does not wait for their answers any
+    /// more, and that have not been reaped.
     abandoned: Vec<Pid>,
     oom_score: ZygoteScore,
 }
 
-/// Serves the daemon until that closes the channel.
+/// Serves the daemon until it closes the channel.
 ///
 /// # Errors
 /// When the engine can't be built or the system refuses something that it always grants.
@@ -95,7 +115,7 @@ pub(super) fn serve(engine: &str, modules: &'static [ModuleScript]) -> io::Resul
     );
     let engine = built.map_err(io::Error::other)?;
     if let Err(error) = image::share_read_only_data() {
-        // Forks take a little longer without.
+        // Without it, forks take a little longer.
         eprintln!("the program's read-only data could not be shared: {error}");
     }
     allocator::take_holes();
@@ -160,7 +180,7 @@ impl Zygote {
         }
     }
 
-    /// Takes a message of the daemon. Returns false when the daemon is gone.
+    /// Handles a message of the daemon. Returns false when the daemon has closed the channel.
     fn on_message(&mut self) -> io::Result<bool> {
         let Some(received) = self.control.receive::<ToZygote>()? else {
             return Ok(false);
@@ -185,7 +205,7 @@ impl Zygote {
             }
             (ToZygote::Open { session, .. }, None) => self.send(&FromZygote::OpenFailed {
                 session,
-                reason: "its socket did not come along".into(),
+                reason: "the order came without the socket of the process".into(),
             })?,
             (
                 ToZygote::Interrupt {
@@ -208,8 +228,8 @@ impl Zygote {
         Ok(true)
     }
 
-    /// Loads a library, so that each session is forked with it. The daemon has all libraries loaded
-    /// before it opens a session.
+    /// Loads a library, so that every session is forked with it. The daemon orders all libraries to
+    /// be loaded before it opens the first session.
     fn load(&mut self, name: &str, source: &str) -> Result<(), LoadError> {
         let failed = |error: io::Error| LoadError::Failed(error.to_string());
         let engine = self.engine.as_mut();
@@ -233,6 +253,7 @@ impl Zygote {
         loaded
     }
 
+    /// Forks a process for a session or for a query. Returns in the zygote only.
     fn open(&mut self, session: u64, ahead: bool, socket: OwnedFd) -> io::Result<()> {
         let page = self.pages.take()?;
         let zygote = getpid();
@@ -282,6 +303,7 @@ impl Zygote {
         }
     }
 
+    /// The group of that number, with its process group id; `None` if there is none.
     fn group(&self, session: u64) -> Option<(Pid, &ProcessGroup)> {
         self.process_groups
             .iter()
@@ -289,6 +311,7 @@ impl Zygote {
             .map(|(first, group)| (*first, group))
     }
 
+    /// Kills the session process of a generation, if it still runs.
     fn interrupt(&self, session: u64, generation: u32) {
         let Some((first, group)) = self.group(session) else {
             return;
@@ -296,14 +319,14 @@ impl Zygote {
         let Some(pid) = self.pages.get(group.page).pid_of(generation) else {
             return;
         };
-        // If the session has no process of that id, its page is wrong.
+        // If the session has no process of that id, its page holds a wrong one.
         let _ = kill_member(first, pid);
     }
 
     /// Reaps the processes that have died and reports them.
     fn reap(&mut self) -> io::Result<()> {
-        // The status is read first and taken later: until then the process id and its group belong
-        // to the dead process.
+        // The status is read before the process is reaped: until then the process id and its group
+        // belong to the dead process.
         loop {
             let (pid, cause) = match waitid(Id::All, PEEK_AT_CHANGES) {
                 Ok(WaitStatus::Exited(pid, code)) => {
@@ -334,6 +357,8 @@ impl Zygote {
         }
     }
 
+    /// Reports the death of a reaped process, and the end of its group if it was the last one.
+    /// `first` is the id of its process group; `cpu_us` is its whole CPU time, in microseconds.
     fn report(&mut self, first: Pid, pid: Pid, cause: DeathCause, cpu_us: u64) -> io::Result<()> {
         let stopped = self.stopped.forget(pid);
         let abandoned = self
@@ -394,18 +419,19 @@ fn is_ready(fd: &PollFd<'_>) -> bool {
     fd.revents().is_some_and(|events| !events.is_empty())
 }
 
-/// Kills a process of a session. The number comes from the session: it is believed only if the
-/// kernel says that it is one of its processes, and no process is reaped between this check and the
-/// kill. Returns its id if it was killed.
+/// Kills a process of the group `first`. The process id comes from a session process, so it is used
+/// only if the kernel confirms that the process is in that group. No process is reaped between this
+/// check and the kill, so that the id can't go to another process. Returns the id if the process
+/// was killed.
 fn kill_member(first: Pid, pid: u32) -> Option<Pid> {
     let pid = Pid::from_raw(pid.cast_signed());
     let is_member = getpgid(Some(pid)) == Ok(first);
     (is_member && kill(pid, Signal::SIGKILL).is_ok()).then_some(pid)
 }
 
-/// Kills the process group of a session; before the first process has made the group, that process
-/// alone. Neither id can belong to another process: the first process is our unreaped child, or one
-/// of its group is.
+/// Kills the process group of a session; if the first process has not made the group yet, that
+/// process alone. Neither id can belong to another process: a process of the group is a child that
+/// has not been reaped.
 fn kill_group(first: Pid) {
     let group = Pid::from_raw(-first.as_raw());
     if kill(group, Signal::SIGKILL) == Err(Errno::ESRCH) {

@@ -1,4 +1,4 @@
-//! The way of an answer back to the script that called a host module.
+//! Sending an answer to the script that called a host module.
 
 use std::io;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use vmcontrol::FileError;
 use crate::ipc::daemon_end::Sender;
 use crate::ipc::{HostAnswer, HostReply, ToSession};
 
-/// How often a thread that waits for a session process to take a piece checks whether it should
-/// stop.
+/// How often a thread that waits for room in the socket of a session process checks whether it
+/// should stop.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// Sends the pieces of an answer as they come, so that the daemon does not hold all of it. The
-/// session process takes them one by one, and they count as its memory.
+/// Sends the pieces of an answer as they are made, so that the daemon never holds all of the
+/// answer. The session process receives them one by one, and they count as its memory.
 #[derive(Clone)]
 pub(crate) struct Answering {
     sender: Sender,
@@ -22,15 +22,15 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    /// The answer to a call of the session process of that generation.
+    /// For the answer to a call of the session process of that generation.
     pub(crate) fn new(sender: Sender, generation: u32) -> Self {
         Self { sender, generation }
     }
 
-    /// Sends bytes for the bodies with these numbers; waits while the session process is slow.
+    /// Sends bytes for the bodies with these numbers. Waits while the socket is full.
     ///
     /// # Errors
-    /// When the session process is gone.
+    /// When the session process has ended.
     pub(crate) async fn send(&self, into: &[u8], bytes: &[u8]) -> io::Result<()> {
         for piece in HostAnswer::pieces(into, bytes) {
             self.pass_on(piece).await?;
@@ -41,18 +41,19 @@ impl Answering {
     /// Sends a piece.
     ///
     /// # Errors
-    /// When the session process is gone.
+    /// When the session process has ended.
     pub(crate) async fn pass_on(&self, piece: HostAnswer) -> io::Result<()> {
-        // A piece is one datagram, so that no other message to the session process gets into the
-        // middle of it.
+        // A piece is one datagram, so that no other message to the session process can get between
+        // its parts.
         let message = ToSession::HostAnswer(piece);
         self.sender.send(self.generation, &message, None).await
     }
 
-    /// As [`send`](Self::send), on a thread that may block. `go_on` is asked while it waits.
+    /// As [`send`](Self::send), on a thread that may block. While it waits it calls `go_on`, and it
+    /// stops when that returns an error.
     ///
     /// # Errors
-    /// When the session process is gone, and the error of `go_on`.
+    /// When the session process has ended; the error of `go_on`.
     pub(crate) fn send_blocking(
         &self,
         into: &[u8],
@@ -73,10 +74,10 @@ impl Answering {
         Ok(())
     }
 
-    /// Sends what has to come before the end of an answer, and gives the end.
+    /// Sends the parts of an answer that come before its end. Returns the end.
     ///
     /// # Errors
-    /// When the session process is gone.
+    /// When the session process has ended.
     pub(crate) async fn all_but_the_end(&self, reply: HostReply) -> io::Result<HostAnswer> {
         let mut parts = HostAnswer::of(reply);
         loop {

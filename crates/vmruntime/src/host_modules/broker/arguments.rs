@@ -1,4 +1,4 @@
-//! Reading the arguments of a host call.
+//! Parsing the arguments of a host call.
 
 use serde::de::DeserializeOwned;
 

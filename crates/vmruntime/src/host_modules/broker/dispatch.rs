@@ -1,7 +1,7 @@
 //! The broker of a session.
 //!
-//! A session process can do nothing itself. It asks, and the broker checks the session's policy for
-//! every single call: what the session process believes to be allowed counts for nothing here.
+//! A session process can't reach the world itself. It sends calls, and the broker checks the
+//! session's policy for every single one: it does not rely on any check in the session process.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -11,13 +11,13 @@ use super::module::{Access, HostModule, Reply, RunOutcome, SessionModule};
 use super::session_context::SessionContext;
 use crate::ipc::{HostAnswer, HostCall, HostError};
 
-/// Hands the calls of one session to host modules.
+/// Dispatches the calls of one session to host modules.
 pub(crate) struct Broker {
     context: Arc<SessionContext>,
     slots: Box<[Slot]>,
 }
 
-/// A module of the registry, and what the session has of it.
+/// A module of the registry, with the session's own part of it.
 struct Slot {
     module: &'static HostModule,
     /// Empty until the session calls the module.
@@ -37,19 +37,19 @@ impl Broker {
         }
     }
 
-    /// Carries a call of a script out. When this returns, all of the answer has been sent but the
-    /// end, which it gives. If the future is dropped, what the call has begun ends.
+    /// Carries a call of a script out. It sends all of the answer but the end, which it returns. If
+    /// the future is dropped, the work of the call ends.
     ///
     /// # Errors
-    /// When the session process is gone.
+    /// When the session process has ended.
     pub(crate) async fn call(
         &self,
         call: HostCall,
         answering: &Answering,
     ) -> io::Result<HostAnswer> {
         for module in self.opened() {
-            if let Some(settled) = module.settled() {
-                settled.await;
+            if let Some(ready) = module.ready() {
+                ready.await;
             }
         }
         let reply = match self.module(&call.module) {
@@ -62,15 +62,15 @@ impl Broker {
         }
     }
 
-    /// Tells the modules that the session keeps what a run did.
-    pub(crate) fn run_kept(&self) {
-        self.run_ended(RunOutcome::Kept);
+    /// Tells the modules that a run was committed.
+    pub(crate) fn run_committed(&self) {
+        self.run_ended(RunOutcome::Committed);
         self.context.allowance.begin();
     }
 
-    /// Has the modules take back what a rolled-back run left open. When this returns, nothing that
-    /// the run began goes on.
-    pub(crate) async fn run_taken_back(&self) {
+    /// Has the modules undo what a rolled-back run left open. When it returns, no work of the run
+    /// is under way any more.
+    pub(crate) async fn run_rolled_back(&self) {
         self.run_ended(RunOutcome::RolledBack);
         for module in self.opened() {
             if let Some(rolled_back) = module.rolled_back() {

@@ -1,6 +1,6 @@
-//! The words that Node has for the errors of the system.
+//! The texts that Node has for the errors of the system.
 
-/// The words for a code such as `ENOENT`.
+/// The text for a code such as `ENOENT`.
 pub(crate) fn text_of(code: &str) -> &'static str {
     match code {
         "EACCES" => "permission denied",

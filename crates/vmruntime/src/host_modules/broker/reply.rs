@@ -1,4 +1,4 @@
-//! Making answers to host calls, and errors that several modules have.
+//! Constructors for answers to host calls, and for errors that several modules use.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use serde_json::value::to_raw_value;
 
 use crate::ipc::{HostCall, HostError, HostReply};
 
-/// An answer of this value.
+/// The answer with this value.
 ///
 /// # Errors
 /// When the value can't be written as JSON, which is a bug.
@@ -16,15 +16,15 @@ pub(crate) fn answer(value: &impl Serialize) -> HostReply {
     to_raw_value(value).map_err(|error| HostError::new(error.to_string()))
 }
 
-/// The answer of a function that gives nothing.
+/// The answer of a function that returns nothing.
 pub(crate) fn done() -> HostReply {
     answer(&Value::Null)
 }
 
-/// Does work on a thread that may block.
+/// Runs work on a thread that may block.
 ///
 /// # Errors
-/// Those of the work; and when it panics.
+/// The errors of the work; an error if the work panics.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, HostError> + Send + 'static,
 ) -> Result<T, HostError> {
@@ -33,7 +33,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|error| Err(HostError::new(format!("the service failed: {error}"))))
 }
 
-/// The error of a call for which the daemon has no memory for now.
+/// The error of a call for which the daemon has no memory at the moment.
 pub(crate) fn busy() -> HostError {
     HostError::with_code(
         "ERR_HOST_BUSY",
@@ -41,8 +41,8 @@ pub(crate) fn busy() -> HostError {
     )
 }
 
-/// The error of a call whose answer can't be sent. No script sees it, since the session process is
-/// gone.
+/// The error of a call whose answer can't be sent. No script sees it, because the session process
+/// has ended.
 pub(crate) fn unsent(error: &io::Error) -> HostError {
     HostError::new(format!("the answer can't be sent: {error}"))
 }

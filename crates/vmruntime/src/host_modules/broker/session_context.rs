@@ -1,4 +1,4 @@
-//! What host modules know of the session that they work for.
+//! What a host module may use of the session that it works for.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use vmcontrol::{MemoryBudget, Policy, Worktree, WriteAllowance, WriteLimits};
 
 use crate::ipc::WorkerCommand;
 
-/// What bounds all that sessions ask host modules for, together.
+/// The bounds on what all sessions together ask host modules for.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
     /// The memory that the daemon may hold for sessions.
     pub(crate) memory: MemoryBudget,
-    /// What host modules may write for one run, and what they leave free of the disk.
+    /// How much host modules may write for one run, and how much of the disk they leave free.
     pub(crate) write: WriteLimits,
 }
 
-/// One session, as its host modules see it.
+/// The session of a host module.
 pub(crate) struct SessionContext {
     /// What the session may do.
     pub(crate) policy: Arc<Policy>,
@@ -25,11 +25,12 @@ pub(crate) struct SessionContext {
     pub(crate) worker: WorkerCommand,
     /// The memory that the daemon may hold for sessions.
     pub(crate) memory: MemoryBudget,
-    /// What the current run may still write to files.
+    /// How much the current run may still write to files.
     pub(crate) allowance: Arc<WriteAllowance>,
 }
 
 impl SessionContext {
+    /// The context of a session.
     pub(crate) fn new(
         policy: Arc<Policy>,
         worktree: Arc<Worktree>,

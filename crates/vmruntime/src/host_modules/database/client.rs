@@ -1,10 +1,12 @@
 //! The daemon's side of the module: the database process of a session.
 //!
 //! The process is started with the session's first call. Each run has a mark: `begin` sets it
-//! before the first call of the run, `keep` removes it when the session keeps the run, and
-//! `abandon` goes back to it. The process is told how a run ended before the next call, and as soon
-//! as it is free: it may hold a lock on a file. If it does not answer, it is killed, which rolls
-//! its transaction back, and the next call tells the script that its connection is gone.
+//! before the first call of the run, `keep` removes it when the run was committed, and `abandon`
+//! goes back to it when the run was rolled back. The process is told how a run ended as soon as it
+//! is free, because it may hold a lock on a file, and in any case before the next call.
+//!
+//! A process that does not answer is killed, which rolls its transaction back, and the next call of
+//! the script fails with an error that its connection is lost.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -39,30 +41,30 @@ pub(super) struct Database {
     shared: Arc<Shared>,
 }
 
-/// The process and what it has yet to be told. Tasks hold it that go on when their caller is gone.
+/// The process and what it must still be told. Tasks that outlive their caller share it.
 #[derive(Default)]
 struct Shared {
     process: AsyncMutex<Option<Process>>,
-    /// How the last run that called ended; `None` once the process knows.
+    /// How the last run that called the module ended; `None` once the process has been told.
     ended: Mutex<Option<RunOutcome>>,
-    /// Why the connection is gone that scripts expect to have; `None` if it is not, or once a
-    /// script was told.
+    /// Why the connection was lost that scripts expect to have; `None` if it was not lost, or once
+    /// a script got the error.
     loss: Mutex<Option<String>>,
 }
 
 /// A database process and the channel to it.
 struct Process {
-    /// The child, which is killed when this goes out of scope.
+    /// The child, which is killed when this is dropped.
     child: Child,
     sender: Sender,
     receiver: Receiver,
 }
 
-/// How the exchange with the process about one call ended.
-enum Handed {
-    /// The process gave an answer, whose end this is.
+/// How the exchange of one call with the process ended.
+enum CallOutcome {
+    /// The process answered; this is the end of its answer.
     Answered(Box<Process>, HostAnswer),
-    /// The caller is gone, and the process is killed, for this reason.
+    /// The caller ended, and the process is killed for this reason.
     GivenUp(String),
     /// The process ended by itself.
     Ended,
@@ -71,6 +73,7 @@ enum Handed {
 }
 
 impl Database {
+    /// The module for one session, without a process yet.
     pub(super) fn new(context: &Arc<SessionContext>) -> Self {
         Self {
             context: Arc::clone(context),
@@ -79,17 +82,18 @@ impl Database {
         }
     }
 
-    /// Hands a call to the process and its answer, as it comes, to the script; gives the end of the
-    /// answer. If the future is dropped, the statement is interrupted, and what the run did is
-    /// taken back.
-    async fn hand_to_process(&self, call: HostCall, answering: Answering) -> HostAnswer {
+    /// Sends a call to the process, and the answer to the script as it arrives. Returns the end of
+    /// the answer. If the future is dropped, the statement is interrupted, and the process goes
+    /// back to the mark of the run.
+    async fn send_to_process(&self, call: HostCall, answering: Answering) -> HostAnswer {
         let is_first = !self.is_in_use.swap(true, Ordering::Relaxed);
         let (context, shared) = (Arc::clone(&self.context), Arc::clone(&self.shared));
-        // Nothing is sent: the receiver learns that the caller is gone when the sender is dropped.
+        // Nothing is sent on this channel: its end tells the task that the caller has dropped the
+        // future.
         let (caller, caller_gone) = oneshot::channel();
-        let handing = tokio::spawn(async move {
+        let exchanging = tokio::spawn(async move {
             let mut slot = shared.process.lock().await;
-            shared.settle(&mut slot).await;
+            shared.report_run_end(&mut slot).await;
             let is_begun = slot.is_some() && !is_first;
             if let Some(loss) = shared.take_loss(&call) {
                 return Err(HostError::new(loss));
@@ -98,23 +102,24 @@ impl Database {
                 Some(process) => process,
                 None => start(&context).map_err(|error| failed("can't be started", &error))?,
             };
-            let handed = hand_on(Box::new(process), is_begun, &call, &answering, caller_gone);
-            match handed.await.map_err(|error| failed("failed", &error))? {
-                Handed::Answered(process, end) => {
+            let outcome =
+                exchange_call(Box::new(process), is_begun, &call, &answering, caller_gone);
+            match outcome.await.map_err(|error| failed("failed", &error))? {
+                CallOutcome::Answered(process, end) => {
                     *slot = Some(*process);
                     Ok(end)
                 }
-                Handed::Ended => Err(HostError::new(
+                CallOutcome::Ended => Err(HostError::new(
                     "the database process ended, and the connection with it: it may have needed too much memory",
                 )),
-                Handed::Silent => Err(HostError::new(loss_text(&no_answer()))),
-                Handed::GivenUp(why) => {
+                CallOutcome::Silent => Err(HostError::new(loss_text(&no_answer()))),
+                CallOutcome::GivenUp(why) => {
                     shared.note_loss(&why);
                     Err(HostError::new(CALLER_GONE))
                 }
             }
         });
-        let answered = handing.await;
+        let answered = exchanging.await;
         drop::<oneshot::Sender<()>>(caller);
         let failed = |error| Err(HostError::new(format!("the service failed: {error}")));
         let ended = answered.unwrap_or_else(failed);
@@ -124,39 +129,40 @@ impl Database {
 
 impl SessionModule for Database {
     fn call<'a>(&'a self, call: HostCall, answering: &'a Answering) -> BoxFuture<'a, Reply> {
-        // The process has cut the answer into pieces already.
+        // The process sends the answer in pieces already.
         let answering = answering.clone();
-        Box::pin(async move { Reply::End(self.hand_to_process(call, answering).await) })
+        Box::pin(async move { Reply::End(self.send_to_process(call, answering).await) })
     }
 
-    /// Waits until the process knows how the last run ended.
-    fn settled(&self) -> Option<BoxFuture<'_, ()>> {
-        let is_settled = self.shared.process.try_lock().is_ok() && self.shared.ended().is_none();
-        if is_settled {
+    /// Waits until the process has been told how the last run ended.
+    fn ready(&self) -> Option<BoxFuture<'_, ()>> {
+        let is_ready = self.shared.process.try_lock().is_ok() && self.shared.ended().is_none();
+        if is_ready {
             return None;
         }
         Some(Box::pin(async {
-            // The task goes on if the caller does not wait for its end: half of the exchange would
-            // cost the connection.
-            let _ = tokio::spawn(settle(Arc::clone(&self.shared))).await;
+            // The exchange runs in a task, which continues if the caller does not wait for its end:
+            // half of an exchange would cost the connection.
+            let _ = tokio::spawn(report_run_end(Arc::clone(&self.shared))).await;
         }))
     }
 
     fn run_ended(&self, outcome: RunOutcome) {
         if self.is_in_use.swap(false, Ordering::Relaxed) {
             *self.shared.ended() = Some(outcome);
-            tokio::spawn(settle(Arc::clone(&self.shared)));
+            tokio::spawn(report_run_end(Arc::clone(&self.shared)));
         }
     }
 
     fn rolled_back(&self) -> Option<BoxFuture<'_, ()>> {
-        self.settled()
+        self.ready()
     }
 }
 
-async fn settle(shared: Arc<Shared>) {
+/// Waits for the process and tells it how the last run ended.
+async fn report_run_end(shared: Arc<Shared>) {
     let mut slot = shared.process.lock().await;
-    shared.settle(&mut slot).await;
+    shared.report_run_end(&mut slot).await;
 }
 
 impl Shared {
@@ -164,34 +170,36 @@ impl Shared {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the process was killed after its caller had gone.
+    /// Records that the process was killed while no caller waited for it.
     fn note_loss(&self, why: &str) {
         let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
         *loss = Some(loss_text(why));
     }
 
-    /// What to tell the script of a call that expects a connection which is gone; `None` if none is
-    /// gone, or the call opens or closes a database and so expects none.
+    /// The error for a call that expects a connection which was lost. `None` if none was lost, or
+    /// if the call opens or closes a database and so expects no connection.
     fn take_loss(&self, call: &HostCall) -> Option<String> {
         let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
         let expects_nothing = matches!(call.function.as_str(), "configure" | "close");
         loss.take().filter(|_| !expects_nothing)
     }
 
-    /// Tells the process how the last run ended. A process that does not answer is killed.
-    async fn settle(&self, slot: &mut Option<Process>) {
+    /// Tells the process how the last run ended, if it has not been told. A process that does not
+    /// answer is killed.
+    async fn report_run_end(&self, slot: &mut Option<Process>) {
         let ended = self.ended().take();
         let Some(ended) = ended else { return };
-        // It is put back when it has answered. Otherwise it is killed here, which rolls its
-        // transaction back.
+        // The process is put back when it has answered. Otherwise dropping it here kills it, which
+        // rolls its transaction back.
         let Some(mut process) = slot.take() else {
             return;
         };
         let call = call_of(match ended {
-            RunOutcome::Kept => "keep",
+            RunOutcome::Committed => "keep",
             RunOutcome::RolledBack => "abandon",
         });
-        // The client waits for the roll-back, and need not wait for a process that is stopped.
+        // The client waits for the roll-back, and must not have to wait for a process that is
+        // stopped.
         if ended == RunOutcome::RolledBack && process.is_stopped() {
             return self.note_loss(WAS_STOPPED);
         }
@@ -212,13 +220,13 @@ impl Process {
     }
 }
 
-/// Why a stopped process is killed once its caller is gone.
+/// The reason for which a stopped process is killed once its caller has ended.
 const WAS_STOPPED: &str = "was stopped";
 
-/// The error of a call whose caller is gone. No script sees it.
+/// The error of a call whose caller has ended. No script sees it.
 const CALLER_GONE: &str = "the run that called has ended";
 
-/// What a script is told whose connection is gone; `why` is the end of a sentence about the
+/// The error for a script whose connection was lost. `why` is the predicate of a sentence about the
 /// process.
 fn loss_text(why: &str) -> String {
     format!(
@@ -226,18 +234,18 @@ fn loss_text(why: &str) -> String {
     )
 }
 
-/// Has the process carry a call out, after a `begin` unless the run `is_begun`. If the caller goes
-/// away, the call is interrupted.
+/// Has the process carry a call out, after a `begin` unless the run `is_begun`. If the caller ends,
+/// the call is interrupted.
 ///
 /// # Errors
-/// When the channel to the process fails, or the session process is gone.
-async fn hand_on(
+/// When the channel to the process fails, or the session process has ended.
+async fn exchange_call(
     mut process: Box<Process>,
     is_begun: bool,
     call: &HostCall,
     answering: &Answering,
     mut caller_gone: oneshot::Receiver<()>,
-) -> io::Result<Handed> {
+) -> io::Result<CallOutcome> {
     let pid = pid_of(&process.child);
     if !is_begun {
         let started = {
@@ -247,7 +255,7 @@ async fn hand_on(
             tokio::select! {
                 marked = &mut marking => marked,
                 _ = &mut caller_gone => match pid {
-                    Some(pid) if is_stopped(pid) => return Ok(Handed::GivenUp(WAS_STOPPED.into())),
+                    Some(pid) if is_stopped(pid) => return Ok(CallOutcome::GivenUp(WAS_STOPPED.into())),
                     _ => marking.await,
                 },
             }
@@ -256,49 +264,52 @@ async fn hand_on(
             Ok(started) => match started? {
                 Some(Ok(())) => {}
                 Some(Err(refused)) => {
-                    return Ok(Handed::Answered(process, HostAnswer::End(Err(refused))));
+                    return Ok(CallOutcome::Answered(
+                        process,
+                        HostAnswer::End(Err(refused)),
+                    ));
                 }
-                None => return Ok(Handed::Ended),
+                None => return Ok(CallOutcome::Ended),
             },
-            Err(_) => return Ok(Handed::Silent),
+            Err(_) => return Ok(CallOutcome::Silent),
         }
     }
     if let Err(TryRecvError::Closed) = caller_gone.try_recv() {
         let refused = HostAnswer::End(Err(HostError::new(CALLER_GONE)));
-        return Ok(Handed::Answered(process, refused));
+        return Ok(CallOutcome::Answered(process, refused));
     }
     tokio::select! {
         answered = ask(&mut process, call, answering) => {
             return Ok(match answered? {
-                Some(end) => Handed::Answered(process, end),
-                None => Handed::Ended,
+                Some(end) => CallOutcome::Answered(process, end),
+                None => CallOutcome::Ended,
             });
         }
-        () = stopped_for_long(pid) => return Ok(Handed::Silent),
+        () = stopped_for_long(pid) => return Ok(CallOutcome::Silent),
         _ = caller_gone => {}
     }
     if process.is_stopped() {
-        return Ok(Handed::GivenUp(WAS_STOPPED.into()));
+        return Ok(CallOutcome::GivenUp(WAS_STOPPED.into()));
     }
-    // A message interrupts the statement that is being carried out: its answer comes first, then
-    // that of `abandon`.
-    let taken_back = tokio::time::timeout(HELPER_TIMEOUT, async {
+    // Any message interrupts the statement that is being carried out. So the answer to the
+    // statement arrives first, and then the answer to `abandon`.
+    let rolled_back = tokio::time::timeout(HELPER_TIMEOUT, async {
         process.sender.send(0, &call_of("abandon"), None).await?;
         end_of_answer(&mut process).await?;
         end_of_answer(&mut process).await
     });
-    let Ok(taken_back) = taken_back.await else {
-        return Ok(Handed::GivenUp(no_answer()));
+    let Ok(rolled_back) = rolled_back.await else {
+        return Ok(CallOutcome::GivenUp(no_answer()));
     };
-    Ok(match taken_back? {
-        // The answer reaches no script.
-        Some(taken_back) => Handed::Answered(process, HostAnswer::of_nothing(taken_back)),
-        None => Handed::GivenUp("ended by itself".into()),
+    Ok(match rolled_back? {
+        // No script gets this answer.
+        Some(rolled_back) => CallOutcome::Answered(process, HostAnswer::of_nothing(rolled_back)),
+        None => CallOutcome::GivenUp("ended by itself".into()),
     })
 }
 
-/// Sends a call to the process and its answer, as it comes, to the script; gives the end of the
-/// answer, or `None` if the process has ended.
+/// Sends a call to the process, and the answer to the script as it arrives. Returns the end of the
+/// answer; `None` if the process has ended.
 async fn ask(
     process: &mut Process,
     call: &HostCall,
@@ -316,8 +327,8 @@ async fn ask(
     }
 }
 
-/// Whether the process answers with an error; the rest of the answer is dropped. `None` if the
-/// process has ended.
+/// Reads an answer of the process and drops all of it but whether it is an error. Returns `None` if
+/// the process has ended.
 async fn end_of_answer(process: &mut Process) -> io::Result<Option<Result<(), HostError>>> {
     loop {
         let Some(received) = process.receiver.receive::<HostAnswer>().await? else {
@@ -348,8 +359,8 @@ fn failed(what: &str, error: &io::Error) -> HostError {
     HostError::new(format!("the database process {what}: {error}"))
 }
 
-/// Sends a call of the daemon's own, and waits for the end of its answer; `None` if the process has
-/// ended.
+/// Sends a call of the daemon's own and waits for the end of its answer. Returns `None` if the
+/// process has ended.
 async fn exchange(
     process: &mut Process,
     call: &HostCall,

@@ -1,5 +1,5 @@
-// `database`: the shape of the module over the calls to the session's database process, which has one
-// SQLite connection.
+// `database`: the shape of the module over the calls to the session's database process, which has
+// one SQLite connection.
 (host) => {
   const { errors } = host;
   const call = (name, ...args) => host.call("database", name, ...args);

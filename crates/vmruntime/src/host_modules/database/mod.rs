@@ -1,7 +1,7 @@
 //! `database`: SQLite databases inside the worktree or in memory.
 //!
 //! [`client`] is the daemon's side: it starts a process for each session that uses the module, and
-//! hands calls to it. [`process`] is that process. `database.js` gives all of it the shape that
+//! sends calls to it. [`process`] is that process. `database.js` gives the module the shape that
 //! scripts see.
 
 mod client;

@@ -1,4 +1,4 @@
-//! Reading a call, and deciding whether the program may be run.
+//! Parsing a call, and deciding whether the program may be run.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -27,22 +27,23 @@ use crate::ipc::{HostCall, HostError, HostReply};
 
 const USAGE: &str = "run(program, args, {cwd, env, input, timeout_ms})";
 
-/// The commands of one session. Nothing is kept from one to the next.
+/// The commands of one session. No state is kept between them.
 pub(super) struct Exec(Arc<SessionContext>);
 
 impl Exec {
+    /// The module for one session.
     pub(super) fn new(context: &Arc<SessionContext>) -> Self {
         Self(Arc::clone(context))
     }
 
-    /// Carries a call out. Dropping the future kills the command, with everything that it started.
+    /// Carries a call out. Dropping the future kills the command and everything that it started.
     async fn carry_out(&self, call: &HostCall, answering: &Answering) -> HostReply {
         if call.function != "run" {
             return Err(unknown_function(call));
         }
         let given = command_of(call)?;
         let (program, context) = (given.program.clone(), Arc::clone(&self.0));
-        // It reads folders, which may be slow.
+        // The look-up reads folders, which may be slow.
         let prepared = blocking(move || prepare(&context, given)).await?;
         let ran = run::run(&self.0.worker, &program, prepared, answering).await?;
         answer(&ran)
@@ -75,7 +76,7 @@ struct Options {
     timeout_ms: Option<u64>,
 }
 
-/// Finds the program and its folder, and checks whether the session may run it.
+/// Finds the program and its working folder, and checks whether the session may run the program.
 fn prepare(context: &SessionContext, given: Given) -> Result<Prepared, HostError> {
     let (worktree, policy) = (&context.worktree, &context.policy);
     let (program, limits) = (&given.program, context.allowance.limits());
@@ -156,17 +157,17 @@ fn command_of(call: &HostCall) -> Result<Given, HostError> {
     })
 }
 
-/// Reads one of the arguments.
+/// Parses one of the arguments.
 fn read<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, HostError> {
     serde_json::from_str(text)
         .map_err(|error| wrong_argument(&format!("use exec.{USAGE} with strings: {what}: {error}")))
 }
 
-/// The folder in which a command runs: as a handle, which stays below the worktree whatever happens
-/// to the path, and by its path, for programs that are named relative to it.
+/// The working folder of a command: as a handle, which stays below the worktree whatever happens to
+/// the path, and as a path, for programs that are named relative to it.
 ///
 /// # Errors
-/// When it is no folder below the worktree.
+/// When it is not a folder below the worktree.
 fn folder_of(worktree: &Worktree, cwd: &str) -> Result<(OwnedFd, PathBuf), HostError> {
     let refused = |error: &FileError| {
         let (code, reason) = match error {

@@ -11,8 +11,8 @@ use crate::ipc::HostError;
 /// The variables of the daemon's own environment that a command gets.
 const PASSED_ON: &[&str] = &["PATH", "HOME", "LANG", "TZ"];
 
-/// Variables that make a program load or run what they name: those of the loader, the C library,
-/// shells and interpreters.
+/// Variables that make a program load or run the file that they name: those of the loader, the C
+/// library, shells and interpreters.
 const STEERING: &[&str] = &[
     "PATH",
     "GCONV_PATH",
@@ -42,7 +42,7 @@ const STEERING: &[&str] = &[
     "JDK_JAVA_OPTIONS",
 ];
 
-/// How the names of more variables like [`STEERING`] begin.
+/// The prefixes of further variables of the same kind as [`STEERING`].
 const STEERING_PREFIXES: &[&str] = &["LD_", "BASH_", "PERL5", "PYTHON", "GIT_"];
 
 /// Checks the variables that a script gives. Where the policy names the programs that may be run,
@@ -78,7 +78,8 @@ pub(super) fn check(policy: &Policy, env: &BTreeMap<String, String>) -> Result<(
     }
 }
 
-/// All the variables of a command: some of the daemon's own, and those that the script gives.
+/// All environment variables of a command: some of the daemon's own, and those that the script
+/// gives.
 pub(super) fn of_command(given: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
     let passed_on = PASSED_ON
         .iter()

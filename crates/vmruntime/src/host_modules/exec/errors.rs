@@ -1,4 +1,4 @@
-//! Errors of the module, as Node words them.
+//! The errors of the module, with the texts of Node.
 
 use std::path::{Path, PathBuf};
 

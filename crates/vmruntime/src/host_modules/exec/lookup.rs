@@ -1,5 +1,5 @@
-//! Finding a program as `execvp` does, but before it is run: the policy is asked about the very
-//! file that will run.
+//! The look-up of a program. It finds a program as `execvp` does, but before the program is run, so
+//! that the policy is checked for exactly the file that will run.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -15,7 +15,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 pub(super) enum NotFound {
     /// There is no such file.
     Missing,
-    /// There is a file that can't be run.
+    /// There is such a file, but it can't be run.
     NotExecutable,
 }
 

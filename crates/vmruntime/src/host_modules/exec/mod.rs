@@ -1,10 +1,10 @@
 //! `exec`: programs of the host, run in the worktree.
 //!
-//! [`command`] reads a call and decides whether the program may be run: [`lookup`] finds the
-//! program as `execvp` does, [`environment`] makes the environment that it gets. [`run`] runs it
-//! under a process of its own, the subreaper ([`supervised`] is the daemon's end of it,
-//! [`subreaper`] the process itself), so that nothing that the program starts outlives the call.
-//! `exec.js` gives all of it the shape that scripts see.
+//! [`command`] parses a call and decides whether the program may be run: [`lookup`] finds the
+//! program as `execvp` does, and [`environment`] builds its environment. [`run`] runs the program
+//! below a supervisor process, a subreaper ([`supervised`] is the daemon's end, [`subreaper`] the
+//! process), so that no process that the program starts outlives the call. `exec.js` gives the
+//! module the shape that scripts see.
 
 mod command;
 mod environment;

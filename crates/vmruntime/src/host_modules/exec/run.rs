@@ -23,26 +23,27 @@ const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
 /// A command that may be run.
 pub(super) struct Prepared {
-    /// What its supervisor starts.
+    /// What the supervisor starts.
     pub(super) start: Start,
-    /// The bytes that it can read from its standard input; `None` for an input without any.
+    /// The bytes of its standard input; `None` for an empty input.
     pub(super) input: Option<Bytes>,
-    /// How long it may take before it is killed; `None` for as long as the execution may take.
+    /// How long the command may take before it is killed; `None` for as long as the execution may
+    /// take.
     pub(super) timeout: Option<Duration>,
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub(super) struct Ran {
-    /// The exit status; `None` if a signal ended it.
+    /// The exit status; `None` if a signal ended the command.
     status: Option<i32>,
-    /// The signal that ended it; `None` if it exited.
+    /// The signal that ended the command; `None` if it exited.
     signal: Option<String>,
-    /// Whether it was killed because it took longer than its timeout.
+    /// Whether the command was killed because it took longer than its timeout.
     timed_out: bool,
-    /// How much it wrote to its standard output, in bytes.
+    /// How much the command wrote to its standard output, in bytes.
     stdout_bytes: usize,
-    /// How much it wrote to its standard error, in bytes.
+    /// How much the command wrote to its standard error, in bytes.
     stderr_bytes: usize,
 }
 
@@ -61,18 +62,18 @@ impl Serialize for Ran {
     }
 }
 
-/// The numbers of the answer's bodies: the output to each stream, and that to both in the order in
-/// which it came.
+/// The numbers of the answer's bodies: the output to each stream, and the output to both in the
+/// order in which it arrived.
 const STDOUT: u8 = 0;
 const STDERR: u8 = 1;
 const BOTH: u8 = 2;
 
-/// Runs a command to its end, and sends its output. Dropping the future kills the command, with
+/// Runs a command to its end and sends its output. Dropping the future kills the command and
 /// everything that it started. `name` is the program as the script names it.
 ///
 /// # Errors
-/// When the command was not started, or wrote more than [`MAX_OUTPUT_BYTES`], or its supervisor is
-/// gone.
+/// When the command was not started, when it wrote more than [`MAX_OUTPUT_BYTES`], and when its
+/// supervisor died.
 pub(super) async fn run(
     worker: &WorkerCommand,
     name: &str,
@@ -89,7 +90,8 @@ pub(super) async fn run(
     let mut supervised = started.map_err(|error| {
         let is_too_large = error.raw_os_error() == Some(libc::E2BIG);
         match error.raw_os_error().filter(|_| is_too_large) {
-            // The supervisor has the arguments and variables of the command.
+            // The supervisor gets the arguments and variables of the command, so that they are too
+            // large for it as well.
             Some(code) => no_start(name, Some(code)),
             None => failed(format!("its supervisor can't be started: {error}")),
         }
@@ -133,8 +135,8 @@ pub(super) async fn run(
     Ok(output.into_ran(status, timed_out))
 }
 
-/// The error of a program that the system does not start; `errno` is its reason, `None` if it gave
-/// none.
+/// The error of a program that the system does not start. `errno` is the reason; `None` if the
+/// system gave none.
 fn no_start(name: &str, errno: Option<i32>) -> HostError {
     let code = match errno {
         Some(errno) => format!("{:?}", Errno::from_raw(errno)),
@@ -143,7 +145,7 @@ fn no_start(name: &str, errno: Option<i32>) -> HostError {
     not_started(name, &code, &format!("spawn {name} {code}"))
 }
 
-/// Waits until a time has passed; for ever if it is `None`.
+/// Waits for that time; never returns for `None`.
 async fn elapsed(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
@@ -163,7 +165,7 @@ impl Output {
     /// command has closed both streams or has written more than it may.
     ///
     /// # Errors
-    /// When the session process is gone.
+    /// When the session process has ended.
     async fn pass_on(
         &mut self,
         child: &mut Child,
@@ -171,25 +173,26 @@ impl Output {
         answering: &Answering,
     ) -> std::io::Result<()> {
         let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
-        let mut feeding = std::pin::pin!(feed(child.stdin.take(), input.unwrap_or_default()));
-        let mut is_fed = false;
+        let mut writing =
+            std::pin::pin!(write_input(child.stdin.take(), input.unwrap_or_default()));
+        let mut is_written = false;
         let (mut from_stdout, mut from_stderr) = (vec![0; 8192], vec![0; 8192]);
         while (stdout.is_some() || stderr.is_some()) && !self.is_too_long() {
             tokio::select! {
-                () = &mut feeding, if !is_fed => is_fed = true,
+                () = &mut writing, if !is_written => is_written = true,
                 length = read(&mut stdout, &mut from_stdout) => {
-                    let came = &from_stdout[..length?];
-                    self.stdout += came.len();
-                    answering.send(&[STDOUT, BOTH], came).await?;
-                    if came.is_empty() {
+                    let read = &from_stdout[..length?];
+                    self.stdout += read.len();
+                    answering.send(&[STDOUT, BOTH], read).await?;
+                    if read.is_empty() {
                         stdout = None;
                     }
                 }
                 length = read(&mut stderr, &mut from_stderr) => {
-                    let came = &from_stderr[..length?];
-                    self.stderr += came.len();
-                    answering.send(&[STDERR, BOTH], came).await?;
-                    if came.is_empty() {
+                    let read = &from_stderr[..length?];
+                    self.stderr += read.len();
+                    answering.send(&[STDERR, BOTH], read).await?;
+                    if read.is_empty() {
                         stderr = None;
                     }
                 }
@@ -217,14 +220,15 @@ impl Output {
     }
 }
 
-/// Writes all of the input and closes the stream. A command need not read it all.
-async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
+/// Writes all of the input and closes the stream. A failure is ignored: a command need not read its
+/// input.
+async fn write_input(stdin: Option<ChildStdin>, input: &[u8]) {
     if let Some(mut stdin) = stdin {
         let _ = stdin.write_all(input).await;
     }
 }
 
-/// Reads from a stream; waits for ever once it has ended.
+/// Reads from a stream; never returns if the stream is `None`, which means that it has ended.
 async fn read(
     stream: &mut Option<impl AsyncRead + Unpin>,
     buffer: &mut [u8],

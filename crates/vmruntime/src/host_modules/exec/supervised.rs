@@ -1,4 +1,4 @@
-//! The daemon's end of a command's supervisor.
+//! A command and its supervisor, as the daemon holds them.
 
 use std::ffi::OsString;
 use std::io;
@@ -25,16 +25,15 @@ pub(super) struct Start {
     /// The absolute path of the program.
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<String>,
-    /// All the variables of its environment.
+    /// All its environment variables.
     pub(super) env: Vec<(OsString, OsString)>,
-    /// The folder in which it runs.
+    /// The working folder.
     pub(super) folder: OwnedFd,
-    /// The largest file that it can write, in bytes.
+    /// The largest file that the command can write, in bytes.
     pub(super) max_file_bytes: u64,
 }
 
-/// A command that runs. When this goes out of scope the command is killed, with everything that it
-/// started.
+/// A running command. When this is dropped, the command and everything that it started is killed.
 pub(super) struct Supervised {
     /// The supervisor; `None` once it was told to end.
     supervisor: Option<Child>,
@@ -42,7 +41,7 @@ pub(super) struct Supervised {
     receiver: Receiver,
 }
 
-/// Why there is no exit status of a command.
+/// Why a command has no exit status.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoStatus {
     #[error("it could not be started")]
@@ -84,21 +83,21 @@ impl Supervised {
         })
     }
 
-    /// The supervisor, whose standard streams are those of the command; `None` once it was told to
-    /// end.
+    /// The supervisor process, which has the standard streams of the command; `None` once it was
+    /// told to end.
     pub(super) fn child(&mut self) -> Option<&mut Child> {
         self.supervisor.as_mut()
     }
 
-    /// The process id of the supervisor; `None` once it was told to end or is reaped.
+    /// The process id of the supervisor; `None` once it was told to end or was reaped.
     pub(super) fn pid(&self) -> Option<Pid> {
         self.supervisor.as_ref().and_then(pid_of)
     }
 
-    /// Waits for the end of the command. Processes that it started may go on.
+    /// Waits for the end of the command. Processes that it started may still run.
     ///
     /// # Errors
-    /// When it was not started, and when its supervisor is gone.
+    /// When the command was not started, and when its supervisor died.
     pub(super) async fn ended(&mut self) -> Result<ExitStatus, NoStatus> {
         let lost = |reason: String| Err(NoStatus::Lost(reason));
         match self.receiver.receive::<FromSupervisor>().await {
@@ -111,7 +110,7 @@ impl Supervised {
         }
     }
 
-    /// Kills the command, with everything that it started, and gives its exit status.
+    /// Kills the command and everything that it started. Returns its exit status.
     ///
     /// # Errors
     /// When its supervisor does not answer.
@@ -125,7 +124,7 @@ impl Supervised {
         answered.unwrap_or_else(|_| Err(NoStatus::Lost(no_answer())))
     }
 
-    /// Kills the processes that the command has left behind, and waits until they are gone.
+    /// Kills the processes that the command has left behind, and waits until they have ended.
     pub(super) async fn end(mut self) {
         self.sender.hang_up();
         if let Some(supervisor) = self.supervisor.take() {
@@ -140,21 +139,21 @@ impl Drop for Supervised {
         let Some(mut supervisor) = self.supervisor.take() else {
             return;
         };
-        // The supervisor does the same now that its channel is closed, but it may be late, and the
-        // command must be dead before the client learns how its run ended.
+        // The supervisor does the same when its channel is closed, but it may be late, and the
+        // command must be dead before the end of its run is reported to the client.
         if let Some(pid) = pid_of(&supervisor) {
             kill_listed_below(pid);
         }
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(end(supervisor))),
-            // There is no task left to wait for it: the daemon ends.
+            // No task can wait for the supervisor, because the daemon ends.
             Err(_) => drop(supervisor.try_wait()),
         }
     }
 }
 
-/// Waits until a supervisor that was told to end is gone, with everything below it. If it does not
-/// end in time, everything below it is killed from here, and then the supervisor.
+/// Waits until a supervisor that was told to end has ended, with everything below it. If it does
+/// not end in time, the daemon kills everything below it and then the supervisor.
 async fn end(mut supervisor: Child) {
     let Some(pid) = pid_of(&supervisor) else {
         return;
@@ -167,7 +166,8 @@ async fn end(mut supervisor: Child) {
         return;
     }
     tracing::warn!(%pid, "the supervisor of a command {} and is killed with what is below it", no_answer());
-    // The supervisor adopts every orphan below it until it is dead itself, so it is killed last.
+    // The supervisor adopts every orphan below it until it is dead itself, so that it must be
+    // killed last.
     let below = tokio::task::spawn_blocking(move || {
         let mut rounds = 0;
         while kill_below(pid) > 0 && rounds < MAX_ROUNDS {
@@ -178,19 +178,19 @@ async fn end(mut supervisor: Child) {
     let _ = supervisor.kill().await;
 }
 
-/// How often the processes below a supervisor are killed before the rest is given up: it belongs to
-/// another user.
+/// How often the processes below a supervisor are killed before the rest is left alone, because it
+/// belongs to another user.
 const MAX_ROUNDS: u32 = 100;
 
-/// Has a child begin in a folder, with its channel. Neither it nor a process that it starts can
-/// write a longer file.
+/// Prepares the start of a child: its working folder, its channel, and the largest file that it and
+/// the processes below it can write, in bytes.
 fn begin_in(command: &mut Command, folder: OwnedFd, max_file_bytes: u64, channel: i32) {
     // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and
     // takes no lock.
     unsafe {
         command.pre_exec(move || {
-            // By handle and not by path, where another process could have put a link in the
-            // meantime.
+            // The folder is entered by its handle and not by its path, in which another process
+            // could have put a link in the meantime.
             nix::unistd::fchdir(&folder)?;
             let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE)?;
             let longest = max_file_bytes.min(hard);
@@ -200,7 +200,7 @@ fn begin_in(command: &mut Command, folder: OwnedFd, max_file_bytes: u64, channel
     }
 }
 
-/// Waits until a supervisor has been stopped for so long that it is given up.
+/// Waits until a supervisor has been stopped for so long that its command is given up.
 pub(super) async fn stopped_supervisor(supervisor: Option<Pid>) -> NoStatus {
     stopped_for_long(supervisor).await;
     NoStatus::Lost(no_answer())

@@ -1,4 +1,4 @@
-//! The module `exec`, called as a session calls it, with commands of the system.
+//! Tests of the module `exec`: it is called as a session calls it, with commands of the system.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -63,7 +63,7 @@ async fn a_command_answers_with_its_status_and_its_streams() {
 }
 
 #[tokio::test]
-async fn input_is_read_by_commands_that_want_it() {
+async fn a_command_can_read_its_input_and_need_not() {
     let fixture = Fixture::with(&[]);
     let ran = fixture
         .run(json!(["cat", [], {"input": "text \u{e4}"}]))
@@ -75,7 +75,8 @@ async fn input_is_read_by_commands_that_want_it() {
         .await
         .unwrap();
     assert_eq!(ran["stdout"], "abc");
-    // More than a pipe holds, to one who reads nothing and to one who gives it all back.
+    // More than a pipe holds, to a command that reads nothing and to one that writes all of it
+    // back.
     let long = "x".repeat(1 << 20);
     let ran = fixture
         .run(json!(["true", [], {"input": long}]))
@@ -128,7 +129,7 @@ async fn a_command_runs_below_the_worktree_with_a_clean_environment() {
     let output = ran["stdout"].as_str().unwrap();
     let (one, count) = output.split_once('\n').unwrap();
     assert_eq!(one, "1 2");
-    // Those that are passed on, the one that was given, and what the shell adds.
+    // The variables that are passed on, the one that was given, and those that the shell adds.
     assert!(
         count.trim().parse::<u32>().unwrap() <= 4 + 1 + 4,
         "{output}"
@@ -173,7 +174,7 @@ async fn too_much_output_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_missing_program_is_told_as_node_tells_it() {
+async fn a_missing_program_has_the_error_of_node() {
     let fixture = Fixture::with(&[]);
     let error = fixture.error(json!(["no-such-program", [], {}])).await;
     assert_eq!(error.message, "spawn no-such-program ENOENT");

@@ -1,4 +1,4 @@
-//! Errors of the file system, as Node words them.
+//! The errors of the file system, with the texts of Node.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::host_modules::broker::errno::text_of;
 use crate::host_modules::broker::reply::{add_capability_command, busy};
 use crate::ipc::HostError;
 
-/// Words the errors of one session.
+/// Makes the errors of one session.
 pub(super) struct Wording<'a> {
     /// The id of the session's template.
     pub(super) template: &'a str,
@@ -37,8 +37,7 @@ impl Wording<'_> {
         error
     }
 
-    /// An error with the code and the words of Node, and with the reason where Node would have
-    /// nothing to say.
+    /// An error with the code and the text of Node, and with the reason where Node has no text.
     fn worded(&self, operation: &str, error: &FileError) -> HostError {
         let (code, reason) = match error {
             FileError::Outside(reason) => ("EACCES".into(), Some(reason.clone())),

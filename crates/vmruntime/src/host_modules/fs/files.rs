@@ -1,4 +1,4 @@
-//! What a session does to files, one call after the other.
+//! The calls of a session to files, carried out one after the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,17 +17,18 @@ use crate::ipc::{HostCall, HostReply};
 /// How long a roll-back waits for the end of a call that was told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The files of one session. A call can't be taken off the thread that carries it out: it is told
-/// to stop, and waited for.
+/// The files of one session. A call can't be aborted on the thread that carries it out: a flag
+/// tells it to stop, and the roll-back waits for that.
 pub(super) struct Files {
     context: Arc<SessionContext>,
     /// Held while a call is carried out.
     busy: Arc<Mutex<()>>,
-    /// Whether the call that is being carried out is to stop.
+    /// Whether the current call must stop.
     stop: Arc<AtomicBool>,
 }
 
 impl Files {
+    /// The module for one session.
     pub(super) fn new(context: &Arc<SessionContext>) -> Self {
         Self {
             context: Arc::clone(context),
@@ -36,10 +37,11 @@ impl Files {
         }
     }
 
-    /// Carries a call out. It goes on when the future is dropped, until it is told to stop.
+    /// Carries a call out. Dropping the future does not end the call; it continues until it is told
+    /// to stop.
     async fn carry_out(&self, call: HostCall, answering: Answering) -> HostReply {
         let busy = Arc::clone(&self.busy).lock_owned().await;
-        // Whatever was told to stop has ended.
+        // Every earlier call has ended, because this call holds the lock.
         self.stop.store(false, Ordering::Relaxed);
         let (context, stop) = (Arc::clone(&self.context), Arc::clone(&self.stop));
         blocking(move || {

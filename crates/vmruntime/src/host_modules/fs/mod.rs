@@ -1,9 +1,9 @@
 //! `fs`: files inside the worktree, as far as the template's capabilities of kind `fs` give them.
 //!
 //! [`files`] carries the calls of a session out one after the other, on a thread that may block;
-//! [`operations`] is what each function does; [`errors`] words a failure as Node does, with the
-//! reason and the remedy where Node would have nothing to say. `fs.js` gives all of it the shape of
-//! Node's `fs`.
+//! [`operations`] is what each function does; [`errors`] gives a failure the text of Node, and adds
+//! the reason and the remedy where Node has no text. `fs.js` gives the module the shape of Node's
+//! `fs`.
 
 mod errors;
 mod files;

@@ -28,7 +28,7 @@ pub(super) struct Operations<'a> {
 }
 
 impl Operations<'_> {
-    /// Does what the call asks for.
+    /// Carries out the operation of the call.
     ///
     /// # Errors
     /// The error to throw.

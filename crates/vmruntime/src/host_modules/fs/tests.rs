@@ -1,4 +1,4 @@
-//! The module `fs`, called as a session calls it.
+//! Tests of the module `fs`: it is called as a session calls it.
 
 use std::fs;
 use std::sync::Arc;
@@ -116,8 +116,8 @@ fn folders_and_files_answer_in_their_shapes() {
     );
 }
 
-/// Calls that fail in the worktree of a fixture with a file `dir/in`: the function, the arguments and
-/// the message.
+/// Calls that fail in the worktree of a fixture with a file `dir/in`: the function, the arguments
+/// and the message.
 fn failures() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         (
@@ -199,7 +199,7 @@ fn failures() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 #[test]
-fn errors_are_worded_as_node_words_them() {
+fn errors_have_the_texts_of_node() {
     let fixture = Fixture::with(&[]);
     fs::write(fixture.home.path().join("dir/in"), "").unwrap();
     for (function, args, message) in failures() {

@@ -1,4 +1,4 @@
-//! `loader`: finds the files that `import` and `require` load, in the worktree. Only the engine
+//! `loader`: finds the files of the worktree that `import` and `require` load. Only the engine
 //! calls it, and every session has it.
 
 use std::io::{self, Read};
@@ -67,7 +67,7 @@ fn carry_out(
     }
 }
 
-/// Finds the file that a specifier means, and sends its text.
+/// Finds the file that a specifier refers to, and sends its text.
 ///
 /// # Errors
 /// `MODULE_NOT_FOUND` for `require`, `ERR_MODULE_NOT_FOUND` for `import`.
@@ -147,7 +147,7 @@ fn send(file: impl Read, answering: &Answering) -> Result<(), FileError> {
     }
 }
 
-/// Those of the given files whose stamps have changed.
+/// Returns those of the given files whose stamps have changed.
 fn changed(worktree: &Worktree, call: &HostCall) -> HostReply {
     let (known,): (Vec<(String, String)>,) = args(call, "changed(files)")?;
     let changed = known
@@ -157,8 +157,8 @@ fn changed(worktree: &Worktree, call: &HostCall) -> HostReply {
     answer(&changed.collect::<Vec<_>>())
 }
 
-/// Tells the content of a file apart from a later one: its inode, size and times. `None` if there
-/// is no such file.
+/// A stamp that changes when the file changes: its inode, size and times. `None` if there is no
+/// such file.
 fn stamp(worktree: &Worktree, path: &str) -> Option<String> {
     let file = worktree.metadata(path).ok()?;
     Some(format!(
@@ -202,8 +202,8 @@ fn is_missing(error: &io::Error) -> bool {
     )
 }
 
-/// The paths relative to the worktree that a specifier can mean, before extensions are tried;
-/// `None` if it leads outside.
+/// The paths relative to the worktree that a specifier can refer to, before extensions are tried;
+/// `None` if it leads outside the worktree.
 fn bases(specifier: &str, importer: Option<&Path>, resolver: &Resolver) -> Option<Vec<PathBuf>> {
     if let Some(below) = specifier.strip_prefix(INSIDE) {
         return Some(vec![normal(Path::new(below))?]);
@@ -230,13 +230,13 @@ fn bases(specifier: &str, importer: Option<&Path>, resolver: &Resolver) -> Optio
         .collect()
 }
 
-/// A cleaned path relative to the worktree; `None` if it leads outside or is absolute.
+/// A cleaned path relative to the worktree; `None` if it leads outside the worktree or is absolute.
 fn normal(path: &Path) -> Option<PathBuf> {
     cleaned(path).filter(|clean| clean.is_relative())
 }
 
-/// The files that a path can mean, in the order in which they are tried. A folder means the file
-/// that its `package.json` names, or its `index`.
+/// The files that a path can refer to, in the order in which they are tried. A folder refers to the
+/// file that its `package.json` names, or to its `index`.
 fn files_of(
     base: &Path,
     resolver: &Resolver,

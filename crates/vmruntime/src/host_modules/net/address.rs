@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is public: not of this machine, its network or a special purpose (the
-/// registries of RFC 6890). An IPv6 address that stands for an IPv4 address is public if that one
-/// is.
+/// Whether an address is public: not one of this machine or its network, nor one with a special
+/// purpose (by the registries of RFC 6890). An IPv6 address that embeds an IPv4 address is public
+/// if that address is.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

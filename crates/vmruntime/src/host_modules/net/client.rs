@@ -9,7 +9,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect;
 use vmcontrol::runtime::BoxFuture;
 
-/// How long connecting may take. The limits of the execution bound the rest of a request.
+/// How long a connection may take to be established. The limits of the execution bound the rest of
+/// a request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 tokio::task_local! {
@@ -23,15 +24,15 @@ tokio::task_local! {
 pub(super) struct NoClient(String);
 
 static CLIENT: LazyLock<Result<reqwest::Client, NoClient>> = LazyLock::new(|| {
-    // It fails if the process has a provider already, which serves as well.
+    // It fails if the process has a provider already, which can be used as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .redirect(redirect::Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        // Connections are not kept: a session could use one to an address that its policy does not
-        // allow.
+        // Connections are not kept, because another session could use one to an address that its
+        // policy does not allow.
         .pool_max_idle_per_host(0)
         .dns_resolver(CheckedOnly)
         .user_agent(concat!("vm-system/", env!("CARGO_PKG_VERSION")))
@@ -60,17 +61,17 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// The client. It is made with the first request, on a thread that may block.
+/// The client. It is created at the first request, on a thread that may block.
 ///
 /// # Errors
-/// When it can't be made, or was not then.
+/// When the client can't be created, or could not be created at the first request.
 pub(super) async fn client() -> Result<reqwest::Client, NoClient> {
     tokio::task::spawn_blocking(|| CLIENT.clone())
         .await
         .unwrap_or_else(|error| Err(NoClient(error.to_string())))
 }
 
-/// Sends a request, to `addresses` in place of those that the name of its host has.
+/// Sends a request to one of `addresses`, whatever addresses the host name `name` has in DNS.
 pub(super) async fn send(
     request: reqwest::RequestBuilder,
     name: String,
@@ -79,7 +80,8 @@ pub(super) async fn send(
     CHECKED.scope((name, addresses), request.send()).await
 }
 
-/// Resolves a name to the addresses that were checked for the current request, and no other name.
+/// A resolver that knows only the name that was checked for the current request, with the checked
+/// addresses.
 struct CheckedOnly;
 
 impl Resolve for CheckedOnly {

@@ -1,4 +1,4 @@
-//! One request, with the redirects that it meets.
+//! One request of a script, with the redirects that follow it.
 
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ use crate::host_modules::broker::reply::unsent;
 use crate::ipc::value::{self, Content, Span};
 use crate::ipc::{HostCall, HostError, WHOLE};
 
-/// How many redirects are followed at most: the number of the Fetch standard.
+/// The largest number of redirects that are followed; it is that of the Fetch standard.
 const MAX_REDIRECTS: usize = 20;
 
-/// The largest body, of a request and of an answer, in bytes.
+/// The largest body of a request and of an answer, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// The longest URL, in bytes: errors repeat it.
+/// The longest URL, in bytes. It is bounded because errors repeat it.
 const MAX_URL_BYTES: usize = 64 * 1024;
 
-/// A request as the script gives it. Texts and bytes lie in the body of the call.
+/// A request as the script gives it. Texts and bytes are in the body of the call.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Given {
@@ -79,11 +79,11 @@ fn invalid(message: String) -> HostError {
     HostError::with_code("ERR_INVALID_ARG_VALUE", message)
 }
 
-/// What becomes of an answer that is a redirect.
+/// What happens to an answer that is a redirect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Redirect {
-    /// The request goes on to the new URL.
+    /// A request to the new URL follows.
     #[default]
     Follow,
     /// The request fails.
@@ -103,7 +103,7 @@ pub(super) struct Answer {
     redirected: bool,
 }
 
-/// One request of those that redirects make of the script's.
+/// One HTTP request: the script's own, or one that follows a redirect.
 struct Hop {
     url: Url,
     method: Method,
@@ -166,7 +166,7 @@ fn first_hop(request: Request) -> Result<Hop, HostError> {
 
 fn method_of(text: &str) -> Result<Method, HostError> {
     let upper = text.to_ascii_uppercase();
-    // The usual names mean the same in lower case; all others keep their case.
+    // The usual names may be in lower case; all others keep their case.
     let name = match upper.as_str() {
         "DELETE" | "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" => upper.as_str(),
         "CONNECT" | "TRACE" | "TRACK" => "",

@@ -10,7 +10,7 @@ use super::client::Lookup;
 use crate::host_modules::broker::reply::add_capability_command;
 use crate::ipc::HostError;
 
-/// What decides whether a session may reach a URL.
+/// The check whether a session may reach a URL.
 pub(super) struct Gate<'a> {
     pub(super) policy: &'a Policy,
     pub(super) lookup: &'a dyn Lookup,

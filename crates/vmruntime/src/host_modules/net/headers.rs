@@ -7,10 +7,10 @@ use reqwest::header::{
 
 use crate::ipc::HostError;
 
-/// How many headers a request has at most.
+/// The largest number of headers of a request.
 const MAX_HEADERS: usize = 100;
 
-/// How much the names and values of its headers take at most together, in bytes.
+/// The largest size of the names and values of a request's headers together, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// The headers that the HTTP client sets itself. As in browsers, a script that sets one changes
@@ -33,7 +33,7 @@ const OF_CLIENT: &[&str] = &[
 /// The headers that a script gave, as the client sends them.
 ///
 /// # Errors
-/// When there are too many, or one is no header.
+/// When there are too many headers, and when one is malformed.
 pub(super) fn of_request(given: &[(String, String)]) -> Result<HeaderMap, HostError> {
     let size: usize = given
         .iter()
@@ -64,7 +64,7 @@ pub(super) fn of_request(given: &[(String, String)]) -> Result<HeaderMap, HostEr
     Ok(headers)
 }
 
-/// The headers of an answer. Each character of a value stands for one byte.
+/// The headers of an answer. Each character of a value represents one byte.
 pub(super) fn of_answer(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
@@ -75,8 +75,7 @@ pub(super) fn of_answer(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Removes the headers that must not reach another origin than the one that the script sent them
-/// to.
+/// Removes the headers that must not be sent to another origin than the script's own request.
 pub(super) fn drop_credentials(headers: &mut HeaderMap) {
     for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
         headers.remove(name);
@@ -95,8 +94,8 @@ pub(super) fn drop_content(headers: &mut HeaderMap) {
     }
 }
 
-/// The bytes of a text each of whose characters stands for one byte; `None` if a character stands
-/// for none.
+/// The bytes of a text in which each character represents one byte; `None` if a character
+/// represents none.
 fn to_bytes(text: &str) -> Option<Vec<u8>> {
     text.chars()
         .map(|character| u8::try_from(u32::from(character)).ok())
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_connection_needs_is_left_out() {
+    fn headers_of_the_connection_are_left_out() {
         let given = [
             pair("X-Own", " 1 "),
             pair("HOST", "evil"),
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_refused() {
+    fn malformed_headers_and_too_many_are_refused() {
         for (name, value) in [
             ("", "a"),
             ("a b", "a"),

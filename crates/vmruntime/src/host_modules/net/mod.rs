@@ -1,11 +1,11 @@
 //! `net`: the requests of `fetch`, made by the daemon.
 //!
-//! Every session may call the module; capabilities of kind `net` say which hosts it reaches. A name
-//! leads to public addresses alone. An address of this machine or its network is reached only if
-//! the template names that host literally, so that no name in the hands of another party leads
-//! there. The daemon resolves the name of a host ([`client`]), checks the addresses ([`gate`],
-//! [`address`]), and connects to the checked addresses alone. Each redirect is checked as the first
-//! request is ([`fetch`]).
+//! Every session may call the module; capabilities of kind `net` say which hosts it can reach. A
+//! host name is connected to public addresses only. An address of this machine or its network is
+//! connected to only if the template names that host literally, so that no DNS name that another
+//! party controls leads there. The daemon resolves the name of a host ([`client`]), checks the
+//! addresses ([`gate`], [`address`]), and connects to the checked addresses alone. Each redirect is
+//! checked as the first request is ([`fetch`]).
 
 mod address;
 mod client;

@@ -14,7 +14,7 @@ use crate::host_modules::broker::reply::{answer, unknown_function};
 use crate::host_modules::broker::session_context::SessionContext;
 use crate::ipc::{HostCall, HostReply};
 
-/// The requests of one session. Nothing is kept from one to the next.
+/// The requests of one session. No state is kept between them.
 pub(super) struct Requests {
     context: Arc<SessionContext>,
     lookup: Arc<dyn Lookup>,

@@ -1,4 +1,5 @@
-//! The module `net`, called as a session calls it, with servers and a resolver of the tests.
+//! Tests of the module `net`: it is called as a session calls it, with servers and a resolver of
+//! the tests.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,7 +15,8 @@ use super::requests::Requests;
 use crate::host_modules::fixtures::{answer_of, host_call, session};
 use crate::ipc::HostError;
 
-/// Names that lead somewhere, one answer after the other; the last stays.
+/// A resolver with a list of answers for each name. It returns one after the other, and the last
+/// one again and again.
 struct Names(Mutex<Vec<Name>>);
 
 type Name = (&'static str, Vec<Vec<IpAddr>>);
@@ -58,7 +60,8 @@ fn body(answer: &Value) -> String {
     answer["body"]["$bytes"].as_str().unwrap().to_owned()
 }
 
-/// A server that answers each request with what the function makes of it, and keeps the requests.
+/// A server that answers each request with what a function returns for it, and records the
+/// requests.
 struct Server {
     port: u16,
     seen: Arc<Mutex<Vec<String>>>,
@@ -164,7 +167,7 @@ async fn an_answer_has_status_headers_and_body() {
 }
 
 #[tokio::test]
-async fn method_headers_and_body_are_sent_and_what_is_ours_stays_ours() {
+async fn method_headers_and_body_are_sent_and_headers_of_the_client_are_kept() {
     let server = Server::start(|_, _| ok("")).await;
     let host = format!("127.0.0.1:{}", server.port);
     let net = net(&[&host], &[]);
@@ -425,13 +428,13 @@ async fn failures_of_the_network_have_nodes_codes() {
         .local_addr()
         .unwrap()
         .port();
-    let net = net(&["127.0.0.1:*", "nobody.test"], &[]);
+    let net = net(&["127.0.0.1:*", "unknown.test"], &[]);
     for (url, code) in [
         (format!("http://127.0.0.1:{}/", silent.port), "ETIMEDOUT"),
         (format!("http://127.0.0.1:{closed}/"), "ECONNREFUSED"),
         (format!("http://127.0.0.1:{}/", broken.port), "ECONNRESET"),
         (format!("https://127.0.0.1:{}/", broken.port), "EPROTO"),
-        ("http://nobody.test/".into(), "ENOTFOUND"),
+        ("http://unknown.test/".into(), "ENOTFOUND"),
     ] {
         let request =
             json!({"url": url, "timeout_ms": if code == "ETIMEDOUT" { 100 } else { 20_000 }});

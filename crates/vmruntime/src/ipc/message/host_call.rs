@@ -1,5 +1,5 @@
-//! Calls of scripts to host modules. They travel from a session process to the daemon, and from
-//! there to a database process.
+//! Host calls: the calls of scripts to host modules. A session process sends them to the daemon,
+//! which sends those to the module `database` on to a database process.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use vmapi_types::RawJson;
 
 use crate::ipc::codec::Message;
 
-/// The most JSON that a call's arguments may be, in bytes. Bytes and long texts are not part of it.
+/// The largest JSON of a call's arguments, in bytes. Bytes and long texts are not part of it.
 pub(crate) const MAX_ARGS_JSON_BYTES: usize = 2 * 1024 * 1024;
 
 /// A call to a host module.
@@ -21,7 +21,7 @@ pub(crate) struct HostCall {
     pub(crate) function: String,
     /// The arguments, a JSON array.
     pub(crate) args: RawJson,
-    /// The bytes and long texts that the arguments name parts of; they are the attachment.
+    /// The bytes and long texts whose parts the arguments name. They are the message's attachment.
     #[serde(skip)]
     pub(crate) body: Bytes,
 }
@@ -31,7 +31,7 @@ pub(crate) struct HostCall {
 pub(crate) struct LoadedModule {
     /// Its path below the worktree.
     pub(crate) path: String,
-    /// Changes when the file does.
+    /// A stamp that changes when the file changes.
     pub(crate) stamp: String,
 }
 

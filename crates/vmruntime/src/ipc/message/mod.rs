@@ -16,7 +16,7 @@ use std::io;
 
 use super::codec::Message;
 
-/// The message that goes along with a descriptor where the descriptor is all that matters.
+/// The empty message, for a datagram that only carries a descriptor.
 impl Message for () {}
 
 /// An attachment that is a text.

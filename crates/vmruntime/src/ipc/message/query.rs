@@ -17,14 +17,14 @@ pub(crate) struct QueryRequest {
     pub(crate) query: Query,
 }
 
-/// From the process that answers.
+/// From a query process to the daemon.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromQuery {
-    /// It has the query, and can replay what it lacks. If it dies from here on, the query takes too
-    /// long or too much memory.
+    /// The process has the query and can replay what its state lacks. If it dies after this
+    /// message, the query takes too long or too much memory.
     Began {
-        /// Its process id.
+        /// The process id of the query process.
         pid: u32,
     },
     /// The answer.

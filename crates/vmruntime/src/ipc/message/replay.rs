@@ -1,4 +1,4 @@
-//! The entries of the replay log, as they travel.
+//! The entries of the replay log, as they are sent.
 
 use std::sync::Arc;
 
@@ -11,15 +11,16 @@ use vmcontrol::runtime::RunRequest;
 pub(crate) struct LoggedRun {
     /// How many runs the session's state holds with this one.
     pub(crate) commits: u64,
-    /// What was run. The request's JSON is without the source text, which is beside it.
+    /// What was run. The JSON of a request does not contain the source text, which is encoded
+    /// beside it.
     #[serde(with = "with_source")]
     pub(crate) request: Arc<RunRequest>,
     /// Its inputs, and a digest of its end.
     pub(crate) trace: Trace,
 }
 
-/// What a replay is given, and what it must end with. If it ends otherwise its state is not the
-/// session's.
+/// The inputs that a replay is given, and the digest that it must produce. If the digest differs,
+/// the state is not the session's.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trace {
     /// The nondeterministic inputs in the order of the first run: times and random numbers.

@@ -17,22 +17,22 @@ use super::text;
 use crate::ipc::answer::HostAnswer;
 use crate::ipc::codec::{Message, no_attachment};
 
-/// By how much arguments grow when they are read: a list of empty strings takes 24 bytes of memory
-/// for each three bytes of JSON.
+/// The factor by which arguments grow when they are parsed: a list of empty strings takes 24 bytes
+/// of memory for each three bytes of JSON.
 const ARGS_GROWTH: usize = 8;
 
-/// How many copies of an event there are on its way: the payload, the execution's result, and the
-/// copy that SQLite takes.
+/// How many copies of an event exist at the same time: the payload, the execution's result, and the
+/// copy that SQLite makes.
 const EVENT_COPIES: usize = 3;
 
 /// From the daemon to a session process.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ToSession {
-    /// Prepare the session. The first message; the socket over which checkpoints take queries comes
-    /// along as a descriptor.
+    /// Prepare the session. It is the first message. The socket from which checkpoints receive
+    /// queries is sent with it, as a descriptor.
     Setup(SessionSetup),
-    /// Run a script. Only the generation that the datagram names takes it.
+    /// Run a script. Only the generation that the datagram names runs it.
     Run {
         /// The run's number, ascending within the session.
         run: u64,
@@ -41,15 +41,16 @@ pub(crate) enum ToSession {
         /// Whether the replay log has room for the run.
         may_log: bool,
     },
-    /// Replay these runs, as far as this state does not hold them, and commit. Their events are not
+    /// Replay those of these runs that the state lacks, and make a checkpoint. Their events are not
     /// sent.
     Replay(Vec<Arc<LoggedRun>>),
     /// A part of the answer to a [`HostCall`].
     HostAnswer(HostAnswer),
-    /// The checkpoint is gone: make another.
+    /// Make another checkpoint, because the last one died.
     RenewCheckpoint,
-    /// Prepare a session like this one, answer one query about it on this channel, and end. The
-    /// only message to a query process. It answers as [`FromQuery`](super::FromQuery).
+    /// Set up like this session, answer one query about it on this channel, and end. It is the only
+    /// message to a query process that the zygote forked, which answers with
+    /// [`FromQuery`](super::FromQuery).
     Query(Box<SessionSetup>, QueryRequest),
 }
 
@@ -68,15 +69,15 @@ pub(crate) struct SessionSetup {
     pub(crate) template_id: String,
     /// The absolute path of the worktree.
     pub(crate) worktree: String,
-    /// When the session started, by the steady clock of all processes.
+    /// When the session started, by the monotonic clock.
     pub(crate) started: Duration,
-    /// When the session started, as the time since 1970 began.
+    /// When the session started, by the wall clock: the time since the start of 1970 (UTC).
     pub(crate) started_at: Duration,
     /// The variables of `process.env`.
     pub(crate) env: Map<String, Value>,
-    /// Values that the template puts into the global scope.
+    /// Values that the template adds to the global scope.
     pub(crate) globals: Vec<(String, Value)>,
-    /// Names that the template takes out of the global scope.
+    /// Names that the template removes from the global scope.
     pub(crate) removed_globals: Vec<String>,
 }
 
@@ -84,9 +85,9 @@ pub(crate) struct SessionSetup {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromSession {
-    /// The session is prepared, or could not be.
+    /// The set-up is done or has failed.
     Ready {
-        /// Why it could not be; `None` if it is.
+        /// Why it failed; `None` if it did not.
         error: Option<String>,
     },
     /// The run has begun.
@@ -94,7 +95,7 @@ pub(crate) enum FromSession {
         /// The run's number.
         run: u64,
     },
-    /// The script made an event.
+    /// The script produced an event.
     Event {
         /// The event's type.
         kind: EventType,
@@ -102,27 +103,28 @@ pub(crate) enum FromSession {
         #[serde(skip)]
         payload: RawJson,
     },
-    /// The script calls a host module, and waits.
+    /// The script calls a host module and waits for the answer.
     HostCall(HostCall),
-    /// Stands for a host call for which the daemon had no room.
+    /// A host call that was dropped because the daemon had no memory for it. The receiver puts it
+    /// in the place of the call.
     #[serde(skip)]
     RefusedHostCall,
     /// The script ended by itself.
     Ended {
         /// The run's number.
         run: u64,
-        /// Whether it threw.
+        /// Whether the script threw an exception.
         threw: bool,
         /// The payload of the value or exception event. Its text is the attachment.
         #[serde(skip)]
         payload: RawJson,
-        /// What it used.
+        /// What the run used.
         usage: Usage,
-        /// What the replay log takes in place of a checkpoint: then this message is the commit.
-        /// `None` if a checkpoint is made.
+        /// The trace for the replay log; then this message is the commit. `None` if the run is
+        /// committed with a checkpoint.
         trace: Option<Trace>,
     },
-    /// There is a checkpoint of the state after `commits` runs.
+    /// A checkpoint of the state was made.
     Committed {
         /// How many runs the session's state holds.
         commits: u64,
@@ -207,7 +209,7 @@ mod tests {
         })
     }
 
-    /// A message as the other side has it.
+    /// A message as the other side decodes it.
     fn carried(message: &ToSession) -> ToSession {
         let encoded = Encoded::of(message).unwrap();
         codec::decode(encoded.parts(message).concat()).unwrap()
@@ -223,7 +225,7 @@ mod tests {
         let json = serde_json::to_string(&run).unwrap();
         assert!(!json.contains("unlikely"), "{json}");
         let ToSession::Run { request, .. } = carried(&run) else {
-            panic!("it is another message");
+            panic!("the message has another type");
         };
         assert_eq!(&*request.source, "'unlikely' + 1");
         assert_eq!(request.name, "repl");

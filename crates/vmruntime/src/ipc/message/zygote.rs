@@ -10,7 +10,8 @@ use super::text;
 use crate::ipc::codec::{Message, no_attachment};
 use crate::ipc::death::Death;
 
-/// From the daemon to the zygote. Sessions have numbers here: only the daemon knows their ids.
+/// From the daemon to the zygote. A session is named by a number, because only the daemon knows its
+/// id.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ToZygote {
@@ -22,19 +23,20 @@ pub(crate) enum ToZygote {
         #[serde(skip)]
         source: Arc<str>,
     },
-    /// Fork a process for a session or for one query. Its socket comes along as a descriptor.
+    /// Fork a process for a session or for one query. The socket of the process is sent with the
+    /// message, as a descriptor.
     Open {
         /// The number of the session, or of the query process.
         session: u64,
-        /// Whether it is forked before its session is known. Then it may have no more memory than
-        /// by default, and confines itself at once.
+        /// Whether the process is forked before its session is known. Then it confines itself at
+        /// once, and can have no more memory than the default limit.
         ahead: bool,
     },
     /// Kill the session process of a generation.
     Interrupt {
         /// The session's number.
         session: u64,
-        /// The generation. If its process is dead already, nothing happens.
+        /// The generation. If its process has died already, nothing happens.
         generation: u32,
     },
     /// Kill a fork of a checkpoint that answers a query about the session.
@@ -50,7 +52,7 @@ pub(crate) enum ToZygote {
         /// The number.
         session: u64,
     },
-    /// Answer that all messages before this one have been taken.
+    /// Answer with [`FromZygote::Pong`] when all messages before this one have been handled.
     Ping {
         /// The number of this ping.
         number: u64,
@@ -61,9 +63,9 @@ pub(crate) enum ToZygote {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LoadError {
-    /// It failed.
+    /// The library could not be loaded, or it threw an exception.
     Failed(String),
-    /// It is a module and no script.
+    /// The library is a module and not a script.
     NoScript(String),
 }
 
@@ -75,14 +77,14 @@ pub(crate) enum FromZygote {
     Hello {
         /// The version of the binary.
         binary: String,
-        /// What the kernel keeps its sessions from.
+        /// The sandbox of its session processes.
         sandbox: Sandbox,
     },
     /// A library was loaded, or could not be.
     Loaded {
         /// Why it was not loaded; `None` if it was. After an error the engine must not be used.
         error: Option<LoadError>,
-        /// Whether it was loaded without nondeterministic inputs. Then another zygote that loads it
+        /// Whether the library used no nondeterministic input. Then another zygote that loads it
         /// has the same state.
         is_deterministic: bool,
     },
@@ -93,14 +95,14 @@ pub(crate) enum FromZygote {
         /// The system's error.
         reason: String,
     },
-    /// A process of a session died though it was not dismissed.
+    /// A process of a session died that was not dismissed.
     Died {
         /// The session's number.
         session: u64,
         /// How it died.
         death: Death,
     },
-    /// The last process of that number is gone.
+    /// The last process of that number was reaped.
     Ended {
         /// The session's number.
         session: u64,

@@ -2,47 +2,51 @@
 //!
 //! # What happens, in which order
 //!
-//! The death is reported twice, on two sockets whose messages have no order among each other:
+//! Two processes report the death, on two sockets whose messages have no order among each other:
 //!
-//! - The kernel closes the pipe that the process held, which wakes the checkpoint. The checkpoint
-//!   becomes the session process of the next generation, makes a checkpoint of its own, and sends
-//!   `Promoted` with the number of runs that its state holds, on the session's socket.
-//! - The zygote reaps the process and sends the [`Death`], with the generation of the process, the
-//!   cause, and what its run used, on the zygote's socket.
+//! - The kernel closes the pipe that the dead process held, which wakes the checkpoint. The
+//!   checkpoint becomes the session process of the next generation, makes a checkpoint of its own,
+//!   and sends `Promoted` with the number of runs that its state holds, on the session's socket.
+//! - The zygote reaps the dead process and sends its [`Death`] on the zygote's socket: the
+//!   generation of the process, the cause, and what its run used.
 //!
-//! All generations of a session write to one socket. So when `Promoted` is read, everything that
-//! the dead process sent has been read: no message of it can change the picture any more. What
-//! `Promoted` means for the run can be judged once the death is known as well
-//! ([`Failovers::next`]), and then it is judged at once, in the order of the generations. If the
-//! death is reported first, the promotion has a deadline; if the promotion is first, the zygote's
-//! watchdog bounds the wait for the death.
+//! All generations of a session write to one socket. So when the actor reads `Promoted`, it has
+//! read everything that the dead process sent, and no later message can change what is known about
+//! the run. A promotion is judged as soon as the death of the generation before it is known as well
+//! ([`Failovers::next`]), in the order of the generations. If the death is reported first, the
+//! promotion has a deadline ([`PROMOTION_TIMEOUT`](super::phase::PROMOTION_TIMEOUT)). If the
+//! promotion is reported first, the zygote's watchdog bounds the wait for the death.
 //!
-//! # What it means
+//! # How a promotion is judged
 //!
-//! The actor counts the runs that it knows to be committed; the promoted state says how many it
-//! holds. [`judge`] compares them:
+//! The actor counts the runs that it knows to be committed; `Promoted` says how many runs the
+//! promoted state holds. [`judge`] compares the two numbers, in this order:
 //!
-//! | promoted state | the run | verdict |
-//! |---|---|---|
-//! | one more than known | has ended | the process died between its commit and the message of that: the run is committed |
-//! | as many as known | is committed already | the process died after its commit: nothing is lost |
-//! | fewer than known, and the replay log has the rest | any | the state is behind: it replays |
-//! | as many as known | has not ended | the run is undone |
-//! | anything else | any | process and newest checkpoint died together: the state is lost |
+//! 1. The promoted state holds one run more than is known, and the script of the run has ended: the
+//!    process died after it had made its checkpoint and before it had sent `Committed`. The run is
+//!    committed. The same holds if the commit is known already and the numbers are equal: the
+//!    process was killed too late.
+//! 2. The promoted state holds fewer runs than are known, and the replay log has all runs in
+//!    between: the new process replays them.
+//! 3. The numbers are equal, and the run is not committed: the run is undone.
+//! 4. Anything else: the process and its newest checkpoint died together, or a process reported a
+//!    wrong number. The state is lost, and the session ends as crashed.
 //!
-//! A run that is undone is handed to the new process if it can't have begun and its process was
-//! killed from outside. Otherwise it is rolled back, and the death says why.
+//! A run that is undone is sent to the new process if the dead one had not begun it and was killed
+//! from outside. Otherwise it is rolled back, and the cause of the death becomes its failure.
 //!
-//! # Why it is right
+//! # Why this is right
 //!
-//! - A run is never applied twice. A process that has begun a run says `Started` before it evaluates
-//!   anything, on the socket that is read before `Promoted`; so a run that is handed out again had no
-//!   effect, neither on the heap nor on the world.
-//! - No committed run is lost silently. States are counted: a checkpoint that is older than what was
-//!   answered either replays exactly the runs that it lacks, or the session ends as crashed.
-//! - No two processes are the session process. A checkpoint is promoted only by the end of its pipe;
-//!   a newer checkpoint dismisses the older one, and so does the process that made both. Messages
-//!   carry the generation that they are for, and a process drops those for another one.
+//! - No run is applied twice. A process sends `Started` before it evaluates anything, on the socket
+//!   that the actor reads before `Promoted`. So a run that is sent again had no effect, neither on
+//!   the heap nor outside the process.
+//! - No committed run is lost without an error. States are counted: a checkpoint that is older than
+//!   what was answered either replays exactly the runs that it lacks, or the session ends as
+//!   crashed.
+//! - There is never more than one session process. A checkpoint is promoted only by the end of its
+//!   pipe. When there are two checkpoints for a moment, both the newer one and the process that
+//!   made them dismiss the older one (`worker/checkpoint.rs`). Messages name the generation that
+//!   they are for, and a process drops messages for another one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -58,21 +62,22 @@ pub(crate) struct Promotion {
     pub(crate) commits: u64,
 }
 
-/// Deaths and promotions whose counterpart has not been reported yet.
+/// The deaths and promotions whose counterpart has not been reported yet.
 #[derive(Debug, Default)]
 pub(crate) struct Failovers {
-    /// By the generation of the process that died.
+    /// The deaths, by the generation of the dead process.
     deaths: HashMap<u32, Death>,
-    /// The oldest first.
+    /// The promotions, the oldest first.
     promotions: VecDeque<Promotion>,
 }
 
 impl Failovers {
-    /// Notes how the process of a generation died.
+    /// Records how the process of a generation died.
     pub(crate) fn note_death(&mut self, generation: u32, death: Death) {
         self.deaths.insert(generation, death);
     }
 
+    /// Records that a checkpoint was promoted.
     pub(crate) fn note_promotion(&mut self, promotion: Promotion) {
         self.promotions.push_back(promotion);
     }
@@ -85,50 +90,51 @@ impl Failovers {
         Some((promotion, death))
     }
 
-    /// Whether a promotion was reported, and the death before it was not.
+    /// Whether a promotion was reported whose death has not been.
     pub(crate) fn awaits_death(&self) -> bool {
         !self.promotions.is_empty()
     }
 
-    /// How the process of a generation died, if that was reported and no promotion was.
+    /// Removes and returns the death of a generation; `None` if it was not reported, or if its
+    /// promotion has been judged.
     pub(crate) fn take_death(&mut self, generation: u32) -> Option<Death> {
         self.deaths.remove(&generation)
     }
 
-    /// Forgets everything, when no process is left.
+    /// Removes everything. It is called when the session has no process left.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 }
 
-/// How far the run is when its process has died.
+/// The progress of the run at the time when its process died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunProgress {
-    /// It has not ended.
+    /// Its script has not ended.
     UnderWay,
-    /// It has ended by itself, and its commit was not reported.
+    /// Its script has ended by itself, and its commit was not reported.
     Ended,
     /// Its commit was reported.
     Committed,
 }
 
-/// What a new state means for the session and its run.
+/// What the state of a new process means for the session and its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The state holds the run: the run is committed.
     RunCommitted,
-    /// The state is behind, and has to replay.
+    /// The state lacks committed runs, which the process has to replay.
     Replay,
-    /// The state is what the session had committed before the run, if there is one: the run is
-    /// undone.
+    /// The state is the committed state, without the run that was under way (if there was one): the
+    /// run is undone.
     RunUndone,
-    /// The session's state is lost.
+    /// No process can be brought to the committed state: it is lost.
     StateLost,
 }
 
-/// Judges a state that holds `commits` runs, when the session is known to have committed
-/// `committed`. `run` is how far its run is; `None` without one. `missing` are the logged runs that
-/// its newest checkpoint lacks.
+/// Judges a state that holds `commits` runs of a session that has committed `committed` runs, as
+/// far as the actor knows. `run` is the progress of the run that was under way; `None` if there was
+/// none. `missing` are the logged runs that the session's newest checkpoint lacks.
 pub(crate) fn judge(
     commits: u64,
     committed: u64,
@@ -223,7 +229,7 @@ mod tests {
         assert_eq!(judge(5, 4, Some(Ended), &[]), Verdict::RunCommitted);
         assert_eq!(judge(5, 5, Some(Committed), &[]), Verdict::RunCommitted);
         assert_eq!(judge(4, 4, Some(Ended), &[]), Verdict::RunUndone);
-        // A script that has not ended can't be in a checkpoint.
+        // No checkpoint holds a run whose script has not ended.
         assert_eq!(judge(5, 4, Some(UnderWay), &[]), Verdict::StateLost);
     }
 

@@ -11,9 +11,11 @@
 //!                                        └─> Recovering, at another zygote
 //! ```
 //!
-//! A session without a checkpoint has its seed, and its replay log is complete: it has committed
-//! nothing that would have needed a checkpoint. A session with a checkpoint keeps the seed as long
-//! as its log is complete. So a session can always be restored from at least one of the two.
+//! A session without a checkpoint has its seed, and its replay log is complete: it has committed no
+//! run that would have needed a checkpoint. A session with a checkpoint keeps its seed as long as
+//! its log is complete. So a session whose process dies can be restored from its checkpoint, from
+//! its seed, or from either. It is lost only if its log is incomplete and the checkpoint dies as
+//! well.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +27,8 @@ use super::session_seed::SessionSeed;
 use crate::ipc::{Death, HELPER_TIMEOUT};
 use crate::supervisor::end_reason::EndReason;
 
-/// How long a promotion may take: if the checkpoint is only stopped, the zygote kills it before.
+/// How long a promotion may take. It is longer than [`HELPER_TIMEOUT`], after which the zygote
+/// kills a checkpoint that is stopped.
 pub(crate) const PROMOTION_TIMEOUT: Duration =
     HELPER_TIMEOUT.saturating_add(Duration::from_secs(1));
 
@@ -34,23 +37,25 @@ pub(crate) enum Phase {
     /// Its first process is being set up.
     Opening {
         seed: Arc<SessionSeed>,
-        /// Takes the news that the process is ready.
+        /// Sends to the caller that opens the session, when the process is ready.
         ready: oneshot::Sender<()>,
     },
-    /// A process has the committed state, or is about to be promoted with it.
+    /// A process has the committed state, or a checkpoint that has it is about to be promoted.
     Serving(RestorePoint),
-    /// No process has the committed state. Nothing begins, and nothing goes on, until one has.
+    /// No process has the committed state. No run begins and no run continues until a process has
+    /// it.
     Recovering {
         from: RestorePoint,
         respawn: Respawn,
     },
-    /// Its zygote is gone, and every process with it. It moves to another zygote when all has been
-    /// read that its processes sent.
+    /// Its zygote has ended, and every process of the session with it. The session moves to another
+    /// zygote when the actor has read everything that its processes sent.
     Orphaned {
         seed: Arc<SessionSeed>,
-        /// Why the zygote is gone.
+        /// Why the zygote ended.
         reason: String,
-        /// Not `None` if no process had the committed state when the zygote went.
+        /// The respawn that was under way when the zygote ended, or that began since; `None` if
+        /// there is none yet.
         respawn: Option<Respawn>,
     },
 }
@@ -58,13 +63,13 @@ pub(crate) enum Phase {
 /// What the committed state of a session can be restored from.
 #[derive(Clone)]
 pub(crate) enum RestorePoint {
-    /// The seed: there is no checkpoint.
+    /// The seed alone, because there is no checkpoint.
     Seed(Arc<SessionSeed>),
     /// A checkpoint.
     Checkpoint {
         /// The seed; `None` once the replay log is not complete any more.
         seed: Option<Arc<SessionSeed>>,
-        /// When the checkpoint must have been promoted; `None` while the session process lives.
+        /// When the checkpoint must have been promoted; `None` as long as no promotion is awaited.
         promotion_due: Option<Instant>,
     },
 }
@@ -95,8 +100,8 @@ impl RestorePoint {
 }
 
 impl Phase {
-    /// Whether the session may begin something, and go on with its run.
-    pub(crate) fn is_settled(&self) -> bool {
+    /// Whether runs may begin and continue: no respawn is under way.
+    pub(crate) fn accepts_work(&self) -> bool {
         self.respawn().is_none()
     }
 
@@ -108,8 +113,8 @@ impl Phase {
         }
     }
 
-    /// The seed of a session that can get another process from it; `None` also for a session that
-    /// is being opened, which fails with its first process.
+    /// The seed from which the session can get another process. `None` if its log is incomplete,
+    /// and for a session that is being opened: opening fails if the first process dies.
     pub(crate) fn respawn_seed(&self) -> Option<&Arc<SessionSeed>> {
         match self {
             Self::Opening { .. } => None,
@@ -117,7 +122,7 @@ impl Phase {
         }
     }
 
-    /// Why the zygote is gone; `None` while it is there.
+    /// Why the zygote ended; `None` while it runs.
     pub(crate) fn zygote_loss(&self) -> Option<&str> {
         match self {
             Self::Orphaned { reason, .. } => Some(reason),
@@ -125,7 +130,7 @@ impl Phase {
         }
     }
 
-    /// What is waited for while no process has the committed state.
+    /// The respawn that is under way; `None` if a process has the committed state.
     pub(crate) fn respawn(&self) -> Option<&Respawn> {
         match self {
             Self::Recovering { respawn, .. } => Some(respawn),
@@ -134,6 +139,7 @@ impl Phase {
         }
     }
 
+    /// As [`respawn`](Self::respawn), to be changed.
     pub(crate) fn respawn_mut(&mut self) -> Option<&mut Respawn> {
         match self {
             Self::Recovering { respawn, .. } => Some(respawn),
@@ -165,17 +171,19 @@ impl Phase {
         }
     }
 
-    /// The session process is dead: its checkpoint, if there is one, is to be promoted.
+    /// Records that the session process died. If the session has a checkpoint, its promotion is due
+    /// in [`PROMOTION_TIMEOUT`].
     pub(crate) fn await_promotion(&mut self) {
         self.set_promotion_due(Some(Instant::now() + PROMOTION_TIMEOUT));
     }
 
-    /// The checkpoint has been promoted.
+    /// Records that the checkpoint was promoted.
     pub(crate) fn note_promotion(&mut self) {
         self.set_promotion_due(None);
     }
 
-    /// A process is ready. Returns who is to be told, if it is the session's first.
+    /// Records that a process is ready. Returns the sender of [`Phase::Opening`] if it is the
+    /// session's first process, otherwise `None`.
     pub(crate) fn note_ready(&mut self) -> Option<oneshot::Sender<()>> {
         let Self::Opening { seed, .. } = self else {
             return None;
@@ -187,11 +195,12 @@ impl Phase {
         }
     }
 
-    /// There is a checkpoint. Without a complete log the seed is of no use any more.
+    /// Records that there is a checkpoint. The seed is dropped if the log is not complete, because
+    /// it is of no use then.
     ///
     /// # Errors
-    /// When the seed was all that the session could have been restored from, and when the session
-    /// is not open.
+    /// When the session could only have been restored from the seed (its zygote has ended), and
+    /// when the session is still being opened.
     pub(crate) fn note_checkpoint(&mut self, log_is_complete: bool) -> Result<(), EndReason> {
         match self {
             Self::Opening { .. } => Err(EndReason::UnexpectedCheckpoint),
@@ -199,17 +208,17 @@ impl Phase {
                 from.note_checkpoint(log_is_complete);
                 Ok(())
             }
-            // The checkpoint is gone with the zygote.
+            // The checkpoint ended with the zygote.
             Self::Orphaned { .. } if log_is_complete => Ok(()),
             Self::Orphaned { reason, .. } => Err(EndReason::ZygoteGone(reason.clone())),
         }
     }
 
-    /// No process has the committed state, after one died like this. If that is so already, what
-    /// was begun goes on.
+    /// Records that no process has the committed state, after a process died as `after` says. A
+    /// respawn that is under way continues, with the death that began it.
     ///
     /// # Errors
-    /// When the session is not open.
+    /// When the session is still being opened.
     pub(crate) fn recover(&mut self, after: Death) -> Result<&mut Respawn, EndReason> {
         if let Self::Serving(from) = self {
             *self = Self::Recovering {
@@ -222,7 +231,8 @@ impl Phase {
         self.respawn_mut().ok_or(EndReason::ProcessesEnded)
     }
 
-    /// No process is left, and no checkpoint: a new process is to be made from the seed.
+    /// Records that the session has neither a process nor a checkpoint, and that a new process is
+    /// made from the seed.
     pub(crate) fn restart_from_seed(&mut self) {
         let from = self.respawn_seed().cloned().map(RestorePoint::Seed);
         if let (Some(from), Some(respawn)) = (from, self.respawn().cloned()) {
@@ -230,7 +240,8 @@ impl Phase {
         }
     }
 
-    /// A process has the committed state. Returns what was waited for; `None` if nothing was.
+    /// Records that a process has the committed state. Returns the respawn that this ends; `None`
+    /// if none was under way.
     pub(crate) fn note_recovery(&mut self) -> Option<Respawn> {
         if let Self::Orphaned { respawn, .. } = self {
             return respawn.take();
@@ -243,11 +254,11 @@ impl Phase {
         Some(respawn)
     }
 
-    /// The zygote is gone, for this reason. `is_reproducible` is whether another zygote has the
-    /// same state.
+    /// Records that the zygote ended, for this reason. `is_reproducible` says whether another
+    /// zygote has the same state.
     ///
     /// # Errors
-    /// When the session can't move to another one.
+    /// When the session can't move to another zygote.
     pub(crate) fn note_zygote_loss(
         &mut self,
         reason: String,
@@ -317,7 +328,7 @@ mod tests {
         phase.note_checkpoint(true).unwrap();
         phase.await_promotion();
         assert!(phase.promotion_due().is_some());
-        // A commit that is read meanwhile does not end the wait.
+        // A commit that is read in the meantime does not end the wait.
         phase.note_checkpoint(true).unwrap();
         assert!(phase.promotion_due().is_some());
         phase.recover(death()).unwrap();
@@ -340,11 +351,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_goes_on_while_a_session_recovers_and_its_first_death_is_kept() {
+    async fn no_run_continues_while_a_session_recovers_and_the_first_death_is_kept() {
         let mut phase = serving();
-        assert!(phase.is_settled());
+        assert!(phase.accepts_work());
         phase.recover(death()).unwrap();
-        assert!(!phase.is_settled());
+        assert!(!phase.accepts_work());
         let later = Death {
             generation: Some(2),
             ..death()
@@ -361,7 +372,7 @@ mod tests {
             }
         ));
         assert!(phase.note_recovery().is_some());
-        assert!(phase.is_settled());
+        assert!(phase.accepts_work());
         assert!(phase.note_recovery().is_none());
     }
 
@@ -374,12 +385,13 @@ mod tests {
         ));
         phase.note_zygote_loss("gone".into(), true).unwrap();
         assert_eq!(phase.zygote_loss(), Some("gone"));
-        assert!(phase.is_settled());
-        // What its process sent before may be a commit that only the lost checkpoint holds.
+        assert!(phase.accepts_work());
+        // A message that the process sent before may be a commit that only the lost checkpoint
+        // holds.
         phase.note_checkpoint(true).unwrap();
         assert!(phase.note_checkpoint(false).is_err());
         phase.recover(death()).unwrap();
-        assert!(!phase.is_settled());
+        assert!(!phase.accepts_work());
         phase.restart_from_seed();
         assert_eq!(phase.zygote_loss(), None);
     }

@@ -1,28 +1,28 @@
 //! The replay log of a session: the runs that it has committed without a checkpoint.
 //!
 //! A short deterministic run needs no checkpoint: its text and its trace are kept here, and every
-//! process whose state lacks it replays it. `worker/replay.rs` says which runs those are, who
-//! replays them, and why the state is the same.
+//! process whose state lacks the run replays it. `worker/replay.rs` says which runs are logged,
+//! which processes replay them, and why a replay leads to the same state.
 //!
 //! # Bounds
 //!
 //! The runs that the checkpoint lacks are bounded in number, size and time, because each roll-back
 //! and each query has to replay them. When the log has no room for the next run, that run is
-//! committed with a checkpoint, which holds all runs before it, too.
+//! committed with a checkpoint, which also holds all runs before it.
 //!
 //! # Completeness
 //!
 //! A log that has every run that the session ever committed is *complete*: then the session can be
-//! restored without a checkpoint, by another fork of the zygote that replays all of it. So a
-//! complete log is kept over checkpoints as long as it is small. Once a run is committed that is
-//! not in the log, or the log has become too large, it starts anew at the checkpoint, and stays
-//! incomplete.
+//! restored without a checkpoint, by another fork of the zygote that replays the whole log. So a
+//! complete log keeps its runs when a checkpoint is made, as long as it is small ([`MAX_HISTORY`]).
+//! When a checkpoint holds a run that is not in the log, or when the log has become too large, the
+//! log is emptied at that checkpoint and stays incomplete for the rest of the session.
 //!
 //! # Consistency
 //!
-//! The session's actor writes the log, queries read it. What a state has to replay depends on
-//! whether that is a checkpoint's or a new one's, so the log also knows whether there is a
-//! checkpoint, and [`basis`](ReplayLog::basis) answers both under one lock.
+//! The session's actor writes the log, and queries read it. Which runs a process has to replay
+//! depends on whether it is forked from the checkpoint or from the zygote. So the log also records
+//! whether there is a checkpoint, and [`basis`](ReplayLog::basis) reads both under one lock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,33 +33,33 @@ use vmcontrol::runtime::{RunMode, RunRequest};
 use crate::clock::SLOWDOWN;
 use crate::ipc::LoggedRun;
 
-/// How many runs may be missing in a checkpoint: making one for each sixty-fourth run costs each
-/// run less than writing its log entry does.
+/// How many runs a checkpoint may lack. A checkpoint for every sixty-fourth run costs each run less
+/// than its log entry does.
 const MAX_RUNS: usize = 64;
 
-/// The size of the texts and inputs of those runs together, in bytes.
+/// The largest size of the texts and inputs of those runs together, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The time that those runs took together: roll-backs and answers to queries are later by that
-/// much.
+/// The longest CPU time that those runs took together. Roll-backs and answers to queries are
+/// delayed by about as much.
 const MAX_TIME: Duration = Duration::from_millis(10 * SLOWDOWN);
 
-/// By how many times a complete log that is kept over checkpoints may exceed the bounds of number
-/// and time.
+/// The factor by which a complete log may exceed [`MAX_RUNS`] and [`MAX_TIME`] when a checkpoint is
+/// made.
 const MAX_HISTORY: u32 = 10;
 
 /// The replay log of a session.
 #[derive(Debug)]
 pub(crate) struct ReplayLog {
     log: Mutex<Log>,
-    /// Whether there is a checkpoint. It changes under the lock of the log.
+    /// Whether the session has a checkpoint. It is changed only while `log` is locked.
     has_checkpoint: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct Log {
     runs: Vec<Arc<LoggedRun>>,
-    /// How many of them the checkpoint holds; 0 without a checkpoint.
+    /// How many of `runs` the checkpoint holds; 0 if there is no checkpoint.
     held: usize,
     /// The size of all runs.
     all: Size,
@@ -73,8 +73,8 @@ struct Size {
     time: Duration,
 }
 
-/// What a process starts from that is to have the session's committed state, and the runs that it
-/// has to replay.
+/// What a process with the session's committed state is forked from, and the runs that it has to
+/// replay.
 #[derive(Debug)]
 pub(crate) enum Basis {
     /// A fork of the checkpoint.
@@ -94,7 +94,7 @@ impl Default for ReplayLog {
 }
 
 impl ReplayLog {
-    /// Whether a run may be added.
+    /// Whether the log has room for a run with this request.
     pub(crate) fn has_room_for(&self, request: &RunRequest) -> bool {
         let log = self.lock();
         log.runs.len() - log.held < MAX_RUNS
@@ -102,7 +102,7 @@ impl ReplayLog {
             && log.missing.bytes.saturating_add(bytes_of(request)) <= MAX_BYTES
     }
 
-    /// Adds a run that took so long.
+    /// Adds a run that took this much CPU time.
     pub(crate) fn add(&self, run: LoggedRun, took: Duration) {
         let mut log = self.lock();
         let bytes = bytes_of(&run.request) + size_of_val(&*run.trace.inputs);
@@ -111,7 +111,7 @@ impl ReplayLog {
         log.runs.push(Arc::new(run));
     }
 
-    /// Notes that there is a checkpoint that holds so many runs. Returns whether the log is
+    /// Records that there is a checkpoint that holds `commits` runs. Returns whether the log is
     /// complete: whether it has every run that the session ever committed.
     pub(crate) fn note_checkpoint(&self, commits: u64) -> bool {
         let mut log = self.lock();
@@ -129,25 +129,25 @@ impl ReplayLog {
         is_complete && is_small
     }
 
-    /// Notes that there is no checkpoint any more.
+    /// Records that the session has no checkpoint any more.
     pub(crate) fn note_loss_of_checkpoint(&self) {
         let mut log = self.lock();
         self.set_has_checkpoint(false);
         log.held = 0;
     }
 
-    /// Wakes only those who wait for a change.
+    /// Sets the value. Its receivers are woken only if it changes.
     fn set_has_checkpoint(&self, has_checkpoint: bool) {
         let set = |has: &mut bool| std::mem::replace(has, has_checkpoint) != has_checkpoint;
         self.has_checkpoint.send_if_modified(set);
     }
 
-    /// The runs that the checkpoint lacks; without a checkpoint all runs.
+    /// The runs that the checkpoint lacks; all runs if there is no checkpoint.
     pub(crate) fn missing_runs(&self) -> Vec<Arc<LoggedRun>> {
         self.lock().missing_runs()
     }
 
-    /// What a process starts from that is to have the committed state.
+    /// What a process with the committed state is forked from, and which runs it has to replay.
     pub(crate) fn basis(&self) -> Basis {
         let log = self.lock();
         let missing = log.missing_runs();
@@ -158,15 +158,15 @@ impl ReplayLog {
         }
     }
 
-    /// Waits until there is no checkpoint.
+    /// Waits until the session has no checkpoint.
     pub(crate) async fn checkpoint_is_lost(&self) {
         let mut has_checkpoint = self.has_checkpoint.subscribe();
-        // The sender is in `self`: it can't be gone.
+        // The wait can't fail, because the sender is in `self`.
         let _ = has_checkpoint.wait_for(|has| !*has).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
-        // A panic leaves no half of a change here.
+        // A panic leaves no change half done here.
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -255,7 +255,7 @@ mod tests {
         log.note_loss_of_checkpoint();
         let commits: Vec<_> = log.missing_runs().iter().map(|run| run.commits).collect();
         assert_eq!(commits, [1, 2, 3]);
-        // A run that the log does not have.
+        // The checkpoint holds a run that the log does not have.
         assert!(!log.note_checkpoint(4));
         assert!(log.missing_runs().is_empty());
         add(&log, 5, "5", Duration::ZERO);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_grow_over_checkpoints_without_end() {
+    fn a_log_that_has_become_large_is_emptied_at_a_checkpoint() {
         let log = ReplayLog::default();
         let text = " ".repeat(MAX_BYTES / 2);
         add(&log, 1, &text, Duration::ZERO);

@@ -1,68 +1,71 @@
-//! Respawning: a session without a process gets one whose state is what the session has committed.
+//! Respawn: a session without a process gets a new one, whose state is what the session has
+//! committed.
 //!
 //! # When
 //!
-//! - **No checkpoint, complete log.** The session process dies, and no checkpoint is there to be
-//!   promoted. All processes of a session share one socket, so its end says that all are gone and
-//!   that every message of theirs has been read. Only then is anything decided: a message that was
-//!   still in the socket may be a commit.
-//! - **Checkpoint and process lost, complete log.** The same: the end of the socket is what counts.
-//! - **Zygote lost, complete log.** All its processes die with it. The session moves to another
-//!   zygote, unless a library asked for nondeterministic inputs when it was loaded: then another
-//!   zygote has another state.
-//! - **A promoted checkpoint is behind** ([`failover`](super::failover)): there is a process, and it
-//!   has to replay what it lacks.
+//! - **The process died, and there is no checkpoint; the log is complete.** All processes of a
+//!   session share one socket, so the end of the socket says that all of them have ended and that
+//!   every message of theirs has been read. The actor decides nothing before that: a message that
+//!   is still in the socket may be a commit.
+//! - **The process and the checkpoint died; the log is complete.** As above.
+//! - **The zygote died; the log is complete.** All its processes die with it. The session moves to
+//!   another zygote. It can't if a library used nondeterministic inputs when the zygote loaded it,
+//!   because another zygote has another state then.
+//! - **A promoted checkpoint lacks committed runs** ([`failover`](super::failover)). There is a
+//!   process already, and only steps 4 and 5 follow.
 //!
 //! # How
 //!
-//! 1. What is left of the session's process group is killed and reaped, so that no earlier process
-//!    can do anything any more.
-//! 2. The zygote forks another process, under the same number and with the first generation. If the
-//!    system has no room for it, it is asked again, up to [`MAX_ATTEMPTS`] times.
-//! 3. The process is set up from the seed, and says that it is ready.
-//! 4. If the session has committed runs, the process replays them and makes a checkpoint, and so has
-//!    the committed state.
-//! 5. The run that was under way is judged as after a promotion, by the death that began all this: it
-//!    is handed out again if it had not begun, and rolled back otherwise.
+//! 1. The zygote kills and reaps what is left of the session's process group, so that no earlier
+//!    process can do anything any more.
+//! 2. The zygote forks a new process, under the same number and with the first generation. If it
+//!    can't, because the system has no process or memory left, the fork is ordered again, up to
+//!    [`MAX_ATTEMPTS`] times.
+//! 3. The process is set up with the seed and sends `Ready`.
+//! 4. If the session has committed runs, the process replays those that it lacks, makes a
+//!    checkpoint and sends `Committed`.
+//! 5. The run that was under way is judged as after a promotion, by the death that began the
+//!    respawn: it is sent again if it had not begun, and rolled back otherwise.
 //!
-//! If the new process dies in between, the steps are repeated, with the same [`Respawn`].
+//! If the new process dies before step 5, the steps are repeated with the same [`Respawn`].
 //!
-//! # Why it is right
+//! # Why this is right
 //!
-//! From the first step to the last the session begins nothing and goes on with nothing
-//! ([`Phase::is_settled`](super::phase::Phase::is_settled)): the run's clock stands still, its host
-//! call has been aborted, and commands wait. So between the death and the judgement nothing is
-//! committed, and the number of commits that the actor knows is the number that the new state must
-//! have.
+//! From the first step to the last no run begins and no run continues
+//! ([`Phase::accepts_work`](super::phase::Phase::accepts_work)): the clock of the run is paused,
+//! its host call was aborted, and commands wait in their queue. So nothing is committed between the
+//! death and the judgement, and the number of commits that the actor knows is the number that the
+//! new state must have.
 //!
-//! It ends: by the number of attempts, by the number of processes that die of themselves
-//! ([`MAX_FAILURES`]: a replay that diverges does so each time), and by the deadline.
+//! A respawn ends in any case: the number of forks is bounded ([`MAX_ATTEMPTS`]), and so are the
+//! number of processes that die of themselves ([`MAX_FAILURES`]; a replay that diverges does so
+//! each time) and the time ([`RESPAWN_TIMEOUT`]).
 
 use std::time::{Duration, Instant};
 
 use crate::ipc::{Death, DeathCause};
 use crate::supervisor::end_reason::EndReason;
 
-/// How often a process is asked for, for a session that has lost its own: the system may have no
-/// room for it at the moment, or the new one may be killed, too.
+/// How many forks are ordered for a session that has lost its process. The system may have no room
+/// for a process at the moment, or the new process may be killed as well.
 pub(crate) const MAX_ATTEMPTS: u32 = 100;
 
-/// How long to wait between two attempts.
+/// How long to wait before each further fork.
 pub(crate) const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
 
-/// How long all attempts together may take.
+/// How long a respawn may take, with all its attempts.
 pub(crate) const RESPAWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many of a session's processes, the one that was lost first included, may die of themselves
-/// before one has the committed state. Those that were killed don't count.
+/// How many processes of a session may die of themselves before one has the committed state. The
+/// process that the session lost first counts; a process that was killed by `SIGKILL` does not.
 const MAX_FAILURES: u32 = 3;
 
-/// A session without a process that has its committed state.
+/// The respawn of a session: no process has its committed state yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Respawn {
     /// How the session's own process died.
     after: Death,
-    /// How often another process was asked for.
+    /// How many forks were ordered.
     attempts: u32,
     /// How many processes have died of themselves.
     failures: u32,
@@ -71,7 +74,7 @@ pub(crate) struct Respawn {
 }
 
 impl Respawn {
-    /// For a session whose process died like this.
+    /// Begins the respawn of a session whose process died as `after` says.
     pub(crate) fn new(after: Death) -> Self {
         Self {
             after,
@@ -91,7 +94,8 @@ impl Respawn {
         self.due
     }
 
-    /// Counts an attempt. Returns its number, from 1; `None` when there have been enough.
+    /// Counts a fork that is about to be ordered. Returns its number, from 1; `None` if
+    /// [`MAX_ATTEMPTS`] were ordered already.
     pub(crate) fn next_attempt(&mut self) -> Option<u32> {
         if self.attempts == MAX_ATTEMPTS {
             return None;
@@ -100,10 +104,11 @@ impl Respawn {
         Some(self.attempts)
     }
 
-    /// Counts the death of a process that did not have the state, if it died of itself.
+    /// Counts the death of a process that did not reach the committed state, if the process died of
+    /// itself.
     ///
     /// # Errors
-    /// When there have been too many.
+    /// When more than [`MAX_FAILURES`] processes have died of themselves.
     pub(crate) fn note_death(&mut self, death: &Death) -> Result<(), EndReason> {
         if death.cause != DeathCause::KILLED {
             self.failures += 1;

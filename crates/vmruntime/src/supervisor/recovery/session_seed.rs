@@ -1,7 +1,8 @@
-//! What a session is made of before its first run.
+//! The session seed: what a session is made of before its first run.
 //!
-//! Any fork of the zygote becomes the session's process by this set-up. So as long as the replay
-//! log is complete, a session needs no checkpoint: the seed and the log make its state again.
+//! Any fork of the zygote that is set up with the seed becomes a process of the session. So as long
+//! as the replay log is complete, a session needs no checkpoint: its state can be rebuilt from the
+//! seed and the log.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -28,15 +29,17 @@ pub(crate) struct SessionSeed {
     id: Uuid,
     policy: Arc<Policy>,
     worktree: Arc<Worktree>,
-    /// When the session began, by the steady clock: a respawned session is no younger.
+    /// When the session began, by the monotonic clock. A respawn does not change it, so that
+    /// replayed scripts measure the same times.
     started: Duration,
-    /// When the session began, as the time since 1970 began.
+    /// When the session began, by the wall clock: the time since the start of 1970 (UTC).
     started_at: Duration,
     /// The socket from which the session's checkpoints take queries.
     checkpoint_queries: OwnedFd,
 }
 
 impl SessionSeed {
+    /// The seed of a session that begins now.
     pub(crate) fn new(spec: &SessionSpec, checkpoint_queries: OwnedFd) -> Self {
         Self {
             id: spec.id,
@@ -48,20 +51,20 @@ impl SessionSeed {
         }
     }
 
-    /// Sets a process up as the session's.
+    /// Sends the set-up that makes a process the session's own.
     ///
     /// # Errors
-    /// When it is gone.
+    /// When the process has ended.
     pub(crate) async fn set_up(&self, process: &Sender) -> io::Result<()> {
         let setup = ToSession::Setup(self.setup());
         let along = Some(self.checkpoint_queries.as_raw_fd());
         process.send(FIRST_GENERATION, &setup, along).await
     }
 
-    /// Has a process answer one query about the session.
+    /// Sends the set-up and one query to a process, which answers the query and ends.
     ///
     /// # Errors
-    /// When it is gone.
+    /// When the process has ended.
     pub(crate) async fn ask(&self, process: &Sender, request: QueryRequest) -> io::Result<()> {
         let query = ToSession::Query(Box::new(self.setup()), request);
         process.send(FIRST_GENERATION, &query, None).await
@@ -86,7 +89,8 @@ impl SessionSeed {
     }
 }
 
-/// The daemon's variables of these names, as a script sees them.
+/// The environment variables of the daemon with these names, as a script sees them. Names that the
+/// daemon does not have are left out.
 fn environment(names: &[String]) -> Map<String, Value> {
     names
         .iter()

@@ -1,4 +1,4 @@
-//! What the owner of a session asks its actor for.
+//! The commands of a session's owner to its actor.
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -6,12 +6,12 @@ use vmcontrol::runtime::{RunRequest, RunUpdate};
 
 /// A command to a session's actor.
 pub(crate) enum Command {
-    /// Run a script and send what happens.
+    /// Run a script, and send its updates to `updates`.
     Run {
         execution_id: Uuid,
         request: RunRequest,
         updates: mpsc::Sender<RunUpdate>,
     },
-    /// Undo that execution, if it is under way.
+    /// Kill and roll back that execution, if it is under way.
     Cancel(Uuid),
 }

@@ -1,5 +1,5 @@
-//! How a run becomes a part of a session's state: by a checkpoint, or by an entry of the replay
-//! log.
+//! The commit of a run: how it becomes a part of the session's state, by a checkpoint or by an
+//! entry in the replay log.
 
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use crate::ipc::{LoggedRun, MAX_INPUTS, Trace};
 use crate::supervisor::end_reason::EndReason;
 
 impl SessionActor {
-    /// The session's state holds the run from now on, if it has ended.
+    /// Marks the run as committed, if its script has ended, and reports that.
     pub(super) async fn commit_run(&mut self) {
         if let Some(run) = &mut self.run
             && run.stage >= Stage::Ended
         {
             run.stage = Stage::Committed;
-            // If it was killed too late, its process dies all the same: no other run begins before.
+            // If the run was killed too late, its process dies all the same. The report waits for
+            // that death, so that no other run begins before it.
             if run.kill.is_none() {
                 self.finish_committed().await;
             }
@@ -27,7 +28,7 @@ impl SessionActor {
     /// Adds a run to the replay log.
     ///
     /// # Errors
-    /// When the session process was not to keep that run.
+    /// When the replay log was not to take that run, or its trace has too many inputs.
     pub(super) fn log_run(
         &mut self,
         run: u64,
@@ -52,15 +53,16 @@ impl SessionActor {
         Ok(())
     }
 
-    /// There is a checkpoint that holds so many runs. Queries are answered from it before the
-    /// commit of the newest is told.
+    /// Records that there is a checkpoint that holds `commits` runs. It must be called before the
+    /// commit is reported, so that a query that follows the answer is answered from this
+    /// checkpoint.
     ///
     /// # Errors
-    /// When the session could only have been restored from what the checkpoint makes incomplete.
+    /// When the checkpoint makes the replay log incomplete and has itself ended with its zygote.
     pub(super) fn note_checkpoint(&mut self, commits: u64) -> Result<(), EndReason> {
         self.commits = commits;
         if self.run.is_none() {
-            // While something runs it may be this checkpoint that has died.
+            // While a run is under way, the checkpoint whose death was reported may be this one.
             self.losses.checkpoint = None;
         }
         let is_complete = self.replay_log.note_checkpoint(commits);

@@ -11,9 +11,10 @@ use crate::supervisor::end_reason::EndReason;
 use crate::supervisor::zygote::ProcessEvent;
 
 impl SessionActor {
-    /// Kills what is left of the session's processes and waits until all are reaped, or gone with
-    /// their zygote. Returns why the zygote is gone, if that is news.
-    pub(super) async fn bury(&mut self) -> Option<String> {
+    /// Has the zygote kill what is left of the session's processes, and waits until all are reaped
+    /// or have ended with their zygote. Returns why the zygote ended, if it ended only now;
+    /// otherwise `None`.
+    pub(super) async fn kill_and_reap(&mut self) -> Option<String> {
         if self.phase.zygote_loss().is_some() {
             return None;
         }
@@ -40,12 +41,12 @@ impl SessionActor {
         None
     }
 
-    /// Ends all processes of the session, waits until they are gone, and tells those who wait for
-    /// its runs. Returns why the session ended: where `reason` says no more than that its processes
-    /// ended, the losses do.
+    /// Ends the session: kills all its processes, waits until they have ended, and reports the loss
+    /// to the owners of its runs. Returns why the session ended. If `reason` is only that the
+    /// processes ended, the cause is taken from the losses.
     pub(super) async fn end(mut self, reason: EndReason) -> EndReason {
         let queries = Arc::clone(&self.queries);
-        let (zygote_loss, ()) = tokio::join!(self.bury(), queries.close());
+        let (zygote_loss, ()) = tokio::join!(self.kill_and_reap(), queries.close());
         let reason = match reason {
             EndReason::ProcessesEnded => self.cause_of_loss(zygote_loss),
             other => other,
@@ -55,7 +56,7 @@ impl SessionActor {
             RunUpdate::SessionLost(SessionEnd { reason })
         };
         if self.run.is_some() {
-            self.take_back_call().await;
+            self.abort_call().await;
         }
         if let Some(run) = self.run.take() {
             let _ = run.updates.send(lost()).await;
@@ -69,7 +70,7 @@ impl SessionActor {
         reason
     }
 
-    /// Why a session ended that has no process any more.
+    /// The cause of the end of a session that has no process any more.
     fn cause_of_loss(&mut self, zygote_loss: Option<String>) -> EndReason {
         let known = self.phase.zygote_loss().map(str::to_owned);
         if let Some(reason) = zygote_loss.or(known) {

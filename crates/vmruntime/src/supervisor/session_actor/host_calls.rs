@@ -1,4 +1,4 @@
-//! The calls of scripts to host modules.
+//! Host calls: the calls of scripts to host modules.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::host_modules::{Answering, busy};
 use crate::ipc::{HostAnswer, HostCall, HostError, ToSession};
 
 impl SessionActor {
-    /// Takes a host call. The first of a run waits until the run's record is on disk.
+    /// Starts a host call. The first call of a run waits until the run's record is on disk.
     pub(super) fn start_host_call(&mut self, call: HostCall, charge: Lease) {
         let Some(run) = &mut self.run else { return };
         if run.announced {
@@ -40,12 +40,13 @@ impl SessionActor {
         }));
     }
 
-    /// Answers a call for whose arguments there was no room.
+    /// Answers a call for whose arguments the daemon had no memory.
     pub(super) async fn refuse_host_call(&self) {
         let refusal = HostAnswer::End(Err(busy()));
         self.send(&ToSession::HostAnswer(refusal)).await;
     }
 
+    /// Starts the task that carries a call out and sends the answer up to its end.
     fn carry_out(&mut self, call: HostCall, charge: Lease) {
         let Some(run) = &mut self.run else { return };
         let generation = self.process.generation;
@@ -55,7 +56,7 @@ impl SessionActor {
         run.call = Some(tokio::spawn(async move {
             let answered = broker.call(call, &answering).await;
             drop(charge);
-            // If the process is gone, no answer is awaited.
+            // If the answer can't be sent, the process has ended, and no step is reported.
             if let Ok(end) = answered {
                 let _ = steps.send(HostStep {
                     run: run_number,
@@ -66,7 +67,7 @@ impl SessionActor {
         }));
     }
 
-    /// Goes on with a host call, unless the process that waits for it is dead.
+    /// Handles a step of a host call, unless the process that waits for the answer is dead.
     pub(super) async fn on_host_step(&mut self, step: HostStep) {
         let is_current = step.generation == self.process.generation;
         let Some(run) = self.active(step.run).filter(|_| is_current) else {
@@ -74,7 +75,7 @@ impl SessionActor {
         };
         run.resume_clock();
         if run.kill.is_some() {
-            // Its process is about to die, and the run may do nothing more.
+            // The process of the run is about to die, and the run may do nothing more.
             return;
         }
         match step.progress {

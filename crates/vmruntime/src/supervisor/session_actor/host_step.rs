@@ -8,15 +8,16 @@ use crate::ipc::{HostAnswer, HostCall};
 pub(super) struct HostStep {
     /// The number of the run that waits for the answer.
     pub(super) run: u64,
-    /// The generation of the process that waits for it.
+    /// The generation of the process that waits for the answer.
     pub(super) generation: u32,
     pub(super) progress: HostProgress,
 }
 
-/// How far a host call is.
+/// The progress of a host call.
 pub(super) enum HostProgress {
-    /// The record of its execution is on disk: the call may be carried out.
+    /// The record of the execution is on disk: the call may be carried out. The lease is that of
+    /// the call's arguments.
     Recorded(HostCall, Lease),
-    /// It has been answered, up to the end of the answer.
+    /// All of the answer has been sent but this end, or the call failed with this error.
     Done(HostAnswer),
 }

@@ -1,4 +1,5 @@
-//! What the actor does with each message of the session process, report of the zygote, and command.
+//! The dispatch of the actor: what it does for each message of the session process, each event of
+//! the zygote, and each command.
 
 use vmcontrol::runtime::{Outcome, RunResult, RunUpdate, RuntimeEvent};
 
@@ -11,6 +12,7 @@ use crate::supervisor::recovery::failover::Promotion;
 use crate::supervisor::zygote::ProcessEvent;
 
 impl SessionActor {
+    /// Handles a command of the session's owner.
     pub(super) async fn on_command(&mut self, command: Command) {
         match command {
             Command::Run {
@@ -22,6 +24,10 @@ impl SessionActor {
         }
     }
 
+    /// Handles a message of the session process.
+    ///
+    /// # Errors
+    /// When the message ends the session.
     pub(super) async fn on_message(
         &mut self,
         received: Received<FromSession>,
@@ -34,7 +40,7 @@ impl SessionActor {
                 let Some(ready) = self.phase.note_ready() else {
                     return self.resume_respawned().await;
                 };
-                // The caller may have given up.
+                // The caller that opens the session may have stopped waiting.
                 let _ = ready.send(());
             }
             FromSession::Started { run } => {
@@ -87,19 +93,24 @@ impl SessionActor {
         Ok(())
     }
 
-    /// There is a checkpoint: it holds the run, or what a process has replayed.
+    /// Handles the report of a checkpoint, which holds the run, or the runs that a process has
+    /// replayed.
     async fn on_committed(&mut self, commits: u64) -> Result<(), EndReason> {
         if commits < self.commits {
             return Err(EndReason::StateWentBack);
         }
         let noted = self.note_checkpoint(commits);
         match self.phase.note_recovery() {
-            Some(respawn) => self.go_on_with_state(&respawn).await?,
+            Some(respawn) => self.resume_with_state(&respawn).await?,
             None => self.commit_run().await,
         }
         noted
     }
 
+    /// Handles an event of the session's process group.
+    ///
+    /// # Errors
+    /// When the event ends the session.
     pub(super) async fn on_process_event(&mut self, event: ProcessEvent) -> Result<(), EndReason> {
         match event {
             ProcessEvent::Died(death) => self.on_death(death).await,
@@ -107,7 +118,7 @@ impl SessionActor {
                 self.losses.refused_fork = Some(reason);
                 Ok(())
             }
-            // Messages of the last process may not have been read yet. The end of the stream comes
+            // Messages of the last process may not have been read yet. The end of the socket comes
             // after them.
             ProcessEvent::Ended => Ok(()),
             ProcessEvent::ZygoteGone(reason) => self.note_zygote_loss(reason),

@@ -1,9 +1,16 @@
-//! The actor of one live session: it talks with the session process, is told by the zygote of
-//! deaths, and says what becomes of each run.
+//! The actor of one live session: a task that alone talks with the session process and decides what
+//! becomes of each run.
 //!
-//! All generations of a session process share one socket, in which messages keep their order. The
-//! reports of the zygote come on another one. How the two are brought together when a process dies
-//! is in [`recovery`](super::recovery).
+//! The actor reads three sources:
+//!
+//! - the session's socket, to which all generations of the session process write, in order,
+//! - the events of the session's process group, which the zygote sends on another socket: deaths,
+//!   refused forks, the end of the zygote,
+//! - the commands of the session's owner, and the steps of host calls.
+//!
+//! [`recovery`](super::recovery) explains how the actor joins the first two when a process dies.
+//! While no process has the committed state, the actor leaves commands and host steps in their
+//! queues.
 
 mod active_run;
 pub(super) mod command;
@@ -40,15 +47,15 @@ use super::zygote_handle::ZygoteHandle;
 use crate::host_modules::Broker;
 use crate::ipc::{FromSession, ToSession};
 
-/// What an actor is made of.
+/// The parts that an actor is made of.
 pub(super) struct ActorParts {
     pub(super) process: ForkedProcess,
     pub(super) zygotes: Arc<ZygoteHandle>,
     pub(super) broker: Broker,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
-    /// True, or at its end, once the session is to be closed.
+    /// Becomes true, or loses its sender, when the session is to be closed.
     pub(super) closing: watch::Receiver<bool>,
-    /// Takes the news that the session is ready.
+    /// Is sent to when the session is ready.
     pub(super) ready: oneshot::Sender<()>,
     pub(super) seed: Arc<SessionSeed>,
     pub(super) replay_log: Arc<ReplayLog>,
@@ -59,7 +66,7 @@ pub(super) struct ActorParts {
 pub(super) struct SessionActor {
     process: SessionProcess,
     zygotes: Arc<ZygoteHandle>,
-    /// The zygote that the process was forked from.
+    /// The zygote that `process` was forked from.
     zygote: Arc<Zygote>,
     broker: Arc<Broker>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -75,7 +82,7 @@ pub(super) struct SessionActor {
     phase: Phase,
     failovers: Failovers,
     losses: Losses,
-    /// The runs that the checkpoint, or a respawned process, lacks of the committed state.
+    /// The committed runs that the checkpoint, or a respawned process, lacks.
     replay_log: Arc<ReplayLog>,
     queries: Arc<QueryClient>,
 }
@@ -107,18 +114,19 @@ impl SessionActor {
         }
     }
 
-    /// Sets the session process up.
+    /// Sends the set-up to the session process.
     pub(super) async fn set_up(&self) {
         let Some(seed) = self.phase.seed() else {
             return;
         };
         if let Err(error) = seed.set_up(&self.process.sender).await {
-            // Its death is reported, too.
+            // The death of the process is reported as well.
             tracing::debug!(session = self.process.number, %error, "a session process can't be set up");
         }
     }
 
-    /// Serves until every process of the session is gone. Returns why the session ended.
+    /// Serves the session until it ends, and waits for the end of its processes. Returns why the
+    /// session ended.
     pub(super) async fn serve(mut self) -> EndReason {
         loop {
             if let Err(reason) = self.step().await {
@@ -132,7 +140,7 @@ impl SessionActor {
     /// # Errors
     /// When the session ends.
     async fn step(&mut self) -> Result<(), EndReason> {
-        let is_settled = self.phase.is_settled();
+        let accepts_work = self.phase.accepts_work();
         tokio::select! {
             received = self.process.receiver.receive::<FromSession>() => match received {
                 Ok(Some(received)) => self.on_message(received).await,
@@ -146,23 +154,24 @@ impl SessionActor {
                 timeout: PROMOTION_TIMEOUT,
                 after: self.losses.process.take(),
             }),
-            () = overdue(self.run.as_ref()), if is_settled => self.end_overdue(),
-            Some(step) = self.host_steps.recv(), if is_settled => {
+            () = overdue(self.run.as_ref()), if accepts_work => self.end_overdue(),
+            Some(step) = self.host_steps.recv(), if accepts_work => {
                 self.on_host_step(step).await;
                 Ok(())
             }
-            Some(command) = self.commands.recv(), if is_settled => {
+            Some(command) = self.commands.recv(), if accepts_work => {
                 self.on_command(command).await;
                 Ok(())
             }
         }
     }
 
-    /// Sends a message to the session process. If that is dead, its checkpoint or the zygote will
-    /// say so. If it stands still, the message waits no longer than until the run is to be ended.
+    /// Sends a message to the session process. A failure needs no handling: if the process is dead,
+    /// its death is reported. If the process takes no message, sending ends at the latest when the
+    /// run is overdue.
     async fn send(&self, message: &ToSession) {
         let sent = tokio::select! {
-            // In most cases there is room, and no clock is needed.
+            // In most cases the socket has room, and no timer is needed.
             biased;
             sent = self.process.send(message) => sent,
             () = overdue(self.run.as_ref()) => return,
@@ -173,12 +182,12 @@ impl SessionActor {
     }
 }
 
-/// Waits until a session is to be closed: that is said, or its handle is dropped.
+/// Waits until the session is to be closed: its owner has closed it or has dropped its handle.
 async fn closed(closing: &mut watch::Receiver<bool>) {
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
-/// Waits for that time; for ever, if it is `None`.
+/// Waits until that time; never returns for `None`.
 async fn reached(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,

@@ -1,4 +1,4 @@
-//! The session process as the actor reaches it.
+//! The session process, as the actor holds it.
 
 use std::io;
 
@@ -9,15 +9,15 @@ use crate::ipc::daemon_end::{Receiver, Sender};
 use crate::supervisor::recovery::session_seed::FIRST_GENERATION;
 use crate::supervisor::zygote::{ForkedProcess, ProcessEvent};
 
-/// The session process, of whichever generation it is.
+/// The channel to the session process, which stays the same over generations.
 pub(super) struct SessionProcess {
     pub(super) sender: Sender,
     pub(super) receiver: Receiver,
-    /// What the zygote reports of the session's processes.
+    /// The zygote's events about the session's processes.
     pub(super) events: mpsc::UnboundedReceiver<ProcessEvent>,
     /// The zygote's number for the session.
     pub(super) number: u64,
-    /// Counts the processes of the session. Messages say which generation they are for.
+    /// The generation of the current process. Messages to it carry this number.
     pub(super) generation: u32,
 }
 
@@ -39,10 +39,10 @@ impl SessionProcess {
         }
     }
 
-    /// Sends a message to this generation. Waits while the process is slow.
+    /// Sends a message to the current generation. Waits while the socket is full.
     ///
     /// # Errors
-    /// When it is gone.
+    /// When every process of the session has ended.
     pub(super) async fn send(&self, message: &ToSession) -> io::Result<()> {
         self.sender.send(self.generation, message, None).await
     }

@@ -1,5 +1,5 @@
-//! The actor's part of a failover (`recovery/failover.rs`): it brings deaths and promotions
-//! together, and carries out the verdict.
+//! The actor's part of a failover (`recovery/failover.rs`): it joins deaths with promotions and
+//! carries out the verdict.
 
 use super::SessionActor;
 use super::active_run::{ActiveRun, KillReason};
@@ -11,6 +11,10 @@ use crate::supervisor::recovery::respawn::Respawn;
 use crate::supervisor::rollback;
 
 impl SessionActor {
+    /// Handles the death of a session process or of a checkpoint.
+    ///
+    /// # Errors
+    /// When the session can't continue after that death.
     pub(super) async fn on_death(&mut self, death: Death) -> Result<(), EndReason> {
         let session = self.process.number;
         if let Some(generation) = death.generation {
@@ -23,7 +27,8 @@ impl SessionActor {
             return self.judge_promotions().await;
         }
         tracing::debug!(session, ?death, "a checkpoint died");
-        // A run that is under way may end with a new checkpoint; but this may be the death of it.
+        // A run that is under way may end with a new checkpoint; but the checkpoint that died may
+        // be that new one.
         let renew_after_run = self.run.is_some();
         self.losses.checkpoint = Some(CheckpointLoss {
             death,
@@ -35,7 +40,7 @@ impl SessionActor {
         Ok(())
     }
 
-    /// Judges each promotion for which the death before it is known.
+    /// Judges each promotion whose death has been reported.
     pub(super) async fn judge_promotions(&mut self) -> Result<(), EndReason> {
         while let Some((promotion, death)) = self.failovers.next() {
             self.process.generation = promotion.generation;
@@ -43,23 +48,24 @@ impl SessionActor {
             if promotion.commits == self.commits {
                 self.note_checkpoint(promotion.commits)?;
                 if let Some(respawn) = self.phase.note_recovery() {
-                    // The process before it had replayed the log, and died then.
-                    self.go_on_with_state(&respawn).await?;
+                    // The process before had replayed the log, made this checkpoint and died then.
+                    self.resume_with_state(&respawn).await?;
                     continue;
                 }
             }
             self.carry_out_verdict(promotion.commits, &death).await?;
         }
         if self.failovers.awaits_death() {
-            // The zygote is to report it.
+            // The death is still to be reported. A zygote that does not answer must not hold the
+            // session up.
             self.zygote.watch();
         }
         Ok(())
     }
 
-    /// Goes on with a process that holds everything that was committed, after a recovery.
-    pub(super) async fn go_on_with_state(&mut self, respawn: &Respawn) -> Result<(), EndReason> {
-        // Earlier losses are no cause of later ones.
+    /// Continues after a recovery with a process that holds every committed run.
+    pub(super) async fn resume_with_state(&mut self, respawn: &Respawn) -> Result<(), EndReason> {
+        // Earlier deaths do not explain later ones.
         self.losses.process = None;
         self.losses.refused_fork = None;
         if let Some(run) = &mut self.run {
@@ -68,8 +74,8 @@ impl SessionActor {
         self.carry_out_verdict(self.commits, respawn.after()).await
     }
 
-    /// Judges a process whose state holds `commits` runs, after the one before died like this, and
-    /// carries the verdict out.
+    /// Judges a process whose state holds `commits` runs, after the process before it died as
+    /// `death` says, and carries the verdict out.
     async fn carry_out_verdict(&mut self, commits: u64, death: &Death) -> Result<(), EndReason> {
         let run = self.run.as_ref().map(ActiveRun::progress);
         let missing = self.replay_log.missing_runs();
@@ -88,7 +94,7 @@ impl SessionActor {
         }
     }
 
-    /// Hands the run, if there is one, to the new process, or rolls it back.
+    /// Sends the run, if there is one, to the new process, or rolls it back.
     async fn undo_run(&mut self, death: &Death) {
         let Some(run) = &mut self.run else { return };
         if let Some(message) = run.send_again(death) {

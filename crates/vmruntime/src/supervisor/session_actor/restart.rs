@@ -1,5 +1,5 @@
-//! The actor's part of a respawn (`recovery/respawn.rs`): it buries the old processes, gets another
-//! one, and has that replay the log.
+//! The actor's part of a respawn (`recovery/respawn.rs`): it has the old processes killed and
+//! reaped, gets another process, and has that replay the log.
 
 use super::SessionActor;
 use super::process::SessionProcess;
@@ -9,16 +9,16 @@ use crate::supervisor::recovery::respawn::{BETWEEN_ATTEMPTS, RESPAWN_TIMEOUT, Re
 use crate::supervisor::zygote::ForkedProcess;
 
 impl SessionActor {
-    /// The session's socket is at its end: no process is left. Gets another one, if the session can
-    /// be restored from its seed.
+    /// Handles the end of the session's socket: no process of the session is left. Gets another
+    /// process, if the session can be restored from its seed.
     pub(super) async fn on_channel_end(&mut self) -> Result<(), EndReason> {
         if self.phase.respawn_seed().is_none() {
             return Err(EndReason::ProcessesEnded);
         }
-        if let Some(reason) = self.bury().await {
+        if let Some(reason) = self.kill_and_reap().await {
             self.note_zygote_loss(reason)?;
         }
-        if self.phase.is_settled() {
+        if self.phase.accepts_work() {
             let after = self
                 .death_to_recover_from()
                 .ok_or(EndReason::ProcessesEnded)?;
@@ -35,26 +35,27 @@ impl SessionActor {
         self.move_to_another_zygote().await?;
         self.phase.restart_from_seed();
         self.process = SessionProcess::first(self.fork_replacement().await?);
-        // A process that stands still misses the deadline of the respawn.
+        // If the process takes no message, the session ends at the deadline of the respawn.
         let _ = tokio::time::timeout(RESPAWN_TIMEOUT, self.set_up()).await;
         Ok(())
     }
 
-    /// The zygote is gone, for this reason.
+    /// Records that the zygote ended, for this reason.
     pub(super) fn note_zygote_loss(&mut self, reason: String) -> Result<(), EndReason> {
         let is_reproducible = self.zygote.is_deterministic();
         self.phase.note_zygote_loss(reason, is_reproducible)
     }
 
-    /// How the session process died; `None` if that was not reported.
+    /// The death that the respawn recovers from; `None` if the zygote runs and has not reported the
+    /// death of the session process.
     fn death_to_recover_from(&mut self) -> Option<Death> {
         let Some(reason) = self.phase.zygote_loss() else {
             return self.losses.process.take();
         };
         let note = DeathNote::ZygoteGone(reason.to_owned());
         let generation = self.process.generation;
-        // It may have died by itself shortly before, and the zygote may not have reported it any
-        // more.
+        // The process may have died of itself shortly before the zygote ended, and the zygote may
+        // not have reported that.
         let own = self.failovers.take_death(generation);
         if let (None, Some(run)) = (&own, &mut self.run) {
             run.judge_by_clock();
@@ -67,7 +68,7 @@ impl SessionActor {
         }))
     }
 
-    /// Gets another zygote, if the session's own is gone.
+    /// Gets another zygote, if the session's own zygote has ended.
     async fn move_to_another_zygote(&mut self) -> Result<(), EndReason> {
         let Some(reason) = self.phase.zygote_loss().map(str::to_owned) else {
             return Ok(());
@@ -87,7 +88,7 @@ impl SessionActor {
         Err(EndReason::NoOtherZygote { reason, error })
     }
 
-    /// Asks for another process, for the first time or again.
+    /// Orders the fork of a new process, for the first time or again.
     async fn fork_replacement(&mut self) -> Result<ForkedProcess, EndReason> {
         let session = self.process.number;
         while let Some(attempt) = self.phase.respawn_mut().and_then(Respawn::next_attempt) {
@@ -96,7 +97,7 @@ impl SessionActor {
                 tracing::debug!(session, attempt, ?refusal, "a process is asked for again");
                 tokio::time::sleep(BETWEEN_ATTEMPTS).await;
             }
-            // The process before may have died of that.
+            // The processes may have died because the session was closed.
             if *self.closing.borrow() || self.closing.has_changed().is_err() {
                 return Err(EndReason::Closed);
             }
@@ -108,7 +109,7 @@ impl SessionActor {
         Err(EndReason::ProcessesEnded)
     }
 
-    /// Has nothing begin, and nothing go on, until a process has the committed state.
+    /// Pauses the session until a process has the committed state: no run begins or continues.
     fn recover_after(&mut self, after: Death) -> Result<(), EndReason> {
         if let Some(run) = &mut self.run {
             run.lose_process();
@@ -116,19 +117,21 @@ impl SessionActor {
         self.phase.recover(after).map(|_| ())
     }
 
-    /// Has the session process replay what it lacks, after the one before died like this.
+    /// Has the session process replay the runs that it lacks, after the process before it died as
+    /// `death` says.
     pub(super) async fn catch_up(&mut self, death: &Death) -> Result<(), EndReason> {
         self.recover_after(death.clone())?;
         if let Some(respawn) = self.phase.respawn_mut() {
             respawn.note_death(death)?;
         }
         let replay = ToSession::Replay(self.replay_log.missing_runs());
-        // A process that stands still misses the deadline of the respawn.
+        // If the process takes no message, the session ends at the deadline of the respawn.
         let _ = tokio::time::timeout(RESPAWN_TIMEOUT, self.send(&replay)).await;
         Ok(())
     }
 
-    /// Another process is ready: it has the committed state, or replays the log.
+    /// Handles the report that a respawned process is ready: either it has the committed state
+    /// already, or it has to replay the log.
     pub(super) async fn resume_respawned(&mut self) -> Result<(), EndReason> {
         let Some(respawn) = self.phase.respawn() else {
             return Ok(());
@@ -139,7 +142,7 @@ impl SessionActor {
             return self.catch_up(&after).await;
         }
         match self.phase.note_recovery() {
-            Some(respawn) => self.go_on_with_state(&respawn).await,
+            Some(respawn) => self.resume_with_state(&respawn).await,
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! The run of a session, from the request to its result.
+//! The run of a session, from its request to its result.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +14,7 @@ use crate::ipc::ToSession;
 use crate::supervisor::end_reason::EndReason;
 
 impl SessionActor {
+    /// Sends a run to the session process. If a run is under way already, the new one is refused.
     pub(super) async fn start_run(
         &mut self,
         execution_id: Uuid,
@@ -21,8 +22,8 @@ impl SessionActor {
         updates: mpsc::Sender<RunUpdate>,
     ) {
         if self.run.is_some() {
-            // The caller runs one thing at a time. A bug of the caller must not disturb the run
-            // that is under way.
+            // The caller sends one run at a time. A bug of the caller must not disturb the run that
+            // is under way.
             let failure = Failure {
                 code: FailureCode::RuntimeCrashed,
                 message: "the session was asked to run two things at once".into(),
@@ -49,12 +50,13 @@ impl SessionActor {
         self.send(&message).await;
     }
 
-    /// The run of that number, if it is under way.
+    /// The run of that number; `None` if it is not under way.
     pub(super) fn active(&mut self, run: u64) -> Option<&mut ActiveRun> {
         self.run.as_mut().filter(|active| active.number == run)
     }
 
-    /// Has that execution killed. One that has ended is left to its commit.
+    /// Orders the death of the process that runs that execution. An execution whose script has
+    /// ended is left to its commit.
     pub(super) fn cancel(&mut self, execution_id: Uuid) {
         if let Some(run) = &mut self.run
             && run.execution_id == execution_id
@@ -67,10 +69,11 @@ impl SessionActor {
         }
     }
 
-    /// Has a run killed that the kernel must have ended.
+    /// Orders the death of a run that the kernel must have ended.
     ///
     /// # Errors
-    /// When it was to be killed already: then the session is ended as a whole.
+    /// When the death of the run was ordered before and did not happen in time: then the session
+    /// ends as a whole.
     pub(super) fn end_overdue(&mut self) -> Result<(), EndReason> {
         let Some(run) = &mut self.run else {
             return Ok(());
@@ -84,7 +87,7 @@ impl SessionActor {
         Ok(())
     }
 
-    /// The script of a run has ended by itself.
+    /// Records that the script of a run has ended by itself, and reports its result.
     pub(super) async fn end_run(&mut self, run: u64, result: RunResult) {
         if let Some(active) = self.active(run) {
             active.stage = Stage::Ended;
@@ -95,24 +98,26 @@ impl SessionActor {
     /// Sends an update of the run. Waits while the recorder is slow.
     pub(super) async fn update(&self, update: RunUpdate) {
         if let Some(run) = &self.run {
-            // A recorder that failed has answered already; the run goes on to its end.
+            // If the recorder has failed, it has answered the client already, and the run continues
+            // to its end.
             let _ = run.updates.send(update).await;
         }
     }
 
-    /// Tells that the run is committed.
+    /// Reports that the run is committed, to host modules and to the recorder.
     pub(super) async fn finish_committed(&mut self) {
-        self.broker.run_kept();
+        self.broker.run_committed();
         self.finish_run(RunUpdate::Committed).await;
     }
 
-    /// Takes back what the run has in hand, and tells that it was rolled back.
+    /// Ends the host call of the run, and reports that the run was rolled back.
     pub(super) async fn finish_rolled_back(&mut self, failure: Failure, usage: Option<Usage>) {
-        // Before the update: its receiver may start the next run.
-        self.take_back_call().await;
+        // This is done before the update, because its receiver may start the next run.
+        self.abort_call().await;
         self.finish_run(rolled_back(failure, usage)).await;
     }
 
+    /// Sends the last update of the run and forgets the run.
     async fn finish_run(&mut self, update: RunUpdate) {
         self.update(update).await;
         self.run = None;
@@ -121,14 +126,15 @@ impl SessionActor {
         }
     }
 
-    /// Takes back what a host module has in hand for the run, and waits until it has ended.
-    pub(super) async fn take_back_call(&mut self) {
+    /// Aborts the host call of the run, has the host modules undo what the run left open, and waits
+    /// until that is done.
+    pub(super) async fn abort_call(&mut self) {
         if let Some(call) = self.run.as_mut().and_then(|run| run.call.take()) {
             call.abort();
-            // It is cancelled, or had ended.
+            // The call was aborted, or had ended.
             let _ = call.await;
         }
-        self.broker.run_taken_back().await;
+        self.broker.run_rolled_back().await;
     }
 }
 

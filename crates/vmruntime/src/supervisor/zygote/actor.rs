@@ -13,11 +13,12 @@ use crate::ipc::daemon_end::{Receiver, Sender};
 use crate::ipc::{FromZygote, HELPER_TIMEOUT, ToZygote, exit_text};
 use crate::supervisor::watchdog::{SentMessages, Step, Watchdog};
 
-/// A message for a zygote, with the descriptor that goes along if there is one.
+/// A message for a zygote, with the descriptor that is sent with it; `None` if none is.
 pub(super) type Order = (ToZygote, Option<OwnedFd>);
 
-/// Sends orders to the zygote, however slow it is, until it is gone. To be run in a task of its
-/// own: a zygote that waits until its reports are read takes no orders.
+/// Sends orders to the zygote until its channel is closed. It must run in a separate task from the
+/// one that reads: a zygote that waits until its reports are read takes no orders meanwhile, and
+/// the two sides would wait for each other.
 pub(super) async fn write(sender: Sender, mut orders: mpsc::UnboundedReceiver<Order>) {
     while let Some((message, fd)) = orders.recv().await {
         let fd = fd.as_ref().map(AsRawFd::as_raw_fd);
@@ -34,7 +35,7 @@ pub(super) struct ZygoteActor {
     pub(super) child: Child,
     /// The task that sends the orders.
     pub(super) writer: JoinHandle<()>,
-    /// For the actor's own pings.
+    /// The queue of orders, for the pings of the watchdog.
     pub(super) orders: mpsc::UnboundedSender<Order>,
     pub(super) sent: Arc<SentMessages>,
     pub(super) watchdog: Watchdog,
@@ -43,11 +44,12 @@ pub(super) struct ZygoteActor {
 }
 
 impl ZygoteActor {
-    /// Reports what the zygote says until it is gone or is to stop.
+    /// Handles the zygote's messages until its process has ended, is killed by the watchdog, or is
+    /// told to stop.
     pub(super) async fn run(mut self) {
         let reason = loop {
             tokio::select! {
-                // An answer that is there has come in time.
+                // Messages first: an answer that has arrived came in time.
                 biased;
                 received = self.receiver.receive::<FromZygote>() => match received {
                     Ok(Some(received)) => self.on_message(received.message),
@@ -56,12 +58,12 @@ impl ZygoteActor {
                 },
                 () = self.stop.notified() => break Some("the daemon stops".into()),
                 step = self.watchdog.next(&self.sent) => match step {
-                    // If it takes no messages any more it is about to be gone.
+                    // If this fails, the channel is closed, and the next receive reports it.
                     Step::Ping(number) => drop(self.orders.send((ToZygote::Ping { number }, None))),
                     Step::GiveUp => {
                         let reason = format!("it {} and was killed", no_answer());
                         tracing::warn!(pid = self.child.id(), reason, "a zygote is given up");
-                        // If it can't be killed, it has ended.
+                        // It fails only if the process has ended.
                         let _ = self.child.start_kill();
                         break Some(reason);
                     }
@@ -84,7 +86,8 @@ impl ZygoteActor {
         self.process_groups.report(session, event);
     }
 
-    /// Closes the channel, which ends the zygote and its sessions, and waits until it is gone.
+    /// Closes the channel, which ends the zygote and its sessions, and waits until the process has
+    /// ended.
     async fn end(self, reason: Option<String>) {
         let Self {
             receiver,
@@ -94,7 +97,7 @@ impl ZygoteActor {
             ..
         } = self;
         writer.abort();
-        // The end of the task drops its half of the channel.
+        // When the task has ended, its half of the channel is dropped.
         let _ = writer.await;
         drop(receiver);
         let status = match tokio::time::timeout(HELPER_TIMEOUT, child.wait()).await {

@@ -10,13 +10,13 @@ use crate::ipc::Death;
 /// A report about the processes of a session, or about a query process.
 #[derive(Debug)]
 pub(crate) enum ProcessEvent {
-    /// No process could be forked.
+    /// The zygote could not fork a process, for this reason.
     OpenFailed(String),
-    /// A process died.
+    /// A process died that had not been dismissed.
     Died(Death),
-    /// The last process is gone.
+    /// The last process of the group was reaped.
     Ended,
-    /// The zygote is gone, and every process of the session with it.
+    /// The zygote has ended, for this reason, and every process of the group with it.
     ZygoteGone(String),
 }
 
@@ -26,14 +26,15 @@ pub(crate) enum ProcessEvent {
 pub(super) struct ProcessGroups(Mutex<HashMap<u64, mpsc::UnboundedSender<ProcessEvent>>>);
 
 impl ProcessGroups {
-    /// Begins to report about the group of that number.
+    /// Registers a group. Returns the receiver of its events.
     pub(super) fn begin(&self, number: u64) -> mpsc::UnboundedReceiver<ProcessEvent> {
         let (sender, events) = mpsc::unbounded_channel();
         self.lock().insert(number, sender);
         events
     }
 
-    /// Reports an event of a group. Nothing comes after its end.
+    /// Sends an event to the receiver of a group. After an event that ends the group, the group is
+    /// removed.
     pub(super) fn report(&self, number: u64, event: ProcessEvent) {
         let is_last = matches!(
             event,
@@ -41,7 +42,7 @@ impl ProcessGroups {
         );
         let mut groups = self.lock();
         if let Some(sender) = groups.get(&number) {
-            // The receiver may be gone.
+            // The receiver may have been dropped.
             let _ = sender.send(event);
         }
         if is_last {
@@ -49,7 +50,7 @@ impl ProcessGroups {
         }
     }
 
-    /// Reports to all groups that the zygote is gone.
+    /// Sends [`ProcessEvent::ZygoteGone`] to all groups and removes them.
     pub(super) fn report_loss(&self, reason: &str) {
         for sender in std::mem::take(&mut *self.lock()).into_values() {
             let _ = sender.send(ProcessEvent::ZygoteGone(reason.to_owned()));

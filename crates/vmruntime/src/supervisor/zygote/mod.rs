@@ -1,7 +1,8 @@
 //! The daemon's handle of a zygote.
 //!
-//! The handle sends orders and hands out processes. An actor owns the zygote's process and reads
-//! its reports ([`actor`]); each session is told about its own processes ([`events`]).
+//! The handle sends orders and returns forked processes. An actor owns the zygote's process and
+//! reads its reports ([`actor`]); it forwards each report to the session or query whose processes
+//! it is about ([`events`]).
 
 mod actor;
 mod events;
@@ -32,10 +33,10 @@ use crate::ipc::{MAX_FROM_QUERY_BYTES, MAX_FROM_SESSION_BYTES, ToZygote, WorkerC
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// How many session processes are forked ahead. With one, a session that is made right after
-/// another would wait for the fork; each takes 0.2 MB.
+/// another would wait for the fork. Each takes 0.2 MB.
 const FORKED_AHEAD: usize = 3;
 
-/// A zygote takes no message any more.
+/// The zygote's channel is closed: it takes no order any more.
 #[derive(Debug)]
 struct ZygoteGone;
 
@@ -45,7 +46,7 @@ pub(super) struct Zygote {
     engine: String,
     libraries: Vec<LoadedLibrary>,
     orders: mpsc::UnboundedSender<Order>,
-    /// The budget for messages of its sessions.
+    /// The memory budget for messages from its session processes.
     memory: MemoryBudget,
     sent: Arc<SentMessages>,
     is_deterministic: bool,
@@ -57,7 +58,7 @@ pub(super) struct Zygote {
     waiting: Mutex<VecDeque<ForkedProcess>>,
 }
 
-/// A process that is being forked, and is not set up.
+/// A process that the zygote was asked to fork, and that is not set up yet.
 #[derive(Debug)]
 pub(super) struct ForkedProcess {
     pub(super) sender: Sender,
@@ -72,8 +73,8 @@ impl Zygote {
     /// Starts a zygote and waits until it is warm and has loaded the libraries.
     ///
     /// # Errors
-    /// When the program can't be started, ends, or does not speak the protocol; when a library
-    /// fails.
+    /// When the program can't be started, ends early or does not speak the protocol, and when a
+    /// library fails.
     pub(super) async fn start(
         command: &WorkerCommand,
         engine: &str,
@@ -116,7 +117,7 @@ impl Zygote {
         };
         tokio::spawn(async move {
             actor.run().await;
-            // The handle may be gone.
+            // The handle may have been dropped.
             let _ = set_gone.send(true);
         });
         Ok(Self {
@@ -134,7 +135,7 @@ impl Zygote {
         })
     }
 
-    /// The engine.
+    /// The name of the engine.
     pub(super) fn engine(&self) -> &str {
         &self.engine
     }
@@ -144,11 +145,12 @@ impl Zygote {
         &self.libraries
     }
 
-    /// What the kernel keeps its sessions from.
+    /// The sandbox of its session processes.
     pub(super) fn sandbox(&self) -> Sandbox {
         self.sandbox.clone()
     }
 
+    /// Whether the zygote has not ended, as far as is known.
     pub(super) fn is_alive(&self) -> bool {
         !*self.gone.borrow() && !self.orders.is_closed()
     }
@@ -158,7 +160,7 @@ impl Zygote {
         self.is_deterministic
     }
 
-    /// Makes sure that it is noticed if the zygote does not answer.
+    /// Arms the watchdog: a zygote that does not answer from now on is killed.
     pub(super) fn watch(&self) {
         self.sent.note();
     }
@@ -169,7 +171,7 @@ impl Zygote {
         sent.map_err(|_| ZygoteGone)
     }
 
-    /// Asks for a session process.
+    /// Orders the fork of a session process for a new session.
     ///
     /// # Errors
     /// When the system has no descriptor left.
@@ -177,7 +179,7 @@ impl Zygote {
         self.fork(next_number(), false)
     }
 
-    /// Asks for a session process under the number of a session that has none.
+    /// Orders the fork of a session process under the number of a session that has lost its own.
     ///
     /// # Errors
     /// When the system has no descriptor left.
@@ -197,7 +199,7 @@ impl Zygote {
         })
     }
 
-    /// Asks for a process that answers one query.
+    /// Orders the fork of a process that answers one query.
     ///
     /// # Errors
     /// When the system has no descriptor left.
@@ -214,7 +216,7 @@ impl Zygote {
     }
 
     /// Takes a session process that was forked ahead. Returns `None` if there is none, or if the
-    /// session may have more memory than such a process.
+    /// session may use more memory than such a process can be given.
     pub(super) fn take_waiting(&self, limits: &Limits) -> Option<ForkedProcess> {
         if limits.mem_mb > Limits::default().mem_mb {
             return None;
@@ -222,11 +224,11 @@ impl Zygote {
         self.waiting().pop_front()
     }
 
-    /// Forks session processes for the next sessions, so that they need not wait for that.
+    /// Orders session processes for the next sessions, until [`FORKED_AHEAD`] wait.
     pub(super) fn fork_ahead(&self) {
         let mut waiting = self.waiting();
         while waiting.len() < FORKED_AHEAD {
-            // If the system refuses, the next session asks for a process itself.
+            // If the system refuses, the next session orders its own process.
             let Ok(forked) = self.fork(next_number(), true) else {
                 return;
             };
@@ -238,7 +240,7 @@ impl Zygote {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a process that holds `socket`. Returns the receiver of the reports about it.
+    /// Orders a fork that holds `socket`. Returns the receiver of the events of its process group.
     fn open(
         &self,
         number: u64,
@@ -251,20 +253,21 @@ impl Zygote {
             ahead,
         };
         if self.order(order, Some(socket)).is_err() {
-            // The zygote's actor may have told all others already.
+            // The zygote's actor may have sent this event to all groups before this group was
+            // registered.
             let gone = ProcessEvent::ZygoteGone("it ended just now".into());
             self.process_groups.report(number, gone);
         }
         events
     }
 
-    /// Kills every process of a session, or a query process.
+    /// Orders the death of every process of a session, or of a query process.
     pub(super) fn close(&self, number: u64) {
-        // If the zygote is gone, so are its sessions.
+        // If the zygote has ended, its sessions have ended too.
         let _ = self.order(ToZygote::Close { session: number }, None);
     }
 
-    /// Kills the session process of a generation.
+    /// Orders the death of the session process of a generation.
     pub(super) fn interrupt(&self, session: u64, generation: u32) {
         let order = ToZygote::Interrupt {
             session,
@@ -273,18 +276,18 @@ impl Zygote {
         let _ = self.order(order, None);
     }
 
-    /// Kills a fork of a session's checkpoint that answers a query, if there is one of that process
-    /// id.
+    /// Orders the death of a fork of a session's checkpoint that answers a query. The order has no
+    /// effect if the session has no process of that id.
     pub(super) fn end_query(&self, session: u64, pid: u32) {
         let _ = self.order(ToZygote::EndQuery { session, pid }, None);
     }
 
-    /// Has the zygote end with all its sessions.
+    /// Ends the zygote with all its sessions.
     pub(super) fn stop(&self) {
         self.stop.notify_one();
     }
 
-    /// Waits until the zygote is gone.
+    /// Waits until the zygote's process has ended.
     pub(super) async fn gone(&self) {
         let mut gone = self.gone.clone();
         let _ = gone.wait_for(|gone| *gone).await;
@@ -297,7 +300,7 @@ fn next_number() -> u64 {
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        // No session has a process of it any more.
+        // No session uses the zygote any more.
         self.stop();
     }
 }

@@ -1,4 +1,4 @@
-//! A zygote that warms up and loads libraries.
+//! The start of a zygote: it warms up and loads its libraries.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -51,10 +51,10 @@ impl StartingZygote {
         })
     }
 
-    /// Waits until the zygote is warm. Returns what the kernel keeps its sessions from.
+    /// Waits until the zygote is warm. Returns the sandbox of its session processes.
     ///
     /// # Errors
-    /// When it ends, takes too long, or is of another version than the daemon.
+    /// When the zygote ends, takes too long, or is of another version than the daemon.
     pub(super) async fn greeting(&mut self) -> io::Result<Sandbox> {
         let own = env!("CARGO_PKG_VERSION");
         match self.next().await? {
@@ -66,10 +66,10 @@ impl StartingZygote {
         }
     }
 
-    /// Has it load a library. Returns whether the library had no nondeterministic inputs.
+    /// Has the zygote load a library. Returns whether the library used no nondeterministic input.
     ///
     /// # Errors
-    /// When the library fails or is no script.
+    /// When the library fails or is not a script.
     pub(super) async fn load(&mut self, library: &LoadedLibrary) -> Result<bool, OpenSessionError> {
         let failed = |message: String| OpenSessionError::Library {
             name: library.name.clone(),

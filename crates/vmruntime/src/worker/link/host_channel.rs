@@ -1,4 +1,4 @@
-//! The channel of a session process as scripts use it: it sends events, and calls host modules.
+//! The channel of a session process, as scripts use it: for events and for calls to host modules.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,34 +11,37 @@ use crate::ipc::{
 };
 use crate::worker::{exit, limits, post_mortem};
 
-/// The most that the bytes and long texts among the arguments of one call may be, in bytes.
+/// The largest size of the bytes and long texts among the arguments of one call, in bytes.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// The channel to the daemon, once it is attached.
+/// The channel to the daemon, which can be attached and detached.
 #[derive(Default)]
 pub(super) struct HostChannel {
-    /// `None` while scripts reach no host: in the zygote, in a replay, and in a query process.
+    /// `None` while scripts can't reach the host: in the zygote, in a replay, and in a query
+    /// process.
     channel: RefCell<Option<Rc<Channel>>>,
-    /// Whether the execution has called the host.
+    /// Whether the current execution has called the host.
     has_called: Cell<bool>,
 }
 
 impl HostChannel {
+    /// Uses this channel from now on.
     pub(super) fn attach(&self, channel: Rc<Channel>) {
         self.channel.replace(Some(channel));
     }
 
+    /// Drops events and refuses calls from now on.
     pub(super) fn detach(&self) {
         self.channel.replace(None);
     }
 
-    /// Notes that an execution begins, which has called no host module.
+    /// Begins an execution: it has not called the host.
     pub(super) fn begin(&self) {
         self.has_called.set(false);
     }
 
-    /// Sends a message, if a channel is attached. If the daemon is gone the process ends: no other
-    /// process needs it.
+    /// Sends a message, if a channel is attached. If the daemon has closed the channel, the process
+    /// ends.
     pub(super) fn send(&self, message: &FromSession) {
         let sent = match &*self.channel.borrow() {
             Some(channel) => channel.send(message),
@@ -52,7 +55,7 @@ impl HostChannel {
     /// Calls a function of a host module and waits for the answer.
     ///
     /// # Errors
-    /// The error that the module throws; and when the arguments are too large, or no channel is
+    /// The error that the module throws; an error if the arguments are too large or no channel is
     /// attached.
     pub(super) fn call(
         &self,
@@ -83,8 +86,9 @@ impl HostChannel {
             self.send(&call);
             return await_answer(&channel);
         }
-        // Before the first call the daemon brings the execution's record to disk. That time does
-        // not count as the script's; the daemon's own clock bounds the rest.
+        // Before it carries out the first call, the daemon writes the execution's record to disk.
+        // That time does not count as the script's. The call itself is bounded by the daemon's own
+        // clock.
         let left = limits::pause_wall_clock().unwrap_or_else(|error| limits::no_timer(&error));
         self.send(&call);
         let answer = await_answer(&channel);
@@ -104,7 +108,7 @@ fn check_size(what: &str, given: &[u8], limit: usize) -> Result<(), HostError> {
     Err(HostError::with_code("ERR_OUT_OF_RANGE", message))
 }
 
-/// Waits for the daemon's answer to a call. Its pieces count as the script's memory.
+/// Waits for the daemon's answer to a call. The pieces of the answer count as memory of the script.
 fn await_answer(channel: &Channel) -> Result<Answered, HostError> {
     let mut pieces = Pieces::default();
     loop {
@@ -118,7 +122,7 @@ fn await_answer(channel: &Channel) -> Result<Answered, HostError> {
                     }
                 }
             }
-            // It is for an earlier generation, which is dead.
+            // The message is for an earlier generation, which has died.
             Ok(Some(_)) => {}
             Ok(None) => exit::now(ExitCause::Done),
             Err(error) => exit::noting(ExitCause::Channel, &error.to_string()),

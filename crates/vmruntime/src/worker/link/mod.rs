@@ -1,5 +1,5 @@
-//! The engine's link to the daemon, in three parts: a meter of the output, a trace for replays, and
-//! a channel to the host.
+//! The engine's link to the daemon. It has three parts: a meter of the output, a trace for replays,
+//! and a channel to the host.
 
 mod host_channel;
 mod output_meter;
@@ -32,20 +32,20 @@ impl Link {
         self.host.attach(channel);
     }
 
-    /// Cuts scripts off: their events are dropped, and their calls fail.
+    /// Detaches scripts from the daemon: their events are dropped, and their calls fail.
     pub(super) fn detach(&self) {
         self.host.detach();
     }
 
-    /// Begins an execution with these limits. In a replay `recorded` holds the inputs of the first
-    /// time; in a first run it is empty.
+    /// Begins an execution with these limits. In a replay, `recorded` holds the inputs of the first
+    /// run; otherwise it is empty.
     pub(super) fn begin(&self, limits: Limits, recorded: &[u64]) {
         self.meter.begin(limits);
         self.trace.begin(recorded);
         self.host.begin();
     }
 
-    /// The trace of the execution, which ended like this; `None` if it is not replayable.
+    /// The trace of the execution, which ended as `end` says; `None` if it is not replayable.
     pub(super) fn trace(&self, end: &Evaluation) -> Option<Trace> {
         self.trace.finish(end)
     }
@@ -84,8 +84,8 @@ impl HostLink for Link {
 
     fn collect_if_due(&self, collect: fn()) {
         if allocator::has_grown() {
-            // Another process may be at this point with another size of its heap, and scripts can
-            // see what was collected.
+            // Another process may reach this point with another size of its heap, and scripts can
+            // observe what was collected.
             self.mark_nondeterministic();
             collect();
             allocator::count_anew();

@@ -1,4 +1,4 @@
-//! The limits of an execution's output: the number of events, and their size.
+//! The limits of an execution's output: the number of its events and their size.
 
 use std::cell::Cell;
 
@@ -7,11 +7,11 @@ use vmapi_types::{Limits, RawJson};
 use crate::ipc::{ExitCause, MAX_FROM_SESSION_BYTES};
 use crate::worker::exit;
 
-/// The largest payload of an event, in bytes of JSON: the largest message, less what surrounds the
-/// payload in it.
+/// The largest payload of an event, in bytes of JSON: the largest message, less 1 KiB for the rest
+/// of the message.
 const MAX_PAYLOAD_BYTES: usize = MAX_FROM_SESSION_BYTES as usize - 1024;
 
-/// Counts what an execution puts out, and ends the process past a limit.
+/// Counts the output of an execution, and ends the process when a limit is passed.
 #[derive(Default)]
 pub(super) struct OutputMeter {
     limits: Cell<Limits>,
@@ -21,7 +21,7 @@ pub(super) struct OutputMeter {
 }
 
 impl OutputMeter {
-    /// Starts at zero, for one execution.
+    /// Resets the counts, for an execution with these limits.
     pub(super) fn begin(&self, limits: Limits) {
         self.limits.set(limits);
         self.events.set(0);

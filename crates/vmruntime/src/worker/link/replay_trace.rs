@@ -1,9 +1,9 @@
-//! What makes an execution replayable: its nondeterministic inputs, and a digest of its events and
-//! its end.
+//! The trace that makes an execution replayable: its nondeterministic inputs, and a digest of its
+//! events and its end.
 //!
-//! The first time an execution runs, its inputs are recorded. In a replay it is given the recorded
-//! ones in their order, and the trace of the replay must equal the first. An execution that depends
-//! on anything else has no trace: it is marked as nondeterministic.
+//! In the first run of an execution its inputs are recorded. A replay gets the recorded inputs in
+//! their order, and its trace must equal the first one. An execution that depends on anything else
+//! has no trace: it is marked as nondeterministic.
 
 use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,24 +13,25 @@ use vmapi_types::{EventType, RawJson};
 use crate::engine::Evaluation;
 use crate::ipc::{MAX_INPUTS, Trace};
 
-/// The most output of an execution that goes to the replay log, in bytes of JSON.
+/// The largest output of an execution that goes to the replay log, in bytes of JSON.
 const MAX_REPLAYED_OUTPUT_BYTES: u64 = 16 * 1024;
 
-/// The trace of an execution that runs.
+/// The trace of the current execution.
 #[derive(Default)]
 pub(super) struct ReplayTrace {
-    /// Whether a replay would be the same, as far as is known.
+    /// Whether the execution can be replayed, as far as is known.
     is_deterministic: Cell<bool>,
-    /// Of its events.
+    /// The digest of its events so far.
     digest: RefCell<DefaultHasher>,
     /// Its inputs so far.
     inputs: RefCell<Vec<u64>>,
-    /// The inputs of the first time, in a replay; empty in a first run.
+    /// In a replay, the inputs of the first run; empty in a first run.
     recorded: RefCell<Vec<u64>>,
 }
 
 impl ReplayTrace {
-    /// Starts the trace of one execution: with the inputs of the first time, if it is a replay.
+    /// Starts the trace of one execution. In a replay, `recorded` holds the inputs of the first
+    /// run.
     pub(super) fn begin(&self, recorded: &[u64]) {
         self.is_deterministic.set(true);
         self.digest.take();
@@ -38,7 +39,8 @@ impl ReplayTrace {
         self.recorded.replace(recorded.to_vec());
     }
 
-    /// Adds an event to the digest. `output_bytes` is the size of the output with it.
+    /// Adds an event to the digest. `output_bytes` is the size of all output, this event included,
+    /// in bytes of JSON.
     pub(super) fn add_event(&self, kind: EventType, payload: &RawJson, output_bytes: u64) {
         if !self.is_deterministic.get() {
             return;
@@ -52,7 +54,7 @@ impl ReplayTrace {
         payload.get().hash(digest);
     }
 
-    /// The next input: the recorded one in a replay, otherwise the one that `ask` gives.
+    /// Returns the next input: the recorded one in a replay, otherwise the one that `ask` returns.
     pub(super) fn record_input(&self, ask: &dyn Fn() -> u64) -> u64 {
         let mut inputs = self.inputs.borrow_mut();
         let recorded = self.recorded.borrow().get(inputs.len()).copied();
@@ -65,11 +67,12 @@ impl ReplayTrace {
         input
     }
 
+    /// Marks the execution as one that can't be replayed.
     pub(super) fn mark_nondeterministic(&self) {
         self.is_deterministic.set(false);
     }
 
-    /// The trace of the execution, which ended like this; `None` if it is not replayable.
+    /// The trace of the execution, which ended as `end` says; `None` if it is not replayable.
     pub(super) fn finish(&self, end: &Evaluation) -> Option<Trace> {
         if !self.is_deterministic.get() {
             return None;
@@ -83,7 +86,7 @@ impl ReplayTrace {
         })
     }
 
-    /// Whether the execution had no nondeterministic inputs at all.
+    /// Whether the execution used no nondeterministic input at all.
     pub(super) fn is_deterministic_without_inputs(&self) -> bool {
         self.is_deterministic.get() && self.inputs.borrow().is_empty()
     }
@@ -104,7 +107,7 @@ mod tests {
         }
     }
 
-    /// Runs something that prints its two inputs.
+    /// Traces an execution that prints its two inputs.
     fn run(trace: &ReplayTrace, recorded: &[u64]) -> Option<Trace> {
         let clock = Cell::new(100);
         let ask = || clock.replace(clock.get() + 1);
@@ -146,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_no_inputs_is_the_same_in_another_zygote() {
+    fn only_an_execution_without_inputs_is_deterministic_in_another_zygote() {
         let trace = ReplayTrace::default();
         trace.begin(&[]);
         assert!(trace.is_deterministic_without_inputs());

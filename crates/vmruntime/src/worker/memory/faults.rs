@@ -1,4 +1,4 @@
-//! Handlers for the unplanned ends of a worker process: a native stack overflow, a fault, a panic.
+//! Handlers for the unexpected ends of a worker process: a native stack overflow, a fault, a panic.
 
 use std::io;
 use std::panic;
@@ -8,11 +8,11 @@ use nix::sys::signal::{SigHandler, SigSet, Signal};
 use crate::ipc::ExitCause;
 use crate::worker::exit;
 
-/// The size of the stack that the handler runs on, in bytes: it calls nothing deep.
+/// The size of the stack that the handler runs on, in bytes. The handler makes no deep calls.
 const HANDLER_STACK_BYTES: usize = 64 * 1024;
 
-/// How far from the stack pointer a fault counts as a stack overflow, in bytes: a frame of native
-/// code can be larger than a page.
+/// The distance from the stack pointer within which a fault counts as a stack overflow, in bytes. A
+/// frame of native code can be larger than a page.
 const NEAR_STACK_BYTES: usize = 1024 * 1024;
 
 /// Installs the handlers. Forks inherit them.
@@ -23,8 +23,8 @@ pub(crate) fn install() -> io::Result<()> {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let text = info.payload_as_str().unwrap_or("no message");
-        // In the zygote, which has no page for a note, this goes to the daemon's log; in a session
-        // process it leads nowhere.
+        // In the zygote, which has no slot for a note, standard error is the daemon's log; in a
+        // session process it leads nowhere.
         eprintln!("vm-system worker: {text} ({place})");
         exit::noting(ExitCause::Panic, &format!("{text} ({place})"));
     }));
@@ -32,13 +32,13 @@ pub(crate) fn install() -> io::Result<()> {
     handle_segfaults()
 }
 
-/// Resets the signals by which time limits and deaths are announced: the process that started the
+/// Resets the signals of time limits and of children's deaths, because the process that started the
 /// daemon may have ignored or blocked them.
 fn default_signals() -> io::Result<()> {
     let mut all = SigSet::empty();
     for signal in [Signal::SIGALRM, Signal::SIGPROF, Signal::SIGCHLD] {
         all.add(signal);
-        // SAFETY: the default action runs no code of ours.
+        // SAFETY: the default action runs no code of this program.
         unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl)? };
     }
     all.thread_unblock()?;
@@ -46,15 +46,15 @@ fn default_signals() -> io::Result<()> {
 }
 
 fn handle_segfaults() -> io::Result<()> {
-    // The handler needs a stack of its own, since the usual one is used up. It is kept for ever.
+    // The handler needs a separate stack, because the usual one may be used up. It is never freed.
     let stack = Box::leak(vec![0_u8; HANDLER_STACK_BYTES].into_boxed_slice());
     let stack = libc::stack_t {
         ss_sp: stack.as_mut_ptr().cast(),
         ss_flags: 0,
         ss_size: HANDLER_STACK_BYTES,
     };
-    // SAFETY: the stack lives for ever, the action is fully initialised, and the handler is
-    // async-signal-safe: it compares numbers, writes to atomics and ends the process.
+    // SAFETY: the stack is never freed, the action is fully initialised, and the handler is
+    // async-signal-safe: it compares numbers and ends the process.
     unsafe {
         if libc::sigaltstack(&raw const stack, std::ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());
@@ -72,6 +72,7 @@ fn handle_segfaults() -> io::Result<()> {
     Ok(())
 }
 
+/// The handler of a segmentation fault or a bus error: it ends the process.
 extern "C" fn on_fault(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel hands a handler with SA_SIGINFO valid pointers to both.
     let (address, stack_pointer) = unsafe { ((*info).si_addr() as usize, stack_pointer(context)) };

@@ -1,31 +1,32 @@
-//! The heap of the zygote in large pages, so that forks need not copy its page table entry by
-//! entry.
+//! The heap of the zygote in large pages, so that a fork does not copy a page table entry for each
+//! small page.
 //!
 //! The objects that the engine has made before the first session are the same in all sessions. With
-//! small pages a fork copies the entry of each, and the end of a process frees each. With large
-//! pages (where the kernel has them) both happen once for the whole page, also when a session has
-//! written to parts of it, which are copied in small pages as before.
+//! small pages, a fork copies the entry of each page and the end of a process frees each entry.
+//! With large pages (where the kernel has them) both happen once for a large page. If a session
+//! writes to a part of a large page, that part is copied in small pages.
 
 /// The size of a large page, in bytes.
 const LARGE_PAGE: usize = 2 * 1024 * 1024;
 
-/// The heap from the start of its first large page.
+/// The part of the heap that consists of large pages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LargePages {
+    /// The address of the first large page.
     start: usize,
 }
 
 impl LargePages {
-    /// Extends the heap to the start of a large page. To be called before the engine is built.
-    /// Returns `None` if the heap can't be extended: then forks take longer.
+    /// Extends the heap to the start of a large page. It must be called before the engine is built.
+    /// Returns `None` if the heap can't be extended; then forks take longer.
     pub(crate) fn begin() -> Option<Self> {
         let end = end_of_heap();
         let start = end.next_multiple_of(LARGE_PAGE);
         extend_heap(start - end).then_some(Self { start })
     }
 
-    /// Makes large pages of the heap; the last one is filled up first. Where the kernel has no
-    /// large pages, or none left, the heap stays as it is.
+    /// Extends the heap to the end of its last large page, and has the kernel make large pages of
+    /// it. Where the kernel has no large pages, or has none left, the heap stays as it is.
     pub(crate) fn collapse(self) {
         let end = end_of_heap();
         let filled = end.saturating_sub(self.start).next_multiple_of(LARGE_PAGE);
@@ -48,11 +49,12 @@ fn end_of_heap() -> usize {
     unsafe { libc::sbrk(0) }.addr()
 }
 
-/// Extends the heap. Returns whether the system did it.
+/// Extends the heap by this many bytes. Returns whether the system did it.
 fn extend_heap(bytes: usize) -> bool {
     let Ok(bytes) = libc::intptr_t::try_from(bytes) else {
         return false;
     };
-    // SAFETY: the allocator notices the new end when it extends the heap, and goes on from there.
+    // SAFETY: the system's allocator reads the end of the heap before it extends it, and continues
+    // from the new end.
     unsafe { libc::sbrk(bytes) }.addr() != usize::MAX
 }

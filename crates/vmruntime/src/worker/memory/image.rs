@@ -1,10 +1,10 @@
 //! The program's own read-only data, mapped so that forks need not copy its page table.
 //!
 //! A position-independent program has pages that the dynamic linker writes once, with the addresses
-//! of functions and constants, and then makes read-only: with an engine, some hundred of them. To
-//! the kernel they are private memory like the heap. Each fork copies their entries in the page
-//! table, and each exit frees them, which is a good part of the cost of a checkpoint. Unmodified
-//! pages of a file are left out of a fork, and mapped again when they are read.
+//! of functions and constants, and then makes read-only; with an engine there are some hundred of
+//! them. For the kernel they are private memory, like the heap: each fork copies their entries in
+//! the page table, and each exit frees them, which is a large part of the cost of a checkpoint.
+//! Unmodified pages of a file are not copied by a fork; they are mapped again when they are read.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -22,8 +22,8 @@ struct Range {
     bytes: NonZeroUsize,
 }
 
-/// Moves the program's read-only data into a sealed file in memory, mapped at the same address. To
-/// be called once, before the first fork.
+/// Moves the program's read-only data into a sealed file in memory that is mapped at the same
+/// address. It must be called once, before the first fork.
 ///
 /// # Errors
 /// When the system refuses; then nothing has changed.
@@ -69,14 +69,15 @@ fn relocated_read_only() -> Option<Range> {
     let (start, bytes) = found?;
     let (start, bytes) = (usize::try_from(start).ok()?, usize::try_from(bytes).ok()?);
     let page = page_bytes().get();
-    // A page that is not wholly read-only stays as it is.
+    // A page that is only in part read-only stays as it is.
     let end = start.checked_add(bytes)? / page * page;
     let start = start.next_multiple_of(page);
     let bytes = NonZeroUsize::new(end.checked_sub(start)?)?;
     Some(Range { start, bytes })
 }
 
-/// Writes the range of the first object, which is the program, to `data`, and ends the iteration.
+/// A callback of `dl_iterate_phdr`: writes the range of the first object, which is the program, to
+/// `data`, and ends the iteration.
 ///
 /// # Safety
 /// `data` points to an `Option<(u64, u64)>` that lives until this returns.

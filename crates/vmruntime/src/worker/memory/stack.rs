@@ -1,9 +1,9 @@
-//! The part of the stack that no fork needs.
+//! The unused part of the stack, which no fork needs.
 //!
-//! The evaluation of a script goes deep and returns; the stack below is unused afterwards. A fork
-//! would still share those pages with the new process, and the next script would have each of them
-//! copied before it can write to it. So the kernel is told to give new processes empty pages there;
-//! the process that forks keeps its own.
+//! The evaluation of a script uses much of the stack and returns; afterwards the pages below are
+//! unused. A fork would still share those pages with the new process, and each would be copied when
+//! the next script writes to it. So the kernel is told to give new processes empty pages there
+//! (`MADV_WIPEONFORK`). The process that forks keeps its own pages.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,17 +12,18 @@ use nix::errno::Errno;
 
 use super::page_size::page_bytes;
 
-/// How much of the stack below its frame a function that forks may use, in bytes.
+/// How much of the stack the fork itself may use below the frame of [`share_what_is_in_use`], in
+/// bytes.
 const IN_USE_BELOW: usize = 4096;
 
-/// The lowest address of the stack; 0 if forks are to share all of it.
+/// The lowest address of the stack; 0 if forks share all of the stack.
 static START: AtomicUsize = AtomicUsize::new(0);
 
-/// The address below which new processes get empty pages; 0 before the first fork.
+/// The address below which forks get empty pages; 0 before the first fork.
 static EMPTY_BELOW: AtomicUsize = AtomicUsize::new(0);
 
-/// Finds the stack of this process. To be called before its first fork, on its first thread, and
-/// while it can read files; otherwise forks share all of the stack.
+/// Finds the stack of this process. It must be called before the first fork, on the first thread,
+/// and while the process can read files. If it fails, forks share all of the stack.
 pub(crate) fn begin() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let stack = maps.lines().find(|line| line.ends_with("[stack]"));
@@ -31,11 +32,11 @@ pub(crate) fn begin() {
     START.store(start.unwrap_or_default(), Relaxed);
 }
 
-/// Has forks of this process share only the used part of its stack. Where the kernel can't do that
-/// they share all of it.
+/// Makes forks of this process share only the used part of its stack. Where the kernel can't do
+/// that, forks share all of it.
 ///
 /// # Errors
-/// When the system refuses to have them share what they need: then no process may be forked.
+/// When the system refuses to share a part that forks need. Then no process may be forked.
 #[inline(never)]
 pub(crate) fn share_what_is_in_use() -> io::Result<()> {
     let frame = 0_u8;

@@ -6,13 +6,14 @@ use libc::sock_filter;
 
 use super::bpf::{self, Answer, Condition, Test};
 
-/// A call that is allowed, and its arguments.
+/// A call that is allowed, with the conditions on its arguments.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowed {
-    /// Its name, as in `docs/isolation.md`.
+    /// The name of the call, as in `docs/isolation.md`.
     pub(super) name: &'static str,
     pub(super) number: libc::c_long,
-    /// All conditions of one of these cases must hold; without a case every call is allowed.
+    /// All conditions of at least one of these cases must hold. If there are no cases, every such
+    /// call is allowed.
     cases: &'static [&'static [Condition]],
 }
 
@@ -32,7 +33,8 @@ const fn only(
     }
 }
 
-/// An argument of 32 bits: the upper half of its register is ignored.
+/// A condition that an argument of 32 bits equals a value. The upper half of its register is
+/// ignored.
 const fn is_int(argument: u8, value: libc::c_int) -> Condition {
     Condition {
         argument,
@@ -43,7 +45,7 @@ const fn is_int(argument: u8, value: libc::c_int) -> Condition {
     }
 }
 
-/// An argument that lacks the bits of a flag.
+/// A condition that an argument does not have the bits of a flag.
 const fn lacks(argument: u8, flag: libc::c_int) -> Condition {
     Condition {
         argument,
@@ -54,31 +56,31 @@ const fn lacks(argument: u8, flag: libc::c_int) -> Condition {
     }
 }
 
-/// The third argument of `mprotect`: no executable pages.
+/// `mprotect` must not make pages executable (third argument).
 const NOT_EXECUTABLE: &[&[Condition]] = &[&[lacks(2, libc::PROT_EXEC)]];
 
-/// The third argument of `mmap`: no executable pages; and the fourth: private memory. `RLIMIT_DATA`
-/// does not count shared memory, and the page that a process shares with the zygote is mapped
+/// `mmap` must not make executable pages (third argument) nor shared memory (fourth argument),
+/// which `RLIMIT_DATA` does not count. The page that a process shares with the zygote was mapped
 /// before.
 const OWN_MEMORY: &[&[Condition]] = &[&[lacks(2, libc::PROT_EXEC), lacks(3, libc::MAP_SHARED)]];
 
-/// The advice of the allocator about memory that it gives back, and that about the stack before a
-/// fork.
+/// `madvise` may be used as the allocator does, for memory that it gives back, and for the stack
+/// before a fork.
 const ADVICE: &[&[Condition]] = &[
     &[is_int(2, libc::MADV_DONTNEED)],
     &[is_int(2, libc::MADV_WIPEONFORK)],
     &[is_int(2, libc::MADV_KEEPONFORK)],
 ];
 
-/// The second argument of `mremap`: the old size, in bytes. The libc changes the size of its own
-/// mappings, which are larger. A page that is shared with the zygote must not grow into the page of
-/// another session.
+/// `mremap` may only change mappings of at least this size (second argument: the old size, in
+/// bytes). The C library changes the size of its own mappings, which are larger. A page that is
+/// shared with the zygote must not grow into the page of another session.
 const LARGE: &[&[Condition]] = &[&[Condition {
     argument: 1,
     test: Test::AtLeast(64 * 1024),
 }]];
 
-/// The flags of the fork that makes a checkpoint.
+/// `clone` may only be called with the flags of the fork that makes a checkpoint.
 const SIBLING: &[&[Condition]] = &[&[Condition {
     argument: 0,
     test: Test::Bits {
@@ -87,10 +89,10 @@ const SIBLING: &[&[Condition]] = &[&[Condition {
     },
 }]];
 
-/// The flag of `unshare` that asks whether this process has one thread.
+/// `unshare` may only be called with the flag that asserts that this process has one thread.
 const ONE_THREAD: &[&[Condition]] = &[&[is_int(0, libc::CLONE_THREAD)]];
 
-/// The options of `prctl` that set a name, and that have the process die with its parent.
+/// `prctl` may only set the name of the process, and make the process die with its parent.
 const NAME_OR_DEATH: &[&[Condition]] = &[
     &[is_int(0, libc::PR_SET_NAME)],
     &[is_int(0, libc::PR_SET_PDEATHSIG), is_int(1, libc::SIGKILL)],
@@ -132,7 +134,7 @@ pub(super) fn names() -> impl Iterator<Item = String> {
     ALLOWED.iter().map(|allowed| allowed.name.to_owned())
 }
 
-/// Whether the kernel has filters.
+/// Whether the kernel has filters of system calls.
 pub(super) fn is_supported() -> bool {
     let action = libc::SECCOMP_RET_ERRNO;
     // SAFETY: the call reads one number behind the pointer, which lives until it returns.
@@ -147,8 +149,8 @@ pub(super) fn is_supported() -> bool {
     answer == 0
 }
 
-/// The calls that get an answer of their own. `clone3` fails with `ENOSYS`, so that a libc which
-/// tries it first falls back to `clone`.
+/// The calls that the filter knows, with its answer to each. `clone3` fails with `ENOSYS`, so that
+/// a C library that tries it first falls back to `clone`.
 pub(super) fn answers() -> Vec<(u32, Answer)> {
     let number = |number: libc::c_long| u32::try_from(number).expect("numbers of calls are small");
     let allowed = ALLOWED
@@ -163,11 +165,11 @@ pub(super) fn program() -> Option<Vec<sock_filter>> {
     bpf::program(answers())
 }
 
-/// Has the kernel run a program before each call of this process, and of its forks, from now on.
-/// They have no way to get new privileges, which the kernel demands.
+/// Has the kernel run a program before each system call of this process and of its forks from now
+/// on. The kernel demands that the process can't get new privileges, which the zygote has given up.
 ///
 /// # Errors
-/// When the kernel refuses it.
+/// When the kernel refuses the program.
 pub(super) fn install(program: &[sock_filter]) -> io::Result<()> {
     let program = libc::sock_fprog {
         len: program.len().try_into().map_err(io::Error::other)?,

@@ -6,10 +6,11 @@ use landlock::{
 };
 use vmapi_types::LandlockLevel;
 
-/// The newest rules that are asked for. Older kernels enforce those that they know.
+/// The newest version of the rules that are requested. An older kernel enforces the rules that it
+/// knows.
 const NEWEST: ABI = ABI::V6;
 
-/// Takes away everything that the kernel's Landlock can take away. Returns how much that is.
+/// Denies everything that the kernel's Landlock can deny. Returns how much that is.
 ///
 /// # Errors
 /// When a kernel that has Landlock refuses.

@@ -1,4 +1,4 @@
-//! Errors of the module.
+//! The errors of the module.
 
 use crate::ipc::HostError;
 

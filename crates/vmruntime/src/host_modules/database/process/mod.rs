@@ -1,10 +1,11 @@
-//! The process behind the module `database`: one for each session that uses it.
+//! The database process: it carries out the calls to the module `database`, for one session.
 //!
-//! SQL is a program of the script's, and SQLite has settings for the whole process, maps files that
-//! the script can cut short, and deletes files that a crafted journal names. So it does not run in
-//! the daemon, whose own database uses the same library. This process reaches only the worktree of
-//! the file system (Landlock, where the kernel has it) and has a limit on its memory. It interrupts
-//! a statement when the run that called it ends, and ends when the daemon is gone.
+//! SQL is code of the script, and SQLite has settings for the whole process, maps files that the
+//! script can truncate, and deletes files that a crafted journal names. So SQL of scripts does not
+//! run in the daemon, whose own database uses the same library. This process can reach only the
+//! worktree of the file system (by Landlock, where the kernel has it) and has a limit on its
+//! memory. It interrupts a statement when the run that called it ends, and ends when the daemon
+//! closes the channel.
 
 mod errors;
 mod parameters;
@@ -31,18 +32,19 @@ use crate::ipc::worker_end::Channel;
 use crate::ipc::{CONTROL_FD, HostAnswer, HostCall, MAX_FROM_SESSION_BYTES, WHOLE};
 use crate::worker::oom;
 
-/// The first argument of such a process, in place of the name of an engine.
+/// The first argument of a database process, in place of the name of an engine.
 pub(crate) const ARGUMENT: &str = "database";
 
 /// How long a statement waits for a lock that another connection holds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The limit of the process's address space, in bytes: for the program itself and SQLite.
+/// The limit of the process's address space, in bytes. It holds the program itself and the memory
+/// of SQLite.
 const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Serves the calls of a session until the daemon closes the channel. `args` are how much a run may
-/// write and how much stays free of the disk, in bytes, the worktree, and the files that must not
-/// be opened.
+/// write, how much of the disk must stay free (both in bytes), the worktree, and the files that
+/// must not be opened.
 ///
 /// # Errors
 /// When the process can't be confined, or the channel fails.
@@ -83,8 +85,8 @@ pub(crate) fn serve(args: &mut dyn Iterator<Item = OsString>) -> io::Result<()> 
     Ok(())
 }
 
-/// Whether the daemon has sent a message or is gone: the statement that is being carried out is to
-/// end. SQLite asks from time to time, since a statement may run for ever.
+/// Whether the current statement must end, because the daemon has sent a message or has closed the
+/// channel. SQLite calls it from time to time, because a statement may run without end.
 fn is_interrupted() -> bool {
     // SAFETY: the channel is at this descriptor, and is open as long as this process serves.
     let channel = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
@@ -92,14 +94,15 @@ fn is_interrupted() -> bool {
     poll(&mut channel, PollTimeout::ZERO) == Ok(1)
 }
 
-/// Waits for the lock of another connection, for the `attempt`th time; gives whether to try again.
+/// Waits for the lock of another connection, for the `attempt`th time. Returns whether to try
+/// again.
 fn wait_for_lock(attempt: i32) -> bool {
     const PAUSE: Duration = Duration::from_millis(5);
     std::thread::sleep(PAUSE);
     PAUSE * attempt.unsigned_abs() < LOCK_TIMEOUT && !is_interrupted()
 }
 
-/// Takes away what the process does not need.
+/// Confines the process to what it needs.
 ///
 /// # Errors
 /// When the system refuses.
@@ -110,7 +113,7 @@ fn confine(worktree: &Path) -> io::Result<()> {
         ADDRESS_SPACE_BYTES,
         ADDRESS_SPACE_BYTES,
     )?;
-    // The rules are those that the kernel knows; one without Landlock has none.
+    // A kernel enforces the rules that it knows; one without Landlock enforces none.
     let all = AccessFs::from_all(ABI::V5);
     Ruleset::default()
         .handle_access(all)

@@ -11,14 +11,14 @@ use crate::ipc::value::{self, Wire};
 /// The parameters of one statement.
 #[derive(Debug, PartialEq)]
 pub(super) enum Parameters {
-    /// For `?`, and for named parameters by their position.
+    /// Values for `?`, and for named parameters by their position.
     Positional(Vec<Sql>),
-    /// For `:id`, `@id` and `$id`, by `id` or by the name with its prefix.
+    /// Values for `:id`, `@id` and `$id`, by `id` or by the name with its prefix.
     Named(Vec<(String, Sql)>),
 }
 
 impl Parameters {
-    /// Whether there are none.
+    /// Whether there are no parameters.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Positional(values) => values.is_empty(),
@@ -97,7 +97,7 @@ pub(super) fn statement_of<'a>(
     Ok((sql, parameters))
 }
 
-/// A value of a script as SQLite takes it.
+/// A value of a script as a value of SQLite.
 ///
 /// # Errors
 /// When SQLite has no such value.

@@ -1,4 +1,4 @@
-//! The connection of a session, and how the runs that use it are kept or taken back.
+//! The connection of a session, and how the runs that use it are kept or undone.
 //!
 //! A session has at most one connection. `begin` marks the state before a run: where the connection
 //! has an open transaction, the mark is a savepoint in it; where the run closes the connection, the
@@ -24,20 +24,21 @@ use crate::host_modules::broker::reply::{answer, done, unknown_function};
 use crate::ipc::value;
 use crate::ipc::{HostCall, HostError, HostReply};
 
-/// How many rows one query gives to a script at most.
+/// The largest number of rows that one query returns to a script.
 const MAX_ROWS: usize = 100_000;
 
-/// How many bytes of values one query gives to a script at most.
+/// The largest size of the values that one query returns to a script, in bytes.
 const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long the JSON of an answer may be, in bytes, without the bytes and long texts that travel
-/// beside it.
+/// The largest JSON of an answer, in bytes, without the bytes and long texts that are sent beside
+/// it.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// How large one value or statement may be in SQLite, in bytes.
+/// The largest value or statement in SQLite, in bytes.
 const MAX_LENGTH_BYTES: i32 = 16 * 1024 * 1024;
 
-/// After how many steps of a statement SQLite asks whether it is interrupted: about a millisecond.
+/// The number of steps of a statement after which SQLite checks whether the statement is
+/// interrupted. They take about a millisecond.
 const STEPS: i32 = 100_000;
 
 const NOT_CONFIGURED: &str =
@@ -54,9 +55,9 @@ pub(super) struct Database {
     mark: Option<Mark>,
     /// How much the current run has written to files.
     writes: Writes,
-    /// Whether the statement that is being carried out is to end.
+    /// Returns whether the current statement must end.
     is_interrupted: fn() -> bool,
-    /// Waits for a lock, for the time with this number, and gives whether to try again.
+    /// Waits for a lock, for the time with this number, and returns whether to try again.
     wait_for_lock: fn(i32) -> bool,
 }
 
@@ -70,26 +71,28 @@ struct Open {
 /// The state before a run.
 #[derive(Default)]
 struct Mark {
-    /// Whether the connection had an open transaction, which has a savepoint now.
+    /// Whether the connection had an open transaction, in which a savepoint was set.
     has_savepoint: bool,
-    /// What was open before the run closed it; `None` if the run has closed nothing.
+    /// The database that was open before the run closed it; `None` if the run has closed nothing.
     before: Option<Before>,
-    /// Whether a statement of the run was interrupted. If it writes, SQLite rolls the whole
-    /// transaction back.
+    /// Whether a statement of the run was interrupted. If such a statement writes, SQLite rolls the
+    /// whole transaction back.
     was_interrupted: bool,
 }
 
-/// What was open before a run.
+/// The database that was open before a run.
 enum Before {
+    /// None was open.
     Nothing,
     /// A database in memory, which is kept open: closing it would lose it.
     Memory(Open),
-    /// A file. It is closed at once, since another process may wait for that, and can be opened
-    /// again.
+    /// A file. It was closed at once, because another process may wait for that, and it can be
+    /// opened again.
     File(PathBuf),
 }
 
 impl Database {
+    /// A database without a connection.
     pub(super) fn new(
         worktree: Arc<Worktree>,
         limits: WriteLimits,
@@ -106,7 +109,7 @@ impl Database {
         }
     }
 
-    /// Carries a call out; gives the answer and its body.
+    /// Carries a call out. Returns the answer and its body.
     pub(super) fn call(&mut self, call: &HostCall) -> (HostReply, Vec<u8>) {
         let mut body = Vec::new();
         let given = args::<Vec<Value>>(call, "query(sql, params)");
@@ -142,10 +145,10 @@ impl Database {
         }
     }
 
-    /// Does work on the database, and bounds what it writes to files.
+    /// Runs work on the database, and bounds what it writes to files.
     ///
     /// # Errors
-    /// Those of the work; `ENOSPC` where the work failed because it wrote too much.
+    /// The errors of the work; `ENOSPC` where the work failed because it wrote too much.
     fn bounded(&mut self, work: impl FnOnce(&Self) -> HostReply) -> HostReply {
         let path = self.open.as_ref().and_then(|open| open.path.clone());
         let Some(path) = path else {
@@ -194,8 +197,8 @@ impl Database {
     fn connect(&self, path: Option<PathBuf>) -> rusqlite::Result<Open> {
         let connection = match &path {
             None => Connection::open_in_memory()?,
-            // SQLite takes no absolute path for a URI. NOFOLLOW refuses a link that was put there
-            // after the path was resolved.
+            // SQLite never takes an absolute path for a URI. NOFOLLOW refuses a link that was
+            // created there after the path was resolved.
             Some(path) => Connection::open_with_flags(
                 path,
                 OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -282,7 +285,7 @@ impl Database {
         }))
     }
 
-    /// A step of `database.transaction`. The outermost is a transaction, those inside it are
+    /// A step of `database.transaction`. The outermost one is a transaction, those inside it are
     /// savepoints.
     fn transaction(&self, given: &[Value]) -> HostReply {
         let step = given.first().and_then(Value::as_str);
@@ -334,7 +337,7 @@ impl Database {
             && let Some(Open { connection, .. }) = &self.open
             && !connection.is_autocommit()
         {
-            // It fails if the run has ended the transaction and begun another one: then there is no
+            // It fails if the run has ended the transaction and begun another one, which has no
             // savepoint.
             let _ = connection.execute_batch(&format!("RELEASE {SAVEPOINT}"));
         }
@@ -351,7 +354,8 @@ impl Database {
             Some(Before::Nothing) => self.open = None,
             Some(Before::Memory(open)) => self.open = Some(open),
             Some(Before::File(path)) => {
-                // What the run has open is closed first, since it may be the same file.
+                // The database that the run has opened is closed first, because it may be the same
+                // file.
                 self.open = None;
                 let open = self.connect(Some(path));
                 self.open = Some(open.map_err(|cause| error(reason(&cause)))?);
@@ -362,8 +366,8 @@ impl Database {
             return done();
         };
         if mark.has_savepoint && mark.was_interrupted && connection.is_autocommit() {
-            // SQLite may have rolled the transaction back though the run did not end it. The script
-            // must learn that, so the connection is closed.
+            // SQLite may have rolled the transaction back although the run did not end it. The
+            // connection is closed, so that the script gets an error.
             self.open = None;
             return done();
         }
@@ -382,7 +386,7 @@ impl Database {
     }
 }
 
-/// Runs SQL of the service's own; `failing` is the start of the error's message.
+/// Runs SQL of the service's own. `failing` is the start of the error's message.
 fn run(connection: &Connection, sql: &str, failing: &str) -> Result<(), HostError> {
     connection
         .execute_batch(sql)
@@ -395,7 +399,7 @@ fn reason(cause: &rusqlite::Error) -> String {
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         cause => cause.to_string(),
     };
-    // The message goes on with the savepoint's name, which is the service's own.
+    // The rest of the message is the savepoint's name, which is the service's own.
     if said.starts_with("no such savepoint") {
         return "it has ended already".into();
     }
@@ -412,13 +416,13 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
-/// Decides what a statement may do: it may not attach other files, and it may not set
+/// The authorizer of statements: a statement may not attach other files, and may not set
 /// `busy_timeout`, whose wait for a lock could not be interrupted. `VACUUM` attaches a database
 /// without a name, which is in memory.
 fn authorize(context: AuthContext<'_>) -> Authorization {
     match context.action {
         AuthAction::Attach { filename: "" } => Authorization::Allow,
-        // An expression in place of a name arrives without the name.
+        // If the file name is an expression, SQLite reports the action without it.
         AuthAction::Attach { .. }
         | AuthAction::Unknown {
             code: ffi::SQLITE_ATTACH,
@@ -432,7 +436,7 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
     }
 }
 
-/// A row in its form on the wire, and about how many bytes it takes in the answer.
+/// Encodes a row. Returns it with about how many bytes it takes in the answer.
 fn object_of(
     row: &Row<'_>,
     names: &[String],

@@ -1,4 +1,4 @@
-//! The connection of a database process, without the process.
+//! Tests of the connection of a database process, without the process.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl Fixture {
         Self::with(|| false)
     }
 
-    fn with(has_hung_up: fn() -> bool) -> Self {
+    fn with(is_interrupted: fn() -> bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let worktree = Worktree::open_blocking(home.path().to_str().unwrap(), Vec::new()).unwrap();
         let mut fixture = Self {
@@ -26,7 +26,7 @@ impl Fixture {
             database: Database::new(
                 Arc::new(worktree),
                 WriteLimits::default(),
-                has_hung_up,
+                is_interrupted,
                 |_| false,
             ),
         };
@@ -79,7 +79,7 @@ fn parameters_are_bound_by_position_or_by_name() {
 }
 
 #[test]
-fn blobs_and_large_integers_come_back_as_they_went() {
+fn blobs_and_large_integers_are_read_as_they_were_written() {
     let mut fixture = Fixture::new();
     let blob = json!({"$bytes": "AP8B"});
     let large = json!({"$bigint": "9223372036854775807"});
@@ -87,7 +87,7 @@ fn blobs_and_large_integers_come_back_as_they_went() {
         [blob, large, {"$bigint": "-7"}]]);
     let expected = json!({"blob": blob, "large": large, "small": -7, "types": "blobinteger"});
     assert_eq!(fixture.one(&args), expected);
-    // A single one can also stand where the list would.
+    // A single value can also be given in place of the list.
     assert_eq!(
         fixture.one(&json!(["SELECT ? AS blob", blob])),
         json!({"blob": blob})
@@ -106,7 +106,7 @@ fn blobs_and_large_integers_come_back_as_they_went() {
 }
 
 #[test]
-fn a_column_with_the_name_of_a_tag_is_told_apart() {
+fn a_column_with_the_name_of_a_tag_is_no_tag() {
     let mut fixture = Fixture::new();
     let row = fixture.one(&json!(["SELECT 'AA==' AS \"$bytes\"", []]));
     assert_eq!(row, json!({"$object": {"$bytes": "AA=="}}));
@@ -135,7 +135,7 @@ fn several_statements_run_when_there_are_no_parameters() {
 }
 
 #[test]
-fn what_is_too_large_as_an_answer_is_an_error_and_the_connection_goes_on() {
+fn too_large_an_answer_is_an_error_and_the_connection_stays_open() {
     let mut fixture = Fixture::new();
     fixture
         .call("exec", &json!(["CREATE TABLE kept (x)"]))
@@ -190,7 +190,7 @@ fn a_database_is_vacuumed_and_no_other_file_is_attached() {
 }
 
 #[test]
-fn a_statement_ends_when_its_caller_is_gone() {
+fn a_statement_ends_when_it_is_interrupted() {
     let mut fixture = Fixture::with(|| true);
     let endless =
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
@@ -199,7 +199,7 @@ fn a_statement_ends_when_its_caller_is_gone() {
 }
 
 #[test]
-fn what_is_refused_is_told_without_the_sql_of_the_service() {
+fn errors_do_not_show_the_sql_of_the_service() {
     let mut fixture = Fixture::new();
     let folder = fixture.home.path().to_owned();
     std::fs::write(
@@ -210,13 +210,13 @@ fn what_is_refused_is_told_without_the_sql_of_the_service() {
     std::fs::create_dir(folder.join("folder.db")).unwrap();
     let mut call = |function: &str, args: Value| fixture.call(function, &args);
     let mut refusals = Vec::new();
-    // None is open, and there is none to go back to.
+    // No transaction is open.
     for step in ["commit", "undo"] {
         for depth in [0, 1] {
             refusals.push(call("transaction", json!([step, depth])));
         }
     }
-    // One is open that is not the function's own.
+    // A transaction is open that `database.transaction` has not begun.
     call("exec", json!(["BEGIN"])).unwrap();
     refusals.push(call("transaction", json!(["begin", 0])));
     call("transaction", json!(["begin", 1])).unwrap();
@@ -252,7 +252,7 @@ fn what_is_refused_is_told_without_the_sql_of_the_service() {
 }
 
 #[test]
-fn a_transaction_of_a_run_that_can_not_be_gone_on_with_is_told_so() {
+fn a_transaction_that_has_ended_can_not_be_committed() {
     let mut fixture = Fixture::new();
     let mut call = |function: &str, args: Value| fixture.call(function, &args);
     call("configure", json!(["sqlite3", "a.db"])).unwrap();
@@ -274,7 +274,7 @@ fn a_transaction_of_a_run_that_can_not_be_gone_on_with_is_told_so() {
 const COUNT: &str = "SELECT count(*) AS n FROM t";
 
 #[test]
-fn a_run_that_is_taken_back_leaves_an_earlier_transaction_as_it_was() {
+fn a_run_that_is_rolled_back_leaves_an_earlier_transaction_as_it_was() {
     let mut fixture = Fixture::new();
     let mut call = |function: &str, args: Value| fixture.call(function, &args).unwrap();
     call("abandon", json!([]));
@@ -289,7 +289,7 @@ fn a_run_that_is_taken_back_leaves_an_earlier_transaction_as_it_was() {
     call("exec", json!(["BEGIN; INSERT INTO t VALUES (2)"]));
     call("abandon", json!([]));
     assert_eq!(call("query", json!([COUNT])), json!([{"n": 1}]));
-    // One that is kept stays open, and what comes later goes without it.
+    // A transaction of a run that is kept stays open; what a later run adds is undone without it.
     call("begin", json!([]));
     call("exec", json!(["BEGIN; INSERT INTO t VALUES (2)"]));
     call("keep", json!([]));
@@ -297,7 +297,7 @@ fn a_run_that_is_taken_back_leaves_an_earlier_transaction_as_it_was() {
     call("exec", json!(["INSERT INTO t VALUES (3)"]));
     call("abandon", json!([]));
     assert_eq!(call("query", json!([COUNT])), json!([{"n": 2}]));
-    // What it has ended has ended.
+    // A transaction that the run has ended stays ended.
     call("begin", json!([]));
     call(
         "exec",
@@ -319,7 +319,7 @@ fn a_run_that_is_taken_back_leaves_an_earlier_transaction_as_it_was() {
 }
 
 #[test]
-fn a_run_that_is_taken_back_leaves_open_what_was_open() {
+fn a_run_that_is_rolled_back_leaves_open_what_was_open() {
     let mut fixture = Fixture::new();
     let mut call = |function: &str, args: Value| fixture.call(function, &args);
     call(
@@ -344,7 +344,7 @@ fn a_run_that_is_taken_back_leaves_open_what_was_open() {
     call("close", json!([])).unwrap();
     call("abandon", json!([])).unwrap();
     assert_eq!(call("query", json!([COUNT])).unwrap(), json!([{"n": 0}]));
-    // Nothing is nothing again, and what is kept stays.
+    // If nothing was open before, nothing is open afterwards; what a kept run did stays.
     call("begin", json!([])).unwrap();
     call("close", json!([])).unwrap();
     call("keep", json!([])).unwrap();

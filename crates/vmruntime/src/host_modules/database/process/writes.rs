@@ -1,8 +1,8 @@
-//! How much the statements of a run write to the files of a database.
+//! The bound on how much the statements of a run write to the files of a database.
 //!
 //! The kernel refuses a write that makes a file longer than `RLIMIT_FSIZE`, and SQLite reports that
 //! as a failure of the disk. The limit is set before each statement, from what the run has written
-//! so far and what is free of the disk.
+//! so far and from the free space of the disk.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,10 +15,10 @@ use vmcontrol::WriteLimits;
 
 use crate::ipc::HostError;
 
-/// How the names of the files end that SQLite keeps beside a database file.
+/// The suffixes of the files that SQLite keeps beside a database file.
 const BESIDE: [&str; 2] = ["-journal", "-wal"];
 
-/// Makes a write beyond the limit fail, where by default it ends the process.
+/// Makes a write beyond the limit fail. By default, the kernel kills the process.
 ///
 /// # Errors
 /// When the system refuses.
@@ -31,29 +31,31 @@ pub(super) fn survive_long_writes() -> io::Result<()> {
 /// What the current run has written.
 pub(super) struct Writes {
     limits: WriteLimits,
-    /// By how much its statements have made files longer, in bytes.
+    /// By how much the statements of the run have made files longer, in bytes.
     written: u64,
 }
 
 /// What one statement may write.
 pub(super) struct Bound {
     files: Vec<PathBuf>,
-    /// How long the files were together before the statement, in bytes.
+    /// The length of the files together before the statement, in bytes.
     before: u64,
-    /// Whether the disk leaves less than the run may still write.
+    /// Whether the free space of the disk is less than the run may still write.
     is_disk_full: bool,
 }
 
 impl Writes {
+    /// Nothing was written.
     pub(super) fn new(limits: WriteLimits) -> Self {
         Self { limits, written: 0 }
     }
 
+    /// The limits of one run.
     pub(super) fn limits(&self) -> &WriteLimits {
         &self.limits
     }
 
-    /// Begins to count for another run.
+    /// Resets the count for another run.
     pub(super) fn begin_run(&mut self) {
         self.written = 0;
     }
@@ -86,7 +88,7 @@ impl Writes {
         })
     }
 
-    /// Notes what a statement has written.
+    /// Adds what a statement has written.
     pub(super) fn end(&mut self, bound: &Bound) {
         let after: u64 = bound.files.iter().map(|file| length_of(file)).sum();
         self.written += after.saturating_sub(bound.before);
@@ -94,8 +96,8 @@ impl Writes {
 }
 
 impl Bound {
-    /// The error of a failed statement: another one if the statement failed because it wrote too
-    /// much.
+    /// The error of a failed statement, which is replaced if the statement failed because it wrote
+    /// too much.
     pub(super) fn explain(&self, failure: HostError, limits: &WriteLimits) -> HostError {
         let is_of_disk = ["disk I/O error", "database or disk is full"]
             .iter()
@@ -122,7 +124,7 @@ impl Bound {
     }
 }
 
-/// How long a file is, in bytes; 0 if there is none.
+/// The length of a file, in bytes; 0 if there is no such file.
 fn length_of(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |file| file.len())
 }

@@ -1,10 +1,10 @@
-//! The supervisor of a command: the process between the daemon and the command. Nothing that the
+//! The supervisor of a command: a process between the daemon and the command. No process that the
 //! command starts outlives it.
 //!
 //! The kernel makes the supervisor the parent of every process below it that has lost its own
 //! parent (`PR_SET_CHILD_SUBREAPER`), also of processes that fork twice or begin a session of their
-//! own. So as long as the supervisor has a child, something is left of the command, and once it has
-//! none, nothing is. When the daemon tells it to end, or is gone, the supervisor kills its children
+//! own. So some process of the command is left exactly as long as the supervisor has a child. When
+//! the daemon sends [`ToSupervisor::End`] or closes the channel, the supervisor kills its children
 //! until it has none.
 
 mod tree;
@@ -37,8 +37,8 @@ pub(crate) use tree::{kill_below, kill_listed_below};
 /// its arguments.
 pub(crate) const ARGUMENT: &str = "exec";
 
-/// The prefix of the command's variables in the environment of the supervisor, which keeps them
-/// from taking effect there.
+/// The prefix of the command's variables in the environment of the supervisor. It keeps them from
+/// affecting the supervisor.
 const PREFIX: &[u8] = b"_OF_COMMAND_";
 
 /// The largest message of either side, in bytes.
@@ -47,7 +47,7 @@ pub(crate) const MAX_MESSAGE_BYTES: u32 = 4096;
 /// The soft limit of open files that programs expect.
 const USUAL_OPEN_FILES: u64 = 1024;
 
-/// How long to wait for the death of a killed process before the children are listed again, in
+/// How long to wait for the death of killed processes before the children are listed again, in
 /// milliseconds.
 const BETWEEN_ROUNDS_MS: u16 = 2;
 
@@ -55,7 +55,7 @@ const BETWEEN_ROUNDS_MS: u16 = 2;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ToSupervisor {
-    /// Kill the command with everything that it started, and end. The end of the channel means the
+    /// Kill the command and everything that it started, and end. The end of the channel means the
     /// same.
     End,
 }
@@ -64,9 +64,9 @@ pub(crate) enum ToSupervisor {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromSupervisor {
-    /// The command could not be started. The `errno` of the system; `None` if there is none.
+    /// The command could not be started, for this `errno`; `None` if the error has no number.
     NotStarted(Option<i32>),
-    /// The command has ended, with this status of `wait`. Processes that it started may go on.
+    /// The command has ended, with this status of `wait`. Processes that it started may still run.
     Ended(i32),
 }
 
@@ -83,8 +83,8 @@ pub(crate) fn environment_of(
     })
 }
 
-/// Runs a command and serves the daemon until that closes the channel. `args` are the program and
-/// its arguments; the command gets the standard streams and the working directory of this process.
+/// Runs a command and serves the daemon until it closes the channel. `args` are the program and its
+/// arguments; the command gets the standard streams and the working directory of this process.
 ///
 /// # Errors
 /// When a system call fails that never fails otherwise.
@@ -105,8 +105,8 @@ pub(crate) fn serve(args: &mut dyn Iterator<Item = OsString>) -> io::Result<()> 
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     let deaths = SignalFd::with_flags(&children, flags)?;
     let started = start(args, scores);
-    // Only the command keeps the streams, so that they end with the last process that writes to
-    // them.
+    // Only the command keeps the streams, so that they end when the last process that writes to
+    // them has ended.
     detach_from_streams()?;
     let command = match started {
         Ok(command) => command,
@@ -146,11 +146,11 @@ fn start(
             if let Some(scores) = scores {
                 oom::raise(scores.session);
             }
-            // The daemon has raised its own limit, but programs that use `select` rely on the usual
+            // The daemon has raised its own limit, but programs that use `select` need the usual
             // one.
             let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
             setrlimit(Resource::RLIMIT_NOFILE, USUAL_OPEN_FILES.min(hard), hard)?;
-            // If the supervisor is killed, the command must not go on without it.
+            // If the supervisor is killed, the kernel kills the command.
             Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
         });
     }
@@ -177,7 +177,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// Reaps children until the daemon tells this process to end, or is gone.
+    /// Reaps children until the daemon sends [`ToSupervisor::End`] or closes the channel.
     fn serve(&mut self) -> io::Result<()> {
         loop {
             let mut ready = [
@@ -189,8 +189,9 @@ impl Supervisor {
                 other => other?,
             };
             if ready[0].any() == Some(true) {
-                // Every message means the end. An unread one would cost the daemon our last
-                // message: it would read an error.
+                // Every message means the end. It is read, because the daemon would get an error
+                // instead of the last message of this process if this process ended with an unread
+                // one.
                 let _ = self.channel.receive::<ToSupervisor>();
                 return Ok(());
             }
@@ -203,8 +204,8 @@ impl Supervisor {
     fn end(&mut self) -> io::Result<()> {
         let due = Instant::now() + HELPER_TIMEOUT;
         while self.reap()? && Instant::now() < due {
-            // A killed process forks no more. Its children become children of this process, and die
-            // in the next round.
+            // A killed process does not fork any more. Its children become children of this process
+            // and are killed in the next round.
             tree::kill_children();
             let mut died = [PollFd::new(self.deaths.as_fd(), PollFlags::POLLIN)];
             match poll(&mut died, BETWEEN_ROUNDS_MS) {
@@ -215,8 +216,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Reaps the dead children, and reports the end of the command. Gives whether there are
-    /// children left.
+    /// Reaps the dead children, and reports the end of the command. Returns whether any children
+    /// are left.
     fn reap(&mut self) -> io::Result<bool> {
         while self.deaths.read_signal()?.is_some() {}
         loop {
@@ -229,15 +230,15 @@ impl Supervisor {
                 Err(error) => return Err(error.into()),
             };
             if pid == self.command {
-                // The daemon may be gone.
+                // A failure is ignored: the daemon may have ended.
                 let _ = self.channel.send(&FromSupervisor::Ended(status));
             }
         }
     }
 }
 
-/// How long the daemon waits for a supervisor to end before it kills the processes below it: less
-/// than the end of a run may take.
+/// How long the daemon waits for a supervisor to end before it kills the processes below it. It is
+/// less than the end of a run may take.
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The exit status in a message of a supervisor.

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
-/// Kills the children of this process. It has one thread and reaps no child meanwhile, so that no
-/// id can go to another process.
+/// Kills the children of this process. This process has one thread and reaps no child in the
+/// meantime, so that no id can go to another process.
 pub(super) fn kill_children() {
     let own = getpid();
     let listed = fs::read_to_string(format!("/proc/self/task/{own}/children"));
@@ -26,14 +26,14 @@ pub(super) fn kill_children() {
             .collect(),
     };
     for child in children {
-        // It fails for a process of another user.
+        // A failure is ignored: the process may belong to another user.
         let _ = kill(child, Signal::SIGKILL);
     }
 }
 
 /// Kills the descendants of `root`, a child of this process that has not been reaped, but not
-/// `root` itself. It reads the kernel's lists of children: the time grows with the number of
-/// descendants alone, but a list may lack a process while others end.
+/// `root` itself. It reads the kernel's lists of children, so that its time depends only on the
+/// number of descendants; but a list may lack a process while others end.
 pub(crate) fn kill_listed_below(root: Pid) {
     let mut found = children_of(root);
     let mut next = 0;
@@ -60,8 +60,8 @@ fn children_of(parent: Pid) -> Vec<Process> {
     pids.map(|pid| Process { pid, parent }).collect()
 }
 
-/// As [`kill_listed_below`], but it reads every process of the system. Gives how many processes
-/// were killed; they may have forked before that.
+/// As [`kill_listed_below`], but it reads every process of the system. Returns how many processes
+/// were killed. They may have forked before.
 pub(crate) fn kill_below(root: Pid) -> usize {
     let all: HashMap<Pid, Process> = processes().map(|process| (process.pid, process)).collect();
     let depth = |process: &Process| {
@@ -83,8 +83,8 @@ pub(crate) fn kill_below(root: Pid) -> usize {
     kill_in_order(root, below.into_iter().map(|(_, process)| process))
 }
 
-/// Kills parents before their children: a parent could react to the death of a child. Gives how
-/// many were killed.
+/// Kills parents before their children, because a parent could react to the death of a child.
+/// Returns how many were killed.
 fn kill_in_order(root: Pid, processes: impl IntoIterator<Item = Process>) -> usize {
     let killed = processes
         .into_iter()
@@ -99,7 +99,7 @@ struct Process {
     parent: Pid,
 }
 
-/// All processes that this one can see.
+/// All processes that this process can see.
 fn processes() -> impl Iterator<Item = Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten();
     entries.filter_map(|entry| {
@@ -152,8 +152,9 @@ mod tests {
 
     use super::*;
 
-    /// Kills what is below a shell until nothing is, and gives whether the shell is left alone.
-    fn spares_the_shell(kill: impl Fn(Pid)) -> bool {
+    /// Kills what is below a shell until nothing is left. Returns whether the shell itself still
+    /// runs.
+    fn kills_all_but_the_shell(kill: impl Fn(Pid)) -> bool {
         let mut shell = Command::new("sh")
             .args(["-c", "sleep 600 & sleep 600 & sleep 600 & read line"])
             .stdin(Stdio::piped())
@@ -178,8 +179,8 @@ mod tests {
 
     #[test]
     fn all_below_a_process_is_killed_and_not_the_process_itself() {
-        assert!(spares_the_shell(kill_listed_below));
-        assert!(spares_the_shell(|pid| {
+        assert!(kills_all_but_the_shell(kill_listed_below));
+        assert!(kills_all_but_the_shell(|pid| {
             kill_below(pid);
         }));
     }

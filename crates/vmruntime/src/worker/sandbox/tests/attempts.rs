@@ -1,4 +1,4 @@
-//! What code that has broken out of the engine would try.
+//! Attempts of code that has broken out of the engine.
 
 use std::ptr::{null, null_mut};
 
@@ -70,9 +70,9 @@ fn no_program_is_run() {
 }
 
 #[test]
-fn other_processes_are_out_of_reach() {
+fn other_processes_can_not_be_reached() {
     let parent = std::process::id().cast_signed();
-    // SAFETY: these calls take numbers alone, or are refused before a pointer is looked at.
+    // SAFETY: these calls take only numbers, or are refused before a pointer is read.
     unsafe {
         assert_eq!(confined(&|| outcome(libc::kill(parent, 0).into())), REFUSED);
         assert_eq!(
@@ -102,8 +102,8 @@ fn other_processes_are_out_of_reach() {
 }
 
 #[test]
-fn the_world_is_not_rearranged() {
-    // SAFETY: these calls are refused before a pointer is looked at.
+fn mounts_namespaces_users_and_kernel_programs_are_refused() {
+    // SAFETY: these calls are refused before a pointer is read.
     unsafe {
         let mount = || outcome(libc::mount(null(), c"/".as_ptr(), null(), 0, null()).into());
         assert_eq!(confined(&mount), REFUSED);
@@ -124,7 +124,7 @@ fn the_world_is_not_rearranged() {
 }
 
 #[test]
-fn the_fence_is_not_taken_down() {
+fn the_confinement_can_not_be_changed() {
     // SAFETY: these calls take numbers alone.
     unsafe {
         assert_eq!(
@@ -164,7 +164,7 @@ fn memory_is_made_neither_executable_nor_shared() {
 }
 
 #[test]
-fn of_memory_is_said_what_the_allocator_and_forks_need() {
+fn only_the_advice_that_the_allocator_and_forks_need_is_allowed() {
     // SAFETY: an empty range holds nothing that could change.
     let advise = |advice| outcome(unsafe { libc::madvise(null_mut(), 0, advice) }.into());
     for advice in [
@@ -205,8 +205,8 @@ fn a_page_of_a_file_does_not_grow_into_the_next() {
 #[test]
 fn only_checkpoints_are_forked() {
     let clone = |flags: libc::c_int| {
-        // SAFETY: without a stack the child goes on from here with a copy of everything; it ends at
-        // once.
+        // SAFETY: without a stack argument the child continues here with a copy of everything, and
+        // ends at once.
         let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
         if pid == 0 {
             // SAFETY: `_exit` takes any code and does not return.
@@ -224,7 +224,7 @@ fn only_checkpoints_are_forked() {
 }
 
 #[test]
-fn descriptors_are_few() {
+fn a_process_gets_few_descriptors() {
     let pipes = || {
         for _ in 0..100 {
             let mut ends = [0; 2];

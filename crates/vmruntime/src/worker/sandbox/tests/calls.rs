@@ -1,11 +1,11 @@
-//! Every system call of the kernel.
+//! Tests with the number of every system call of the kernel.
 
 use std::collections::BTreeSet;
 
 use super::{Attempt, confined, outcome};
 use crate::worker::sandbox::filter::ALLOWED;
 
-/// A number beyond the last call of every kernel so far.
+/// A number beyond the last system call of every kernel so far.
 const LAST_CALL: libc::c_long = 600;
 
 /// `uretprobe` and `uprobe`: the kernel exempts them from every filter, and answers with `SIGILL`

@@ -1,4 +1,4 @@
-//! The documentation names what the filter has.
+//! The documentation lists exactly the calls that the filter allows.
 
 use crate::worker::sandbox::filter;
 

@@ -1,5 +1,5 @@
-//! What a process can't do that is confined as session processes are. Each attempt is made in a
-//! process of its own.
+//! Tests of what a process that is confined as a session process can't do. Each attempt is made in
+//! a separate process.
 
 mod attempts;
 mod calls;

@@ -1,4 +1,4 @@
-//! The program of the filter, as the kernel would run it.
+//! Tests of the filter's program in an interpreter that runs it as the kernel does.
 
 use libc::{BPF_ALU, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_LD, BPF_RET, sock_filter};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ struct Call {
     arguments: [u64; 6],
 }
 
-/// What the program answers, and in how many instructions.
+/// Runs the program for a call. Returns its answer, and how many instructions that took.
 fn run(program: &[sock_filter], call: &Call) -> (u32, usize) {
     let mut words = vec![call.number, call.architecture, 0, 0];
     for argument in call.arguments {
@@ -56,7 +56,7 @@ fn run(program: &[sock_filter], call: &Call) -> (u32, usize) {
     }
 }
 
-/// What the list says that the program should answer.
+/// The answer that the program must give, by the list.
 fn answer(calls: &[(u32, Answer)], call: &Call) -> u32 {
     let holds = |condition: &Condition| {
         let argument = call.arguments[usize::from(condition.argument)];
@@ -144,7 +144,7 @@ proptest! {
     ) {
         let kinds = [Answer::Made(&[]), Answer::Made(MANY_CASES), Answer::NoSuchCall];
         let calls: Vec<_> = numbers.iter().map(|(number, kind)| (*number, kinds[*kind])).collect();
-        // Many jumps to one place are what takes most room.
+        // Lists with many cases make a program too long for its jumps.
         prop_assume!(numbers.values().filter(|kind| **kind == 1).count() < 10);
         let program = program(calls.clone()).expect("this processor is known");
         let mut arguments = arguments;
