@@ -18,7 +18,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use vmapi_types::Timestamp;
 use vmcontrol::failure_payload;
-use vmcontrol::runtime::{FailureCode, HostModuleInfo};
+use vmcontrol::runtime::{self, FailureCode, HostModuleInfo};
 use vmcontrol::store::StoreError;
 
 pub(crate) use source::is_of_go_service;
@@ -265,11 +265,11 @@ impl Import<'_> {
     /// Ends what the Go service had not ended, as the start of a daemon does.
     fn settle(&mut self) -> Result<(), Failure> {
         let now = Timestamp::now();
-        let error = failure_payload(
-            FailureCode::RuntimeCrashed,
-            "this ran when its database was imported, and the session is gone",
-            true,
-        );
+        let failure = runtime::Failure {
+            code: FailureCode::RuntimeCrashed,
+            message: "this ran when its database was imported, and the session is gone".into(),
+        };
+        let error = failure_payload(&failure, true);
         let ended = execution::settle(self.target, now, &error)?;
         let closed = session::settle(
             self.target,
