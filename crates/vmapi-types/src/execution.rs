@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,9 @@ pub struct Execution {
     /// What was run.
     pub kind: ExecutionKind,
     /// The code of a snippet; absent for a file.
+    // The text may be large: the daemon shares it between the record and the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input: Option<String>,
+    pub input: Option<Arc<str>>,
     /// The path of the file, relative to the worktree; absent for a snippet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,

@@ -1,5 +1,5 @@
-//! The names that a template can use: engines, libraries, capability kinds, startup modes. The names
-//! of host modules are the runtime's
+//! The names that a template can use: engines, libraries, capability kinds, startup modes. The
+//! names of host modules are the runtime's
 //! ([`Runtime::host_modules`](crate::runtime::Runtime::host_modules)).
 
 /// The engine of templates that name none.

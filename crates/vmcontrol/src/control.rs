@@ -12,20 +12,22 @@ use crate::budget::{ANSWERS_BYTES, Budget, MemoryBudget};
 use crate::execution::failure::failure_payload;
 use crate::execution::running::RunningExecutions;
 use crate::library::LibraryCache;
-use crate::runtime::{FailureCode, Runtime};
+use crate::runtime::{Failure, FailureCode, Runtime};
 use crate::session::registry::Registry;
 use crate::store::{Settled, Store};
 use crate::template::policy_cache::PolicyCache;
 use crate::worktree;
 use crate::{Error, Result};
 
-/// More operations than can go on at once; acquiring all of them waits until none does.
+/// The number of permits for operations: more than can go on at once. Acquiring all of them waits
+/// until no operation goes on.
 const ALL_WORK: u32 = 1 << 20;
 
-/// How long executions of ended sessions may take to end their records when the service stops.
+/// How long a stop of the service waits until the executions of the ended sessions have ended their
+/// records.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a [`Control`] is made from.
+/// The parts and options of a [`Control`].
 pub struct ControlOptions {
     /// The open store.
     pub store: Arc<dyn Store>,
@@ -59,29 +61,28 @@ pub(crate) struct Inner {
     pub(crate) memory: MemoryBudget,
     /// Locked while expired records are removed.
     pub(crate) pruning: AsyncMutex<()>,
-    /// The memory that answers to clients hold together.
+    /// The budget of the memory of all answers to clients.
     pub(crate) answers: Budget,
     pub(crate) max_sessions: usize,
     /// The files that no session may open, without links.
     pub(crate) own_files: Vec<PathBuf>,
     /// Whether new operations are accepted.
     accepting: AtomicBool,
-    /// Has a permit for each operation that goes on.
+    /// Lacks a permit for each operation that goes on.
     work: Arc<Semaphore>,
 }
 
 impl Control {
-    /// Opens the service on a store, after it has ended what an earlier daemon left unfinished
-    /// there.
+    /// Opens the service on a store. First it ends what an earlier daemon left unfinished there.
     ///
     /// # Errors
     /// When the store can't be written.
     pub async fn open(options: ControlOptions) -> Result<Self> {
-        settle(&*options.store).await?;
+        end_unfinished(&*options.store).await?;
         let mut own_files = options.store.files();
         own_files.push(options.library_cache.clone());
         own_files.extend(options.own_files);
-        // Some are not there yet.
+        // Some of the files do not exist yet.
         let own_files = own_files
             .iter()
             .map(|file| worktree::real_or_absolute(file));
@@ -125,7 +126,7 @@ impl Control {
         }
     }
 
-    /// What the kernel keeps sessions from.
+    /// The sandbox of session processes.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when no worker can be started.
@@ -210,13 +211,14 @@ impl Inner {
     }
 }
 
-/// Ends what an earlier daemon left unfinished because it was killed or crashed.
-async fn settle(store: &dyn Store) -> Result<()> {
-    let error = failure_payload(
-        FailureCode::RuntimeCrashed,
-        "the daemon ended while this ran, and the session with it",
-        true,
-    );
+/// Ends the executions and sessions that an earlier daemon left unfinished, because it was killed
+/// or crashed.
+async fn end_unfinished(store: &dyn Store) -> Result<()> {
+    let failure = Failure {
+        code: FailureCode::RuntimeCrashed,
+        message: "the daemon ended while this ran, and the session with it".into(),
+    };
+    let error = failure_payload(&failure, true);
     let reason = "the daemon ended without closing this session";
     let settled = store
         .settle_unfinished(Timestamp::now(), error, reason)

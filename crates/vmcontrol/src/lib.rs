@@ -1,9 +1,9 @@
 //! The domain of vm-system: templates, sessions and executions, the policy of a session, the event
 //! log.
 //!
-//! Nothing here knows HTTP, processes, an engine or a database. Running sessions are reached through
-//! the ports in [`runtime`], storage through the one in [`store`], so that another program can embed
-//! this crate and a test can use a fake runtime and a store in memory.
+//! Nothing here knows HTTP, processes, an engine or a database. Running sessions are reached
+//! through the ports in [`runtime`], storage through the one in [`store`], so that another program
+//! can embed this crate and a test can use a fake runtime and a store in memory.
 //!
 //! [`Control`] is the service. A program that embeds it starts the work at intervals itself:
 //! [`close_idle_sessions`] and [`prune_periodically`].
@@ -52,10 +52,10 @@ pub use grants::{
 };
 pub use ids::parse_id;
 pub use store::{
-    ExecutionFilter, Page, Portion, SessionFilter, Store, StoreError, UnreadableRecord,
+    ExecutionFilter, NameList, Page, Portion, SessionFilter, Store, StoreError, UnreadableRecord,
 };
 pub use template::policy::Policy;
-pub use template::service::{NameList, NewCapability, NewStartupFile};
+pub use template::service::{NewCapability, NewStartupFile};
 pub use template::settings::reset_bad_limits;
 pub use worktree::{
     FileAccess, FileError, FileKind, FileStat, Listing, Scoped, Worktree, WriteAllowance,

@@ -44,7 +44,7 @@ pub trait Runtime: Send + Sync {
         libraries: Vec<LoadedLibrary>,
     ) -> BoxFuture<'_, Result<(), OpenSessionError>>;
 
-    /// What the kernel keeps sessions from.
+    /// The sandbox of session processes.
     ///
     /// # Errors
     /// When no worker can be started to find that out.
@@ -61,7 +61,7 @@ pub struct SessionSpec {
     pub id: Uuid,
     /// The engine, one of [`Runtime::engines`].
     pub engine: String,
-    /// What it may do.
+    /// The policy of the session.
     pub policy: Arc<Policy>,
     /// The directory that its files come from.
     pub worktree: Arc<Worktree>,
@@ -69,7 +69,7 @@ pub struct SessionSpec {
     pub libraries: Vec<LoadedLibrary>,
 }
 
-/// A live session, and its end.
+/// A live session, and the receiver of its end.
 pub struct OpenedSession {
     /// The session.
     pub session: Arc<dyn RuntimeSession>,
@@ -89,7 +89,7 @@ pub trait RuntimeSession: Send + Sync {
     /// Starts to run a script. The receiver gets the updates as they happen.
     fn run(&self, execution_id: Uuid, request: RunRequest) -> mpsc::Receiver<RunUpdate>;
 
-    /// Undoes that execution if it is under way, and no other.
+    /// Rolls that execution back if it is under way, and no other.
     fn cancel(&self, execution_id: Uuid);
 
     /// Answers a query about the session as it was when its last run ended, also while another run
@@ -106,22 +106,21 @@ pub trait RuntimeSession: Send + Sync {
 /// A script to run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRequest {
-    /// The source text, of which there is one copy in the daemon. It is no part of the request's
-    /// JSON.
+    /// The source text, which the record of a snippet shares. It is not part of the request's JSON.
     #[serde(skip)]
     pub source: Arc<str>,
-    /// The name that positions in error messages carry: `repl`, or the path of the file.
+    /// The name in the positions of error messages: `repl`, or the path of the file.
     pub name: String,
-    /// How to take it.
+    /// The kind of the script.
     pub mode: RunMode,
-    /// What it may use: no more than the session's policy says.
+    /// The limits of the run: those of the session's policy, or lower ones.
     pub limits: Limits,
-    /// The room that the source text takes in the daemon.
+    /// The lease on the memory of the source text; empty for a snippet.
     #[serde(skip)]
     pub charge: Arc<Lease>,
 }
 
-/// How to take a script.
+/// The kind of a script.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunMode {
@@ -144,11 +143,11 @@ pub enum RunMode {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Query {
-    /// What may be typed at the end of this text.
+    /// The completions at the end of this text.
     Complete(String),
-    /// What an expression is.
+    /// The value of this expression.
     Inspect(String),
-    /// Whether this is all of a snippet.
+    /// Whether this text is a complete snippet.
     IsComplete(String),
 }
 
@@ -156,26 +155,26 @@ pub enum Query {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueryResult {
-    /// What may be typed, in place of so many bytes at the end of the text.
+    /// The completions.
     Completions {
-        /// What may stand there.
+        /// The texts that can take the place of the end of the text.
         candidates: Vec<Candidate>,
-        /// How many bytes it replaces.
+        /// The length of the end that they replace, in bytes.
         replaces: usize,
     },
-    /// What the expression is.
+    /// The value of the expression.
     Inspection(Box<Inspection>),
-    /// Whether it is.
+    /// Whether the snippet is complete.
     Completeness(Completeness),
 }
 
 /// Why a query has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
-    /// It took too long, or too much memory.
+    /// The query took too long, or too much memory.
     #[error("it takes too long or too much memory")]
     Exceeded,
-    /// There are too many queries.
+    /// Too many queries are being answered.
     #[error("too many questions about sessions are being answered")]
     Busy,
     /// The session is gone.
@@ -189,13 +188,13 @@ pub enum QueryError {
 pub enum RunUpdate {
     /// The script made an event.
     Event(RuntimeEvent),
-    /// The script is about to touch the world through a host module: answer once the execution's
-    /// record is stored.
+    /// The script is about to make its first host call: the receiver answers once the record of the
+    /// execution is durable.
     BeforeHostCall(oneshot::Sender<()>),
     /// The run has a result. A value and an exception are preliminary: the state is being
     /// committed, and the run may still be rolled back. A roll-back is final.
     Ended(RunResult),
-    /// The session's state with this run in it is safe: it is not rolled back any more.
+    /// The session has committed the run, which is not rolled back any more.
     Committed,
     /// The session is gone.
     SessionLost(SessionEnd),
@@ -204,33 +203,33 @@ pub enum RunUpdate {
 /// An event that a script made.
 #[derive(Debug)]
 pub struct RuntimeEvent {
-    /// What it is.
+    /// The type of the event.
     pub kind: EventType,
-    /// What it says.
+    /// The payload, whose shape depends on the type.
     pub payload: RawJson,
-    /// The room that the payload takes until it is stored.
+    /// The lease on the memory of the payload, until it is stored; empty for a small one.
     pub charge: Lease,
 }
 
 /// The result of a run.
 #[derive(Debug)]
 pub struct RunResult {
-    /// How it ended.
+    /// How the run ended.
     pub outcome: Outcome,
-    /// What it used; `None` if that is not known.
+    /// What the run used; `None` if that is not known.
     pub usage: Option<Usage>,
-    /// The room that the outcome takes until it is stored.
+    /// The lease on the memory of the outcome, until it is stored; empty for a small one.
     pub charge: Lease,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// By itself: the payload of a `value` event.
+    /// The run ended by itself with a value: the payload of a `value` event.
     Value(RawJson),
-    /// By itself: the payload of an `exception` event.
+    /// The run ended by itself with an exception: the payload of an `exception` event.
     Exception(RawJson),
-    /// The run is undone: the session is as it was before.
+    /// The run was rolled back: the session is as it was before.
     RolledBack(Failure),
 }
 
@@ -258,52 +257,52 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FailureCode {
-    /// `wall_ms` was passed.
+    /// The limit `wall_ms` was exceeded.
     WallTimeLimit,
-    /// `cpu_ms` was passed.
+    /// The limit `cpu_ms` was exceeded.
     CpuTimeLimit,
-    /// `mem_mb` was passed.
+    /// The limit `mem_mb` was exceeded.
     MemoryLimit,
-    /// `max_events` or `max_output_kb` was passed.
+    /// The limit `max_events` or `max_output_kb` was exceeded.
     OutputLimit,
     /// Native code recursed too deeply.
     StackOverflow,
-    /// A client cancelled it.
+    /// The execution was cancelled.
     Cancelled,
-    /// It waited for something that could not happen any more.
+    /// The script waited for something that could not happen any more.
     Deadlock,
     /// The session process died in another way.
     RuntimeCrashed,
 }
 
-/// Why a session could not be made.
+/// Why a session could not be opened.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum OpenSessionError {
-    /// No worker can make one for now.
+    /// No worker can open a session for now.
     #[error(transparent)]
     Unavailable(#[from] RuntimeUnavailable),
     /// One of its libraries fails when it is loaded.
     #[error("the library {name} can't be loaded: {message}")]
     Library {
-        /// Its name.
+        /// The name of the library.
         name: String,
-        /// How it fails.
+        /// The failure.
         message: String,
     },
     /// One of its libraries is a module, and defines no global.
     #[error("the library {name} can't be used: {message}")]
     NoScript {
-        /// Its name.
+        /// The name of the library.
         name: String,
-        /// What it is, with the remedy.
+        /// The reason, with the remedy.
         message: String,
     },
 }
 
-/// No session can be made for now.
+/// No session can be opened for now.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("no worker can make a session: {reason}")]
 pub struct RuntimeUnavailable {
-    /// Why.
+    /// The cause.
     pub reason: String,
 }

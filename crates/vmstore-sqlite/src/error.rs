@@ -1,4 +1,4 @@
-//! Why an operation on a database fails: inside of this crate, for the port, and when it is opened.
+//! Why an operation on a database fails: inside this crate, for the port, and when it is opened.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
 use vmcontrol::store::{StoreError, UnreadableRecord};
-
-use crate::lock::LockError;
 
 /// Why a query or a write failed, as this crate's modules pass it on. Callers of the port get the
 /// [`StoreError`] that it is converted into.
@@ -29,16 +27,16 @@ pub(crate) enum DbError {
     /// The database file is damaged.
     #[error("the database is damaged ({0}): `vm-system ops check` says where")]
     Damaged(String),
-    /// A statement is not as it must be.
+    /// A statement is invalid, or breaks a constraint.
     #[error("the database refused a statement")]
     Sql(#[source] rusqlite::Error),
-    /// A row does not hold what it must.
+    /// A row can't be decoded.
     #[error("a stored record can't be read: {0}")]
     Unreadable(UnreadableRecord),
 }
 
 impl DbError {
-    /// The same failure, for the other writes of the transaction that it ended.
+    /// The same failure, for the other writes of the transaction that the failure ended.
     pub(crate) fn shared(&self) -> Self {
         match self {
             Self::Full => Self::Full,
@@ -112,7 +110,8 @@ impl From<rusqlite::Error> for DbError {
     }
 }
 
-/// Whether an error that has no code for that comes from what is stored: the statements are right.
+/// Whether an error without a code for damage comes from damage: the statements are right, so the
+/// stored values or the schema are not.
 fn is_of_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError,
@@ -131,10 +130,38 @@ fn is_of_damage(error: &rusqlite::Error) -> bool {
     }
 }
 
+/// Why the database could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds the lock.
+    #[error("the database {} is in use by {}: stop that daemon, or name another path with --db", path.display(), holder_text(*.holder))]
+    Held {
+        /// The database's path.
+        path: PathBuf,
+        /// The holder's process id; `None` if the system does not tell it.
+        holder: Option<u32>,
+    },
+    /// The file system can't lock.
+    #[error("the database {} can't be locked", path.display())]
+    Failed {
+        /// The database's path.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+fn holder_text(holder: Option<u32>) -> String {
+    holder.map_or_else(
+        || "another process".into(),
+        |pid| format!("the process {pid}"),
+    )
+}
+
 /// Why a database could not be opened. The file is left as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another daemon holds it, or the file can't be locked.
+    /// Another daemon has the database locked, or the file can't be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The directory is missing.
@@ -143,12 +170,12 @@ pub enum OpenError {
         /// The database's path.
         path: PathBuf,
     },
-    /// The operating system refused it.
+    /// The operating system refused to open the file.
     #[error("the database {} can't be opened", path.display())]
     Io {
         /// The database's path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The file is no SQLite database.
@@ -157,7 +184,7 @@ pub enum OpenError {
         /// The path.
         path: PathBuf,
     },
-    /// There is no such file.
+    /// The file does not exist.
     #[error("there is no database {}: name another path", path.display())]
     Missing {
         /// The path.
@@ -174,7 +201,7 @@ pub enum OpenError {
         /// The path without links.
         real_path: PathBuf,
     },
-    /// A table or an index of it is not there.
+    /// A table, a column or an index of the database is missing.
     #[error(
         "the database {} is damaged ({}): `vm-system ops check --db {}` says what else is, and a copy may be whole",
         path.display(), missing.join(", "), quoted(path)
@@ -210,33 +237,47 @@ pub enum OpenError {
         /// The path.
         path: PathBuf,
     },
-    /// Its schema could not be brought up to date.
+    /// The schema could not be brought up to date.
     #[error("the schema of the database {} can't be brought up to date", path.display())]
     Migration {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: rusqlite_migration::Error,
     },
-    /// It can't be read for now.
+    /// The database can't be read for now.
     #[error("the database {} can't be read", path.display())]
     Unreadable {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: StoreError,
     },
-    /// SQLite refused it in another way.
+    /// SQLite failed in another way.
     #[error("the database {} can't be opened", path.display())]
     Sqlite {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: rusqlite::Error,
     },
 }
 
-/// A path as a shell takes it.
+impl OpenError {
+    /// The error for what SQLite reports about the database at `path`.
+    pub(crate) fn of_sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::ReadOnly { path }
+            }
+            _ => Self::Sqlite { path, source },
+        }
+    }
+}
+
+/// A path in the form that a shell takes.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);

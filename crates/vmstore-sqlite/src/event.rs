@@ -36,12 +36,12 @@ pub(crate) fn append(connection: &Connection, batch: &EventBatch) -> Result<(), 
     insert(connection, number, &batch.events)
 }
 
-/// An execution that is written to has no record.
+/// The error for an execution without a record: the write of the record failed.
 pub(crate) fn unwritten_record() -> DbError {
     DbError::Unreachable("the execution's record could not be written".into())
 }
 
-/// Adds events to the execution with a number, without a look at what its log has.
+/// Adds events to the execution with a number. The caller makes sure that the log has no gap.
 pub(crate) fn insert(
     connection: &Connection,
     number: i64,
@@ -71,7 +71,7 @@ pub(crate) fn list(
     limit: usize,
     max_bytes: usize,
 ) -> Result<Portion<Event>, DbError> {
-    // Without a limit, since rows that are left out don't count.
+    // The statement has no limit, since rows that are left out don't count.
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM event
          WHERE execution_n = (SELECT n FROM execution WHERE id = ?) AND seq > ? ORDER BY seq"

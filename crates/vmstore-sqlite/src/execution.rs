@@ -18,7 +18,7 @@ use crate::session::skip_unwritable;
 /// The columns of an execution, as [`execution_of`] reads them.
 pub(crate) const COLUMNS: &str = "id, session_id, kind, input, path, args, env, status, started_at, ended_at, result, error, metrics";
 
-/// Stores a new execution, with the fingerprint of its request, which is `None` if that can't be
+/// Stores a new execution. `request` is the fingerprint of its request; `None` if that can't be
 /// sent again.
 pub(crate) fn insert(
     connection: &Connection,
@@ -58,7 +58,7 @@ pub(crate) fn request(connection: &Connection, id: Uuid) -> Result<Option<String
 }
 
 /// The execution of a session that began after `after`, or its first, if the record takes at most
-/// `max_bytes`. Unreadable ones are passed over.
+/// `max_bytes`. Unreadable ones are skipped.
 pub(crate) fn following(
     connection: &Connection,
     session_id: Uuid,
@@ -85,7 +85,7 @@ pub(crate) fn following(
     Ok(Within::Fits(None))
 }
 
-/// Ends the record of an execution, also one that has ended.
+/// Ends the record of an execution, which may have ended already.
 pub(crate) fn end(connection: &Connection, id: Uuid, end: &ExecutionEnd) -> Result<(), DbError> {
     connection
         .prepare_cached(
@@ -105,27 +105,27 @@ pub(crate) fn end(connection: &Connection, id: Uuid, end: &ExecutionEnd) -> Resu
 
 /// Ends every execution that is `running`, as an error with a last event; returns how many there
 /// were.
-pub(crate) fn settle(
+pub(crate) fn end_running(
     connection: &Connection,
     now: Timestamp,
     error: &RawJson,
 ) -> Result<usize, DbError> {
-    // By their numbers, since an id may be unreadable.
+    // The numbers are used, since an id may be unreadable.
     let running: Vec<i64> = connection
         .prepare("SELECT n FROM execution WHERE status = 'running'")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let mut settled = 0;
+    let mut ended = 0;
     for number in running {
-        match settle_number(connection, number, now, error) {
-            Ok(()) => settled += 1,
+        match end_number(connection, number, now, error) {
+            Ok(()) => ended += 1,
             Err(error) => skip_unwritable("execution", number, error)?,
         }
     }
-    Ok(settled)
+    Ok(ended)
 }
 
-/// Ends an execution of which a part could not be written: stores its record if that is missing.
+/// Ends an execution of which a write failed. Its record is stored if that is missing.
 pub(crate) fn end_unrecorded(connection: &Connection, end: &UnrecordedEnd) -> Result<(), DbError> {
     let number_of = |id: Uuid| -> rusqlite::Result<Option<i64>> {
         connection
@@ -138,11 +138,11 @@ pub(crate) fn end_unrecorded(connection: &Connection, end: &UnrecordedEnd) -> Re
         insert(connection, &end.execution, end.request.as_deref())?;
     }
     let number = number_of(id)?.ok_or_else(event::unwritten_record)?;
-    settle_number(connection, number, end.ended_at, &end.error)
+    end_number(connection, number, end.ended_at, &end.error)
 }
 
 /// Ends the execution with a number as an error, with a last event.
-fn settle_number(
+fn end_number(
     connection: &Connection,
     number: i64,
     now: Timestamp,
@@ -153,7 +153,7 @@ fn settle_number(
         .query_row([number], |row| row.get(0))?;
     let events = last_seq + 1;
     let last = Event {
-        // It is stored under the number.
+        // The event is stored under the number of the execution.
         execution_id: Uuid::nil(),
         seq: events,
         ts: now,
@@ -194,7 +194,7 @@ pub(crate) fn get(
         .query_row([id.to_string()], |row| row.get(0))
         .optional()?;
     match bytes {
-        // Once as it is stored, and once as it is sent.
+        // The record is in memory twice: as it is stored, and as it is sent.
         Some(bytes) if bytes > max_bytes => Ok(Within::Needs(2 * bytes)),
         Some(_) => Ok(Within::Fits(whole(connection, id)?)),
         None => Ok(Within::Fits(None)),
@@ -209,7 +209,7 @@ fn whole(connection: &Connection, id: Uuid) -> Result<Option<Execution>, DbError
     found.transpose()
 }
 
-/// What a record says in short; `None` if no execution has the id.
+/// The session of an execution and whether it has ended; `None` if no execution has the id.
 pub(crate) fn head(connection: &Connection, id: Uuid) -> Result<Option<ExecutionHead>, DbError> {
     let found = connection
         .prepare_cached("SELECT id, session_id, status <> 'running' FROM execution WHERE id = ?")?

@@ -1,5 +1,5 @@
-//! Steps at which the store can be made to fail, to show that nothing is lost. They exist where
-//! tests are built, and never in a release.
+//! Steps at which tests can make the store fail, to show that nothing is lost. Only builds with the
+//! feature `failpoints` and debug assertions have them, never a release.
 
 use crate::error::DbError;
 
@@ -8,9 +8,9 @@ use crate::error::DbError;
 pub(crate) enum Step {
     /// Before the transaction begins.
     Begin,
-    /// Before it is committed: all of it is in SQLite's cache.
+    /// Before the commit: the transaction is in SQLite's cache.
     Commit,
-    /// After it is durable, before it is answered.
+    /// After the transaction is durable, before its writes are answered.
     Answer,
 }
 
@@ -20,18 +20,18 @@ mod armed {
 
     use super::{DbError, Step};
 
-    /// Reads the variable `FAILPOINTS`, which says what fails and how:
+    /// Reads the variable `FAILPOINTS`, which has the steps that fail, and how they do:
     /// `store-commit=3*off->1*return`.
     pub(crate) fn arm() {
         static ARMED: Once = Once::new();
-        // For as long as the process lives.
+        // The scenario lasts as long as the process.
         ARMED.call_once(|| std::mem::forget(fail::FailScenario::setup()));
     }
 
-    /// Fails, waits or ends the process, if the variable says so for this step.
+    /// Fails, waits or ends the process, if the variable has an action for this step.
     ///
     /// # Errors
-    /// When the variable says so.
+    /// When the action is a failure.
     pub(crate) fn pass(step: Step) -> Result<(), DbError> {
         let name = match step {
             Step::Begin => "store-begin",

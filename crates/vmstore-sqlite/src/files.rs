@@ -1,8 +1,8 @@
-//! Whether the files that are written to are those that the next start will open.
+//! The check whether the open files are still those that the next start will open.
 //!
-//! A file that is removed or replaced while it is open takes everything that is written to it
-//! along, without an error. So before a write is answered, the names are looked up: they must still
-//! lead to the files that were opened.
+//! What is written to a file that was removed or replaced is lost without an error. So before a
+//! write is answered, the names of the files are resolved: they must still lead to the files that
+//! were opened.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, StatxFlags, statx};
 use crate::error::DbError;
 use vmcontrol::FileId;
 
-/// The database and its WAL, as they were opened.
+/// The database file and its WAL, as they were opened.
 pub(crate) struct Files {
     /// Each path with the id of its file; `None` until the file exists. The first write makes the
     /// WAL.

@@ -12,7 +12,7 @@ pub(crate) fn like(
     prefix: &str,
     limit: usize,
 ) -> Result<Vec<Identified>, DbError> {
-    // No character of an id sorts behind `f`.
+    // No character of an id sorts after `f`.
     let end = format!("{prefix}g");
     let mut found = Vec::new();
     for kind in IdKind::ALL {

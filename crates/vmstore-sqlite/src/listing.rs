@@ -1,4 +1,4 @@
-//! Portions of a table, gone through from the newest row to the oldest or the other way round.
+//! Portions of a table, read from the newest row to the oldest or in the other direction.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
@@ -12,7 +12,7 @@ use crate::record::LeftOut;
 pub(crate) struct Listing<'a> {
     pub(crate) table: &'a str,
     pub(crate) columns: &'a str,
-    /// Conditions with one parameter each; one whose value is `None` does not count.
+    /// Conditions with one parameter each. A condition whose value is `None` is left out.
     pub(crate) filters: Vec<(&'a str, Option<String>)>,
     pub(crate) page: Page,
     /// How many bytes the columns of the rows may take.
@@ -47,7 +47,7 @@ impl Listing<'_> {
         }
         let is_ascending = self.page.is_ascending();
         let order = if is_ascending { "ASC" } else { "DESC" };
-        // Without a limit, since rows that are left out don't count.
+        // The statement has no limit, since rows that are left out don't count.
         sql.push_str(&[" ORDER BY n ", order].concat());
         let mut statement = connection.prepare_cached(&sql)?;
         let count = statement.column_count();
@@ -69,13 +69,13 @@ impl Listing<'_> {
     }
 }
 
-/// Ids as an `IN (…)` takes them.
+/// Ids in the form that `IN (…)` takes.
 pub(crate) fn listed(ids: &[Uuid]) -> String {
     let quoted: Vec<_> = ids.iter().map(|id| format!("'{id}'")).collect();
     quoted.join(", ")
 }
 
-/// What a value takes, in bytes.
+/// The size of a value, in bytes.
 pub(crate) fn size_of_value(value: ValueRef<'_>) -> usize {
     match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),

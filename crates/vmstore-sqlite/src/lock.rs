@@ -1,45 +1,17 @@
-//! One daemon for one database.
+//! The lock that gives a database to one daemon.
 //!
 //! The lock is an advisory whole-file lock (`flock`) on the database file itself, held by a
-//! descriptor of its own. It leaves no file behind, the kernel drops it with the process however
-//! that ends, and it does not conflict with the byte-range locks that SQLite takes. The descriptor
+//! descriptor of its own. It leaves no file behind, the kernel releases it when the process ends in
+//! any way, and it does not conflict with the byte-range locks that SQLite takes. The descriptor
 //! must stay open until SQLite has closed its own: closing any descriptor of the file would drop
 //! SQLite's locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::error::OpenError;
-
-/// Why the database could not be locked.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// Another process holds it.
-    #[error("the database {} is in use by {}: stop that daemon, or name another path with --db", path.display(), holder_text(*.holder))]
-    Held {
-        /// The database's path.
-        path: PathBuf,
-        /// The holder's process id; `None` if the system does not tell it.
-        holder: Option<u32>,
-    },
-    /// The file system can't lock.
-    #[error("the database {} can't be locked", path.display())]
-    Failed {
-        /// The database's path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-fn holder_text(holder: Option<u32>) -> String {
-    holder.map_or_else(
-        || "another process".into(),
-        |pid| format!("the process {pid}"),
-    )
-}
+use crate::error::{LockError, OpenError};
 
 /// The lock of a database, released when it is dropped.
 pub(crate) struct DatabaseLock {
@@ -47,7 +19,7 @@ pub(crate) struct DatabaseLock {
 }
 
 impl DatabaseLock {
-    /// Opens the file, makes it if it is missing, for its owner alone, and locks it.
+    /// Opens the file and locks it. A missing file is created, with access for its owner alone.
     pub(crate) fn acquire(path: &Path) -> Result<Self, OpenError> {
         let file = OpenOptions::new()
             .read(true)
@@ -89,8 +61,8 @@ fn open_error(path: &Path, source: io::Error) -> OpenError {
     }
 }
 
-/// How often the list of locks is read: the kernel gives it in pieces, and a lock may be missed
-/// when others are taken or released meanwhile.
+/// How often the list of locks is read. The kernel gives the list in pieces, and a lock may be
+/// missed when others are taken or released meanwhile.
 const READS: usize = 10;
 
 /// The process that holds a `flock` on the file, from `/proc/locks`; `None` if it is not found

@@ -1,4 +1,4 @@
-//! The port: each operation is handed to the thread that may do it.
+//! The implementation of the port: each operation runs on the thread that may do it.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -107,7 +107,7 @@ impl Store for SqliteStore {
     }
 
     fn close_sessions(&self, closed_at: Timestamp, reason: &'static str) -> StoreFuture<'_, usize> {
-        Box::pin(self.write(move |connection| session::settle(connection, closed_at, reason)))
+        Box::pin(self.write(move |connection| session::close_open(connection, closed_at, reason)))
     }
 
     fn get_session(&self, id: Uuid) -> StoreFuture<'_, Option<Session>> {
@@ -164,8 +164,8 @@ impl Store for SqliteStore {
     ) -> StoreFuture<'_, Settled> {
         Box::pin(self.write(move |connection| {
             Ok(Settled {
-                executions: execution::settle(connection, now, &error)?,
-                sessions: session::settle(connection, now, reason)?,
+                executions: execution::end_running(connection, now, &error)?,
+                sessions: session::close_open(connection, now, reason)?,
             })
         }))
     }
@@ -183,7 +183,7 @@ impl Store for SqliteStore {
         id: Uuid,
         max_bytes: usize,
     ) -> StoreFuture<'_, Within<Option<Execution>>> {
-        // The thread that writes comes to it after what was submitted before.
+        // The thread that writes runs this after all writes that were submitted before.
         Box::pin(self.write(move |connection| execution::get(connection, id, max_bytes)))
     }
 

@@ -1,4 +1,4 @@
-//! Reading a database file without changing anything.
+//! Reading a database file without a change to any file.
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
@@ -6,24 +6,25 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::connection::BUSY_TIMEOUT;
 use crate::error::OpenError;
 use crate::files::{WAL, WAL_INDEX, beside};
-use crate::open::BUSY_TIMEOUT;
 
-/// A connection that changes nothing.
+/// A connection that writes to no file of the database.
 pub(crate) struct ReadOnly {
     pub(crate) connection: Connection,
-    /// The index of the WAL, if SQLite has to make one for this connection.
+    /// The index of the WAL that SQLite makes for this connection; `None` if it needs no new one.
     made: Option<PathBuf>,
 }
 
 impl ReadOnly {
-    /// Opens the file at `path`, which has no links in it. `is_served` says whether a daemon has it
-    /// open.
+    /// Opens the file at `path`, which has no links in it. `is_served` tells whether a daemon has
+    /// the database open.
     pub(crate) fn open(path: &Path, is_served: bool) -> Result<Self, OpenError> {
         let has_wal = std::fs::metadata(beside(path, WAL)).is_ok_and(|wal| wal.len() > 0);
         let index = beside(path, WAL_INDEX);
-        // A database that is not in use and has no WAL is all in its file: SQLite needs no other.
+        // A database that is not in use and has no WAL is complete in its file: SQLite needs no
+        // other file.
         let (parameters, made) = if is_served || has_wal {
             let is_new = !is_served && !index.exists();
             ("mode=ro", is_new.then_some(index))
@@ -51,7 +52,7 @@ impl Drop for ReadOnly {
         // The file lock keeps daemons away. The connection is still open and does not need the
         // index any more.
         if let Some(made) = &self.made {
-            // SQLite may not have made it.
+            // The removal fails if SQLite has not made the index.
             let _ = std::fs::remove_file(made);
         }
     }

@@ -1,7 +1,7 @@
 //! The connections that only read. Queries run on tokio's blocking threads.
 //!
-//! A query waits for a free connection before a thread is taken for it, so that many queries at
-//! once don't take more threads than there are connections.
+//! A query waits for a free connection before it takes a thread, so that many queries at once take
+//! no more threads than there are connections.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +13,8 @@ use tokio::sync::Semaphore;
 use crate::error::{DbError, OpenError};
 use crate::open;
 
-/// How many connections serve short queries: enough that a long listing does not hold up the
-/// others. Each costs a descriptor and a page cache.
+/// The number of connections for short queries. A few keep a long listing from holding up the
+/// others; each costs a descriptor and a page cache.
 const CONNECTIONS: u8 = 4;
 
 /// The connections for short queries.
@@ -58,9 +58,9 @@ impl Readers {
             .unwrap_or_else(|error| Err(DbError::Unreachable(error.to_string())))
     }
 
-    /// Waits for the queries that run; later ones fail.
+    /// Waits until the running queries have ended. Later queries fail.
     pub(crate) async fn close(&self) {
-        // It fails if they are closed already.
+        // This fails if the connections are closed already.
         let _ = self.free.acquire_many(CONNECTIONS.into()).await;
         self.free.close();
         self.idle
@@ -70,17 +70,18 @@ impl Readers {
     }
 }
 
-/// Queries that take long: one at a time, each on a connection of its own.
+/// Runs queries that take long: one at a time, each on a connection of its own.
 pub(crate) struct LongReader {
     path: PathBuf,
     free: Arc<Semaphore>,
     is_closing: Arc<AtomicBool>,
 }
 
-/// After how many steps of SQLite's virtual machine a query looks again whether it is still wanted.
-const STEPS_BETWEEN_LOOKS: i32 = 10_000;
+/// The number of steps of SQLite's virtual machine between two checks whether a long query is still
+/// wanted.
+const STEPS_BETWEEN_CHECKS: i32 = 10_000;
 
-/// Sets a flag when it is dropped: the caller of a query does not wait any more.
+/// Sets a flag when it is dropped, which means that the caller of a query does not wait any more.
 struct SetOnDrop(Arc<AtomicBool>);
 
 impl Drop for SetOnDrop {
@@ -90,7 +91,7 @@ impl Drop for SetOnDrop {
 }
 
 impl LongReader {
-    /// For queries on the database at `path`.
+    /// A reader of the database at `path`.
     pub(crate) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -99,8 +100,8 @@ impl LongReader {
         }
     }
 
-    /// Runs a query, which is told whether its result is still wanted. It is interrupted when this
-    /// future is dropped or the store is closed.
+    /// Runs a query. Its second argument tells whether its result is still wanted. The query is
+    /// interrupted when this future is dropped or the store is closed.
     pub(crate) async fn run<T, F>(&self, query: F) -> Result<T, DbError>
     where
         T: Send + 'static,
@@ -122,17 +123,17 @@ impl LongReader {
             let connection = open::reader(&path).map_err(unreachable)?;
             let is_still_wanted = is_wanted.clone();
             let handler = move || !is_still_wanted();
-            connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(handler))?;
+            connection.progress_handler(STEPS_BETWEEN_CHECKS, Some(handler))?;
             query(&connection, &is_wanted)
         });
         work.await
             .unwrap_or_else(|error| Err(DbError::Unreachable(error.to_string())))
     }
 
-    /// Ends the query that runs and those that wait for their turn; later ones fail.
+    /// Interrupts the running query and those that wait for their turn. Later queries fail.
     pub(crate) async fn close(&self) {
         self.is_closing.store(true, Ordering::SeqCst);
-        // It fails if it is closed already.
+        // This fails if the reader is closed already.
         let _ = self.free.acquire().await;
         self.free.close();
     }

@@ -1,7 +1,7 @@
-//! How a row is decoded, and what becomes of one that can't be.
+//! Decoding rows, and the treatment of unreadable ones.
 //!
-//! A disk can change what is stored, and so can other programs. A row whose columns do not hold
-//! what they must is *unreadable*: asked for by its id it is an error that names it, and a list
+//! A disk can change what is stored, and so can other programs. A row with a column that can't be
+//! decoded is *unreadable*: a read of it by its id fails with an error that names it, and a list
 //! leaves it out and logs that.
 
 use std::fmt;
@@ -38,7 +38,7 @@ impl<'a, 'stmt> Record<'a, 'stmt> {
         }
     }
 
-    /// A row without an id of its own. The first column says which of the owner's rows it is.
+    /// A row without an id of its own. The first column tells the owner's rows apart.
     pub(crate) fn owned(table: &'static str, row: &'a Row<'stmt>, owner: Uuid) -> Self {
         Self {
             table,
@@ -155,7 +155,7 @@ impl<'a, 'stmt> Record<'a, 'stmt> {
     }
 }
 
-/// A value that names a row: an id unchanged, everything else in a form that can be shown.
+/// A value that names a row: an id unchanged, any other value in a form that can be shown.
 pub(crate) fn shown_value(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Text(bytes) => match str::from_utf8(bytes) {
@@ -191,7 +191,7 @@ pub(crate) fn collect<T>(
     Ok(decoded)
 }
 
-/// The rows that a list leaves out. Dropping it logs how many there were, and the first.
+/// The rows that a list leaves out. When this is dropped, their number and the first are logged.
 #[derive(Default)]
 pub(crate) struct LeftOut {
     count: u64,
@@ -199,7 +199,7 @@ pub(crate) struct LeftOut {
 }
 
 impl LeftOut {
-    /// What was decoded; `None` if the row is unreadable.
+    /// The decoded value; `None` if the row is unreadable, which is counted.
     pub(crate) fn readable<T>(
         &mut self,
         decoded: Result<T, DbError>,

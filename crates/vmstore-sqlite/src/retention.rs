@@ -1,4 +1,4 @@
-//! Finding and removing what ended too long ago.
+//! Finding and removing expired records.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use vmcontrol::store::{ExpiredExecutions, RecordNumber, RemovedExecutions};
 
 use crate::error::DbError;
 
-/// How many events of an execution are removed between two looks at the clock.
+/// The number of events of an execution that are removed between two readings of the clock.
 const STEP_EVENTS: u64 = 32;
 
 /// Which of the next `limit` executions after `after` ended before `before`; those of sessions that
 /// ended before `sessions_before` are left out.
 ///
 /// Executions begin in the order of their numbers and end after they began, so the search is over
-/// when all of a portion began later than `before`. A single one proves nothing, since a wrong
-/// clock may have dated it.
+/// when all executions of a portion began later than `before`. A single one proves nothing, since
+/// its time may come from a wrong clock.
 pub(crate) fn expired_executions(
     connection: &Connection,
     before: Timestamp,
@@ -33,7 +33,7 @@ pub(crate) fn expired_executions(
     let before = before.as_micros();
     let ended = sessions_before.map_or(i64::MIN, Timestamp::as_micros);
     let mut expired = ExpiredExecutions::default();
-    let (mut looked_at, mut any_began_earlier) = (0, false);
+    let (mut rows_read, mut any_began_earlier) = (0, false);
     let now = Timestamp::now().as_micros();
     let mut rows = find.query((before, after.0, limit, ended))?;
     while let Some(row) = rows.next()? {
@@ -42,10 +42,10 @@ pub(crate) fn expired_executions(
         if row.get(2)? {
             expired.numbers.push(RecordNumber(number));
         }
-        looked_at += 1;
+        rows_read += 1;
         expired.next = Some(RecordNumber(number));
     }
-    if looked_at < limit || !any_began_earlier {
+    if rows_read < limit || !any_began_earlier {
         expired.next = None;
     }
     Ok(expired)
@@ -106,8 +106,9 @@ pub(crate) fn count_events(
     Ok(events)
 }
 
-/// Removes executions that don't run, with their events, until `duration` is over at the end of a
-/// step. Of an execution the last events go first, and its record with the first of them.
+/// Removes executions that are not running, with their events, until `duration` is over at the end
+/// of a step. The last events of an execution are removed first, and the record with the first
+/// event.
 pub(crate) fn remove_executions(
     connection: &Connection,
     numbers: &[RecordNumber],
@@ -130,7 +131,8 @@ pub(crate) fn remove_executions(
                 }
             }
             if let Some(left) = left {
-                // The record has to fit to what is left: the next portion may never come.
+                // The record must be consistent with the events that are left: a crash may prevent
+                // the next portion.
                 connection
                     .prepare_cached(
                         "UPDATE execution SET metrics = json_set(
@@ -159,7 +161,7 @@ fn last_event(connection: &Connection, execution: i64) -> Result<Option<u64>, Db
         .query_row([execution], |row| row.get(0))?)
 }
 
-/// Removes the last events of an execution, as many as a step takes; returns how many.
+/// Removes the last [`STEP_EVENTS`] events of an execution; returns how many were removed.
 fn remove_last_events(connection: &Connection, execution: i64) -> Result<u64, DbError> {
     let removed = connection
         .prepare_cached(

@@ -1,11 +1,10 @@
-//! The schema: a list of migrations to which new ones are appended, and that is never changed
-//! otherwise.
+//! The schema: a list of migrations. New ones are appended; the others never change.
 
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-/// Each migration makes the schema one version newer; `PRAGMA user_version` is the number of those
-/// that were applied.
+/// The migrations. Each makes the schema one version newer; `PRAGMA user_version` is the number of
+/// applied migrations.
 const MIGRATIONS: &[M<'static>] = &[M::up(INITIAL), M::up(REQUEST_OF_EXECUTION)];
 
 /// The migrations, in order.
@@ -18,10 +17,10 @@ pub(crate) fn version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// The tables, columns and indices that a database lacks, as sentences.
+/// The tables, columns and indices that a database lacks, a sentence for each.
 pub(crate) fn missing(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut whole = Connection::open_in_memory()?;
-    // A test shows that the migrations are valid.
+    // The migrations are valid, which a test shows.
     migrations()
         .to_latest(&mut whole)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -31,7 +30,7 @@ pub(crate) fn missing(connection: &Connection) -> rusqlite::Result<Vec<String>> 
     Ok(missing)
 }
 
-/// For each table, column and index of a database the sentence that says that it is missing.
+/// A sentence for each table, column and index of a database: the one that reports it as missing.
 fn objects(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut find = connection.prepare(
         "SELECT 'there is no ' || type || ' ' || name FROM sqlite_schema

@@ -35,7 +35,7 @@ pub(crate) fn insert(connection: &Connection, session: &Session) -> Result<(), D
     Ok(())
 }
 
-/// Makes a session `ready` that is `starting`.
+/// Makes a session `ready` if it is `starting`.
 pub(crate) fn set_ready(connection: &Connection, id: Uuid) -> Result<(), DbError> {
     connection
         .prepare_cached("UPDATE session SET status = 'ready' WHERE id = ? AND status = 'starting'")?
@@ -67,7 +67,7 @@ pub(crate) fn end(
 }
 
 /// Closes every session that is `starting` or `ready`; returns how many there were.
-pub(crate) fn settle(
+pub(crate) fn close_open(
     connection: &Connection,
     now: Timestamp,
     reason: &str,
@@ -79,18 +79,21 @@ pub(crate) fn settle(
     let mut close = connection.prepare_cached(
         "UPDATE session SET status = 'closed', closed_at = ?, last_error = ? WHERE n = ?",
     )?;
-    let mut settled = 0;
+    let mut closed = 0;
     for number in open {
         match close.execute(params![now.as_micros(), reason, number]) {
-            Ok(closed) => settled += closed,
+            Ok(rows) => closed += rows,
             Err(error) => skip_unwritable("session", number, error.into())?,
         }
     }
-    Ok(settled)
+    Ok(closed)
 }
 
-/// Passes over a row that can't be written. SQLite refuses to write to a row that holds a value
-/// which a column of it can't have; the check names it.
+/// Skips a row that can't be written. SQLite refuses to write to a row with a value that its column
+/// can't have; `ops check` names such rows.
+///
+/// # Errors
+/// The error itself, if it has another cause.
 pub(crate) fn skip_unwritable(
     table: &'static str,
     number: i64,
@@ -118,7 +121,7 @@ pub(crate) fn list(
     query: SessionQuery,
 ) -> Result<Option<Portion<Session>>, DbError> {
     let transaction = connection.unchecked_transaction()?;
-    // All that the transaction reads is of the moment of its first query.
+    // The transaction reads the database as of its first query.
     transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     let ids = listed(&(query.starting)());
     let filter = query.filter;

@@ -1,4 +1,4 @@
-//! Copies of the database, its size, and the room that it gives back.
+//! Copies of the database, its size, and `VACUUM`.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,18 +11,18 @@ use vmapi_types::Vacuumed;
 use crate::error::DbError;
 use crate::wal::KEPT_BYTES;
 
-/// What stays free on the disk while the database is copied, in bytes: other writes go on.
+/// The room that a copy leaves on the disk for the writes that go on meanwhile, in bytes.
 const LEFT_FREE: u64 = KEPT_BYTES;
 
-/// How many pages are copied between two looks at whether the copy is still wanted.
+/// The number of pages that are copied between two checks whether the copy is still wanted.
 const COPY_PAGES: std::ffi::c_int = 2000;
 
-/// Makes a copy of the database as of one moment, while writes go on. The copy is made beside the
-/// database, whose disk has room for one, but has no name there: no other program can open it, and
-/// it goes away when the file is closed.
+/// Makes a copy of the database as of one moment, while writes go on. The copy is on the disk of
+/// the database but has no name: no other program can open it, and it is deleted when the file is
+/// closed.
 ///
 /// # Errors
-/// [`DbError::Unreachable`] when the disk has no room for it, or it is not wanted any more.
+/// [`DbError::Unreachable`] when the disk has no room for the copy, or it is not wanted any more.
 pub(crate) fn back_up(
     connection: &Connection,
     database: &Path,
@@ -39,9 +39,9 @@ pub(crate) fn back_up(
         .into_parts();
     let mut copy = Connection::open(&path)?;
     path.close().map_err(failed)?;
-    // An unfinished copy is thrown away, so it needs no journal.
+    // An unfinished copy is deleted, so it needs no journal.
     copy.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
-    // All that the transaction reads is of the moment of its first query.
+    // The transaction reads the database as of its first query.
     let transaction = connection.unchecked_transaction()?;
     transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     let whole = size(&transaction)?;
@@ -50,7 +50,7 @@ pub(crate) fn back_up(
     loop {
         match backup.step(COPY_PAGES)? {
             StepResult::Done => break,
-            // Other programs may fill the disk meanwhile, too.
+            // Other programs may fill the disk meanwhile.
             StepResult::More if is_wanted() => leave_room(&file, 0)?,
             StepResult::More => {
                 return Err(DbError::Unreachable(
@@ -91,12 +91,12 @@ fn size(connection: &Connection) -> Result<u64, DbError> {
     Ok(number("page_count")? * number("page_size")?)
 }
 
-/// Writes the database anew, without the room of removed rows. Must not be called in a transaction.
+/// Writes the database again without the room of removed rows. Must not be called in a transaction.
 pub(crate) fn vacuum(connection: &Connection) -> Result<Vacuumed, DbError> {
     let bytes_before = size(connection)?;
     let written = connection.execute_batch("VACUUM");
-    // All of it is in the WAL now, or as much as the disk had room for. The checkpoint gives that
-    // back. A reader may keep it from that; then the checkpoints after later commits do it.
+    // The WAL has the new database now, or the part for which the disk had room. This checkpoint
+    // gives the room back. A reader may prevent it; then the checkpoints after later commits do it.
     let checkpointed = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     written.and(checkpointed)?;
     Ok(Vacuumed {

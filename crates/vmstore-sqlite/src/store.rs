@@ -15,11 +15,10 @@ use crate::reader::{LongReader, Readers};
 use crate::wal::Checkpointer;
 use crate::writer::Writer;
 
-/// An open database. It is closed when [`close`](vmcontrol::Store::close) has been called, or when
-/// this is dropped.
+/// An open database. It is closed by [`close`](vmcontrol::Store::close), or when this is dropped.
 pub struct SqliteStore {
     path: PathBuf,
-    // The fields are dropped in this order: the lock goes after all connections.
+    // Fields are dropped in this order: the lock is released after all connections are closed.
     pub(crate) writer: Writer,
     readers: Readers,
     long_reader: LongReader,
@@ -28,15 +27,15 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database at `path`, makes it if it is missing, brings its schema up to date and
-    /// locks it for this process. Blocks.
+    /// Opens the database at `path`, locks it for this process and brings its schema up to date. A
+    /// missing database is created. Blocks.
     ///
     /// # Errors
     /// See [`OpenError`]; the file is left as it was.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         failpoint::arm();
         let lock = DatabaseLock::acquire(path)?;
-        // SQLite follows links, too, and keeps its other files beside the real one.
+        // SQLite follows links as well, and keeps its other files beside the real file.
         let path = &path.canonicalize().map_err(|source| OpenError::Io {
             path: path.to_owned(),
             source,
@@ -67,7 +66,7 @@ impl SqliteStore {
         std::iter::once(self.path.clone()).chain(beside).collect()
     }
 
-    /// Commits what is queued, closes the connections and unlocks the file.
+    /// Commits the queued writes, closes the connections and unlocks the file.
     pub(crate) async fn close_all(&self) {
         self.long_reader.close().await;
         self.readers.close().await;
@@ -76,7 +75,7 @@ impl SqliteStore {
         drop(lock.take());
     }
 
-    /// Runs `job` in the next transaction and returns once that is durable.
+    /// Runs `job` in the next transaction and returns when that is durable.
     pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -86,7 +85,7 @@ impl SqliteStore {
         self.submit(permit, Urgency::Prompt, job)?.wait().await
     }
 
-    /// Runs `job` in the next transaction, or soon; the outcome can be waited for later.
+    /// Queues `job` for a transaction. The outcome can be waited for later.
     pub(crate) fn submit<T, F>(
         &self,
         permit: WritePermit,
@@ -100,7 +99,7 @@ impl SqliteStore {
         self.writer.submit(permit, urgency, job)
     }
 
-    /// Runs something that can't be part of a transaction, between two of them.
+    /// Runs `job`, which can't be part of a transaction, between two of them.
     pub(crate) async fn between_transactions<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -120,8 +119,8 @@ impl SqliteStore {
     }
 
     /// Runs a query that takes long on a read-only connection of its own; one such query at a time.
-    /// It is told whether its result is still wanted, and interrupted when this future is dropped
-    /// or the store is closed.
+    /// The second argument of the query tells whether its result is still wanted. The query is
+    /// interrupted when this future is dropped or the store is closed.
     pub(crate) async fn read_long<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

@@ -20,7 +20,8 @@ pub(crate) const fn table_of(list: NameList) -> &'static str {
     }
 }
 
-/// Modules are a set, shown sorted; libraries load in the order in which they were added.
+/// The order of a list of names. Modules are a set, shown sorted; libraries load in the order in
+/// which they were added.
 const fn order_of(list: NameList) -> &'static str {
     match list {
         NameList::Modules => "name",
@@ -120,7 +121,7 @@ fn parts(
     }))
 }
 
-/// Changes a template and its settings, and returns it as it is then; `None` if none has the id.
+/// Changes a template and its settings, and returns the changed one; `None` if none has the id.
 /// Fields of the settings that a newer version of this program has stored stay.
 pub(crate) fn update(
     connection: &Connection,
@@ -176,7 +177,7 @@ pub(crate) fn change(
     now: Timestamp,
 ) -> Result<TemplateChanged, DbError> {
     if let TemplateChange::RemovePart(part, part_id) = change {
-        // What changes nothing is no change of the template.
+        // The time of the change is stored only if something has changed.
         return if delete_part(connection, *part, id, *part_id)? {
             touch(connection, id, now)?;
             Ok(TemplateChanged::Done)

@@ -1,21 +1,21 @@
-//! The WAL: moving what is committed from it into the database file, off the path of the commits,
-//! and making its file longer ahead of them.
+//! The WAL: checkpoints, which move its frames into the database file off the path of the commits,
+//! and the growth of its file ahead of them.
 //!
 //! # Checkpoints
 //!
-//! SQLite would checkpoint the WAL in the commit that makes it long, and every answer in the queue
-//! would wait. So a thread with a connection of its own does it (mode `PASSIVE`) while commits go
-//! on. Once all of the WAL is in the database file, the next commit starts the WAL anew from its
-//! beginning. If commits are quicker than the disk for long, that thread never reaches the end of
-//! the WAL; at 128 MiB the thread that writes does the rest itself (mode `RESTART`), and the
-//! commits wait.
+//! By default SQLite checkpoints the WAL in the commit that makes it long, and all queued writes
+//! wait for that. Here a thread with a connection of its own does it (mode `PASSIVE`) while commits
+//! go on. Once the whole WAL is in the database file, the next commit writes at the beginning of
+//! the WAL again. If commits are faster than the disk for long, that thread never reaches the end
+//! of the WAL; at 128 MiB the thread that writes does the rest of the checkpoint itself (mode
+//! `RESTART`), and the commits wait.
 //!
 //! # Growth
 //!
-//! A commit that makes the WAL's file longer costs the file system a commit of its own, about half
-//! as much again. So the file is made longer ahead of the commits, a step at a time, and is not cut
-//! when the WAL starts anew. What is behind the last frame means nothing to SQLite: each frame has
-//! checksums and the salt of its WAL.
+//! A commit that makes the WAL's file longer takes about half as long again, because the file
+//! system commits the new length. So the file is made longer ahead of the commits, a step at a
+//! time, and is not cut when the WAL starts at its beginning again. SQLite ignores what is behind
+//! the last frame: each frame has checksums and the salt of its WAL.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -30,36 +30,37 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::connection::BUSY_TIMEOUT;
 use crate::files::length_of;
-use crate::open::BUSY_TIMEOUT;
 
-/// From how many bytes on the WAL is checkpointed.
+/// The length from which the WAL is checkpointed, in bytes.
 const LONG_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How long the WAL's file may stay, in bytes: what is committed during a checkpoint fits in. A
-/// longer file is cut to that when the WAL starts anew.
+/// The length to which a longer file is cut when the WAL starts at its beginning again, in bytes.
+/// The commits during a checkpoint fit into it.
 pub(crate) const KEPT_BYTES: u64 = 16 * 1024 * 1024;
 
-/// By how much the file is made longer at once, in bytes; this is done when half of that is left.
+/// By how much the file is made longer at once, in bytes. This is done when less than half of it is
+/// unused.
 const STEP_BYTES: u64 = 512 * 1024;
 
-/// From how many bytes on commits wait for the rest of a checkpoint: they are quicker than the disk
-/// then, and the thread never reaches the end of the WAL.
+/// The length from which commits wait for the rest of a checkpoint, in bytes: they are then faster
+/// than the disk, and the thread never reaches the end of the WAL.
 const TOO_LONG_BYTES: u64 = 128 * 1024 * 1024;
 
-/// How large that rest may be, in bytes. More is left while a long read goes on, and right after
-/// it.
+/// The largest rest that the thread which writes checkpoints itself, in bytes. A long read leaves
+/// more than that.
 const SHORT_REST_BYTES: u64 = LONG_BYTES;
 
-/// The shortest time between two attempts: a long read keeps the WAL from being checkpointed.
-const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// The shortest time between two checkpoints. A long read can make a checkpoint move nothing.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(200);
 
 /// The handle of the thread.
 pub(crate) struct Checkpointer {
     file: WalFile,
-    /// The time of the next attempt, at the earliest.
+    /// The earliest time of the next checkpoint.
     not_before: Instant,
-    /// Has the thread checkpoint; `None` while this is dropped.
+    /// Wakes the thread; `None` while this is dropped.
     wake: Option<SyncSender<()>>,
     /// `None` while this is dropped.
     thread: Option<JoinHandle<()>>,
@@ -87,8 +88,8 @@ impl Checkpointer {
     }
 
     /// Makes the WAL's file as long as the WAL gets before it is checkpointed, so that no commit
-    /// makes it longer. A transaction of `writer` keeps other connections from writing to it
-    /// meanwhile.
+    /// makes the file longer. A transaction of `writer` keeps other connections from writing to the
+    /// WAL meanwhile.
     pub(crate) fn begin(&mut self, writer: &Connection) {
         let begun = writer.execute_batch("BEGIN IMMEDIATE");
         let made = begun
@@ -104,18 +105,18 @@ impl Checkpointer {
         log_failure(self.file.make_room(wal_bytes()));
     }
 
-    /// Has the WAL checkpointed if it is long. If it is too long, `writer` does the rest at once.
-    /// [`count_frames`] must have been called for `writer`.
+    /// Wakes the thread if the WAL is long. If the WAL is too long, `writer` does the rest of the
+    /// checkpoint at once. [`count_frames`] must have been called for `writer`.
     pub(crate) fn after_commit(&mut self, writer: &Connection) {
         let bytes = wal_bytes();
         let now = Instant::now();
         if bytes <= LONG_BYTES || now < self.not_before {
             return;
         }
-        self.not_before = now + AGAIN_AFTER;
+        self.not_before = now + SHORTEST_PERIOD;
         let rest = self.left.load(Ordering::Relaxed) * FRAME_BYTES;
         if bytes >= TOO_LONG_BYTES && rest <= SHORT_REST_BYTES {
-            // It waits for no reader.
+            // This checkpoint does not wait for readers.
             let waits = writer.busy_timeout(Duration::ZERO);
             checkpoint(writer, "RESTART");
             if let Err(error) = waits.and_then(|()| writer.busy_timeout(BUSY_TIMEOUT)) {
@@ -154,7 +155,7 @@ pub(crate) fn count_frames(connection: &Connection) {
 /// The file of the WAL.
 struct WalFile {
     path: PathBuf,
-    /// `None` until it is opened: the first write makes it.
+    /// `None` until the file is opened: the first write creates it.
     file: Option<File>,
 }
 
@@ -176,7 +177,7 @@ impl WalFile {
         let length = length_of(file)?;
         let filled = fill(file, length, bytes).and_then(|()| file.sync_data());
         if filled.is_err() {
-            // The room on a disk that is nearly full is needed for writes.
+            // The disk is nearly full: writes need the room.
             file.set_len(length)?;
         }
         filled
@@ -190,15 +191,15 @@ impl WalFile {
     }
 }
 
-/// Writes zeros from the end of a file on, behind which no frame can be, until it is `wanted` bytes
-/// long.
+/// Appends zeros to a file, from its `end` on, until it is `wanted` bytes long. No frame is behind
+/// the end.
 fn fill(file: &File, end: u64, wanted: u64) -> io::Result<()> {
     let missing = usize::try_from(wanted.saturating_sub(end)).map_err(io::Error::other)?;
     file.write_all_at(&vec![0; missing], end)
 }
 
-/// Logs that the file could not be made longer ahead. SQLite makes it longer itself, or says why it
-/// can't.
+/// Logs that the file could not be made longer ahead. SQLite makes it longer itself, or fails with
+/// an error.
 fn log_failure(outcome: io::Result<()>) {
     if let Err(error) = outcome {
         tracing::debug!(%error, "the WAL of the database could not be made longer ahead");
@@ -216,19 +217,19 @@ impl Drop for Checkpointer {
     }
 }
 
-/// Checkpoints whenever it is woken.
+/// The loop of the thread: a checkpoint for each time that it is woken.
 fn serve(connection: &Connection, woken: &Receiver<()>, left: &AtomicU64) {
     while woken.recv().is_ok() {
         left.store(checkpoint(connection, "PASSIVE"), Ordering::Relaxed);
     }
 }
 
-/// Moves frames of the WAL into the database file, and returns how many are left: 0 if that is not
-/// known. What stays in the WAL is as durable.
+/// Moves frames of the WAL into the database file, and returns how many are left; 0 if that is not
+/// known. A frame in the WAL is as durable as one that was moved.
 fn checkpoint(connection: &Connection, mode: &str) -> u64 {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
-    // The columns: whether a lock was in the way, the frames of the WAL, and how many of them were
-    // moved.
+    // The columns: whether a lock prevented the end of the checkpoint, the number of frames of the
+    // WAL, and the number of moved frames.
     let left = connection.query_row(&sql, [], |row| {
         let (frames, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
         Ok(frames - moved)

@@ -7,46 +7,47 @@
 //! first job and all others that have queued up behind it, and runs the batch in one transaction:
 //!
 //! ```text
-//! are the files still those that were opened?
+//! check that the files are those that were opened
 //! BEGIN IMMEDIATE
 //! make room in the WAL's file                    wal.rs
 //!   SAVEPOINT job; the job; RELEASE job          for each job, in the order of the queue;
 //!                                                ROLLBACK TO job if it fails
 //! COMMIT                                         writes the WAL and syncs it
-//! are the files still those that were opened?
+//! check that the files are those that were opened
 //! answer every job of the batch
-//! have the WAL checkpointed if it is long        wal.rs
+//! wake the checkpointer if the WAL is long       wal.rs
 //! ```
 //!
 //! # Why that is right
 //!
 //! - *An answered write is durable.* No answer is sent before `COMMIT` has returned, which includes
-//!   the sync, and before the names of the files still lead to the files that were written. A file
-//!   that was moved away takes a commit along without an error of SQLite's.
-//! - *A write that fails takes no other along.* It is rolled back to its savepoint and answered
-//!   with its own error; the transaction goes on. The exceptions are errors at which SQLite rolls
-//!   the whole transaction back by itself, as it does when the disk is full. Then the connection is
-//!   in autocommit mode: no later job of the batch is run, since it would commit alone, and every
-//!   job of the batch is answered with that error.
-//! - *A failed commit fails every job of the batch*, also those that went well by themselves. What
-//!   is left of the transaction is rolled back, so that the next batch begins anew.
+//!   the sync, and before a check that the names of the files lead to the files that were written.
+//!   SQLite reports no error for a commit to a file that was moved away.
+//! - *A write that fails fails no other.* It is rolled back to its savepoint and answered with its
+//!   own error; the transaction goes on. The exceptions are errors at which SQLite rolls the whole
+//!   transaction back by itself, as it does when the disk is full. Then the connection is in
+//!   autocommit mode: no later job of the batch is run, since it would commit alone, and every job
+//!   of the batch is answered with that error.
+//! - *A failed commit fails every job of the batch*, also those that succeeded. The rest of the
+//!   transaction is rolled back, so that the next batch begins a new one.
 //! - *Order.* Jobs run in the order of submission, so a job sees what the jobs before it wrote, and
 //!   a reader that waits for a job sees what was submitted before it. If a job failed, a later job
 //!   that depends on it has to find out by itself: `event::append` compares the number of its first
 //!   event with the last one that is stored.
-//! - *The outcome is unknown only to a caller that is gone.* Dropping a [`PendingWrite`] does not
-//!   take the job back. If the process dies between the commit and the answer, the write is in the
-//!   database and was not answered.
+//! - *Only a caller that is gone misses the outcome.* Dropping a [`PendingWrite`] does not cancel
+//!   the job. If the process dies between the commit and the answer, the write is in the database
+//!   and was not answered.
 //!
 //! # Lazy writes
 //!
 //! A job that no caller waits for yet (the record of an execution that begins, a batch of its
-//! events) may wait for company for [`LAZY_DELAY`]. A prompt job in the queue ends the wait at once
-//! and takes the lazy ones before it along: a short execution costs one sync and not two.
+//! events) may wait up to [`LAZY_DELAY`] for other jobs. A prompt job in the queue ends the wait at
+//! once and shares its transaction with the lazy ones before it: a short execution costs one sync
+//! and not two.
 //!
-//! # What is outside of transactions
+//! # Jobs outside transactions
 //!
-//! `VACUUM` is a job that runs alone: what was submitted before it is committed first.
+//! `VACUUM` is a job that runs alone: the jobs that were submitted before it are committed first.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Mutex, PoisonError};
@@ -61,31 +62,30 @@ use crate::failpoint::{self, Step};
 use crate::files::Files;
 use crate::wal::Checkpointer;
 
-/// How long a lazy job may wait for company. It is short enough that a query by another client sees
-/// a running execution at once, and long enough that a short execution needs one sync and not two.
+/// How long a lazy job may wait for other jobs: short enough that a query by another client sees a
+/// running execution at once, and long enough that a short execution needs one sync and not two.
 const LAZY_DELAY: Duration = Duration::from_millis(20);
 
-/// How many jobs may be queued; a caller waits for room.
+/// The number of jobs that may be queued. A caller waits for room.
 const MAX_QUEUED: usize = 1024;
 
-/// How many jobs one transaction takes, so that answers don't wait for an endless one.
+/// The largest number of jobs of one transaction, so that answers don't wait for an endless one.
 const MAX_BATCH: usize = 512;
 
 /// Answers a job, once it is known whether its transaction was committed.
 type Completion = Box<dyn FnOnce(Result<(), DbError>) + Send>;
 
-/// Runs a job in the open transaction, and returns how to answer it and the error that it failed
-/// with, if it did. `None` for the connection says that there is no transaction: the job is not
-/// run.
+/// Runs a job in the open transaction. Returns the function that answers the job, and the error of
+/// a job that failed. The job is not run if the connection is `None`: there is no transaction.
 type InTransaction = Box<dyn FnOnce(Option<&Connection>) -> (Completion, Option<DbError>) + Send>;
 
-/// Runs a job outside of every transaction, and answers it.
+/// Runs a job outside transactions, and answers it.
 type Alone = Box<dyn FnOnce(&Connection) + Send>;
 
 struct Job {
     work: Work,
     urgency: Urgency,
-    /// Given back when the job is done.
+    /// Released when the job is done.
     permit: WritePermit,
 }
 
@@ -166,7 +166,7 @@ impl Writer {
         Ok(pending)
     }
 
-    /// Queues a job that is run outside of every transaction.
+    /// Queues a job that runs outside transactions.
     ///
     /// # Errors
     /// [`StoreError::Closed`].
@@ -196,7 +196,7 @@ impl Writer {
         sent.ok_or(StoreError::Closed)
     }
 
-    /// Commits what is queued and ends the thread.
+    /// Commits the queued jobs and ends the thread.
     pub(crate) async fn close(&self) {
         drop(take(&self.queue));
         if let Some(thread) = take(&self.thread) {
@@ -209,7 +209,8 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// The lock on the database must not go before the thread has closed its connection.
+    /// Waits for the thread: it must close its connection before the lock on the database is
+    /// released.
     fn drop(&mut self) {
         drop(take(&self.queue));
         if let Some(thread) = take(&self.thread)
@@ -231,7 +232,7 @@ fn in_savepoint<T>(
     connection.prepare_cached("SAVEPOINT job")?.execute([])?;
     let outcome = job(connection);
     if connection.is_autocommit() {
-        // The error has ended the transaction, and the savepoint with it.
+        // The error has ended the transaction with its savepoint.
         return outcome;
     }
     if outcome.is_err() {
@@ -241,7 +242,7 @@ fn in_savepoint<T>(
     outcome
 }
 
-/// What the thread works with.
+/// The state of the thread.
 struct Thread {
     connection: Connection,
     checkpointer: Checkpointer,
@@ -264,7 +265,7 @@ impl Thread {
             }
             self.commit(together);
         }
-        // The connection that is closed last removes the WAL.
+        // The last connection that is closed removes the WAL: it must be this one.
         drop(self.checkpointer);
         if let Err((_, error)) = self.connection.close() {
             tracing::error!(%error, "the database was not closed cleanly");
@@ -302,7 +303,7 @@ impl Thread {
             Ok(()) => failpoint::pass(Step::Commit)
                 .and_then(|()| Ok(run("COMMIT")?))
                 .and_then(|()| failpoint::pass(Step::Answer))
-                // What was written to a file that was removed meanwhile is on no disk.
+                // A commit to a file that was removed meanwhile is lost.
                 .and_then(|()| self.files.check(true)),
             Err(error) => Err(error),
         };
@@ -324,8 +325,8 @@ impl Thread {
     }
 }
 
-/// Waits for a job, and takes what else has queued up. Lazy jobs alone wait for a prompt one, for
-/// [`LAZY_DELAY`]. `None` when the store is closed and the queue is empty.
+/// Waits for a job, and takes the other queued jobs with it. Lazy jobs wait up to [`LAZY_DELAY`]
+/// for a prompt one. `None` when the store is closed and the queue is empty.
 fn next_batch(jobs: &Receiver<Job>) -> Option<Vec<Job>> {
     let first = jobs.recv().ok()?;
     let deadline = Instant::now() + LAZY_DELAY;

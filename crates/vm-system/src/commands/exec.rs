@@ -416,13 +416,13 @@ fn event_lines(out: &mut dyn Write, events: &[Event]) -> io::Result<()> {
 
 fn list(out: &mut dyn Write, paint: Paint, executions: &[Execution]) -> io::Result<()> {
     let rows = executions.iter().map(|execution| {
-        let source = execution.path.as_ref().or(execution.input.as_ref());
+        let source = execution.path.as_deref().or(execution.input.as_deref());
         [
             execution.id.to_string(),
             execution.kind.to_string(),
             execution.status.to_string(),
             table_time(execution.started_at),
-            one_line(source.map_or("", String::as_str), SOURCE_COLUMNS),
+            one_line(source.unwrap_or_default(), SOURCE_COLUMNS),
         ]
     });
     let headings = ["ID", "KIND", "STATUS", "STARTED (UTC)", "CODE OR FILE"];

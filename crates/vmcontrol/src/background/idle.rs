@@ -1,11 +1,11 @@
-//! Closing sessions that have run nothing for too long.
+//! Closing sessions that have been idle for too long.
 
 use std::time::{Duration, Instant};
 
 use crate::Control;
 use crate::session::registry::RegisteredSession;
 
-/// The number of checks in the time that a session may be idle.
+/// The number of checks during one idle timeout.
 const CHECKS_PER_TIMEOUT: u32 = 10;
 
 /// The shortest time between two checks.
@@ -38,7 +38,7 @@ fn is_idle(session: &RegisteredSession, timeout: Duration) -> bool {
 
 async fn close(control: &Control, session: &RegisteredSession, timeout: Duration) {
     if session.closing().is_some() {
-        // The store did not take the end of this session: that is tried again.
+        // The store has refused the end of this session, so it is tried again.
         control.close_in_background(session.id).await;
         return;
     }

@@ -1,4 +1,4 @@
-//! Keeping the store small and sound: removing what has expired, copies, the search for damage.
+//! Maintenance of the store: removing expired records, copies, the search for damage.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use vmapi_types::{CheckReport, Pruned, Timestamp, Vacuumed};
 use crate::store::{ExpiredExecutions, RecordNumber};
 use crate::{Control, Error, Result};
 
-/// How many records one search for expired ones looks at.
+/// How many records one search for expired records reads.
 const PORTION: u32 = 500;
 
-/// How long one transaction of a removal may take, about: other writes wait until it is over.
+/// The approximate length of one transaction of a removal: other writes wait until it is over.
 const PORTION_TIME: Duration = Duration::from_millis(20);
 
 /// The longest time between two removals.
@@ -46,8 +46,8 @@ impl Control {
                 "say what is kept: retain_executions_s, retain_sessions_s, or both",
             ));
         }
-        // The number of a removed record may be given to a new one: between the search and the
-        // removal no other removal may go on.
+        // A new record may get the number of a removed one. No other removal may run between the
+        // search and the removal.
         let _alone = if dry_run {
             None
         } else {
@@ -148,8 +148,8 @@ impl Control {
         Ok(self.store().back_up().await?)
     }
 
-    /// Looks whether the database is sound, and whether its records of executions fit together.
-    /// Damage is no error but a part of the report.
+    /// Checks whether the database is sound and its records are consistent. Damage is not an error
+    /// but a part of the report.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the database can't be read.
@@ -159,7 +159,8 @@ impl Control {
         Ok(self.store().check(running).await?)
     }
 
-    /// Gives the room of removed records back to the disk. Other writes wait until that is done.
+    /// Gives the room of removed records back to the file system. Other writes wait until that is
+    /// done.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the disk has no room for another copy.
@@ -173,9 +174,9 @@ fn moment_before(kept: Duration) -> Timestamp {
     Timestamp::from_micros(Timestamp::now().as_micros().saturating_sub(micros))
 }
 
-/// Starts a task that removes what ended too long ago: at once, then every ten minutes, or as often
-/// as the shortest time that something is kept. It ends with the service. Without a time in
-/// `retention` there is no task.
+/// Starts a task that removes expired records: at once, then every ten minutes, or at the shortest
+/// time in `retention` if that is less. The task ends with the service. Without a time in
+/// `retention` no task is started.
 pub fn prune_periodically(control: &Control, retention: Retention) {
     if retention.keeps_all() {
         return;

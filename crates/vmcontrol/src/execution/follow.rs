@@ -7,8 +7,8 @@
 //! further behind than memory keeps, it reads from the store and comes back to memory when it has
 //! caught up. An event is in memory before it is submitted to the store, and in the store, unless
 //! that fails, a batch later: one of the two has the next event, or will have it in a moment. A
-//! follower goes by the number of the last event that it was handed, whichever of the two it came
-//! from, so no event is missing or handed over twice.
+//! follower continues after the number of the last event that it has returned, whether that came
+//! from memory or from the store, so no event is missing or returned twice.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -25,36 +25,37 @@ use crate::session::registry::{Following, NotKept, RegisteredSession};
 use crate::store::{ExecutionFilter, Page, Portion, execution_as_seen};
 use crate::{Control, Error, Result};
 
-/// The largest number of events that are handed over at once.
+/// The largest number of events of one item.
 const BATCH: usize = 500;
 
-/// How many bytes they may take. They are held until the client has received them.
+/// The largest size of the events of one item, in bytes. They are held until the client has
+/// received them.
 const BATCH_BYTES: usize = 64 * 1024;
 
 /// The time between two reads of the store for events that are on their way to it.
-const RETRY: Duration = Duration::from_millis(20);
+const EVENT_RETRY: Duration = Duration::from_millis(20);
 
 /// The time between two reads of the store for an end that could not be stored yet.
-const LOOK: Duration = Duration::from_secs(1);
+const END_RETRY: Duration = Duration::from_secs(1);
 
 /// Follows one execution.
 pub struct EventFollower {
     control: Control,
     execution_id: Uuid,
-    /// The execution in memory; `None` if it does not run, or nothing more comes from there.
+    /// The execution in memory; `None` if it does not run, or memory gives nothing more.
     follower: Option<Follower>,
-    /// The number of the last event that was handed over.
+    /// The number of the last event that was returned.
     after_seq: u64,
-    /// When to look at the execution in memory again, at the earliest; `None` for no bound.
+    /// The earliest time of the next read from memory; `None` for no bound.
     not_before: Option<Instant>,
 }
 
-/// What a follower of an execution is handed.
+/// What a follower of an execution returns.
 #[derive(Debug)]
 pub enum FollowItem {
-    /// Events, by number.
+    /// The next events, by number.
     Events(Vec<Arc<SharedEvent>>),
-    /// The execution has ended, and all of its events were handed over.
+    /// The execution has ended, and all of its events were returned.
     End(Box<Charged<Execution>>),
 }
 
@@ -64,31 +65,31 @@ impl Control {
     /// # Errors
     /// [`Error::ExecutionNotFound`].
     pub async fn follow(&self, execution_id: Uuid, after_seq: u64) -> Result<EventFollower> {
-        let live = self.inner().executions.get(execution_id);
-        if live.is_none() {
+        let running = self.inner().executions.get(execution_id);
+        if running.is_none() {
             self.execution_head(execution_id).await?;
-            // A stream that would end with an unreadable record is not begun. A record that is too
-            // large to be read here is rare; that it is unreadable is reported at its end.
+            // A stream that would end with an unreadable record is not begun. A large record, which
+            // is rare, is not read here: if it is unreadable, that is reported at the end.
             self.store()
                 .get_execution(execution_id, SMALL_ANSWER_BYTES)
                 .await?;
         }
-        Ok(self.feed(execution_id, live, after_seq))
+        Ok(self.event_follower(execution_id, running, after_seq))
     }
 
-    /// Follows an execution that runs in memory, or, with `None`, one that does not.
-    fn feed(
+    /// A follower of an execution. `running` is the execution in memory; `None` if it does not run.
+    fn event_follower(
         &self,
         execution_id: Uuid,
-        live: Option<Arc<RunningExecution>>,
+        running: Option<Arc<RunningExecution>>,
         after_seq: u64,
     ) -> EventFollower {
-        let follower = live.map(Follower::of);
+        let follower = running.map(Follower::of);
         EventFollower {
             control: self.clone(),
             execution_id,
             after_seq,
-            not_before: follower.as_ref().and_then(Follower::next_look),
+            not_before: follower.as_ref().and_then(Follower::next_read),
             follower,
         }
     }
@@ -118,7 +119,7 @@ impl Control {
     }
 
     /// Follows a session: its status, and its executions after a cursor with their events. `None`
-    /// is the cursor behind the last execution that has ended.
+    /// is the cursor after the last execution that has ended.
     ///
     /// # Errors
     /// [`Error::SessionNotFound`]; [`Error::ExecutionNotFound`] when the cursor names an execution
@@ -135,8 +136,8 @@ impl Control {
             Some(SessionCursor::Start) => (None, None),
             Some(SessionCursor::Within { execution_id, seq }) => {
                 self.check_execution_of(session_id, execution_id).await?;
-                let feed = self.follow(execution_id, seq).await?;
-                (Some(execution_id), Some(feed))
+                let follower = self.follow(execution_id, seq).await?;
+                (Some(execution_id), Some(follower))
             }
             Some(SessionCursor::After { execution_id }) => {
                 self.check_execution_of(session_id, execution_id).await?;
@@ -164,7 +165,7 @@ impl Control {
         }
     }
 
-    /// The newest execution of a session that has ended.
+    /// The newest execution of a session that has ended; `None` if none has.
     async fn newest(&self, session_id: Uuid) -> Result<Option<Uuid>> {
         let page = Page {
             limit: 2,
@@ -174,9 +175,9 @@ impl Control {
         let newest = self
             .list_executions(session_id, ExecutionFilter::default(), page)
             .await?;
-        // A running one is handed over from its start.
-        let is_over = |execution: &Execution| execution.status != ExecutionStatus::Running;
-        let newest = newest.items.iter().find(|execution| is_over(execution));
+        // One execution of a session runs at a time. The follower returns it from its start.
+        let has_ended = |execution: &Execution| execution.status != ExecutionStatus::Running;
+        let newest = newest.items.iter().find(|execution| has_ended(execution));
         Ok(newest.map(|execution| execution.id))
     }
 }
@@ -200,31 +201,31 @@ impl EventFollower {
                 if let Some(item) = self.stored().await? {
                     return Ok(item);
                 }
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(END_RETRY).await;
                 continue;
             };
             if let Some(at) = self.not_before {
                 tokio::time::sleep_until(at).await;
             }
-            let live = follower.execution();
-            let mut progress = live.progress();
+            let running = follower.execution();
+            let mut progress = running.progress();
             let is_over = *progress.borrow();
-            match live.after(self.after_seq, BATCH, BATCH_BYTES) {
+            match running.after(self.after_seq, BATCH, BATCH_BYTES) {
                 Some(events) if !events.is_empty() => {
-                    self.not_before = follower.next_look();
+                    self.not_before = follower.next_read();
                     return Ok(self.hand_over(events));
                 }
-                Some(_) => match live.ended() {
+                Some(_) => match running.ended() {
                     Some(execution) if is_over => {
                         let execution = Charged::free(execution.clone());
                         return Ok(FollowItem::End(Box::new(execution)));
                     }
-                    // Its end is only in the store, or could not be stored.
+                    // The end is only in the store, or could not be stored.
                     None if is_over => self.follower = None,
                     _ => {
                         // The sender is part of the execution, which the follower holds.
                         let _ = progress.changed().await;
-                        self.not_before = follower.next_look();
+                        self.not_before = follower.next_read();
                     }
                 },
                 None => {
@@ -233,19 +234,19 @@ impl EventFollower {
                         return Ok(self.hand_over(events));
                     }
                     if is_over {
-                        // The store has all that will ever be submitted.
+                        // Nothing more is submitted to the store.
                         self.follower = None;
                     } else {
-                        tokio::time::sleep(RETRY).await;
+                        tokio::time::sleep(EVENT_RETRY).await;
                     }
                 }
             }
         }
     }
 
-    /// What is stored of an execution that does not run; `None` if its end is not stored yet.
+    /// The next item of an execution that does not run; `None` if its end is not stored yet.
     async fn stored(&mut self) -> Result<Option<FollowItem>> {
-        // The record first: events that are stored between the two reads are found by the second.
+        // The record is read first: the second read finds events that are stored between the two.
         let (_, has_ended) = self.control.execution_head(self.execution_id).await?;
         let events = self.read().await?;
         if !events.is_empty() {
@@ -258,13 +259,13 @@ impl EventFollower {
         Ok(Some(FollowItem::End(Box::new(execution))))
     }
 
-    /// The next events of the store. An event that is larger than what is handed over at once comes
-    /// alone, and counts as an answer until the client has received it.
+    /// The next events of the store. An event that is larger than an item may be is returned alone,
+    /// and holds a share of the budget of answers until the client has received it.
     async fn read(&self) -> Result<Vec<Arc<SharedEvent>>> {
         let portion = self.read_within(BATCH, BATCH_BYTES).await?;
         match portion.left_out_bytes {
             Some(bytes) if portion.items.is_empty() => {
-                // Once as it is stored, and once as it is sent.
+                // The event is in memory twice: as it is stored, and as it is sent.
                 let lease = self.control.answer_share(2 * bytes).await?;
                 let large = self.read_within(1, bytes).await?.items.into_iter();
                 Ok(large
@@ -286,6 +287,7 @@ impl EventFollower {
         Ok(store.events_after(id, after, limit, max_bytes).await?)
     }
 
+    /// The item of these events, after which the follower continues.
     fn hand_over(&mut self, events: Vec<Arc<SharedEvent>>) -> FollowItem {
         if let Some(last) = events.last() {
             self.after_seq = last.event.seq;
@@ -323,35 +325,35 @@ pub enum SessionCursor {
 pub struct SessionFollower {
     control: Control,
     session_id: Uuid,
-    /// Whether its executions are left out.
+    /// Whether the executions are left out.
     status_only: bool,
-    /// The newest execution of which something was handed over; `None` before the first.
+    /// The newest execution that was returned; `None` before the first.
     after: Option<Uuid>,
-    /// Follows that execution; `None` once its end was handed over.
+    /// Follows that execution; `None` once its end was returned.
     current: Option<EventFollower>,
-    /// The status that was handed over last.
+    /// The status that was returned last; `None` before the first.
     status: Option<SessionStatus>,
-    /// How many executions of the live session had begun before the next one to be handed over;
-    /// `None` while the next one has to be looked for in the store.
+    /// The number of executions of the live session that had begun before the next one; `None`
+    /// while the next one is sought in the store.
     caught_up: Option<u64>,
-    /// Keeps the session from being closed for want of followers; `None` when it was not live at
-    /// the start.
+    /// Counts this follower, since the service may close sessions without followers; `None` if the
+    /// session was not live at the start.
     _following: Option<Following>,
 }
 
-/// What a follower of a session is handed.
+/// What a follower of a session returns.
 #[derive(Debug)]
 pub enum SessionItem {
     /// The session, at the start and whenever its status has changed.
     Session(Box<Session>),
     /// An execution begins.
     Begin(Box<Charged<Execution>>),
-    /// What happens in the execution.
+    /// The next events of the execution, or its end.
     Execution(FollowItem),
 }
 
 impl SessionFollower {
-    /// Waits for what happens next; `None` when the session has ended and all was handed over.
+    /// Waits for the next item; `None` when the session has ended and everything was returned.
     ///
     /// # Errors
     /// When the store fails, and when the service stops.
@@ -375,7 +377,7 @@ impl SessionFollower {
         }
     }
 
-    /// The position behind what was handed over last.
+    /// The position after the last item.
     pub fn cursor(&self) -> SessionCursor {
         match (self.after, &self.current) {
             (None, _) => SessionCursor::Start,
@@ -387,7 +389,7 @@ impl SessionFollower {
         }
     }
 
-    /// What happened in a live session; `None` when the caller has to look again.
+    /// The next item of a live session; `None` when the caller has to try again.
     async fn of_live(&mut self, live: &Arc<RegisteredSession>) -> Result<Option<SessionItem>> {
         let mut changes = live.changes();
         if !self.status_only
@@ -395,7 +397,7 @@ impl SessionFollower {
         {
             return Ok(item);
         }
-        // Its other statuses are handed over when they are stored.
+        // The other statuses are returned when they are stored.
         if live.status() == SessionStatus::Ready && self.status.is_none() {
             let session = self.control.get_session(self.session_id).await?;
             self.status = Some(session.status);
@@ -411,15 +413,14 @@ impl SessionFollower {
         Ok(None)
     }
 
-    /// The next execution of a live session, or `None` when the caller has to look again;
-    /// `Continue` when no further one has begun.
+    /// The next execution of a live session, or `None` when the caller has to try again; `Continue`
+    /// when no further execution has begun.
     async fn next_of_live(
         &mut self,
         live: &RegisteredSession,
     ) -> Result<ControlFlow<Option<SessionItem>>> {
         let Some(count) = self.caught_up else {
-            // The records of those that have begun by now were submitted: once the store has done
-            // that, it has them.
+            // The records of these executions were submitted: after a sync the store has them.
             let count = live.begun();
             self.control.store().sync().await?;
             if let Some(begun) = self.begin_following().await? {
@@ -440,7 +441,7 @@ impl SessionFollower {
         Ok(ControlFlow::Break(item))
     }
 
-    /// What is left to be handed over of a session that is not live; `None` at the end.
+    /// The next item of a session that is not live; `None` at the end.
     async fn of_store(&mut self) -> Result<Option<SessionItem>> {
         if !self.status_only
             && let Some(begun) = self.begin_following().await?
@@ -454,20 +455,21 @@ impl SessionFollower {
         Ok(Some(SessionItem::Session(Box::new(session))))
     }
 
-    /// Begins to hand over an execution.
+    /// Begins to follow an execution, and returns its record as an item.
     fn begin(
         &mut self,
         execution: Charged<Execution>,
-        live: Option<Arc<RunningExecution>>,
+        running: Option<Arc<RunningExecution>>,
     ) -> SessionItem {
-        let live = live.or_else(|| self.control.inner().executions.get(execution.id));
+        let running = running.or_else(|| self.control.inner().executions.get(execution.id));
         self.after = Some(execution.id);
-        self.current = Some(self.control.feed(execution.id, live, 0));
+        self.current = Some(self.control.event_follower(execution.id, running, 0));
         let begun = execution.map(|execution| execution_as_seen(execution, true));
         SessionItem::Begin(Box::new(begun))
     }
 
-    /// Begins with the execution that follows the last one in the store; `None` if there is none.
+    /// Begins to follow the execution that the store has after the last one; `None` if there is
+    /// none.
     async fn begin_following(&mut self) -> Result<Option<SessionItem>> {
         let (session, after) = (self.session_id, self.after);
         let store = self.control.store();

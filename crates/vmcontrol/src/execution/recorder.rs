@@ -24,22 +24,23 @@
 //!   that.
 //! - *The world is touched only by a recorded execution.* Before the first call of a script to a
 //!   host module, [`sync`](Recorder::sync) waits until the record and all events so far are
-//!   durable. The store need not hold back anything for that: the session process waits for the
-//!   broker's word.
+//!   durable. The store need not hold back anything for that: the session process waits until the
+//!   broker lets the call go on.
 //! - *A log has no gaps.* Writes fail one by one or with their transaction. If a write of an
 //!   execution failed, the next `append` does not continue the log that is stored and is refused by
 //!   the store, and so is everything after it. [`flush`](Recorder::flush) and `settle_writes`
 //!   report the first failure, which is the cause of the later ones.
-//! - *Followers and the store tell the same story.* [`record`](Recorder::record) publishes an event
-//!   in memory and then buffers it, so a follower hears of it first. A follower that falls behind
+//! - *Followers get what the store has.* [`record`](Recorder::record) publishes an event
+//!   in memory and then buffers it, so a follower gets it first. A follower that falls behind
 //!   what memory keeps reads from the store, where the event is at most 100 ms and a batch later.
 //!   The end is published ([`publish_end`](Recorder::publish_end)) only when it is durable. If the
-//!   store fails in between, the stored log ends earlier than what followers have heard, with an
-//!   event that says so.
+//!   store fails in between, the stored log ends before the last event that followers have got,
+//!   with an event that says so.
 //! - *An end can be taken back until it is answered.* `finish` is written while the session process
 //!   commits. If the process dies in that time, the execution is rolled back, the recorder appends
-//!   the failure and finishes again. Until then the record is ahead of the truth, and clients see
-//!   the execution as `running` (`store/view.rs`), since it is still among the running executions.
+//!   the failure and finishes again. Until the commit the stored end is preliminary, and clients
+//!   see the execution as `running` (`store/view.rs`), since it is still among the running
+//!   executions.
 //! - *Nothing stays `running`.* If a write failed, the execution is cancelled and its recorder goes
 //!   into [`end_later`](Recorder::end_later): a task that tries, until the store takes it, to store
 //!   the record if that is missing and to end it behind the events that are there. Until then the
@@ -58,13 +59,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+use uuid::Uuid;
 use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
 
 use crate::budget::Lease;
 use crate::budget::MemoryBudget;
-use crate::execution::failure::failure_payload;
+use crate::execution::failure::{failure_payload, payload};
 use crate::execution::running::RunningGuard;
-use crate::runtime::{FailureCode, Usage};
+use crate::runtime::{Failure, FailureCode, Outcome, RunResult, Usage};
 use crate::store::{
     EventBatch, ExecutionEnd, PendingWrite, Store, StoreError, UnrecordedEnd, Urgency, WritePermit,
 };
@@ -91,32 +94,21 @@ pub(crate) struct Recorder {
     started: Instant,
     /// Events that were not submitted yet.
     buffer: Vec<Event>,
-    /// What their payloads take, in bytes.
+    /// The size of the payloads in the buffer, in bytes.
     buffered_bytes: usize,
-    /// The leases of large events among them.
+    /// The leases of large events in the buffer.
     leases: Vec<Lease>,
-    /// When they must be submitted; `None` if there are none.
+    /// When the buffered events must be submitted; `None` if there are none.
     flush_at: Option<Instant>,
     /// Writes that were submitted and whose outcome is not known, oldest first.
     writes: VecDeque<PendingWrite<()>>,
-}
-
-/// An execution's end as the caller knows it.
-pub(crate) struct Ending {
-    pub(crate) status: ExecutionStatus,
-    /// The value that it ended with; `None` if it has none.
-    pub(crate) result: Option<RawJson>,
-    /// The error that it ended with; `None` if it ended well.
-    pub(crate) error: Option<RawJson>,
-    /// What it used; `None` if that is not known.
-    pub(crate) usage: Option<Usage>,
 }
 
 impl Recorder {
     /// Submits the record of an execution that begins.
     ///
     /// # Errors
-    /// [`StoreError::Closed`]. That the store refuses the record is found later.
+    /// [`StoreError::Closed`]. If the store refuses the record, a later call returns that error.
     pub(crate) async fn start(
         store: Arc<dyn Store>,
         memory: MemoryBudget,
@@ -141,12 +133,12 @@ impl Recorder {
         })
     }
 
-    /// The record as it is or will be stored.
-    pub(crate) fn execution(&self) -> &Execution {
-        &self.execution
+    /// The id of the execution.
+    pub(crate) fn execution_id(&self) -> Uuid {
+        self.execution.id
     }
 
-    /// Adds an event of the daemon's own.
+    /// Adds an event that the daemon makes and not the script.
     pub(crate) fn record(&mut self, kind: EventType, payload: RawJson) {
         self.record_charged(kind, payload, Lease::default());
     }
@@ -226,17 +218,75 @@ impl Recorder {
         self.settle_writes(written).await
     }
 
-    /// Ends the record and waits until all of it is durable. May be called again, when the end
-    /// turned out otherwise before it was answered.
+    /// Records the result of the run, ends the record and waits until all of it is durable. Returns
+    /// why the run was rolled back; `None` if it was not. May be called again, when the end turned
+    /// out otherwise before it was answered.
     ///
     /// # Errors
     /// That of the first write that failed.
-    pub(crate) async fn end(&mut self, ending: Ending) -> Result<(), StoreError> {
+    pub(crate) async fn end(&mut self, result: RunResult) -> Result<Option<Failure>, StoreError> {
+        let RunResult {
+            outcome,
+            usage,
+            charge,
+        } = result;
+        let failure = match outcome {
+            Outcome::Value(value) => {
+                self.record_charged(EventType::Value, value.clone(), charge);
+                self.set_end(ExecutionStatus::Ok, Some(value), None);
+                None
+            }
+            Outcome::Exception(exception) => {
+                self.record_charged(EventType::Exception, exception.clone(), charge);
+                self.set_end(ExecutionStatus::Error, None, Some(exception));
+                None
+            }
+            Outcome::RolledBack(failure) => {
+                self.record_failure(&failure);
+                Some(failure)
+            }
+        };
+        add_usage(&mut self.execution.metrics, self.started.elapsed(), usage);
+        self.finish().await?;
+        Ok(failure)
+    }
+
+    /// Records that the run was rolled back.
+    fn record_failure(&mut self, failure: &Failure) {
+        let error = failure_payload(failure, true);
+        let status = match failure.code {
+            FailureCode::WallTimeLimit | FailureCode::CpuTimeLimit => ExecutionStatus::Timeout,
+            FailureCode::Cancelled => ExecutionStatus::Cancelled,
+            FailureCode::MemoryLimit
+            | FailureCode::OutputLimit
+            | FailureCode::StackOverflow
+            | FailureCode::Deadlock
+            | FailureCode::RuntimeCrashed => ExecutionStatus::Error,
+        };
+        if status != ExecutionStatus::Error || failure.code == FailureCode::OutputLimit {
+            let text = json!({"message": failure.message, "level": "error"});
+            self.record(EventType::System, payload(&text));
+        }
+        if status == ExecutionStatus::Error {
+            self.record(EventType::Exception, error.clone());
+        }
+        self.set_end(status, None, Some(error));
+    }
+
+    fn set_end(
+        &mut self,
+        status: ExecutionStatus,
+        result: Option<RawJson>,
+        error: Option<RawJson>,
+    ) {
+        self.execution.status = status;
+        self.execution.result = result;
+        self.execution.error = error;
+    }
+
+    /// Stores the buffered events and the end that was set, and waits until all writes are durable.
+    async fn finish(&mut self) -> Result<(), StoreError> {
         let execution = &mut self.execution;
-        execution.status = ending.status;
-        execution.result = ending.result;
-        execution.error = ending.error;
-        add_usage(&mut execution.metrics, self.started.elapsed(), ending.usage);
         let ended_at = Timestamp::now();
         execution.ended_at = Some(ended_at);
         let end = ExecutionEnd {
@@ -252,15 +302,16 @@ impl Recorder {
         self.settle_writes(written).await
     }
 
-    /// Tells the followers that the stored end is the last word.
-    pub(crate) fn publish_end(&self) {
+    /// Hands the stored end to the followers as the final one, and returns the record.
+    pub(crate) fn publish_end(self) -> Execution {
         self.live.end(&self.execution);
+        self.execution
     }
 
-    /// Ends a record of which a write failed, as soon as the store takes it, in a task. `is_undone`
-    /// says whether the execution was rolled back. Until the record is ended, the execution counts
-    /// as running, so that the same request finds it and does not run again.
-    pub(crate) fn end_later(self, is_undone: bool) {
+    /// Starts a task that ends a record of which a write failed, as soon as the store takes it.
+    /// Until then the execution counts as running, so that the same request finds it and does not
+    /// run again.
+    pub(crate) fn end_later(self, is_rolled_back: bool) {
         let Self {
             store,
             live,
@@ -269,15 +320,16 @@ impl Recorder {
         } = self;
         live.set_unsettled();
         let request = live.fingerprint().map(str::to_owned);
-        let error = failure_payload(
-            FailureCode::RuntimeCrashed,
-            if is_undone {
-                "the execution was stopped, because the store failed"
-            } else {
-                "the execution ran, but the store failed before its end was recorded"
-            },
-            is_undone,
-        );
+        let message = if is_rolled_back {
+            "the execution was stopped, because the store failed"
+        } else {
+            "the execution ran, but the store failed before its end was recorded"
+        };
+        let failure = Failure {
+            code: FailureCode::RuntimeCrashed,
+            message: message.into(),
+        };
+        let error = failure_payload(&failure, is_rolled_back);
         execution.status = ExecutionStatus::Running;
         tokio::spawn(async move {
             let _live = live;
@@ -292,7 +344,7 @@ impl Recorder {
                 });
                 match ended.await {
                     Ok(()) | Err(StoreError::Closed) => return,
-                    // Its session has been removed meanwhile.
+                    // The session of the execution has been removed meanwhile.
                     Err(error) if error.is_constraint() => {
                         tracing::error!(execution_id = %execution.id, %error, "an execution can't be ended");
                         return;

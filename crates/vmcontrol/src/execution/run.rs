@@ -1,4 +1,5 @@
-//! Executions: one snippet or one file run in a session, recorded with everything it does.
+//! Running a script in a session, with a record of everything that it does; cancelling an
+//! execution; and reading the records of executions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,52 +12,67 @@ use vmapi_types::{
     EventType, Execution, ExecutionKind, ExecutionStatus, Limits, Metrics, RawJson, Timestamp,
 };
 
+use crate::budget::Lease;
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
-use crate::execution::failure::{failure_payload, payload};
-use crate::execution::recorder::{Ending, Recorder};
+use crate::execution::failure::payload;
+use crate::execution::recorder::Recorder;
 use crate::execution::request::FileRun;
 use crate::execution::running::RunningGuard;
 use crate::execution::source::Source;
 use crate::runtime::{
-    Failure, FailureCode, Outcome, RunMode, RunRequest, RunResult, RunUpdate, SessionEnd, Usage,
+    Failure, FailureCode, Outcome, RunMode, RunRequest, RunResult, RunUpdate, SessionEnd,
 };
 use crate::session::registry::RegisteredSession;
 use crate::store::{ExecutionFilter, ExecutionQuery, Page, Portion, Within, execution_as_seen};
 use crate::{Control, Error, Result};
 
-/// How long the end of a cancelled execution is waited for.
+/// How long a cancellation waits for the end of the execution.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest number of executions that one listing gives.
 const MAX_LIMIT: u32 = 10_000;
 
-/// What is about to be run and recorded.
+/// A script that is about to run: the request for the session, and the record of the execution.
 pub(crate) struct Run {
+    /// The record that the execution begins with. It shares the source text of a snippet with the
+    /// request.
     execution: Execution,
-    /// The payload of its first event.
+    /// The payload of the first event.
     echo: RawJson,
     request: RunRequest,
 }
 
+/// An execution that has ended.
+pub(crate) struct EndedRun {
+    /// The record, which is stored.
+    pub(crate) execution: Execution,
+    /// Why the execution was rolled back; `None` if it ended by itself.
+    pub(crate) failure: Option<Failure>,
+}
+
 impl Run {
+    /// A snippet.
     pub(crate) fn repl(session_id: Uuid, id: Uuid, input: String, limits: Limits) -> Self {
+        let echo = echo(&input);
+        let source: Arc<str> = input.into();
         let mut execution = new_execution(session_id, id, ExecutionKind::Repl);
-        execution.input = Some(input.clone());
+        execution.input = Some(Arc::clone(&source));
         execution.args = payload(&json!([]));
         Self {
             execution,
-            echo: echo(&input),
+            echo,
             request: RunRequest {
-                source: input.into(),
+                source,
                 name: "repl".into(),
                 mode: RunMode::Repl,
                 limits,
-                // The request that it came with is bounded itself.
+                // The size of the HTTP request bounds the source text.
                 charge: Arc::default(),
             },
         }
     }
 
+    /// A file of the worktree.
     pub(crate) fn file(
         session_id: Uuid,
         id: Uuid,
@@ -114,11 +130,12 @@ impl Run {
     }
 }
 
-/// The payload of an event that says what is run.
+/// The payload of the event that shows what is run.
 fn echo(text: &str) -> RawJson {
     payload(&BTreeMap::from([("text", text)]))
 }
 
+/// The record of an execution that begins now, without what depends on its kind.
 pub(crate) fn new_execution(session_id: Uuid, id: Uuid, kind: ExecutionKind) -> Execution {
     Execution {
         id,
@@ -138,14 +155,16 @@ pub(crate) fn new_execution(session_id: Uuid, id: Uuid, kind: ExecutionKind) -> 
 }
 
 impl Control {
-    /// Cancels an execution that runs: it is rolled back and ends as `cancelled`. One that has ended stays as it is.
+    /// Cancels a running execution: it is rolled back and ends as `cancelled`. An execution that
+    /// has ended stays as it is.
     ///
     /// # Errors
     /// [`Error::ExecutionNotFound`].
     pub async fn cancel_execution(&self, id: Uuid) -> Result<Charged<Execution>> {
-        // Its record may not be on disk yet.
+        // The record of a running execution may not be in the store yet.
         if let Some(running) = self.inner().executions.get(id) {
-            // Whoever runs it looks at this once it can be cancelled; if it can be already, that is done here.
+            // If the session has not got the run yet, `run_recorded` finds this flag after it has
+            // started the run.
             running.cancel();
             let live = self.inner().registry.get(running.session_id);
             if let Some(live) = live.filter(|live| live.running() == Some(id))
@@ -153,21 +172,23 @@ impl Control {
             {
                 runtime.cancel(id);
             }
-            // If the store takes no end for now, its record is answered as it stands.
+            // If the store takes no end for now, the answer is the record as it is.
             let _ = tokio::time::timeout(END_TIMEOUT, running.over()).await;
         }
         self.get_execution(id).await
     }
 
-    /// An execution's record. It runs until its session has kept what it did, or has gone back, and takes the next one.
+    /// The record of an execution. It is `running` until its session has committed the run or
+    /// rolled it back, and is free for the next one.
     ///
     /// # Errors
-    /// [`Error::ExecutionNotFound`]; [`Error::Unavailable`] for a large one while answers hold too much.
+    /// [`Error::ExecutionNotFound`]; [`Error::Unavailable`] for a large record while other answers
+    /// hold their whole budget.
     pub async fn get_execution(&self, id: Uuid) -> Result<Charged<Execution>> {
         let is_running = self.inner().executions.is_running(id);
         let mut found = self.find_execution(id).await?;
         if found.is_none() && is_running {
-            // Its record is on the way.
+            // The record is on its way to the store.
             found = self.written(id).await?;
         } else {
             found = found.map(|found| as_seen(found, is_running));
@@ -175,12 +196,14 @@ impl Control {
         found.or_missing(|| Error::ExecutionNotFound { execution_id: id })
     }
 
+    /// The record of an execution as it is stored; `None` if the store has none.
     pub(crate) async fn find_execution(&self, id: Uuid) -> Result<Charged<Option<Execution>>> {
         self.read_charged(|most| self.store().get_execution(id, most))
             .await
     }
 
-    /// The record of an execution that was begun, once it is on disk.
+    /// The record of an execution that has begun, once the store has it; `None` if the store has
+    /// refused it.
     pub(crate) async fn written(&self, id: Uuid) -> Result<Charged<Option<Execution>>> {
         let is_running = self.inner().executions.is_running(id);
         let found = self.store().get_execution_synced(id, SMALL_ANSWER_BYTES);
@@ -209,7 +232,8 @@ impl Control {
     /// Executions of a session, newest first.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`]; [`Error::Validation`] for a limit of zero and a page that begins nowhere.
+    /// [`Error::SessionNotFound`]; [`Error::Validation`] for a limit of zero, and for a page that
+    /// begins at an execution that does not exist.
     pub async fn list_executions(
         &self,
         session_id: Uuid,
@@ -246,7 +270,10 @@ fn as_seen(found: Option<Execution>, is_running: bool) -> Option<Execution> {
     found.map(|execution| execution_as_seen(execution, is_running))
 }
 
-/// A page that is not too long.
+/// The page, with its limit lowered to the largest one.
+///
+/// # Errors
+/// [`Error::Validation`] for a limit of zero.
 pub(crate) fn checked(page: Page) -> Result<Page> {
     if page.limit == 0 {
         return Err(Error::validation("limit must be a positive integer"));
@@ -257,14 +284,19 @@ pub(crate) fn checked(page: Page) -> Result<Page> {
     })
 }
 
-/// Runs in a session that the caller has taken, and records it. Says when it has begun.
+/// Runs a script in a session that the caller has taken, records it, and returns when the end is
+/// stored. `begun` gets a message when the record has been submitted.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the execution could not be recorded: its message says whether the
+/// session has the effects of the script.
 pub(crate) async fn run_recorded(
     control: &Control,
     live: &RegisteredSession,
     guard: Arc<RunningGuard>,
     run: Run,
     begun: oneshot::Sender<()>,
-) -> Result<Execution> {
+) -> Result<EndedRun> {
     let runtime = live
         .runtime()
         .ok_or_else(|| Error::internal("a session runs code before it has a runtime"))?;
@@ -272,51 +304,40 @@ pub(crate) async fn run_recorded(
     let running = Arc::clone(guard.execution());
     let (store, memory) = (Arc::clone(&inner.store), inner.memory.clone());
     let mut recorder = Recorder::start(store, memory, guard, run.execution).await?;
-    // Nobody may have to know.
+    // The caller may have dropped the receiver.
     let _ = begun.send(());
     recorder.record(EventType::InputEcho, run.echo);
-    let id = recorder.execution().id;
+    let id = recorder.execution_id();
     let mut updates = runtime.run(id, run.request);
     live.begin_running(id, Arc::clone(&running));
     if running.is_cancelled() {
         runtime.cancel(id);
     }
-    let mut was_undone = None;
-    let followed = follow(&mut recorder, &mut updates, live, &mut was_undone).await;
+    let mut was_rolled_back = None;
+    let followed = follow(&mut recorder, &mut updates, live, &mut was_rolled_back).await;
     live.end_running();
-    let end = match followed {
-        Ok(end) => end,
+    match followed {
+        Ok(failure) => Ok(EndedRun {
+            execution: recorder.publish_end(),
+            failure,
+        }),
         Err(error) => {
-            // Nothing more of it can be recorded: what has not ended is undone.
-            let is_undone = if let Some(was_undone) = was_undone {
-                was_undone
+            // Nothing more of the run can be recorded. If it has not ended, it is cancelled.
+            let is_rolled_back = if let Some(was_rolled_back) = was_rolled_back {
+                was_rolled_back
             } else {
                 runtime.cancel(id);
-                run_out(&mut updates).await
+                wait_for_end(&mut updates).await
             };
-            recorder.end_later(is_undone);
-            return Err(unrecorded(error, is_undone));
+            recorder.end_later(is_rolled_back);
+            Err(unrecorded(error, is_rolled_back))
         }
-    };
-    recorder.publish_end();
-    let execution = recorder.execution().clone();
-    match end {
-        Some(Failure {
-            code: FailureCode::OutputLimit,
-            message,
-            ..
-        }) => Err(Error::OutputLimitExceeded {
-            execution_id: execution.id,
-            session_id: live.id,
-            message,
-        }),
-        _ => Ok(execution),
     }
 }
 
-/// Waits for the end of a run that can't be recorded, and says whether it was undone. It may do nothing to the world any
-/// more, and nobody else gets the session before it has ended.
-async fn run_out(updates: &mut mpsc::Receiver<RunUpdate>) -> bool {
+/// Waits for the end of a run that can't be recorded; returns whether it was rolled back. The run
+/// reaches no host module any more, and the session stays taken until the run has ended.
+async fn wait_for_end(updates: &mut mpsc::Receiver<RunUpdate>) -> bool {
     while let Some(update) = updates.recv().await {
         match update {
             RunUpdate::Ended(RunResult {
@@ -331,11 +352,12 @@ async fn run_out(updates: &mut mpsc::Receiver<RunUpdate>) -> bool {
     false
 }
 
-/// A retry is not always what helps here: the session may hold what the script did.
-fn unrecorded(error: Error, is_undone: bool) -> Error {
+/// The error for an execution that could not be recorded. Its message says whether the session has
+/// the effects of the script, since a retry could do them a second time.
+fn unrecorded(error: Error, is_rolled_back: bool) -> Error {
     match error {
         Error::Unavailable { message } => Error::Unavailable {
-            message: if is_undone {
+            message: if is_rolled_back {
                 format!(
                     "the execution was stopped, because it could not be recorded: {message}; the session is as it was before"
                 )
@@ -349,13 +371,14 @@ fn unrecorded(error: Error, is_undone: bool) -> Error {
     }
 }
 
-/// Records what happens until the execution's end is on disk; returns why it was rolled back, if it was. `was_undone` says, also
-/// when that can't be recorded, whether it was, once that is known.
+/// Records what happens until the end of the execution is stored; returns why the run was rolled
+/// back, `None` if it was not. `was_rolled_back` is set as soon as that is known, so that a caller
+/// knows it when the store fails.
 async fn follow(
     recorder: &mut Recorder,
     updates: &mut mpsc::Receiver<RunUpdate>,
     live: &RegisteredSession,
-    was_undone: &mut Option<bool>,
+    was_rolled_back: &mut Option<bool>,
 ) -> Result<Option<Failure>> {
     loop {
         match next_update(recorder, updates).await? {
@@ -368,18 +391,22 @@ async fn follow(
                 let _ = go_on.send(());
             }
             RunUpdate::Ended(result) => {
-                *was_undone = matches!(result.outcome, Outcome::RolledBack(_)).then_some(true);
-                // The disk's part of a commit runs while the session does its own.
-                if let Some(failure) = record_result(recorder, result).await? {
+                let is_final = matches!(result.outcome, Outcome::RolledBack(_));
+                *was_rolled_back = is_final.then_some(true);
+                // The store writes the end while the session commits.
+                if let Some(failure) = recorder.end(result).await? {
                     return Ok(Some(failure));
                 }
             }
             RunUpdate::Committed => return Ok(None),
             RunUpdate::SessionLost(end) => {
-                *was_undone = Some(false);
-                let failure = loss(live, &end);
-                record_failure(recorder, &failure, None).await?;
-                return Ok(Some(failure));
+                *was_rolled_back = Some(false);
+                let lost = RunResult {
+                    outcome: Outcome::RolledBack(loss(live, &end)),
+                    usage: None,
+                    charge: Lease::default(),
+                };
+                return Ok(recorder.end(lost).await?);
             }
         }
     }
@@ -409,74 +436,7 @@ async fn next_update(
     }
 }
 
-/// Records the result of a run; returns why it was rolled back, if it was.
-async fn record_result(recorder: &mut Recorder, result: RunResult) -> Result<Option<Failure>> {
-    let RunResult {
-        outcome,
-        usage,
-        charge,
-    } = result;
-    let ending = match outcome {
-        Outcome::Value(value) => {
-            recorder.record_charged(EventType::Value, value.clone(), charge);
-            Ending {
-                status: ExecutionStatus::Ok,
-                result: Some(value),
-                error: None,
-                usage,
-            }
-        }
-        Outcome::Exception(exception) => {
-            recorder.record_charged(EventType::Exception, exception.clone(), charge);
-            Ending {
-                status: ExecutionStatus::Error,
-                result: None,
-                error: Some(exception),
-                usage,
-            }
-        }
-        Outcome::RolledBack(failure) => {
-            record_failure(recorder, &failure, usage).await?;
-            return Ok(Some(failure));
-        }
-    };
-    recorder.end(ending).await?;
-    Ok(None)
-}
-
-/// Records that an execution was undone.
-async fn record_failure(
-    recorder: &mut Recorder,
-    failure: &Failure,
-    usage: Option<Usage>,
-) -> Result<()> {
-    let error = failure_payload(failure.code, &failure.message, true);
-    let status = match failure.code {
-        FailureCode::WallTimeLimit | FailureCode::CpuTimeLimit => ExecutionStatus::Timeout,
-        FailureCode::Cancelled => ExecutionStatus::Cancelled,
-        FailureCode::MemoryLimit
-        | FailureCode::OutputLimit
-        | FailureCode::StackOverflow
-        | FailureCode::Deadlock
-        | FailureCode::RuntimeCrashed => ExecutionStatus::Error,
-    };
-    if status != ExecutionStatus::Error || failure.code == FailureCode::OutputLimit {
-        let text = json!({"message": failure.message, "level": "error"});
-        recorder.record(EventType::System, payload(&text));
-    }
-    if status == ExecutionStatus::Error {
-        recorder.record(EventType::Exception, error.clone());
-    }
-    let ending = Ending {
-        status,
-        result: None,
-        error: Some(error),
-        usage,
-    };
-    Ok(recorder.end(ending).await?)
-}
-
-/// What the loss of a session means for what ran in it.
+/// The failure of an execution whose session is gone.
 fn loss(live: &RegisteredSession, end: &SessionEnd) -> Failure {
     match live.closing() {
         Some(reason) => Failure {

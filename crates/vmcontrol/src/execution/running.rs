@@ -1,5 +1,5 @@
-//! The executions that run now: their newest events for followers, and their requests for
-//! repetitions.
+//! The executions that run now: their newest events, for followers, and the fingerprints of their
+//! requests, by which a repeated request is recognised.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -14,28 +14,28 @@ use vmapi_types::{Event, Execution};
 use crate::execution::shared_event::SharedEvent;
 use crate::store::EVENT_BYTES;
 
-/// The number of events of a running execution that are kept in memory for its followers. They read
-/// older ones from the store, where events are after a tenth of a second.
+/// The number of events of a running execution that are kept in memory for its followers. Older
+/// events are read from the store, which has an event after about 100 ms.
 const RECENT_EVENTS: usize = 2048;
 
 /// The largest size of these events, in bytes.
 const RECENT_BYTES: usize = 1024 * 1024;
 
-/// The largest size of the events that are kept of an execution that has ended, in bytes.
+/// The largest size of the events that are kept after the end of an execution, in bytes.
 const LEFT_BYTES: usize = 32 * 1024;
 
 /// The largest record that is kept, in bytes. Followers read a larger one from the store.
 const RECORD_BYTES: usize = 16 * 1024;
 
-/// The number of executions that may wait for the store to record their ends. With more of them no
-/// execution begins: each takes memory until then, and the store may fail for a long time.
+/// The number of executions that may wait for the store to record their ends. Then no execution
+/// begins: each takes memory until its end is recorded, and the store may fail for a long time.
 const MAX_UNSETTLED: usize = 100;
 
 /// The shortest time that a follower waits before it takes new events.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
-/// The time that a follower waits for each follower of the execution: many followers of many events
-/// would take the execution's time otherwise.
+/// The time that a follower waits for each follower of the execution, itself included: otherwise
+/// many followers of many events would slow the execution down.
 pub(crate) const PAUSE_FOR_EACH: Duration = Duration::from_micros(500);
 
 /// All running executions, by id.
@@ -50,20 +50,20 @@ pub(crate) struct RunningExecutions {
 pub(crate) struct RunningExecution {
     /// The session that it runs in.
     pub(crate) session_id: Uuid,
-    /// The fingerprint of its request; `None` for one that can't be repeated.
+    /// The fingerprint of the request; `None` for a request without an id, which can't be repeated.
     pub(crate) fingerprint: Option<String>,
-    /// Whether it has begun. Until then the store may have an older record of its id.
+    /// Whether the execution has begun. Until then the store may have an older record of its id.
     has_begun: AtomicBool,
-    /// The record that it begins with; empty when that is large.
+    /// The record at the beginning; empty when that is large.
     begun: OnceLock<Execution>,
-    /// The record at its end; empty until that is stored, and when it is large.
+    /// The record at the end; empty until that is stored, and when it is large.
     ended: OnceLock<Execution>,
     recent: Mutex<Recent>,
-    /// Whether no event comes any more, because all are stored or the store failed. Is sent with
-    /// every event.
+    /// Whether no event comes any more, because all are stored or the store failed. Receivers are
+    /// notified of every event.
     is_over: watch::Sender<bool>,
     followers: AtomicU32,
-    /// Whether it is to be cancelled.
+    /// Whether its cancellation was requested.
     is_cancelled: AtomicBool,
 }
 
@@ -77,9 +77,9 @@ impl Follower {
         Self(execution)
     }
 
-    /// When the follower is to take new events, so that it does not wake for each of them; `None`
+    /// When the follower reads the next events, so that it does not wake for each of them; `None`
     /// for at once, when the execution is over.
-    pub(crate) fn next_look(&self) -> Option<Instant> {
+    pub(crate) fn next_read(&self) -> Option<Instant> {
         let followers = self.0.followers.load(Ordering::Relaxed);
         let pause = SHORTEST_PAUSE.max(PAUSE_FOR_EACH * followers);
         let is_over = *self.0.is_over.borrow();
@@ -103,7 +103,7 @@ impl Drop for Follower {
 struct Recent {
     /// In order, without a gap.
     events: VecDeque<Arc<SharedEvent>>,
-    /// Their size in memory, about.
+    /// The approximate size of the events in memory, in bytes.
     bytes: usize,
     /// The `seq` of the last event that is not kept any more; 0 when all are kept.
     gone_seq: u64,
@@ -117,16 +117,16 @@ pub(crate) struct RunningGuard {
     is_unsettled: AtomicBool,
 }
 
-/// Whether an execution could be begun.
+/// What [`RunningExecutions::begin`] has done.
 pub(crate) enum Begun {
-    /// It could: the caller runs it.
+    /// The execution was added: the caller runs it.
     New(RunningGuard),
     /// An execution of this id runs already.
     Running(Arc<RunningExecution>),
 }
 
 impl RunningExecutions {
-    /// Begins an execution of this id, unless one runs.
+    /// Adds an execution of this id, unless one runs.
     pub(crate) fn begin(
         self: &Arc<Self>,
         id: Uuid,
@@ -140,7 +140,7 @@ impl RunningExecutions {
         }
     }
 
-    /// Begins an execution of a new id, whose request can't be repeated.
+    /// Adds an execution of a new id, whose request can't be repeated.
     pub(crate) fn begin_new(self: &Arc<Self>, session_id: Uuid) -> RunningGuard {
         self.insert(&mut self.lock(), Uuid::new_v4(), session_id, None)
     }
@@ -172,17 +172,18 @@ impl RunningExecutions {
         }
     }
 
-    /// The execution of an id; `None` when it does not run.
+    /// The running execution of an id; `None` when none has it.
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<RunningExecution>> {
         self.lock().get(&id).cloned()
     }
 
-    /// Whether an execution runs. If it does, an end in the store may not be its last.
+    /// Whether an execution has begun and is running: an end in the store is then preliminary.
     pub(crate) fn is_running(&self, id: Uuid) -> bool {
         self.get(id).is_some_and(|execution| execution.has_begun())
     }
 
-    /// The ids of the executions that run in a session. An end in the store may not be their last.
+    /// The ids of the executions that have begun and run in a session: their ends in the store are
+    /// preliminary.
     pub(crate) fn of_session(&self, session_id: Uuid) -> Vec<Uuid> {
         let all = self.lock();
         let of_session = all
@@ -212,7 +213,7 @@ impl RunningGuard {
         self.id
     }
 
-    /// The fingerprint of its request; `None` for one that can't be repeated.
+    /// The fingerprint of the request; `None` for a request that can't be repeated.
     pub(crate) fn fingerprint(&self) -> Option<&str> {
         self.execution.fingerprint.as_deref()
     }
@@ -222,19 +223,19 @@ impl RunningGuard {
         &self.execution
     }
 
-    /// Sets the record that the execution begins with.
+    /// Records that the execution has begun, with this record.
     pub(crate) fn begin(&self, execution: &Execution) {
         self.execution.has_begun.store(true, Ordering::Release);
         keep_small(&self.execution.begun, execution);
     }
 
-    /// Sets the record that is stored at its end.
+    /// Sets the record at the end, which is stored.
     pub(crate) fn end(&self, execution: &Execution) {
         keep_small(&self.execution.ended, execution);
     }
 
-    /// Records that the execution has ended and the store has refused to record it. It counts as
-    /// running until the store does.
+    /// Records that the execution has ended and the store has refused its end. It counts as running
+    /// until the store has the end.
     pub(crate) fn set_unsettled(&self) {
         if !self.is_unsettled.swap(true, Ordering::Relaxed) {
             self.executions.unsettled.fetch_add(1, Ordering::Relaxed);
@@ -251,9 +252,9 @@ impl RunningGuard {
 
 /// The size of the texts of a record, in bytes.
 pub(crate) fn record_bytes(execution: &Execution) -> usize {
-    let texts = [&execution.input, &execution.path];
+    let texts = [execution.input.as_deref(), execution.path.as_deref()];
     let payloads = [&execution.result, &execution.error];
-    texts.into_iter().flatten().map(String::len).sum::<usize>()
+    texts.into_iter().flatten().map(str::len).sum::<usize>()
         + payloads
             .into_iter()
             .flatten()
@@ -283,29 +284,29 @@ impl Drop for RunningGuard {
 }
 
 impl RunningExecution {
-    /// Whether it has begun. Until then the store may have an older record of its id.
+    /// Whether the execution has begun. Until then the store may have an older record of its id.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Acquire)
     }
 
-    /// The record that it begins with; `None` until it has begun, and when the record is in the
-    /// store alone.
+    /// The record at the beginning; `None` until the execution has begun, and for a large record,
+    /// which only the store has.
     pub(crate) fn begun(&self) -> Option<&Execution> {
         self.begun.get()
     }
 
-    /// The record at its end; `None` until that is stored, and when the record is in the store
-    /// alone.
+    /// The record at the end; `None` until that is stored, and for a large record, which only the
+    /// store has.
     pub(crate) fn ended(&self) -> Option<&Execution> {
         self.ended.get()
     }
 
-    /// Requests its cancellation, also if it has not begun yet.
+    /// Requests the cancellation of the execution, which may not have begun yet.
     pub(crate) fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::SeqCst);
     }
 
-    /// Whether its cancellation was requested.
+    /// Whether the cancellation of the execution was requested.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::SeqCst)
     }
@@ -317,12 +318,12 @@ impl RunningExecution {
 
     /// Waits until no event comes any more.
     pub(crate) async fn over(&self) {
-        // The sender is in `self`, so it lives.
+        // The wait can't fail: the sender is a part of `self`.
         let _ = self.progress().wait_for(|is_over| *is_over).await;
     }
 
-    /// The events with a `seq` above this one: at most `limit`, and at most `max_bytes` unless the
-    /// first is larger. `None` when they are not kept any more.
+    /// The events with a number above `seq`: at most `limit`, and at most `max_bytes` unless the
+    /// first is larger. `None` when the next one is not kept any more.
     pub(crate) fn after(
         &self,
         seq: u64,
@@ -355,7 +356,7 @@ impl Recent {
         self.keep(RECENT_BYTES);
     }
 
-    /// Keeps the few events that followers may still need at the end, without their JSON texts.
+    /// Keeps the few events that followers may need at the end, without their JSON texts.
     fn compact(&mut self) {
         self.keep(LEFT_BYTES);
         for event in &mut self.events {
@@ -378,7 +379,7 @@ impl Recent {
     }
 }
 
-/// The size of an event in memory, about.
+/// The approximate size of an event in memory, in bytes.
 fn bytes_of(event: &Event) -> usize {
     EVENT_BYTES + event.payload.get().len()
 }
@@ -406,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn followers_get_what_is_kept_and_hear_when_it_is_not() {
+    fn followers_get_the_events_that_are_kept_and_none_for_the_others() {
         let executions: Arc<RunningExecutions> = Arc::default();
         let guard = executions.begin_new(Uuid::nil());
         let execution = executions.get(guard.id()).unwrap();
@@ -417,7 +418,7 @@ mod tests {
         assert_eq!(numbers(&execution, 0, 3), Some(vec![1, 2, 3]));
         assert_eq!(numbers(&execution, 3, 3), Some(vec![4, 5]));
         assert_eq!(numbers(&execution, 5, 3), Some(vec![]));
-        // With its quotation marks this event is as large as may be.
+        // With its quotation marks this event has exactly the largest size that is kept.
         guard.publish(&event(6, RECENT_BYTES - EVENT_BYTES - 2));
         assert_eq!(numbers(&execution, 4, 3), None);
         assert_eq!(numbers(&execution, 5, 3), Some(vec![6]));
@@ -451,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn the_number_of_kept_events_is_bounded() {
         let executions: Arc<RunningExecutions> = Arc::default();
         let guard = executions.begin_new(Uuid::nil());
         for seq in 1..=10_000 {

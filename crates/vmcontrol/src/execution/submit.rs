@@ -1,4 +1,5 @@
-//! Requests to run something: each runs once, however often it is sent under the same id, and waits as long as it wants.
+//! Requests to run a script. A request with an id runs once, however often it is sent, and waits
+//! for the end as long as its client has asked for.
 
 use std::sync::Arc;
 
@@ -11,30 +12,30 @@ use uuid::Uuid;
 use vmapi_types::{Execution, ExecutionStatus, JsonObject, LimitsPatch, RawJson};
 
 use crate::budget::answers::{Charged, SMALL_ANSWER_BYTES};
-use crate::execution::failure::{code_of, message_of};
+use crate::execution::failure::stored_failure;
 use crate::execution::request::{FileRun, RunOptions};
-use crate::execution::run::{Run, run_recorded};
+use crate::execution::run::{EndedRun, Run, run_recorded};
 use crate::execution::running::{Begun, RunningGuard, record_bytes};
 use crate::execution::source::read_source;
 use crate::library::integrity_of;
 use crate::names::check_path;
-use crate::runtime::FailureCode;
+use crate::runtime::{Failure, FailureCode};
 use crate::session::registry::{BusyGuard, RegisteredSession};
 use crate::tasks::{blocking, joined};
 use crate::template::settings;
 use crate::{Control, Error, Result};
 
-/// What became of a request to run something.
+/// The execution of a request, as its client is answered.
 #[derive(Debug)]
 pub enum Submitted {
-    /// It has ended, and is on disk.
+    /// The execution has ended, and its end is stored.
     Ended(Charged<Execution>),
-    /// It goes on. Its record is on disk.
+    /// The execution is running. Its record is stored.
     Running(Charged<Execution>),
 }
 
 impl Submitted {
-    /// The execution, as far as it is.
+    /// The record of the execution.
     pub fn into_execution(self) -> Execution {
         match self {
             Self::Ended(execution) | Self::Running(execution) => execution.value,
@@ -42,17 +43,18 @@ impl Submitted {
     }
 }
 
-/// From how many bytes on a text is written and read where that holds up nobody else.
+/// The size from which a text is encoded and parsed on a thread that may block, in bytes: on a
+/// thread of the asynchronous runtime it would hold up other requests.
 const LARGE_BYTES: usize = 64 * 1024;
 
-/// What is to be run.
-enum Code {
+/// What a client submits to be run.
+enum Submission {
     Snippet(String),
     File(FileRun),
 }
 
-impl Code {
-    /// How much text it is, in bytes.
+impl Submission {
+    /// The size of the texts, in bytes.
     fn bytes(&self) -> usize {
         match self {
             Self::Snippet(input) => input.len(),
@@ -62,25 +64,29 @@ impl Code {
 }
 
 impl Control {
-    /// Runs a snippet, and answers when it has ended and is on disk, or when its time to wait is over.
+    /// Runs a snippet. Returns when the execution has ended and its end is stored, or when the time
+    /// to wait in `options` is over.
     ///
     /// # Errors
-    /// [`Error::Validation`] for limits above the session's, [`Error::SessionNotFound`], [`Error::SessionNotReady`],
-    /// [`Error::SessionBusy`], [`Error::ExecutionExists`], [`Error::OutputLimitExceeded`], [`Error::Unavailable`]. A
-    /// script's exception is no error here.
+    /// [`Error::Validation`] for limits above the session's, [`Error::SessionNotFound`],
+    /// [`Error::SessionNotReady`], [`Error::SessionBusy`], [`Error::ExecutionExists`],
+    /// [`Error::OutputLimitExceeded`], [`Error::Unavailable`]. The exception of a script is not an
+    /// error.
     pub async fn run_repl(
         &self,
         session_id: Uuid,
         input: String,
         options: &RunOptions,
     ) -> Result<Submitted> {
-        self.submit(session_id, Code::Snippet(input), options).await
+        self.submit(session_id, Submission::Snippet(input), options)
+            .await
     }
 
-    /// Runs a file of the worktree, and answers as [`run_repl`](Self::run_repl) does.
+    /// Runs a file of the worktree. Returns as [`run_repl`](Self::run_repl) does.
     ///
     /// # Errors
-    /// As [`run_repl`](Self::run_repl), and [`Error::InvalidPath`], [`Error::FileNotFound`], [`Error::FileTooLarge`].
+    /// As [`run_repl`](Self::run_repl), and [`Error::InvalidPath`], [`Error::FileNotFound`],
+    /// [`Error::FileTooLarge`].
     pub async fn run_file(
         &self,
         session_id: Uuid,
@@ -88,22 +94,26 @@ impl Control {
         options: &RunOptions,
     ) -> Result<Submitted> {
         check_path(&file.path)?;
-        self.submit(session_id, Code::File(file), options).await
+        self.submit(session_id, Submission::File(file), options)
+            .await
     }
 
-    /// Runs something once, however often it is asked for under the same id.
+    /// Runs a submission; once, if `options` give it an id.
     async fn submit(
         &self,
         session_id: Uuid,
-        code: Code,
+        submission: Submission,
         options: &RunOptions,
     ) -> Result<Submitted> {
         let deadline = options.wait.map(|wait| Instant::now() + wait);
         let Some(id) = options.execution_id else {
             let live = self.inner().executions.begin_new(session_id);
-            return self.start(session_id, live, code, options, deadline).await;
+            return self
+                .start(session_id, live, submission, options, deadline)
+                .await;
         };
-        let (code, request) = fingerprinted(session_id, code, options.limits.clone()).await?;
+        let (submission, request) =
+            fingerprinted(session_id, submission, options.limits.clone()).await?;
         loop {
             match self
                 .inner()
@@ -116,7 +126,9 @@ impl Control {
                         self.check_request(id, &request).await?;
                         return as_submitted(self.get_execution(id).await?);
                     }
-                    return self.start(session_id, live, code, options, deadline).await;
+                    return self
+                        .start(session_id, live, submission, options, deadline)
+                        .await;
                 }
                 Begun::Running(running) => {
                     if running.fingerprint.as_deref() != Some(&*request) {
@@ -127,18 +139,22 @@ impl Control {
                     {
                         return as_submitted(execution);
                     }
-                    // It has ended and is found in the store, or was refused and may be tried again.
+                    // The execution has ended and the store has it, or it was refused and may be
+                    // tried again.
                 }
             }
         }
     }
 
-    /// Whether an execution of that id is in the store.
+    /// Whether the store has an execution of this id.
     async fn is_stored(&self, id: Uuid) -> Result<bool> {
         Ok(self.store().execution_head(id).await?.is_some())
     }
 
-    /// Makes sure that an execution of the store was asked for in the same way.
+    /// Makes sure that a stored execution had the same request.
+    ///
+    /// # Errors
+    /// [`Error::ExecutionExists`].
     async fn check_request(&self, id: Uuid, request: &str) -> Result<()> {
         let stored = self.store().execution_request(id).await?;
         if stored.as_deref() == Some(request) {
@@ -148,12 +164,13 @@ impl Control {
         }
     }
 
-    /// Starts to run something, and waits for the end if that comes in time.
+    /// Starts an execution, and waits until it has ended or `deadline` is over; `None` for no
+    /// deadline.
     async fn start(
         &self,
         session_id: Uuid,
         guard: RunningGuard,
-        code: Code,
+        submission: Submission,
         options: &RunOptions,
         deadline: Option<Instant>,
     ) -> Result<Submitted> {
@@ -165,13 +182,13 @@ impl Control {
         let (live, taken) = self.take(session_id).await?;
         let limits = settings::lower(&live.policy.limits, &options.limits)?;
         let id = guard.id();
-        let run = match code {
-            Code::Snippet(input) if input.len() > LARGE_BYTES => {
+        let run = match submission {
+            Submission::Snippet(input) if input.len() > LARGE_BYTES => {
                 blocking::<_, Error, _>(move || Ok(Run::repl(session_id, id, input, limits)))
                     .await?
             }
-            Code::Snippet(input) => Run::repl(session_id, id, input, limits),
-            Code::File(file) => {
+            Submission::Snippet(input) => Run::repl(session_id, id, input, limits),
+            Submission::File(file) => {
                 let memory = &self.inner().memory;
                 let (path, source) = read_source(memory, &live.worktree, &file.path).await?;
                 Run::file(session_id, id, FileRun { path, ..file }, source, limits)
@@ -182,11 +199,11 @@ impl Control {
         let (say_begun, begun) = oneshot::channel();
         let mut running = tokio::spawn(async move {
             let guard = Arc::new(guard);
-            let execution = run_recorded(&control, &live, Arc::clone(&guard), run, say_begun).await;
+            let ended = run_recorded(&control, &live, Arc::clone(&guard), run, say_begun).await;
             drop((taken, work));
-            // Whoever hears of the end by following it finds the session free.
+            // Followers are notified of the end now: they find the session free.
             drop(guard);
-            execution
+            ended
         });
         let Some(deadline) = deadline else {
             return self.ended(running.await).await;
@@ -194,7 +211,7 @@ impl Control {
         if let Ok(outcome) = tokio::time::timeout_at(deadline, &mut running).await {
             return self.ended(outcome).await;
         }
-        // If it could not even begin, that is in the outcome.
+        // If the execution could not begin, the task returns the error.
         if begun.await.is_ok()
             && let Ok(execution) = self.written(id).await?.or_missing(missing(id))
         {
@@ -203,12 +220,16 @@ impl Control {
         self.ended(running.await).await
     }
 
-    /// The answer with what has just ended.
+    /// The answer for an execution that has ended now.
     async fn ended(
         &self,
-        outcome: std::result::Result<Result<Execution>, JoinError>,
+        outcome: std::result::Result<Result<EndedRun>, JoinError>,
     ) -> Result<Submitted> {
-        let value = joined(outcome)?;
+        let EndedRun {
+            execution: value,
+            failure,
+        } = joined(outcome)?;
+        check_output_limit(&value, failure)?;
         let bytes = record_bytes(&value);
         if bytes <= SMALL_ANSWER_BYTES {
             return Ok(Submitted::Ended(Charged::free(value)));
@@ -224,7 +245,10 @@ impl Control {
         }
     }
 
-    /// Takes a live session for an execution, or says why it can't be had.
+    /// Takes a live session for an execution.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`], [`Error::SessionNotReady`], [`Error::SessionBusy`].
     async fn take(&self, session_id: Uuid) -> Result<(Arc<RegisteredSession>, BusyGuard)> {
         if let Some(live) = self.inner().registry.get(session_id) {
             let taken = live.try_take()?;
@@ -238,30 +262,32 @@ impl Control {
     }
 }
 
-/// A request, and what says whether another one is the same. What is large is read on a thread that may block.
+/// A submission and its fingerprint. That of a large submission is computed on a thread that may
+/// block.
 async fn fingerprinted(
     session_id: Uuid,
-    code: Code,
+    submission: Submission,
     limits: LimitsPatch,
-) -> Result<(Code, String)> {
-    if code.bytes() <= LARGE_BYTES {
-        let request = fingerprint(session_id, &code, &limits);
-        return Ok((code, request));
+) -> Result<(Submission, String)> {
+    if submission.bytes() <= LARGE_BYTES {
+        let request = fingerprint(session_id, &submission, &limits);
+        return Ok((submission, request));
     }
     blocking(move || {
-        let request = fingerprint(session_id, &code, &limits);
-        Ok((code, request))
+        let request = fingerprint(session_id, &submission, &limits);
+        Ok((submission, request))
     })
     .await
 }
 
-/// What says whether a request is the same: a digest of all that it asks for.
-fn fingerprint(session_id: Uuid, code: &Code, limits: &LimitsPatch) -> String {
-    // Names stand in the order of the alphabet, as in all fingerprints that were ever stored.
+/// The fingerprint of a request: a digest of everything that it asks for. Equal requests have equal
+/// fingerprints, also those of an earlier daemon, which are stored.
+fn fingerprint(session_id: Uuid, submission: &Submission, limits: &LimitsPatch) -> String {
+    // The names are sorted, as in all stored fingerprints.
     let limits = json!(limits);
-    let asked = match code {
-        Code::Snippet(input) => to_raw_value(&(session_id, "repl", input, limits)),
-        Code::File(FileRun { path, args, env }) => {
+    let asked = match submission {
+        Submission::Snippet(input) => to_raw_value(&(session_id, "repl", input, limits)),
+        Submission::File(FileRun { path, args, env }) => {
             let (args, env) = (sorted(args), sorted(env));
             to_raw_value(&(session_id, "run_file", path, args, env, limits))
         }
@@ -269,7 +295,7 @@ fn fingerprint(session_id: Uuid, code: &Code, limits: &LimitsPatch) -> String {
     integrity_of(asked.expect("texts and objects are JSON").get().as_bytes())
 }
 
-/// An object with its names in order, if it is small; a large one is taken as it is.
+/// A small object with its names sorted. A large object is left as it is.
 fn sorted(object: &JsonObject) -> RawJson {
     let tree = (object.get().len() <= LARGE_BYTES)
         .then(|| serde_json::from_str::<Value>(object.get()).ok())
@@ -282,27 +308,40 @@ fn missing(id: Uuid) -> impl FnOnce() -> Error {
     move || Error::ExecutionNotFound { execution_id: id }
 }
 
-/// What is answered for an execution that was asked for before.
+/// The answer for an execution that an earlier request has started.
 fn as_submitted(execution: Charged<Execution>) -> Result<Submitted> {
     if execution.status == ExecutionStatus::Running {
         return Ok(Submitted::Running(execution));
     }
-    let error = execution.error.as_ref().map_or("", |error| error.get());
-    if code_of(error) == Some(FailureCode::OutputLimit) {
-        return Err(Error::OutputLimitExceeded {
-            execution_id: execution.id,
-            session_id: execution.session_id,
-            message: message_of(error).unwrap_or_default(),
-        });
-    }
+    let failure = execution.error.as_ref().and_then(stored_failure);
+    check_output_limit(&execution, failure)?;
     Ok(Submitted::Ended(execution))
 }
 
-/// Waits for something until a time, if there is one; whether it came.
-async fn until(deadline: Option<Instant>, what: impl Future<Output = ()>) -> bool {
-    if let Some(deadline) = deadline {
-        return tokio::time::timeout_at(deadline, what).await.is_ok();
+/// Refuses an execution that exceeded a limit of events or output: that is an error for the client,
+/// though the execution is recorded.
+///
+/// # Errors
+/// [`Error::OutputLimitExceeded`].
+fn check_output_limit(execution: &Execution, failure: Option<Failure>) -> Result<()> {
+    match failure {
+        Some(Failure {
+            code: FailureCode::OutputLimit,
+            message,
+        }) => Err(Error::OutputLimitExceeded {
+            execution_id: execution.id,
+            session_id: execution.session_id,
+            message,
+        }),
+        _ => Ok(()),
     }
-    what.await;
+}
+
+/// Waits for a future until `deadline`, or without a bound for `None`; returns whether it resolved.
+async fn until(deadline: Option<Instant>, future: impl Future<Output = ()>) -> bool {
+    if let Some(deadline) = deadline {
+        return tokio::time::timeout_at(deadline, future).await.is_ok();
+    }
+    future.await;
     true
 }

@@ -4,4 +4,5 @@ pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod service;
+mod startup;
 mod unwatched;

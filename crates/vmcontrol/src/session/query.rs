@@ -53,7 +53,7 @@ impl Control {
                     end,
                 })
             }
-            // A completion that takes too long is none.
+            // If the completion takes too long, there are no candidates.
             Err(QueryError::Exceeded) => Ok(nothing),
             other => Err(unexpected(&other)),
         }
@@ -120,7 +120,7 @@ impl Control {
                         message: format!("{error}: try again"),
                     });
                 }
-                // The session ended meanwhile, and the query with it.
+                // The session has ended meanwhile, and has ended the query.
                 Err(QueryError::Exceeded) if live.status() != SessionStatus::Ready => {}
                 answer => return Ok(answer),
             }

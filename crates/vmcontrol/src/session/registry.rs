@@ -12,19 +12,19 @@ use crate::execution::running::RunningExecution;
 use crate::runtime::{RuntimeSession, SessionEnd};
 use crate::{Error, Policy, Worktree};
 
-/// A session from the moment its record is made until its processes are gone.
+/// A session from the creation of its record until its processes are gone and its end is stored.
 pub(crate) struct RegisteredSession {
     pub(crate) id: Uuid,
     pub(crate) policy: Arc<Policy>,
     pub(crate) worktree: Arc<Worktree>,
-    /// The running session; empty until that has been made.
+    /// The running session; empty until it has been opened.
     runtime: OnceLock<Arc<dyn RuntimeSession>>,
-    /// Held by the execution that runs, and by the task that makes the session.
+    /// Held by the execution that runs, and by the task that creates the session.
     busy: Arc<AsyncMutex<()>>,
     state: Mutex<State>,
     /// The number of changes of the state.
     changes: watch::Sender<u64>,
-    /// The number of clients that follow its event stream.
+    /// The number of clients that follow the event stream.
     followers: watch::Sender<usize>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct RegisteredSession {
 struct State {
     /// When the session last became idle; `None` until it is ready, and while an execution runs.
     idle_since: Option<Instant>,
-    /// Whether it takes executions, or has ever done so.
+    /// Whether the session is ready for executions, or was before it ended.
     ready: bool,
     /// The execution that runs now; `None` when none does.
     running: Option<Uuid>,
@@ -78,13 +78,13 @@ impl RegisteredSession {
         (Arc::new(session), taken)
     }
 
-    /// Sets the running session, once that has been made.
+    /// Sets the running session, which has been opened.
     pub(crate) fn set_runtime(&self, runtime: Arc<dyn RuntimeSession>) {
-        // A session is made once, so the cell is empty.
+        // A session is opened once, so the cell is empty.
         let _ = self.runtime.set(runtime);
     }
 
-    /// The running session; `None` until that has been made.
+    /// The running session; `None` until it has been opened.
     pub(crate) fn runtime(&self) -> Option<&Arc<dyn RuntimeSession>> {
         self.runtime.get()
     }
@@ -105,9 +105,8 @@ impl RegisteredSession {
         Ok(())
     }
 
-    /// Records that the session's processes are gone. Returns whether the caller has to end its
-    /// record: not for a session that is being started or closed, of which another task stores the
-    /// end.
+    /// Records that the processes of the session are gone. Returns whether the caller has to end
+    /// the record. If the session is being created or closed, another task does that.
     pub(crate) fn set_dead(&self, end: SessionEnd) -> bool {
         let mut state = self.lock();
         state.dead = Some(end);
@@ -117,8 +116,8 @@ impl RegisteredSession {
         is_crash
     }
 
-    /// Records that a task tries to store the session's end until that succeeds; returns whether it
-    /// is the first.
+    /// Records that a task tries to store the session's end until that succeeds; returns whether no
+    /// other task does so already.
     pub(crate) fn set_ending(&self) -> bool {
         !std::mem::replace(&mut self.lock().ending, true)
     }
@@ -137,7 +136,7 @@ impl RegisteredSession {
         self.notify();
     }
 
-    /// Records that no execution runs any more.
+    /// Records that the execution has ended.
     pub(crate) fn end_running(&self) {
         let mut state = self.lock();
         state.running = None;
@@ -151,10 +150,10 @@ impl RegisteredSession {
         self.lock().begun
     }
 
-    /// The execution that began after the first `count`; `None` if none has.
+    /// The execution that began after the first `count` executions; `None` if none has.
     ///
     /// # Errors
-    /// [`NotKept`] when it is not kept any more.
+    /// [`NotKept`] when the execution is not kept any more.
     pub(crate) fn begun_after(&self, count: u64) -> Result<Option<Arc<RunningExecution>>, NotKept> {
         let state = self.lock();
         let behind = usize::try_from(state.begun.saturating_sub(count)).unwrap_or(usize::MAX);
@@ -164,7 +163,7 @@ impl RegisteredSession {
         }
     }
 
-    /// Changes with the state of the session.
+    /// A receiver that is notified when the state of the session changes.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -200,7 +199,7 @@ impl RegisteredSession {
         self.lock().ready
     }
 
-    /// The status of the session, as its record has it or soon will.
+    /// The status of the session, which its record has or is about to get.
     pub(crate) fn status(&self) -> SessionStatus {
         match &*self.lock() {
             State {
@@ -236,7 +235,8 @@ impl RegisteredSession {
     /// [`Error::SessionNotReady`] and [`Error::SessionBusy`].
     pub(crate) fn try_take(&self) -> Result<BusyGuard, Error> {
         let taken = Arc::clone(&self.busy).try_lock_owned();
-        // The status is read with the right in hand: an idle session is not closed between the two.
+        // The status is read after the right is taken, so that an idle session is not closed
+        // between the two.
         let status = self.status();
         if status != SessionStatus::Ready {
             return Err(Error::SessionNotReady {
@@ -259,11 +259,11 @@ impl RegisteredSession {
     }
 }
 
-/// Counts a client that follows a session's event stream, for as long as this is kept.
+/// Counts a client that follows a session's event stream, until it is dropped.
 pub(crate) struct Following(Arc<RegisteredSession>);
 
 impl Following {
-    /// Counts a client of this session.
+    /// Counts a client that follows this session.
     pub(crate) fn of(session: Arc<RegisteredSession>) -> Self {
         session.followers.send_modify(|count| *count += 1);
         Self(session)
@@ -305,7 +305,7 @@ impl Registry {
         }
     }
 
-    /// The session of an id; `None` when none is live.
+    /// The live session of an id; `None` when none has it.
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<RegisteredSession>> {
         self.live
             .read()
@@ -326,8 +326,8 @@ impl Registry {
         starting_among(&live).collect()
     }
 
-    /// The ids of the sessions that have not been ready yet, and of those of `were_starting` that
-    /// are gone, which have never been ready.
+    /// The ids of the sessions that have not been ready yet, and of the sessions in `were_starting`
+    /// that are not live any more. A caller takes `were_starting` before it reads the records.
     pub(crate) fn never_ready(&self, were_starting: &[Uuid]) -> Vec<Uuid> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let gone = were_starting

@@ -1,18 +1,15 @@
-//! Sessions: made from a template, live until they are closed or die.
+//! Sessions: how they are created from a template, listed and closed, and what happens when one
+//! dies.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
-use vmapi_types::{
-    CreateSessionRequest, ExecutionStatus, Session, SessionStatus, StartupFile, Timestamp,
-};
+use vmapi_types::{CreateSessionRequest, Session, SessionStatus, Timestamp};
 
 use crate::budget::answers::Charged;
-use crate::execution::failure::message_of;
 use crate::execution::recorder::RETRY_EVERY;
-use crate::execution::run::{Run, checked, run_recorded};
-use crate::execution::source::read_source;
+use crate::execution::run::checked;
 use crate::library::LoadedLibrary;
 use crate::runtime::{OpenSessionError, SessionEnd, SessionSpec};
 use crate::session::registry::{BusyGuard, RegisteredSession};
@@ -25,16 +22,17 @@ use crate::tasks::{blocking, to_the_end};
 use crate::template::policy_cache::TemplatePolicy;
 use crate::{Control, Error, Result, Worktree};
 
-/// Why a session ends that a client closes, which its record does not say.
+/// The reason of a session that a client closes. It is not stored: such a record has no error.
 const BY_REQUEST: &str = "the session was closed";
 
-/// A session that is being made.
+/// A session that is being created.
 struct BegunSession {
     live: Arc<RegisteredSession>,
-    /// Keeps others from running in it.
+    /// The right to run in the session: no client gets it before the session is ready.
     taken: BusyGuard,
-    /// As it was handed to the store.
+    /// The record as the store got it.
     record: Session,
+    /// The name of a built-in engine.
     engine: String,
 }
 
@@ -45,12 +43,13 @@ struct UsableTemplate {
 }
 
 impl Control {
-    /// Makes a session: its process, its libraries, its startup files.
+    /// Creates a session: starts its process, loads its libraries and runs its startup files. This
+    /// goes on if the caller gives up.
     ///
     /// # Errors
-    /// [`Error::Validation`], [`Error::TemplateNotFound`], [`Error::WorktreeInvalid`]; and, with a session left that is
-    /// `crashed`, [`Error::Unavailable`], [`Error::LibraryUnavailable`], [`Error::StartupFailed`],
-    /// [`Error::StartupPathInvalid`].
+    /// [`Error::Validation`], [`Error::TemplateNotFound`], [`Error::WorktreeInvalid`]. Errors that
+    /// leave a record that is `crashed`: [`Error::Unavailable`], [`Error::LibraryUnavailable`],
+    /// [`Error::StartupFailed`], [`Error::StartupPathInvalid`].
     pub async fn create_session(&self, request: CreateSessionRequest) -> Result<Session> {
         let new = NewSession::of(request)?;
         let work = self.inner().begin_work()?;
@@ -63,7 +62,7 @@ impl Control {
         .await
     }
 
-    /// A session's record.
+    /// The record of a session.
     ///
     /// # Errors
     /// [`Error::SessionNotFound`].
@@ -84,7 +83,8 @@ impl Control {
     /// Sessions, newest first.
     ///
     /// # Errors
-    /// [`Error::Validation`] for a limit of zero and a page that begins nowhere.
+    /// [`Error::Validation`] for a limit of zero, and for a page that begins at a session that does
+    /// not exist.
     pub async fn list_sessions(
         &self,
         filter: SessionFilter,
@@ -100,8 +100,8 @@ impl Control {
         .or_missing(|| Error::validation("before and after must be the id of a session"))
     }
 
-    /// Sessions as clients see them, in at most `max_bytes`; those that were starting before this was called
-    /// are given.
+    /// A portion of the sessions as clients see them, in at most `max_bytes`. `were_starting` are
+    /// the sessions that were starting before the call.
     async fn list_as_seen(
         &self,
         filter: SessionFilter,
@@ -109,7 +109,7 @@ impl Control {
         max_bytes: usize,
         were_starting: Arc<[Uuid]>,
     ) -> std::result::Result<Option<Portion<Session>>, StoreError> {
-        // The store filters by the same answer that the records are shown by.
+        // The store filters by the same list that the records are shown by.
         let starting: Arc<OnceLock<Vec<Uuid>>> = Arc::default();
         let (inner, answered) = (Arc::clone(self.inner()), Arc::clone(&starting));
         let ask = move || inner.registry.never_ready(&were_starting);
@@ -129,7 +129,8 @@ impl Control {
         }))
     }
 
-    /// Closes a session. What runs in it ends as `cancelled`. Closing a closed one changes nothing.
+    /// Closes a session. An execution that runs in it ends as `cancelled`. Closing a closed session
+    /// changes nothing. This goes on if the caller gives up.
     ///
     /// # Errors
     /// [`Error::SessionNotFound`].
@@ -142,7 +143,7 @@ impl Control {
         let live = self.inner().registry.get(id);
         if let Some(live) = &live {
             live.stop(BY_REQUEST).await;
-            // Whatever ran has settled its record once the session can be taken.
+            // Once the session can be taken, the execution that ran has ended its record.
             drop(live.take().await);
         } else {
             let session = self.get_session(id).await?;
@@ -189,7 +190,7 @@ impl Control {
         })
     }
 
-    /// What sessions of a template are made with, from the cache or the store.
+    /// A template from which sessions can be created, from the cache or the store.
     ///
     /// # Errors
     /// [`Error::TemplateNotFound`]; [`Error::Validation`] for a template that is not active;
@@ -210,25 +211,36 @@ impl Control {
     }
 
     /// Reads a template for the cache, unless another caller has done so meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::TemplateNotFound`]; [`Error::RecordUnreadable`].
     async fn read_template(&self, template_id: Uuid) -> Result<Arc<TemplatePolicy>> {
         let mut turn = self.inner().policies.turn(template_id).await;
         if let Some(known) = turn.policy() {
             return Ok(known);
         }
-        // A part that can't be read may be one that takes a permission away.
+        // An unreadable part may be one that takes a permission away.
         let store = self.store();
         let details = store.template_details(template_id, OnUnreadable::Refuse);
         let details = details
             .await?
             .ok_or(Error::TemplateNotFound { template_id })?;
-        // The patterns of capabilities are compiled here.
         let modules = self.inner().runtime.host_modules();
-        let read = Arc::new(blocking(move || TemplatePolicy::of(details, modules)).await?);
+        // The patterns of capabilities are compiled, which may take long.
+        let read = if details.capabilities.is_empty() {
+            TemplatePolicy::of(details, modules)?
+        } else {
+            blocking(move || TemplatePolicy::of(details, modules)).await?
+        };
+        let read = Arc::new(read);
         turn.keep(&read);
         Ok(read)
     }
 
-    /// Registers a session that has no process yet, and hands its record to the store.
+    /// Registers a session that has no process yet, and submits its record to the store.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when there are too many sessions, or the store is closed.
     fn begin_session(
         &self,
         new: NewSession,
@@ -237,7 +249,7 @@ impl Control {
         permit: WritePermit,
     ) -> Result<(BegunSession, PendingWrite<()>)> {
         let policy = Arc::clone(&template.policy);
-        // What can fail for reasons of the user's, or takes time, is not written down beforehand.
+        // Libraries and startup files may fail, and may take long.
         let is_simple = policy.startup_files.is_empty() && policy.libraries.is_empty();
         let record = Session {
             id: Uuid::new_v4(),
@@ -245,8 +257,9 @@ impl Control {
             workspace_id: new.workspace_id,
             base_commit_oid: new.base_commit_oid,
             worktree_path: new.worktree_path,
-            // The disk is busy with it while the process is made. Until that is done nobody sees the session as ready, and
-            // if it fails, the record says so before the caller hears of it.
+            // The store writes the record while the process is started. Until that is done, clients
+            // see the session as `starting`, and if it fails, the record has the failure before the
+            // caller gets it.
             status: if is_simple {
                 SessionStatus::Ready
             } else {
@@ -277,6 +290,7 @@ impl Control {
         Ok((begun, inserted))
     }
 
+    /// Starts the process of a session, runs the startup files, and makes the session ready.
     async fn start_session(&self, begun: &BegunSession, inserted: PendingWrite<()>) -> Result<()> {
         let live = &begun.live;
         let opened = async {
@@ -300,7 +314,10 @@ impl Control {
         })
     }
 
-    /// Brings a session to life.
+    /// Opens the running session with its libraries.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::LibraryUnavailable`].
     async fn open_live(
         &self,
         live: &Arc<RegisteredSession>,
@@ -329,13 +346,13 @@ impl Control {
         live.set_runtime(Arc::clone(&opened.session));
         self.watch(Arc::clone(live), opened.ended);
         match live.closing() {
-            // Whoever closes it may have come too early to see the runtime.
+            // The task that closes the session may have found no running session to close.
             Some(reason) => Err(Error::Unavailable { message: reason }),
             None => Ok(()),
         }
     }
 
-    /// Marks the session as crashed if it dies though nobody closes it.
+    /// Starts a task that ends the record as `crashed` if the session dies and is not being closed.
     fn watch(&self, live: Arc<RegisteredSession>, ended: oneshot::Receiver<SessionEnd>) {
         let control = self.clone();
         tokio::spawn(async move {
@@ -347,75 +364,18 @@ impl Control {
                 return;
             }
             tracing::warn!(session_id = %live.id, reason, "a session crashed");
-            // It is tried until it is stored.
+            // `end_live` tries again in a task if the store fails.
             let _ = control
                 .end_live(&live, SessionStatus::Crashed, Some(reason))
                 .await;
         });
     }
 
-    /// The code of the template's libraries, checked against the lock file of the cache.
-    async fn load_libraries(&self, live: &Arc<RegisteredSession>) -> Result<Vec<LoadedLibrary>> {
-        if live.policy.libraries.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (libraries, policy) = (
-            Arc::clone(&self.inner().libraries),
-            Arc::clone(&live.policy),
-        );
-        let session_id = live.id;
-        blocking(move || Self::load_named(&libraries, &policy.libraries, session_id)).await
-    }
-
-    async fn run_startup_file(
-        &self,
-        live: &Arc<RegisteredSession>,
-        file: &StartupFile,
-    ) -> Result<()> {
-        let failed = |execution_id, message: String| Error::StartupFailed {
-            session_id: live.id,
-            path: file.path.clone(),
-            execution_id,
-            message,
-        };
-        let (path, source) = read_source(&self.inner().memory, &live.worktree, &file.path)
-            .await
-            .map_err(|error| match error {
-                Error::InvalidPath { path, reason } => Error::StartupPathInvalid {
-                    session_id: live.id,
-                    path,
-                    reason,
-                },
-                error => failed(None, error.to_string()),
-            })?;
-        let guard = self.inner().executions.begin_new(live.id);
-        let run = Run::startup(
-            live.id,
-            guard.id(),
-            &path,
-            &file.mode,
-            source,
-            live.policy.limits,
-        );
-        let (begun, _) = oneshot::channel();
-        let execution = match run_recorded(self, live, Arc::new(guard), run, begun).await {
-            Ok(execution) => execution,
-            Err(Error::OutputLimitExceeded {
-                execution_id,
-                message,
-                ..
-            }) => return Err(failed(Some(execution_id), message)),
-            Err(error) => return Err(error),
-        };
-        if execution.status == ExecutionStatus::Ok {
-            return Ok(());
-        }
-        let error = execution.error.as_ref().map_or("", |error| error.get());
-        let message = message_of(error).unwrap_or_else(|| error.to_owned());
-        Err(failed(Some(execution.id), message))
-    }
-
-    /// Ends a session that could not be started. The error is for the caller, in place of the first one.
+    /// Ends a session that could not be started because of `error`.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotReady`] when the session was closed meanwhile: the caller gets this in
+    /// place of `error`.
     async fn set_failed(&self, live: &Arc<RegisteredSession>, error: &Error) -> Result<()> {
         let closing = live.closing();
         live.stop("its start failed").await;
@@ -423,7 +383,7 @@ impl Control {
             Some(reason) => (SessionStatus::Closed, reason.clone()),
             None => (SessionStatus::Crashed, error.to_string()),
         };
-        // The caller hears of the first error.
+        // The caller gets the first error. `end_live` tries again in a task if the store fails.
         let _ = self.end_live(live, status, Some(reason)).await;
         if closing.is_some() {
             return Err(Error::SessionNotReady {
@@ -434,7 +394,11 @@ impl Control {
         Ok(())
     }
 
-    /// Ends the record of a session whose processes are gone. If the store does not take that now, it is tried until it does.
+    /// Ends the record of a session whose processes are gone. If the store fails, a task tries
+    /// again until the end is stored.
+    ///
+    /// # Errors
+    /// That of the first attempt.
     async fn end_live(
         &self,
         live: &RegisteredSession,
@@ -455,11 +419,11 @@ impl Control {
         stored
     }
 
-    /// Ends a session's record as soon as the store takes it.
+    /// Ends the record of a session as soon as the store takes it.
     async fn end_session_at_last(&self, id: Uuid, status: SessionStatus, reason: Option<String>) {
         loop {
             match self.end_session(id, status, reason.clone()).await {
-                // If the store is closed, the next start settles it.
+                // If the store is closed, the next start of the daemon ends the record.
                 Ok(()) | Err(StoreError::Closed) => return,
                 Err(error) => {
                     tracing::error!(session_id = %id, %error, "the end of a session could not be stored");

@@ -1,5 +1,5 @@
-//! Closing sessions that were created for a client which follows their event stream, once it is
-//! gone.
+//! Closing sessions whose event stream has no follower any more. A client asks for this when it
+//! creates a session that it follows.
 
 use std::time::Duration;
 
@@ -41,8 +41,9 @@ impl Control {
         });
     }
 
-    /// Closes a session that the service has decided to close and that holds the reason. A failure
-    /// is logged: no client waits for the outcome.
+    /// Closes a session that the service has decided to close, after
+    /// [`set_closing`](RegisteredSession::set_closing). A failure is logged: no client waits for
+    /// the outcome.
     pub(crate) async fn close_in_background(&self, id: Uuid) {
         match self.close_session(id).await {
             Ok(_) | Err(Error::SessionNotFound { .. }) => {}

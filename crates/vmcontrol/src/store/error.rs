@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// What an implementation knows of a failure beside its kind.
+/// The cause of a failure as an implementation knows it.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why a read or a write failed.
@@ -63,8 +63,8 @@ impl StoreError {
 
 /// A stored record that can't be decoded.
 ///
-/// A disk can change what is stored, and so can other programs. A record that is asked for by its
-/// id is then an error that names it; a list leaves it out, and the store logs that.
+/// A disk can change what is stored, and so can other programs. A read of the record by its id then
+/// fails with an error that names it; a list leaves it out, and the store logs that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableRecord {
     /// Its table.

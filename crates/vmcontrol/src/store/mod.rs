@@ -44,6 +44,6 @@ pub use port::{ChangeTemplate, RunningNow, Store, StoreFuture};
 pub use query::{ExecutionFilter, ExecutionQuery, OnUnreadable, SessionFilter, SessionQuery};
 pub use record::{EVENT_BYTES, EventBatch, ExecutionEnd, ExecutionHead, Settled, UnrecordedEnd};
 pub use retention::{ExpiredExecutions, RecordNumber, RemovedExecutions};
-pub use template::{TemplateChange, TemplateChanged, TemplatePart};
+pub use template::{NameList, TemplateChange, TemplateChanged, TemplatePart};
 pub(crate) use view::{execution_as_seen, session_as_seen};
 pub use write::{PendingWrite, Urgency, WriteAnswer, WritePermit, WriteRoom, pending_write};

@@ -15,14 +15,14 @@ pub struct Page {
 }
 
 impl Page {
-    /// Whether the list is gone through from the older to the newer items. The portion still has
-    /// the newest first.
+    /// Whether the list is read from the older to the newer items. The portion still has the newest
+    /// first.
     pub fn is_ascending(&self) -> bool {
         self.after.is_some() && self.before.is_none()
     }
 }
 
-/// How many bytes the items of a portion may take, about. A larger item is a portion by itself.
+/// The approximate largest size of a portion, in bytes. A larger item is a portion by itself.
 const PORTION_BYTES: usize = 16 * 1024 * 1024;
 
 /// A portion of a list.
@@ -30,10 +30,10 @@ const PORTION_BYTES: usize = 16 * 1024 * 1024;
 pub struct Portion<T> {
     /// Newest first; events by number.
     pub items: Vec<T>,
-    /// Whether more items exist in the direction in which the list was gone through. A portion of
-    /// large items ends before its limit.
+    /// Whether more items exist in the direction in which the list was read. A portion of large
+    /// items ends before its limit.
     pub has_more: bool,
-    /// What the items take, in bytes, about.
+    /// The approximate size of the items, in bytes.
     pub bytes: usize,
     /// The size of the next item, which had no room, in bytes; `None` if the portion ends for
     /// another reason.
@@ -74,8 +74,8 @@ impl<T> Portion<T> {
         }
     }
 
-    /// Whether an item of `item_bytes` has room within `limit` items and `max_bytes` bytes. Counts
-    /// its bytes if it has, and notes that it is left out if it has not.
+    /// Whether an item of `item_bytes` has room within `limit` items and `max_bytes` bytes. If it
+    /// has, its bytes are counted, otherwise it is recorded as left out.
     pub fn has_room(&mut self, item_bytes: usize, limit: usize, max_bytes: usize) -> bool {
         if self.items.len() >= limit {
             self.has_more = true;

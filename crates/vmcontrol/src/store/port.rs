@@ -25,16 +25,15 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// not block, and is not called again.
 pub type ChangeTemplate = Box<dyn FnOnce(&mut Template, &mut Settings) + Send>;
 
-/// Gives the executions that the daemon has in hand at the moment when it is called.
+/// Gives the executions that are running in the daemon at the time of the call.
 pub type RunningNow = Box<dyn Fn() -> HashSet<Uuid> + Send + Sync>;
 
-/// Where the service keeps what it must not forget: templates, sessions, executions and their
-/// events.
+/// The persistent storage of the service: templates, sessions, executions and their events.
 ///
 /// See the [module](super) for when a write is durable and what a read sees. Every method fails
 /// with [`StoreError::Closed`] once the store is closed, and with the other kinds of [`StoreError`]
-/// as their documentation says; the section "Errors" of a method names only what is special about
-/// it.
+/// as their documentation says. The section "Errors" of a method names only the errors that are
+/// special to it.
 pub trait Store: Send + Sync {
     /// The room for writes that are submitted with a permit.
     fn write_room(&self) -> &WriteRoom;
@@ -45,8 +44,8 @@ pub trait Store: Send + Sync {
     /// Waits until every write that was submitted before is done.
     fn sync(&self) -> StoreFuture<'_, ()>;
 
-    /// Does what was submitted, ends what runs long, and gives up what the store holds. Closing a
-    /// closed store is no error.
+    /// Does all submitted writes, ends long reads, and releases the resources of the store. Closing
+    /// a closed store is not an error.
     fn close(&self) -> BoxFuture<'_, ()>;
 
     // Templates.
@@ -82,7 +81,7 @@ pub trait Store: Send + Sync {
         change: ChangeTemplate,
     ) -> StoreFuture<'_, Option<TemplateDetails>>;
 
-    /// Changes what belongs to a template, and notes `now` as the time of the change.
+    /// Changes what belongs to a template, and stores `now` as the time of the change.
     ///
     /// # Errors
     /// [`StoreError::Duplicate`] when the template has a capability of that kind and name, or a
@@ -94,7 +93,8 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> StoreFuture<'_, TemplateChanged>;
 
-    /// Deletes a template with all that belongs to it; says whether it existed. Its sessions stay.
+    /// Deletes a template with all that belongs to it; returns whether it existed. Its sessions
+    /// stay.
     fn delete_template(&self, id: Uuid) -> StoreFuture<'_, bool>;
 
     // Sessions.
@@ -122,7 +122,7 @@ pub trait Store: Send + Sync {
         last_error: Option<String>,
     ) -> StoreFuture<'_, ()>;
 
-    /// Closes every session that is `starting` or `ready`, with `reason` as its error; says how
+    /// Closes every session that is `starting` or `ready`, with `reason` as its error; returns how
     /// many there were.
     fn close_sessions(&self, closed_at: Timestamp, reason: &'static str) -> StoreFuture<'_, usize>;
 
@@ -161,8 +161,8 @@ pub trait Store: Send + Sync {
     ) -> Result<PendingWrite<()>, StoreError>;
 
     /// Appends the last events of an execution and ends its record, together and promptly. An
-    /// execution whose end is stored can be ended again, with more events: an end may turn out
-    /// otherwise before it is answered.
+    /// execution whose end is stored can be ended again, with more events: an end is preliminary
+    /// until it is answered.
     ///
     /// # Errors
     /// As [`append_events`](Self::append_events).
@@ -180,9 +180,9 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Constraint`] when its session was removed meanwhile.
     fn finish_unrecorded(&self, end: UnrecordedEnd) -> StoreFuture<'_, ()>;
 
-    /// Ends what a daemon left unfinished: executions that are `running` as errors with a last
-    /// event, sessions that are `starting` or `ready` as closed, with `reason` as their error. A
-    /// record that is too damaged to be written stays.
+    /// Ends what an earlier daemon left unfinished: executions that are `running` end as errors
+    /// with a last event, and sessions that are `starting` or `ready` as closed, with `reason` as
+    /// their error. A record that is too damaged to be written stays.
     fn settle_unfinished(
         &self,
         now: Timestamp,
@@ -205,7 +205,7 @@ pub trait Store: Send + Sync {
         max_bytes: usize,
     ) -> StoreFuture<'_, Within<Option<Execution>>>;
 
-    /// What an execution's record says in short; `None` if no execution has the id.
+    /// The session of an execution and whether it has ended; `None` if no execution has the id.
     fn execution_head(&self, id: Uuid) -> StoreFuture<'_, Option<ExecutionHead>>;
 
     /// The fingerprint of the request for an execution; `None` if the execution does not exist or
@@ -238,11 +238,11 @@ pub trait Store: Send + Sync {
         max_bytes: usize,
     ) -> StoreFuture<'_, Portion<Event>>;
 
-    /// What has an id that begins with `prefix`, which has only characters of ids: at most `limit`
+    /// The records whose ids begin with `prefix`, which has only characters of ids: at most `limit`
     /// of each kind, by id.
     fn ids_like(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<Identified>>;
 
-    // Retention. The caller makes sure that one removal goes on at a time, see `RecordNumber`.
+    // Retention. The caller makes sure that one removal runs at a time, see `RecordNumber`.
 
     /// Which of the next `limit` executions after `after` ended before `before`. Executions of
     /// sessions that ended before `sessions_before` are left out; `None` leaves none out.
@@ -274,31 +274,31 @@ pub trait Store: Send + Sync {
     /// How many events these executions have together.
     fn count_events(&self, executions: Vec<RecordNumber>) -> StoreFuture<'_, u64>;
 
-    /// Removes executions that do not run, with their events, for about `duration`, and at least a
-    /// part of the first. Of an execution the last events go first and its record with the first of
-    /// them, so that what a crash leaves is whole.
+    /// Removes executions that are not running, with their events, for about `duration`, and at
+    /// least a part of the first. The last events of an execution are removed first, and the record
+    /// with the first event, so that a crash leaves a consistent record.
     fn remove_executions(
         &self,
         executions: Vec<RecordNumber>,
         duration: Duration,
     ) -> StoreFuture<'_, RemovedExecutions>;
 
-    /// Removes a session that has no executions; says whether it did.
+    /// Removes a session that has no executions; returns whether it did.
     fn remove_session(&self, session: RecordNumber) -> StoreFuture<'_, bool>;
 
     // Maintenance.
 
-    /// A copy of the whole store as of one moment, in a file that goes away when it is closed.
-    /// Writes go on meanwhile. Dropping the future ends it.
+    /// A copy of the whole store as of one moment, in a file without a name, which is deleted when
+    /// it is closed. Writes go on meanwhile. Dropping the future ends the copy.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`] when the disk has no room for it.
+    /// [`StoreError::Unreachable`] when the disk has no room for the copy.
     fn back_up(&self) -> StoreFuture<'_, File>;
 
-    /// Looks whether the store is sound. `running` gives the executions whose records are still
-    /// being written. Damage is not an error. Dropping the future ends it.
+    /// Checks whether the store is sound. `running` gives the executions whose records are still
+    /// being written. Damage is not an error. Dropping the future ends the check.
     fn check(&self, running: RunningNow) -> StoreFuture<'_, CheckReport>;
 
-    /// Gives the room of what was removed back to the disk. Writes wait until that is done.
+    /// Gives the room of removed records back to the file system. Writes wait until that is done.
     fn vacuum(&self) -> StoreFuture<'_, Vacuumed>;
 }

@@ -1,4 +1,4 @@
-//! What lists are asked for.
+//! The filters and the portions of lists.
 
 use std::fmt;
 
@@ -68,7 +68,7 @@ pub struct ExecutionQuery {
     pub running: Vec<Uuid>,
 }
 
-/// What becomes of unreadable parts of a template.
+/// How a read treats unreadable parts of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnreadable {
     /// They are left out: the caller shows what can be read.

@@ -1,12 +1,12 @@
-//! Executions as they are written, and what is said of them in short.
+//! Executions as they are written, and the head of a record.
 
 use uuid::Uuid;
 use vmapi_types::{Event, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
 
 use crate::budget::Lease;
 
-/// What an event takes in memory beside its payload, in bytes: its record, and twice the
-/// allocator's own. Portions of events count it.
+/// The size of an event in memory without its payload, in bytes: the record, and what the allocator
+/// needs for two blocks. Portions of events count it.
 pub const EVENT_BYTES: usize = 200;
 
 /// Events of one execution on their way to the store.
@@ -14,7 +14,7 @@ pub const EVENT_BYTES: usize = 200;
 pub struct EventBatch {
     /// The execution.
     pub execution_id: Uuid,
-    /// The events, numbered on from the last that was submitted. May be empty.
+    /// The events, with numbers that follow the last submitted one. May be empty.
     pub events: Vec<Event>,
     /// The room that the events take in the daemon, given back when the store drops the batch.
     pub leases: Vec<Lease>,
@@ -23,7 +23,7 @@ pub struct EventBatch {
 /// How an execution ended.
 #[derive(Clone, Debug)]
 pub struct ExecutionEnd {
-    /// How it ended; not `running`.
+    /// The status at the end; never `running`.
     pub status: ExecutionStatus,
     /// When it ended.
     pub ended_at: Timestamp,
@@ -31,7 +31,7 @@ pub struct ExecutionEnd {
     pub result: Option<RawJson>,
     /// The error that it ended with; `None` if it ended well.
     pub error: Option<RawJson>,
-    /// What it used and made.
+    /// What the execution used, and the number and size of its events.
     pub metrics: Metrics,
 }
 
@@ -43,13 +43,13 @@ pub struct UnrecordedEnd {
     pub execution: Execution,
     /// The fingerprint of its request; `None` if the request can't be sent again.
     pub request: Option<String>,
-    /// When it is ended.
+    /// The time of the end.
     pub ended_at: Timestamp,
     /// Its error, which is also the payload of its last event.
     pub error: RawJson,
 }
 
-/// What an execution's record says of it in short.
+/// The head of the record of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExecutionHead {
     /// The session that it ran in.

@@ -1,4 +1,4 @@
-//! Removing what ended too long ago.
+//! The shapes of retention: finding and removing expired records.
 
 /// The number of a record, in the order in which the records of its table were made. Retention goes
 /// by numbers, since the id of a damaged record may be unreadable. The number of a record that was
@@ -11,7 +11,7 @@ impl RecordNumber {
     pub const START: Self = Self(0);
 }
 
-/// Executions that may be removed, and where to look on.
+/// Executions that may be removed, and where the search continues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExpiredExecutions {
     /// Their numbers, ascending.
@@ -23,8 +23,8 @@ pub struct ExpiredExecutions {
 /// What one portion of a removal did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RemovedExecutions {
-    /// How many executions, from the first on, need no further portion: they were removed, run, or
-    /// are gone.
+    /// The number of executions, from the first on, that are done with: they were removed, or are
+    /// running, or do not exist any more.
     pub handled: usize,
     /// How many executions were removed.
     pub executions: u64,

@@ -3,7 +3,14 @@
 use uuid::Uuid;
 use vmapi_types::{Capability, StartupFile};
 
-use crate::template::service::NameList;
+/// Which of a template's two lists of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameList {
+    /// The native modules that scripts may use.
+    Modules,
+    /// The libraries that sessions load.
+    Libraries,
+}
 
 /// A change of what belongs to a template.
 #[derive(Clone, Debug)]
@@ -29,7 +36,7 @@ pub enum TemplatePart {
     StartupFile,
 }
 
-/// What became of a [`TemplateChange`].
+/// The outcome of a [`TemplateChange`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TemplateChanged {
     /// It is stored, and so is the time of the change.

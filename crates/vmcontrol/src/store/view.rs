@@ -1,4 +1,4 @@
-//! Records as clients see them: a record may be ahead of what the service says.
+//! Records as clients see them: a status in a record may be preliminary.
 
 use vmapi_types::{Execution, ExecutionStatus, Metrics, Session, SessionStatus};
 
@@ -14,8 +14,8 @@ pub(crate) fn session_as_seen(session: Session, is_starting: bool) -> Session {
     }
 }
 
-/// An execution whose record may tell of an end that is not decided yet: the end is stored while
-/// the session commits.
+/// An execution whose record may have a preliminary end: the end is stored while the session
+/// commits.
 pub(crate) fn execution_as_seen(execution: Execution, is_running: bool) -> Execution {
     if !is_running || execution.status == ExecutionStatus::Running {
         return execution;

@@ -1,4 +1,4 @@
-//! Writes that need not be waited for on the spot.
+//! Writes whose outcome can be waited for later.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct WritePermit {
 }
 
 impl WriteRoom {
-    /// Room for so many writes.
+    /// Room for this number of writes.
     pub fn new(writes: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new(writes)),
@@ -60,7 +60,7 @@ pub struct PendingWrite<T>(oneshot::Receiver<Result<T, StoreError>>);
 #[derive(Debug)]
 pub struct WriteAnswer<T>(oneshot::Sender<Result<T, StoreError>>);
 
-/// A write to be submitted: what the store answers with, and what the caller waits with.
+/// The two ends of a write that is to be submitted: that of the store and that of the caller.
 pub fn pending_write<T>() -> (WriteAnswer<T>, PendingWrite<T>) {
     let (answer, pending) = oneshot::channel();
     (WriteAnswer(answer), PendingWrite(pending))
@@ -87,7 +87,7 @@ impl<T> PendingWrite<T> {
 }
 
 impl<T> WriteAnswer<T> {
-    /// Says how the write went. The caller may have stopped waiting.
+    /// Sends the outcome of the write. The caller may have stopped waiting.
     pub fn send(self, outcome: Result<T, StoreError>) {
         let _ = self.0.send(outcome);
     }

@@ -53,8 +53,8 @@ impl Control {
             Err(OpenSessionError::Unavailable(error)) => Err(Error::Unavailable {
                 message: error.to_string(),
             }),
-            // Whether it fails depends on the libraries before it: the client hears of that when it
-            // makes a session.
+            // Whether the library can be loaded depends on the libraries before it. The client gets
+            // that error when it creates a session.
             Ok(()) | Err(OpenSessionError::Library { .. } | OpenSessionError::NoScript { .. }) => {
                 Ok(name)
             }
@@ -120,8 +120,8 @@ fn full_name(cache: &LibraryCache, name: &str) -> Result<String> {
     })
 }
 
-/// The full name of a library, and the libraries to load to find out whether it can be used: none
-/// if that is not in doubt, else the readable ones of the template, and this one behind them.
+/// The full name of a library, and the libraries whose loading shows whether it can be used: none
+/// if that is certain, otherwise the readable ones of the template, followed by this one.
 fn find(
     cache: &LibraryCache,
     name: &str,

@@ -1,22 +1,22 @@
-//! The policies of the templates that sessions were made of lately, so that a session can be made
-//! without asking the store.
+//! A cache of the policies of templates, so that a session can be created without a read of the
+//! store.
 //!
-//! # Why no session is made of a policy that has changed
+//! # Why no session is created from an outdated policy
 //!
-//! The cache is written through: every change of a template goes by [`PolicyCache::turn`], and so
-//! does every read of one that is to be kept. The turns of one template exclude each other. A
-//! change takes the turn, drops the policy, has the store make the change durable, gives the turn
-//! back and is answered only then. A read takes the turn, reads the store, keeps the policy and
-//! gives the turn back. So
+//! The cache is written through: every change of a template takes a [`PolicyCache::turn`], and so
+//! does every read whose result is kept. The turns of one template exclude each other. A change
+//! takes the turn, drops the policy, waits until the store has made the change durable, gives the
+//! turn back and is answered only then. A read takes the turn, reads the store, keeps the policy
+//! and gives the turn back. So
 //!
-//! - a read can't keep what it read before a change and is told after it: the change waits for its
-//!   turn;
-//! - from the moment at which a reader of the store may see the change, and before, the cache has
-//!   nothing of the template, and what is kept afterwards was read afterwards;
-//! - a change whose outcome is unknown (the store failed in the middle of it) leaves nothing in the
-//!   cache, and the next session asks the store.
+//! - a read can't keep a policy from before a change after the change was answered: the change
+//!   waits for its turn;
+//! - while a read of the store may return the template before or after the change, the cache has no
+//!   policy of it, and a policy that is kept later was read later;
+//! - a change whose outcome is unknown (the store failed in the middle of it) leaves no policy in
+//!   the cache, and the next session reads the store.
 //!
-//! A change must therefore be waited for to its end, also when its client has hung up: it runs in a
+//! A change must therefore hold its turn to its end, also when its client has hung up: it runs in a
 //! task of its own. Turns of different templates don't wait for each other, so that changes of
 //! several templates still share one transaction. A caller that waits for a turn must hold no
 //! [`WritePermit`](crate::store::WritePermit), which the holder of the turn may need.
@@ -34,17 +34,17 @@ use vmapi_types::{RawJson, TemplateDetails};
 use crate::host_module::HostModuleInfo;
 use crate::{Error, Policy, Result};
 
-/// For how many templates policies are kept.
+/// The number of templates whose policies are kept.
 const MAX_TEMPLATES: usize = 256;
 
-/// What a template gives to the sessions that are made of it.
+/// What the sessions of a template have from it.
 #[derive(Clone, Debug)]
 pub(crate) struct TemplatePolicy {
     /// The policy of these sessions.
     pub(crate) policy: Arc<Policy>,
-    /// The policy as the record of a session has it.
+    /// The policy as JSON, as the records of sessions have it.
     pub(crate) runtime_meta: RawJson,
-    /// Whether sessions may be made of the template.
+    /// Whether sessions may be created from the template.
     pub(crate) is_active: bool,
 }
 
@@ -66,15 +66,14 @@ impl TemplatePolicy {
     }
 }
 
-/// The policies that are kept.
+/// The cached policies.
 #[derive(Debug, Default)]
 pub(crate) struct PolicyCache {
     slots: Mutex<HashMap<Uuid, Slot>>,
 }
 
-/// The place of one template. Who has locked it for writing has the turn, and it stays in the map
-/// as long as a turn of it is held or waited for. The policy is `None` if the store has to be
-/// asked.
+/// The slot of one template: its policy, or `None` if the store has to be read. The write lock of
+/// the slot is the turn. A slot stays in the map as long as its turn is held or waited for.
 type Slot = Arc<RwLock<Option<Arc<TemplatePolicy>>>>;
 
 /// The right to change one template, or to read it for the cache; given back when it is dropped.
@@ -84,7 +83,7 @@ pub(crate) struct Turn {
 }
 
 impl PolicyCache {
-    /// The policy of a template; `None` if the store has to be asked, in a turn.
+    /// The policy of a template; `None` if the store has to be read, in a turn.
     pub(crate) fn get(&self, template: Uuid) -> Option<Arc<TemplatePolicy>> {
         let slots = self.slots();
         let policy = slots.get(&template)?.try_read().ok()?;
@@ -105,7 +104,7 @@ impl PolicyCache {
             // A second slot for a template whose turn is held would give a second turn.
             let is_in_use = |slot: &Slot| Arc::strong_count(slot) > 1;
             let has_policy = |slot: &Slot| slot.try_read().is_ok_and(|policy| policy.is_some());
-            // Ids that no template has, and templates that changed, don't push the others out.
+            // Slots without a policy are removed first: those of unknown ids and changed templates.
             slots.retain(|_, slot| is_in_use(slot) || has_policy(slot));
             if slots.len() >= MAX_TEMPLATES {
                 slots.retain(|_, slot| is_in_use(slot));
@@ -120,12 +119,12 @@ impl PolicyCache {
 }
 
 impl Turn {
-    /// The policy that an earlier turn has kept; `None` if the store has to be asked.
+    /// The policy that an earlier turn has kept; `None` if the store has to be read.
     pub(crate) fn policy(&self) -> Option<Arc<TemplatePolicy>> {
         self.policy.clone()
     }
 
-    /// Keeps the policy, which was read in this turn.
+    /// Keeps a policy that was read in this turn.
     pub(crate) fn keep(&mut self, policy: &Arc<TemplatePolicy>) {
         *self.policy = Some(Arc::clone(policy));
     }

@@ -1,7 +1,7 @@
 //! Templates and what belongs to them: every operation on them, each checked before it is stored.
 //!
-//! All changes of a template that exists go by [`Control::write_template`], which keeps the policy
-//! cache right.
+//! Every change of an existing template is made by [`Control::write_template`], which keeps the
+//! policy cache consistent.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -15,20 +15,12 @@ use crate::grants;
 use crate::host_module::HostModuleInfo;
 use crate::names::{check_name, check_path};
 use crate::store::{
-    OnUnreadable, Store, StoreError, StoreFuture, TemplateChange, TemplateChanged, TemplatePart,
+    NameList, OnUnreadable, Store, StoreError, StoreFuture, TemplateChange, TemplateChanged,
+    TemplatePart,
 };
 use crate::template::settings;
 use crate::worktree::cleaned_below;
 use crate::{Control, Error, Result};
-
-/// Which of a template's two lists of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameList {
-    /// The native modules that scripts may use.
-    Modules,
-    /// The libraries that sessions load.
-    Libraries,
-}
 
 /// A capability to add.
 #[derive(Clone, Debug)]
@@ -37,7 +29,7 @@ pub struct NewCapability {
     pub kind: String,
     /// The name, whose meaning depends on the kind.
     pub name: String,
-    /// Whether it gives something to scripts, or takes it away.
+    /// Whether the capability gives a permission, or takes it away.
     pub enabled: bool,
     /// Its configuration, whose keys depend on the kind.
     pub config: Map<String, Value>,
@@ -306,7 +298,10 @@ impl Control {
         })
     }
 
-    /// The built-in engine that a template's engine name means.
+    /// The built-in engine of an engine name of a template, which may be an alias.
+    ///
+    /// # Errors
+    /// [`Error::EngineUnsupported`].
     pub(crate) fn resolve_engine(&self, name: &str) -> Result<String> {
         let built_in = self.inner().runtime.engines();
         let meant = match name {
@@ -354,7 +349,7 @@ impl Control {
     }
 }
 
-/// Whether a change of a template was done; if it was not, the template has no such part.
+/// Whether a change of a template was done; false if the template has no such part.
 fn is_done(changed: TemplateChanged, id: Uuid) -> Result<bool> {
     match changed {
         TemplateChanged::Done => Ok(true),
@@ -388,7 +383,7 @@ fn check_module(name: &str, modules: &[HostModuleInfo]) -> Result<()> {
     })
 }
 
-/// A startup file's path, cleaned, as far as that can be told before there is a worktree.
+/// The clean path of a startup file. There is no worktree yet in which the file could be checked.
 fn startup_path(path: String) -> Result<String> {
     if path.is_empty() {
         return Err(Error::validation("path is required"));

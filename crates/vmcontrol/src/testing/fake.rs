@@ -1,4 +1,4 @@
-//! A runtime whose scripts are words: what each word does is played to the service.
+//! A fake runtime. Its scripts are lists of words, and each word is an update for the service.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -36,16 +36,16 @@ const fn module(name: &'static str, config_keys: &'static [&'static str]) -> Hos
 }
 
 /// A runtime without processes. A script is a list of words: `value`, `throw`, `commit`, `timeout`,
-/// `crash`, `output`, `call`, `hold` and `hang` do what they say, and every other word is an event
-/// of the console.
+/// `crash`, `output`, `call`, `hold` and `hang` do what they are named for, and every other word is
+/// an event of the console.
 pub struct FakeRuntime {
     /// Whether no session can be opened.
     pub refuses: AtomicBool,
     /// How many scripts were run.
     pub runs: Arc<AtomicU32>,
-    /// Scripts that come to the word `hold` wait until something is put in here.
+    /// Scripts wait for a permit of this semaphore at the word `hold`.
     pub let_go: Arc<Semaphore>,
-    /// The ends of the sessions, to be told.
+    /// The senders of the ends of the sessions, in the order in which they were opened.
     pub ends: Mutex<Vec<oneshot::Sender<SessionEnd>>>,
 }
 

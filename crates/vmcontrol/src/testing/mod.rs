@@ -31,7 +31,7 @@ pub const PAGE: Page = Page {
 /// A service on a store, with a [`FakeRuntime`] and a directory of its own.
 ///
 /// # Panics
-/// All methods panic when the service fails in what they ask of it.
+/// All methods panic when an operation of the service fails.
 pub struct Fixture {
     /// The directory, which is the worktree of its sessions.
     pub dir: TempDir,

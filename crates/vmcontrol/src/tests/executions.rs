@@ -51,7 +51,7 @@ async fn thousands_of_events_are_stored_in_order() {
 }
 
 #[tokio::test]
-async fn an_exception_a_timeout_and_a_crash_end_as_what_they_are() {
+async fn an_exception_a_timeout_and_a_crash_have_their_status_and_last_event() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     for (code, status, end) in [
@@ -108,7 +108,7 @@ async fn a_passed_output_limit_is_an_error_that_names_the_stored_execution() {
 async fn the_record_of_a_run_is_stored_before_it_touches_the_world() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
-    // The play goes on only when the recorder has said that the record is stored.
+    // The fake session goes on only when the recorder has stored the record.
     let execution = fixture
         .run(session, "before call after value commit")
         .await
@@ -146,7 +146,7 @@ async fn a_session_runs_one_thing_at_a_time() {
 }
 
 #[tokio::test]
-async fn an_execution_runs_until_its_session_has_kept_what_it_did() {
+async fn an_execution_is_running_until_its_session_has_committed_or_rolled_back() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     for (end, status) in [
@@ -164,7 +164,7 @@ async fn an_execution_runs_until_its_session_has_kept_what_it_did() {
             panic!("it waits");
         };
         let id = execution.id;
-        // Its value is recorded, and with it an end that may be taken back.
+        // The value is recorded, and with it an end that is preliminary.
         while events(&fixture, id).await.len() < 2 {
             tokio::task::yield_now().await;
         }
@@ -196,7 +196,7 @@ async fn an_execution_runs_until_its_session_has_kept_what_it_did() {
         }
         let ended = fixture.control.get_execution(id).await.unwrap();
         assert_eq!(ended.status, status);
-        // Whoever sees the end finds the session free.
+        // A client that sees the end finds the session free.
         fixture.run(session, "value commit").await.unwrap();
     }
 }

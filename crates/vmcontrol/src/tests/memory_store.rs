@@ -1,4 +1,4 @@
-//! The store in memory does what every store does.
+//! The conformance suite of the store port, on the store in memory.
 
 use std::sync::Arc;
 

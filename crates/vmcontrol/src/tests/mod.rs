@@ -1,5 +1,5 @@
-//! The core without processes and without a disk: a store in memory, and a runtime that plays what
-//! its scripts say.
+//! Tests of the service without processes and without a disk: on a store in memory and a fake
+//! runtime.
 
 mod executions;
 mod memory_store;
@@ -15,7 +15,7 @@ use crate::store::memory::MemoryStore;
 use crate::testing::{self, PAGE};
 use crate::{Store, close_idle_sessions};
 
-/// A service of its own, on a store in memory.
+/// A service on a store in memory.
 struct Fixture {
     base: testing::Fixture,
     store: Arc<MemoryStore>,
@@ -34,12 +34,12 @@ impl Fixture {
         Self::on(MemoryStore::default()).await
     }
 
-    /// On a store that an earlier service may have used.
+    /// A service on a store that an earlier service may have used.
     async fn on(store: MemoryStore) -> Self {
         Self::with(store, None).await
     }
 
-    /// With sessions that may be idle for so long.
+    /// A service with an idle timeout of its sessions; `None` for none.
     async fn with(store: MemoryStore, session_idle_timeout: Option<Duration>) -> Self {
         let store = Arc::new(store);
         let shared = Arc::clone(&store) as Arc<dyn Store>;

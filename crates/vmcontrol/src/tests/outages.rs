@@ -27,7 +27,7 @@ async fn what_could_not_be_recorded_does_not_run_again_and_ends_when_the_store_d
     };
     let lock = fixture.store.refuse_writes();
     assert!(matches!(run(None).await, Err(Error::Unavailable { .. })));
-    let mut feed = fixture.control.follow(id, 0).await.unwrap();
+    let mut follower = fixture.control.follow(id, 0).await.unwrap();
     let again = run(Some(Duration::ZERO)).await;
     assert!(matches!(again, Err(Error::Unavailable { .. })), "{again:?}");
     drop(lock);
@@ -36,7 +36,7 @@ async fn what_could_not_be_recorded_does_not_run_again_and_ends_when_the_store_d
     assert!(error.contains("RUNTIME_CRASHED"), "{error}");
     assert_eq!(fixture.runtime.runs.load(Ordering::Relaxed), 1);
     let end = loop {
-        if let FollowItem::End(end) = feed.next().await.unwrap() {
+        if let FollowItem::End(end) = follower.next().await.unwrap() {
             break end;
         }
     };

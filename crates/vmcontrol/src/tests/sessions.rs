@@ -1,4 +1,4 @@
-//! Sessions: their startup files, their ends, and what keeps them open.
+//! Sessions: their startup files, their ends, and the timeouts that close them.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(super) async fn add_startup_file(
         .unwrap();
 }
 
-/// The record of a session once it is not `ready` any more.
+/// Waits until a session is not `ready` any more, and returns its record.
 async fn ended(fixture: &Fixture, session: Uuid) -> Session {
     loop {
         let record = fixture.control.get_session(session).await.unwrap();
@@ -181,7 +181,7 @@ async fn what_a_killed_daemon_left_is_settled_by_the_next() {
         }
         tokio::task::yield_now().await;
     };
-    // A copy is what a daemon leaves that is killed now.
+    // The copy is the store that a daemon leaves which is killed now.
     let next = Fixture::on(fixture.store.copy()).await;
     let settled = next.control.get_execution(execution).await.unwrap();
     assert_eq!(settled.status, ExecutionStatus::Error);
@@ -242,7 +242,7 @@ async fn an_idle_session_is_closed_once_the_store_takes_it() {
     }
 }
 
-/// Makes a session that needs a follower again after that time.
+/// Makes a session that is closed once it has had no follower for `timeout_ms`.
 async fn unwatched(fixture: &Fixture, timeout_ms: u64) -> Uuid {
     let template = fixture.template().await;
     let request = CreateSessionRequest {
@@ -256,7 +256,7 @@ async fn unwatched(fixture: &Fixture, timeout_ms: u64) -> Uuid {
 async fn a_session_that_needs_a_follower_lives_as_long_as_it_has_one() {
     let fixture = Fixture::new().await;
     let kept = unwatched(&fixture, 1000).await;
-    let feeds = [
+    let followers = [
         fixture.control.follow_session_status(kept).await.unwrap(),
         fixture.control.follow_session(kept, None).await.unwrap(),
     ];
@@ -265,10 +265,10 @@ async fn a_session_that_needs_a_follower_lives_as_long_as_it_has_one() {
     assert_eq!(record.status, SessionStatus::Closed);
     let reason = record.last_error.unwrap();
     assert!(reason.contains("unwatched_timeout_ms"), "{reason}");
-    for feed in feeds {
+    for follower in followers {
         let record = fixture.control.get_session(kept).await.unwrap();
         assert_eq!(record.status, SessionStatus::Ready);
-        drop(feed);
+        drop(follower);
     }
     let record = ended(&fixture, kept).await;
     assert_eq!(record.status, SessionStatus::Closed);

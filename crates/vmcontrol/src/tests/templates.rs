@@ -10,7 +10,7 @@ use super::Fixture;
 use super::sessions::add_startup_file;
 use crate::{Error, NameList, NewCapability};
 
-/// What a new session of the template has in its record.
+/// The policy in the record of a new session of the template.
 async fn policy_of_new(fixture: &Fixture, template: Uuid) -> serde_json::Value {
     let request = fixture.request(template);
     let session = fixture.control.create_session(request).await.unwrap();
@@ -18,12 +18,12 @@ async fn policy_of_new(fixture: &Fixture, template: Uuid) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn whatever_changes_a_template_is_in_the_next_session() {
+async fn every_change_of_a_template_is_in_the_next_session() {
     let fixture = Fixture::new().await;
     let control = &fixture.control;
     let template = fixture.template().await;
     let other = fixture.template().await;
-    // The second of each kind is made of what was read for the first.
+    // The second session of each template is created from the cached policy.
     for _ in 0..2 {
         let policy = policy_of_new(&fixture, template).await;
         assert_eq!(policy["modules"], json!([]));
@@ -132,8 +132,7 @@ async fn a_change_is_in_the_next_session_though_its_client_has_hung_up() {
     }
     change.abort();
     assert!(change.await.unwrap_err().is_cancelled());
-    // While the change is under way no session is made of what was before it, or of what may not
-    // come.
+    // While the change is under way, no session is created from the policy before it or after it.
     let policies = &fixture.control.inner().policies;
     assert!(policies.get(template).is_none());
     drop(held);

@@ -1,4 +1,4 @@
-//! Cleaning paths as texts, without a look at the file system.
+//! Cleaning paths as texts, without access to the file system.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -25,10 +25,10 @@ const MAX_COPY_BYTES: u64 = 1024 * 1024 * 1024;
 /// The size of the pieces in which a file is read, in bytes.
 const READ_STEP_BYTES: usize = 256 * 1024;
 
-/// The number of bytes that are written between two looks at the stop flag.
+/// The number of bytes that are written between two reads of the stop flag.
 const WRITE_STEP_BYTES: usize = 4 * 1024 * 1024;
 
-/// The number of bytes of a file that are copied between two looks at the stop flag.
+/// The number of bytes of a file that are copied between two reads of the stop flag.
 const COPY_STEP_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The files that a session reaches.

@@ -8,14 +8,14 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 use vmapi_types::CheckReport;
 
-use super::{Findings, Running, integrity, look_at_records};
+use super::{Findings, Running, check_records, integrity};
 use crate::error::{DbError, OpenError};
-use crate::open::{self, SQLITE_MAGIC};
+use crate::identity::{SQLITE_MAGIC, check_owner};
 use crate::read_only::ReadOnly;
 use crate::schema;
 
-/// Checks the database in a file, and changes nothing of it. No daemon can start on it meanwhile;
-/// one that has it open goes on. Blocks.
+/// Checks the database in a file, and changes no file. Meanwhile no daemon can start on the
+/// database; a daemon that has it open goes on. Blocks.
 ///
 /// # Errors
 /// When the file does not exist or can't be read. Damage is never an error but a part of the
@@ -34,7 +34,7 @@ pub fn check_file(path: &Path) -> Result<CheckReport, OpenError> {
     if !file.metadata().map_err(io_error)?.is_file() {
         return Err(io_error(io::Error::other("it is not a file")));
     }
-    // Held until the connection is closed: closing it drops SQLite's locks.
+    // The file is open until the connection is closed: closing it drops SQLite's locks.
     let is_served = match file.try_lock() {
         Ok(()) => false,
         Err(TryLockError::WouldBlock) => true,
@@ -61,25 +61,25 @@ pub fn check_file(path: &Path) -> Result<CheckReport, OpenError> {
     }
     let real_path = path.canonicalize().map_err(io_error)?;
     let reading = ReadOnly::open(&real_path, is_served)?;
-    let looked = look(&reading.connection, path, is_served, &mut findings);
+    let checked = check(&reading.connection, path, is_served, &mut findings);
     drop(reading);
     drop(file);
-    looked.map_err(|error| OpenError::Unreadable {
+    checked.map_err(|error| OpenError::Unreadable {
         path: path.to_owned(),
         source: error.into(),
     })?;
     Ok(findings.into_report())
 }
 
-fn look(
+fn check(
     connection: &Connection,
     path: &Path,
     is_served: bool,
     findings: &mut Findings,
 ) -> Result<(), DbError> {
-    let version = match open::check_owner(path, connection) {
+    let version = match check_owner(path, connection) {
         Ok(version) => version,
-        // SQLite may also say that it is busy, which is an error.
+        // If SQLite reports that the database is busy, that is an error and not a problem.
         Err(OpenError::Sqlite { source, .. }) => {
             return findings.rule("the first page", |_| Err(source.into()));
         }
@@ -96,10 +96,10 @@ fn look(
     };
     integrity(connection, findings)?;
     if version == schema::version() {
-        return look_at_records(connection, &running, findings);
+        return check_records(connection, &running, findings);
     }
     match migrated(connection) {
-        Ok(copy) => look_at_records(&copy.1, &running, findings),
+        Ok(copy) => check_records(&copy.1, &running, findings),
         Err(reason) => {
             findings.problems.push(format!(
                 "the schema can't be brought from version {version} up to date: {reason}"
@@ -109,13 +109,13 @@ fn look(
     }
 }
 
-/// A copy of an older database, with the newest schema, and the directory that the copy is in.
+/// A copy of an older database, with the newest schema, and the directory of the copy.
 fn migrated(connection: &Connection) -> Result<(tempfile::TempDir, Connection), String> {
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let copied = || -> rusqlite::Result<Connection> {
         let mut copy = Connection::open(directory.path().join("copy.db"))?;
         let backup = Backup::new(connection, &mut copy)?;
-        // All of it in one step.
+        // The whole database is copied in one step.
         backup.step(-1)?;
         drop(backup);
         Ok(copy)

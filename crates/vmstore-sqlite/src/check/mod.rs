@@ -1,8 +1,8 @@
 //! Whether a database is sound: the damage that SQLite finds, rows that can't be decoded, and rows
 //! that contradict each other.
 //!
-//! Damage must not end the search for more of it. Each rule is checked by itself, and a rule that
-//! can't be checked to its end is a problem like any other.
+//! Damage must not end the search for more damage. Each rule is checked by itself, and a rule that
+//! can't be checked to its end is a problem as well.
 
 mod file;
 mod rows;
@@ -20,29 +20,29 @@ pub use file::check_file;
 use crate::error::DbError;
 use crate::schema;
 
-/// How many problems of one rule are listed.
+/// The largest number of listed problems of one rule.
 const MAX_PROBLEMS: usize = 100;
 
-/// The executions that a daemon has in hand: it writes the ends of them and of their sessions in
-/// any order.
+/// The executions that are running in a daemon, which writes their ends and those of their sessions
+/// in any order.
 pub(crate) enum Running<'a> {
-    /// Gives them, as of the moment when it is called.
+    /// A function that gives them, as of the time of the call.
     Known(&'a dyn Fn() -> HashSet<Uuid>),
-    /// There may be some.
+    /// Another process has the database, and may have some.
     Unknown,
 }
 
 /// Checks a database that has the newest schema.
 ///
 /// # Errors
-/// When it can't be reached, or the check is not wanted any more. Damage is not an error.
+/// When the database can't be reached, or the check is not wanted any more. Damage is not an error.
 pub(crate) fn check(
     connection: &Connection,
     running: &Running<'_>,
 ) -> Result<CheckReport, DbError> {
     let mut findings = Findings::default();
     integrity(connection, &mut findings)?;
-    look_at_records(connection, running, &mut findings)?;
+    check_records(connection, running, &mut findings)?;
     Ok(findings.into_report())
 }
 
@@ -61,8 +61,8 @@ fn integrity(connection: &Connection, findings: &mut Findings) -> Result<(), DbE
     })
 }
 
-/// All rules that need the newest schema.
-fn look_at_records(
+/// Checks all rules that need the newest schema.
+fn check_records(
     connection: &Connection,
     running: &Running<'_>,
     findings: &mut Findings,
@@ -73,11 +73,11 @@ fn look_at_records(
         }
         Ok(())
     })?;
-    rows::look(connection, findings)?;
-    rules::look(connection, running, findings)
+    rows::check(connection, findings)?;
+    rules::check(connection, running, findings)
 }
 
-/// What was found.
+/// The problems that were found, and the numbers of checked rows.
 #[derive(Default)]
 struct Findings {
     problems: Vec<String>,
@@ -86,20 +86,20 @@ struct Findings {
 }
 
 impl Findings {
-    /// Checks one rule. Damage that keeps it from being checked is a problem of its own.
+    /// Checks one rule. Damage that prevents the check is a problem of its own.
     fn rule(
         &mut self,
         name: &str,
-        look: impl FnOnce(&mut Problems) -> Result<(), DbError>,
+        search: impl FnOnce(&mut Problems) -> Result<(), DbError>,
     ) -> Result<(), DbError> {
         let mut problems = Problems::default();
-        let looked = look(&mut problems);
+        let searched = search(&mut problems);
         if problems.left_out > 0 {
             let more = format!("{name}: {} problems more", problems.left_out);
             problems.listed.push(more);
         }
         self.problems.append(&mut problems.listed);
-        match looked {
+        match searched {
             Ok(()) => Ok(()),
             Err(
                 error @ (DbError::Damaged(_)
@@ -131,7 +131,7 @@ impl Findings {
 struct Problems {
     /// The first ones.
     listed: Vec<String>,
-    /// How many more there are.
+    /// The number of those that are not listed.
     left_out: u64,
 }
 
@@ -145,7 +145,7 @@ impl Problems {
     }
 }
 
-/// The text of an error, or of its cause where that says more.
+/// The text of the cause of an error, or of the error itself.
 fn with_cause(error: &DbError) -> String {
     match error {
         DbError::Damaged(reason) | DbError::Io(reason) => reason.clone(),

@@ -1,4 +1,4 @@
-//! Whether every row can be decoded by the functions that the service reads with.
+//! The check whether every row can be decoded by the functions with which the service reads.
 
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use crate::record::{Record, shown_value};
 use crate::{event, execution, session, template};
 
 /// Decodes all rows of all tables.
-pub(super) fn look(connection: &Connection, findings: &mut Findings) -> Result<(), DbError> {
+pub(super) fn check(connection: &Connection, findings: &mut Findings) -> Result<(), DbError> {
     table(connection, findings, "template", template::COLUMNS, |row| {
         template::template_of(row).map(drop)
     })?;
@@ -59,7 +59,7 @@ fn table(
         let mut rows = all.query([])?;
         while let Some(row) = rows.next()? {
             count += 1;
-            note(decode(row), problems)?;
+            add_unreadable(decode(row), problems)?;
         }
         Ok(())
     })?;
@@ -76,9 +76,9 @@ fn events(connection: &Connection, findings: &mut Findings) -> Result<u64, DbErr
         let mut rows = all.query([])?;
         while let Some(row) = rows.next()? {
             count += 1;
-            // Whose it is is asked of a bad event alone.
+            // The execution is sought only for an unreadable event.
             let decoded = event::event_of(row, Uuid::nil()).map(drop);
-            note(
+            add_unreadable(
                 decoded.map_err(|error| match error {
                     DbError::Unreadable(mut record) => {
                         record.id = execution_named(connection, row, number);
@@ -111,8 +111,11 @@ fn execution_named(connection: &Connection, row: &Row<'_>, column: usize) -> Str
     })
 }
 
-/// An unreadable row is a problem; another error is one of the whole table.
-fn note(decoded: Result<(), DbError>, problems: &mut Problems) -> Result<(), DbError> {
+/// Adds an unreadable row to the problems.
+///
+/// # Errors
+/// Every other error: it concerns the whole table.
+fn add_unreadable(decoded: Result<(), DbError>, problems: &mut Problems) -> Result<(), DbError> {
     match decoded {
         Ok(()) => Ok(()),
         Err(DbError::Unreadable(record)) => {

@@ -1,4 +1,4 @@
-//! Whether the rows of different tables fit together.
+//! The check whether the rows of different tables are consistent.
 
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -11,12 +11,12 @@ use crate::record::shown_value;
 struct Rule {
     /// The table of the ids.
     table: &'static str,
-    /// What is wrong with each.
+    /// The problem of each of these rows.
     problem: &'static str,
     sql: &'static str,
 }
 
-/// Malformed JSON is passed over here: the decoding of the rows has named it.
+/// The rules. They skip malformed JSON, which the decoding of the rows reports.
 const RULES: &[Rule] = &[
     Rule {
         table: "template_module of template",
@@ -72,14 +72,14 @@ const RULES: &[Rule] = &[
 const UNSETTLED: &str = "SELECT execution.id FROM execution JOIN session ON session.id = session_id
      WHERE execution.status = 'running' AND session.status IN ('closed', 'crashed')";
 
-/// The code of executions as their records have it, and as their first events do. Code may be long,
-/// and fill whole pages of the file on which no other rule finds damage.
+/// The code of executions in their records and in their first events. Code may be long, and fill
+/// whole pages of the file on which no other rule finds damage.
 const CODES: &str =
     "SELECT id, input, payload FROM execution JOIN event ON execution_n = n AND seq = 1
      WHERE kind = 'repl' AND type = 'input_echo'";
 
 /// Checks all rules.
-pub(super) fn look(
+pub(super) fn check(
     connection: &Connection,
     running: &Running<'_>,
     findings: &mut Findings,
@@ -119,7 +119,7 @@ fn ids(connection: &Connection, sql: &str) -> Result<Vec<String>, DbError> {
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Compares the code of executions with what was echoed of it.
+/// Compares the code in the records of executions with the code in their first events.
 fn codes(connection: &Connection, findings: &mut Findings) -> Result<(), DbError> {
     #[derive(Deserialize)]
     struct Echo {
@@ -129,7 +129,7 @@ fn codes(connection: &Connection, findings: &mut Findings) -> Result<(), DbError
         let mut all = connection.prepare(CODES)?;
         let mut rows = all.query([])?;
         while let Some(row) = rows.next()? {
-            // Rows that can't be decoded were named before.
+            // Rows that can't be decoded are reported by another rule.
             let input = row.get_ref(1)?.as_str();
             let echo = row.get_ref(2)?.as_str().map(serde_json::from_str::<Echo>);
             if let (Ok(input), Ok(Ok(echo))) = (input, echo)

@@ -1,5 +1,7 @@
 //! Sessions, executions and events of the old database.
 
+use std::sync::Arc;
+
 use rusqlite::types::ToSqlOutput;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -44,7 +46,7 @@ const EXECUTION: &[&str] = &[
 const EVENT: &[&str] = &["execution_id", "seq", "ts", "type", "payload_json"];
 
 impl Import<'_> {
-    /// Brings the sessions over, also those whose templates are gone.
+    /// Imports the sessions, also those whose templates are gone.
     pub(super) fn sessions(&mut self) -> Result<(), Failure> {
         let source = self.source;
         let order = "ORDER BY created_at, rowid";
@@ -70,7 +72,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Brings the executions over, each with its events.
+    /// Imports the executions, each with its events.
     pub(super) fn executions(&mut self) -> Result<(), Failure> {
         let source = self.source;
         let order = "ORDER BY started_at, rowid";
@@ -139,7 +141,7 @@ impl Import<'_> {
         Ok(execution::end(self.target, execution.id, &end)?)
     }
 
-    /// Brings the events of an execution over, in their order and numbered from 1 without a gap.
+    /// Imports the events of an execution, in their order and numbered from 1 without a gap.
     fn events(&mut self, id: Uuid, number: i64, old: &OldRow<'_, '_>) -> Result<Log, Failure> {
         let mut log = Log::default();
         let source = self.source;
@@ -231,7 +233,7 @@ fn session_of(old: &OldRow<'_, '_>) -> Result<Session, BadValue> {
         status,
         created_at,
         closed_at,
-        last_error: some_text(old, "last_error_json")?,
+        last_error: some_text(old, "last_error_json")?.map(str::to_owned),
         runtime_meta: old.json("runtime_meta_json")?,
     })
 }
@@ -252,10 +254,12 @@ fn execution_of(old: &OldRow<'_, '_>) -> Result<Execution, BadValue> {
         kind,
         // The Go service stored an empty text in fields that a kind does not have.
         input: match kind {
-            ExecutionKind::Repl => old.optional_text("input")?.map(str::to_owned),
-            ExecutionKind::RunFile | ExecutionKind::Startup => some_text(old, "input")?,
+            ExecutionKind::Repl => old.optional_text("input")?.map(Arc::from),
+            ExecutionKind::RunFile | ExecutionKind::Startup => {
+                some_text(old, "input")?.map(Arc::from)
+            }
         },
-        path: some_text(old, "path")?,
+        path: some_text(old, "path")?.map(str::to_owned),
         args: or(old.json("args_json")?, "[]"),
         env: or(old.json("env_json")?, "{}"),
         status: old.parsed("status", ExecutionStatus::from_name)?,
@@ -279,7 +283,6 @@ fn event_of(old: &OldRow<'_, '_>, execution_id: Uuid, seq: u64) -> Result<Event,
 }
 
 /// A text; `None` for `NULL` and an empty text.
-fn some_text(old: &OldRow<'_, '_>, column: &str) -> Result<Option<String>, BadValue> {
-    let text = old.optional_text(column)?.filter(|text| !text.is_empty());
-    Ok(text.map(str::to_owned))
+fn some_text<'a>(old: &OldRow<'a, '_>, column: &str) -> Result<Option<&'a str>, BadValue> {
+    Ok(old.optional_text(column)?.filter(|text| !text.is_empty()))
 }

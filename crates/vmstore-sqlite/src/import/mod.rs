@@ -1,8 +1,8 @@
-//! Bringing a database of the Go service over.
+//! Importing a database of the Go service.
 //!
-//! Its tables have other names and columns, its times are whole seconds, and nothing makes sure
-//! that a row holds what it should. All that can be brought over goes into a new database in one
-//! transaction. Rows that can't are left out one by one, each with its reason in the report.
+//! Its tables have other names and columns, its times are whole seconds, and its values are not
+//! checked. All rows that can be imported are written into a new database in one transaction. Each
+//! row that can't is left out, with its reason in the report.
 
 mod history;
 mod source;
@@ -18,19 +18,18 @@ use serde::Serialize;
 use uuid::Uuid;
 use vmapi_types::Timestamp;
 use vmcontrol::failure_payload;
-use vmcontrol::runtime::{FailureCode, HostModuleInfo};
+use vmcontrol::runtime::{self, FailureCode, HostModuleInfo};
 use vmcontrol::store::StoreError;
-
-pub(crate) use source::is_of_go_service;
 
 use crate::error::{DbError, OpenError};
 use crate::files::{WAL, WAL_INDEX, beside};
+use crate::identity::check_owner;
 use crate::lock::DatabaseLock;
 use crate::read_only::ReadOnly;
 use crate::{execution, open, session};
 use source::Source;
 
-/// What was brought over.
+/// The numbers of imported records, and what was not imported as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// Templates, each with its settings.
@@ -41,21 +40,21 @@ pub struct ImportReport {
     pub startup_files: u64,
     /// Sessions.
     pub sessions: u64,
-    /// How many of the sessions were open, and are closed now.
+    /// The number of sessions among them that were open, and are closed now.
     pub sessions_closed: u64,
     /// Executions.
     pub executions: u64,
-    /// How many of the executions ran, and have ended with an error now.
+    /// The number of executions among them that were running, and have ended with an error now.
     pub executions_ended: u64,
     /// Events, without those that these ends added.
     pub events: u64,
-    /// A line for each row that was not brought over, with the reason.
+    /// A line for each row that was not imported, with the reason.
     pub left_out: Vec<String>,
-    /// A line for each thing that has another meaning now.
+    /// A line for each imported value that has another meaning now.
     pub notes: Vec<String>,
 }
 
-/// Why nothing was brought over. No file was changed.
+/// Why nothing was imported. No file was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The old database can't be read.
@@ -63,7 +62,7 @@ pub enum ImportError {
     Source {
         /// The old database.
         path: PathBuf,
-        /// Why, with the remedy.
+        /// The cause, with the remedy.
         reason: String,
     },
     /// The new database can't be opened.
@@ -80,13 +79,13 @@ pub enum ImportError {
     Write {
         /// The new database.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: StoreError,
     },
 }
 
-/// Brings the database of the Go service at `old` over into a new one at `new`. `modules` are those
-/// of the runtime, by which capabilities are checked. Blocks.
+/// Imports the database of the Go service at `old` into a new one at `new`. `modules` are those of
+/// the runtime, by which capabilities are checked. Blocks.
 ///
 /// # Errors
 /// See [`ImportError`].
@@ -130,11 +129,11 @@ impl<'a> Target<'a> {
             }),
             Err(error) => {
                 if !is_there {
-                    // The lock has made it, and it is empty.
+                    // Taking the lock has created the file, which is empty.
                     let _ = std::fs::remove_file(path);
                 }
                 Err(match error {
-                    // None of these is empty.
+                    // Such a file is not empty.
                     ImportError::Target(
                         OpenError::GoService { path, .. }
                         | OpenError::ForeignDatabase { path }
@@ -160,7 +159,7 @@ impl<'a> Target<'a> {
             source,
         })?;
         let target = ReadOnly::open(&real_path, false)?;
-        let version = open::check_owner(path, &target.connection)?;
+        let version = check_owner(path, &target.connection)?;
         if version == 0 || is_empty(&target.connection).map_err(sqlite_error)? {
             Ok(())
         } else {
@@ -170,7 +169,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Brings everything over in one transaction.
+    /// Imports everything in one transaction.
     fn fill(
         &self,
         source: &Source,
@@ -203,13 +202,13 @@ impl<'a> Target<'a> {
         Ok(report)
     }
 
-    /// Closes the database, which moves everything into its file; if the import failed, no file is
-    /// left where none was.
+    /// Closes the database, which checkpoints the WAL. If the import failed, a file that did not
+    /// exist before is removed.
     fn close(self, is_filled: bool) {
         drop(self.connection);
         if !is_filled && self.is_new {
             for ending in ["", WAL, WAL_INDEX] {
-                // The last two are usually gone with the connection.
+                // SQLite usually removes the last two with the connection.
                 let _ = std::fs::remove_file(beside(self.path, ending));
             }
         }
@@ -225,7 +224,7 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// Why the import as a whole failed.
 enum Failure {
-    /// The rest of the old database can't be read.
+    /// The old database can't be read to its end.
     Source(rusqlite::Error),
     /// The new database can't be written.
     Target(DbError),
@@ -237,16 +236,16 @@ impl From<DbError> for Failure {
     }
 }
 
-/// An import that goes on.
+/// A running import.
 struct Import<'a> {
     source: &'a Source,
     /// The host modules that the runtime has, by which capabilities are checked.
     modules: &'a [HostModuleInfo],
     target: &'a Connection,
     report: ImportReport,
-    /// The templates that were brought over.
+    /// The imported templates.
     templates: HashSet<Uuid>,
-    /// The sessions that were brought over.
+    /// The imported sessions.
     sessions: HashSet<Uuid>,
 }
 
@@ -259,19 +258,20 @@ impl Import<'_> {
         self.sessions()?;
         self.executions()?;
         self.events_of_nothing()?;
-        self.settle()
+        self.end_unfinished()
     }
 
-    /// Ends what the Go service had not ended, as the start of a daemon does.
-    fn settle(&mut self) -> Result<(), Failure> {
+    /// Ends the executions and sessions that the Go service had not ended, as the start of a daemon
+    /// does.
+    fn end_unfinished(&mut self) -> Result<(), Failure> {
         let now = Timestamp::now();
-        let error = failure_payload(
-            FailureCode::RuntimeCrashed,
-            "this ran when its database was imported, and the session is gone",
-            true,
-        );
-        let ended = execution::settle(self.target, now, &error)?;
-        let closed = session::settle(
+        let failure = runtime::Failure {
+            code: FailureCode::RuntimeCrashed,
+            message: "this ran when its database was imported, and the session is gone".into(),
+        };
+        let error = failure_payload(&failure, true);
+        let ended = execution::end_running(self.target, now, &error)?;
+        let closed = session::close_open(
             self.target,
             now,
             "the session was open when its database was imported",
@@ -281,12 +281,15 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Notes a row that is not brought over.
+    /// Adds a row that is not imported to the report.
     fn leave_out(&mut self, row: impl Display, reason: impl Display) {
         self.report.left_out.push(format!("{row}: {reason}"));
     }
 
-    /// Whether a row was written. A row that the new database refuses is left out, too.
+    /// Whether a row was written. A row that the new database refuses is left out.
+    ///
+    /// # Errors
+    /// When the write failed for another reason.
     fn wrote(&mut self, row: impl Display, outcome: Result<(), DbError>) -> Result<bool, Failure> {
         match outcome {
             Ok(()) => Ok(true),

@@ -1,4 +1,4 @@
-//! The old database, which is read in a copy so that nothing of it changes.
+//! The old database. It is read in a copy, so that no file of it changes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,16 +6,14 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::ImportError;
+use crate::connection::open_read_write;
 use crate::files::{JOURNAL, WAL, beside};
-use crate::open::SQLITE_MAGIC;
+use crate::identity::{SQLITE_MAGIC, is_of_go_service};
 use crate::record::shown;
-
-/// Tables by which such a database is recognised.
-const SOME_TABLES: [&str; 2] = ["vm", "vm_session"];
 
 /// The first of the bytes that readers of an SQLite database lock, and the number of these bytes.
 /// <https://www.sqlite.org/fileformat2.html#the_lock_byte_page>
@@ -35,8 +33,8 @@ impl Source {
             reason,
         };
         let (connection, directory) = copy(path).map_err(|error| failed(error.to_string()))?;
-        let looked = is_of_go_service(&connection);
-        if !looked.map_err(|error| failed(error.to_string()))? {
+        let is_known = is_of_go_service(&connection);
+        if !is_known.map_err(|error| failed(error.to_string()))? {
             return Err(failed(
                 "it is not a database of the Go service, which has the tables vm and vm_session"
                     .into(),
@@ -58,22 +56,6 @@ impl Source {
     }
 }
 
-/// Whether a database was made by the Go service.
-pub(crate) fn is_of_go_service(connection: &Connection) -> rusqlite::Result<bool> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if pragma("application_id")? != 0 || pragma("user_version")? != 0 {
-        return Ok(false);
-    }
-    let mut find =
-        connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")?;
-    for table in SOME_TABLES {
-        if !find.exists([table])? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 fn copy(path: &Path) -> io::Result<(Connection, TempDir)> {
     let mut file = File::open(path)?;
     if !file.metadata()?.is_file() {
@@ -84,14 +66,14 @@ fn copy(path: &Path) -> io::Result<(Connection, TempDir)> {
         .ok()
         .filter(|()| start == *SQLITE_MAGIC)
         .ok_or_else(|| io::Error::other("it is not an SQLite database"))?;
-    // While this is locked no program writes to the file.
+    // No program writes to the file while this lock is held.
     lock_for_reading(&file)?;
     let path = path.canonicalize()?;
     let directory = tempfile::Builder::new()
         .prefix("vm-system-import-")
         .tempdir()?;
     let target = directory.path().join("old.db");
-    // A journal undoes what a crash left half done, and a WAL has what was committed last.
+    // A rollback journal undoes an unfinished transaction, and a WAL has the last commits.
     for ending in ["", WAL, JOURNAL] {
         match std::fs::copy(beside(&path, ending), beside(&target, ending)) {
             Ok(_) => make_writable(&beside(&target, ending))?,
@@ -100,8 +82,7 @@ fn copy(path: &Path) -> io::Result<(Connection, TempDir)> {
         }
     }
     drop(file);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&target, flags).map_err(io::Error::other)?;
+    let connection = open_read_write(&target).map_err(io::Error::other)?;
     Ok((connection, directory))
 }
 
@@ -118,15 +99,17 @@ fn make_writable(path: &Path) -> io::Result<()> {
 fn lock_for_reading(file: &File) -> io::Result<()> {
     let (start, length) = SHARED_LOCKS;
     let lock = |kind: libc::c_int| libc::flock {
-        l_type: kind.try_into().expect("kinds of locks are small"),
+        l_type: kind
+            .try_into()
+            .expect("the types of locks are small numbers"),
         l_whence: libc::SEEK_SET
             .try_into()
-            .expect("kinds of places are small"),
+            .expect("SEEK_SET is a small number"),
         l_start: start,
         l_len: length,
         l_pid: 0,
     };
-    // A program that has it open with a WAL holds a lock of this kind.
+    // A program that has the database open with a WAL holds such a lock.
     let mut found = lock(libc::F_WRLCK);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))?;
     if libc::c_int::from(found.l_type) != libc::F_UNLCK {

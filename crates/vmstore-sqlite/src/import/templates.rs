@@ -28,7 +28,7 @@ const CAPABILITY: &[&str] = &["id", "vm_id", "kind", "name", "enabled", "config_
 const STARTUP_FILE: &[&str] = &["id", "vm_id", "path", "order_index", "mode"];
 
 impl Import<'_> {
-    /// Brings the templates over, each with its settings.
+    /// Imports the templates, each with its settings.
     pub(super) fn templates(&mut self) -> Result<(), Failure> {
         let source = self.source;
         let order = "ORDER BY created_at, rowid";
@@ -74,7 +74,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The settings of a template. What is missing or invalid has the default.
+    /// The settings of a template. A missing or invalid value has its default.
     fn settings_of(&mut self, id: Uuid, template: &OldRow<'_, '_>) -> Result<Settings, Failure> {
         let mut settings = Settings {
             vm_id: id,
@@ -155,7 +155,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Brings the capabilities over.
+    /// Imports the capabilities.
     pub(super) fn capabilities(&mut self) -> Result<(), Failure> {
         let source = self.source;
         let Some(sql) = query(source, "vm_capability", CAPABILITY, "ORDER BY rowid")? else {
@@ -197,7 +197,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Brings the startup files over.
+    /// Imports the startup files.
     pub(super) fn startup_files(&mut self) -> Result<(), Failure> {
         let source = self.source;
         let Some(sql) = query(source, "vm_startup_file", STARTUP_FILE, "ORDER BY rowid")? else {
@@ -263,7 +263,7 @@ fn capability_of(old: &OldRow<'_, '_>) -> Result<Capability, BadValue> {
     })
 }
 
-/// How a line of the report names a capability: with its kind and name.
+/// The name of a capability in a line of the report, with its kind and name.
 fn capability_name(old: &OldRow<'_, '_>) -> String {
     let part = |column| {
         let text = old.text(column).unwrap_or_default();
@@ -291,8 +291,8 @@ fn startup_file_of(old: &OldRow<'_, '_>) -> Result<StartupFile, BadValue> {
     })
 }
 
-/// The name of a library with its version. The Go service took the catalogue's name without it,
-/// too.
+/// The name of a library with its version. The Go service also accepted a name of the catalogue
+/// without it.
 fn full_name(name: &str) -> String {
     let library = catalog::LIBRARIES.iter().find(|library| library.id == name);
     library.map_or_else(|| name.to_owned(), catalog::Library::name)

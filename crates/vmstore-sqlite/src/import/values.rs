@@ -1,4 +1,4 @@
-//! Rows of the old database, column by column. A column that it does not have counts as `NULL`.
+//! Rows of the old database, column by column. A column that the database lacks counts as `NULL`.
 
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -49,17 +49,17 @@ impl<'a, 'stmt> OldRow<'a, 'stmt> {
         Self { row, columns }
     }
 
-    /// How a line of the report names the row.
+    /// The name of the row in a line of the report.
     pub(super) fn name(&self, table: &str) -> String {
         format!("{table} {}", shown_value(self.value(self.columns[0])))
     }
 
     /// The value of a column.
     pub(super) fn value(&self, column: &str) -> ValueRef<'a> {
-        let place = self.columns.iter().position(|name| *name == column);
-        // Every column that is asked for is in the query.
-        place.map_or(ValueRef::Null, |place| {
-            self.row.get_ref(place).unwrap_or(ValueRef::Null)
+        let position = self.columns.iter().position(|name| *name == column);
+        // Callers name columns of the query, so there is a position.
+        position.map_or(ValueRef::Null, |position| {
+            self.row.get_ref(position).unwrap_or(ValueRef::Null)
         })
     }
 

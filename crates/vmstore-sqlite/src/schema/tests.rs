@@ -10,7 +10,7 @@ use vmcontrol::testing::PAGE;
 use vmcontrol::{ExecutionFilter, SessionFilter};
 
 use crate::check_file;
-use crate::open::APPLICATION_ID;
+use crate::identity::APPLICATION_ID;
 use crate::tests::Fixture;
 
 #[test]
@@ -18,15 +18,15 @@ fn the_migrations_are_valid() {
     migrations().validate().unwrap();
 }
 
-/// The database that the program wrote when that was the newest schema; the script beside it has
-/// its rows.
+/// A database of a version of the schema, as the program wrote it when that was the newest. The
+/// script beside it has its rows.
 fn fixture(version: i64, ending: &str) -> PathBuf {
     let name = format!("fixtures/schema-{version}.{ending}");
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// To be run once for each new version, with its script written: what it makes is committed and
-/// never made anew.
+/// Run this once for each new version, after its script is written. The database is committed and
+/// never written again.
 #[test]
 #[ignore = "it writes the fixtures that are missing"]
 fn write_the_missing_fixtures() {
@@ -80,7 +80,7 @@ async fn databases_of_every_version_are_opened_and_all_of_them_is_read() {
         let sessions = control.list_sessions(SessionFilter::default(), PAGE).await;
         let sessions = sessions.unwrap().value.items;
         let statuses: Vec<_> = sessions.iter().map(|session| session.status).collect();
-        // The two that a daemon had left open are closed.
+        // The two sessions that a daemon had left open are closed.
         let (closed, crashed) = (SessionStatus::Closed, SessionStatus::Crashed);
         assert_eq!(statuses, [closed, closed, crashed, closed]);
         let mut seen = Vec::new();
@@ -103,7 +103,7 @@ async fn databases_of_every_version_are_opened_and_all_of_them_is_read() {
         let report = control.check().await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new(), "version {version}");
         assert_eq!((report.executions, report.events), (6, events as u64));
-        // What is written now is as good.
+        // New records can be written and read.
         let made = control.create_template("third".into(), None).await.unwrap();
         assert_eq!(control.get_template(made.id).await.unwrap().template, made);
         fixture.close().await;

@@ -1,4 +1,4 @@
-//! This store does what every store does.
+//! The conformance suite of the store port.
 
 use std::sync::Arc;
 

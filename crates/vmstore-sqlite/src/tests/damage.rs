@@ -79,7 +79,7 @@ impl Stored {
         self.fixture.path()
     }
 
-    /// Changes what is stored behind the service's back, whatever the tables say of types.
+    /// Changes rows without the service, also to values that the types of the columns forbid.
     pub(super) fn change(&self, sql: &str) {
         let schema = |from: &str, to: &str| {
             let connection = Connection::open(self.path()).unwrap();
@@ -136,7 +136,7 @@ fn assert_unreadable<T: std::fmt::Debug>(outcome: Result<T>, table: &str, id: Uu
     }
 }
 
-/// A change of one row in each column that can hold something wrong: the table, the column, the
+/// Changes of one row, in each column that can have an invalid value: the table, the column, the
 /// value.
 const CHANGES: &[(&str, &str, &str)] = &[
     ("template", "limits", "'not json'"),
@@ -218,7 +218,7 @@ async fn an_unreadable_row_is_left_out_of_lists_named_when_it_is_asked_for_and_f
             "{column} {value}: {report:?}"
         );
         assert!(!report.ok);
-        // What is beside it is as it was.
+        // The rows beside it are readable.
         let [template, session, execution] = stored.others;
         control.get_template(template).await.unwrap();
         control.get_session(session).await.unwrap();
@@ -248,7 +248,7 @@ async fn an_unreadable_event_is_left_out_and_named_by_its_execution() {
         let seqs: Vec<_> = events.items.iter().map(|live| live.event.seq).collect();
         assert_eq!(seqs.len(), whole - 1, "{column} {value}");
         assert!(!seqs.contains(&2));
-        // A portion that has nothing readable in it is not the end.
+        // An unreadable event is not the end of the log.
         let next = control.list_events(id, 1, 1).await.unwrap();
         assert_eq!(next.items[0].event.seq, 3);
         let report = stored.check().await;
@@ -348,13 +348,13 @@ async fn what_rows_say_together_is_checked_though_some_are_unreadable() {
 }
 
 #[tokio::test]
-async fn a_daemon_starts_on_unreadable_rows_and_settles_what_ran() {
+async fn a_daemon_starts_on_unreadable_rows_and_ends_what_ran() {
     let stored = Stored::new().await;
     let (id, session) = (stored.execution, stored.session);
     let [_, other_session, _] = stored.others;
     // SQLite writes to no row that has bytes in a column for text.
     stored.change(&format!(
-        "UPDATE execution SET status = 'running', id = 'nobody', args = '(' WHERE id = '{id}';
+        "UPDATE execution SET status = 'running', id = 'no id', args = '(' WHERE id = '{id}';
          UPDATE session SET worktree_path = x'00', status = 'ready' WHERE id = '{session}';
          UPDATE session SET status = 'ready', runtime_meta = '' WHERE id = '{other_session}'"
     ));

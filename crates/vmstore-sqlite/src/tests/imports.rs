@@ -29,7 +29,7 @@ fn old_database(more: &str) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-/// What came of it, and a service on the new database.
+/// Imports an old database. Returns the report, and a service on the new database.
 async fn imported(more: &str) -> (ImportReport, Control, TempDir) {
     let (dir, old) = old_database(more);
     let new = dir.path().join("new.db");
@@ -61,7 +61,7 @@ async fn execution(control: &Control, number: u8) -> Execution {
 }
 
 #[tokio::test]
-async fn templates_come_over_with_all_that_belongs_to_them() {
+async fn templates_are_imported_with_all_that_belongs_to_them() {
     let (report, control, _dir) = imported("").await;
     let templates = control.list_templates().await.unwrap();
     let names: Vec<_> = templates.iter().map(|template| &*template.name).collect();
@@ -114,7 +114,7 @@ async fn templates_come_over_with_all_that_belongs_to_them() {
 }
 
 #[tokio::test]
-async fn history_comes_over_and_what_was_open_has_ended() {
+async fn history_is_imported_and_what_was_open_has_ended() {
     let (report, control, _dir) = imported("").await;
     let sessions = control.list_sessions(SessionFilter::default(), PAGE).await;
     let sessions = sessions.unwrap().value.items;
@@ -180,7 +180,7 @@ async fn history_comes_over_and_what_was_open_has_ended() {
 }
 
 #[tokio::test]
-async fn each_row_that_does_not_come_over_is_named() {
+async fn each_row_that_is_not_imported_is_named() {
     let (report, _control, _dir) = imported("").await;
     for (number, parts) in [
         ("000000000004", ["template 1", "exposed_modules_json"]),
@@ -208,7 +208,7 @@ async fn each_row_that_does_not_come_over_is_named() {
             .any(|line| line.contains(number) && parts.iter().all(|part| line.contains(part)));
         assert!(is_named, "{parts:?} is not among {:#?}", report.left_out);
     }
-    // The events of an execution that has no id of ours are named with it.
+    // The events of an execution whose id is not a UUID have one line with it.
     assert_eq!(report.left_out.len(), 15, "{:#?}", report.left_out);
 }
 
@@ -274,13 +274,13 @@ async fn rows_that_hold_the_wrong_type_or_nothing_are_named() {
 }
 
 #[test]
-fn what_a_crash_left_in_a_log_comes_over() {
+fn what_a_crash_left_in_the_wal_is_imported() {
     let (dir, old) = old_database("PRAGMA journal_mode = WAL");
     let connection = Connection::open(&old).unwrap();
     connection
         .execute_batch("UPDATE vm SET name = 'renamed' WHERE name = 'plain'")
         .unwrap();
-    // As after a crash: the log is there, and nobody has it open.
+    // These are the files after a crash: there is a WAL, and no process has it open.
     let crashed = dir.path().join("crashed.db");
     for end in ["", "-wal"] {
         let name = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
@@ -346,13 +346,13 @@ fn a_database_that_can_not_be_imported_leaves_no_new_one() {
         .execute_batch("CREATE TABLE vm (id)")
         .unwrap();
     assert!(said(&foreign).contains("Go service"));
-    // It is still at work.
+    // The old service has the database open.
     let connection = Connection::open(&old).unwrap();
     connection.execute_batch("BEGIN; SELECT * FROM vm").unwrap();
     let holder = connection.prepare("SELECT * FROM vm").unwrap();
     drop(holder);
     connection.execute_batch("COMMIT").unwrap();
-    // A page of it is damaged: nothing is half brought over.
+    // A page of the old database is damaged: no part of it is imported.
     drop(connection);
     let mut bytes = std::fs::read(&old).unwrap();
     let middle = bytes.len() / 4096 / 2 * 4096;
@@ -362,7 +362,7 @@ fn a_database_that_can_not_be_imported_leaves_no_new_one() {
 }
 
 #[test]
-fn a_daemon_says_how_such_a_database_is_brought_over() {
+fn a_daemon_names_the_command_that_imports_a_database_of_the_go_service() {
     let (dir, old) = old_database("");
     let link = dir.path().join("link.db");
     std::os::unix::fs::symlink(&old, &link).unwrap();

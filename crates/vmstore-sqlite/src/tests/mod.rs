@@ -1,5 +1,5 @@
-//! What only this store can be asked: what survives, what damage does, what is refused when it is
-//! opened. That it is a store at all is shown by the suite that every store runs.
+//! Tests of what only this store has: durability, damage, and the checks when a database is opened.
+//! The conformance suite, which every store runs, is among them.
 
 mod conformance;
 mod damage;
@@ -50,13 +50,13 @@ impl Fixture {
         self.dir.path().join("test.db")
     }
 
-    /// Closes the store, and leaves its files.
+    /// Closes the store and returns the directory with its files.
     pub(crate) async fn close(self) -> TempDir {
         self.store.close().await;
         self.base.dir
     }
 
-    /// Keeps the store from being written until what this returns is dropped.
+    /// Prevents writes to the store until the returned connection is dropped.
     async fn lock_store(&self) -> Connection {
         let at_once = |connection: &Connection| Ok(connection.busy_timeout(Duration::ZERO)?);
         self.store.write(at_once).await.unwrap();

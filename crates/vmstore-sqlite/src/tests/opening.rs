@@ -1,4 +1,4 @@
-//! Opening a database: whose it is, who has it, where it is.
+//! Opening a database: other programs' files, locks, versions and paths.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ fn a_second_holder_is_refused_with_the_first_ones_process_id() {
 }
 
 #[test]
-fn files_that_are_not_ours_are_refused_and_left_as_they_were() {
+fn files_of_other_programs_are_refused_and_left_as_they_were() {
     let dir = tempfile::tempdir().unwrap();
     let text = dir.path().join("text");
     std::fs::write(&text, "not a database at all").unwrap();
@@ -50,13 +50,13 @@ fn files_that_are_not_ours_are_refused_and_left_as_they_were() {
 }
 
 #[test]
-fn a_file_of_nothing_but_zeros_is_left_to_sqlite() {
+fn a_file_of_zeros_alone_is_left_to_sqlite() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
     std::fs::write(&path, [0; 4096]).unwrap();
     assert!(refused(&path).contains("not an SQLite database"));
-    // What a loss of power may leave of the first transaction: a file that was made longer, and the
-    // journal that says that it was empty.
+    // A loss of power in the first transaction may leave a longer file, and the journal of an empty
+    // one.
     let whole = dir.path().join("whole.db");
     let connection = Connection::open(&whole).unwrap();
     connection

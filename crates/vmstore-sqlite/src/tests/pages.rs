@@ -1,4 +1,4 @@
-//! Files that are damaged page by page, and the check of a file.
+//! Files with damaged pages, and the check of a file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::{SqliteStore, check_file};
 use vmcontrol::testing::{self, PAGE};
 use vmcontrol::{Control, Error, ExecutionFilter, SessionFilter, Store, StoreError};
 
-/// Everything that is read of a database when clients ask for it.
+/// Reads everything that clients can ask for; returns the errors.
 async fn read_all(control: &Control, stored: &[Uuid; 5]) -> Vec<Error> {
     let [template, session, execution, other_session, other_execution] = *stored;
     let mut errors = Vec::new();
@@ -42,30 +42,30 @@ enum Damage {
 
 impl Damage {
     fn on(self, whole: &[u8], page: usize, page_bytes: usize) -> Vec<u8> {
-        let place = page * page_bytes..(page + 1) * page_bytes;
+        let bytes_of_page = page * page_bytes..(page + 1) * page_bytes;
         let mut damaged = whole.to_vec();
         match self {
-            Self::Zero => damaged[place].fill(0),
+            Self::Zero => damaged[bytes_of_page].fill(0),
             Self::Random => {
                 // The generator of Knuth's MMIX.
                 let mut state = page as u64 + 1;
-                for byte in &mut damaged[place] {
+                for byte in &mut damaged[bytes_of_page] {
                     state = state
                         .wrapping_mul(6_364_136_223_846_793_005)
                         .wrapping_add(1_442_695_040_888_963_407);
                     *byte = state.to_le_bytes()[7];
                 }
             }
-            Self::Truncate => damaged.truncate(place.start),
+            Self::Truncate => damaged.truncate(bytes_of_page.start),
         }
         damaged
     }
 }
 
-/// The pages that hold something: those of the list of free pages do not, but for its trunk.
+/// The pages that are in use: all but those of the list of free pages, whose trunk is in use.
 fn pages_in_use(whole: &[u8], page_bytes: usize) -> Vec<usize> {
-    let number = |place: usize| {
-        let bytes: [u8; 4] = whole[place..place + 4].try_into().unwrap();
+    let number = |offset: usize| {
+        let bytes: [u8; 4] = whole[offset..offset + 4].try_into().unwrap();
         u32::from_be_bytes(bytes) as usize
     };
     let mut free = Vec::new();
@@ -117,7 +117,7 @@ async fn any_page_that_is_damaged_is_found_and_a_daemon_on_it_answers_or_does_no
 }
 
 async fn start_and_read(path: &Path, dir: TempDir, ids: &[Uuid; 5], what: &str) {
-    // A file that was cut to nothing is a new database.
+    // An empty file is a new database.
     let is_new = std::fs::metadata(path).unwrap().len() == 0;
     let store = match SqliteStore::open(path) {
         Ok(store) => store,
@@ -152,7 +152,7 @@ async fn start_and_read(path: &Path, dir: TempDir, ids: &[Uuid; 5], what: &str) 
 }
 
 #[tokio::test]
-async fn a_log_that_was_cut_off_under_a_daemon_is_said() {
+async fn a_wal_that_was_cut_off_under_a_daemon_is_reported() {
     let stored = Stored::new().await;
     let log = stored.fixture.dir.path().join("test.db-wal");
     std::fs::OpenOptions::new()
@@ -170,9 +170,9 @@ async fn a_log_that_was_cut_off_under_a_daemon_is_said() {
 }
 
 #[tokio::test]
-async fn a_database_is_checked_while_it_has_a_log_and_nothing_of_it_changes() {
+async fn a_database_with_a_wal_is_checked_and_no_file_changes() {
     let stored = Stored::new().await;
-    // As a daemon leaves it that is killed.
+    // The copy is what a killed daemon leaves.
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("copy.db");
     for end in ["", "-wal"] {
@@ -199,7 +199,7 @@ async fn a_database_is_checked_while_it_has_a_log_and_nothing_of_it_changes() {
     assert!(report.ok, "{report:?}");
     assert_eq!(report.executions, 2);
     assert!(files() == before);
-    // The daemon that has the other one goes on.
+    // The daemon that has the original open goes on.
     let served = check_file(&stored.path()).unwrap();
     assert_eq!(served, report);
     stored
@@ -210,7 +210,7 @@ async fn a_database_is_checked_while_it_has_a_log_and_nothing_of_it_changes() {
 }
 
 #[test]
-fn what_is_no_database_of_ours_is_said_by_the_check() {
+fn the_check_reports_files_that_are_not_databases_of_vm_system() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
     let missing = check_file(&path).unwrap_err().to_string();

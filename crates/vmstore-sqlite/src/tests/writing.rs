@@ -12,7 +12,7 @@ use vmcontrol::{Error, SessionFilter};
 use super::Fixture;
 
 #[tokio::test]
-async fn a_full_disk_is_said_and_loses_nothing_and_is_recovered_from() {
+async fn a_full_disk_is_reported_and_loses_nothing_and_writes_go_on_afterwards() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let limit = |pages: i64| {
@@ -49,12 +49,12 @@ async fn a_full_disk_is_said_and_loses_nothing_and_is_recovered_from() {
 async fn events_are_removed_from_the_end_a_few_at_a_time() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
-    // Those of its own, and the two that each has.
+    // Each execution has 38 events of its own, an echo and a value.
     let script = format!("{}value commit", "a ".repeat(38));
     for _ in 0..2 {
         fixture.run(session, &script).await.unwrap();
     }
-    // As much as goes when there is no time: a step.
+    // Without time, one call removes one step.
     let remove = async |numbers: &[i64]| {
         let numbers: Vec<_> = numbers.iter().copied().map(RecordNumber).collect();
         let removed = fixture.store.remove_executions(numbers, Duration::ZERO);
@@ -70,7 +70,7 @@ async fn events_are_removed_from_the_end_a_few_at_a_time() {
 }
 
 #[tokio::test]
-async fn executions_that_a_wrong_clock_dated_do_not_keep_the_others() {
+async fn executions_with_times_of_a_wrong_clock_do_not_keep_others_from_removal() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     for _ in 0..3 {
@@ -130,7 +130,7 @@ async fn a_store_is_closed_though_long_queries_run_and_wait() {
 }
 
 #[tokio::test]
-async fn a_lock_of_another_program_is_said_and_is_recovered_from() {
+async fn a_lock_of_another_program_is_reported_and_writes_go_on_afterwards() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let lock = fixture.lock_store().await;
@@ -150,7 +150,7 @@ async fn what_was_answered_is_in_a_copy_of_the_files() {
     let fixture = Fixture::new().await;
     let session = fixture.session().await;
     let execution = fixture.run(session, "a b value commit").await.unwrap();
-    // The files as they are now are what a daemon leaves that is killed now.
+    // The files as they are now are what a killed daemon leaves.
     let copy = tempfile::tempdir().unwrap();
     for name in ["test.db", "test.db-wal"] {
         std::fs::copy(fixture.dir.path().join(name), copy.path().join(name)).unwrap();

@@ -1,4 +1,4 @@
-//! The records of executions.
+//! Cases about the records of executions.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -26,7 +26,8 @@ async fn last_event(store: &dyn Store, id: Uuid) -> Event {
     events.unwrap().items.pop().unwrap()
 }
 
-/// With its end, its request, and what is said of it in short.
+/// The record, with its end, the fingerprint of its request and its head, is read as it was
+/// written.
 pub async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
     let session_id = session(store).await;
     let mut new = new_execution(session_id);
@@ -72,10 +73,10 @@ pub async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
     assert_eq!(store.execution_request(without).await.unwrap(), None);
 }
 
-/// A record that is too large is not read, and its size is said.
+/// A record that is too large is not read, and the read returns its size.
 pub async fn a_record_is_read_if_it_is_small_enough(store: &dyn Store) {
     let mut new = new_execution(session(store).await);
-    new.input = Some("x".repeat(1000));
+    new.input = Some("x".repeat(1000).into());
     insert(store, &new).await.unwrap();
     for (max_bytes, fits) in [(999, false), (1100, true)] {
         let plain = store.get_execution(new.id, max_bytes).await.unwrap();
@@ -117,7 +118,7 @@ pub async fn an_end_can_be_replaced(store: &dyn Store) {
     assert_eq!(numbers(store, id).await, [1, 2, 3]);
 }
 
-/// As sessions are; those of other sessions are not listed.
+/// Executions are paged as sessions are; those of other sessions are not listed.
 pub async fn executions_are_paged_in_both_directions(store: &dyn Store) {
     let (session_id, other) = (session(store).await, session(store).await);
     let mut ids = Vec::new();
@@ -152,7 +153,8 @@ pub async fn executions_are_paged_in_both_directions(store: &dyn Store) {
     assert_eq!(found, None);
 }
 
-/// By status and kind; the service knows better than the records which of them run.
+/// Executions are filtered by status and kind. Those that the query names as running count as
+/// running.
 pub async fn executions_are_filtered(store: &dyn Store) {
     let session_id = session(store).await;
     let done = ended(store, session_id, 1, at(40)).await;
@@ -174,7 +176,7 @@ pub async fn executions_are_filtered(store: &dyn Store) {
     assert!(find(Some(ExecutionStatus::Ok), kind).await.is_empty());
 }
 
-/// From the first to the last, in the order in which they began.
+/// The executions of a session are found one after the other, in the order in which they began.
 pub async fn executions_follow_each_other_in_their_session(store: &dyn Store) {
     let (session_id, other) = (session(store).await, session(store).await);
     let first = running(store, session_id).await;
@@ -229,8 +231,8 @@ pub async fn what_was_running_is_settled(store: &dyn Store) {
     assert_eq!(settle().await, (0, 0));
 }
 
-/// With the record if that is missing, behind the events that are there, and not without the
-/// session.
+/// The end is stored with the record if that is missing, and with an event behind the stored ones;
+/// it is refused if the session does not exist.
 pub async fn an_end_that_could_not_be_recorded_is_recorded_later(store: &dyn Store) {
     let session_id = session(store).await;
     let (unknown, known) = (new_execution(session_id), new_execution(session_id));
@@ -260,7 +262,7 @@ pub async fn an_end_that_could_not_be_recorded_is_recorded_later(store: &dyn Sto
     assert!(finish(orphan).await.unwrap_err().is_constraint());
 }
 
-/// Of all kinds, by kind and id, as many of each as were asked for.
+/// Ids of all kinds are found, ordered by kind and id, at most `limit` of each kind.
 pub async fn ids_are_found_by_their_start(store: &dyn Store) {
     let template = template(store, "template").await;
     let (part, file) = (capability(template, "A"), startup_file(template, "a.js", 1));

@@ -1,4 +1,4 @@
-//! The logs of executions.
+//! Cases about the event logs of executions.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::records::{PLENTY, append, batch, end, ended, finish, numbers, running
 use crate::Budget;
 use crate::store::{EVENT_BYTES, Store, StoreError, Within};
 
-/// Those above a number, in order, at most so many.
+/// The events above a number are read in order, at most `limit` of them.
 pub async fn events_are_read_by_number_in_portions(store: &dyn Store) {
     let id = running(store, session(store).await).await;
     let other = running(store, session(store).await).await;
@@ -41,7 +41,7 @@ pub async fn events_are_read_by_number_in_portions(store: &dyn Store) {
     );
 }
 
-/// Each event counts its payload and what it takes beside it.
+/// Each event counts with its payload and `EVENT_BYTES`.
 pub async fn a_portion_of_events_ends_before_it_is_too_large(store: &dyn Store) {
     let id = running(store, session(store).await).await;
     append(store, batch(id, 1..=3)).await.unwrap();
@@ -83,7 +83,7 @@ pub async fn events_come_with_the_end_or_not_at_all(store: &dyn Store) {
     assert!(matches!(found, Within::Fits(Some(record)) if record.metrics.events == 3));
 }
 
-/// What events hold of a budget is given back once they are stored or refused.
+/// The leases of events are given back once the events are stored or refused.
 pub async fn the_room_of_events_is_given_back(store: &dyn Store) {
     let id = running(store, session(store).await).await;
     let budget = Budget::new(1024);

@@ -1,4 +1,4 @@
-//! What every store does: the suite that each implementation of [`Store`](super::Store) runs.
+//! The conformance suite, which each implementation of [`Store`](super::Store) runs.
 //!
 //! An implementation names a function that makes an empty store, with what has to be kept as long
 //! as the store is used, and gets a test for each case:
@@ -9,11 +9,11 @@
 //! vmcontrol::store_conformance!(crate::tests::conformance::make);
 //! ```
 //!
-//! What the suite does not say is what only an implementation can be asked: what survives a crash,
-//! how damage is found, what opening refuses.
+//! Durability, the search for damage and the checks when a store is opened are not in the suite:
+//! each implementation tests its own.
 //!
 //! # Panics
-//! The cases panic where the store does not do what it must.
+//! The cases panic when the store does not conform.
 
 #![allow(
     clippy::missing_panics_doc,

@@ -14,7 +14,7 @@ use crate::store::{
     Store, StoreError, Urgency,
 };
 
-/// More bytes than a case stores.
+/// A size in bytes that no case exceeds.
 pub(super) const PLENTY: usize = 1 << 30;
 
 /// The start of a list.
@@ -87,7 +87,7 @@ pub(super) fn startup_file(template: Uuid, path: &str, order_index: i64) -> Star
     }
 }
 
-/// A session of no template that is not stored.
+/// The record of a session without a template. It is not stored.
 pub(super) fn new_session(status: SessionStatus) -> Session {
     Session {
         id: Uuid::new_v4(),
@@ -117,7 +117,7 @@ pub(super) async fn session(store: &dyn Store) -> Uuid {
 }
 
 /// The ids of the sessions that a query finds, and whether there are more; `None` when the page
-/// begins nowhere.
+/// begins at a session that does not exist.
 pub(super) async fn sessions(
     store: &dyn Store,
     filter: SessionFilter,
@@ -136,7 +136,7 @@ pub(super) async fn sessions(
     Some((ids, portion.has_more))
 }
 
-/// An execution that is not stored, and runs.
+/// The record of a running execution. It is not stored.
 pub(super) fn new_execution(session_id: Uuid) -> Execution {
     Execution {
         id: Uuid::new_v4(),
@@ -169,7 +169,7 @@ pub(super) async fn running(store: &dyn Store, session: Uuid) -> Uuid {
     execution.id
 }
 
-/// Stores an execution with so many events that ended at a time.
+/// Stores an execution that ended at a time, with a number of events.
 pub(super) async fn ended(store: &dyn Store, session: Uuid, events: u64, at: Timestamp) -> Uuid {
     let id = running(store, session).await;
     let ended = ExecutionEnd {
@@ -180,7 +180,7 @@ pub(super) async fn ended(store: &dyn Store, session: Uuid, events: u64, at: Tim
     id
 }
 
-/// An end with so many events.
+/// An end with a number of events.
 pub(super) fn end(status: ExecutionStatus, events: u64) -> ExecutionEnd {
     ExecutionEnd {
         status,
@@ -234,7 +234,7 @@ pub(super) async fn numbers(store: &dyn Store, execution: Uuid) -> Vec<u64> {
 }
 
 /// The ids of the executions that a query finds, and whether there are more; `None` when the page
-/// begins nowhere.
+/// begins at an execution that does not exist.
 pub(super) async fn executions(
     store: &dyn Store,
     session_id: Uuid,

@@ -1,4 +1,4 @@
-//! Retention and maintenance.
+//! Cases about retention and maintenance.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use vmapi_types::SessionStatus;
 use super::records::{PLENTY, at, ended, running, session};
 use crate::store::{RecordNumber, Store, Within};
 
-/// More time than a removal needs.
+/// A time that no removal exceeds.
 const LONG: Duration = Duration::from_mins(1);
 
 async fn exists(store: &dyn Store, execution: Uuid) -> bool {
@@ -31,7 +31,7 @@ async fn expired(store: &dyn Store, limit: u32, sessions: Option<i64>) -> Vec<Re
     numbers
 }
 
-/// What runs and what ended later stays.
+/// Executions that are running or ended later stay.
 pub async fn expired_executions_are_found_in_portions_and_removed(store: &dyn Store) {
     let session_id = session(store).await;
     let old = [
@@ -48,7 +48,7 @@ pub async fn expired_executions_are_found_in_portions_and_removed(store: &dyn St
         assert_eq!(expired(store, limit, None).await, numbers, "{limit}");
     }
     assert_eq!(store.count_events(numbers.clone()).await.unwrap(), 43);
-    // Without time it goes on, a part at a time.
+    // Without time each call removes a part.
     let (mut left, mut executions, mut events) = (numbers, 0, 0);
     for _ in 0..100 {
         if left.is_empty() {
@@ -71,14 +71,14 @@ pub async fn expired_executions_are_found_in_portions_and_removed(store: &dyn St
         assert!(exists(store, id).await);
     }
     assert!(expired(store, 100, None).await.is_empty());
-    // Numbers of what runs and of what is gone are passed over.
+    // Numbers of running and of missing executions are skipped.
     let all = (0..9).map(RecordNumber).collect();
     let removed = store.remove_executions(all, LONG).await.unwrap();
     assert_eq!((removed.handled, removed.executions), (9, 1));
     assert!(exists(store, kept[0]).await);
 }
 
-/// They go with their sessions.
+/// Executions of expired sessions are left out: they are removed with their sessions.
 pub async fn executions_of_expired_sessions_are_left_out(store: &dyn Store) {
     let (live, over) = (session(store).await, session(store).await);
     ended(store, over, 1, at(40)).await;
@@ -139,7 +139,7 @@ pub async fn a_session_goes_with_its_executions(store: &dyn Store) {
     assert!(exists(store, unsettled).await);
 }
 
-/// None of these changes what is stored.
+/// A copy, a check and a vacuum change no record.
 pub async fn a_sound_store_is_checked_copied_and_made_smaller(store: &dyn Store) {
     let id = ended(store, session(store).await, 3, at(40)).await;
     let report = store.check(Box::new(HashSet::new)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Sessions.
+//! Cases about sessions.
 
 use uuid::Uuid;
 use vmapi_types::{Session, SessionStatus};
@@ -10,7 +10,7 @@ async fn get(store: &dyn Store, id: Uuid) -> Session {
     store.get_session(id).await.unwrap().unwrap()
 }
 
-/// A record is read as it was written, and goes through its states.
+/// A record is read as it was written, in each of its statuses.
 pub async fn a_session_goes_from_starting_to_ready_to_closed(store: &dyn Store) {
     let new = new_session(SessionStatus::Starting);
     store_session(store, &new).await.unwrap();
@@ -33,7 +33,7 @@ pub async fn a_session_goes_from_starting_to_ready_to_closed(store: &dyn Store) 
     unknown.await.unwrap();
 }
 
-/// A crash can be followed by a close, which takes neither its time nor its reason away; a closed
+/// A crashed session can be closed, and keeps the time and the reason of the crash. A closed
 /// session stays as it is.
 pub async fn the_first_end_of_a_session_stays(store: &dyn Store) {
     let id = session(store).await;
@@ -63,7 +63,7 @@ pub async fn an_id_is_had_by_one_session(store: &dyn Store) {
     assert!(refused.is_duplicate(), "{refused}");
 }
 
-/// A daemon that stops closes what is open, and counts it.
+/// When a daemon stops, the open sessions are closed and counted.
 pub async fn open_sessions_are_closed_together(store: &dyn Store) {
     let mut ids = Vec::new();
     for status in SessionStatus::ALL {
@@ -88,7 +88,8 @@ pub async fn open_sessions_are_closed_together(store: &dyn Store) {
     }
 }
 
-/// The newest first in both directions; the nearest of those that are newer.
+/// The newest session is first in both directions; a page after a cursor has the nearest newer
+/// ones.
 #[allow(
     clippy::many_single_char_names,
     reason = "they are the sessions in order"
@@ -123,7 +124,7 @@ pub async fn sessions_are_paged_in_both_directions(store: &dyn Store) {
     }
 }
 
-/// A cursor that no session has is said.
+/// A cursor that is not the id of a session is reported.
 pub async fn a_page_that_begins_nowhere_is_not_an_empty_one(store: &dyn Store) {
     session(store).await;
     let unknown = Some(Uuid::new_v4());
@@ -142,7 +143,7 @@ pub async fn a_page_that_begins_nowhere_is_not_an_empty_one(store: &dyn Store) {
     }
 }
 
-/// By status, template and workspace, and by all of them together.
+/// Sessions are filtered by status, template and workspace, and by all of them together.
 pub async fn sessions_are_filtered(store: &dyn Store) {
     let mut all = Vec::new();
     for status in [SessionStatus::Ready, SessionStatus::Closed] {
@@ -176,7 +177,7 @@ pub async fn sessions_are_filtered(store: &dyn Store) {
     assert!(find(none).await.is_empty());
 }
 
-/// The service knows better than the records which sessions start.
+/// Sessions that the query names as starting count as starting.
 pub async fn starting_sessions_are_found_as_that_and_returned_as_stored(store: &dyn Store) {
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -212,7 +213,7 @@ pub async fn starting_sessions_are_found_as_that_and_returned_as_stored(store: &
     assert_eq!(listed.items[1].status, SessionStatus::Ready);
 }
 
-/// A portion tells how large the record is that had no room.
+/// A portion has the size of the record that had no room.
 pub async fn a_portion_of_sessions_ends_before_it_is_too_large(store: &dyn Store) {
     for _ in 0..3 {
         let mut new = new_session(SessionStatus::Ready);

@@ -1,4 +1,4 @@
-//! Templates with all that belongs to them.
+//! Cases about templates with all that belongs to them.
 
 use uuid::Uuid;
 use vmapi_types::{SessionStatus, TemplateDetails};
@@ -18,7 +18,7 @@ async fn change(store: &dyn Store, id: Uuid, change: TemplateChange) -> Template
     store.change_template(id, change, at(50)).await.unwrap()
 }
 
-/// A template that was just stored has what it was stored with, and nothing else.
+/// A new template has the values that it was stored with, and no parts.
 pub async fn a_new_template_is_empty_and_the_newest_is_listed_first(store: &dyn Store) {
     assert!(store.list_templates().await.unwrap().is_empty());
     let (first, settings) = new_template("first");
@@ -39,7 +39,7 @@ pub async fn a_new_template_is_empty_and_the_newest_is_listed_first(store: &dyn 
     assert!(missing.await.unwrap().is_none());
 }
 
-/// Names are unique, also those that a template is given later.
+/// Names are unique, also after a template was renamed.
 pub async fn a_name_that_is_taken_is_a_duplicate_and_changes_nothing(store: &dyn Store) {
     template(store, "taken").await;
     let other = template(store, "other").await;
@@ -58,7 +58,7 @@ pub async fn a_name_that_is_taken_is_a_duplicate_and_changes_nothing(store: &dyn
     assert_eq!(store.list_templates().await.unwrap().len(), 2);
 }
 
-/// The change is made on what is stored, and what it leaves is returned.
+/// The change is made on the stored template, and the changed one is returned.
 pub async fn an_update_is_applied_to_what_is_stored(store: &dyn Store) {
     let id = template(store, "template").await;
     let part = capability(id, "HOME");
@@ -86,8 +86,8 @@ pub async fn an_update_is_applied_to_what_is_stored(store: &dyn Store) {
     assert!(missing.await.unwrap().is_none());
 }
 
-/// Capabilities and libraries stand as they were added, modules by name, startup files by their
-/// order.
+/// Capabilities and libraries have the order in which they were added, modules that of their names,
+/// startup files that of their indices.
 pub async fn parts_and_names_have_their_orders(store: &dyn Store) {
     let id = template(store, "template").await;
     let capabilities = ["b", "a"].map(|name| capability(id, name));
@@ -124,7 +124,7 @@ pub async fn parts_and_names_have_their_orders(store: &dyn Store) {
     assert_eq!(listed[0].exposed_modules, ["fs", "net"]);
 }
 
-/// A capability of a kind and name, and a startup file of a path, are in a template once.
+/// A template has a capability of a kind and name, and a startup file of a path, at most once.
 pub async fn a_part_that_is_there_is_a_duplicate_and_changes_nothing(store: &dyn Store) {
     let id = template(store, "template").await;
     let add = [
@@ -149,7 +149,7 @@ pub async fn a_part_that_is_there_is_a_duplicate_and_changes_nothing(store: &dyn
     assert_eq!(found.template.updated_at, at(50));
 }
 
-/// A missing template and a missing part are told apart, and neither is a change.
+/// A missing template and a missing part have different outcomes, and neither is a change.
 pub async fn what_a_change_did_not_find_is_said(store: &dyn Store) {
     let (id, other) = (template(store, "one").await, template(store, "two").await);
     let (part, file) = (capability(id, "HOME"), startup_file(id, "a.js", 1));
@@ -179,7 +179,7 @@ pub async fn what_a_change_did_not_find_is_said(store: &dyn Store) {
     assert_eq!(details(store, other).await.template.updated_at, at(10));
 }
 
-/// The template goes with its parts; its name can be taken again.
+/// A template is deleted with its parts, and its name can be used again.
 pub async fn a_deleted_template_leaves_the_sessions(store: &dyn Store) {
     let id = template(store, "template").await;
     let part = capability(id, "HOME");

@@ -1,4 +1,4 @@
-//! Writes: their order, their outcomes, and the end of a store.
+//! Cases about writes: their order, their outcomes, and the end of a store.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ async fn head(store: &dyn Store, id: Uuid) -> Option<bool> {
     head.map(|head| head.has_ended)
 }
 
-/// Lazy and prompt ones alike: each finds what those before it wrote.
+/// Lazy and prompt writes are done in one order: each sees the writes before it.
 pub async fn writes_are_done_in_the_order_of_submission(store: &dyn Store) {
     let execution = new_execution(session(store).await);
     let id = execution.id;
@@ -48,7 +48,7 @@ pub async fn writes_are_done_in_the_order_of_submission(store: &dyn Store) {
     assert_eq!(numbers(store, id).await, (1..=21).collect::<Vec<_>>());
 }
 
-/// Also where the store may take its time.
+/// A lazy write is done without a prompt one after it.
 pub async fn a_write_that_was_waited_for_is_seen_by_later_reads(store: &dyn Store) {
     let session_id = session(store).await;
     for _ in 0..20 {
@@ -66,7 +66,7 @@ pub async fn a_write_that_was_waited_for_is_seen_by_later_reads(store: &dyn Stor
     assert_eq!(found.unwrap().0.len(), 20);
 }
 
-/// What was submitted is done, and can be waited for as a whole.
+/// After a sync all submitted writes are done.
 pub async fn a_write_that_is_not_waited_for_is_done(store: &dyn Store) {
     let session_id = session(store).await;
     let (first, second) = (new_execution(session_id), new_execution(session_id));
@@ -81,7 +81,7 @@ pub async fn a_write_that_is_not_waited_for_is_done(store: &dyn Store) {
     assert_eq!(head(store, ids[1]).await, Some(false));
 }
 
-/// One that is refused is refused alone.
+/// A write that is refused fails no other write.
 pub async fn a_write_that_fails_takes_no_other_along(store: &dyn Store) {
     let session_id = session(store).await;
     let before = new_execution(session_id);
@@ -102,7 +102,7 @@ pub async fn a_write_that_fails_takes_no_other_along(store: &dyn Store) {
     assert_eq!(head(store, after.id).await, Some(false));
 }
 
-/// More than have room at once.
+/// More writes than the room holds at once are all done.
 pub async fn many_writers_are_all_answered(store: &dyn Store) {
     let mut pending = Vec::new();
     let mut ids = HashSet::new();
@@ -120,7 +120,7 @@ pub async fn many_writers_are_all_answered(store: &dyn Store) {
     }
 }
 
-/// A write that was submitted before the end is done; everything after it is refused.
+/// A write that was submitted before the close is done; all operations after it are refused.
 pub async fn a_closed_store_has_done_what_was_submitted_and_refuses_the_rest(store: &dyn Store) {
     let session_id = session(store).await;
     let id = running(store, session_id).await;

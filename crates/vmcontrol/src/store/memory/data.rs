@@ -1,4 +1,4 @@
-//! What is stored: the tables, and the operations on sessions and ids.
+//! The tables, and the operations on sessions and ids.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use vmapi_types::{
 
 use crate::store::{RecordNumber, StoreError};
 
-/// Everything that is stored.
+/// The tables.
 #[derive(Clone, Default)]
 pub(super) struct Data {
-    /// In the order in which they were made.
+    /// The templates, in the order in which they were created.
     pub(super) templates: Vec<TemplateDetails>,
     pub(super) sessions: BTreeMap<RecordNumber, Session>,
     pub(super) executions: BTreeMap<RecordNumber, StoredExecution>,
@@ -22,7 +22,7 @@ pub(super) struct Data {
 #[derive(Clone)]
 pub(super) struct StoredExecution {
     pub(super) record: Execution,
-    /// The fingerprint of its request; `None` if it has none.
+    /// The fingerprint of the request; `None` if it has none.
     pub(super) request: Option<String>,
     pub(super) events: Vec<Event>,
 }

@@ -1,4 +1,4 @@
-//! Executions and their logs.
+//! Executions and their event logs.
 
 use uuid::Uuid;
 use vmapi_types::{Event, EventType, Execution, ExecutionStatus, Metrics, RawJson, Timestamp};
@@ -79,17 +79,17 @@ impl Data {
             self.insert_execution(end.execution, end.request)?;
         }
         if let Some(execution) = self.execution_mut(id) {
-            settle(execution, end.ended_at, &end.error);
+            end_as_error(execution, end.ended_at, &end.error);
         }
         Ok(())
     }
 
-    /// Ends all that run; returns how many there were.
+    /// Ends all running executions; returns how many there were.
     pub(super) fn settle_executions(&mut self, now: Timestamp, error: &RawJson) -> usize {
         let mut settled = 0;
         for execution in self.executions.values_mut() {
             if execution.record.status == ExecutionStatus::Running {
-                settle(execution, now, error);
+                end_as_error(execution, now, error);
                 settled += 1;
             }
         }
@@ -150,7 +150,7 @@ fn last_seq(execution: &StoredExecution) -> u64 {
 }
 
 /// Ends an execution as an error, with a last event.
-fn settle(execution: &mut StoredExecution, now: Timestamp, error: &RawJson) {
+fn end_as_error(execution: &mut StoredExecution, now: Timestamp, error: &RawJson) {
     let seq = last_seq(execution) + 1;
     let StoredExecution { record, events, .. } = execution;
     events.push(Event {

@@ -1,8 +1,8 @@
-//! A store in memory, for tests of what is above the port.
+//! A store in memory, for tests of the code above the port.
 //!
-//! It does what the port says and nothing faster or more lasting: a write is done when it is
-//! submitted, and everything is gone with the store. A test can hold writes back, have them
-//! refused, and take a copy, which is what a daemon finds that starts after this one was killed.
+//! It conforms to the port but is not durable: a write is done when it is submitted, and the data
+//! is lost when the store is dropped. A test can hold writes back, make the store refuse them, and
+//! copy the store: the copy is what a daemon finds that starts after another was killed.
 
 mod data;
 mod executions;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{PendingWrite, StoreError, WritePermit, WriteRoom, pending_write};
 use data::Data;
 
-/// How many writes may wait while they are held back.
+/// The number of writes that may wait while they are held back.
 const MAX_QUEUED: usize = 1024;
 
 /// A store in memory.
@@ -26,22 +26,22 @@ pub struct MemoryStore {
     state: Arc<Mutex<State>>,
 }
 
-/// A write that waits. It is told whether it is refused.
+/// A write that waits. Its argument is whether the store refuses it.
 type Job = Box<dyn FnOnce(&mut Data, bool) + Send>;
 
 #[derive(Default)]
 struct State {
     data: Data,
     queue: VecDeque<Job>,
-    /// How many guards hold writes back.
+    /// The number of guards that hold writes back.
     holders: usize,
-    /// How many guards have writes refused.
+    /// The number of guards that make the store refuse writes.
     refusers: usize,
     is_closed: bool,
 }
 
 impl State {
-    /// Does the writes that wait, unless they are held back.
+    /// Does the waiting writes, unless they are held back.
     fn run(&mut self) {
         while self.holders == 0
             && let Some(job) = self.queue.pop_front()
@@ -67,7 +67,7 @@ impl Drop for HeldWrites {
     }
 }
 
-/// Has writes refused with [`StoreError::Unreachable`] until it is dropped.
+/// Makes the store refuse writes with [`StoreError::Unreachable`] until it is dropped.
 #[must_use]
 pub struct RefusedWrites(Arc<Mutex<State>>);
 
@@ -95,7 +95,7 @@ impl MemoryStore {
         }
     }
 
-    /// Another store with what is stored in this one now, also if this one is closed.
+    /// Another store with a copy of the data, also if this one is closed.
     pub fn copy(&self) -> Self {
         Self::of(lock(&self.state).data.clone())
     }
@@ -106,18 +106,19 @@ impl MemoryStore {
         HeldWrites(Arc::clone(&self.state))
     }
 
-    /// Has writes refused until the guard is dropped, as those of a database that can't be reached.
+    /// Makes the store refuse writes until the guard is dropped, like a database that can't be
+    /// reached.
     pub fn refuse_writes(&self) -> RefusedWrites {
         lock(&self.state).refusers += 1;
         RefusedWrites(Arc::clone(&self.state))
     }
 
-    /// How many writes are held back.
+    /// The number of writes that are held back.
     pub fn waiting_writes(&self) -> usize {
         lock(&self.state).queue.len()
     }
 
-    /// Reads.
+    /// Reads from the tables.
     fn read<T>(&self, read: impl FnOnce(&Data) -> T) -> Result<T, StoreError> {
         let state = lock(&self.state);
         if state.is_closed {
@@ -159,7 +160,7 @@ impl MemoryStore {
         self.submit(permit, write)?.wait().await
     }
 
-    /// Does the writes that wait, also those that are held back, and refuses all that comes later.
+    /// Does the waiting writes, also those that are held back. Later operations are refused.
     fn close_now(&self) {
         let mut state = lock(&self.state);
         let holders = std::mem::take(&mut state.holders);

@@ -62,7 +62,7 @@ impl Data {
 }
 
 /// A portion of a table, newest first; `None` when the page begins at a record that does not exist.
-/// `item` gives what is listed of a record and its size, or `None` if that is not asked for.
+/// `item` gives the item of a record and its size in bytes; `None` leaves the record out.
 fn portion<T, U>(
     table: &BTreeMap<RecordNumber, T>,
     page: Page,
@@ -112,11 +112,11 @@ fn session_bytes(session: &Session) -> usize {
         + meta.map_or(0, |meta| meta.get().len())
 }
 
-/// What the texts of a record take, in bytes.
+/// The size of the texts of a record, in bytes.
 pub(super) fn execution_bytes(record: &Execution) -> usize {
-    let texts = [&record.input, &record.path];
+    let texts = [record.input.as_deref(), record.path.as_deref()];
     let payloads = [&record.result, &record.error];
-    let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+    let texts: usize = texts.into_iter().flatten().map(str::len).sum();
     let payloads = payloads.into_iter().flatten().map(|json| json.get().len());
     texts + payloads.sum::<usize>() + record.args.get().len() + record.env.get().len()
 }

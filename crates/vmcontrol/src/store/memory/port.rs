@@ -1,4 +1,4 @@
-//! The port on the tables in memory.
+//! The implementation of the port on the tables in memory.
 
 use std::fs::File;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Removing what ended too long ago, and looking after the rest.
+//! Retention and maintenance.
 
 use std::fs::File;
 use std::ops::Bound;

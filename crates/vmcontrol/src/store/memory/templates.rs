@@ -18,7 +18,7 @@ impl Data {
         all.find(|details| details.template.id == id)
     }
 
-    /// Refuses a template whose id or name another one has.
+    /// Refuses a template whose id or name another template has.
     fn check_template(&self, template: &Template, is_new: bool) -> Result<(), StoreError> {
         let is_taken = |other: &Template| {
             let is_same = other.id == template.id;
@@ -109,7 +109,7 @@ fn apply(details: &mut TemplateDetails, change: TemplateChange) -> Result<bool, 
                 return Err(taken("startup file"));
             }
             files.push(new);
-            // Equal ones stay in the order in which they were added.
+            // The sort is stable: equal indices keep the order in which they were added.
             files.sort_by_key(|file| file.order_index);
         }
         TemplateChange::RemovePart(TemplatePart::Capability, id) => {

@@ -102,7 +102,7 @@ fn nothing_outside_is_reached() {
 }
 
 #[test]
-fn a_fifo_is_no_file_and_nobody_waits_for_it() {
+fn a_fifo_is_no_file_and_no_call_waits_for_it() {
     let fixture = Fixture::new();
     let all = FsGrant::default();
     let files = fixture.tree.scoped(&all);
