@@ -1,7 +1,7 @@
 //! Words that the code used in a sense of its own, where the field has a term.
 //!
-//! The list of [`table`] holds what can be told from its spelling. A word that is right somewhere is
-//! allowed there by the path of the file.
+//! The list of [`table`] has the words that can be found by their spelling. A word that is right in
+//! some file is allowed there by the path of the file.
 
 mod table;
 

@@ -100,6 +100,6 @@ fn an_unhandled_rejection_is_an_error_and_queued_jobs_do_not_run_later() {
     let message = execution["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("Error: boom"), "{message}");
     assert_eq!(session.eval("typeof ran"), "undefined");
-    let rejected = session.run("Promise.reject(new TypeError('nobody'))");
+    let rejected = session.run("Promise.reject(new TypeError('unhandled'))");
     assert_eq!(rejected["status"], "error");
 }

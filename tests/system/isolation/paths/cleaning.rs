@@ -173,6 +173,46 @@ fn the_path_of_a_file_that_is_run_is_echoed_clean() {
     assert!(message.contains("at throws.js:1:"), "{message}");
 }
 
+/// Calls that follow links in the worktree, with their values.
+fn calls_by_links() -> [(&'static str, Value); 10] {
+    [
+        (
+            "import('./folder/m.mjs').then(m => m.default)",
+            json!("inner"),
+        ),
+        (
+            "import('./all/folders/m.mjs').then(m => m.default)",
+            json!("inner"),
+        ),
+        ("fs.readFileSync('folders/text.txt', 'utf8')", json!("text")),
+        (
+            "fs.readdirSync('folder').sort().join()",
+            json!("a.js,inner.cjs,m.mjs,text.txt"),
+        ),
+        (
+            "fs.statSync('file.js').isFile() && fs.statSync('folders').isDirectory()",
+            json!(true),
+        ),
+        ("fs.lstatSync('file.js').isSymbolicLink()", json!(true)),
+        (
+            "fs.copyFileSync('folder/text.txt', 'all/copy.txt'), fs.readFileSync('copy.txt', 'utf8')",
+            json!("text"),
+        ),
+        (
+            "fs.renameSync('all/copy.txt', 'folders/moved.txt'), fs.existsSync('real/moved.txt')",
+            json!(true),
+        ),
+        (
+            "fs.writeFileSync('folder/moved.txt', 'new'), fs.readFileSync('real/moved.txt', 'utf8')",
+            json!("new"),
+        ),
+        (
+            "fs.rmSync('folders/moved.txt'), fs.existsSync('real/moved.txt')",
+            json!(false),
+        ),
+    ]
+}
+
 #[test]
 fn an_absolute_link_that_stays_inside_works_everywhere() {
     let daemon = Daemon::start();
@@ -214,42 +254,7 @@ fn an_absolute_link_that_stays_inside_works_everywhere() {
         assert_value(&session, &format!("require('./{path}')"), &json!("a"));
     }
     session.eval("var fs = require('fs'); 1");
-    for (code, value) in [
-        (
-            "import('./folder/m.mjs').then(m => m.default)",
-            json!("inner"),
-        ),
-        (
-            "import('./all/folders/m.mjs').then(m => m.default)",
-            json!("inner"),
-        ),
-        ("fs.readFileSync('folders/text.txt', 'utf8')", json!("text")),
-        (
-            "fs.readdirSync('folder').sort().join()",
-            json!("a.js,inner.cjs,m.mjs,text.txt"),
-        ),
-        (
-            "fs.statSync('file.js').isFile() && fs.statSync('folders').isDirectory()",
-            json!(true),
-        ),
-        ("fs.lstatSync('file.js').isSymbolicLink()", json!(true)),
-        (
-            "fs.copyFileSync('folder/text.txt', 'all/copy.txt'), fs.readFileSync('copy.txt', 'utf8')",
-            json!("text"),
-        ),
-        (
-            "fs.renameSync('all/copy.txt', 'folders/moved.txt'), fs.existsSync('real/moved.txt')",
-            json!(true),
-        ),
-        (
-            "fs.writeFileSync('folder/moved.txt', 'new'), fs.readFileSync('real/moved.txt', 'utf8')",
-            json!("new"),
-        ),
-        (
-            "fs.rmSync('folders/moved.txt'), fs.existsSync('real/moved.txt')",
-            json!(false),
-        ),
-    ] {
+    for (code, value) in calls_by_links() {
         assert_value(&session, code, &value);
     }
     // A module that is loaded by a link changes with what the link leads to.
