@@ -55,7 +55,7 @@ fn drive(api: &Api, session: &str, number: usize, answered: &Mutex<Answered>) {
     }
 }
 
-/// Runs code on a daemon until it is killed, after so many more answers; gives its directory.
+/// Runs code on a daemon until it is killed, after so many more answers; returns its directory.
 fn run_and_kill(daemon: Daemon, answers: usize, answered: &Mutex<Answered>) -> TempDir {
     let template = daemon.template();
     let sessions: Vec<_> = (0..CLIENTS)

@@ -114,7 +114,7 @@ fn a_session_survives_a_time_in_which_forks_fail() {
     assert_eq!(session.eval("1 + 1"), "2");
 }
 
-/// Limits how many descriptors a process may have; gives the limit before.
+/// Limits how many descriptors a process may have; returns the limit before.
 fn limit_descriptors(pid: i32, most: u64) -> u64 {
     let mut before = rlimit {
         rlim_cur: 0,

@@ -11,7 +11,7 @@ const SEEN: &str = "(() => { let used = 'used'; try { _ } catch (error) { used =
 const NOTHING: &str =
     "undefined,false,ReferenceError: _ is not defined,undefined,false,_error is not defined";
 
-/// Runs a file, and gives the preview of its value.
+/// Runs a file, and returns the preview of its value.
 fn value_of_file(session: &Session, path: &str) -> String {
     let execution = session.submit_file(path).expect_status(201);
     assert_eq!(execution["status"], "ok", "{execution}");

@@ -2,7 +2,7 @@
 
 use vm_system_tests::{Daemon, Session};
 
-/// Runs a snippet that throws; gives the message.
+/// Runs a snippet that throws; returns the message.
 #[track_caller]
 fn error_of(session: &Session, code: &str) -> String {
     let execution = session.run(code);

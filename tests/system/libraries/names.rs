@@ -25,7 +25,7 @@ fn list(daemon: &Daemon, template: &str) -> Value {
     daemon.api.get(&path).expect_status(200)
 }
 
-/// A server that has single files of packages; gives what `--source` takes. Each path is answered
+/// A server that has single files of packages; returns what `--source` takes. Each path is answered
 /// with what `file` gives for it.
 fn source(file: impl Fn(&str) -> String + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

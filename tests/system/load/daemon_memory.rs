@@ -107,7 +107,7 @@ fn scripts(port: u16) -> Vec<String> {
     .collect()
 }
 
-/// Runs small executions in a session until it is told to stop; gives the longest time that one
+/// Runs small executions in a session until it is told to stop; returns the longest time that one
 /// took.
 fn longest_small(session: &Session, stop: &AtomicBool) -> Duration {
     let mut longest = Duration::ZERO;

@@ -62,7 +62,7 @@ impl Model {
         }
     }
 
-    /// Changes it as `change` does; gives the checksum.
+    /// Changes it as `change` does; returns the checksum.
     fn change(&mut self, seed: u32) -> u64 {
         const MODULUS: u64 = 1_000_003;
         let slot = (seed % SLOTS) as usize;

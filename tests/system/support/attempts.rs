@@ -74,7 +74,7 @@ impl Outcome {
     }
 }
 
-/// Checks that each expression throws an error, with this code if one is expected; gives the
+/// Checks that each expression throws an error, with this code if one is expected; returns the
 /// messages.
 #[track_caller]
 pub(crate) fn assert_all_throw<T: AsRef<str>>(
@@ -103,13 +103,13 @@ pub(crate) fn assert_value(session: &Session, expression: &str, expected: &Value
     assert_eq!(outcome, Outcome::Value(expected.clone()), "{expression}");
 }
 
-/// Checks that an expression throws; gives the message.
+/// Checks that an expression throws; returns the message.
 #[track_caller]
 pub(crate) fn assert_throws(session: &Session, expression: &str) -> String {
     assert_all_throw(session, &[expression], None).remove(0)
 }
 
-/// Checks that an expression throws an error with a code; gives the message.
+/// Checks that an expression throws an error with a code; returns the message.
 #[track_caller]
 pub(crate) fn assert_throws_code(session: &Session, expression: &str, expected: &str) -> String {
     assert_all_throw(session, &[expression], Some(expected)).remove(0)

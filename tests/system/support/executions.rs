@@ -25,7 +25,7 @@ pub(crate) fn stream_path(id: &str) -> String {
     format!("/executions/{id}/events/stream")
 }
 
-/// Waits until an execution has ended and its events are stored; gives its record.
+/// Waits until an execution has ended and its events are stored; returns its record.
 pub(crate) fn wait_until_ended(daemon: &Daemon, id: &str) -> Value {
     // There may be much to store.
     let path = format!(

@@ -28,7 +28,7 @@ pub(crate) fn daemon_with_token(more: &[&str]) -> (Daemon, String) {
     (daemon, token)
 }
 
-/// Starts a daemon that must refuse to start; gives its error.
+/// Starts a daemon that must refuse to start; returns its error.
 pub(crate) fn refused_start(args: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
     let mut serve = command();

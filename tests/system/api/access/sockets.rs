@@ -22,7 +22,7 @@ fn start_on_socket(socket: &Path, home: Option<tempfile::TempDir>) -> Daemon {
     })
 }
 
-/// Sends a request to a daemon on its socket; gives the whole response.
+/// Sends a request to a daemon on its socket; returns the whole response.
 fn over_socket(socket: &Path, request: &str) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.write_all(request.as_bytes()).unwrap();

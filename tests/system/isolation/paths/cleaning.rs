@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::symlink;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon};
 
 use crate::isolation::paths::outside::{CANARY, Outside};
