@@ -11,7 +11,7 @@ use vm_system_tests::{ANY_PORT, Answer, Daemon, Session, command};
 
 use crate::support::cli::{CliOutput, output_of};
 
-/// What the daemon may take to say that it can't start.
+/// The bound on the time until the daemon reports that it can't start.
 const START_BOUND: Duration = Duration::from_secs(10);
 
 /// `ops check --db` of a file.
@@ -157,7 +157,7 @@ fn a_check_names_every_unreadable_record() {
     );
 }
 
-/// All routes that give what is stored.
+/// All routes that read stored records.
 fn routes(home: &Path) -> Vec<String> {
     let connection = Connection::open(home.join("test.db")).unwrap();
     let ids = |table: &str| -> Vec<String> {
@@ -235,7 +235,7 @@ fn a_daemon_on_a_damaged_page_answers_or_ends_soon_and_the_check_finds_it() {
     let pages = whole.len() / page_bytes;
     assert_eq!(whole[32..40], [0; 8], "there are free pages");
     for page in 0..pages {
-        // Each page in each way in the unit tests; here in one of them.
+        // The unit tests damage each page in each way; this test damages it in one way.
         let damage = DAMAGES[page % DAMAGES.len()];
         let what = format!("{damage} of page {} of {pages}", page + 1);
         let home = tempfile::tempdir().unwrap();
@@ -249,13 +249,13 @@ fn a_daemon_on_a_damaged_page_answers_or_ends_soon_and_the_check_finds_it() {
     }
 }
 
-/// Starts a daemon on a damaged database, and asks it for everything if it starts.
+/// Starts a daemon on a damaged database and, if it starts, requests all routes.
 fn serve_damaged(home: TempDir, routes: &[String], what: &str) {
     let db = home.path().join("test.db");
     let probe = tempfile::tempdir().unwrap();
     fs::copy(&db, probe.path().join("test.db")).unwrap();
-    // It ends when its standard output is closed or says why it can't start: so it is started
-    // twice.
+    // A first daemon, on a copy, shows whether a daemon starts on this database, and if not, why.
+    // If it does, a second daemon answers the requests.
     let begun = Instant::now();
     let mut serve = Daemon::serve_command(probe.path());
     let mut child = serve
@@ -329,7 +329,7 @@ fn a_database_of_the_go_service_is_imported_by_the_command_that_serve_names() {
     assert_eq!(refused.status, 1);
     assert!(refused.stderr.contains(&said), "{}", refused.stderr);
     let old_name = old.to_str().unwrap();
-    // It has the name of a new one.
+    // The old database has the default name of a new one, so that `--db` must name another.
     let unclear = import(home.path(), &[old_name]);
     assert_eq!(unclear.status, 2, "{}", unclear.stderr);
     assert!(

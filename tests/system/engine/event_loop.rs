@@ -65,7 +65,7 @@ fn the_timer_of_a_signal_goes_off_while_something_else_is_waited_for() {
          setTimeout(() => console.log('timer'), 20);",
     );
     assert_eq!(session.console(&execution), ["signal", "timer"]);
-    // What stands at the top waits for it, too.
+    // An `await` at the top level waits for the timer as well.
     let waits = "const signal = AbortSignal.timeout(5);
          await new Promise((_, reject) => { signal.onabort = () => reject(signal.reason) })";
     let execution = session.run(waits);

@@ -1,8 +1,8 @@
-//! Inputs that must do no harm.
+//! Hostile snippets, which must harm neither the daemon nor a session.
 //!
-//! The snippets are in files, each below a line `//# name`. Every one has a session of its own and
-//! the limits that templates have by default. Several run at a time, beside a session that does
-//! nothing but `1 + 1`, and that should not notice.
+//! The snippets are in files, each below a line `//# name`. Each runs in a session of its own with
+//! the default limits. Several run at a time, beside a session that runs nothing but `1 + 1`, and
+//! that must not be delayed.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,21 +21,21 @@ const CORPUS: &[(&str, &str)] = &[
 
 const TAMPERING: &str = include_str!("hostile/tampering.js");
 
-/// Gives a session `mark`, `difference()` and `fail()`.
+/// Defines `mark`, `difference()` and `fail()` in a session.
 const HEAP: &str = include_str!("hostile/heap.js");
 
 /// How many snippets run at a time.
 const AT_A_TIME: usize = 4;
 
-/// How long a snippet may take by the daemon's own figures, in milliseconds: `wall_ms`, and the way
-/// back to the heap that was, on a machine that does something else.
+/// The bound on the `wall_ms` of a snippet that the daemon reports: the limit, and the roll back on
+/// a busy machine.
 const MOST_MS: f64 = 20_000.0;
 
-/// How long the answer may take beside that. The machine may be busy with something else.
+/// The bound on the time of an answer beyond `wall_ms`, on a busy machine.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// How long `1 + 1` may take by the daemon's own figures, in milliseconds, in 95 of 100 runs: the
-/// machine may stand still at times.
+/// The bound on the `wall_ms` of 95 of 100 runs of `1 + 1`; the machine may pause during the
+/// others.
 const MOST_BESIDE_MS: f64 = 500.0;
 
 /// The snippets of a file, by name.

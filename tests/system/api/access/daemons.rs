@@ -13,7 +13,7 @@ pub(crate) fn permissions(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
 }
 
-/// A daemon that asks for a token, which it has made.
+/// A daemon that requires a token, which it has created itself.
 pub(crate) fn daemon_with_token(more: &[&str]) -> (Daemon, String) {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("token");

@@ -104,7 +104,7 @@ fn a_body_is_decoded_strictly_and_the_fault_is_named() {
 }
 
 #[test]
-fn a_body_that_is_a_list_is_not_taken_for_an_object() {
+fn a_body_that_is_a_list_is_no_object() {
     let daemon = Daemon::start();
     post_text(&daemon, "/templates", r#"["a","boa"]"#).expect_error(400, "INVALID_REQUEST");
     post_text(&daemon, "/templates", "[]").expect_error(400, "INVALID_REQUEST");

@@ -1,9 +1,9 @@
-//! Which characters names may have.
+//! The characters that names may have.
 
 use serde_json::{Value, json};
 use vm_system_tests::Daemon;
 
-/// Invisible characters that change how the others are shown.
+/// Invisible characters that change how other characters are shown.
 const CONTROLS: [char; 12] = [
     '\u{1b}', '\u{7}', '\n', '\u{7f}', '\u{85}', '\u{9b}', '\u{61c}', '\u{200e}', '\u{200f}',
     '\u{202e}', '\u{2066}', '\u{2069}',
@@ -86,7 +86,7 @@ fn no_name_has_a_control_character() {
 }
 
 #[test]
-fn names_are_in_any_language() {
+fn names_can_be_in_any_language() {
     let daemon = Daemon::start();
     for name in [
         "日本語",

@@ -1,5 +1,5 @@
-//! Paths of startup files and of files to run: checked, cleaned, and echoed clean; and absolute
-//! links in the worktree.
+//! Paths of startup files and of files to run are checked, normalised, and echoed in the normal
+//! form; and absolute links in the worktree.
 
 use std::os::unix::fs::symlink;
 
@@ -14,7 +14,7 @@ fn add_startup(daemon: &Daemon, template: &str, path: &str) -> Answer {
     daemon.api.post(&files, &json!({"path": path}))
 }
 
-/// Ways to write a path, with what is kept of them.
+/// Spellings of paths, with their normal forms.
 const CLEANED: [(&str, &str); 8] = [
     ("./c.js", "c.js"),
     ("x/../b.js", "b.js"),
@@ -26,7 +26,7 @@ const CLEANED: [(&str, &str); 8] = [
     ("...js", "...js"),
 ];
 
-/// Ways to write what is no path of a file below the worktree.
+/// Spellings that are no path of a file below the worktree.
 const REFUSED: [&str; 12] = [
     " ",
     "\t",
@@ -162,11 +162,11 @@ fn the_path_of_a_file_that_is_run_is_echoed_clean() {
     {
         session.submit_file(path).expect_error(422, "INVALID_PATH");
     }
-    // What is cleaned away need not be there; what is left must.
+    // A folder that normalisation removes need not exist; the file must.
     session
         .submit_file("x/../missing.js")
         .expect_error(404, "FILE_NOT_FOUND");
-    // An error says where it was thrown by the clean name.
+    // The stack of an error has the normal form of the path.
     daemon.write("throws.js", "throw new Error('here')");
     let run = session.submit_file("./x/..//throws.js").expect_status(201);
     let message = run["error"]["message"].as_str().unwrap();
@@ -257,7 +257,7 @@ fn an_absolute_link_that_stays_inside_works_everywhere() {
     for (code, value) in calls_by_links() {
         assert_value(&session, code, &value);
     }
-    // A module that is loaded by a link changes with what the link leads to.
+    // A module that was loaded through a link is loaded anew when the target of the link changes.
     daemon.write("real/a.js", "module.exports = 'changed'");
     assert_value(&session, "require('./chain.js')", &json!("changed"));
 }

@@ -191,8 +191,8 @@ fn an_absolute_link_retargeted_during_the_calls_does_not_escape_the_worktree() {
     for name in ["real/a.js", "real/a.mjs", "real/a.cjs"] {
         daemon.write(name, "'inside'");
     }
-    // A link in the worktree is exchanged with one that leaves, and so is a name of the worktree
-    // with one of its parent's other folder, in which there is what the link asks for.
+    // A link in the worktree is exchanged with one that leaves the worktree. A second name of the
+    // worktree is exchanged with a folder beside it, in which the path of the link exists as well.
     symlink(root.join("real"), root.join("turning")).unwrap();
     symlink(outside.folder(), root.join("turned")).unwrap();
     symlink(&root, home.join("alias")).unwrap();
