@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::payload::{
-    ConsolePayload, ExceptionPayload, SystemPayload, TextPayload, ValuePayload,
-};
+use crate::payload::{ConsolePayload, ExceptionPayload, SystemPayload, TextPayload, ValuePayload};
 use crate::{RawJson, Timestamp};
 
 /// Something that happened in an execution.

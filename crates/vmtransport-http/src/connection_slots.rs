@@ -237,7 +237,10 @@ mod tests {
         );
         connection.lock().since = Instant::now().checked_sub(SILENCE).unwrap();
         connection.got_body();
-        assert!(!becomes_free(&connection_slots).await, "the body has gone on");
+        assert!(
+            !becomes_free(&connection_slots).await,
+            "the body has gone on"
+        );
         drop(answering);
         connection.set_writing(true);
         assert!(

@@ -389,10 +389,7 @@ impl Parameter {
 
 /// Makes a router with these routes. No other code adds a route to a router, so that every route
 /// has a description.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "these routes have descriptions"
-)]
+#[expect(clippy::disallowed_methods, reason = "these routes have descriptions")]
 pub(crate) fn router_of(routes: Vec<Route>) -> Router<Control> {
     routes.into_iter().fold(Router::new(), |router, route| {
         router.route(route.operation.path, route.handler)

@@ -208,10 +208,7 @@ struct Sink {
 
 impl Sink {
     /// Waits for a future, and keeps the connection alive meanwhile; `None` if the client has gone.
-    async fn while_alive<T>(
-        &mut self,
-        future: impl Future<Output = T>,
-    ) -> Result<Option<T>, Gone> {
+    async fn while_alive<T>(&mut self, future: impl Future<Output = T>) -> Result<Option<T>, Gone> {
         let mut future = std::pin::pin!(future);
         loop {
             tokio::select! {

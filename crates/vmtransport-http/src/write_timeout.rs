@@ -85,7 +85,8 @@ impl<S: AsyncRead + Unpin> TimedWrites<S> {
                 (Poll::Ready(Ok(())), _) if buffer.filled().is_empty() => return Poll::Ready(()),
                 (Poll::Ready(Err(_)), _) | (Poll::Pending, None) => return Poll::Ready(()),
                 (Poll::Ready(Ok(())), linger) => {
-                    let linger = linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER_TIMEOUT)));
+                    let linger =
+                        linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER_TIMEOUT)));
                     if linger.as_mut().poll(context).is_ready() {
                         return Poll::Ready(());
                     }

@@ -204,7 +204,10 @@ fn run_all(
                 std::thread::park_timeout(Duration::from_millis(20));
             }
             walls.sort_by(f64::total_cmp);
-            println!("the slowest run beside the snippets took {:?} ms", walls.last());
+            println!(
+                "the slowest run beside the snippets took {:?} ms",
+                walls.last()
+            );
             walls.get(walls.len() * 95 / 100).copied()
         });
         let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
@@ -275,7 +278,8 @@ fn a_roll_back_removes_all_traces_of_tampering() {
         &daemon,
         &snippets("tampering", TAMPERING),
         |session, code| {
-            let execution = run_bounded(session, &format!("try {{\n{code}\n}} finally {{ fail() }}"))?;
+            let execution =
+                run_bounded(session, &format!("try {{\n{code}\n}} finally {{ fail() }}"))?;
             if execution["error"]["rolled_back"] != true {
                 return Err(format!("it was not rolled back: {}", brief(&execution)));
             }

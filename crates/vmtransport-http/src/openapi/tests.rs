@@ -201,6 +201,9 @@ fn the_api_reference_lists_every_route() {
         let operation = route.operation;
         let method = operation.method.to_uppercase();
         let listed = format!("`{method} {}`", operation.path);
-        assert!(reference.contains(&listed), "docs/api-reference.md has no {listed}");
+        assert!(
+            reference.contains(&listed),
+            "docs/api-reference.md has no {listed}"
+        );
     }
 }

@@ -211,7 +211,8 @@ fn an_absolute_link_retargeted_during_the_calls_does_not_escape_the_worktree() {
             .iter()
             .copied()
             .cycle()
-            .take(180).collect();
+            .take(180)
+            .collect();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for _ in 0..12 {
                 counts.attempt(&session, &calls);
