@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The end-to-end test: the README's quick start, its history, a restart of the daemon, and a clean stop.
+# The end-to-end test: the README's quick start, its history, a restart of the daemon, and a clean
+# stop.
 source "$(dirname "${BASH_SOURCE[0]}")/tests/scripts/common.sh"
 
 build

@@ -1,11 +1,11 @@
-//! Comments fit on a screen, and every module says what it is for.
+//! Comments fit on a screen, and every module has a doc comment.
 
 use crate::limits;
 use crate::report::{Finding, expect_at_most};
 use crate::repository::{FILES, TextFile, rust_files};
 use crate::source::{Part, parts};
 
-/// How wide a line with a comment may be, in characters.
+/// The largest width of a line with a comment, in characters.
 const COLUMNS: usize = 100;
 
 #[test]
@@ -36,7 +36,7 @@ fn no_comment_is_wider_than_100_columns() {
 }
 
 #[test]
-fn every_module_begins_with_what_it_is_for() {
+fn every_module_begins_with_a_doc_comment() {
     let without = rust_files().filter(|file| {
         let first = file.text.lines().find(|line| !line.trim().is_empty());
         !first.is_some_and(|line| line.starts_with("//!"))
@@ -51,7 +51,7 @@ fn every_module_begins_with_what_it_is_for() {
     );
 }
 
-/// The lines of a Rust file in which a comment goes beyond the limit.
+/// The lines of a Rust file whose comment exceeds the limit.
 fn wide_comments(file: &TextFile) -> Vec<Finding> {
     if file
         .text

@@ -1,4 +1,4 @@
-//! Which crate may depend on which, and how many others the whole depends on.
+//! Which crate may depend on which, and how many packages the workspace depends on.
 
 use std::process::Command;
 
@@ -8,10 +8,10 @@ use crate::limits;
 use crate::report::{Finding, expect_at_most};
 use crate::repository::{FILES, file, root, rust_files};
 
-/// What the core must not know: those that are built on it.
+/// The crates, or the beginnings of their names, that vmcontrol must not depend on.
 const ABOVE_VMCONTROL: [&str; 4] = ["vmruntime", "vmtransport-http", "vmdaemon", "vmstore-"];
 
-/// How many packages Cargo.lock may list.
+/// The largest number of packages in Cargo.lock.
 const LOCKED_PACKAGES: usize = 520;
 
 /// A crate of the workspace.
@@ -19,7 +19,7 @@ struct Package {
     name: String,
     /// The path of its manifest, relative to the repository.
     manifest: String,
-    /// The names of what it depends on, tests and build scripts included.
+    /// The names of its dependencies, including those of tests and build scripts.
     dependencies: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Which file imports from which, and the circles that must not be.
+//! Which file imports from which, and the circles of imports.
 //!
 //! File A imports from file B when code in A names an item of B: in a `use`, in a path, in an
 //! attribute or in the arguments of a macro. A `mod` declaration is no import, nor is a name that a
@@ -30,7 +30,7 @@ fn crate_roots() -> impl Iterator<Item = &'static TextFile> {
     })
 }
 
-/// The circles of all crates, each with the modules of its crate's root that it goes through.
+/// The circles of all crates, each with the top-level modules that it goes through.
 fn circles_with_modules(reading: Reading) -> Vec<(Vec<String>, Finding)> {
     let mut found = Vec::new();
     for root in crate_roots() {
@@ -47,7 +47,7 @@ fn circles_with_modules(reading: Reading) -> Vec<(Vec<String>, Finding)> {
     found
 }
 
-/// The files of a circle, and what each takes from which other.
+/// The files of a circle, and the names that each imports from the others.
 fn ties(graph: &Graph, circle: &Circle) -> String {
     let mut text = format!("{} files", circle.files.len());
     for (from, to, names) in graph.edges() {

@@ -1,4 +1,4 @@
-//! What is tolerated of each rule. A number here may only become smaller.
+//! The number of findings that each rule tolerates. A number here may only become smaller.
 
 /// Files of code over 500 lines.
 pub(crate) const LONG_FILES: usize = 0;
@@ -12,8 +12,8 @@ pub(crate) const WIDE_COMMENTS: usize = 259;
 /// Files of Rust that don't begin with `//!`.
 pub(crate) const MODULES_WITHOUT_DOCS: usize = 32;
 
-/// Circles of imports in all crates together, where a re-export counts for the module that hands it
-/// on. The rule is 3 at most.
+/// Circles of imports in all crates together, where a re-export counts for the module that
+/// re-exports the item. The rule is 3 at most.
 pub(crate) const CIRCLES: usize = 9;
 
 /// Those of them that go through two or more modules of a crate's root.
@@ -32,13 +32,13 @@ pub(crate) const BELOW_THE_SUPERVISOR: [&str; 2] = ["ipc", "engine"];
 /// The module of vmruntime that supervises session processes.
 pub(crate) const SUPERVISOR: &str = "supervisor";
 
-/// Signatures with `Result<_, String>` that other modules see.
+/// Signatures with `Result<_, String>` that are visible outside their module.
 pub(crate) const STRING_ERRORS: usize = 4;
 
-/// The crates that may depend on rusqlite: the store, vmruntime for scripts' databases, and those
-/// that test and measure, which read database files.
+/// The crates that may depend on rusqlite: the store, vmruntime for the databases of scripts, and
+/// the tests and benchmarks, which read database files.
 pub(crate) const CRATES_WITH_SQLITE: [&str; 4] =
     ["bench", "vm-system-tests", "vmruntime", "vmstore-sqlite"];
 
-/// Where vmruntime may name rusqlite: the module that runs scripts' databases.
+/// The module of vmruntime that may name rusqlite: it runs the databases of scripts.
 pub(crate) const RUNTIME_MODULE_WITH_SQLITE: &str = "crates/vmruntime/src/host_modules/database/";

@@ -1,9 +1,9 @@
-//! The rules of the house: what holds for every file of this repository, checked on the sources
-//! themselves.
+//! The rules of the house: rules that hold for every file of this repository, checked on the
+//! sources.
 //!
-//! `cargo test --workspace --test house` takes a few seconds and starts nothing. A test that fails
-//! names each place as `file:line` and says what to do there. What is tolerated of a rule stands in
-//! [`limits`] and in the table of [`words`].
+//! `cargo test --workspace --test house` takes a few seconds and starts no daemon. A test that
+//! fails lists each finding as `file:line`, with the remedy. [`limits`] and the table of [`words`]
+//! have the number of findings that each rule tolerates.
 
 mod comments;
 mod dependencies;

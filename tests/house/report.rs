@@ -1,8 +1,8 @@
-//! What a check has found, and the verdict on it.
+//! The findings of a check, and the verdict on them.
 
 use std::fmt::{self, Write};
 
-/// How many findings a failure lists: more would hide the remedy above them.
+/// The largest number of findings that a failure lists: more would hide the remedy above them.
 const MOST_LISTED: usize = 60;
 
 /// A place that breaks a rule.
@@ -10,9 +10,9 @@ const MOST_LISTED: usize = 60;
 pub(crate) struct Finding {
     /// The path of the file, relative to the repository.
     pub(crate) path: String,
-    /// Counted from 1; 0 stands for the file as a whole.
+    /// The line number, from 1; 0 means the file as a whole.
     pub(crate) line: usize,
-    /// What is wrong there.
+    /// What is wrong.
     pub(crate) what: String,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Finding {
 }
 
 /// Compares the findings of a rule with the number that is tolerated. Returns the text of the
-/// failure, or `None` when there are no more than that.
+/// failure; `None` if there are no more findings than are tolerated.
 pub(crate) fn verdict(
     rule: &str,
     remedy: &str,
@@ -56,7 +56,7 @@ pub(crate) fn verdict(
     Some(text)
 }
 
-/// Fails when a rule has more findings than are tolerated: a constant of [`crate::limits`].
+/// Fails if a rule has more findings than are tolerated: a constant of [`crate::limits`].
 #[track_caller]
 pub(crate) fn expect_at_most(limit: usize, rule: &str, remedy: &str, found: Vec<Finding>) {
     if let Some(text) = verdict(rule, remedy, found, limit) {

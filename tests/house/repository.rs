@@ -4,24 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Directories that hold nothing written by hand.
+/// Directories that hold no file written by hand.
 const SKIPPED_DIRECTORIES: [&str; 3] = ["target", ".git", "node_modules"];
 
 /// A file with its text.
 pub(crate) struct TextFile {
-    /// Relative to the repository, with `/`.
+    /// The path relative to the repository, with `/`.
     pub(crate) path: String,
     pub(crate) text: String,
 }
 
 impl TextFile {
-    /// What follows the last dot of the name; empty without one.
+    /// The text after the last dot of the name; empty if there is no dot.
     pub(crate) fn extension(&self) -> &str {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         name.rsplit_once('.').map_or("", |(_, extension)| extension)
     }
 
-    /// Whether it is a shell script: by its name, or by its first line.
+    /// Whether the file is a shell script, by its name or by its first line.
     pub(crate) fn is_shell(&self) -> bool {
         self.extension() == "sh"
             || self.extension().is_empty()
@@ -33,12 +33,12 @@ impl TextFile {
                     .is_some_and(|line| line.ends_with("sh"))
     }
 
-    /// Whether it is JavaScript.
+    /// Whether the file is JavaScript.
     pub(crate) fn is_javascript(&self) -> bool {
         ["js", "mjs", "cjs"].contains(&self.extension())
     }
 
-    /// Whether it was recorded or generated, and not written.
+    /// Whether the file was recorded or generated, and not written by hand.
     pub(crate) fn is_fixture(&self) -> bool {
         self.path
             .split('/')
@@ -46,7 +46,7 @@ impl TextFile {
     }
 }
 
-/// All text files, in the order of their paths. The binary ones (databases of tests) are left out.
+/// All text files, in the order of their paths. Binary files (databases of tests) are left out.
 pub(crate) static FILES: LazyLock<Vec<TextFile>> = LazyLock::new(|| {
     let mut files = Vec::new();
     collect(&root(), "", &mut files);
@@ -71,7 +71,7 @@ pub(crate) fn root() -> PathBuf {
 /// The file at a path.
 ///
 /// # Panics
-/// When there is none.
+/// If there is no such file.
 #[track_caller]
 pub(crate) fn file(path: &str) -> &'static TextFile {
     let found = FILES.iter().find(|file| file.path == path);

@@ -1,4 +1,4 @@
-//! A failure that leaves a module has a type.
+//! An error that leaves its module has a type.
 
 use syn::visit::Visit;
 
@@ -8,7 +8,7 @@ use crate::repository::{TextFile, rust_files};
 use crate::source::syntax;
 
 #[test]
-fn no_function_that_others_call_fails_with_a_bare_string() {
+fn no_visible_function_fails_with_a_bare_string() {
     let sources = rust_files().filter(|file| file.path.starts_with("crates/"));
     let sources = sources.filter(|file| file.path.contains("/src/"));
     expect_at_most(

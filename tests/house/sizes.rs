@@ -1,4 +1,4 @@
-//! No file and no function is longer than can be read at one go.
+//! The lengths of files and functions.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
@@ -7,10 +7,10 @@ use crate::report::{Finding, expect_at_most};
 use crate::repository::{FILES, TextFile, rust_files};
 use crate::source::tokens;
 
-/// How long a file of code may be, in lines.
+/// The largest length of a file of code, in lines.
 const FILE_LINES: usize = 500;
 
-/// How long a function may be, in lines: from `fn` to the closing brace, closures included.
+/// The largest length of a function, in lines: from `fn` to the closing brace, closures included.
 const FUNCTION_LINES: usize = 80;
 
 #[test]
@@ -53,13 +53,13 @@ fn no_function_is_longer_than_80_lines() {
 
 struct Function {
     name: String,
-    /// Where its `fn` stands, counted from 1.
+    /// The line number of its `fn`, from 1.
     line: usize,
-    /// From `fn` to the closing brace.
+    /// The number of lines from `fn` to the closing brace.
     lines: usize,
 }
 
-/// All functions with a body, also those in other functions and in the arguments of macros.
+/// All functions with a body, including those in other functions and in the arguments of macros.
 fn functions(tokens: TokenStream) -> Vec<Function> {
     let mut found = Vec::new();
     let mut open: Option<(String, usize)> = None;
@@ -93,7 +93,7 @@ fn functions(tokens: TokenStream) -> Vec<Function> {
 }
 
 #[test]
-fn functions_are_found_with_their_lines_also_in_macros() {
+fn functions_are_found_with_their_lines_even_in_macros() {
     let text = "trait T {\n fn without();\n fn with() {\n  fn inner() {}\n }\n}\n\
                 type F = fn(u8);\nproptest! {\n #[test]\n fn p(x in 0..9) {\n  x;\n\n }\n}\n";
     let file = TextFile {

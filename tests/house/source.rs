@@ -1,10 +1,10 @@
-//! Rust code as tokens: which part of a file is code, which a literal, which a comment.
+//! Rust code as tokens: the parts of a file that are code, literals and comments.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::repository::TextFile;
 
-/// What a byte of a file belongs to.
+/// The part of a file that a byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Code,
@@ -17,7 +17,7 @@ pub(crate) enum Part {
 /// The tokens of a file.
 ///
 /// # Panics
-/// When it is not Rust.
+/// If the file is not Rust.
 #[track_caller]
 pub(crate) fn tokens(file: &TextFile) -> TokenStream {
     let tokens = file.text.parse();
@@ -27,21 +27,22 @@ pub(crate) fn tokens(file: &TextFile) -> TokenStream {
 /// The syntax tree of a file.
 ///
 /// # Panics
-/// When it is not Rust.
+/// If the file is not Rust.
 #[track_caller]
 pub(crate) fn syntax(file: &TextFile) -> syn::File {
     let syntax = syn::parse_file(&file.text);
     syntax.unwrap_or_else(|error| panic!("{} can't be parsed: {error}", file.path))
 }
 
-/// Tells for each byte of a file what it belongs to.
+/// The part of each byte of a file.
 pub(crate) fn parts(file: &TextFile) -> Vec<Part> {
     let mut parts = vec![Part::Comment; file.text.len()];
     mark(tokens(file), &file.text, &mut parts);
     parts
 }
 
-/// A file in which all bytes but those of `kept` are blanks; line feeds stay.
+/// The text of a file in which all bytes outside the part `kept` are replaced by spaces; line feeds
+/// stay.
 pub(crate) fn only(file: &TextFile, kept: Part) -> String {
     let bytes = file.text.bytes().zip(parts(file));
     let blanked = bytes.map(|(byte, part)| {
@@ -56,7 +57,7 @@ pub(crate) fn only(file: &TextFile, kept: Part) -> String {
 
 fn mark(tokens: TokenStream, text: &str, parts: &mut [Part]) {
     for token in tokens {
-        // A doc comment is the tokens of an attribute, each with the place of the whole comment.
+        // A doc comment is parsed to the tokens of an attribute, each with the span of the comment.
         let range = token.span().byte_range();
         if text[range.clone()].starts_with("//") || text[range.clone()].starts_with("/*") {
             continue;
@@ -76,7 +77,7 @@ fn mark(tokens: TokenStream, text: &str, parts: &mut [Part]) {
 }
 
 #[test]
-fn comments_and_literals_are_told_from_code() {
+fn comments_and_literals_are_distinguished_from_code() {
     let text = "/// Über `x`.\nfn f() { g(\"// no comment\", 'ü'); } // one\n/* two */\n";
     let file = TextFile {
         path: "example.rs".into(),

@@ -1,7 +1,7 @@
-//! Words that the code used in a sense of its own, where the field has a term.
+//! Words that the code used in a sense of its own although the field has a term.
 //!
-//! The list of [`table`] holds what can be told from its spelling. A word that is right somewhere is
-//! allowed there by the path of the file.
+//! The list of [`table`] has the words that can be found by their spelling. A word that is right in
+//! some file is allowed there by the path of the file.
 
 mod table;
 
@@ -14,10 +14,10 @@ use crate::report::{Finding, verdict};
 use crate::repository::{FILES, TextFile};
 use crate::source::{Part, only};
 
-/// What is written by hand, by the ends of the names.
+/// The extensions of the files that are written by hand.
 const KINDS: [&str; 8] = ["rs", "md", "js", "mjs", "cjs", "sql", "toml", "c"];
 
-/// What is not judged: the list itself, and what was true when it was written.
+/// The paths that are not judged: the list itself, and the history of changes.
 const EXEMPT: [&str; 2] = ["tests/house/words", "CHANGELOG.md"];
 
 #[test]
@@ -52,7 +52,7 @@ fn words_with_a_term_of_the_field_are_not_used() {
     assert!(failures.is_empty(), "{failures}");
 }
 
-/// The lines of a text in which a word stands; the path of a file counts as its line 0.
+/// The lines of a text that contain a word; the path of the file counts as line 0.
 fn uses(word: &Word, pattern: &Regex, file: &TextFile, text: &str) -> Vec<Finding> {
     if word.allowed.iter().any(|path| file.path.starts_with(path)) {
         return Vec::new();
@@ -68,7 +68,7 @@ fn uses(word: &Word, pattern: &Regex, file: &TextFile, text: &str) -> Vec<Findin
         .collect()
 }
 
-/// Letters are those of ASCII; bytes of other ones are no part of a word.
+/// Compiles a pattern in which only ASCII letters are part of a word.
 fn compiled(pattern: &str) -> Regex {
     let mut builder = RegexBuilder::new(pattern);
     let regex = builder.unicode(false).build();

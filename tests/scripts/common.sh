@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Functions of the test scripts at the top level: building, a private daemon, and checks with clear
-# messages. This file is sourced. It removes all files and processes at the end, also after a failure.
+# Functions of the test scripts at the top level: the build, a private daemon, and checks with clear
+# messages. The scripts source this file. At the end, also after a failure, it removes all files and
+# processes.
 
 set -euo pipefail
 

@@ -9,8 +9,8 @@ use tokio::runtime::Runtime;
 
 use crate::document::{Document, Exchange};
 
-/// An HTTP client of one daemon, for tests that are not async. Every answer that it gets is one
-/// that the OpenAPI document describes, and so is every request that is taken.
+/// An HTTP client of one daemon, for tests that are not async. It checks every answer, and every
+/// accepted request, against the OpenAPI document.
 #[derive(Clone, Debug)]
 pub struct Api {
     base: String,
@@ -26,17 +26,17 @@ pub struct Answer {
     pub headers: reqwest::header::HeaderMap,
     /// The text of the body.
     pub text: String,
-    /// The body as JSON; null when it is not JSON.
+    /// The body as JSON; null if it is not JSON.
     pub json: Value,
 }
 
 impl Answer {
-    /// The code in the error envelope, or nothing.
+    /// The code in the error envelope; empty if there is none.
     pub fn code(&self) -> &str {
         self.json["error"]["code"].as_str().unwrap_or_default()
     }
 
-    /// The message in the error envelope, or nothing.
+    /// The message in the error envelope; empty if there is none.
     pub fn message(&self) -> &str {
         self.json["error"]["message"].as_str().unwrap_or_default()
     }
@@ -44,7 +44,7 @@ impl Answer {
     /// The body as JSON, if the status is the expected one.
     ///
     /// # Panics
-    /// When it is not.
+    /// If the status is another one.
     #[track_caller]
     pub fn expect_status(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
@@ -54,7 +54,7 @@ impl Answer {
     /// Checks the status and the code of an error.
     ///
     /// # Panics
-    /// When they are others.
+    /// If they are others.
     #[track_caller]
     pub fn expect_error(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
@@ -68,13 +68,13 @@ fn runtime() -> &'static Runtime {
 }
 
 impl Api {
-    /// For the daemon at `http://host:port`.
+    /// Makes a client of the daemon at `http://host:port`.
     ///
     /// # Panics
-    /// When no client can be made.
+    /// If the HTTP client can't be made.
     pub fn new(server: &str) -> Self {
-        // The client is built with TLS for other users of the crate; a provider that is installed
-        // already will do.
+        // Other users of the crate enable TLS in the client, which then requires a crypto provider.
+        // Installation fails if one is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             base: format!("{server}/api/v1"),
@@ -105,7 +105,7 @@ impl Api {
         self.send(self.request(Method::PATCH, path).json(body))
     }
 
-    /// A request to be fitted and sent with [`send`](Self::send).
+    /// A request to a path below `/api/v1`, for [`send`](Self::send).
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))
     }
@@ -113,19 +113,19 @@ impl Api {
     /// Sends a request.
     ///
     /// # Panics
-    /// When the daemon does not answer, and when the answer is none of the document.
+    /// If the daemon does not answer, and if the answer is not as the document describes it.
     #[track_caller]
     pub fn send(&self, request: RequestBuilder) -> Answer {
         self.try_send(request).expect("the daemon answers")
     }
 
-    /// Sends a request to a daemon that may be gone.
+    /// Sends a request to a daemon that may have ended.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If the daemon does not answer.
     ///
     /// # Panics
-    /// When the answer is none of the document.
+    /// If the answer is not as the document describes it.
     #[track_caller]
     pub fn try_send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let (client, request) = request.build_split();

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The binary under test, built once with the profile of the caller. Cargo builds it only for tests
-/// of its own package, so that nothing else makes sure that it is there and up to date.
+/// The path of the binary under test, which is built once with the profile of the caller. Cargo
+/// builds it by itself only for tests of its own package, so without this it could be missing or
+/// old.
 ///
 /// # Panics
 /// When it can't be built.
@@ -40,8 +41,8 @@ pub fn binary() -> &'static Path {
                     .parent()
                     .expect("a profile is in the target directory"),
             );
-        // What cargo tells a program of itself would make some build scripts run again, and all
-        // that depends on them.
+        // The variables that cargo sets for a program would make some build scripts run again, and
+        // with them everything that depends on these.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if [
@@ -65,7 +66,7 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// The binary with an environment that is not the caller's.
+/// A command of the binary without the environment variables of the program.
 pub fn command() -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {

@@ -1,4 +1,4 @@
-//! A daemon of a test's own: how it is started, its files, its processes, and how it ends.
+//! A daemon for one test: its start, its files, its processes, and its end.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -16,34 +16,35 @@ use crate::{Answer, Api, Process, Role, Session, command, wait_for};
 /// The arguments for a free port.
 pub const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
-/// The directory of its libraries.
+/// The name of the directory of the library cache.
 const LIBRARIES: &str = "libraries";
 
-/// How a daemon is started.
+/// The options of a daemon.
 #[derive(Debug, Default)]
 pub struct DaemonOptions {
-    /// The directory of the database, of `worktree` and of the log; a new one when left out.
+    /// The directory of the database, of `worktree` and of the log; `None` makes a new one.
     pub home: Option<TempDir>,
-    /// More arguments for `serve`.
+    /// Further arguments for `serve`.
     pub args: Vec<String>,
-    /// More variables of its environment.
+    /// Further environment variables.
     pub env: Vec<(String, String)>,
-    /// System calls that are refused to it and its processes, as some containers refuse them.
+    /// System calls that a seccomp filter denies to the daemon and its processes, as some
+    /// containers do.
     pub refused_calls: Vec<i64>,
 }
 
-/// A daemon of the test's own. It is killed when this goes out of scope.
+/// A daemon for one test. It is killed when this is dropped.
 pub struct Daemon {
     home: Option<TempDir>,
     child: Child,
-    /// Kept open: a daemon whose standard output is closed should not notice.
+    /// The standard output of the daemon, which stays open.
     _stdout: BufReader<ChildStdout>,
     server: String,
-    /// Its API.
+    /// A client of its API.
     pub api: Api,
 }
 
-/// Installs a filter that refuses system calls to a command.
+/// Makes a command install a seccomp filter that denies system calls.
 fn refuse(command: &mut Command, calls: &[i64]) {
     let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
     let architecture = std::env::consts::ARCH
@@ -58,7 +59,7 @@ fn refuse(command: &mut Command, calls: &[i64]) {
     let program: BpfProgram = filter
         .and_then(TryInto::try_into)
         .expect("a filter of calls alone is right");
-    // SAFETY: the filter was made before the fork; to apply it takes two system calls and no lock.
+    // SAFETY: the filter was made before the fork; applying it takes two system calls and no lock.
     unsafe {
         command.pre_exec(move || {
             seccompiler::apply_filter(&program).map_err(|_| std::io::Error::last_os_error())
@@ -83,7 +84,7 @@ impl Daemon {
         })
     }
 
-    /// Starts a daemon on a new database, with more arguments for `serve`.
+    /// Starts a daemon on a new database, with further arguments for `serve`.
     ///
     /// # Panics
     /// When it does not start.
@@ -134,7 +135,7 @@ impl Daemon {
         }
     }
 
-    /// `serve` with all its files below `home`; the caller adds where to listen.
+    /// The command `serve` with all its files below `home`; the caller adds the address.
     pub fn serve_command(home: &Path) -> Command {
         let mut serve = command();
         serve
@@ -146,12 +147,13 @@ impl Daemon {
         serve
     }
 
-    /// `http://host:port`, or `unix:/path`, over which [`api`](Self::api) does not go.
+    /// The URL of the daemon: `http://host:port`, or `unix:/path`, which [`api`](Self::api) does
+    /// not support.
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// Its process id.
+    /// The process id of the daemon.
     ///
     /// # Panics
     /// Never: process ids are small.
@@ -159,15 +161,15 @@ impl Daemon {
         i32::try_from(self.child.id()).expect("process ids are small")
     }
 
-    /// The directory of everything that is its.
+    /// The directory that holds all files of the daemon.
     ///
     /// # Panics
-    /// Never: it is there until the daemon is gone.
+    /// Never: the directory exists as long as this value.
     pub fn home(&self) -> &Path {
         self.home.as_ref().expect("it is there").path()
     }
 
-    /// The directory that sessions are made on.
+    /// The worktree of its sessions.
     pub fn worktree(&self) -> PathBuf {
         self.home().join("worktree")
     }
@@ -183,12 +185,12 @@ impl Daemon {
         std::fs::write(path, text).expect("the file can be written");
     }
 
-    /// What it has logged.
+    /// The text of its log.
     pub fn log(&self) -> String {
         read_log(self.home())
     }
 
-    /// A command of the CLI that talks to this daemon.
+    /// A command of the CLI with the URL of this daemon.
     pub fn cli(&self, args: &[&str]) -> Command {
         let mut cli = command();
         cli.args(["--server-url", self.server()])
@@ -216,7 +218,7 @@ impl Daemon {
         id
     }
 
-    /// Makes a template with libraries of its cache, in that order; returns its id.
+    /// Makes a template with libraries of the cache, in this order; returns its id.
     pub fn template_with_libraries(&self, libraries: &[&str]) -> String {
         let id = self.template();
         let path = format!("/templates/{id}/libraries");
@@ -228,7 +230,7 @@ impl Daemon {
         id
     }
 
-    /// Makes a template whose limits are others than the default; returns its id.
+    /// Makes a template with these limits; returns its id.
     pub fn template_with_limits(&self, limits: &Value) -> String {
         let id = self.template();
         let change = json!({"limits": limits});
@@ -238,7 +240,7 @@ impl Daemon {
         id
     }
 
-    /// Raises `cpu_ms` and `wall_ms` of a template to a minute, for code that another event ends or
+    /// Raises `cpu_ms` and `wall_ms` of a template to a minute, for code that the test ends, or
     /// that is slow on a busy machine.
     pub fn raise_time_limits(&self, template: &str) {
         let limits = json!({"limits": {"cpu_ms": 60_000, "wall_ms": 60_000}});
@@ -247,19 +249,19 @@ impl Daemon {
             .expect_status(200);
     }
 
-    /// A session in which code may run for a minute.
+    /// Makes a session in which code may run for a minute.
     pub fn session_with_long_limits(&self) -> Session {
         let template = self.template();
         self.raise_time_limits(&template);
         self.session_of(&template)
     }
 
-    /// Where its libraries are. The directory is made with the first.
+    /// The directory of its library cache, which is created with the first library.
     pub fn library_cache(&self) -> PathBuf {
         self.home().join(LIBRARIES)
     }
 
-    /// Writes a file into its library cache.
+    /// Writes a file into the library cache.
     ///
     /// # Panics
     /// When it can't be written.
@@ -279,7 +281,7 @@ impl Daemon {
         self.session_with_id(&id_of(&self.request_session(template).expect_status(201)))
     }
 
-    /// A session that was made in another way.
+    /// A session that exists already, by its id.
     pub fn session_with_id(&self, id: &str) -> Session {
         Session {
             id: id.to_owned(),
@@ -300,7 +302,7 @@ impl Daemon {
         )
     }
 
-    /// Its zygote.
+    /// The process id of its zygote.
     pub fn zygote(&self) -> i32 {
         wait_for("a zygote", || {
             Process::zygotes(self.pid()).into_iter().next()
@@ -308,7 +310,7 @@ impl Daemon {
         .pid
     }
 
-    /// Waits until no process of any session is left.
+    /// Waits until the daemon has no session process left.
     pub fn wait_until_sessions_are_gone(&self) {
         let zygote = self.zygote();
         wait_for("all processes of the sessions to be gone", || {
@@ -316,17 +318,17 @@ impl Daemon {
         });
     }
 
-    /// The process of a session in a role; waits until there is one.
+    /// Waits until a session has one process in a role, and returns it.
     pub fn process_of(&self, session: &Session, role: Role) -> i32 {
         wait_for("a process of the session", || {
             self.find_process(session, role)
         })
     }
 
-    /// Has a session make a checkpoint; gives its process.
+    /// Makes a session take a checkpoint; returns the process of the checkpoint.
     #[track_caller]
     pub fn checkpoint(&self, session: &Session) -> i32 {
-        // One that was dismissed just now may be among them.
+        // An earlier checkpoint that is exiting may be among the processes.
         let before = self.all_of(session, Role::Checkpoint);
         session.checkpoint();
         wait_for("another checkpoint", || {
@@ -335,7 +337,8 @@ impl Daemon {
         })
     }
 
-    /// Waits until another process than `before` is the only one of a session in a role; gives it.
+    /// Waits until a process other than `before` is the only one of a session in a role; returns
+    /// it.
     #[track_caller]
     pub fn wait_for_replacement(&self, before: i32, session: &Session, role: Role) -> i32 {
         wait_for("another process of the session", || {
@@ -344,8 +347,8 @@ impl Daemon {
         })
     }
 
-    /// The process of a session in a role, if there is one and only one: a checkpoint that was
-    /// dismissed just now is on its way out.
+    /// The process of a session in a role; `None` unless there is exactly one. An earlier
+    /// checkpoint may still be exiting.
     pub fn find_process(&self, session: &Session, role: Role) -> Option<i32> {
         match self.all_of(session, role)[..] {
             [only] => Some(only),
@@ -367,7 +370,7 @@ impl Daemon {
             .collect()
     }
 
-    /// Sends a signal.
+    /// Sends a signal to the daemon.
     ///
     /// # Panics
     /// When the daemon is gone.
@@ -375,7 +378,7 @@ impl Daemon {
         kill(Pid::from_raw(self.pid()), signal).expect("the daemon is there");
     }
 
-    /// Waits until it has ended.
+    /// Waits until the daemon has ended.
     ///
     /// # Panics
     /// When it can't be waited for.
@@ -385,7 +388,7 @@ impl Daemon {
         })
     }
 
-    /// Asks it to stop, waits until it has, and keeps its directory for the next one.
+    /// Asks the daemon to stop and waits for its end. The directory is kept for the next daemon.
     ///
     /// # Panics
     /// When it does not stop in order.
@@ -396,7 +399,7 @@ impl Daemon {
         self.home.take().expect("it is there")
     }
 
-    /// `kill -9`; keeps its directory for the next one.
+    /// Kills the daemon (`SIGKILL`). The directory is kept for the next daemon.
     ///
     /// # Panics
     /// When it is gone already.
@@ -409,7 +412,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It may have ended already.
+        // This fails if the daemon has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,8 +1,8 @@
-//! The OpenAPI document, and whether a request and its answer are as it says.
+//! The check of requests and answers against the OpenAPI document.
 //!
-//! The document is that of `docs/openapi.json`; a test of the HTTP crate sees to it that it is the
-//! one that is served. Here it is read more strictly than clients should read it: an answer has no
-//! field that its schema does not name.
+//! The document is `docs/openapi.json`; a test of the HTTP crate checks that the daemon serves the
+//! same one. The check is stricter than clients should be: an answer must not have a field that its
+//! schema does not name.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -16,13 +16,14 @@ const LOCATION: &str = "https://vm-system.invalid/openapi.json";
 /// What the paths of the API begin with.
 const BASE_PATH: &str = "/api/v1";
 
-/// Statuses of the HTTP library's own, for what is no request. They have no body.
+/// The statuses with which the HTTP library answers bytes that are no request. These answers have
+/// no body.
 const OF_NO_REQUEST: [u16; 3] = [400, 414, 431];
 
 /// The schema of every error.
 const ENVELOPE: &str = "/components/schemas/ErrorEnvelope";
 
-/// How many places of an answer are named that are not as they should be.
+/// The largest number of faults that are listed of one answer.
 const MOST_SHOWN: usize = 8;
 
 /// A request and its answer.
@@ -30,7 +31,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) method: &'a str,
     /// The path, without a query.
     pub(crate) path: &'a str,
-    /// The body of the request, if it has one that is in memory.
+    /// The body of the request; `None` if there is none, or none in memory.
     pub(crate) request: Option<&'a [u8]>,
     pub(crate) status: u16,
     /// The value of `Content-Type`; empty if there is none.
@@ -43,7 +44,7 @@ pub(crate) struct Exchange<'a> {
 pub(crate) struct Document {
     json: Value,
     schemas: Schemas,
-    /// The schemas by their place in the document.
+    /// The schemas by their JSON pointers.
     by_place: HashMap<String, SchemaIndex>,
 }
 
@@ -83,14 +84,14 @@ impl Document {
         }
     }
 
-    /// Checks a request that was taken, and its answer.
+    /// Checks an answer, and the request if it was accepted.
     ///
     /// # Errors
-    /// What is not as the document says.
+    /// The differences from the document.
     pub(crate) fn check(&self, exchange: &Exchange<'_>) -> Result<(), String> {
         let is_success = (200..300).contains(&exchange.status);
         let Some(operation) = self.operation(exchange.method, exchange.path) else {
-            // Browsers ask by it what they may ask.
+            // Browsers send a preflight request with this method.
             if is_success && exchange.method != "OPTIONS" {
                 return Err("the document has no such operation".into());
             }
@@ -123,19 +124,19 @@ impl Document {
         }
     }
 
-    /// The place of an operation.
+    /// The JSON pointer of an operation.
     fn operation(&self, method: &str, path: &str) -> Option<String> {
         let path = path.strip_prefix(BASE_PATH)?;
         let paths = self.json["paths"].as_object()?;
         let matching = paths.keys().filter(|template| matches(template, path));
-        // Where a name and a parameter match, the name is meant.
+        // If a name and a parameter both match a segment, the name wins.
         let template = matching.min_by_key(|template| template.matches('{').count())?;
         let method = if method == "HEAD" { "GET" } else { method };
         let place = format!("/paths/{}/{}", escaped(template), method.to_lowercase());
         self.json.pointer(&place).is_some().then_some(place)
     }
 
-    /// Where the value at a place stands, which may be elsewhere.
+    /// The JSON pointer of a value, after its reference was followed if it is one.
     fn resolve(&self, place: String) -> Option<String> {
         match &self.json.pointer(&place)?["$ref"] {
             Value::String(reference) => Some(reference.trim_start_matches('#').to_owned()),
@@ -160,7 +161,7 @@ impl Document {
             Some(text) if self.by_place.contains_key(&schema) => self
                 .check_json(&schema, text)
                 .map_err(|error| format!("the request was taken: {error}")),
-            // It is ignored.
+            // The body is ignored.
             _ => Ok(()),
         }
     }
@@ -199,7 +200,7 @@ impl Document {
     }
 }
 
-/// Whether a path is one of those that a template means.
+/// Whether a path matches a path template.
 fn matches(template: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
@@ -217,7 +218,7 @@ fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// Has objects of a schema hold nothing but what it names.
+/// Makes a schema refuse objects with properties that it does not name.
 fn close(schema: &mut Value) {
     match schema {
         Value::Array(schemas) => schemas.iter_mut().for_each(close),
@@ -236,7 +237,7 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Finds the places of all schemas of bodies and messages.
+/// Finds the JSON pointers of all schemas of bodies and messages.
 fn find_schemas(value: &Value, place: &mut String, found: &mut Vec<String>) {
     let Value::Object(fields) = value else { return };
     for (name, value) in fields {
@@ -255,7 +256,7 @@ fn find_schemas(value: &Value, place: &mut String, found: &mut Vec<String>) {
     }
 }
 
-/// What is wrong where, without what merely follows from it.
+/// Lists the faults, without those that merely follow from others.
 fn leaves(error: &ValidationError<'_, '_>, places: &mut Vec<String>) {
     if error.causes.is_empty() {
         let place = error.instance_location.to_string();
@@ -293,7 +294,7 @@ mod tests {
     const HEALTH: &str = "/api/v1/health";
 
     #[test]
-    fn an_answer_as_described_is_good_and_any_other_is_not() {
+    fn only_an_answer_as_described_passes() {
         assert_eq!(check("GET", HEALTH, 200, r#"{"status":"ok"}"#), Ok(()));
         assert_eq!(check("HEAD", HEALTH, 200, ""), Ok(()));
         for text in [
@@ -311,14 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_place() {
+    fn a_fault_is_listed_with_its_position() {
         let text = r#"{"active_sessions":1,"active_session_ids":["x"]}"#;
         let error = check("GET", "/api/v1/runtime/summary", 200, text).unwrap_err();
         assert!(error.starts_with("/active_session_ids/0: "), "{error}");
     }
 
     #[test]
-    fn errors_have_a_code_of_their_operation_and_others_the_envelope() {
+    fn an_error_needs_a_code_of_its_operation_and_the_envelope() {
         let error = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"no"}}}}"#);
         let path = "/api/v1/templates/x";
         assert_eq!(
@@ -336,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_a_path_goes_before_a_parameter() {
+    fn a_name_in_a_path_wins_over_a_parameter() {
         let document = Document::get();
         let place = document.operation("POST", "/api/v1/executions/repl");
         assert_eq!(place.as_deref(), Some("/paths/~1executions~1repl/post"));
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_taken_is_one_that_is_described() {
+    fn an_accepted_request_must_be_described() {
         let removed = r#"{"sessions":0,"executions":0,"events":0,"dry_run":true}"#;
         let mut exchange = exchange("POST", "/api/v1/runtime/prune", 200, removed);
         for (body, is_good) in [

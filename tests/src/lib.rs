@@ -1,6 +1,6 @@
 //! Helpers of the system tests: the binary, a daemon per test, its API and its processes.
 //!
-//! Every test has a daemon on a free port, with a database in a temporary directory. Nothing here
+//! Every test has a daemon on a free port, with a database in a temporary directory. No helper
 //! sleeps for a fixed time: [`wait_for`] waits for a condition, with a generous bound.
 
 mod api;

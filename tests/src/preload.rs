@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Compiles a library for `LD_PRELOAD` from C, into a directory; gives its path.
+/// Compiles a library for `LD_PRELOAD` from C into a directory, and returns its path.
 ///
 /// # Panics
-/// When that fails.
+/// If the compiler fails.
 pub fn preload_library(source: &Path, directory: &Path) -> PathBuf {
     let library = directory.join("preload.so");
     let compiled = Command::new("cc")

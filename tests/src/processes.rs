@@ -5,33 +5,33 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// The name of zygotes, and of their forks until they have one of their own.
+/// The name of zygotes, and of their forks until these set their own name.
 const ZYGOTE: &str = "vms-zygote";
 
 /// A process, as `/proc` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its id.
+    /// The process id.
     pub pid: i32,
-    /// Its parent's id.
+    /// The process id of the parent.
     pub parent: i32,
-    /// Its name, at most 15 bytes.
+    /// The name, at most 15 bytes.
     pub name: String,
-    /// Its state: `R`, `S`, `Z` and so on.
+    /// The state: `R`, `S`, `Z` and so on.
     pub state: char,
 }
 
-/// What a process of a session does.
+/// The role of a process of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It runs the code.
+    /// The session process, which runs code.
     Session,
-    /// It sleeps.
+    /// The checkpoint, which sleeps.
     Checkpoint,
 }
 
 impl Process {
-    /// All processes that can be seen.
+    /// All processes that `/proc` shows.
     pub fn all() -> Vec<Self> {
         let Ok(entries) = fs::read_dir("/proc") else {
             return Vec::new();
@@ -44,7 +44,7 @@ impl Process {
             .collect()
     }
 
-    /// One process, if it is there.
+    /// The process with an id; `None` if there is none.
     pub fn read(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (_, rest) = stat.split_once('(')?;
@@ -58,22 +58,23 @@ impl Process {
         })
     }
 
-    /// The zygotes of a daemon, which are its children: for a moment a fork of one has its name.
+    /// The zygotes of a daemon, which are its children. A new fork of a zygote has the same name
+    /// for a moment.
     pub fn zygotes(daemon: i32) -> Vec<Self> {
         let mut all = Self::descendants(daemon);
         all.retain(|process| process.parent == daemon && process.name == ZYGOTE);
         all
     }
 
-    /// The processes of the sessions of a zygote, without the process that is prepared for the next
-    /// one.
+    /// The processes of the sessions of a zygote, without the one that is prepared for the next
+    /// session.
     pub fn session_processes(zygote: i32) -> Vec<Self> {
         let mut all = Self::descendants(zygote);
         all.retain(|process| process.name != "vms-waiting" && process.name != ZYGOTE);
         all
     }
 
-    /// The processes below `pid`, of any depth.
+    /// All descendants of the process `pid`.
     pub fn descendants(pid: i32) -> Vec<Self> {
         let all = Self::all();
         let mut found: Vec<Self> = Vec::new();
@@ -87,48 +88,48 @@ impl Process {
         found
     }
 
-    /// Whether it lives and is no zombie.
+    /// Whether the process exists and is no zombie.
     pub fn is_alive(pid: i32) -> bool {
         Self::read(pid).is_some_and(|process| process.state != 'Z')
     }
 
-    /// `kill -9`.
+    /// Sends `SIGKILL`.
     ///
     /// # Panics
-    /// When it is not there.
+    /// If the process does not exist.
     #[track_caller]
     pub fn kill(pid: i32) {
         kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the process is there");
     }
 
-    /// `kill -STOP`.
+    /// Sends `SIGSTOP`.
     ///
     /// # Panics
-    /// When it is not there.
+    /// If the process does not exist.
     #[track_caller]
     pub fn stop(pid: i32) {
         kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("the process is there");
     }
 
-    /// `kill -STOP`, if it is there.
+    /// Sends `SIGSTOP` if the process exists.
     pub fn try_stop(pid: i32) {
-        // It may have ended.
+        // This fails if the process has ended.
         let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
     }
 
-    /// `kill -CONT`.
+    /// Sends `SIGCONT`.
     ///
     /// # Panics
-    /// When it is not there.
+    /// If the process does not exist.
     #[track_caller]
     pub fn resume(pid: i32) {
         kill(Pid::from_raw(pid), Signal::SIGCONT).expect("the process is there");
     }
 
-    /// A line of `/proc/PID/status`: the first word after the name.
+    /// The first word of a field of `/proc/PID/status`.
     ///
     /// # Panics
-    /// When there is no such process or line.
+    /// If there is no such process or field.
     #[track_caller]
     pub fn status(pid: i32, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
@@ -139,7 +140,7 @@ impl Process {
         word.expect("a process has it").to_owned()
     }
 
-    /// The memory that a process has now, in KiB.
+    /// The resident memory of a process, in KiB.
     ///
     /// # Panics
     /// When there is no such process.

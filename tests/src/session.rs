@@ -7,21 +7,21 @@ use crate::{Answer, Api, wait_for};
 /// An open session of a daemon.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Its id.
+    /// The id of the session.
     pub id: String,
     pub(crate) api: Api,
 }
 
 impl Session {
-    /// Runs a snippet; gives the execution.
+    /// Runs a snippet; returns the execution.
     pub fn run(&self, code: &str) -> Value {
         self.submit(code).expect_status(201)
     }
 
-    /// Runs a snippet that ends well; gives the preview of its value.
+    /// Runs a snippet that ends `ok`; returns the preview of its value.
     ///
     /// # Panics
-    /// When it does not end well.
+    /// If the snippet ends otherwise.
     #[track_caller]
     pub fn eval(&self, code: &str) -> String {
         let execution = self.run(code);
@@ -58,7 +58,7 @@ impl Session {
     /// Starts a snippet on a thread of its own, and waits until it runs.
     ///
     /// # Panics
-    /// When it ends before that is seen.
+    /// If the execution ends before it was seen running.
     pub fn start(&self, code: &str) -> std::thread::JoinHandle<Answer> {
         let (session, code) = (self.clone(), code.to_owned());
         let before = self.executions().len();
@@ -75,10 +75,10 @@ impl Session {
         running
     }
 
-    /// Its executions, newest first.
+    /// The executions of the session, newest first.
     ///
     /// # Panics
-    /// When there is no list.
+    /// If the answer is no list.
     pub fn executions(&self) -> Vec<Value> {
         let path = format!("/executions?session_id={}&limit=1000", self.id);
         let list = self.api.get(&path).expect_status(200);
@@ -88,7 +88,7 @@ impl Session {
     /// The events of an execution.
     ///
     /// # Panics
-    /// When there is no list.
+    /// If the answer is no list.
     pub fn events(&self, execution: &Value) -> Vec<Value> {
         let id = execution["id"].as_str().expect("an id");
         let list = self
@@ -107,14 +107,14 @@ impl Session {
             .collect()
     }
 
-    /// Its record.
+    /// The record of the session.
     pub fn record(&self) -> Value {
         self.api
             .get(&format!("/sessions/{}", self.id))
             .expect_status(200)
     }
 
-    /// Closes it.
+    /// Closes the session.
     pub fn close(&self) -> Value {
         self.api
             .post(&format!("/sessions/{}/close", self.id), &json!({}))

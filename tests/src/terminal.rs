@@ -17,15 +17,15 @@ pub struct Terminal {
     child: Child,
     keyboard: File,
     screen: Arc<Mutex<String>>,
-    /// How much of the screen earlier waits have passed, in bytes.
+    /// How much of the output earlier waits have consumed, in bytes.
     seen: usize,
 }
 
 impl Terminal {
-    /// Starts a program at a terminal of that many columns.
+    /// Starts a program at a terminal with this number of columns.
     ///
     /// # Panics
-    /// When the system has no terminal left.
+    /// If the system has no terminal left.
     pub fn start(mut command: Command, columns: u16) -> Self {
         let pair = openpty(&size(columns), None).expect("a terminal can be made");
         let stream = || pair.slave.try_clone().expect("a descriptor can be copied");
@@ -34,7 +34,7 @@ impl Terminal {
             .stdin(stream())
             .stdout(stream())
             .stderr(stream());
-        // SAFETY: both calls may be made between a fork and an exec, and touch nothing of this
+        // SAFETY: both calls are allowed between a fork and an exec, and change no memory of this
         // process.
         unsafe {
             command.pre_exec(|| {
@@ -53,7 +53,7 @@ impl Terminal {
         let shown = Arc::clone(&screen);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            // The terminal is gone with its last program.
+            // The read fails when the last program has closed the terminal.
             while let Ok(length @ 1..) = output.read(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..length]);
                 shown.lock().expect("no test panics here").push_str(&text);
@@ -78,34 +78,34 @@ impl Terminal {
     /// Types keys.
     ///
     /// # Panics
-    /// When the program is gone.
+    /// If the program has ended.
     pub fn type_keys(&mut self, keys: &str) {
         self.send_bytes(keys.as_bytes());
     }
 
-    /// Sends bytes that may be no text.
+    /// Sends bytes that may not be valid UTF-8.
     ///
     /// # Panics
-    /// When the program is gone.
+    /// If the program has ended.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         self.keyboard
             .write_all(bytes)
             .expect("the program is there");
     }
 
-    /// How the terminal is set up.
+    /// The settings of the terminal.
     ///
     /// # Panics
-    /// When the terminal is gone.
+    /// If the terminal is closed.
     pub fn local_flags(&self) -> LocalFlags {
         let modes = tcgetattr(&self.keyboard).expect("the terminal is there");
         modes.local_flags
     }
 
-    /// Waits until a text is shown, behind those that were waited for before.
+    /// Waits until a text is shown, after those that earlier calls waited for.
     ///
     /// # Panics
-    /// When it is not shown for long.
+    /// If the text is not shown in time.
     pub fn wait_for_text(&mut self, text: &str) {
         let (screen, seen) = (Arc::clone(&self.screen), self.seen);
         let what = format!("{text:?} on the screen");
@@ -115,7 +115,7 @@ impl Terminal {
         });
     }
 
-    /// All that was shown.
+    /// The whole output of the program.
     ///
     /// # Panics
     /// Never.
@@ -123,10 +123,10 @@ impl Terminal {
         self.screen.lock().expect("no test panics here").clone()
     }
 
-    /// Makes it wider or narrower.
+    /// Sets the number of columns.
     ///
     /// # Panics
-    /// When the terminal is gone.
+    /// If the terminal is closed.
     pub fn resize(&self, columns: u16) {
         let size = size(columns);
         // SAFETY: the call reads a structure that lives until it returns.
@@ -143,7 +143,7 @@ impl Terminal {
     /// Waits until the program ends.
     ///
     /// # Panics
-    /// When it does not.
+    /// If the program does not end in time.
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         let child = &mut self.child;
         wait_for("the program to end", || {
@@ -154,7 +154,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It may have ended.
+        // This fails if the program has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {

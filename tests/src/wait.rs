@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-/// The longest that anything may take on a slow and busy machine.
+/// The bound: a condition becomes true within this time even on a slow and busy machine.
 const BOUND: Duration = Duration::from_mins(1);
 
 /// How long to wait before the condition is checked again.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Waits until `condition` gives something; panics with `what` when it never does.
+/// Waits until `condition` returns a value, and returns that value.
 ///
 /// # Panics
-/// When the bound is passed.
+/// If the bound is exceeded; the message names `what`.
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + BOUND;
     loop {

@@ -1,4 +1,5 @@
-/* Delays each fdatasync of a process by the microseconds in SYNC_DELAY_US. It is loaded with LD_PRELOAD. */
+/* Delays each fdatasync of a process by the microseconds in SYNC_DELAY_US. It is loaded with
+ * LD_PRELOAD. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -100,8 +100,8 @@ pub(crate) struct Global {
         value_name = "PATH"
     )]
     pub db: Option<PathBuf>,
-    /// The log filter: off, fatal, error, warn, info, debug, trace or directives like warn,vmcontrol=debug
-    /// [default: info for serve, off for run and repl, else warn]
+    /// The log filter: off, fatal, error, warn, info, debug, trace or directives like
+    /// warn,vmcontrol=debug [default: info for serve, off for run and repl, else warn]
     #[arg(
         long,
         global = true,

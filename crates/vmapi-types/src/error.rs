@@ -1,3 +1,5 @@
+//! Error codes with their HTTP statuses, and the envelope of every error answer.
+
 use std::fmt;
 
 use schemars::JsonSchema;

@@ -1,3 +1,5 @@
+//! Events: what is recorded of an execution while it runs.
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -6,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::payload::EventShape;
+use crate::payload::{ConsolePayload, ExceptionPayload, SystemPayload, TextPayload, ValuePayload};
 use crate::{RawJson, Timestamp};
 
 /// Something that happened in an execution.
@@ -33,7 +35,7 @@ impl JsonSchema for Event {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let kind = generator.subschema_for::<EventType>();
         let mut schema = EventShape::json_schema(generator).to_value();
-        // The variants say which payload a type has; that there are both belongs to every event.
+        // A variant says which payload a type has; that every event has both fields is said below.
         for variant in schema["oneOf"].as_array_mut().into_iter().flatten() {
             *variant = json!({
                 "description": variant["description"],
@@ -47,6 +49,41 @@ impl JsonSchema for Event {
         schema["description"] = "Something that happened in an execution.".into();
         schema.try_into().unwrap_or_default()
     }
+}
+
+/// The shape of an [`Event`] for its schema, which says what payload each type has.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
+struct EventShape {
+    /// The id of the execution.
+    execution_id: Uuid,
+    /// The number of the event within its execution: consecutive, from 1.
+    seq: u64,
+    /// When the event happened.
+    ts: Timestamp,
+    #[serde(flatten)]
+    body: EventBody,
+}
+
+/// The type of an event with its payload.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "type", content = "payload", rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum EventBody {
+    /// What is run: the code of a snippet, or the path of a file.
+    InputEcho(TextPayload),
+    /// A call of a console method.
+    Console(ConsolePayload),
+    /// The value of an execution that ended `ok`; its last event.
+    Value(ValuePayload),
+    /// Why an execution ended `error`; its last event.
+    Exception(ExceptionPayload),
+    /// A message of the service, such as that a limit was exceeded.
+    System(SystemPayload),
+    /// Standard output of a command.
+    Stdout(TextPayload),
+    /// Standard error output of a command.
+    Stderr(TextPayload),
 }
 
 /// The type of an event.
@@ -105,20 +142,4 @@ impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// The level of a console event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ConsoleLevel {
-    /// `console.log`, and methods that print as it does.
-    Log,
-    /// `console.info`.
-    Info,
-    /// `console.warn`.
-    Warn,
-    /// `console.error`.
-    Error,
-    /// `console.debug`.
-    Debug,
 }

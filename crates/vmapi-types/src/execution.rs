@@ -1,3 +1,5 @@
+//! Executions, and the requests that start them.
+
 use std::fmt;
 use std::sync::Arc;
 

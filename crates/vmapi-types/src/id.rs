@@ -1,3 +1,5 @@
+//! Ids, with the kinds of records that they identify.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -37,7 +39,7 @@ impl IdKind {
         Self::Execution,
     ];
 
-    /// The kind in words, for messages.
+    /// The name of the kind in messages, such as `startup file`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Template => "template",

@@ -25,7 +25,7 @@ mod template;
 mod timestamp;
 
 pub use error::{ErrorBody, ErrorCode, ErrorEnvelope};
-pub use event::{ConsoleLevel, Event, EventType};
+pub use event::{Event, EventType};
 pub use execution::{
     Execution, ExecutionKind, ExecutionStatus, Metrics, ReplRequest, RunFileRequest,
 };
@@ -34,7 +34,9 @@ pub use limits::{LIMITS, Limit, LimitUnit, Limits, LimitsPatch};
 pub use maintenance::{CheckReport, PruneRequest, Pruned, Vacuumed};
 pub use metadata::{AvailableLibrary, AvailableModule};
 pub use object::JsonObject;
-pub use payload::{ConsolePayload, ExceptionPayload, SystemPayload, TextPayload, ValuePayload};
+pub use payload::{
+    ConsoleLevel, ConsolePayload, ExceptionPayload, SystemPayload, TextPayload, ValuePayload,
+};
 pub use query::{
     Candidate, CandidateKind, CompleteRequest, Completeness, CompletenessStatus, Completions,
     InspectRequest, Inspection, IsCompleteRequest, LOOK_LIMIT, PropertyView, ValueView,

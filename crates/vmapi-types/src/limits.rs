@@ -1,4 +1,4 @@
-//! The limits of an execution: one table, of which all else that names limits is made.
+//! The limits of an execution: one table, from which all code that names limits is made.
 //!
 //! A limit is a row of [`LIMITS`]. The fields of [`Limits`] and [`LimitsPatch`], the checks of
 //! templates and requests, the flags of the command line with their help, and what `template get`
@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a limit counts in.
+/// The unit of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitUnit {
     /// Thousandths of a second.
@@ -28,7 +28,7 @@ pub enum LimitUnit {
 pub struct Limit {
     /// The name of its field in [`Limits`] and [`LimitsPatch`], and so in JSON.
     pub name: &'static str,
-    /// What its value counts in.
+    /// The unit of the limit's value.
     pub unit: LimitUnit,
     /// The smallest value that a template may set.
     pub min: u64,
@@ -52,12 +52,12 @@ impl Limit {
         self.min..=self.max
     }
 
-    /// Its value among the limits of an execution.
+    /// The value of this limit among the limits of an execution.
     pub fn value(&self, limits: &Limits) -> u64 {
         (self.value)(limits)
     }
 
-    /// Its value among the limits of an execution, to be changed.
+    /// A mutable reference to the value of this limit among the limits of an execution.
     pub fn value_mut<'a>(&self, limits: &'a mut Limits) -> &'a mut u64 {
         (self.value_mut)(limits)
     }
@@ -67,14 +67,14 @@ impl Limit {
         (self.patched)(patch)
     }
 
-    /// The value that a patch sets, to be changed.
+    /// A mutable reference to the value that a patch sets; `None` in it changes nothing.
     pub fn patched_mut<'a>(&self, patch: &'a mut LimitsPatch) -> &'a mut Option<u64> {
         (self.patched_mut)(patch)
     }
 }
 
-/// Makes the wire types and [`LIMITS`] of the rows of the table. The comment of a row is the help
-/// of its limit.
+/// Makes the wire types and [`LIMITS`] from the rows of the table. The doc comment of a row is the
+/// help text of its limit.
 macro_rules! limits {
     ($(
         $(#[doc = $help:literal])+
@@ -86,7 +86,7 @@ macro_rules! limits {
         }
     )+) => {
         /// The limits of one execution.
-        // A record of an older version may lack fields: those have their defaults.
+        // A record of an older version may lack fields: such a field has its default.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(default)]
         pub struct Limits {
@@ -137,7 +137,7 @@ limits! {
     /// The limit of CPU time of an execution, in milliseconds.
     cpu_ms {
         unit: Milliseconds,
-        // To an hour: a client does not wait for a script that needs longer.
+        // At most an hour: a client does not wait for a script that needs longer.
         range: 1..=3_600_000,
         default: 2_000,
         shown: "ms of CPU",
@@ -154,7 +154,7 @@ limits! {
     /// The limit of a session's heap, in MiB.
     mem_mb {
         unit: Mebibytes,
-        // From what an engine needs to start with, to 64 GiB.
+        // At least what an engine needs to start, at most 64 GiB.
         range: 8..=65_536,
         default: 128,
         shown: "MiB",
@@ -172,7 +172,7 @@ limits! {
     /// stderr events.
     max_output_kb {
         unit: Kibibytes,
-        // To 1 GiB.
+        // At most 1 GiB.
         range: 1..=1_048_576,
         default: 256,
         shown: "KiB of output",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_reads_and_changes_the_field_of_its_name() {
+    fn every_row_reads_and_changes_the_field_with_its_name() {
         for limit in LIMITS {
             let mut limits = Limits::default();
             *limit.value_mut(&mut limits) = limit.max;
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_in_their_ranges_and_helps_are_sentences() {
+    fn defaults_are_in_their_ranges_and_help_texts_are_sentences() {
         for limit in LIMITS {
             assert!(limit.range().contains(&limit.default), "{}", limit.name);
             assert!(limit.help.ends_with('.'), "{}", limit.help);

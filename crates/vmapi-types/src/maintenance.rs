@@ -1,3 +1,5 @@
+//! Requests and results of maintaining the database: prune, check, vacuum.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

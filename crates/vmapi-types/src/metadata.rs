@@ -1,3 +1,5 @@
+//! The native modules and the libraries that templates can name.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,7 @@ pub struct AvailableModule {
     /// A summary of a few words.
     pub summary: String,
     /// The kind of module; always `native`.
-    // A daemon that is older than this field leaves it empty, as the next two.
+    // A daemon that is older than this field and the next two omits them.
     #[serde(default)]
     pub kind: String,
     /// A description of one sentence.

@@ -1,3 +1,5 @@
+//! JSON objects that are passed on as text.
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn spaces_between_tokens_go_and_those_in_strings_stay() {
+    fn white_space_between_tokens_is_removed_and_in_strings_kept() {
         let json = " {\"a b\" :\n [1,\t2 , \"\\\" x \\\\\" ] , \"é\\n\": { }\r\n} ";
         let text = "{\"a b\":[1,2,\"\\\" x \\\\\"],\"é\\n\":{}}";
         assert_eq!(read(json).as_deref(), Ok(text));
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_object_is_taken_and_none_that_is_nested_too_deeply() {
+    fn only_an_object_that_is_not_nested_too_deeply_is_accepted() {
         for json in ["[]", "1", "\"{}\"", "null", "true"] {
             assert!(read(json).unwrap_err().contains("a JSON object"), "{json}");
         }

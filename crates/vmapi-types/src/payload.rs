@@ -1,44 +1,8 @@
+//! The payloads of events, by event type; the result and the error of an execution are two of them.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
-
-use crate::{ConsoleLevel, Timestamp};
-
-/// The shape of an [`Event`](crate::Event) for its schema, which says what payload each type has.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Event")]
-pub(crate) struct EventShape {
-    /// The id of the execution.
-    execution_id: Uuid,
-    /// The number of the event within its execution: consecutive, from 1.
-    seq: u64,
-    /// When the event happened.
-    ts: Timestamp,
-    #[serde(flatten)]
-    body: EventBody,
-}
-
-/// The type of an event with its payload.
-#[derive(Serialize, JsonSchema)]
-#[serde(tag = "type", content = "payload", rename_all = "snake_case")]
-#[expect(dead_code, reason = "its schema is all that is needed of it")]
-enum EventBody {
-    /// What is run: the code of a snippet, or the path of a file.
-    InputEcho(TextPayload),
-    /// A call of a console method.
-    Console(ConsolePayload),
-    /// The value of an execution that ended `ok`; its last event.
-    Value(ValuePayload),
-    /// Why an execution ended `error`; its last event.
-    Exception(ExceptionPayload),
-    /// A message of the service, such as that a limit was exceeded.
-    System(SystemPayload),
-    /// Standard output of a command.
-    Stdout(TextPayload),
-    /// Standard error output of a command.
-    Stderr(TextPayload),
-}
 
 /// The payload of `input_echo`, `stdout` and `stderr` events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +18,22 @@ pub struct ConsolePayload {
     pub level: ConsoleLevel,
     /// The arguments, formatted as Node formats them.
     pub text: String,
+}
+
+/// The level of a console event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ConsoleLevel {
+    /// `console.log`, and methods that print as it does.
+    Log,
+    /// `console.info`.
+    Info,
+    /// `console.warn`.
+    Warn,
+    /// `console.error`.
+    Error,
+    /// `console.debug`.
+    Debug,
 }
 
 /// A JavaScript value: the payload of a `value` event, and the result of an execution.
@@ -88,7 +68,7 @@ pub struct ExceptionPayload {
     /// `OUTPUT_LIMIT`, `STACK_OVERFLOW`, `DEADLOCK`, `CANCELLED` or `RUNTIME_CRASHED`. Of an
     /// inspection: `LOOK_LIMIT` if it took too long or too much memory. Records of other versions
     /// may have other codes. Absent for an exception.
-    // So it is no enumeration: what is stored is answered as it is.
+    // The type is text and no enumeration, because a stored code is answered unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Whether the session has the state that it had before the execution; absent for an exception.

@@ -1,3 +1,5 @@
+//! The schema of a session's policy. The domain makes the policy, and the API passes on its JSON.
+
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use uuid::Uuid;

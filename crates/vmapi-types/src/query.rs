@@ -1,3 +1,6 @@
+//! Queries to a session: completions, the inspection of a value, the check whether code is
+//! complete.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

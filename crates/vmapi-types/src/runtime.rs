@@ -1,3 +1,5 @@
+//! What the daemon reports about itself: health, version, sandbox, ready sessions.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

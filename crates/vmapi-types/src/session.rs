@@ -1,3 +1,5 @@
+//! Sessions, and the request that creates one.
+
 use std::fmt;
 
 use schemars::JsonSchema;

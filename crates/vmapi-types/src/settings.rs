@@ -1,3 +1,5 @@
+//! The settings of a template, and changes to them.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

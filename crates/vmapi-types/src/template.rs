@@ -1,3 +1,5 @@
+//! Templates and their parts, and the requests that change them.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

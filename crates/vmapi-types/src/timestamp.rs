@@ -1,3 +1,5 @@
+//! Times, in memory and in JSON.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_that_can_not_be_written_is_none() {
+    fn a_time_outside_the_years_0_to_9999_is_none() {
         let year_10000 = 253_402_300_800_000_000;
         let year_0 = -62_167_219_200_000_000;
         for (micros, is_good) in [

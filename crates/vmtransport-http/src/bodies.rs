@@ -1,11 +1,13 @@
-//! What bodies of requests hold: bounded for all requests together.
+//! The memory of request bodies, which is bounded for all requests together.
 //!
-//! A body is charged for what has arrived of it, and until its request is answered. Up to [`SMALL_BODY_BYTES`] it is not: as many
-//! small bodies as there are connections always find room, whatever large ones are under way.
+//! A request is charged for the bytes of its body that have arrived, until the request is answered.
+//! A body of at most [`SMALL_BODY_BYTES`] is not charged: all connections together can have small
+//! bodies at any time, even if large ones fill the budget.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
@@ -15,24 +17,29 @@ use vmcontrol::{Budget, Lease};
 
 use crate::error::ApiError;
 
-/// What large bodies hold together, in bytes.
+/// How long a client may take to send a body.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The memory of all large bodies together, in bytes.
 const BODIES_BYTES: usize = 64 * 1024 * 1024;
 
-/// Up to how many bytes a body counts for nothing.
+/// The largest size of a body that is not charged, in bytes.
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 
-/// By how many bytes a body's share grows.
+/// The step in which the share of a body grows, in bytes.
 const STEP_BYTES: usize = 256 * 1024;
 
-/// What is needed to read the bodies of requests.
+/// The bounds on request bodies.
 #[derive(Clone, Debug)]
 pub(crate) struct Bodies {
+    /// The memory of all large bodies together.
     budget: Budget,
+    /// The largest size of one body, in bytes.
     max_bytes: usize,
 }
 
 impl Bodies {
-    /// For bodies of so many bytes each.
+    /// Bounds each body to `max_bytes` bytes.
     pub(crate) fn new(max_bytes: usize) -> Self {
         Self {
             budget: Budget::new(BODIES_BYTES.max(max_bytes)),
@@ -41,14 +48,16 @@ impl Bodies {
     }
 }
 
-/// The share of one request.
+/// The share of the memory that one request has for its body.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyShare {
     bodies: Bodies,
+    /// What the request is charged for.
     lease: Arc<Mutex<Lease>>,
 }
 
-/// Gives a request the means to read its body; what it then holds counts until it is answered.
+/// Gives a request its share of the memory for bodies, and takes the share back when the request is
+/// answered.
 pub(crate) async fn share(
     State(bodies): State<Bodies>,
     mut request: Request,
@@ -65,12 +74,12 @@ pub(crate) async fn share(
 }
 
 impl BodyShare {
-    /// Reads a body.
+    /// Reads a body to its end.
     ///
     /// # Errors
-    /// When it is too large, when there is no room for it, and when its client sends no HTTP.
+    /// If the body is too large, if there is no memory left for it, or if it can't be read.
     pub(crate) async fn read(&self, mut body: Body) -> Result<Vec<u8>, ApiError> {
-        // A client that asks first is told before it has sent anything.
+        // A client that sends `Expect: 100-continue` is refused before it sends anything.
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         self.check_size(declared)?;
         let (mut bytes, mut room) = (Vec::new(), SMALL_BODY_BYTES);
@@ -88,7 +97,7 @@ impl BodyShare {
                 room += STEP_BYTES;
             }
             if length > bytes.capacity() {
-                // No more than is charged for.
+                // The buffer grows to no more than the request is charged for.
                 let expected = declared.max(2 * length).clamp(length, room);
                 bytes.reserve_exact(expected - bytes.len());
             }
@@ -104,7 +113,7 @@ impl BodyShare {
         Ok(())
     }
 
-    /// Charges for another step.
+    /// Charges the request for another step.
     fn grow(&self) -> Result<(), ApiError> {
         let more = self.bodies.budget.try_take(STEP_BYTES);
         let more = more.ok_or(ApiError::BodiesFull)?;
@@ -126,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn large_bodies_fill_the_budget_and_small_ones_are_read_all_the_same() {
+    async fn large_bodies_fill_the_budget_and_small_ones_are_read_even_then() {
         let bodies = Bodies::new(BODIES_BYTES);
         let (first, second) = (share_of(&bodies), share_of(&bodies));
         let large = || Body::from(vec![b' '; BODIES_BYTES / 2 + STEP_BYTES]);

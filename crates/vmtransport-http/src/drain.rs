@@ -1,9 +1,11 @@
-//! Bodies that were not read to their end when the answer was made: of routes that take none, of requests that are refused.
+//! Drains the body of a request that was answered before its body was read to the end: of a route
+//! that takes no body, or of a request that was refused.
 //!
-//! HTTP/1.1 has no way to go on behind them: hyper hangs up after the answer, and does not say so in it. A client that keeps its
-//! connections would lose the request that it sends next, and one that is still sending may meet a reset in place of
-//! the answer. So the rest is read and thrown away first, within bounds; beyond them, and where the body is no HTTP, the answer
-//! says that the connection ends.
+//! On an HTTP/1.1 connection no request can follow a body that was not read: hyper closes the
+//! connection after the answer, without saying so in the answer. A client that keeps its
+//! connections would lose its next request, and a client that is still sending could get a reset
+//! instead of the answer. So the rest of the body is read and discarded first, within bounds. If
+//! the body exceeds the bounds or is not valid HTTP, the answer has `Connection: close`.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,20 +21,21 @@ use axum::response::Response;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, timeout_at};
 
-use crate::extract::BODY_TIMEOUT;
+use crate::bodies::BODY_TIMEOUT;
 
-/// How much is thrown away for the sake of an answer at least, in bytes.
-const THROWN_AWAY: usize = 64 * 1024 * 1024;
+/// The smallest bound on the bytes that are discarded of one body.
+const MIN_DISCARDED_BYTES: usize = 64 * 1024 * 1024;
 
-/// How long an answer waits while nothing comes: less than a daemon that stops waits for its answers to be taken.
+/// How long an answer waits for the next bytes of a body. The time is shorter than the one that a
+/// stopping daemon gives its answers.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How much is thrown away where a body may be so large, in bytes.
+/// How many bytes of one body are discarded at most, if bodies may have `max_body_bytes`.
 pub(crate) fn bound(max_body_bytes: usize) -> usize {
-    max_body_bytes.max(THROWN_AWAY)
+    max_body_bytes.max(MIN_DISCARDED_BYTES)
 }
 
-/// Answers a request, and reads up to `most` bytes of what its client still sends.
+/// Answers a request, and discards up to `most` bytes of its body that were not read.
 pub(crate) async fn read_to_end(
     State(most): State<usize>,
     request: Request,
@@ -41,7 +44,7 @@ pub(crate) async fn read_to_end(
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    // As long as for a body that somebody reads.
+    // The same time as for a body that a handler reads.
     let deadline = Instant::now() + BODY_TIMEOUT;
     let expects = request.headers().contains_key(EXPECT);
     let slot = Slot::default();
@@ -51,9 +54,9 @@ pub(crate) async fn read_to_end(
     let is_at_end = match rest {
         Left::Nothing => true,
         Left::Broken => false,
-        // A client that waits to be told to go on is answered instead, and sends nothing.
+        // The client waits for `100 Continue`. It gets the answer instead, and sends no body.
         Left::Body { is_begun, .. } if expects && !is_begun => false,
-        Left::Body { body, .. } => throw_away(body, most, deadline).await,
+        Left::Body { body, .. } => discard(body, most, deadline).await,
     };
     if !is_at_end {
         let close = HeaderValue::from_static("close");
@@ -62,8 +65,9 @@ pub(crate) async fn read_to_end(
     response
 }
 
-/// Reads a body; says whether it came to its end within `most` bytes, without a long pause and before the deadline.
-async fn throw_away(mut body: Body, most: usize, deadline: Instant) -> bool {
+/// Reads a body and discards it. Returns whether the body ended within `most` bytes, without a
+/// pause of more than [`PAUSE`], and before the deadline.
+async fn discard(mut body: Body, most: usize, deadline: Instant) -> bool {
     let mut bytes = 0;
     while bytes <= most {
         let next = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context));
@@ -76,26 +80,26 @@ async fn throw_away(mut body: Body, most: usize, deadline: Instant) -> bool {
     false
 }
 
-/// Where a body comes back to.
+/// Where a [`Lent`] body is put when it is dropped.
 type Slot = Arc<Mutex<Left>>;
 
 /// What is left of a body.
 #[derive(Default)]
 enum Left {
-    /// It was read to its end.
+    /// The body was read to its end.
     #[default]
     Nothing,
-    /// Nobody can tell where it ends.
+    /// The body is not valid HTTP, so that its end is unknown.
     Broken,
-    /// It, or a part.
+    /// The body, or the rest of it.
     Body {
         body: Body,
-        /// Whether any of it was asked for.
+        /// Whether a handler asked for any of the body.
         is_begun: bool,
     },
 }
 
-/// A body that comes back when it is dropped before its end.
+/// A body that is lent to a handler: when it is dropped, what is left of it is put into the slot.
 struct Lent {
     left: Left,
     slot: Slot,
@@ -162,11 +166,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_is_thrown_away_up_to_a_bound() {
+    async fn a_body_is_discarded_up_to_a_bound() {
         let deadline = Instant::now() + BODY_TIMEOUT;
-        assert!(throw_away(Body::from("12345"), 5, deadline).await);
-        assert!(!throw_away(Body::from("123456"), 5, deadline).await);
-        assert!(throw_away(Body::empty(), 5, deadline).await);
+        assert!(discard(Body::from("12345"), 5, deadline).await);
+        assert!(!discard(Body::from("123456"), 5, deadline).await);
+        assert!(discard(Body::empty(), 5, deadline).await);
     }
 
     #[tokio::test]
@@ -175,7 +179,7 @@ mod tests {
         drop(Lent::new(Body::from("1"), Arc::clone(&slot)));
         let back = std::mem::take(&mut *slot.lock().unwrap());
         let Left::Body { body, is_begun } = back else {
-            panic!("nobody has read it");
+            panic!("no handler has read it");
         };
         assert!(!is_begun);
         let read = Body::new(Lent::new(body, Arc::clone(&slot)));

@@ -1,6 +1,7 @@
-//! The one place where errors become answers.
+//! The one mapping from errors to answers.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,44 +9,44 @@ use serde_json::{Map, Value, json};
 use vmapi_types::{ErrorBody, ErrorCode, ErrorEnvelope};
 use vmcontrol::{Error, UnreadableRecord};
 
-use crate::extract::BODY_TIMEOUT;
 use crate::respond::Body;
 
-/// How long a client should wait before it tries again, in seconds.
+/// The value of `Retry-After`: how long a client should wait before it retries, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// Whatever is answered instead of success.
+/// Why a request is answered with an error.
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// The request is not one that the endpoint takes.
+    /// The request is not one that the route takes.
     InvalidRequest(String),
-    /// The request names a host that is not served, or none, or two.
+    /// The request names a host that is not served, no host, or two hosts.
     ForbiddenHost,
     /// The request comes from a page of another origin.
     ForbiddenOrigin,
-    /// A token is asked for, and is missing or wrong.
+    /// The daemon requires a token, and the request has none or a wrong one.
     Unauthorized,
     /// The body is larger than it may be.
     BodyTooLarge,
-    /// The body did not arrive in time.
-    BodyTimeout,
-    /// There is no memory left for bodies.
+    /// The body did not arrive within this time.
+    BodyTimeout(Duration),
+    /// There is no memory left for large bodies.
     BodiesFull,
     /// The body has more values than fit in memory as trees.
     TooManyValues,
-    /// The request says in two ways where its body ends, or in one that is not known here.
+    /// The request says in two ways where its body ends, or in an unsupported way; the text says
+    /// which way is supported.
     Framing(&'static str),
     /// The body is not declared as JSON.
     MediaType,
-    /// No such route.
+    /// The route does not exist.
     NoRoute,
-    /// The route is there, for other methods.
+    /// The route exists for other methods only.
     WrongMethod,
-    /// What the service says.
+    /// The service refused or failed.
     Domain(Error),
 }
 
@@ -77,12 +78,9 @@ impl IntoResponse for ApiError {
                 ErrorCode::PayloadTooLarge,
                 "the body is larger than this daemon takes: `serve --max-body` says how large it may be",
             ),
-            Self::BodyTimeout => plain(
+            Self::BodyTimeout(timeout) => plain(
                 ErrorCode::RequestTimeout,
-                format!(
-                    "the body did not arrive within {} s",
-                    BODY_TIMEOUT.as_secs()
-                ),
+                format!("the body did not arrive within {} s", timeout.as_secs()),
             ),
             Self::BodiesFull => plain(
                 ErrorCode::Unavailable,
@@ -123,7 +121,7 @@ impl IntoResponse for ApiError {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, BEARER);
             }
-            // The rest of the body would be taken for the next request.
+            // Otherwise the rest of the body would be parsed as the next request.
             StatusCode::REQUEST_TIMEOUT => {
                 headers.insert(header::CONNECTION, CLOSE);
             }
@@ -133,13 +131,16 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// The status, the code, the message and the details of an error answer.
 type Parts = (StatusCode, ErrorCode, String, Map<String, Value>);
 
+/// An error answer without details.
 fn plain(code: ErrorCode, message: impl Into<String>) -> Parts {
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, code, message.into(), Map::new())
 }
 
+/// The error answer to a domain error. Bugs and damaged records are logged.
 fn of_domain(error: &Error) -> Parts {
     match error {
         Error::Internal(_) => log_internal(error),
@@ -150,6 +151,7 @@ fn of_domain(error: &Error) -> Parts {
     (status, code, message, without_nulls(details_of(error)))
 }
 
+/// The code of a domain error.
 fn code_of(error: &Error) -> ErrorCode {
     match error {
         Error::Validation { .. } => ErrorCode::ValidationError,
@@ -181,7 +183,7 @@ fn code_of(error: &Error) -> ErrorCode {
     }
 }
 
-/// What the error is about.
+/// The details of a domain error; a field without a value is null.
 fn details_of(error: &Error) -> Value {
     match error {
         Error::Validation { .. } | Error::Unavailable { .. } | Error::Internal(_) => json!({}),
@@ -260,6 +262,7 @@ fn details_of(error: &Error) -> Value {
     }
 }
 
+/// The fields of an object that have a value.
 fn without_nulls(details: Value) -> Map<String, Value> {
     match details {
         Value::Object(details) => details
@@ -270,7 +273,7 @@ fn without_nulls(details: Value) -> Map<String, Value> {
     }
 }
 
-/// A bug: everything that is known goes to the log, and nothing of it to the client.
+/// Logs a bug with its causes. The client gets none of them.
 fn log_internal(error: &Error) {
     let mut causes = String::new();
     let mut source = error.source();

@@ -1,7 +1,6 @@
-//! What a handler takes from a request, decoded strictly.
+//! Extractors: what a handler takes from a request, decoded strictly.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::HeaderMap;
@@ -11,15 +10,12 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 use vmcontrol::{Error, parse_id};
 
-use crate::bodies::BodyShare;
+use crate::bodies::{BODY_TIMEOUT, BodyShare};
 use crate::error::ApiError;
 use crate::heavy::{LARGE_BYTES, heavy};
 
-/// How long a client may take to send a body.
-pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A JSON body with no field too many. `IN_TREES` says whether free JSON in it is made into trees, which take many times the
-/// memory of their text.
+/// A JSON body without unknown fields. `IN_TREES` is whether JSON of any shape in it is parsed into
+/// trees, which take many times the memory of their text.
 pub(crate) struct Json<T, const IN_TREES: bool = true>(pub(crate) T);
 
 impl<S, T, const IN_TREES: bool> FromRequest<S> for Json<T, IN_TREES>
@@ -38,7 +34,7 @@ where
         let share = share.ok_or_else(|| Error::internal("a body has no share of the memory"))?;
         let bytes = tokio::time::timeout(BODY_TIMEOUT, share.read(body))
             .await
-            .map_err(|_| ApiError::BodyTimeout)??;
+            .map_err(|_| ApiError::BodyTimeout(BODY_TIMEOUT))??;
         if bytes.len() <= LARGE_BYTES {
             return decode(&bytes).map(Self);
         }
@@ -50,13 +46,14 @@ where
         });
         match decoded.await {
             Ok(decoded) => decoded.map(Self),
-            Err(_) => Err(Error::internal("what reads a body panicked").into()),
+            Err(_) => Err(Error::internal("the decoder of a body panicked").into()),
         }
     }
 }
 
-/// Whether a body is JSON by its type. Existing clients send none, or the one that `curl -d` sends. A page can send these
-/// without asking, so they are taken only from what is no browser.
+/// Whether the `Content-Type` says JSON. Existing clients send no type, or the form type of
+/// `curl -d`. A web page can send these two without a preflight request, so they are accepted from
+/// clients alone that are no browsers.
 fn is_taken_as_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let kind = match (types.next(), types.next()) {
@@ -79,16 +76,16 @@ fn is_taken_as_json(headers: &HeaderMap) -> bool {
     }
 }
 
-/// What the values of a body may take as trees, in bytes.
+/// The largest size of the values of a body as trees, in bytes.
 const MAX_TREE_BYTES: usize = 32 * 1024 * 1024;
 
-/// What an element of a list takes in memory, in bytes, in a list that has grown to twice its length.
+/// The size of an element of a list as a tree, in bytes, if the list has grown to twice its length.
 const ELEMENT_BYTES: usize = 64;
 
-/// What an object takes, in bytes: the first node of its tree has room for eleven fields.
+/// The size of an object as a tree, in bytes: its first node has room for eleven fields.
 const OBJECT_BYTES: usize = 700;
 
-/// What the values of a body would take as trees, at most.
+/// An upper bound on the size of the values of a body as trees, in bytes.
 fn tree_bytes(json: &[u8]) -> usize {
     let (mut bytes, mut in_string, mut is_escaped) = (0, false, false);
     for byte in json {
@@ -104,17 +101,20 @@ fn tree_bytes(json: &[u8]) -> usize {
     bytes
 }
 
-/// Decodes a body; the error names the field and the position.
+/// Decodes a body.
+///
+/// # Errors
+/// If the body is not JSON of this type; the message names the field and the position.
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(ApiError::InvalidRequest(
             "the body is empty: send a JSON object".into(),
         ));
     }
-    // A derived decoder would take a list for the fields in their order.
+    // A derived decoder would also accept a list, as the fields in their order.
     let start = bytes.len() - bytes.trim_ascii_start().len();
     if bytes[start] != b'{' {
-        // What is no JSON at all is told by the decoder, with its position.
+        // If the body is no JSON at all, the decoder says so, with the position.
         let error = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).err();
         let reason =
             error.map_or_else(|| not_an_object(&bytes[..start]), |error| error.to_string());
@@ -126,7 +126,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        // Where the whole is at fault, or a name, there is no path.
+        // There is no path if the fault is in the body as a whole, or in a name.
         ApiError::InvalidRequest(if path == "." || path == "?" {
             format!("the body can't be read: {inner}")
         } else {
@@ -139,6 +139,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
+/// The message for JSON that is no object, which begins after the bytes `before`.
 fn not_an_object(before: &[u8]) -> String {
     let lines: Vec<&[u8]> = before.split(|byte| *byte == b'\n').collect();
     let line = lines.len();
@@ -146,7 +147,7 @@ fn not_an_object(before: &[u8]) -> String {
     format!("it is not a JSON object at line {line} column {column}")
 }
 
-/// The ids and names in a path, by parameter.
+/// The parameters of a path, which are ids and names.
 pub(crate) struct PathParams(HashMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathParams {
@@ -161,18 +162,18 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParams {
 }
 
 impl PathParams {
-    /// The id in a parameter.
+    /// The id that a parameter holds.
     pub(crate) fn id(&self, name: &str) -> Result<Uuid, ApiError> {
         Ok(parse_id(name, &self.text(name))?)
     }
 
-    /// The text of a parameter.
+    /// The text of a parameter; empty if the route has no such parameter.
     pub(crate) fn text(&self, name: &str) -> String {
         self.0.get(name).cloned().unwrap_or_default()
     }
 }
 
-/// The parameters of a query; of one that is repeated, the last.
+/// The parameters of a query; if one is repeated, the last one counts.
 pub(crate) struct QueryParams(HashMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
@@ -187,22 +188,22 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
 }
 
 impl QueryParams {
-    /// A parameter, if it is there.
+    /// The value of a parameter; `None` if it is absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A filter, if it is there and says something.
+    /// The value of a filter; `None` if it is absent or empty.
     pub(crate) fn filter(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|text| !text.is_empty())
     }
 
-    /// A required id.
+    /// The id that a required parameter holds.
     pub(crate) fn id(&self, name: &str) -> Result<Uuid, ApiError> {
         required_id(name, self.get(name))
     }
 
-    /// `true` or `false`, or a default.
+    /// The value of a parameter that is `true` or `false`; `default` if it is absent.
     pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, ApiError> {
         match self.get(name) {
             None => Ok(default),
@@ -215,7 +216,8 @@ impl QueryParams {
         }
     }
 
-    /// A whole number of at least `least`, or a default.
+    /// The value of a parameter that is a whole number of at least `least`; `default` if it is
+    /// absent.
     pub(crate) fn number(&self, name: &str, default: u64, least: u64) -> Result<u64, ApiError> {
         let Some(text) = self.get(name) else {
             return Ok(default);
@@ -232,7 +234,7 @@ impl QueryParams {
     }
 }
 
-/// An id that has to be there.
+/// The id that a required field holds.
 pub(crate) fn required_id(name: &str, text: Option<&str>) -> Result<Uuid, ApiError> {
     match text {
         None | Some("") => Err(Error::validation(format!("{name} is required")).into()),
@@ -240,13 +242,13 @@ pub(crate) fn required_id(name: &str, text: Option<&str>) -> Result<Uuid, ApiErr
     }
 }
 
-/// A text that has to be there.
+/// The text of a required field that must not be empty.
 pub(crate) fn required(name: &str, text: Option<String>) -> Result<String, ApiError> {
     text.filter(|text| !text.is_empty())
         .ok_or_else(|| Error::validation(format!("{name} is required")).into())
 }
 
-/// A text that has to be there, and may be empty.
+/// The text of a required field that may be empty.
 pub(crate) fn present(name: &str, text: Option<String>) -> Result<String, ApiError> {
     text.ok_or_else(|| Error::validation(format!("{name} is required")).into())
 }
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_page_could_send_without_asking_is_taken_from_programs_alone() {
+    fn a_type_that_a_page_can_send_without_a_preflight_is_accepted_from_programs_alone() {
         const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
         const JSON: (&str, &str) = ("content-type", "application/json");
         assert!(is_taken(&[]));
@@ -296,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn values_are_counted_and_what_is_in_strings_is_none() {
+    fn values_are_counted_and_text_in_strings_is_not() {
         assert_eq!(tree_bytes(br#"{"a":1}"#), OBJECT_BYTES);
         assert_eq!(tree_bytes(b"[1,2,3]"), 3 * ELEMENT_BYTES);
         assert_eq!(tree_bytes(br#""[,{\"[,{\\\"""#), 0);
         assert_eq!(tree_bytes(br#"["\\",[]]"#), 3 * ELEMENT_BYTES);
-        // What is counted is what there is at least.
+        // The bound must not be lower than the real size.
         assert!(size_of::<Value>() * 2 <= ELEMENT_BYTES);
     }
 }

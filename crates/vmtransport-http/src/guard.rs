@@ -1,8 +1,10 @@
-//! Who may call: programs of this machine and pages that the daemon's owner names, but no other web page.
+//! Which clients may send requests: programs of this machine, and web pages that the owner of the
+//! daemon has allowed; no other web page.
 //!
-//! A page of any site can make a browser send requests to a loopback address. Two headers give it away, which scripts
-//! in a browser can't forge: `Host`, which names the site's own host when its name was made to point here (DNS
-//! rebinding), and `Origin` or `Sec-Fetch-Site`, which say where the page is from.
+//! A page of any site can make a browser send requests to a loopback address. Headers that scripts
+//! in a browser can't forge reveal such a request: `Host` names the site's own host if the name of
+//! the site was made to point here (DNS rebinding), and `Origin` or `Sec-Fetch-Site` say where the
+//! page is from.
 
 use std::net::SocketAddr;
 
@@ -21,17 +23,18 @@ use crate::error::ApiError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What requests must say of where they come from and go to.
+/// The hosts that are served, and the origins that may send requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {
     /// The values of `Host` that are served, in lower case.
     hosts: Vec<String>,
-    /// The origins that are allowed beside the daemon's own, in lower case.
+    /// The origins that are allowed besides the daemon's own, in lower case.
     origins: Vec<String>,
 }
 
 impl Guard {
-    /// For a daemon that listens on `address`; nothing stands for a socket in the file system, where no port is named.
+    /// The guard of a daemon that listens on `address`; `None` for a socket in the file system, for
+    /// which hosts have no port.
     pub(crate) fn new(
         address: Option<SocketAddr>,
         allowed_hosts: &[String],
@@ -57,24 +60,28 @@ impl Guard {
         }
     }
 
+    /// Checks that a request names a host that is served.
     fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
         let host = only(headers, &HOST).ok_or(ApiError::ForbiddenHost)?;
-        // A target that is a whole URL names a host as well, and is what counts where the two differ.
-        let is_meant = uri
+        // A target that is a whole URL names a host as well. By HTTP that one counts, so both must
+        // be the same.
+        let is_same = uri
             .authority()
             .is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(&host));
-        if is_meant && self.hosts.contains(&host) {
+        if is_same && self.hosts.contains(&host) {
             Ok(())
         } else {
             Err(ApiError::ForbiddenHost)
         }
     }
 
-    /// The allowed foreign origin that a request comes from, if it does.
+    /// The allowed foreign origin that a request comes from; `None` if it comes from a program or
+    /// from the daemon's own origin.
     fn check_origin(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, ApiError> {
-        // Old browsers send no `Sec-Fetch-Site`, but then send `Origin` with everything that changes something.
+        // An old browser sends no `Sec-Fetch-Site`, but sends `Origin` with every request that can
+        // change something.
         let site = if headers.contains_key(SEC_FETCH_SITE) {
-            // A value that is there twice is of something that no browser sent.
+            // No browser sends the header twice.
             Some(only(headers, &SEC_FETCH_SITE).ok_or(ApiError::ForbiddenOrigin)?)
         } else {
             None
@@ -100,8 +107,9 @@ impl Guard {
     }
 }
 
-/// Refuses a body whose end others might see elsewhere. The HTTP library reads a body in chunks if its last coding is
-/// `chunked`, whatever was done to it before, and refuses what it can't frame at all.
+/// Refuses a body whose end a proxy might see at another position. The HTTP library reads a body in
+/// chunks if its last coding is `chunked`, whatever the codings before it, and refuses by itself a
+/// body that it can't frame.
 fn check_framing(headers: &HeaderMap) -> Result<(), ApiError> {
     if !headers.contains_key(TRANSFER_ENCODING) {
         return Ok(());
@@ -114,14 +122,14 @@ fn check_framing(headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The value of a header that is there once, in lower case.
+/// The value of a header in lower case; `None` unless the header is there exactly once.
 fn only(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?.to_ascii_lowercase();
     values.next().is_none().then_some(value)
 }
 
-/// Refuses requests of foreign pages, and tells browsers which pages are allowed.
+/// Refuses requests of foreign pages, and answers browsers that ask whether a page is allowed.
 pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let allowed = check_framing(headers)
@@ -140,6 +148,7 @@ pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Ne
     }
 }
 
+/// The answer to a preflight request.
 fn preflight() -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -155,6 +164,7 @@ fn preflight() -> Response {
     response
 }
 
+/// Adds to an answer that pages of `origin` may read it.
 fn allow(origin: HeaderValue, mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -191,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn only_hosts_that_are_served_get_in_and_each_request_names_one() {
+    fn a_request_must_name_one_host_that_is_served() {
         for host in [
             "localhost:3210",
             "LOCALHOST:3210",
@@ -226,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_is_a_url_names_the_host_of_the_request() {
+    fn a_target_that_is_a_url_must_name_the_host_of_the_request() {
         let is_served = |uri: &'static str, host: &'static str| {
             let uri = Uri::from_static(uri);
             guard()
@@ -275,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_other_origins_are_refused_unless_they_are_named() {
+    fn pages_of_other_origins_are_refused_unless_they_are_allowed() {
         fn check(pairs: &[(&'static str, &'static str)]) -> Result<Option<HeaderValue>, ApiError> {
             guard().check_origin(&headers(pairs))
         }

@@ -1,6 +1,8 @@
-//! The HTTP API: routes, what requests must look like, and the one mapping from domain errors to answers.
+//! The HTTP API: its routes, the decoding of requests, and the one mapping from domain errors to
+//! answers.
 //!
-//! Nothing is decided here. A handler decodes a request, calls [`vmcontrol::Control`] and encodes what that says.
+//! This crate makes no decisions of the domain. A handler decodes a request, calls
+//! [`vmcontrol::Control`] and encodes its result.
 
 mod bodies;
 mod connection_slots;
@@ -12,6 +14,7 @@ mod heavy;
 mod list;
 mod middleware;
 mod openapi;
+mod operation;
 mod operations;
 mod respond;
 mod router;

@@ -1,4 +1,4 @@
-//! Lists in portions: which one is asked for, and where the next one is.
+//! Lists in portions: the portion that a request asks for, and the links to the neighbouring ones.
 
 use std::fmt::Display;
 
@@ -24,7 +24,7 @@ impl QueryParams {
         })
     }
 
-    /// A parameter that names one of some values; an empty one is as none.
+    /// The value of a parameter that names one of some values; `None` if it is absent or empty.
     pub(crate) fn one_of<T: Copy>(
         &self,
         name: &str,
@@ -44,15 +44,16 @@ impl QueryParams {
     }
 }
 
-/// The answer with a portion of a list. Its `Link` header says where the older (`next`) and the newer (`prev`) ones are;
-/// of events, where the later ones are (`next`).
+/// An answer with a portion of a list. Its `Link` header has the URLs of the portions with older
+/// records (`next`) and newer records (`prev`); for events, with later ones (`next`).
 pub(crate) struct Listed<T> {
     portion: Charged<Portion<T>>,
     links: Vec<String>,
 }
 
 impl<T> Listed<T> {
-    /// `uri` is that of the request, `id_of` what the next portion begins after.
+    /// A portion of records, newest first. `uri` is that of the request; `id_of` is the id of a
+    /// record, which is the cursor of the portion before or after it.
     pub(crate) fn new(
         portion: Charged<Portion<T>>,
         page: Page,
@@ -75,7 +76,7 @@ impl<T> Listed<T> {
         Self { portion, links }
     }
 
-    /// Of things with numbers, which are listed in their order.
+    /// A portion of items with numbers, in the order of the numbers.
     pub(crate) fn numbered(
         portion: Charged<Portion<T>>,
         uri: &Uri,
@@ -90,11 +91,11 @@ impl<T> Listed<T> {
     }
 }
 
-/// The names of parameters that say where a portion begins.
+/// The names of the parameters that say where a portion begins.
 const CURSORS: [&str; 3] = ["before", "after", "after_seq"];
 
-/// The same request with another cursor.
-fn link(uri: &Uri, cursor: &str, place: &dyn Display, relation: &str) -> String {
+/// A link to the same request with another cursor.
+fn link(uri: &Uri, cursor: &str, value: &dyn Display, relation: &str) -> String {
     let is_cursor = |part: &&str| {
         let name = part.split('=').next().unwrap_or_default();
         CURSORS.contains(&name)
@@ -104,16 +105,17 @@ fn link(uri: &Uri, cursor: &str, place: &dyn Display, relation: &str) -> String 
         .filter(|part| !part.is_empty() && !is_cursor(part))
         .map(str::to_owned)
         .collect();
-    query.push(format!("{cursor}={place}"));
+    query.push(format!("{cursor}={value}"));
     format!("<{}?{}>; rel=\"{relation}\"", uri.path(), query.join("&"))
 }
 
 impl<T: Serialize + Send + 'static> Listed<T> {
+    /// Encodes the answer.
     pub(crate) async fn respond(self) -> Response {
         let bytes = self.portion.bytes;
         let items = self.portion.map(|portion| portion.items);
         let mut response = respond::list(items, bytes).await;
-        // What was in a header of a request can be in one of an answer.
+        // This succeeds: the links consist of text of the URI, which is allowed in a header.
         if let (false, Ok(links)) = (
             self.links.is_empty(),
             HeaderValue::try_from(self.links.join(", ")),

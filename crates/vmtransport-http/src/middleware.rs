@@ -1,4 +1,5 @@
-//! What happens around every request: its id, and its line in the access log.
+//! The layer around every request: its id, its line in the access log, and the answer if its
+//! handler panics.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,10 +19,10 @@ use crate::error::ApiError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest request id that is taken over from a caller, in bytes.
+/// The largest length of a request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// Gives a request its id, answers with it, and logs the request once it has been answered.
+/// Gives a request its id, adds the id to the answer, and logs the answered request.
 pub(crate) async fn request_context(request: Request, next: Next) -> Response {
     let id = request
         .headers()
@@ -34,7 +35,7 @@ pub(crate) async fn request_context(request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
     let answered = caught(next.run(request)).instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|| {
-        let panicked = Error::internal("what answers a request panicked");
+        let panicked = Error::internal("the handler of a request panicked");
         ApiError::from(panicked).into_response()
     });
     response.headers_mut().insert(REQUEST_ID, id);
@@ -50,7 +51,8 @@ pub(crate) async fn request_context(request: Request, next: Next) -> Response {
     response
 }
 
-/// What a handler answers, or nothing if it panicked: it is not asked again then. The panic is in the log by itself.
+/// The answer of a handler; `None` if it panicked, after which it is not polled again. The panic
+/// hook has logged the panic.
 async fn caught(answer: impl Future<Output = Response>) -> Option<Response> {
     let mut answer = pin!(answer);
     poll_fn(|context| {
@@ -60,6 +62,7 @@ async fn caught(answer: impl Future<Output = Response>) -> Option<Response> {
     .await
 }
 
+/// Whether a request id of a client is accepted.
 fn is_acceptable(id: &HeaderValue) -> bool {
     !id.is_empty()
         && id.len() <= MAX_REQUEST_ID_BYTES
@@ -78,7 +81,7 @@ mod tests {
     use super::caught;
 
     #[tokio::test]
-    async fn a_handler_that_panics_leaves_its_caller_an_answer_to_make() {
+    async fn a_handler_that_panics_gives_no_answer() {
         let answer = caught(async { axum::response::Response::new(Body::empty()) });
         assert!(answer.await.is_some());
         let panicked = caught(async {

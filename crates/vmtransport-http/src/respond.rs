@@ -1,4 +1,5 @@
-//! JSON answers.
+//! JSON answers. Large ones are encoded by threads that may block, count against the memory for
+//! large answers, and must be received within a time that depends on their size.
 
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use crate::heavy::{LARGE_BYTES, heavy};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The body of an answer that is small: JSON with one newline at its end.
+/// The body of a small answer: JSON with one newline at its end.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: Serialize> IntoResponse for Body<T> {
@@ -32,7 +33,7 @@ impl<T: Serialize> IntoResponse for Body<T> {
     }
 }
 
-/// An answer that says that something was made.
+/// An answer `201` with what was created.
 pub(crate) struct Created<T>(pub(crate) T);
 
 impl<T: Serialize> IntoResponse for Created<T> {
@@ -41,8 +42,8 @@ impl<T: Serialize> IntoResponse for Created<T> {
     }
 }
 
-/// An answer that may be large: then it is written by a thread that may block, and counts as one until its client has taken
-/// it.
+/// Makes an answer that may be large. A large one is encoded by a thread that may block, and holds
+/// its lease until the client has received it.
 pub(crate) async fn json<T: Serialize + Send + 'static>(found: Charged<T>) -> Response {
     let mut small = Small::default();
     match serde_json::to_writer(&mut small, &found.value) {
@@ -68,15 +69,16 @@ pub(crate) async fn json<T: Serialize + Send + 'static>(found: Charged<T>) -> Re
     }
 }
 
-/// How many things an answer may have that is written where it is asked for.
+/// The largest number of items of a list that is encoded where it is needed.
 const FEW: usize = 64;
 
-/// An answer that lists things, which are given up one by one as they are written.
+/// Makes an answer with a list, of which `bytes` is the expected size. Each item is freed when it
+/// is encoded.
 pub(crate) async fn list<T: Serialize + Send + 'static>(
-    things: Charged<Vec<T>>,
+    items: Charged<Vec<T>>,
     bytes: usize,
 ) -> Response {
-    let Charged { value, lease } = things;
+    let Charged { value, lease } = items;
     if value.len() <= FEW && bytes <= LARGE_BYTES {
         return Body(value).into_response();
     }
@@ -87,25 +89,27 @@ pub(crate) async fn list<T: Serialize + Send + 'static>(
     }
 }
 
-fn write_list<T: Serialize>(things: Vec<T>, bytes: usize) -> serde_json::Result<Vec<u8>> {
+/// Encodes a list; `bytes` is its expected size.
+fn write_list<T: Serialize>(items: Vec<T>, bytes: usize) -> serde_json::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(bytes);
     text.push(b'[');
-    for thing in things {
+    for item in items {
         if text.len() > 1 {
             text.push(b',');
         }
-        serde_json::to_writer(&mut text, &thing)?;
+        serde_json::to_writer(&mut text, &item)?;
     }
     text.extend_from_slice(b"]\n");
     Ok(text)
 }
 
+/// The answer if a value can't be encoded, which is a bug.
 fn not_json(error: &serde_json::Error) -> Response {
     tracing::error!(%error, "an answer is not JSON");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-/// A text that fails to become large.
+/// A buffer that refuses to grow beyond [`LARGE_BYTES`].
 #[derive(Default)]
 struct Small {
     bytes: Vec<u8>,
@@ -125,13 +129,14 @@ impl Write for Small {
     }
 }
 
+/// Makes an answer from a large text.
 fn large(bytes: Vec<u8>, mut lease: Lease) -> Response {
     lease.shrink_to(bytes.len());
     let body = HttpBody::new(Paced::new(held(bytes, lease)));
     ([(header::CONTENT_TYPE, JSON)], body).into_response()
 }
 
-/// Bytes that count as an answer's until the last of them is written.
+/// Bytes that hold a lease until the last of them has been written.
 pub(crate) fn held<L: Send + Sync + 'static>(bytes: Vec<u8>, lease: L) -> Bytes {
     struct Held<L>(Vec<u8>, L);
     impl<L> AsRef<[u8]> for Held<L> {
@@ -142,25 +147,29 @@ pub(crate) fn held<L: Send + Sync + 'static>(bytes: Vec<u8>, lease: L) -> Bytes 
     Bytes::from_owner(Held(bytes, lease))
 }
 
-/// How long a client may take for a large answer beside what its size allows.
+/// The time that a client has for a large answer of any size.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// How many bytes of a large answer a client has to take in a second, from its begin.
+/// The rate at which a client must receive a large answer after [`GRACE`].
 const SLOWEST_BYTES_PER_SECOND: usize = 64 * 1024;
 
-/// How much is handed to the connection at once, in bytes.
+/// The size of the frames that are handed to the connection, in bytes.
 const FRAME_BYTES: usize = 64 * 1024;
 
-/// How long a client may take for a large text: it holds what others wait for.
+/// How long a client may take to receive `bytes` of a large text, whose memory other answers wait
+/// for.
 pub(crate) fn time_for(bytes: usize) -> Duration {
     let seconds = bytes.div_ceil(SLOWEST_BYTES_PER_SECOND);
     GRACE + Duration::from_secs(seconds.try_into().unwrap_or(u64::MAX / 2))
 }
 
-/// A large body. It breaks off when its client takes too long for it.
+/// A large body. It breaks off if its client takes too long to receive it.
 struct Paced {
+    /// What is still to be handed to the connection.
     left: Bytes,
+    /// The number of bytes that were handed to the connection.
     taken: usize,
+    /// When the body was made.
     began: Instant,
 }
 
@@ -210,19 +219,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_written_as_json_is() {
-        let written = |things: Vec<u8>| String::from_utf8(write_list(things, 0).unwrap()).unwrap();
+    fn a_list_is_encoded_as_json() {
+        let written = |items: Vec<u8>| String::from_utf8(write_list(items, 0).unwrap()).unwrap();
         assert_eq!(written(vec![]), "[]\n");
         assert_eq!(written(vec![1]), "[1]\n");
         assert_eq!(written(vec![1, 2]), "[1,2]\n");
     }
 
     #[tokio::test]
-    async fn a_large_answer_counts_until_it_is_taken() {
+    async fn a_large_answer_is_charged_until_it_is_received() {
         let budget = Budget::new(1024 * 1024);
         let text = "x".repeat(2 * FRAME_BYTES);
         let found = Charged {
-            lease: budget.try_take(1024 * 1024).expect("nobody else is there"),
+            lease: budget.try_take(1024 * 1024).expect("the budget is free"),
             value: text.clone(),
         };
         let mut body = json(found).await.into_body();
@@ -230,20 +239,20 @@ mod tests {
         assert!(budget.try_take(1024 * 1024).is_none());
         assert!(
             budget.try_take(800 * 1024).is_some(),
-            "the rest is given back"
+            "the lease has shrunk to the size of the answer"
         );
         let first = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
         drop(body);
         assert!(
             budget.try_take(1024 * 1024).is_none(),
-            "some is not written yet"
+            "a frame is not written yet"
         );
         drop(first);
         assert!(budget.try_take(1024 * 1024).is_some());
     }
 
     #[test]
-    fn a_client_may_take_as_long_as_a_large_answer_is_large() {
+    fn a_larger_answer_may_take_longer() {
         assert_eq!(time_for(0), GRACE);
         let second = Duration::from_secs(1);
         assert_eq!(time_for(SLOWEST_BYTES_PER_SECOND), GRACE + second);

@@ -1,4 +1,5 @@
-//! Connections: how many there may be, how slow they may be, and their end.
+//! Accepts connections and serves the API on them: how many there may be, how slow they may be, and
+//! how they end.
 
 use std::io;
 use std::pin::pin;
@@ -17,20 +18,22 @@ use crate::connection_slots::{ConnectionSlot, ConnectionSlots};
 use crate::watched::Watched;
 use crate::write_timeout::{TimedWrites, WRITE_TIMEOUT};
 
-/// How many connections are served at once. More take the places of idle ones, or wait in the system's queue, which is bounded
-/// too.
+/// How many connections are served at once. Further ones replace idle ones, or wait in the kernel's
+/// queue, which is bounded as well.
 const MAX_CONNECTIONS: usize = 1024;
 
-/// How much of what a client sends or is sent waits in memory, in bytes; so large may the head of a request be.
+/// The size of the read and write buffers of a connection, in bytes. The head of a request may be
+/// as large.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// How long a client may take to send the head of a request, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait when no connection can be taken: the process has no descriptor left.
+/// How long to wait after a connection could not be accepted, because the process has no descriptor
+/// left.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
-/// Where connections come from.
+/// The socket on which the daemon listens.
 #[derive(Debug)]
 pub enum Listener {
     /// TCP.
@@ -39,7 +42,8 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
-/// Serves until `stop` is ready; then takes no more connections, and returns when every request has its answer.
+/// Serves until `stop` is ready. Then it accepts no more connections, and returns when every
+/// request has been answered.
 pub async fn serve(listener: Listener, router: Router, stop: impl Future<Output = ()>) {
     let server = Server {
         router,
@@ -64,36 +68,38 @@ struct Server {
 }
 
 impl Server {
+    /// Waits for a slot and a connection, and begins to serve the connection.
     async fn take_connection(&self, listener: &Listener) {
-        let place = self.connection_slots.take().await;
+        let slot = self.connection_slots.take().await;
         let taken = match listener {
             Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                // Answers are small; they should not wait for company. One that does is right all the same.
+                // Answers are small and should be sent at once. If this fails, they are late only.
                 let _ = stream.set_nodelay(true);
-                self.serve_connection(stream, place);
+                self.serve_connection(stream, slot);
             }),
             Listener::Unix(listener) => listener
                 .accept()
                 .await
-                .map(|(stream, _)| self.serve_connection(stream, place)),
+                .map(|(stream, _)| self.serve_connection(stream, slot)),
         };
         if let Err(error) = taken
             && !is_of_connection(&error)
         {
-            tracing::warn!(%error, "no connection can be taken");
+            tracing::warn!(%error, "no connection can be accepted");
             tokio::time::sleep(RETRY_AFTER).await;
         }
     }
 
-    fn serve_connection<S>(&self, stream: S, place: ConnectionSlot)
+    /// Serves a connection in a task of its own.
+    fn serve_connection<S>(&self, stream: S, slot: ConnectionSlot)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let service = Watched {
             router: TowerToHyperService::new(self.router.clone()),
-            connection: Arc::clone(&place.connection),
+            connection: Arc::clone(&slot.connection),
         };
-        let stream = TimedWrites::new(stream, WRITE_TIMEOUT, Arc::clone(&place.connection));
+        let stream = TimedWrites::new(stream, WRITE_TIMEOUT, Arc::clone(&slot.connection));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
@@ -102,21 +108,21 @@ impl Server {
         let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
             tokio::select! {
-                // What has come meanwhile is looked at first.
+                // A request that has arrived meanwhile comes first.
                 biased;
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended early");
                 },
-                () = place.connection.given_up() => {
-                    tracing::debug!("an idle connection gives up its place");
+                () = slot.connection.given_up() => {
+                    tracing::debug!("an idle connection is closed for another");
                 }
             }
-            drop(place);
+            drop(slot);
         });
     }
 }
 
-/// Whether an error is that of one connection, which its client has given up.
+/// Whether an error concerns one connection alone, which its client has closed.
 fn is_of_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,8 +1,11 @@
 //! Server-sent events.
 //!
-//! A task for each stream reads the feed and hands pieces of text to the connection. What waits there is bounded in bytes: two
-//! pieces, or one event or record that is larger and counts as an answer. A client that takes nothing for a while is cut off, and can resume with `Last-Event-ID`. A stream that ends without an `end` (or,
-//! of a session, a last `session`) is not complete, and its response breaks off as HTTP has it.
+//! Each stream has a task that reads from a follower and hands pieces of text to the connection.
+//! The text that waits there is bounded in bytes: two pieces, or one event or record that is larger
+//! than a piece and is charged as a large answer. A client that receives nothing for the write
+//! timeout is cut off, and can resume with `Last-Event-ID`. A stream that ends without its last
+//! message (`end`; of a session, the last `session`) is not complete: its chunked body ends without
+//! the final chunk.
 
 use std::io::{self, Write};
 use std::ops::Deref;
@@ -33,24 +36,24 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How many pieces wait for a client.
 const WAITING_PIECES: usize = 2;
 
-/// How large a piece is, in bytes. A larger event or record goes by itself.
+/// The largest size of a piece, in bytes. A larger event or record is sent by itself.
 const PIECE_BYTES: usize = 32 * 1024;
 
-/// How large the parts are of something that is larger than a piece, in bytes.
+/// The size of the parts in which a larger event or record is sent, in bytes.
 const PART_BYTES: usize = 256 * 1024;
 
-/// How often a comment is sent when nothing happens, so that whoever is between does not hang up.
+/// How often a comment is sent while nothing happens, so that no proxy closes the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// How long browsers wait before they resume, in milliseconds.
+/// The message that sets how long browsers wait before they resume, in milliseconds.
 const RETRY: &str = "retry: 500\n\n";
 
-/// The place where a client resumes, as it says it.
+/// The value of `Last-Event-ID`, after which a client resumes; `None` if there is no such header.
 pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
     headers.get(LAST_EVENT_ID)?.to_str().ok()
 }
 
-/// The refusal of a place that is none.
+/// The error for a `Last-Event-ID` that no stream sends.
 pub(crate) fn bad_last_event_id(text: &str) -> ApiError {
     Error::validation(format!(
         "Last-Event-ID {text:?} is none that this stream sends"
@@ -58,30 +61,30 @@ pub(crate) fn bad_last_event_id(text: &str) -> ApiError {
     .into()
 }
 
-/// The place in a session's stream before its first execution.
+/// The id that stands for the beginning of a session's stream, before its first execution.
 const START: &str = "start";
 
-/// The place in an execution after its end.
+/// What stands in an id instead of a `seq` after the end of an execution.
 const END: &str = "end";
 
-/// The place in a session's stream that a client names.
+/// The position in a session's stream that a `Last-Event-ID` names.
 pub(crate) fn session_cursor(text: &str) -> Result<SessionCursor, ApiError> {
     if text == START {
         return Ok(SessionCursor::Start);
     }
-    let (execution, place) = text
+    let (execution, seq) = text
         .split_once('/')
         .ok_or_else(|| bad_last_event_id(text))?;
     let execution_id = parse_id("Last-Event-ID", execution)?;
-    if place == END {
+    if seq == END {
         return Ok(SessionCursor::After { execution_id });
     }
-    let seq = place.parse().map_err(|_| bad_last_event_id(text))?;
+    let seq = seq.parse().map_err(|_| bad_last_event_id(text))?;
     Ok(SessionCursor::Within { execution_id, seq })
 }
 
-/// How a place in a session's stream is written.
-fn place(cursor: SessionCursor) -> String {
+/// The id of a position in a session's stream.
+fn id_of(cursor: SessionCursor) -> String {
     match cursor {
         SessionCursor::Start => START.to_owned(),
         SessionCursor::Within { execution_id, seq } => format!("{execution_id}/{seq}"),
@@ -89,25 +92,26 @@ fn place(cursor: SessionCursor) -> String {
     }
 }
 
-/// Streams an execution.
-pub(crate) fn respond(feed: EventFollower) -> Response {
+/// Answers with the stream of an execution.
+pub(crate) fn respond(follower: EventFollower) -> Response {
     let (sink, response) = stream();
     tokio::spawn(async move {
-        // The client has gone, or was too slow.
-        let _ = send_execution(feed, sink).await;
+        // An error means that the client has gone, or was too slow.
+        let _ = send_execution(follower, sink).await;
     });
     response
 }
 
-/// Streams a session.
-pub(crate) fn respond_session(feed: SessionFollower) -> Response {
+/// Answers with the stream of a session.
+pub(crate) fn respond_session(follower: SessionFollower) -> Response {
     let (sink, response) = stream();
     tokio::spawn(async move {
-        let _ = send_session(feed, sink).await;
+        let _ = send_session(follower, sink).await;
     });
     response
 }
 
+/// Makes the response of a stream, and the sink for its messages.
 fn stream() -> (Sink, Response) {
     let (pieces, waiting) = mpsc::channel(WAITING_PIECES);
     let mut response = Response::new(Body::new(Pieces::new(waiting)));
@@ -125,17 +129,17 @@ fn stream() -> (Sink, Response) {
     (sink, response)
 }
 
-async fn send_execution(mut feed: EventFollower, mut sink: Sink) -> Result<(), Gone> {
+async fn send_execution(mut follower: EventFollower, mut sink: Sink) -> Result<(), Gone> {
     sink.flush().await?;
-    while let Some(item) = sink.while_alive(feed.next()).await? {
+    while let Some(item) = sink.while_alive(follower.next()).await? {
         let Ok(item) = logged(item) else {
             return Ok(());
         };
         match item {
             FollowItem::Events(events) => {
                 for event in events {
-                    let place = event.event.seq.to_string();
-                    sink.event(place, event).await?;
+                    let id = event.event.seq.to_string();
+                    sink.event(id, event).await?;
                 }
                 sink.flush().await?;
             }
@@ -149,37 +153,37 @@ async fn send_execution(mut feed: EventFollower, mut sink: Sink) -> Result<(), G
     Ok(())
 }
 
-async fn send_session(mut feed: SessionFollower, mut sink: Sink) -> Result<(), Gone> {
+async fn send_session(mut follower: SessionFollower, mut sink: Sink) -> Result<(), Gone> {
     sink.flush().await?;
-    while let Some(item) = sink.while_alive(feed.next()).await? {
+    while let Some(item) = sink.while_alive(follower.next()).await? {
         let Ok(item) = logged(item) else {
             return Ok(());
         };
         let Some(item) = item else {
             return sink.end().await;
         };
-        let place = place(feed.cursor());
+        let id = id_of(follower.cursor());
         match item {
             SessionItem::Session(session) => {
                 let session = Charged::free(*session);
-                sink.record("session", Some(place), session).await?;
+                sink.record("session", Some(id), session).await?;
             }
             SessionItem::Begin(execution) => {
-                sink.record("execution", Some(place), *execution).await?;
-                // Its first events are on their way, and take it along.
+                sink.record("execution", Some(id), *execution).await?;
+                // The record is flushed together with the first events, which follow soon.
                 continue;
             }
             SessionItem::Execution(FollowItem::Events(events)) => {
                 for event in events {
-                    let place = self::place(SessionCursor::Within {
+                    let id = id_of(SessionCursor::Within {
                         execution_id: event.event.execution_id,
                         seq: event.event.seq,
                     });
-                    sink.event(place, event).await?;
+                    sink.event(id, event).await?;
                 }
             }
             SessionItem::Execution(FollowItem::End(execution)) => {
-                sink.record("end", Some(place), *execution).await?;
+                sink.record("end", Some(id), *execution).await?;
             }
         }
         sink.flush().await?;
@@ -187,28 +191,28 @@ async fn send_session(mut feed: SessionFollower, mut sink: Sink) -> Result<(), G
     Ok(())
 }
 
-/// A stream that breaks off says nothing of the reason: that goes to the log.
+/// Logs why a stream breaks off: the client does not get the reason.
 fn logged<T>(item: Result<T, Error>) -> Result<T, Error> {
     item.inspect_err(|error| tracing::info!(%error, "a stream breaks off"))
 }
 
-/// The client has gone, or takes nothing.
+/// The client has gone, or receives nothing.
 struct Gone;
 
-/// Where the pieces go.
+/// The sink for the messages of a stream.
 struct Sink {
     pieces: mpsc::Sender<Piece>,
-    /// What is still to be sent.
+    /// Text that is not sent yet.
     text: Vec<u8>,
 }
 
 impl Sink {
-    /// Waits for something, and keeps the connection alive meanwhile; nothing when the client has gone.
-    async fn while_alive<T>(&mut self, what: impl Future<Output = T>) -> Result<Option<T>, Gone> {
-        let mut what = std::pin::pin!(what);
+    /// Waits for a future, and keeps the connection alive meanwhile; `None` if the client has gone.
+    async fn while_alive<T>(&mut self, future: impl Future<Output = T>) -> Result<Option<T>, Gone> {
+        let mut future = std::pin::pin!(future);
         loop {
             tokio::select! {
-                item = &mut what => return Ok(Some(item)),
+                item = &mut future => return Ok(Some(item)),
                 () = self.pieces.closed() => return Ok(None),
                 () = tokio::time::sleep(KEEP_ALIVE) => {
                     self.text.extend_from_slice(b": still here\n\n");
@@ -218,7 +222,7 @@ impl Sink {
         }
     }
 
-    /// Adds an event; one text of it is shared by all followers, unless it is large.
+    /// Adds an event. All followers share one text of an event, unless the event is large.
     async fn event(&mut self, id: String, event: Arc<SharedEvent>) -> Result<(), Gone> {
         if event.event.payload.get().len() > PIECE_BYTES {
             return self.large(Head::new(None, Some(id)), event).await;
@@ -246,16 +250,16 @@ impl Sink {
         self.large(Head::new(Some(name), id), record).await
     }
 
-    /// Adds something of any size. Where it is large it is written by a thread that may block, and sent in parts; what it
-    /// counts for is given back with the last of them.
-    async fn large<T>(&mut self, head: Head, thing: T) -> Result<(), Gone>
+    /// Adds a value of any size. A large one is encoded by a thread that may block, and sent in
+    /// parts; its lease is released with the last part.
+    async fn large<T>(&mut self, head: Head, value: T) -> Result<(), Gone>
     where
         T: Deref<Target: Serialize> + Send + Sync + 'static,
     {
         let mut text = Limited(std::mem::take(&mut self.text));
         let length = text.0.len();
         head.write(&mut text.0);
-        if serde_json::to_writer(&mut text, &*thing).is_ok() {
+        if serde_json::to_writer(&mut text, &*value).is_ok() {
             self.text = text.0;
             Head::finish(&mut self.text);
             return Ok(());
@@ -266,9 +270,9 @@ impl Sink {
         let written = heavy(move || {
             let mut text = Vec::new();
             head.write(&mut text);
-            serde_json::to_writer(&mut text, &*thing).expect("what the API shows is JSON");
+            serde_json::to_writer(&mut text, &*value).expect("every wire type is JSON");
             Head::finish(&mut text);
-            held(text, thing)
+            held(text, value)
         });
         let mut text = written.await.map_err(|_| Gone)?;
         let deadline = Instant::now() + time_for(text.len());
@@ -280,6 +284,7 @@ impl Sink {
         Ok(())
     }
 
+    /// Sends the text that is not sent yet.
     async fn flush(&mut self) -> Result<(), Gone> {
         let text = std::mem::take(&mut self.text);
         if text.is_empty() {
@@ -288,20 +293,23 @@ impl Sink {
         self.send(Piece::Bytes(text.into())).await
     }
 
-    /// Says that the stream is complete.
+    /// Marks the stream as complete.
     async fn end(&self) -> Result<(), Gone> {
         self.send(Piece::End).await
     }
 
+    /// Sends a piece, within the write timeout.
     async fn send(&self, piece: Piece) -> Result<(), Gone> {
         let sent = self.pieces.send_timeout(piece, WRITE_TIMEOUT).await;
         sent.map_err(|_| Gone)
     }
 }
 
-/// What stands before the data of a message.
+/// The fields of a message before its data.
 struct Head {
+    /// The field `event`; `None` for the default, `message`.
     name: Option<&'static str>,
+    /// The field `id`; `None` for a message after which no client can resume.
     id: Option<String>,
 }
 
@@ -310,23 +318,24 @@ impl Head {
         Self { name, id }
     }
 
-    /// Writes it up to the data. JSON text has no line breaks, so that one line of data is enough.
+    /// Writes the message up to its data. JSON text has no line breaks, so one line of data
+    /// suffices.
     fn write(&self, text: &mut Vec<u8>) {
         for (field, value) in [("id", self.id.as_deref()), ("event", self.name)] {
             if let Some(value) = value {
-                writeln!(text, "{field}: {value}").expect("a vector takes all");
+                writeln!(text, "{field}: {value}").expect("a vector accepts all bytes");
             }
         }
         text.extend_from_slice(b"data: ");
     }
 
-    /// Ends a message behind its data.
+    /// Writes the end of a message after its data.
     fn finish(text: &mut Vec<u8>) {
         text.extend_from_slice(b"\n\n");
     }
 }
 
-/// A text that does not become larger than a piece.
+/// A buffer that refuses to grow beyond a piece.
 struct Limited(Vec<u8>);
 
 impl Write for Limited {
@@ -345,15 +354,16 @@ impl Write for Limited {
 
 /// A piece of a body.
 pub(crate) enum Piece {
-    /// Some of it.
+    /// Some bytes.
     Bytes(Bytes),
-    /// There is no more.
+    /// The end of the body, which is complete.
     End,
 }
 
-/// A body that comes in pieces, and breaks off if the last one is missing.
+/// A body that is sent in pieces. It breaks off if the sender is dropped before [`Piece::End`].
 pub(crate) struct Pieces {
     waiting: mpsc::Receiver<Piece>,
+    /// Whether the body breaks off at the next poll.
     breaks_off: bool,
 }
 
@@ -377,7 +387,8 @@ impl HttpBody for Pieces {
         let piece = match ready!(self.waiting.poll_recv(context)) {
             Some(Piece::Bytes(bytes)) => Some(Ok(Frame::data(bytes))),
             Some(Piece::End) => None,
-            // What came before is written while there is nothing, and thrown away once there is an error.
+            // The connection flushes what it has while the body is pending, and discards it on an
+            // error. So the error comes at the second poll.
             None if !std::mem::replace(&mut self.breaks_off, true) => {
                 context.waker().wake_by_ref();
                 return Poll::Pending;

@@ -1,4 +1,4 @@
-//! The secret that callers have to know, where there is one.
+//! The bearer token that requests must have, if the daemon requires one.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use subtle::ConstantTimeEq;
 
 use crate::error::ApiError;
 
-/// The routes that tell nothing about the daemon's records, and need no token.
+/// The routes that need no token: they reveal nothing about the daemon's records.
 pub(crate) const OPEN_ROUTES: [&str; 2] = ["/api/v1/health", "/api/v1/openapi.json"];
 
-/// A secret. It never shows in a log.
+/// A bearer token. Its `Debug` text does not contain the secret, so that no log does.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -24,11 +24,12 @@ impl Token {
         Self(text.into())
     }
 
-    /// Compares in a time that does not depend on where the difference is.
+    /// Compares in a time that does not depend on the position of the difference.
     fn matches(&self, text: &str) -> bool {
         self.0.as_bytes().ct_eq(text.as_bytes()).into()
     }
 
+    /// Whether the headers have this token, in one `Authorization` header.
     fn is_in(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
@@ -48,15 +49,15 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Refuses requests without the token.
+/// Refuses requests without the token; with `None` it refuses none.
 pub(crate) async fn check(
     State(token): State<Option<Token>>,
     request: Request,
     next: Next,
 ) -> Response {
     let is_open = OPEN_ROUTES.contains(&request.uri().path());
-    let is_welcome = is_open || token.is_none_or(|token| token.is_in(request.headers()));
-    if is_welcome {
+    let is_allowed = is_open || token.is_none_or(|token| token.is_in(request.headers()));
+    if is_allowed {
         next.run(request).await
     } else {
         ApiError::Unauthorized.into_response()
@@ -69,6 +70,7 @@ mod tests {
 
     use super::*;
 
+    /// Whether a request with these values of `Authorization` has the token `secret`.
     fn is_in(values: &[&'static str]) -> bool {
         let mut headers = HeaderMap::new();
         for value in values {
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_token_counts_and_only_once() {
+    fn only_the_whole_token_is_accepted_and_only_once() {
         assert!(is_in(&["Bearer secret"]));
         assert!(is_in(&["bearer  secret "]));
         for values in [
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_show() {
+    fn the_debug_text_of_a_token_does_not_contain_it() {
         assert_eq!(format!("{:?}", Token::new("secret")), "Token(…)");
     }
 }

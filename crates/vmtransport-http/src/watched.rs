@@ -1,4 +1,5 @@
-//! Tells of a connection what is under way on it: from the head of a request to the last byte of its answer.
+//! Keeps the state of a connection while a request is under way: from the head of the request to
+//! the last byte of its answer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use hyper_util::service::TowerToHyperService;
 
 use crate::connection_slots::{Answering, Connection};
 
-/// The API on one connection.
+/// The API as the service of one connection.
 pub(crate) struct Watched {
     pub(crate) router: TowerToHyperService<Router>,
     pub(crate) connection: Arc<Connection>,
@@ -46,7 +47,7 @@ impl Service<hyper::Request<Incoming>> for Watched {
     }
 }
 
-/// The body of a request.
+/// The body of a request. It records on the connection whether the daemon waits for it.
 struct Received {
     body: Incoming,
     connection: Arc<Connection>,
@@ -83,7 +84,7 @@ impl Drop for Received {
     }
 }
 
-/// The body of an answer.
+/// The body of an answer. The request is under way until it is dropped.
 pub(crate) struct Answer {
     body: Body,
     _answering: Answering,

@@ -1,4 +1,5 @@
-//! A connection whose client must take what it is sent, and that takes leave of one that still sends.
+//! The stream of a connection: a write fails if the client receives nothing for a while, and the
+//! shutdown waits for a client that is still sending.
 
 use std::io;
 use std::pin::Pin;
@@ -11,32 +12,33 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::connection_slots::Connection;
 
-/// How long a client may take nothing of what it is sent.
+/// How long a client may receive nothing of what it is sent.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a client may go on sending after the last answer. If the connection were gone, what it sends would be answered
-/// with a reset, which can take the answer along.
-const LEAVE: Duration = Duration::from_secs(1);
+/// How long a client may go on sending after the last answer. If the connection were closed at
+/// once, the kernel would answer those bytes with a reset, and the client could lose the answer.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How much of that is read at once, in bytes.
-const THROWN_AWAY_AT_ONCE: usize = 16 * 1024;
+/// How many of those bytes are read and discarded at once.
+const DISCARDED_AT_ONCE: usize = 16 * 1024;
 
-/// A stream in which a write fails that could not go on for a while.
+/// A stream in which a write fails if it makes no progress for the write timeout.
 pub(crate) struct TimedWrites<S> {
     stream: S,
-    /// Who hears whether a write waits.
+    /// The state of the connection, which records whether a write waits.
     connection: Arc<Connection>,
     write_timeout: Duration,
-    /// When the write fails that waits now, if one does.
+    /// When the write that waits now fails; `None` if no write waits.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// Whether the client has been told that nothing more comes.
+    /// Whether the stream has been shut down for writing.
     is_shut: bool,
-    /// When a client that sends all the same is left to itself.
-    leave: Option<Pin<Box<Sleep>>>,
+    /// When the connection is closed though the client still sends; `None` until the client has
+    /// sent something after the shutdown.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> TimedWrites<S> {
-    /// A stream whose writes wait for at most `patience`.
+    /// Wraps a stream. Each of its writes may wait for at most `write_timeout`.
     pub(crate) fn new(stream: S, write_timeout: Duration, connection: Arc<Connection>) -> Self {
         Self {
             stream,
@@ -44,11 +46,11 @@ impl<S> TimedWrites<S> {
             write_timeout,
             deadline: None,
             is_shut: false,
-            leave: None,
+            linger: None,
         }
     }
 
-    /// Passes on what became of a write, or fails it when it has waited too long.
+    /// The result of a write; an error if the write has waited for too long.
     fn bounded<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -66,28 +68,30 @@ impl<S> TimedWrites<S> {
         ready!(deadline.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the client takes nothing",
+            "the client receives nothing",
         )))
     }
 }
 
 impl<S: AsyncRead + Unpin> TimedWrites<S> {
-    /// Throws away what a client sends that is sending now, until it has stopped, or for a while.
-    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let mut bytes = [0; THROWN_AWAY_AT_ONCE];
+    /// Discards what a client sends that is sending now, until it stops or the linger timeout is
+    /// over.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; DISCARDED_AT_ONCE];
         loop {
             let mut buffer = ReadBuf::new(&mut bytes);
             let read = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
-            match (read, &mut self.leave) {
+            match (read, &mut self.linger) {
                 (Poll::Ready(Ok(())), _) if buffer.filled().is_empty() => return Poll::Ready(()),
                 (Poll::Ready(Err(_)), _) | (Poll::Pending, None) => return Poll::Ready(()),
-                (Poll::Ready(Ok(())), leave) => {
-                    let leave = leave.get_or_insert_with(|| Box::pin(tokio::time::sleep(LEAVE)));
-                    if leave.as_mut().poll(context).is_ready() {
+                (Poll::Ready(Ok(())), linger) => {
+                    let linger =
+                        linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER_TIMEOUT)));
+                    if linger.as_mut().poll(context).is_ready() {
                         return Poll::Ready(());
                     }
                 }
-                (Poll::Pending, Some(leave)) => return leave.as_mut().poll(context),
+                (Poll::Pending, Some(linger)) => return linger.as_mut().poll(context),
             }
         }
     }
@@ -135,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedWrites<S> {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
             self.is_shut = true;
         }
-        self.poll_leave(context).map(Ok)
+        self.poll_linger(context).map(Ok)
     }
 }
 
@@ -146,7 +150,7 @@ mod tests {
     use super::*;
     use crate::connection_slots::ConnectionSlots;
 
-    /// A server's end whose client is as patient as that.
+    /// The server's end of a connection with this write timeout.
     async fn timed_writes<S>(stream: S, write_timeout: Duration) -> TimedWrites<S> {
         TimedWrites::new(
             stream,
@@ -155,11 +159,11 @@ mod tests {
         )
     }
 
-    /// How much waits for a reader, in bytes.
+    /// The size of the buffer between client and server, in bytes.
     const ROOM: usize = 16;
 
     #[tokio::test]
-    async fn a_write_fails_once_nothing_was_taken_for_a_while() {
+    async fn a_write_fails_after_the_client_received_nothing_for_the_timeout() {
         let (_client, server) = duplex(ROOM);
         let write_timeout = Duration::from_millis(20);
         let started = Instant::now();
@@ -172,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_still_sends_is_read_until_it_has_stopped() {
+    async fn the_shutdown_waits_until_a_client_stops_sending() {
         let (mut client, server) = duplex(ROOM);
         let mut server = timed_writes(server, WRITE_TIMEOUT).await;
         client.write_all(&[0; ROOM]).await.unwrap();
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_sends_nothing_is_not_waited_for() {
+    async fn the_shutdown_does_not_wait_for_a_client_that_sends_nothing() {
         let (client, server) = duplex(ROOM);
         timed_writes(server, WRITE_TIMEOUT)
             .await
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_takes_a_little_at_a_time_has_the_whole_time_for_each() {
+    async fn each_write_has_the_whole_timeout() {
         let (mut client, server) = duplex(ROOM);
         let mut server = timed_writes(server, WRITE_TIMEOUT).await;
         for _ in 0..3 {

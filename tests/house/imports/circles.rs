@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::Graph;
 
-/// Files each of which imports from every other, directly or by way of others of them.
+/// Files that each import from all the others, directly or through others of them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Circle {
     pub(super) files: Vec<String>,
@@ -16,7 +16,7 @@ impl Circle {
     }
 }
 
-/// The circles of a crate: the strongly connected parts of its graph that have more than one file.
+/// The circles of a crate: the strongly connected components of its graph with more than one file.
 pub(super) fn circles(graph: &Graph) -> Vec<Circle> {
     let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (from, to, _) in graph.edges() {
@@ -51,7 +51,8 @@ fn strongly_connected(next: &BTreeMap<&str, Vec<&str>>) -> Vec<Circle> {
     circles
 }
 
-/// The files to which imports lead from a file; with itself only if it is in a circle.
+/// The files that are reachable by imports from a file; they include the file itself only if it is
+/// in a circle.
 fn reached<'a>(next: &BTreeMap<&'a str, Vec<&'a str>>, file: &str) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
     let mut to_do: Vec<&str> = next.get(file).into_iter().flatten().copied().collect();

@@ -1,4 +1,4 @@
-//! From paths to the files that define what they name.
+//! Resolves the paths in the code of a crate to the files that define the items.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,28 +6,29 @@ use super::mentions::Path;
 use super::modules::{Module, modules};
 use crate::repository::TextFile;
 
-/// How many re-exports are followed from one name: more would be a circle of them.
+/// The largest number of re-exports that are followed from one name: more would be a circle of
+/// re-exports.
 const MOST_STEPS: usize = 32;
 
-/// How a path is read that leads to a re-export.
+/// How a path to a re-export is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// It counts for the module that hands the item on, which is what the path says.
+    /// It counts for the module that re-exports the item, which the path names.
     AsWritten,
     /// It counts for the file that defines the item.
     Resolved,
 }
 
-/// Which file of a crate takes which names from which other.
+/// The imports between the files of a crate.
 pub(super) struct Graph {
-    /// The directory of the crate's code, with a `/` at its end.
+    /// The directory of the crate's code, with a `/` at the end.
     source: String,
     files: BTreeSet<String>,
     names: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 impl Graph {
-    /// The imports: from, to, and what.
+    /// The imports: the importing file, the imported file, and the names.
     pub(super) fn edges(&self) -> impl Iterator<Item = (&str, &str, String)> {
         self.names.iter().map(|((from, to), names)| {
             let names: Vec<_> = names.iter().map(String::as_str).collect();
@@ -35,7 +36,7 @@ impl Graph {
         })
     }
 
-    /// The module of the crate's root that a file belongs to.
+    /// The top-level module that a file belongs to.
     pub(super) fn top_level<'a>(&self, file: &'a str) -> &'a str {
         let path = file
             .strip_prefix(&self.source)
@@ -44,14 +45,13 @@ impl Graph {
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// Whether the crate's root has a module of this name.
+    /// Whether the crate has a top-level module of this name.
     pub(super) fn has_top_level(&self, name: &str) -> bool {
         self.files.iter().any(|file| self.top_level(file) == name)
     }
 }
 
-/// The imports in the crate with a root. What a file takes from a module around it is none: that
-/// module is where it lives.
+/// The graph of the crate with this root file. A name of an enclosing module is no import.
 pub(super) fn graph(root: &TextFile, files: &[TextFile], reading: Reading) -> Graph {
     let modules = modules(root, files);
     let mut names: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
@@ -79,24 +79,24 @@ pub(super) fn graph(root: &TextFile, files: &[TextFile], reading: Reading) -> Gr
     }
 }
 
-/// What a path leads to.
+/// What a path resolves to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target<'a> {
-    /// A module, by its place.
+    /// A module, by its index.
     Module(usize),
-    /// A file, and the name of something in it.
+    /// A file, and the name of an item in it.
     Item(&'a str, &'a str),
 }
 
 struct Resolver<'a> {
     modules: &'a [Module],
     reading: Reading,
-    /// The module whose imports are sought.
+    /// The index of the module whose imports are resolved.
     from: usize,
 }
 
 impl<'a> Resolver<'a> {
-    /// The files of a module and of those around it.
+    /// The files of a module and of the enclosing modules.
     fn files_around(&self, place: usize) -> BTreeSet<&'a str> {
         let around = std::iter::successors(Some(place), |place| self.modules[*place].parent);
         around
@@ -108,7 +108,7 @@ impl<'a> Resolver<'a> {
         Target::Item(&self.modules[place].file, name)
     }
 
-    /// Follows a path from a module; `None` when it leads out of the crate, or to something local.
+    /// Resolves a path in a module; `None` if it leads out of the crate, or to a local name.
     fn resolve(&self, from: usize, path: &'a Path, steps: usize) -> Option<Target<'a>> {
         let mut segments = path.iter().map(String::as_str);
         let mut is_rooted = true;
@@ -129,7 +129,7 @@ impl<'a> Resolver<'a> {
                 "super" => Target::Module(self.modules[module].parent?),
                 name => match self.look_up(module, name, steps) {
                     Some(found) => found,
-                    // What a macro defines, say.
+                    // The name may be defined by a macro.
                     None if is_rooted => self.item(module, name),
                     None => return None,
                 },
@@ -138,7 +138,7 @@ impl<'a> Resolver<'a> {
         Some(target)
     }
 
-    /// What a name means in a module; `None` when it is not one of the crate's.
+    /// Resolves a name in a module; `None` if it is not a name of the crate.
     fn look_up(&self, place: usize, name: &'a str, steps: usize) -> Option<Target<'a>> {
         if steps > MOST_STEPS {
             return None;

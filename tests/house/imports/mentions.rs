@@ -11,16 +11,16 @@ use crate::signatures::is_for_tests;
 /// The segments of a path.
 pub(super) type Path = Vec<String>;
 
-/// A `use` of one name or of all.
+/// A `use` declaration of one name or of a glob.
 struct Use {
     path: Path,
-    /// The name that it binds; `None` for a glob.
+    /// The name that the declaration binds; `None` for a glob.
     name: Option<String>,
-    /// Whether it hands the name on to other modules.
+    /// Whether the declaration is visible to other modules.
     is_re_export: bool,
 }
 
-/// Collects the `use` declarations and the paths of an item, with those in its functions.
+/// Collects the `use` declarations and the paths of an item, including those in its functions.
 #[derive(Default)]
 pub(super) struct Mentions {
     paths: BTreeSet<Path>,
@@ -28,7 +28,7 @@ pub(super) struct Mentions {
 }
 
 impl Mentions {
-    /// Adds everything to a module.
+    /// Adds the collected paths and declarations to a module.
     pub(super) fn hand_over(self, module: &mut Module) {
         module.mentions.extend(self.paths);
         for import in self.uses {
@@ -80,7 +80,7 @@ impl Mentions {
         });
     }
 
-    /// Adds the paths in what a macro or an attribute is given, which is not parsed.
+    /// Adds the paths in the tokens of a macro or an attribute, which are not parsed.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path = Path::new();
         let mut colons = 0;
@@ -108,7 +108,7 @@ impl Mentions {
         self.add(&mut path);
     }
 
-    /// Adds a path in quotation marks, as attributes of serde have them.
+    /// Adds a path in a string literal, as in attributes of serde.
     fn add_text(&mut self, literal: &str) {
         let text = literal.trim_matches('"');
         let is_path = text.contains("::")

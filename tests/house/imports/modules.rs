@@ -12,21 +12,21 @@ use crate::source::syntax;
 /// A module: a file, or a `mod name { … }` in one.
 #[derive(Default)]
 pub(super) struct Module {
-    /// The path of the file that it stands in.
+    /// The path of the file with the module.
     pub(super) file: String,
-    /// The place of the module around it; `None` for the root.
+    /// The index of the enclosing module; `None` for the root.
     pub(super) parent: Option<usize>,
-    /// The places of the modules in it, by name.
+    /// The indices of the child modules, by name.
     pub(super) children: HashMap<String, usize>,
-    /// The names of what it defines.
+    /// The names of the items that the module defines.
     pub(super) items: BTreeSet<String>,
     /// The paths that its `use` declarations bind to names.
     pub(super) bindings: BTreeMap<String, Path>,
-    /// The paths of private `use` declarations: what is imported and not handed on.
+    /// The paths of private `use` declarations, which are no re-exports.
     pub(super) imports: BTreeSet<Path>,
-    /// The modules that `use path::*` takes everything from.
+    /// The paths of `use path::*` declarations.
     pub(super) globs: Vec<Path>,
-    /// The paths that its code mentions.
+    /// The paths in the code of the module.
     pub(super) mentions: BTreeSet<Path>,
 }
 

@@ -1,26 +1,26 @@
-//! The words, the terms that take their place, and how often each is tolerated.
+//! The words, the terms that replace them, and how often each word is tolerated.
 
 use Scope::{Code, Everywhere};
 
-/// A word of the code's own.
+/// A word that is replaced by a term.
 pub(super) struct Word {
-    /// What finds it, for letters of ASCII.
+    /// The regular expression that finds the word; only ASCII letters are part of a word.
     pub(super) pattern: &'static str,
-    /// What the field says.
+    /// The term of the field.
     pub(super) term: &'static str,
     pub(super) scope: Scope,
-    /// In how many lines it may stand. The number may only become smaller; 0 is the rule itself.
+    /// The number of lines that may contain the word. It may only become smaller; 0 is the rule.
     pub(super) tolerated: usize,
-    /// Beginnings of the paths of files in which the word is a right one.
+    /// The beginnings of the paths of files in which the word is right.
     pub(super) allowed: &'static [&'static str],
 }
 
-/// Where a word is sought.
+/// Where a word is searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     /// In names, comments, texts, documents and scripts.
     Everywhere,
-    /// In Rust alone, and neither in comments nor in texts: an English word, wrong as a name.
+    /// In Rust code outside comments and literals: an English word that is wrong as a name.
     Code,
 }
 

@@ -1,5 +1,5 @@
-//! The OpenAPI document, and that the API is what it says. (That answers are, every test sees to:
-//! see `Api::try_send`.)
+//! The API has the routes, the parameters and the limits that the OpenAPI document describes.
+//! (Every test checks its answers against the document: see `Api::try_send`.)
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ fn operations(document: &Value) -> Vec<(String, Vec<(Method, Value)>)> {
         .collect()
 }
 
-/// A path in which every parameter is an id of nothing.
+/// A path in which every parameter is an id that no record has.
 fn with_parameters(path: &str) -> String {
     let id = uuid::Uuid::new_v4().to_string();
     let segments = path.split('/').map(|segment| match segment {
@@ -49,11 +49,33 @@ fn the_document_needs_no_token_and_is_the_one_in_docs() {
     assert!(answer.text.ends_with("}\n"));
     let kept: Value =
         serde_json::from_str(include_str!("../../../docs/openapi.json")).expect("JSON");
-    assert_eq!(answer.expect_status(200), kept);
+    let served = answer.expect_status(200);
+    assert!(
+        served == kept,
+        "the document is not docs/openapi.json: {}\nWrite it anew with\n    \
+         UPDATE_OPENAPI=1 cargo test --workspace --lib the_document_in_docs_is_current",
+        first_difference(&kept, &served)
+    );
+}
+
+/// The first line in which two documents differ.
+fn first_difference(kept: &Value, served: &Value) -> String {
+    let [kept, served] =
+        [kept, served].map(|document| serde_json::to_string_pretty(document).expect("JSON"));
+    let differing = (1..)
+        .zip(kept.lines().zip(served.lines()))
+        .find(|(_, (kept, served))| kept != served);
+    differing.map_or_else(
+        || "one is longer than the other".to_owned(),
+        |(number, (kept, served))| {
+            let (kept, served) = (kept.trim(), served.trim());
+            format!("line {number} is\n    {kept}\nand is served as\n    {served}")
+        },
+    )
 }
 
 #[test]
-fn every_operation_is_a_route_and_no_other_method_is() {
+fn a_route_supports_the_described_methods_and_no_other() {
     let daemon = Daemon::start();
     for (path, operations) in operations(&document(&daemon)) {
         let real = with_parameters(&path);
@@ -117,7 +139,7 @@ fn a_request_needs_the_fields_that_the_document_says() {
 }
 
 #[test]
-fn limits_are_taken_in_the_range_that_the_document_names_and_not_beside_it() {
+fn limits_are_accepted_in_the_described_range_and_not_outside_it() {
     let daemon = Daemon::start();
     let schemas = &document(&daemon)["components"]["schemas"];
     let limits = schemas["LimitsPatch"]["properties"].as_object();
@@ -149,7 +171,7 @@ fn kinds_and_modes_are_those_that_the_document_names() {
         .post(&path, &json!({"kind": "other", "name": "x"}));
     let refused = refused.expect_error(400, "VALIDATION_ERROR");
     for kind in kinds.as_array().expect("a list") {
-        // Its name and its configuration may be none for this kind.
+        // The name and the configuration may be wrong for this kind.
         let answer = daemon
             .api
             .post(&path, &json!({"kind": kind, "name": "console"}));
@@ -188,7 +210,7 @@ fn the_version_is_that_of_the_program_and_names_its_engines() {
     assert_eq!(version["platform"], platform);
     let engines = version["engines"].as_array().expect("a list");
     assert!(engines.contains(&version["default_engine"]), "{version}");
-    // Each of them is one that templates take, and what none is named for is the default.
+    // Templates accept each of these engines, and have the default one if they name none.
     for engine in engines {
         let name = format!("of {engine}");
         let made = daemon

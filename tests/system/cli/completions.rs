@@ -14,7 +14,7 @@ fn script(shell: &str) -> tempfile::NamedTempFile {
     file
 }
 
-/// Whether a shell is on this machine; says so if it is not.
+/// Whether a shell is installed; prints a note if it is not.
 fn is_there(shell: &str) -> bool {
     let is_there = Command::new(shell).arg("--version").output().is_ok();
     if !is_there {
@@ -38,7 +38,7 @@ done
 printf '%s\n' "${COMPREPLY[@]}"
 "#;
 
-/// What bash offers in place of the last word.
+/// The completions that bash offers for the last word.
 fn offered(script: &tempfile::NamedTempFile, words: &[&str]) -> Vec<String> {
     let mut bash = Command::new("bash");
     bash.args(["--norc", "--noprofile", "-c", ASK_BASH, "bash"])
@@ -85,7 +85,7 @@ fn bash_completes_every_word_of_a_command() {
             &["crashed"],
         ),
         (&["vm-system", "completions", "fi"], &["fish"]),
-        // Flags of the program stand before the command and behind it.
+        // Global flags stand before or after the command.
         (&["vm-system", "--db", "x.db", "temp"], &["template"]),
         (&["vm-system", "--db", "x.db", "exec", "run"], &["run-file"]),
         (
@@ -112,7 +112,7 @@ fn bash_completes_every_word_of_a_command() {
             &["vm-system", "exec", "get", "ID", "--server"],
             &["--server-url"],
         ),
-        // By another path, too.
+        // The program is started by another path.
         (&["./target/debug/vm-system", "exec", "run"], &["run-file"]),
         // A word that has no completion gets no offers.
         (&["vm-system", "exec", "zzz"], &[]),

@@ -11,20 +11,20 @@ use vm_system_tests::{Daemon, Terminal, binary, command};
 
 use crate::support::console::shell_at_home;
 
-/// A text that would do much to a terminal, as JavaScript writes it: a title, a link, the
-/// clipboard, a device control string, the cursor, the screen, keys, the same in C1, single
-/// controls, the direction of text. Colours and a carriage return are in between.
+/// A text with many control sequences, as a JavaScript literal: a title, a link, the clipboard, a
+/// device control string, the cursor, the screen, keys, C1 forms of these, single control
+/// characters, and the direction of text. Colours and a carriage return are in between.
 const EVIL: &str = r"\x1b]0;T\x07\x1b]8;;http://x\x1b\\L\x1b]52;c;aGk=\x9c\x1bPq\x1b\\\x1b[2J\x1b[3A\x1b[>4;2m\x9b31mC\x08\x0b\x0c\x7f\u202eR\u2066I\u200e\u061c\x1b[31mred\x1b[0m\r!";
 
-/// What a terminal is shown of it.
+/// The form in which a terminal gets this text.
 const SHOWN: &str = "\\u001b]0;T\\u0007\\u001b]8;;http://x\\u001b\\L\\u001b]52;c;aGk=\\u009c\\u001bPq\\u001b\\\\u001b[2J\
                      \\u001b[3A\\u001b[>4;2m\\u009b31mC\\u0008\\u000b\\u000c\\u007f\\u202eR\\u2066I\\u200e\\u061c\
                      \u{1b}[31mred\u{1b}[0m\r!";
 
-/// Bytes of it as they are.
+/// Parts of the text as bytes.
 const RAW: &[u8] = b"\x1b]0;T\x07\x1b]8;;http://x\x1b\\L";
 
-/// What is on a screen that is not text or a colour.
+/// The control characters on a screen that are neither text nor colours.
 fn controls(screen: &str) -> Vec<char> {
     let mut found = Vec::new();
     let mut rest = screen;
@@ -47,7 +47,7 @@ fn controls(screen: &str) -> Vec<char> {
     found
 }
 
-/// Runs a command at a terminal to its end; what was on the screen.
+/// Runs a command at a terminal to its end; returns the output.
 fn screen_of(command: Command) -> (String, Option<i32>) {
     let mut terminal = Terminal::start(command, 200);
     let status = terminal.wait_for_exit();
@@ -55,10 +55,10 @@ fn screen_of(command: Command) -> (String, Option<i32>) {
     (terminal.screen(), status.code())
 }
 
-/// A command of a shell with the binary as `$0`, which says when all was shown.
+/// A command of a shell with the binary as `$0`, which prints a mark at its end.
 fn shell(home: &Path, script: &str, args: &[&str]) -> Command {
     let mut shell = shell_at_home("sh", home);
-    // Control-D is no control of a screen, and no command prints it.
+    // The mark is Ctrl-D, which does not control a screen, and which no command prints.
     shell
         .args([
             "-c",
@@ -69,7 +69,7 @@ fn shell(home: &Path, script: &str, args: &[&str]) -> Command {
     shell
 }
 
-/// What is on the screen without the mark at its end.
+/// The output without the mark at its end.
 fn is_harmless(screen: &str) {
     let screen = screen.trim_end_matches("\u{4}END");
     let found = controls(screen);
@@ -100,7 +100,7 @@ fn a_script_that_is_run_does_nothing_to_the_terminal() {
     is_harmless(&screen);
     assert!(screen.contains(&format!("thrown {SHOWN}")), "{screen:?}");
     assert_eq!(status, Some(1));
-    // The same as JSON.
+    // JSON output is filtered as well.
     let as_json = shell(home.path(), "\"$0\" run evil.js --output json", &[]);
     let (screen, _) = screen_of(as_json);
     is_harmless(&screen);
@@ -290,7 +290,7 @@ fn a_console_shows_what_scripts_print_as_text() {
     terminal.type_keys("({'\\x9b2J\\u202e': 1})\r");
     terminal.wait_for_text("1 }\r\n");
     terminal.wait_for_text("> ");
-    // The next key is taken as it is.
+    // The next key is inserted unchanged.
     terminal.type_keys("'\u{16}\u{1b}[2J'.length\r");
     terminal.wait_for_text("'\u{fffd}[2J'.length");
     let screen = terminal.screen();

@@ -7,7 +7,7 @@ use crate::support::assertions::text;
 use crate::support::cli::run_cli;
 
 #[test]
-fn json_output_is_what_the_api_gives() {
+fn json_output_is_the_unchanged_answer_of_the_api() {
     let daemon = Daemon::start();
     let made = run_cli(
         &daemon,

@@ -1,4 +1,4 @@
-//! Where the log goes, and how it is written.
+//! The destination and the format of the log.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +23,7 @@ fn a_daemon_logs_into_a_file_instead_of_standard_error() {
     assert_eq!(daemon.log(), "");
     let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
-    // The log is the service's own file, in any directory.
+    // Host modules can't reach the log file, in any directory.
     let body = serde_json::json!({
         "template_id": daemon.template_with_modules(&["fs"]), "workspace_id": "w", "base_commit_oid": "c",
         "worktree_path": daemon.home(),

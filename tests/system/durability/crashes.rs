@@ -1,6 +1,6 @@
 //! Answered executions survive crashes of the daemon and losses of power.
 //!
-//! Two variables of the environment make it last longer than it does by default. The long form:
+//! Two environment variables make these tests longer than by default. The long form:
 //!
 //! ```sh
 //! VM_SYSTEM_CRASH_KILLS=500 VM_SYSTEM_CRASH_LOST_SYNCS=200 \
@@ -17,14 +17,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vm_system_tests::{Api, Daemon, DaemonOptions, preload_library, wait_for};
 
-/// How many clients run code while the daemon is killed.
+/// The number of clients that run code while the daemon is killed.
 const CLIENTS: usize = 4;
 
-/// How long a daemon may take to be up again: the promise is two seconds, and a machine may be
-/// busy.
+/// The bound on the time of a restart: the promise is two seconds, and the machine may be busy.
 const LONGEST_START: Duration = Duration::from_secs(20);
 
-/// What clients were answered: the ids of executions, with the number of their events.
+/// The answers that clients got: the ids of executions, with the number of their events.
 type Answered = BTreeMap<String, u64>;
 
 fn number_of(variable: &str, default: usize) -> usize {
@@ -32,7 +31,7 @@ fn number_of(variable: &str, default: usize) -> usize {
     set.map_or(default, |text| text.parse().expect(variable))
 }
 
-/// Runs code until the daemon is gone, and notes each answer.
+/// Runs code until the daemon has ended, and records each answer.
 fn drive(api: &Api, session: &str, number: usize, answered: &Mutex<Answered>) {
     for turn in 0.. {
         let lines = (turn * 7 + number) % 40;
@@ -44,7 +43,7 @@ fn drive(api: &Api, session: &str, number: usize, answered: &Mutex<Answered>) {
         let Ok(answer) = api.try_send(request) else {
             return;
         };
-        // The last thing that a dying daemon says may be that it is.
+        // A dying daemon may answer that it is unavailable.
         if answer.status != 201 {
             return;
         }
@@ -55,7 +54,7 @@ fn drive(api: &Api, session: &str, number: usize, answered: &Mutex<Answered>) {
     }
 }
 
-/// Runs code on a daemon until it is killed, after so many more answers; gives its directory.
+/// Runs code on a daemon until it is killed after this number of answers; returns its directory.
 fn run_and_kill(daemon: Daemon, answers: usize, answered: &Mutex<Answered>) -> TempDir {
     let template = daemon.template();
     let sessions: Vec<_> = (0..CLIENTS)
@@ -75,12 +74,12 @@ fn run_and_kill(daemon: Daemon, answers: usize, answered: &Mutex<Answered>) -> T
     })
 }
 
-/// The files that a database consists of.
+/// The files of a database.
 const FILES: [&str; 3] = ["test.db", "test.db-wal", "test.db-shm"];
 
 /// Checks a copy of the database that a killed daemon has left.
 fn check(home: &Path, answered: &Answered) {
-    // Opening a database recovers it, which is left to the next daemon.
+    // The check opens a copy, because opening a database recovers it; the next daemon must do that.
     let copy = tempfile::tempdir().unwrap();
     for name in FILES.iter().filter(|name| home.join(name).exists()) {
         std::fs::copy(home.join(name), copy.path().join(name)).unwrap();
@@ -110,7 +109,7 @@ fn check(home: &Path, answered: &Answered) {
     }
 }
 
-/// Starts a daemon on a directory where one was killed; how long that took.
+/// Starts a daemon on the directory of a killed one; returns it and the time of the start.
 fn start_again(home: TempDir, env: Vec<(String, String)>) -> (Daemon, Duration) {
     let start = Instant::now();
     let daemon = Daemon::start_with(DaemonOptions {
@@ -123,7 +122,7 @@ fn start_again(home: TempDir, env: Vec<(String, String)>) -> (Daemon, Duration) 
     (daemon, took)
 }
 
-/// Differs from turn to turn, and is the same in every run.
+/// A pseudo-random number that depends on the turn alone.
 fn some(turn: usize) -> usize {
     (turn * 7919 + 13) % 97
 }
@@ -167,15 +166,15 @@ fn answered_executions_survive_a_loss_of_power() {
     };
     let answered = Mutex::default();
     let mut home = tempfile::tempdir().unwrap();
-    // What was synced once stays, also if a later daemon does not sync it again.
+    // Synced data stays, even if a later daemon does not sync it again.
     std::fs::create_dir(&shadow).unwrap();
     for turn in 0..losses {
         let (daemon, _) = start_again(home, env());
         home = run_and_kill(daemon, 10 + some(turn), &answered);
-        // The disk has what was synced, and nothing else.
+        // The disk has the synced data alone.
         for name in FILES {
             let (real, kept) = (home.path().join(name), shadow.join(name));
-            // Not every file is there at every time.
+            // This fails if the file does not exist at this time.
             let _ = std::fs::remove_file(&real);
             if kept.exists() {
                 std::fs::copy(&kept, &real).unwrap();
@@ -199,7 +198,7 @@ fn failing(home: TempDir, what: &str) -> Daemon {
 #[test]
 fn a_failed_step_of_a_commit_is_reported_and_loses_nothing() {
     for step in ["store-begin", "store-commit", "store-answer"] {
-        // The first commits make the template and the session.
+        // The first commits create the template and the session.
         let what = format!("{step}=8*off->2*return->off");
         let daemon = failing(tempfile::tempdir().unwrap(), &what);
         let session = daemon.session();
@@ -218,7 +217,7 @@ fn a_failed_step_of_a_commit_is_reported_and_loses_nothing() {
         }
         assert!(refused > 0, "{step}");
         assert!(answered.len() >= 10, "it recovers without help");
-        // What was refused comes to an end, too.
+        // A refused execution ends as well.
         wait_for("nothing to run any more", || {
             let running = |execution: &Value| execution["status"] == "running";
             (!session.executions().iter().any(running)).then_some(())
@@ -240,7 +239,7 @@ fn a_daemon_that_dies_on_either_side_of_a_commit_has_lost_nothing_that_it_answer
         let api = Api::new(daemon.server());
         let home = std::thread::scope(|scope| {
             scope.spawn(|| drive(&api, &session.id, 1, &answered));
-            // It is asked nothing more once it hangs.
+            // A daemon that hangs gets no further request.
             let mut last = (0, Instant::now());
             wait_for("the commits to hang", || {
                 let count = answered.lock().unwrap().len();
@@ -279,7 +278,7 @@ fn a_missing_database_is_reported_and_used_again_when_it_is_back() {
             (session.submit("3").status == 201).then_some(())
         });
     }
-    // A file that takes its place is not taken for it.
+    // Another file in its place is not used.
     let (path, away) = (daemon.home().join("test.db"), daemon.home().join("away"));
     std::fs::rename(&path, &away).unwrap();
     std::fs::copy(&away, &path).unwrap();

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vm_system_tests::{ANY_PORT, Answer, Daemon, command};
+use vm_system_tests::{ANY_PORT, Answer, Daemon, Session, command};
 
 use crate::support::cli::{CliOutput, output_of};
 
-/// What the daemon may take to say that it can't start.
+/// The bound on the time until the daemon reports that it can't start.
 const START_BOUND: Duration = Duration::from_secs(10);
 
 /// `ops check --db` of a file.
@@ -28,63 +28,89 @@ fn change(daemon: &Daemon, sql: &str) {
     connection.execute_batch(sql).unwrap();
 }
 
+/// Records of a daemon, some of which were damaged behind its back.
+struct Damaged {
+    session: Session,
+    /// The execution that can be read; one of its three events can't.
+    good: Value,
+    /// The id of the damaged execution of the session.
+    bad: String,
+    /// The id of a damaged session.
+    other: String,
+    /// The id of a damaged template.
+    template: String,
+}
+
+fn id_of(record: &Value) -> String {
+    record["id"].as_str().unwrap().to_owned()
+}
+
+impl Damaged {
+    fn create(daemon: &Daemon) -> Self {
+        let session = daemon.session();
+        let (bad, good) = (session.run("1"), session.run("console.log(2); 3"));
+        let (bad, good_id) = (id_of(&bad), id_of(&good));
+        let other = daemon.session().id.clone();
+        let template = daemon.template();
+        change(
+            daemon,
+            &format!(
+                "UPDATE execution SET status = 'nonsense' WHERE id = '{bad}';
+                 UPDATE session SET runtime_meta = '{{' WHERE id = '{other}';
+                 UPDATE template SET limits = 'none' WHERE id = '{template}';
+                 UPDATE event SET payload = '{{' WHERE seq = 2
+                 AND execution_n = (SELECT n FROM execution WHERE id = '{good_id}')"
+            ),
+        );
+        Self {
+            session,
+            good,
+            bad,
+            other,
+            template,
+        }
+    }
+}
+
 #[test]
-fn an_unreadable_record_hides_no_other_and_a_request_for_it_names_it() {
+fn lists_leave_an_unreadable_record_out_and_a_request_for_it_names_it() {
     let daemon = Daemon::start();
-    let session = daemon.session();
-    let (bad, good) = (session.run("1"), session.run("console.log(2); 3"));
-    let id = |record: &Value| record["id"].as_str().unwrap().to_owned();
-    let (bad, good_id) = (id(&bad), id(&good));
-    let other = daemon.session();
-    let template = daemon.template();
-    change(
-        &daemon,
-        &format!(
-            "UPDATE execution SET status = 'nonsense' WHERE id = '{bad}';
-             UPDATE session SET runtime_meta = '{{' WHERE id = '{}';
-             UPDATE template SET limits = 'none' WHERE id = '{template}';
-             UPDATE event SET payload = '{{' WHERE seq = 2
-             AND execution_n = (SELECT n FROM execution WHERE id = '{good_id}')",
-            other.id
-        ),
-    );
-    let ids = |path: &str| -> Vec<String> {
+    let damaged = Damaged::create(&daemon);
+    let Damaged {
+        session,
+        good,
+        bad,
+        other,
+        template,
+    } = &damaged;
+    let list = |path: &str| -> Vec<Value> {
         let list = daemon.api.get(path).expect_status(200);
-        list.as_array().unwrap().iter().map(id).collect()
+        list.as_array().unwrap().clone()
     };
+    let ids = |path: &str| -> Vec<String> { list(path).iter().map(id_of).collect() };
     let executions = format!("/executions?session_id={}", session.id);
-    assert_eq!(ids(&executions), [&*good_id]);
+    assert_eq!(ids(&executions), [id_of(good)]);
     assert_eq!(ids("/sessions"), [&*session.id]);
-    assert!(!ids("/templates").contains(&template));
+    assert!(!ids("/templates").contains(template));
     assert_eq!(ids("/templates").len(), 2);
-    let numbers = session.events(&good);
+    let numbers = session.events(good);
     let numbers: Vec<_> = numbers.iter().map(|event| &event["seq"]).collect();
     assert_eq!(numbers, [&json!(1), &json!(3)]);
-    // What it did can be read all the same.
-    let path = format!("/executions/{bad}/events");
-    assert_eq!(
-        daemon
-            .api
-            .get(&path)
-            .expect_status(200)
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    // The events of an unreadable execution can still be read.
+    assert_eq!(list(&format!("/executions/{bad}/events")).len(), 2);
     for (path, name, id) in [
-        (format!("/executions/{bad}"), "execution_id", &bad),
+        (format!("/executions/{bad}"), "execution_id", bad),
         (
             format!("/executions/{bad}/events/stream"),
             "execution_id",
-            &bad,
+            bad,
         ),
-        (format!("/sessions/{}", other.id), "session_id", &other.id),
-        (format!("/templates/{template}"), "template_id", &template),
+        (format!("/sessions/{other}"), "session_id", other),
+        (format!("/templates/{template}"), "template_id", template),
         (
             format!("/templates/{template}/modules"),
             "template_id",
-            &template,
+            template,
         ),
     ] {
         let answer = daemon.api.get(&path).expect_error(500, "RECORD_UNREADABLE");
@@ -95,28 +121,10 @@ fn an_unreadable_record_hides_no_other_and_a_request_for_it_names_it() {
             answer.message()
         );
     }
-    let checked = output_of(&mut daemon.cli(&["ops", "check"]));
-    assert_eq!(checked.status, 1, "{}", checked.stderr);
-    let report: Value = serde_json::from_str(&checked.stdout).unwrap();
-    let problems = report["problems"].to_string();
-    for named in [
-        format!("execution {bad}: "),
-        format!("session {}: ", other.id),
-        format!("template {template}: "),
-        format!("event {good_id}: 2: "),
-    ] {
-        assert!(problems.contains(&named), "{named} is not in {problems}");
-    }
     assert!(
         daemon.log().contains("left out of a list"),
         "{}",
         daemon.log()
-    );
-    // The daemon has it open, and a file can be checked all the same.
-    let (checked, beside) = check(&daemon.home().join("test.db"));
-    assert_eq!(
-        (checked.status, &beside["problems"]),
-        (1, &report["problems"])
     );
     // A template that can't be read can be deleted.
     daemon
@@ -125,7 +133,31 @@ fn an_unreadable_record_hides_no_other_and_a_request_for_it_names_it() {
         .expect_status(200);
 }
 
-/// All routes that give what is stored.
+#[test]
+fn a_check_names_every_unreadable_record() {
+    let daemon = Daemon::start();
+    let damaged = Damaged::create(&daemon);
+    let checked = output_of(&mut daemon.cli(&["ops", "check"]));
+    assert_eq!(checked.status, 1, "{}", checked.stderr);
+    let report: Value = serde_json::from_str(&checked.stdout).unwrap();
+    let problems = report["problems"].to_string();
+    for named in [
+        format!("execution {}: ", damaged.bad),
+        format!("session {}: ", damaged.other),
+        format!("template {}: ", damaged.template),
+        format!("event {}: 2: ", id_of(&damaged.good)),
+    ] {
+        assert!(problems.contains(&named), "{named} is not in {problems}");
+    }
+    // The file can be checked although the daemon has it open.
+    let (checked, beside) = check(&daemon.home().join("test.db"));
+    assert_eq!(
+        (checked.status, &beside["problems"]),
+        (1, &report["problems"])
+    );
+}
+
+/// All routes that read stored records.
 fn routes(home: &Path) -> Vec<String> {
     let connection = Connection::open(home.join("test.db")).unwrap();
     let ids = |table: &str| -> Vec<String> {
@@ -203,7 +235,7 @@ fn a_daemon_on_a_damaged_page_answers_or_ends_soon_and_the_check_finds_it() {
     let pages = whole.len() / page_bytes;
     assert_eq!(whole[32..40], [0; 8], "there are free pages");
     for page in 0..pages {
-        // Each page in each way in the unit tests; here in one of them.
+        // The unit tests damage each page in each way; this test damages it in one way.
         let damage = DAMAGES[page % DAMAGES.len()];
         let what = format!("{damage} of page {} of {pages}", page + 1);
         let home = tempfile::tempdir().unwrap();
@@ -217,13 +249,13 @@ fn a_daemon_on_a_damaged_page_answers_or_ends_soon_and_the_check_finds_it() {
     }
 }
 
-/// Starts a daemon on a damaged database, and asks it for everything if it starts.
+/// Starts a daemon on a damaged database and, if it starts, requests all routes.
 fn serve_damaged(home: TempDir, routes: &[String], what: &str) {
     let db = home.path().join("test.db");
     let probe = tempfile::tempdir().unwrap();
     fs::copy(&db, probe.path().join("test.db")).unwrap();
-    // It ends when its standard output is closed or says why it can't start: so it is started
-    // twice.
+    // A first daemon, on a copy, shows whether a daemon starts on this database, and if not, why.
+    // If it does, a second daemon answers the requests.
     let begun = Instant::now();
     let mut serve = Daemon::serve_command(probe.path());
     let mut child = serve
@@ -297,7 +329,7 @@ fn a_database_of_the_go_service_is_imported_by_the_command_that_serve_names() {
     assert_eq!(refused.status, 1);
     assert!(refused.stderr.contains(&said), "{}", refused.stderr);
     let old_name = old.to_str().unwrap();
-    // It has the name of a new one.
+    // The old database has the default name of a new one, so that `--db` must name another.
     let unclear = import(home.path(), &[old_name]);
     assert_eq!(unclear.status, 2, "{}", unclear.stderr);
     assert!(

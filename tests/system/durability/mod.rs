@@ -1,4 +1,4 @@
-//! What outlives crashes, kills, stopped processes, outages and damaged databases.
+//! Crashes, kills, stopped processes, outages and damaged databases, and what survives them.
 
 mod crashes;
 mod damage;

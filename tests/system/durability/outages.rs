@@ -9,7 +9,7 @@ use vm_system_tests::{Api, Process, binary, wait_for};
 
 use crate::support::assertions::text;
 
-/// A daemon whose program is a copy that can be taken away.
+/// A daemon whose program is a copy that the test can remove.
 struct Copied {
     home: tempfile::TempDir,
     child: Child,
@@ -18,7 +18,7 @@ struct Copied {
 
 impl Drop for Copied {
     fn drop(&mut self) {
-        // It may have ended already.
+        // This fails if the daemon has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -30,8 +30,8 @@ fn serve_from(program: &Path, home: tempfile::TempDir) -> Copied {
         .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "off"])
         .current_dir(home.path())
         .stdout(Stdio::piped());
-    // A process that another test has just forked may have the descriptor by which the program was
-    // written.
+    // A process that another test has just forked may still have the descriptor with which the
+    // program was written.
     let mut child = wait_for("the program to be free", || match command.spawn() {
         Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
         started => Some(started.expect("the daemon can be started")),

@@ -102,32 +102,32 @@ fn a_session_survives_a_time_in_which_forks_fail() {
     });
     let session = daemon.session();
     let zygote = daemon.zygote();
-    // The zygote can't receive the socket of the next process.
+    // Without descriptors, the zygote can't receive the socket of the next process.
     let before = limit_descriptors(zygote, 4);
     Process::kill(daemon.process_of(&session, Role::Session));
     wait_for("the zygote to refuse", || {
         (daemon.log().matches("is asked for again").count() > 2).then_some(())
     });
-    // It is asked a hundred times, for three seconds.
+    // The daemon asks a hundred times, for three seconds.
     limit_descriptors(zygote, before);
     assert_eq!(session.record()["status"], "ready");
     assert_eq!(session.eval("1 + 1"), "2");
 }
 
-/// Limits how many descriptors a process may have; gives the limit before.
+/// Sets the descriptor limit of a process; returns the previous limit.
 fn limit_descriptors(pid: i32, most: u64) -> u64 {
     let mut before = rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: both places live until the call returns.
+    // SAFETY: `before` lives until the call returns.
     let asked = unsafe { prlimit(pid, RLIMIT_NOFILE, std::ptr::null(), &raw mut before) };
     assert_eq!(asked, 0, "the process is there");
     let limit = rlimit {
         rlim_cur: most,
         ..before
     };
-    // SAFETY: as above.
+    // SAFETY: `limit` lives until the call returns.
     let limited = unsafe { prlimit(pid, RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
     assert_eq!(limited, 0, "a limit below the highest can be set");
     before.rlim_cur

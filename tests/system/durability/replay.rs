@@ -1,15 +1,14 @@
-//! What a session has committed without a checkpoint is replayed when its process is gone.
+//! Executions that were committed without a checkpoint are replayed when the process has died.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Process, Role, Session, wait_for};
 
-/// Kills the session process, which must be there.
+/// Kills the session process, which must exist.
 fn kill(daemon: &Daemon, session: &Session) {
     Process::kill(daemon.process_of(session, Role::Session));
 }
 
-/// A session that was made and used without a checkpoint; on a machine that is too slow for that,
-/// one with one.
+/// A session that was created and used without a checkpoint; on a slow machine it may have one.
 fn without_checkpoint(daemon: &Daemon, make: impl Fn() -> Session) -> Session {
     (0..20)
         .map(|_| make())
@@ -17,7 +16,7 @@ fn without_checkpoint(daemon: &Daemon, make: impl Fn() -> Session) -> Session {
         .unwrap_or_else(&make)
 }
 
-/// Runs a snippet until it was committed without a checkpoint: one that took long is not.
+/// Runs a snippet until it is committed without a checkpoint: a run that took long gets one.
 fn eval_without_checkpoint(daemon: &Daemon, session: &Session, code: &str) {
     wait_for("a commit without a checkpoint", || {
         let before = daemon.process_of(session, Role::Checkpoint);
@@ -80,7 +79,7 @@ fn a_checkpoint_is_made_before_the_replay_log_gets_long() {
     daemon.process_of(&session, Role::Checkpoint);
     kill(&daemon, &session);
     assert_eq!(session.eval("count"), "64");
-    // A text that is longer than all that is kept.
+    // The text is longer than the replay log may be.
     let before = daemon.checkpoint(&session);
     session.eval(&format!("count = 7; /* {} */ count", "x".repeat(70_000)));
     daemon.wait_for_replacement(before, &session, Role::Checkpoint);
@@ -160,7 +159,7 @@ fn the_clocks_of_a_replayed_session_go_on() {
     };
     session.eval("console.time('watch')");
     let before = read();
-    // Unless these took long there is no checkpoint yet.
+    // There is no checkpoint yet, unless these executions took long.
     kill(&daemon, &session);
     let after = read();
     assert_eq!(after[0], before[0]);
@@ -235,7 +234,7 @@ fn a_query_sees_what_no_checkpoint_holds() {
         daemon.api.post(&path, &json!({})).expect_status(200);
         assert_eq!(inspected("kept"), round.to_string());
         assert_eq!(session.eval("kept"), round.to_string());
-        // Now and then with a checkpoint in between.
+        // Some rounds have a checkpoint in between.
         if round == 2 {
             session.checkpoint();
         }

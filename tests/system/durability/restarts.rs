@@ -148,7 +148,7 @@ fn an_answered_execution_survives_a_kill() {
         .expect_status(200);
 }
 
-/// Stops a daemon while an execution runs in it; returns what that was answered with, and the
+/// Stops a daemon while an execution runs in it; returns the answer to the execution, and the
 /// daemon's directory.
 fn stop_during(daemon: Daemon, session: &Session, code: &str) -> (Answer, TempDir) {
     let running = session.start(code);
@@ -258,7 +258,7 @@ fn a_second_signal_ends_the_daemon_at_once() {
             (!Process::is_alive(process.pid)).then_some(())
         });
     }
-    // Whether it was answered in time or not does not matter.
+    // The execution may have been answered or not.
     let _ = running.join();
 }
 
@@ -288,7 +288,7 @@ fn a_daemon_whose_log_is_not_read_serves_and_stops() {
         .split(' ')
         .find(|word| word.starts_with("http"))
         .unwrap();
-    // Far more lines than a pipe holds.
+    // The log has far more lines than a pipe holds.
     let api = Api::new(url);
     for _ in 0..1000 {
         api.get("/health").expect_status(200);

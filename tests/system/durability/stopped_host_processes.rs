@@ -16,10 +16,10 @@ fn a_query_on_a_stopped_database_process_ends_with_its_execution() {
     let answer = submit_with_short_limit(&daemon, &session, "db.query('SELECT 1 AS one')");
     assert_eq!(answer.expect_status(201)["status"], "timeout");
     wait_until_dead(process);
-    // The next execution is told why its connection is gone, and can open another one.
+    // The next execution gets an error with the reason, and can open another connection.
     let said = session.run("db.query('SELECT 1 AS one')");
     let message = said["error"]["message"].as_str().unwrap();
-    // The daemon saw that it was stopped, or its wait timed out.
+    // The daemon noticed the stopped process, or its wait timed out.
     let is_told = message.contains("the database process") && message.contains("connection ended");
     assert!(is_told, "{message}");
     let one = "db.configure('sqlite3', ':memory:'); db.query('SELECT 1 AS one')[0].one";

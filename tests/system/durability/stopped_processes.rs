@@ -10,7 +10,7 @@ use crate::durability::stopping::{
     wait_until_dead, within_bound,
 };
 
-/// A session that has committed something and has no checkpoint.
+/// A session with a committed execution and without a checkpoint.
 fn without_checkpoint(daemon: &Daemon) -> Session {
     wait_for("a session without a checkpoint", || {
         let session = daemon.session();
@@ -22,7 +22,7 @@ fn without_checkpoint(daemon: &Daemon) -> Session {
     })
 }
 
-/// A session with a checkpoint, which holds what its replay log does not.
+/// A session with a checkpoint whose state is not in the replay log.
 fn with_checkpoint(daemon: &Daemon) -> Session {
     let session = daemon.session();
     session.eval("var mark = 7");
@@ -44,7 +44,7 @@ fn a_stopped_zygote_is_replaced_and_sessions_that_can_be_replayed_survive() {
     let (kept, lost) = (without_checkpoint(&daemon), with_checkpoint(&daemon));
     let zygote = daemon.zygote();
     Process::stop(zygote);
-    // More than there are processes that wait.
+    // These are more sessions than there are prepared processes.
     let made: Vec<_> = (0..5)
         .map(|_| within_bound("a new session", || daemon.session()))
         .collect();
@@ -60,7 +60,7 @@ fn a_stopped_zygote_is_replaced_and_sessions_that_can_be_replayed_survive() {
     );
     let other = daemon.zygote();
     assert_ne!(other, zygote);
-    // A second time.
+    // The replacement is stopped as well.
     Process::stop(other);
     within_bound("a close", || made[4].close());
     wait_until_dead(other);
@@ -100,10 +100,10 @@ fn a_stopped_session_process_is_replaced() {
     for session in [without_checkpoint(&daemon), with_checkpoint(&daemon)] {
         let process = daemon.process_of(&session, Role::Session);
         Process::stop(process);
-        // No request asks for it.
+        // The process is replaced without a request.
         daemon.wait_for_replacement(process, &session, Role::Session);
         assert_eq!(session.eval("mark"), "7");
-        // One that was given something to do and had not begun does it afterwards.
+        // An execution that had not begun runs in the new process.
         Process::stop(daemon.process_of(&session, Role::Session));
         assert_eq!(
             within_bound("an execution", || session.eval("mark + 1")),
@@ -126,7 +126,7 @@ fn an_execution_whose_process_is_stopped_may_go_on_until_its_limit() {
     let idle = daemon.process_of(&other, Role::Session);
     Process::stop(process);
     Process::stop(idle);
-    // It was stopped after the other one.
+    // This process was stopped after the other one.
     wait_until_dead(idle);
     assert!(Process::is_alive(process));
     daemon.write("go", "");
@@ -149,7 +149,7 @@ fn a_process_that_resumes_in_time_is_left_alone() {
         Process::resume(pid);
     }
     Process::stop(doomed);
-    // Stopped after the others, and not continued.
+    // This process was stopped after the others, and is not continued.
     wait_until_dead(doomed);
     assert!(Process::is_alive(process) && Process::is_alive(checkpoint));
     assert_eq!(session.eval("mark"), "7");
@@ -244,7 +244,7 @@ fn everything_is_answered_when_every_process_of_the_daemon_is_stopped() {
     );
     process_named(&daemon, "sleep");
     for process in Process::descendants(daemon.pid()) {
-        // It may just end.
+        // The process may have ended.
         Process::try_stop(process.pid);
     }
     let running: Vec<_> = [&sessions[0], &sessions[1], &sessions[3]]

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use vm_system_tests::{Answer, Daemon, Process, Session, wait_for};
 
-/// How long any answer may take: it is what is promised, and no measure of speed.
+/// The bound on the time of every answer. It is a promise to clients, not a measure of speed.
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
 
-/// Does something that has to end in time.
+/// Does work that must end within the bound.
 #[track_caller]
 pub(crate) fn within_bound<T>(what: &str, act: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
@@ -19,14 +19,14 @@ pub(crate) fn within_bound<T>(what: &str, act: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Asks to run a snippet that has to have ended after a second and a half.
+/// Requests a snippet whose limits end it after a second and a half.
 pub(crate) fn submit_with_short_limit(daemon: &Daemon, session: &Session, code: &str) -> Answer {
     let limits = json!({"wall_ms": 1500});
     let body = json!({"session_id": session.id, "input": code, "limits": limits});
     within_bound(code, || daemon.api.post("/executions/repl", &body))
 }
 
-/// The same on a thread of its own.
+/// Requests the same snippet on a thread of its own.
 pub(crate) fn start_with_short_limit(
     daemon: &Daemon,
     session: &Session,
@@ -48,7 +48,7 @@ pub(crate) fn wait_until_dead(pid: i32) {
     });
 }
 
-/// A process below the daemon with that name.
+/// A descendant of the daemon with this name.
 pub(crate) fn process_named(daemon: &Daemon, name: &str) -> i32 {
     wait_for("a process of that name", || {
         let mut below = Process::descendants(daemon.pid()).into_iter();
@@ -57,7 +57,7 @@ pub(crate) fn process_named(daemon: &Daemon, name: &str) -> i32 {
     .pid
 }
 
-/// A session that has opened a database, and the process of that.
+/// A session that has opened a database, and its database process.
 pub(crate) fn database_session(daemon: &Daemon) -> (Session, i32) {
     let session = daemon.session_of(&daemon.template_with_modules(&["database"]));
     let before: Vec<_> = Process::descendants(daemon.pid());

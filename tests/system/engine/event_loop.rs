@@ -65,7 +65,7 @@ fn the_timer_of_a_signal_goes_off_while_something_else_is_waited_for() {
          setTimeout(() => console.log('timer'), 20);",
     );
     assert_eq!(session.console(&execution), ["signal", "timer"]);
-    // What stands at the top waits for it, too.
+    // An `await` at the top level waits for the timer as well.
     let waits = "const signal = AbortSignal.timeout(5);
          await new Promise((_, reject) => { signal.onabort = () => reject(signal.reason) })";
     let execution = session.run(waits);
@@ -100,6 +100,6 @@ fn an_unhandled_rejection_is_an_error_and_queued_jobs_do_not_run_later() {
     let message = execution["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("Error: boom"), "{message}");
     assert_eq!(session.eval("typeof ran"), "undefined");
-    let rejected = session.run("Promise.reject(new TypeError('nobody'))");
+    let rejected = session.run("Promise.reject(new TypeError('unhandled'))");
     assert_eq!(rejected["status"], "error");
 }

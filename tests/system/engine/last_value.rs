@@ -11,7 +11,7 @@ const SEEN: &str = "(() => { let used = 'used'; try { _ } catch (error) { used =
 const NOTHING: &str =
     "undefined,false,ReferenceError: _ is not defined,undefined,false,_error is not defined";
 
-/// Runs a file, and gives the preview of its value.
+/// Runs a file, and returns the preview of its value.
 fn value_of_file(session: &Session, path: &str) -> String {
     let execution = session.submit_file(path).expect_status(201);
     assert_eq!(execution["status"], "ok", "{execution}");
@@ -29,7 +29,7 @@ fn the_last_value_is_defined_after_the_first_value() {
         message.starts_with("ReferenceError: _ is not defined"),
         "{message}"
     );
-    // That was an exception, which has the other name; there is no value still.
+    // The exception is the value of `_error`; `_` is still not defined.
     assert_eq!(
         session.eval("_error.message + ('_' in globalThis)"),
         "_ is not definedfalse"
@@ -121,7 +121,7 @@ fn files_and_modules_see_neither_name() {
     }
     session.eval(&format!("function fromSnippet() {{ return {SEEN} }}"));
     assert_eq!(value_of_file(&session, "calls.js"), NOTHING);
-    // Files change neither.
+    // Files change neither name.
     session.eval("'mine'");
     value_of_file(&session, "seen.js");
     assert_eq!(session.eval("_"), "mine");
@@ -198,7 +198,7 @@ fn the_last_value_survives_roll_backs_and_replaced_processes() {
         assert_eq!(session.eval("_error.message"), "first");
         session.run("'kept'");
     }
-    // A session that has neither has neither in its next process.
+    // If neither name is defined, neither is defined in the next process.
     let session = daemon.session();
     daemon.write("one.js", "1");
     value_of_file(&session, "one.js");

@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use serde_json::json;
 use vm_system_tests::Daemon;
 
-/// What an import must not find: a script and a JSON file beside the worktree, and links to them.
+/// Files that an import must not find: a script and a JSON file beside the worktree, and links to
+/// them.
 fn plant(daemon: &Daemon) -> Vec<String> {
     let (script, data) = (
         daemon.home().join("outside.mjs"),
@@ -137,7 +138,7 @@ fn a_file_that_is_run_is_not_run_again_by_those_that_it_requires() {
         execution["result"]["preview"],
         "{\"seen\":{\"early\":1},\"isMain\":true}"
     );
-    // For a later execution it is a file like any other.
+    // In a later execution, the file is no longer the main module.
     let execution = session.run("require('./one').late");
     assert_eq!(execution["result"]["preview"], "2");
     assert_eq!(session.console(&execution), ["one"]);

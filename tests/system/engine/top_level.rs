@@ -2,7 +2,7 @@
 
 use vm_system_tests::{Daemon, Session};
 
-/// Runs a snippet that throws; gives the message.
+/// Runs a snippet that throws; returns the message.
 #[track_caller]
 fn error_of(session: &Session, code: &str) -> String {
     let execution = session.run(code);
@@ -159,7 +159,7 @@ fn an_object_literal_alone_is_an_object() {
 }
 
 #[test]
-fn stacks_name_the_users_places_and_nothing_of_the_service() {
+fn stacks_name_the_positions_of_the_user_and_none_of_the_service() {
     let daemon = Daemon::start();
     let session = daemon.session();
     daemon.write(
@@ -234,7 +234,7 @@ fn a_function_finds_what_later_executions_declare() {
     session.eval("let late = 1");
     assert_eq!(session.eval("[arrow(), object.method()]"), "[ 1, 1 ]");
     assert_eq!(session.eval("set(); late"), "5");
-    // What no function used before stays out of the global object, and what is there for all is not
+    // A name that no earlier function uses is not added to the global object, and a builtin is not
     // replaced in it.
     session.eval("let quiet = 1; function pi() { return Math.PI }");
     assert_eq!(session.eval("'quiet' in globalThis"), "false");

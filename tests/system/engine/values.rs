@@ -212,9 +212,9 @@ fn groups_indent_what_they_hold() {
     assert_eq!(session.console(&execution), ["g", "  a\n  b", "c"]);
 }
 
-/// The order of the engine's own `sort` has to make sense, or it gives up.
+/// The sort of the engine requires a consistent order, and gives up without one.
 #[test]
-fn sorting_with_an_order_that_makes_no_sense_is_harmless() {
+fn sorting_with_an_inconsistent_order_is_harmless() {
     let daemon = Daemon::start();
     let session = daemon.session();
     session.eval("var numbers = Array.from({length: 5000}, (_, i) => i)");

@@ -143,7 +143,7 @@ fn random_bytes_differ_between_sessions() {
 }
 
 #[test]
-fn errors_of_the_web_are_shown_with_their_names_and_several_with_each() {
+fn web_errors_are_shown_with_their_names_and_aggregates_with_each_error() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let shown = session.eval("new DOMException('m', 'AbortError')");

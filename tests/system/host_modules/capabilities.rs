@@ -1,5 +1,5 @@
-//! Capabilities of the kinds `module`, `env` and `global`: what each gives, and that nothing else
-//! is there.
+//! Capabilities of the kinds `module`, `env` and `global`: what each grants, and that it grants
+//! nothing else.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, DaemonOptions};
@@ -156,7 +156,7 @@ fn what_a_session_does_to_its_environment_stays_there() {
     let expected = json!({"CAPABILITY_ONE": "first"});
     assert_value(&other, "process.env", &expected);
     assert_value(&daemon.session_of(&template), "process.env", &expected);
-    // Commands see what the daemon passes on, not what the session has made of it.
+    // Commands get the variables that the daemon passes on, not those that the session has changed.
     let shown = attempt(
         &session,
         "require('exec').run('env').split('\\n').filter(line => line.includes('nowhere') || line.includes('CAPABILITY'))",

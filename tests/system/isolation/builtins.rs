@@ -1,4 +1,4 @@
-//! Scripts that reach behind what they were given: constructors, prototypes, replaced builtins.
+//! Scripts that try to get more access: by constructors, prototypes and replaced builtins.
 
 use serde_json::json;
 use vm_system_tests::{Daemon, Session};
@@ -9,7 +9,7 @@ use crate::support::attempts::{
 
 const SECRET: &str = "top secret";
 
-/// A session that may read `open` and run nothing.
+/// A session that may read `open` and run no program.
 fn restricted_session(daemon: &Daemon) -> Session {
     daemon.write("open/a.txt", "a");
     daemon.write("secret.txt", SECRET);
@@ -21,8 +21,7 @@ fn restricted_session(daemon: &Daemon) -> Session {
     ))
 }
 
-/// Expressions for functions that make functions, or that run text, and for functions that are
-/// native.
+/// Expressions whose values are functions that make functions or run text, or native functions.
 const MAKERS: &[&str] = &[
     "(function () {}).constructor",
     "(() => {}).constructor",
@@ -84,8 +83,8 @@ fn code_made_by_constructors_has_no_more_access_than_other_code() {
 fn internals_of_host_functions_can_not_be_reached() {
     let daemon = Daemon::start();
     let session = restricted_session(&daemon);
-    // Walks all that can be reached from the globals and from the module, and collects what is
-    // there.
+    // The script walks all objects that are reachable from the globals and from the module, and
+    // collects their functions.
     session.eval(
         "var seen = new Set();
          (function walk(start) {
@@ -186,7 +185,7 @@ fn the_bindings_of_prepared_scripts_grant_nothing() {
     }
 }
 
-/// Statements that replace what the code of the service may rely on.
+/// Statements that replace builtins on which the code of the service might rely.
 const REPLACEMENTS: &[&str] = &[
     "Array.prototype.includes = Array.prototype.some = Array.prototype.every = () => true",
     "Array.prototype.indexOf = () => 0; Array.prototype.find = function () { return this[0] }",

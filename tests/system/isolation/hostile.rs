@@ -1,8 +1,8 @@
-//! Inputs that must do no harm.
+//! Hostile snippets, which must harm neither the daemon nor a session.
 //!
-//! The snippets are in files, each below a line `//# name`. Every one has a session of its own and
-//! the limits that templates have by default. Several run at a time, beside a session that does
-//! nothing but `1 + 1`, and that should not notice.
+//! The snippets are in files, each below a line `//# name`. Each runs in a session of its own with
+//! the default limits. Several run at a time, beside a session that runs nothing but `1 + 1`, and
+//! that must not be delayed.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,21 +21,21 @@ const CORPUS: &[(&str, &str)] = &[
 
 const TAMPERING: &str = include_str!("hostile/tampering.js");
 
-/// Gives a session `mark`, `difference()` and `fail()`.
+/// Defines `mark`, `difference()` and `fail()` in a session.
 const HEAP: &str = include_str!("hostile/heap.js");
 
 /// How many snippets run at a time.
 const AT_A_TIME: usize = 4;
 
-/// How long a snippet may take by the daemon's own figures, in milliseconds: `wall_ms`, and the way
-/// back to the heap that was, on a machine that does something else.
+/// The bound on the `wall_ms` of a snippet that the daemon reports: the limit, and the roll back on
+/// a busy machine.
 const MOST_MS: f64 = 20_000.0;
 
-/// How long the answer may take beside that. The machine may be busy with something else.
+/// The bound on the time of an answer beyond `wall_ms`, on a busy machine.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// How long `1 + 1` may take by the daemon's own figures, in milliseconds, in 95 of 100 runs: the
-/// machine may stand still at times.
+/// The bound on the `wall_ms` of 95 of 100 runs of `1 + 1`; the machine may pause during the
+/// others.
 const MOST_BESIDE_MS: f64 = 500.0;
 
 /// The snippets of a file, by name.
@@ -103,8 +103,8 @@ fn wall_ms(execution: &Value) -> Option<f64> {
     execution["metrics"]["wall_ms"].as_f64()
 }
 
-/// Runs a snippet; gives the execution once it has ended, within the bound.
-fn settle(session: &Session, code: &str) -> Result<Value, String> {
+/// Runs a snippet and returns the execution, which must end within the bound.
+fn run_bounded(session: &Session, code: &str) -> Result<Value, String> {
     let asked = Instant::now();
     let answer = session.submit(code);
     let took = asked.elapsed();
@@ -113,11 +113,11 @@ fn settle(session: &Session, code: &str) -> Result<Value, String> {
         422 if answer.code() == "OUTPUT_LIMIT_EXCEEDED" => session.executions().remove(0),
         _ => return Err(answer.text),
     };
-    let settled = matches!(
+    let has_ended = matches!(
         execution["status"].as_str(),
         Some("ok" | "error" | "timeout")
     );
-    let wall = wall_ms(&execution).filter(|wall| settled && *wall <= MOST_MS);
+    let wall = wall_ms(&execution).filter(|wall| has_ended && *wall <= MOST_MS);
     let Some(wall) = wall else {
         return Err(brief(&execution));
     };
@@ -127,7 +127,7 @@ fn settle(session: &Session, code: &str) -> Result<Value, String> {
     Ok(execution)
 }
 
-/// An execution without its code, and in one line.
+/// An execution in one line, without its code.
 fn brief(execution: &Value) -> String {
     let shown = |field: &str| {
         let text = execution[field].to_string();
@@ -139,7 +139,7 @@ fn brief(execution: &Value) -> String {
         .join(", ")
 }
 
-/// Checks what an expression gives.
+/// Checks the value of an expression.
 fn expect(session: &Session, code: &str, expected: &str) -> Result<(), String> {
     let answer = session.submit(code);
     let execution = &answer.json;
@@ -157,8 +157,8 @@ fn expect(session: &Session, code: &str, expected: &str) -> Result<(), String> {
     Err(format!("afterwards `{code}` is not {expected}: {said}"))
 }
 
-/// Runs each snippet by way of `check`, some at a time, beside a session that does nothing but `1 +
-/// 1`, and checks that no session has come to harm.
+/// Runs each snippet by `check`, some at a time, beside a session that runs nothing but `1 + 1`,
+/// and checks that no session was harmed.
 fn run_all(
     daemon: &Daemon,
     snippets: &[(String, &'static str)],
@@ -199,13 +199,15 @@ fn run_all(
             while !over.load(Ordering::Relaxed) {
                 let execution = beside.run("1 + 1");
                 assert_eq!(execution["result"]["preview"], "2", "{execution}");
-                walls.push(wall_ms(&execution).expect("its time was measured"));
-                // Often enough to meet every snippet, and seldom enough to leave them the
-                // processors.
+                walls.push(wall_ms(&execution).expect("the time was measured"));
+                // This is often enough to run beside every snippet, and leaves them the processors.
                 std::thread::park_timeout(Duration::from_millis(20));
             }
             walls.sort_by(f64::total_cmp);
-            println!("of the runs beside the slowest took {:?} ms", walls.last());
+            println!(
+                "the slowest run beside the snippets took {:?} ms",
+                walls.last()
+            );
             walls.get(walls.len() * 95 / 100).copied()
         });
         let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
@@ -218,7 +220,7 @@ fn run_all(
         for outcome in outcomes {
             outcome.expect("the daemon answers");
         }
-        usual.expect("something ran beside")
+        usual.expect("`1 + 1` ran beside the snippets")
     });
     let failures = failures.into_inner().unwrap();
     assert!(
@@ -229,7 +231,7 @@ fn run_all(
     );
     assert!(
         usual <= MOST_BESIDE_MS,
-        "`1 + 1` took {usual} ms beside them"
+        "`1 + 1` took {usual} ms beside the snippets"
     );
     assert_eq!(daemon.zygote(), zygote);
     wait_for("the processes of closed sessions to be reaped", || {
@@ -247,7 +249,7 @@ fn hostile_snippets_harm_neither_daemon_nor_session() {
         .collect();
     let daemon = Daemon::start();
     run_all(&daemon, &all, |session, code| {
-        let execution = settle(session, code)?;
+        let execution = run_bounded(session, code)?;
         expect(session, "mark", "7")?;
         expect(session, "difference()", "whole")?;
         Ok(execution)
@@ -261,8 +263,8 @@ fn a_session_that_was_tampered_with_goes_on() {
         &daemon,
         &snippets("tampering", TAMPERING),
         |session, code| {
-            let execution = settle(session, code)?;
-            settle(session, "console.log([1], { a: 1 }); throw new Error('x')")?;
+            let execution = run_bounded(session, code)?;
+            run_bounded(session, "console.log([1], { a: 1 }); throw new Error('x')")?;
             expect(session, "1 + 1", "2")?;
             Ok(execution)
         },
@@ -270,13 +272,14 @@ fn a_session_that_was_tampered_with_goes_on() {
 }
 
 #[test]
-fn nothing_is_left_of_tampering_that_is_rolled_back() {
+fn a_roll_back_removes_all_traces_of_tampering() {
     let daemon = Daemon::start();
     run_all(
         &daemon,
         &snippets("tampering", TAMPERING),
         |session, code| {
-            let execution = settle(session, &format!("try {{\n{code}\n}} finally {{ fail() }}"))?;
+            let execution =
+                run_bounded(session, &format!("try {{\n{code}\n}} finally {{ fail() }}"))?;
             if execution["error"]["rolled_back"] != true {
                 return Err(format!("it was not rolled back: {}", brief(&execution)));
             }

@@ -1,4 +1,4 @@
-//! What the kernel denies to session processes, as `/proc` shows it.
+//! The restrictions of session processes, as `/proc` shows them.
 
 use serde_json::json;
 use vm_system_tests::{Daemon, DaemonOptions, Process, Role, wait_for};
@@ -21,7 +21,7 @@ fn session_processes_and_checkpoints_are_confined_before_the_first_script() {
         let body = json!({"expression": "while (true);"});
         daemon.api.post(&path, &body).expect_status(200)
     };
-    // A process that answers a query runs nothing before it is confined either.
+    // A query process runs no code before it is confined either.
     for forked_from_the_zygote in [true, false] {
         std::thread::scope(|scope| {
             let asked = scope.spawn(query);

@@ -1,4 +1,4 @@
-//! Libraries in sessions: loaded once for all sessions of their kind, and work done by real ones.
+//! Libraries in sessions: they are loaded once for all sessions with the same ones, and work.
 
 use std::fs;
 
@@ -45,7 +45,7 @@ fn a_library_reads_a_clock_like_that_of_a_session() {
         "var read = [performance.timeOrigin, performance.now()];",
     );
     let session = daemon.session_of(&daemon.template_with_libraries(&["a-1.0"]));
-    // It was loaded after the engine was made, and before the session was.
+    // The library was loaded after the engine was created, and before the session was.
     assert_eq!(
         session.eval("read[0] > 1e12 && read[0] + read[1] <= Date.now() + 1"),
         "true"
@@ -77,7 +77,8 @@ fn zygotes_that_no_session_needs_are_ended() {
         assert_eq!(session.eval("made"), n.to_string());
         session.close();
     }
-    // The plain one, the last eight that were used, and the first, which has a session.
+    // The zygote without libraries, the last eight that were used, and the first, which has a
+    // session, remain.
     wait_for("zygotes to end", || {
         (zygotes(&daemon).len() == 10).then_some(())
     });
@@ -168,7 +169,7 @@ fn denied_globals_are_gone_after_the_libraries_have_used_them() {
     );
 }
 
-/// What each library of the catalogue does when it works.
+/// For each library of the catalogue, code that uses it, and the expected value.
 const WORK: [(&str, &str, &str); 6] = [
     (
         "lodash-4.17.21",

@@ -1,4 +1,4 @@
-//! Libraries by their names without a version, and files that are no scripts.
+//! Libraries that are named without a version, and library files that are no scripts.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -25,8 +25,8 @@ fn list(daemon: &Daemon, template: &str) -> Value {
     daemon.api.get(&path).expect_status(200)
 }
 
-/// A server that has single files of packages; gives what `--source` takes. Each path is answered
-/// with what `file` gives for it.
+/// Starts a server of single files of packages, and returns the value for `--source`. The answer to
+/// a path is the text that `file` returns for it.
 fn source(file: impl Fn(&str) -> String + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -62,8 +62,8 @@ fn download(cache: &Path, source: &str, name: &str) -> CliOutput {
     output_of(&mut download)
 }
 
-/// Has these versions of packages, and no other, in the cache and in its lock file. Each defines a
-/// global of its package's name with its version.
+/// Fills the cache and its lock file with these versions of packages and no others. Each file
+/// defines a global with the name of its package and its version as the value.
 fn lock(daemon: &Daemon, packages: &[(&str, &str)]) {
     let cache = daemon.library_cache();
     let _ = fs::remove_dir_all(&cache);
@@ -82,7 +82,7 @@ fn lock(daemon: &Daemon, packages: &[(&str, &str)]) {
 fn a_library_is_named_without_its_version_and_kept_with_it() {
     let daemon = Daemon::start();
     let template = daemon.template();
-    // The catalogue's, whether it is in the cache or not.
+    // A library of the catalogue is found even if it is not in the cache.
     for name in ["lodash", "lodash-4.17.21", "lodash@4.17.21"] {
         let added = add(&daemon, &template, name).expect_status(201);
         assert_eq!(
@@ -210,7 +210,7 @@ fn a_template_that_has_a_name_without_a_version_works() {
     assert_eq!(list(&daemon, &template), json!([]));
 }
 
-/// Files that are no scripts, and define nothing when they are run as such.
+/// Files that are modules, and define no global when they are run as scripts.
 const MODULES: [(&str, &str); 12] = [
     ("assigns", "module.exports = function () {};"),
     ("exports", "exports.a = 1;"),
@@ -244,7 +244,7 @@ const MODULES: [(&str, &str); 12] = [
     ("meta", "globalThis.url = import.meta.url;"),
 ];
 
-/// Files that define a global, though they have words of modules in them.
+/// Files that define a global although they contain keywords of modules.
 const SCRIPTS: [(&str, &str, &str); 8] = [
     (
         "umd",
@@ -310,7 +310,7 @@ fn a_module_that_defines_no_global_is_refused() {
     }
     assert_eq!(list(&daemon, &template), json!([]));
     daemon.session_of(&template);
-    // One that came after it was named is found out when a session is made.
+    // A file that was added after it was named is refused when a session is created.
     let late = daemon.template_with_libraries(&["late-1.0"]);
     daemon.write_library("late-1.0.js", MODULES[4].1);
     let answer = daemon
@@ -335,7 +335,7 @@ fn a_file_that_defines_a_global_is_a_library_however_it_is_written() {
         let session = daemon.session_of(&daemon.template_with_libraries(&[&name]));
         assert_eq!(session.eval(global), "made", "{name}");
     }
-    // One that needs another one before it is tried behind that.
+    // A library that depends on an earlier one is checked after that one.
     daemon.write_library("base-1.0.js", "var base = {};");
     daemon.write_library(
         "addon-1.0.js",
@@ -343,7 +343,7 @@ fn a_file_that_defines_a_global_is_a_library_however_it_is_written() {
     );
     let both = daemon.template_with_libraries(&["base-1.0", "addon-1.0"]);
     assert_eq!(daemon.session_of(&both).eval("base.added"), "made");
-    // Alone it fails, which is told when it is loaded.
+    // Without the other library, it fails when it is loaded.
     let alone = daemon.template_with_libraries(&["addon-1.0"]);
     daemon
         .request_session(&alone)
@@ -367,7 +367,7 @@ fn a_crafted_library_does_not_block_other_requests() {
         "for (;;) console.log('module'.repeat(1000));",
     );
     for name in ["deep-1.0", "prints-1.0"] {
-        // Whether it is taken is not what counts.
+        // The library may be accepted or refused; the daemon must survive.
         let answer = add(&daemon, &template, name);
         assert!(matches!(answer.status, 201 | 422 | 503), "{}", answer.text);
     }
@@ -388,7 +388,7 @@ fn a_download_says_that_a_module_can_not_be_used() {
         code.to_owned()
     });
     for name in ["common", "es"] {
-        // Also when it is there already.
+        // The second download finds the file in the cache.
         for _ in 0..2 {
             let said = download(&cache, &source, &format!("{name}@1.0.0"));
             assert_eq!(said.status, 0, "{}", said.stderr);

@@ -1,4 +1,5 @@
-//! The libraries of the catalogue as the registry has them that the machine's npm is set up with.
+//! The libraries of the catalogue, as the npm registry that this machine is configured for has
+//! them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use vm_system_tests::{Process, command};
 
 use crate::support::cli::output_of;
 
-/// The libraries, in an order of the test's own.
+/// The libraries, in the order in which this test uses them.
 const LIBRARIES: [(&str, &str); 6] = [
     ("lodash", "4.17.21"),
     ("moment", "2.29.4"),
@@ -20,8 +21,8 @@ const LIBRARIES: [(&str, &str); 6] = [
     ("axios", "1.6.0"),
 ];
 
-/// A cache that holds the libraries of the catalogue, downloaded once for all tests of this
-/// process; nothing where the registry can't be reached, which is printed.
+/// A cache with the libraries of the catalogue, downloaded once for all tests of this process;
+/// `None`, with a printed note, if the registry can't be reached.
 pub(crate) fn downloaded_libraries() -> Option<&'static Path> {
     static CACHE: OnceLock<Option<PathBuf>> = OnceLock::new();
     CACHE.get_or_init(download).as_deref()
@@ -48,7 +49,8 @@ fn download() -> Option<PathBuf> {
     Some(cache)
 }
 
-/// Asks npm itself, so that a failure of what is tested is never taken for a registry that is down.
+/// Checks the registry with npm itself, so that a failure of the tested code is not mistaken for a
+/// registry that is down.
 fn npm_reaches_its_registry() -> Result<(), String> {
     let (id, version) = LIBRARIES[0];
     let npm = Command::new("npm")
@@ -64,8 +66,8 @@ fn npm_reaches_its_registry() -> Result<(), String> {
     }
 }
 
-/// A directory for this process. Those of processes that are gone are removed: nothing runs at the
-/// end of a test.
+/// A directory for this process. The directories of processes that have ended are removed, because
+/// no code runs at the end of a test process.
 fn new_cache() -> PathBuf {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libraries");
     fs::create_dir_all(&all).unwrap();
@@ -75,12 +77,12 @@ fn new_cache() -> PathBuf {
             .file_name()
             .and_then(|name| name.to_str()?.parse().ok());
         if pid.is_none_or(|pid| !Process::is_alive(pid)) {
-            // Another process may be doing the same.
+            // Another process may remove the same directory.
             let _ = fs::remove_dir_all(path);
         }
     }
     let cache = all.join(std::process::id().to_string());
-    // Left by an earlier process of the same id.
+    // An earlier process with the same id may have left it.
     let _ = fs::remove_dir_all(&cache);
     cache
 }

@@ -1,4 +1,4 @@
-//! The memory of the daemon that clients can fill.
+//! The memory of the daemon that clients can use.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -9,14 +9,14 @@ use vm_system_tests::{Daemon, Process, wait_for};
 
 use crate::support::cli::output_of;
 
-/// The size of a body that is taken, in bytes.
+/// The size of a large body that is accepted, in bytes.
 const LARGE: usize = 7_900_000;
 
-/// How much more the daemon may have than it had, in KiB: a budget of 64 MiB, and as much for all
-/// around it.
+/// The bound on the growth of the daemon's memory, in KiB: the budget of 64 MiB, and the same again
+/// for everything else.
 const MORE_KIB: u64 = 128 * 1024;
 
-/// How much more it may have when nothing is under way any more, in KiB.
+/// The bound on the growth after all requests have ended, in KiB.
 const LEFT_KIB: u64 = 24 * 1024;
 
 fn address(daemon: &Daemon) -> &str {
@@ -38,7 +38,7 @@ fn unfinished_bodies_are_bounded_and_small_requests_get_through() {
         .map(|_| {
             let mut stream = TcpStream::connect(address(&daemon)).unwrap();
             stream.write_all(head.as_bytes()).unwrap();
-            // A refused one may be cut off.
+            // This fails if the request was refused.
             let _ = stream.write_all(&body);
             stream
         })
@@ -65,7 +65,7 @@ fn idle_connections_make_room_for_new_ones() {
         .map(|_| TcpStream::connect(address(&daemon)).unwrap())
         .collect();
     for stream in idle.iter_mut().step_by(2) {
-        // Some have begun a head; those that gave up their places are gone.
+        // Half of the connections begin a head; this fails if one was closed for another.
         let _ = stream.write_all(b"GET /api/v1/health HTTP/1.1\r\nHost:");
     }
     for _ in 0..5 {

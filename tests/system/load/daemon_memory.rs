@@ -1,4 +1,4 @@
-//! The memory of the daemon that sessions can fill.
+//! The memory of the daemon that sessions can use.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use vm_system_tests::{Daemon, Session};
 
-/// How many sessions ask for much at once.
+/// The number of sessions that request large answers at once.
 const SESSIONS: usize = 32;
 
-/// What the daemon's process may take at its highest, in KiB: 400 MB.
+/// The bound on the peak memory of the daemon, in KiB: 400 MB.
 const LIMIT_KIB: u64 = 400 * 1000;
 
-/// How long another session may take for a small execution. It is generous: a busy machine runs all
-/// of this at once.
+/// The bound on a small execution in another session. It is generous, because the machine is busy
+/// with all these sessions.
 const SMALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest file that can be read, in bytes.
 const LARGEST_FILE: usize = 16 * 1024 * 1024;
 
-/// What a script may be told instead of the answer.
+/// The codes of the errors that a script may get instead of the answer.
 const REFUSALS: &str = r#"["ERR_HOST_BUSY", "ERR_LISTING_TOO_LARGE", "EFBIG", "ENOSPC"]"#;
 
 /// A server that answers each request with the largest body of control characters that can be
@@ -37,7 +37,7 @@ fn large_server() -> u16 {
                 let _ = connection.read(&mut [0; 4096]);
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGEST_FILE}\r\n\r\n");
                 let body = vec![1; LARGEST_FILE];
-                // The other side may have gone.
+                // This fails if the client has gone.
                 let _ = connection.write_all(head.as_bytes());
                 let _ = connection.write_all(&body);
             });
@@ -107,8 +107,7 @@ fn scripts(port: u16) -> Vec<String> {
     .collect()
 }
 
-/// Runs small executions in a session until it is told to stop; gives the longest time that one
-/// took.
+/// Runs small executions in a session until `stop` is set; returns the longest time of one.
 fn longest_small(session: &Session, stop: &AtomicBool) -> Duration {
     let mut longest = Duration::ZERO;
     while !stop.load(Ordering::Relaxed) {
@@ -119,7 +118,7 @@ fn longest_small(session: &Session, stop: &AtomicBool) -> Duration {
     longest
 }
 
-/// The most memory that a process has had, in KiB.
+/// The peak memory of a process, in KiB.
 fn peak_kib(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -145,7 +144,7 @@ fn sessions_that_all_make_the_largest_answers_at_once_leave_the_daemon_in_its_bo
             .map(|(number, session)| {
                 let scripts = &scripts;
                 scope.spawn(move || {
-                    // Each begins with another one, so that all kinds go on at once.
+                    // Each session begins with another script, so that all kinds run at once.
                     let mine = scripts.iter().cycle().skip(number).take(scripts.len());
                     mine.map(|script| session.submit(script))
                         .filter(|answer| answer.json["status"] != "ok")
@@ -275,7 +274,7 @@ fn nothing_is_written_to_a_disk_that_is_nearly_full() {
 }
 
 #[test]
-fn a_session_process_is_charged_for_what_it_is_answered() {
+fn a_session_process_is_charged_for_the_answers_that_it_gets() {
     let daemon = Daemon::start();
     fs::create_dir_all(daemon.worktree()).unwrap();
     fs::write(daemon.worktree().join("a.txt"), vec![1; LARGEST_FILE]).unwrap();

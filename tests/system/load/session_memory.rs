@@ -1,11 +1,11 @@
-//! The memory that many sessions need together.
+//! The memory of many sessions together.
 
 use vm_system_tests::{Daemon, Process};
 
-/// How many sessions are open at once.
+/// The number of sessions that are open at once.
 const SESSIONS: usize = 200;
 
-/// What all processes may need together, in KiB: 300 MB.
+/// The bound on the memory of all processes together, in KiB: 300 MB.
 const LIMIT_KIB: u64 = 300 * 1000;
 
 #[test]

@@ -1,6 +1,6 @@
 //! The heap of each session agrees with its answers while processes are killed at any time.
 //!
-//! Three variables of the environment make it last longer than it does by default. The long form:
+//! Three environment variables make this test longer than by default. The long form:
 //!
 //! ```sh
 //! VM_SYSTEM_SOAK_SESSIONS=20 VM_SYSTEM_SOAK_EXECUTIONS=50000 VM_SYSTEM_SOAK_KILLS=1000 \
@@ -16,18 +16,18 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vm_system_tests::{Daemon, Process, Session, wait_for};
 
-/// How many executions end between two kills, at least.
+/// The smallest number of executions between two kills.
 const BETWEEN_KILLS: u32 = 3;
 
-/// How much more memory the daemon or the zygote may have at the end than after the first tenth, in
+/// The bound on the growth of the memory of the daemon and the zygote after the first tenth, in
 /// KiB.
 const MOST_GROWTH_KIB: u64 = 64 * 1024;
 
-/// How many slots the structure in a heap has.
+/// The number of slots of the structure in a heap.
 const SLOTS: u32 = 64;
 
-/// Makes the structure: slots, a list that is cut now and then, and a map, all of which go into the
-/// checksum.
+/// Creates the structure: slots, a list that is cut at times, and a map, all of which are part of
+/// the checksum.
 const SETUP: &str = "
     var slots = new Array(64).fill(0), list = [], map = new Map();
     function change(seed) {
@@ -45,7 +45,7 @@ const SETUP: &str = "
     }
     1";
 
-/// What the heap of a session has to hold: the same structure, changed by the same rules.
+/// A model of the heap of a session: the same structure, changed by the same rules.
 struct Model {
     slots: Vec<u64>,
     list: Vec<u64>,
@@ -62,7 +62,7 @@ impl Model {
         }
     }
 
-    /// Changes it as `change` does; gives the checksum.
+    /// Changes the model as `change` changes the heap; returns the checksum.
     fn change(&mut self, seed: u32) -> u64 {
         const MODULUS: u64 = 1_000_003;
         let slot = (seed % SLOTS) as usize;
@@ -86,14 +86,14 @@ impl Model {
     }
 }
 
-/// How long and how hard it is.
+/// The scale of the test.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     sessions: u32,
-    /// How many executions have to end well, in all sessions together.
+    /// The number of executions that must end `ok`, in all sessions together.
     executions: u32,
-    /// How many processes have to be killed. When the executions are done before, there are more of
-    /// them.
+    /// The number of processes that must be killed. If the executions are done before, further ones
+    /// are run.
     kills: u32,
 }
 
@@ -115,16 +115,16 @@ fn number<T: FromStr>(name: &str, default: T) -> T {
     })
 }
 
-/// How far it has come.
+/// The progress of the test.
 #[derive(Default)]
 struct Progress {
-    /// Executions that were asked for.
+    /// The number of requested executions.
     asked: AtomicU32,
-    /// Executions that ended well.
+    /// The number of executions that ended `ok`.
     ended: AtomicU32,
-    /// Executions that were rolled back.
+    /// The number of executions that were rolled back.
     rolled_back: AtomicU32,
-    /// Sessions that were lost because both processes were killed at once.
+    /// The number of sessions that were lost because both processes were killed at once.
     lost: AtomicU32,
     kills: AtomicU32,
     stop: AtomicBool,
@@ -142,7 +142,7 @@ fn add(counter: &AtomicU32) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Makes a session with the structure in its heap; nothing when its processes are killed meanwhile.
+/// Creates a session with the structure in its heap; `None` if its processes are killed meanwhile.
 fn start(daemon: &Daemon, template: &str) -> Option<Session> {
     let made = daemon.request_session(template);
     if made.status != 201 {
@@ -158,9 +158,9 @@ fn start(daemon: &Daemon, template: &str) -> Option<Session> {
     None
 }
 
-/// Changes the heap and the model of it, until enough executions have ended well. A session that is
-/// lost, because both of its processes were killed at once, is replaced. Now and then a run throws
-/// half-way through a change.
+/// Changes the heap of a session and its model until the test is over. A session that is lost,
+/// because both of its processes were killed at once, is replaced. Some executions fail half-way
+/// through a change.
 fn change(daemon: &Daemon, template: &str, scale: Scale, progress: &Progress) {
     let mut current: Option<(Session, Model)> = None;
     let mut seed = 0_u32;
@@ -172,7 +172,7 @@ fn change(daemon: &Daemon, template: &str, scale: Scale, progress: &Progress) {
             continue;
         };
         if seed.is_multiple_of(50) {
-            // What it changes is not to be seen in the next checksum.
+            // This execution is rolled back, so the next checksum does not contain its changes.
             session.submit("change(1); slots.length = 0; list = map = null; eval('['.repeat(1e5))");
         }
         let code = format!("for (let i = 0; i < 500; i++); change({seed})");
@@ -197,12 +197,12 @@ fn change(daemon: &Daemon, template: &str, scale: Scale, progress: &Progress) {
     }
 }
 
-/// Kills session processes and checkpoints, one after the other, until it is over.
+/// Kills session processes and checkpoints, one after the other, until the test is over.
 fn kill_at_random(zygote: i32, scale: Scale, progress: &Progress) {
     let mut turn = 0_usize;
     while !progress.is_over(scale) {
         let before = progress.asked.load(Ordering::Relaxed);
-        // As many kills as there have to be, spread over the executions, and at any moment of one.
+        // The kills are spread over the executions, and come at any moment of an execution.
         let apart = (scale.executions / scale.kills.max(1) / 2).max(BETWEEN_KILLS);
         wait_for("some executions to end", || {
             let ended = progress.asked.load(Ordering::Relaxed) >= before + apart;
@@ -210,20 +210,21 @@ fn kill_at_random(zygote: i32, scale: Scale, progress: &Progress) {
         });
         let processes = Process::descendants(zygote);
         if let Some(process) = processes.get(turn % processes.len().max(1)) {
-            // It may be dead already.
+            // The process may have ended already.
             if kill(Pid::from_raw(process.pid), Signal::SIGKILL).is_ok() {
                 add(&progress.kills);
             }
         }
-        // A stride that meets processes of every age and role.
+        // This stride selects processes of every age and role.
         turn = turn.wrapping_mul(31).wrapping_add(7);
     }
 }
 
-/// What a process uses.
+/// The resources of a process.
 #[derive(Clone, Copy, Debug)]
 struct Use {
-    /// `None` when this user may not count them: workers can be inspected by root only.
+    /// The number of open descriptors; `None` if this user may not read it: only root can inspect
+    /// workers.
     descriptors: Option<usize>,
     rss_kib: u64,
     threads: u64,
@@ -275,7 +276,7 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
         let changers: Vec<_> = (0..scale.sessions)
             .map(|_| scope.spawn(|| change(&daemon, &template, scale, &progress)))
             .collect();
-        // What is allocated once and kept is there after a tenth.
+        // After a tenth, memory that is allocated once and kept has been allocated.
         let mut warm = at_first;
         while !progress.is_over(scale) && changers.iter().all(|changer| !changer.is_finished()) {
             let ended = progress.ended.load(Ordering::Relaxed);
@@ -321,7 +322,7 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
     assert!(left.is_empty(), "{left:?}");
     close_all(&daemon);
     daemon.wait_until_sessions_are_gone();
-    // Connections that clients keep open are closed by and by.
+    // Connections that clients keep open are closed after a while.
     let at_last = measured();
     for (name, at_first, warm, in_the_end) in [
         ("daemon", at_first[0], warm[0], at_last[0]),
@@ -343,7 +344,7 @@ fn every_heap_agrees_with_its_answers_while_its_processes_are_killed() {
     assert_eq!(daemon.session().eval("1 + 1"), "2");
 }
 
-/// Why sessions crashed, and how many.
+/// The reasons why sessions crashed, with their numbers.
 fn reasons(daemon: &Daemon) -> BTreeMap<String, u32> {
     let sessions = daemon
         .api

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vm_system_tests::{Answer, Session};
 
-/// Checks that an object has fields; others may be there too.
+/// Checks that an object has these fields; it may have others.
 #[track_caller]
 pub(crate) fn assert_has(value: &Value, fields: &[&str]) {
     for field in fields {
@@ -11,7 +11,7 @@ pub(crate) fn assert_has(value: &Value, fields: &[&str]) {
     }
 }
 
-/// Checks that an object lacks fields.
+/// Checks that an object has none of these fields.
 #[track_caller]
 pub(crate) fn assert_lacks(value: &Value, fields: &[&str]) {
     assert!(value.is_object(), "{value}");
@@ -20,7 +20,7 @@ pub(crate) fn assert_lacks(value: &Value, fields: &[&str]) {
     }
 }
 
-/// Checks that a message names something.
+/// Checks that the message of an error contains a text.
 #[track_caller]
 pub(crate) fn assert_names(answer: &Answer, part: &str) {
     assert!(
@@ -30,14 +30,14 @@ pub(crate) fn assert_names(answer: &Answer, part: &str) {
     );
 }
 
-/// Whether it is a UUID in lower case.
+/// Whether a text is a UUID in lower case.
 pub(crate) fn is_uuid(value: &Value) -> bool {
     value.as_str().is_some_and(|text| {
         uuid::Uuid::try_parse(text).is_ok_and(|id| id.hyphenated().to_string() == text)
     })
 }
 
-/// Whether it is a moment as in `2026-01-31T12:34:56.123456Z`.
+/// Whether a text is a time like `2026-01-31T12:34:56.123456Z`.
 pub(crate) fn is_timestamp(value: &Value) -> bool {
     let pattern = "dddd-dd-ddTdd:dd:dd.ddddddZ";
     value.as_str().is_some_and(|text| {
@@ -70,7 +70,7 @@ pub(crate) fn column<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The events of an execution, once their numbers are known to run from 1 without gaps.
+/// Checks that the events of an execution are numbered from 1 without gaps, and returns them.
 #[track_caller]
 pub(crate) fn numbered_events(session: &Session, execution: &Value) -> Vec<Value> {
     let events = session.events(execution);

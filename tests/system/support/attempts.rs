@@ -1,4 +1,4 @@
-//! Templates with capabilities, and scripts that may be denied something.
+//! Templates with capabilities, and expressions whose outcome depends on them.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Daemon, Session};
@@ -24,9 +24,9 @@ pub(crate) fn template_with_capabilities(
 /// The outcome of a script.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
-    /// It had a value, which is JSON or nothing.
+    /// The value of the expression as JSON; null if it has none.
     Value(Value),
-    /// It threw an error with this code, if it had one, and this message.
+    /// The code and the message of the error that was thrown.
     Thrown { code: String, message: String },
 }
 
@@ -74,7 +74,7 @@ impl Outcome {
     }
 }
 
-/// Checks that each expression throws an error, with this code if one is expected; gives the
+/// Checks that each expression throws an error, with this code if one is expected; returns the
 /// messages.
 #[track_caller]
 pub(crate) fn assert_all_throw<T: AsRef<str>>(
@@ -103,19 +103,19 @@ pub(crate) fn assert_value(session: &Session, expression: &str, expected: &Value
     assert_eq!(outcome, Outcome::Value(expected.clone()), "{expression}");
 }
 
-/// Checks that an expression throws; gives the message.
+/// Checks that an expression throws; returns the message.
 #[track_caller]
 pub(crate) fn assert_throws(session: &Session, expression: &str) -> String {
     assert_all_throw(session, &[expression], None).remove(0)
 }
 
-/// Checks that an expression throws an error with a code; gives the message.
+/// Checks that an expression throws an error with a code; returns the message.
 #[track_caller]
 pub(crate) fn assert_throws_code(session: &Session, expression: &str, expected: &str) -> String {
     assert_all_throw(session, &[expression], Some(expected)).remove(0)
 }
 
-/// A text as a literal of JavaScript.
+/// A text as a string literal of JavaScript.
 pub(crate) fn js_literal(text: &str) -> String {
     Value::from(text).to_string()
 }

@@ -9,11 +9,11 @@ use vm_system_tests::{Daemon, command};
 /// A command that has ended.
 #[derive(Debug)]
 pub(crate) struct CliOutput {
-    /// Its exit status.
+    /// The exit status.
     pub status: i32,
-    /// Its standard output.
+    /// The standard output.
     pub stdout: String,
-    /// Its standard error.
+    /// The standard error.
     pub stderr: String,
 }
 
@@ -61,7 +61,7 @@ impl CliOutput {
         serde_json::from_str(&self.ok()).expect("it prints JSON")
     }
 
-    /// The lines of its output.
+    /// The lines of the standard output.
     pub(crate) fn lines(&self) -> Vec<&str> {
         self.stdout.lines().collect()
     }
@@ -76,7 +76,7 @@ impl CliOutput {
     }
 }
 
-/// Runs a command of the CLI that talks to a daemon.
+/// Runs a command of the CLI with the URL of a daemon.
 pub(crate) fn run_cli(daemon: &Daemon, args: &[&str]) -> CliOutput {
     output_of(&mut daemon.cli(args))
 }

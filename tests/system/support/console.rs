@@ -11,7 +11,7 @@ pub(crate) const CTRL_C: &str = "\u{3}";
 /// The key Ctrl-D.
 pub(crate) const CTRL_D: &str = "\u{4}";
 
-/// `vm-system repl` in a home of its own.
+/// The command `vm-system repl` with a home directory of its own.
 pub(crate) fn repl(home: &Path, args: &[&str]) -> Command {
     let mut repl = command();
     repl.arg("repl")
@@ -23,7 +23,7 @@ pub(crate) fn repl(home: &Path, args: &[&str]) -> Command {
     repl
 }
 
-/// A console at a session of a daemon, which shows its prompt.
+/// Starts a console at a session of a daemon, and waits for its prompt.
 pub(crate) fn console_at(daemon: &Daemon, session: &Session) -> Terminal {
     let args = ["--server-url", daemon.server(), &session.id];
     let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
@@ -31,14 +31,15 @@ pub(crate) fn console_at(daemon: &Daemon, session: &Session) -> Terminal {
     terminal
 }
 
-/// Another command at a terminal of that many columns.
+/// Starts another command at a terminal with this number of columns.
 pub(crate) fn command_at_terminal(daemon: &Daemon, args: &[&str], columns: u16) -> Terminal {
     let mut cli = daemon.cli(args);
     cli.env("NO_COLOR", "1");
     Terminal::start(cli, columns)
 }
 
-/// A shell or another program that starts the binary, in a home of its own and without colours.
+/// A command of a shell or another program that starts the binary, with a home directory of its own
+/// and without colours.
 pub(crate) fn shell_at_home(program: &str, home: &Path) -> Command {
     let mut shell = Command::new(program);
     shell
@@ -49,7 +50,7 @@ pub(crate) fn shell_at_home(program: &str, home: &Path) -> Command {
     shell
 }
 
-/// A console at a terminal that can't edit lines, which shows its prompt.
+/// Starts a console at a terminal that can't edit lines, and waits for its prompt.
 pub(crate) fn dumb_console_at(daemon: &Daemon, session: &Session) -> Terminal {
     let mut dumb = shell_at_home("env", daemon.home());
     dumb.env_remove("NO_COLOR")

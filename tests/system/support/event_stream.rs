@@ -18,7 +18,7 @@ pub(crate) struct StreamEvent {
 pub(crate) struct EventStream(BufReader<TcpStream>);
 
 impl EventStream {
-    /// Opens the stream at a path below `/api/v1`, behind an event that was received already, or
+    /// Opens the stream at a path below `/api/v1`, after an event that was received already, or
     /// from the start.
     pub(crate) fn open(daemon: &Daemon, path: &str, last_event_id: Option<&str>) -> Self {
         let address = daemon.server().trim_start_matches("http://").to_owned();
@@ -38,7 +38,7 @@ impl EventStream {
         Self(reader)
     }
 
-    /// The next thing that is sent; nothing at the end. The lines that frame the chunks of the body
+    /// The next event or comment; `None` at the end. The lines that frame the chunks of the body
     /// are skipped: they have no colon.
     pub(crate) fn next(&mut self) -> Option<StreamEvent> {
         let mut sent = StreamEvent {

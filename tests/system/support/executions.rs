@@ -1,9 +1,9 @@
-//! Executions that are submitted with more fields than `Session` sends, and waited for.
+//! Submitting executions with further fields of the body, and waiting for their end.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon, Session, wait_for};
 
-/// Submits a snippet with more fields of the body.
+/// Submits a snippet with further fields of the body.
 pub(crate) fn submit(daemon: &Daemon, session: &Session, code: &str, more: &Value) -> Answer {
     let mut body = json!({"session_id": session.id, "input": code});
     for (name, value) in more.as_object().unwrap() {
@@ -12,7 +12,7 @@ pub(crate) fn submit(daemon: &Daemon, session: &Session, code: &str, more: &Valu
     daemon.api.post("/executions/repl", &body)
 }
 
-/// Starts a snippet and does not wait for it.
+/// Starts a snippet without waiting for its end.
 pub(crate) fn submit_without_waiting(daemon: &Daemon, session: &Session, code: &str) -> String {
     let started = submit(daemon, session, code, &json!({"wait_ms": 0}));
     let execution = started.expect_status(202);
@@ -25,9 +25,9 @@ pub(crate) fn stream_path(id: &str) -> String {
     format!("/executions/{id}/events/stream")
 }
 
-/// Waits until an execution has ended and its events are stored; gives its record.
+/// Waits until an execution has ended and its events are stored; returns its record.
 pub(crate) fn wait_until_ended(daemon: &Daemon, id: &str) -> Value {
-    // There may be much to store.
+    // Storing many events can take long.
     let path = format!(
         "/executions/{id}/events?after_seq={}&wait_ms=300000",
         i64::MAX
@@ -42,7 +42,7 @@ pub(crate) fn wait_until_ended(daemon: &Daemon, id: &str) -> Value {
     })
 }
 
-/// A session whose executions may write much and run for five minutes.
+/// Makes a session whose executions may write much output and run for five minutes.
 pub(crate) fn session_with_large_limits(daemon: &Daemon) -> Session {
     let limits = json!({
         "max_events": 1_000_000, "max_output_kb": 1_000_000, "wall_ms": 300_000, "cpu_ms": 300_000,

@@ -1,9 +1,9 @@
-//! Sessions that are closed when they have no follower for a time.
+//! Sessions that the daemon closes if they have no follower for a time.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon, Session, wait_for};
 
-/// A session that is closed when it has had no follower for that time, in milliseconds.
+/// Makes a session that is closed after this time without a follower, in milliseconds.
 pub(crate) fn session_with_follower_timeout(
     daemon: &Daemon,
     template: &str,

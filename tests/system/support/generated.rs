@@ -1,7 +1,7 @@
 //! Runs tests with generated inputs for a bounded time.
 //!
-//! Each tries inputs for `VM_SYSTEM_FUZZ_SECONDS`, or two seconds. The first that fails is made
-//! smaller and shown.
+//! Each test tries inputs for `VM_SYSTEM_FUZZ_SECONDS`, or for two seconds. The first input that
+//! fails is reduced and shown.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-/// How many inputs are tried before the clock is read again.
+/// The number of inputs that are tried between two readings of the clock.
 const CASES: u32 = 10;
 
-/// Tries inputs until the time is up.
+/// Tries inputs until the time is over.
 #[track_caller]
 pub(crate) fn for_generated_inputs<S: Strategy<Value: Debug>>(
     strategy: &S,

@@ -25,10 +25,10 @@ fn fixture(version: i64, ending: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Run this once for each new version, after its script is written. The database is committed and
-/// never written again.
+/// Writes the fixture of a new schema version from its script. It is run once for each version; the
+/// file is committed, and later versions of the program must not write it again.
 #[test]
-#[ignore = "it writes the fixtures that are missing"]
+#[ignore = "it writes files into the repository: run it once for a new schema version (CONTRIBUTING.md)"]
 fn write_the_missing_fixtures() {
     for version in 1..=version() {
         let path = fixture(version, "db");

@@ -1,16 +1,14 @@
 //! The document as a whole.
 
-use std::sync::OnceLock;
-
-use axum::body::Bytes;
-use axum::http::{HeaderName, HeaderValue, header};
 use serde_json::{Map, Value, json};
 use vmapi_types::ErrorCode;
 
+use super::components::{headers, reference};
 use super::errors::Errors;
-use super::operation::{Answer, Content, Operation, Parameter, ParameterSchema, Tag};
 use super::schemas::Schemas;
-use crate::operations;
+use crate::operation::{
+    Answer, BASE_PATH, Content, Operation, Parameter, ParameterSchema, Route, Tag,
+};
 
 const ABOUT: &str = "\
 vm-system runs JavaScript in sandboxed processes. A template says what a session may do, a session \
@@ -22,25 +20,16 @@ Request bodies are decoded strictly: an unknown field, a wrong type and trailing
 a known route with an unsupported method is `405 METHOD_NOT_ALLOWED`. Every `GET` route also \
 answers `HEAD`. Times are RFC 3339 in UTC with microseconds.";
 
-/// Answers with the document. It is made at the first request.
-pub(crate) async fn serve() -> ([(HeaderName, HeaderValue); 1], Bytes) {
-    static TEXT: OnceLock<Bytes> = OnceLock::new();
-    let text = TEXT.get_or_init(|| format!("{}\n", document()).into());
-    let kind = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, kind)], text.clone())
-}
-
-/// The document of all operations.
-pub(super) fn document() -> Value {
-    let operations = operations::all().into_iter().map(|route| route.operation);
+/// The OpenAPI document of these routes.
+pub(crate) fn document(routes: &[Route]) -> Value {
     let mut schemas = Schemas::new();
     let mut errors = Errors::new(&mut schemas);
     let mut paths = json!({});
-    for operation in operations {
-        let described = describe(&operation, &mut schemas, &mut errors);
+    for Route { operation, .. } in routes {
+        let described = describe(operation, &mut schemas, &mut errors);
         paths[operation.path][operation.method] = described;
     }
-    // They belong to no operation.
+    // These two answer requests that no operation takes.
     errors.answer(404, &[ErrorCode::NotFound]);
     errors.answer(405, &[ErrorCode::MethodNotAllowed]);
     let tags: Vec<Value> = Tag::ALL
@@ -55,8 +44,8 @@ pub(super) fn document() -> Value {
             "description": ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": operations::BASE_PATH}],
-        // A daemon that was started without a token asks for none.
+        "servers": [{"url": BASE_PATH}],
+        // A daemon that was started without a token requires none.
         "security": [{"token": []}, {}],
         "tags": tags,
         "paths": paths,
@@ -69,34 +58,6 @@ pub(super) fn document() -> Value {
                 "scheme": "bearer",
                 "description": "The token of the daemon, if it was started with one.",
             }},
-        },
-    })
-}
-
-/// A reference to a component.
-pub(super) fn reference(kind: &str, name: &str) -> Value {
-    json!({"$ref": format!("#/components/{kind}/{name}")})
-}
-
-fn headers() -> Value {
-    let text = json!({"type": "string"});
-    json!({
-        "RequestId": {
-            "description": "The request's own id if that is 1 to 128 visible ASCII characters, \
-                else a new UUID.",
-            "schema": text,
-        },
-        "Link": {
-            "description": "The same request for the neighbouring portions of the list (RFC 8288): \
-                `rel=\"next\"` for later events and older records, `rel=\"prev\"` for newer \
-                records. Absent at the end of the list.",
-            "schema": text,
-        },
-        "Allow": {"description": "The methods that the route supports.", "schema": text},
-        "Authenticate": {"description": "The authentication scheme, `Bearer`.", "schema": text},
-        "RetryAfter": {
-            "description": "After how many seconds a retry makes sense.",
-            "schema": {"type": "integer"},
         },
     })
 }
@@ -141,7 +102,7 @@ fn describe(operation: &Operation, schemas: &mut Schemas, errors: &mut Errors) -
 fn describe_parameter(parameter: &Parameter, schemas: &mut Schemas) -> Value {
     let schema = match &parameter.schema {
         ParameterSchema::Json(schema) => schema.clone(),
-        // Enumerations are the same in both directions, and most stand in answers, too.
+        // An enumeration is the same in requests and answers, and most stand in answers as well.
         ParameterSchema::Of(schema) => schemas.of_answer(*schema),
     };
     json!({
@@ -169,7 +130,7 @@ fn path_parameter(name: &str) -> Value {
             "The beginning of an id: digits, the letters `a` to `f`, and hyphens.",
             json!({"type": "string", "pattern": "^[0-9a-f-]+$"}),
         ),
-        // A test finds it.
+        // A test finds a parameter without a description.
         _ => ("", Value::Null),
     };
     json!({

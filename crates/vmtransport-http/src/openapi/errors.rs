@@ -1,5 +1,5 @@
-//! Error answers in the document: one for each combination of codes that an operation has under one
-//! status.
+//! The error answers in the document: one for each combination of codes that an operation has
+//! under one status.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,16 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vmapi_types::{ErrorCode, ErrorEnvelope};
 
-use super::document::reference;
+use super::components::reference;
 use super::schemas::Schemas;
 
 /// Makes the error answers of a document.
 pub(super) struct Errors {
+    /// A reference to the schema of the error envelope.
     envelope: Value,
+    /// The meaning of each code.
     meanings: BTreeMap<String, String>,
+    /// The answers that were made, by name.
     answers: Map<String, Value>,
 }
 
@@ -85,13 +88,13 @@ impl Errors {
         })
     }
 
-    /// The answers that were referred to.
+    /// The answers that operations refer to.
     pub(super) fn into_components(self) -> Map<String, Value> {
         self.answers
     }
 }
 
-/// What each code means: its doc comment.
+/// The meaning of each code: its doc comment.
 fn meanings() -> BTreeMap<String, String> {
     let schema = ErrorCode::json_schema(&mut SchemaGenerator::default());
     let variants = schema.get("oneOf").and_then(Value::as_array);

@@ -1,16 +1,14 @@
 //! The OpenAPI document of the API.
 //!
-//! An [`Operation`] describes one method of one route and is declared together with its handler
-//! (see [`operations`](crate::operations)): the router is made from these declarations, and so is
-//! the document. The schemas of bodies come from the types of `vmapi_types`.
+//! It is made from the descriptions of the operations (see [`operation`](crate::operation)), from
+//! which the router is made as well. The schemas of bodies come from the types of `vmapi_types`.
 
+mod components;
 mod document;
 mod errors;
-mod operation;
 mod schemas;
 
-pub(crate) use document::serve;
-pub(crate) use operation::{Operation, Parameter, Route, Tag, delete, get, patch, post, router_of};
+pub(crate) use document::document;
 
 #[cfg(test)]
 mod tests;

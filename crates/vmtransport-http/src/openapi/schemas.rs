@@ -1,15 +1,15 @@
 //! Schemas of the API's types.
 //!
-//! A type has one schema for what is sent (all that is always there is required) and another for
-//! what is received. Types of requests and types of answers have different names, so that one list
-//! of components holds both.
+//! A type has one schema for answers, in which every field that is always there is required, and
+//! another for requests. Types of requests and types of answers have different names, so that one
+//! list of components holds both.
 
 use schemars::generate::{Contract, SchemaSettings};
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::operation::SchemaOf;
+use crate::operation::SchemaOf;
 
 /// Where the schemas stand in the document.
 const COMPONENTS: &str = "/components/schemas";
@@ -28,12 +28,12 @@ impl Schemas {
         }
     }
 
-    /// The schema of what a request may hold.
+    /// The schema of a type in a request.
     pub(super) fn of_request(&mut self, schema: SchemaOf) -> Value {
         schema(&mut self.requests).to_value()
     }
 
-    /// The schema of what an answer holds.
+    /// The schema of a type in an answer.
     pub(super) fn of_answer(&mut self, schema: SchemaOf) -> Value {
         schema(&mut self.answers).to_value()
     }
@@ -41,8 +41,8 @@ impl Schemas {
     /// The named schemas that the others refer to.
     ///
     /// # Panics
-    /// When a type of requests and a type of answers have one name and differ. A test makes the
-    /// document.
+    /// If a type of requests and a type of answers have one name and differ. A test makes the
+    /// document, so that this does not happen in a daemon.
     pub(super) fn into_components(mut self) -> Map<String, Value> {
         let mut all = self.answers.take_definitions(true);
         for (name, schema) in self.requests.take_definitions(true) {
@@ -69,7 +69,8 @@ fn settings(contract: Contract) -> SchemaSettings {
     })
 }
 
-/// What is absent from an answer when there is nothing to say is never `null`, and has no default.
+/// Removes `null` and the default from each optional field of an answer: such a field is absent if
+/// it has no value.
 #[derive(Clone, Debug)]
 struct NeverNull;
 
@@ -112,7 +113,7 @@ fn remove_null(schema: &mut Map<String, Value>) {
     }
 }
 
-/// Enumerations as one list, descriptions as Markdown, formats by their registered names.
+/// Writes enumerations as one list, descriptions as Markdown, formats by their registered names.
 #[derive(Clone, Debug)]
 struct Readable;
 

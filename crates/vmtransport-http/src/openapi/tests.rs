@@ -1,14 +1,21 @@
+//! The document is complete, consistent, and the one in `docs/`.
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::document::document;
-use crate::operations::{self, BASE_PATH};
+use crate::operation::BASE_PATH;
+use crate::router::routes;
 use crate::token::OPEN_ROUTES;
 
-/// The variable that has the test write the document instead of comparing it.
+/// The environment variable with which the test writes the document instead of comparing it.
 const UPDATE: &str = "UPDATE_OPENAPI";
+
+/// The document of every route.
+fn document() -> Value {
+    super::document(&routes())
+}
 
 #[test]
 fn the_document_in_docs_is_current() {
@@ -19,21 +26,45 @@ fn the_document_in_docs_is_current() {
         return;
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    let line = kept.lines().zip(text.lines()).position(|(a, b)| a != b);
     assert!(
         kept == text,
-        "docs/openapi.json is not the document of this code (see line {}). Write it anew with\n    \
+        "docs/openapi.json is not the document of this code: {}\nWrite it anew with\n    \
          {UPDATE}=1 cargo test --workspace --lib the_document_in_docs_is_current\n\
          and review what has changed.",
-        line.map_or(kept.lines().count().min(text.lines().count()), |line| line) + 1
+        first_difference(&kept, &text)
     );
+}
+
+/// The first line in which two texts differ, with its number.
+fn first_difference(kept: &str, made: &str) -> String {
+    let (mut kept, mut made) = (kept.lines(), made.lines());
+    let mut number = 0;
+    loop {
+        number += 1;
+        match (kept.next(), made.next()) {
+            (None, None) => return "the line breaks at the end differ".to_owned(),
+            (kept, made) if kept == made => {}
+            (kept, made) => {
+                let [kept, made] = [kept, made].map(|line| line.unwrap_or("(no line)").trim());
+                return format!("line {number} is\n    {kept}\nand would be\n    {made}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_difference_is_shown_with_its_line() {
+    let shown = first_difference("a\n  b\nc\n", "a\n  x\nc\n");
+    assert_eq!(shown, "line 2 is\n    b\nand would be\n    x");
+    let shown = first_difference("a\n", "a\nb\n");
+    assert_eq!(shown, "line 2 is\n    (no line)\nand would be\n    b");
 }
 
 #[test]
 fn every_route_is_described_under_an_id_of_its_own() {
     let document = document();
     let mut ids = BTreeSet::new();
-    for route in operations::all() {
+    for route in routes() {
         let operation = route.operation;
         let id = operation.id;
         assert!(ids.insert(id), "{id} is the id of two operations");
@@ -54,8 +85,8 @@ fn every_route_is_described_under_an_id_of_its_own() {
 }
 
 #[test]
-fn the_routes_that_need_no_token_are_those_that_say_so() {
-    let open: BTreeSet<String> = operations::all()
+fn exactly_the_open_routes_are_described_as_needing_no_token() {
+    let open: BTreeSet<String> = routes()
         .into_iter()
         .filter(|route| route.operation.is_open)
         .map(|route| format!("{BASE_PATH}{}", route.operation.path))
@@ -72,7 +103,7 @@ fn every_reference_leads_to_a_component_and_every_component_is_referred_to() {
             references.insert(reference.clone());
         }
     });
-    // They are answers to what is no operation.
+    // These two answer requests that no operation takes.
     let of_no_operation = ["NotFound", "MethodNotAllowed"];
     references.extend(of_no_operation.map(|name| format!("#/components/responses/{name}")));
     let components = document["components"].as_object().unwrap();
@@ -87,7 +118,7 @@ fn every_reference_leads_to_a_component_and_every_component_is_referred_to() {
 }
 
 #[test]
-fn every_error_code_is_that_of_an_answer() {
+fn every_error_code_has_an_answer() {
     let document = document();
     let mut answered = BTreeSet::new();
     for answer in document["components"]["responses"]
@@ -114,7 +145,7 @@ fn every_error_code_is_that_of_an_answer() {
 }
 
 #[test]
-fn what_is_always_there_is_required_and_what_is_absent_is_never_null() {
+fn fields_that_are_always_there_are_required_and_optional_ones_are_never_null() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     let execution = &schemas["Execution"];
@@ -123,7 +154,7 @@ fn what_is_always_there_is_required_and_what_is_absent_is_never_null() {
     assert_eq!(execution["properties"]["ended_at"]["type"], "string");
     let result = &execution["properties"]["result"];
     assert_eq!(result["$ref"], "#/components/schemas/ValuePayload");
-    // What was not stored has its default in an answer.
+    // A limit that was not stored has its default in an answer.
     assert!(
         schemas["Limits"]["required"]
             .as_array()
@@ -143,7 +174,7 @@ fn what_is_always_there_is_required_and_what_is_absent_is_never_null() {
 #[test]
 fn descriptions_are_sentences_for_users_of_the_api() {
     visit(&document(), &mut |value| {
-        // A property may have that name.
+        // A property may be named `description`.
         let Some(Value::String(description)) = value.get("description") else {
             return;
         };
@@ -166,10 +197,13 @@ fn visit(value: &Value, see: &mut impl FnMut(&Value)) {
 fn the_api_reference_lists_every_route() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/api-reference.md");
     let reference = std::fs::read_to_string(path).unwrap();
-    for route in operations::all() {
+    for route in routes() {
         let operation = route.operation;
         let method = operation.method.to_uppercase();
         let listed = format!("`{method} {}`", operation.path);
-        assert!(reference.contains(&listed), "{listed} is not there");
+        assert!(
+            reference.contains(&listed),
+            "docs/api-reference.md has no {listed}"
+        );
     }
 }

@@ -1,3 +1,5 @@
+//! Executions: run code, list, cancel; their events.
+
 use schemars::SchemaGenerator;
 use vmapi_types::ErrorCode::{
     ExecutionExists, ExecutionNotFound, FileNotFound, InvalidPath, OutputLimitExceeded,
@@ -6,19 +8,20 @@ use vmapi_types::ErrorCode::{
 use vmapi_types::{Event, Execution, ExecutionKind, ExecutionStatus, ReplRequest, RunFileRequest};
 
 use super::paged;
-use crate::openapi::{Operation, Parameter, Route, Tag, get, post};
+use crate::operation::{Operation, Parameter, Route, Tag, get, post};
 use crate::routes::execution;
 
-/// The operation uses the database, and needs an execution.
+/// Adds that the operation uses the database and fails without the execution of its path.
 fn of_execution(operation: Operation) -> Operation {
     operation.fails(&[ExecutionNotFound]).stored()
 }
 
+/// Puts routes under the tag of executions.
 fn tagged<const N: usize>(routes: [Route; N]) -> Vec<Route> {
     routes.map(|route| route.tagged(Tag::Executions)).into()
 }
 
-/// The operation runs code.
+/// Adds what all operations that run code have in common.
 fn runs(operation: Operation) -> Operation {
     operation
         .about(
@@ -42,6 +45,7 @@ fn runs(operation: Operation) -> Operation {
         .stored()
 }
 
+/// Executions.
 pub(super) fn executions() -> Vec<Route> {
     tagged([
         paged(
@@ -93,6 +97,7 @@ pub(super) fn executions() -> Vec<Route> {
     ])
 }
 
+/// The events of an execution.
 pub(super) fn events() -> Vec<Route> {
     let after = || {
         Parameter::query(

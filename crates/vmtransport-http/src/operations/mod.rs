@@ -1,20 +1,24 @@
-//! The operations of the API: each with its path, its description and its handler. The router and
-//! the OpenAPI document are both made from them, in this order.
+//! The operations of the API, by resource: each with its path, its description and its handler. The
+//! router and the OpenAPI document are made from them, in this order.
 
 mod execution;
 mod runtime;
 mod session;
 mod template;
 
-use crate::openapi::{Operation, Parameter, Route};
+use axum::handler::Handler;
+use vmcontrol::Control;
 
-/// What the paths of all operations begin with.
-pub(crate) const BASE_PATH: &str = "/api/v1";
+use crate::operation::{Operation, Parameter, Route};
 
-/// Every operation.
-pub(crate) fn all() -> Vec<Route> {
+/// Every operation. `openapi` answers with the OpenAPI document, which is made from this list.
+pub(crate) fn all<H, T>(openapi: H) -> Vec<Route>
+where
+    H: Handler<T, Control>,
+    T: 'static,
+{
     [
-        runtime::service(),
+        runtime::service(openapi),
         runtime::runtime(),
         runtime::metadata(),
         template::templates(),
@@ -32,7 +36,7 @@ pub(crate) fn all() -> Vec<Route> {
     .collect()
 }
 
-/// The operation lists records, newest first, in portions.
+/// Adds the parameters of an operation that lists records, newest first, in portions.
 fn paged(operation: Operation, default_limit: u32) -> Operation {
     operation
         .parameter(

@@ -1,14 +1,23 @@
+//! The daemon itself, its database, and what templates can name.
+
+use axum::handler::Handler;
 use serde_json::Value;
 use vmapi_types::ErrorCode::Unavailable;
 use vmapi_types::{
     AvailableLibrary, AvailableModule, CheckReport, Health, Identified, PruneRequest, Pruned,
     RuntimeSummary, Sandbox, Vacuumed, Version,
 };
+use vmcontrol::Control;
 
-use crate::openapi::{self, Route, Tag, get, post};
+use crate::operation::{Route, Tag, get, post};
 use crate::routes::{maintenance, metadata, runtime};
 
-pub(super) fn service() -> Vec<Route> {
+/// The service as a whole. `openapi` answers with the OpenAPI document.
+pub(super) fn service<H, T>(openapi: H) -> Vec<Route>
+where
+    H: Handler<T, Control>,
+    T: 'static,
+{
     vec![
         get("/health", "getHealth", "Report whether the daemon serves")
             .answers::<Health>(200, "The daemon serves.")
@@ -26,11 +35,12 @@ pub(super) fn service() -> Vec<Route> {
         get("/openapi.json", "getOpenApi", "Get this document")
             .answers::<serde_json::Map<String, Value>>(200, "An OpenAPI 3.1 document.")
             .open()
-            .to(openapi::serve)
+            .to(openapi)
             .tagged(Tag::Service),
     ]
 }
 
+/// The running daemon and its database.
 pub(super) fn runtime() -> Vec<Route> {
     vec![
         get(
@@ -86,6 +96,7 @@ pub(super) fn runtime() -> Vec<Route> {
     ]
 }
 
+/// What templates can name, and what ids identify.
 pub(super) fn metadata() -> Vec<Route> {
     vec![
         get(

@@ -1,3 +1,5 @@
+//! Sessions: create, list, close, follow, query.
+
 use schemars::SchemaGenerator;
 use vmapi_types::ErrorCode::{
     EngineUnsupported, InvalidPath, LibraryUnavailable, SessionNotFound, SessionNotReady,
@@ -9,18 +11,20 @@ use vmapi_types::{
 };
 
 use super::paged;
-use crate::openapi::{Operation, Parameter, Route, Tag, delete, get, post};
+use crate::operation::{Operation, Parameter, Route, Tag, delete, get, post};
 use crate::routes::session;
 
-/// The operation uses the database, and needs a session.
+/// Adds that the operation uses the database and fails without the session of its path.
 fn of_session(operation: Operation) -> Operation {
     operation.fails(&[SessionNotFound]).stored()
 }
 
+/// Puts routes under the tag of sessions.
 fn tagged<const N: usize>(routes: [Route; N]) -> Vec<Route> {
     routes.map(|route| route.tagged(Tag::Sessions)).into()
 }
 
+/// Sessions.
 pub(super) fn sessions() -> Vec<Route> {
     tagged([
         paged(
@@ -76,6 +80,7 @@ pub(super) fn sessions() -> Vec<Route> {
     ])
 }
 
+/// The stream of a session.
 pub(super) fn streams() -> Vec<Route> {
     tagged([of_session(get(
         "/sessions/{session_id}/events/stream",
@@ -116,6 +121,7 @@ pub(super) fn streams() -> Vec<Route> {
     .to(session::stream)])
 }
 
+/// Queries to a session, which change nothing.
 pub(super) fn queries() -> Vec<Route> {
     const ABOUT: &str = "The query sees the session as it was at the end of its last execution, \
                          also while another one runs, and changes nothing. The text has at most \

@@ -1,3 +1,5 @@
+//! Templates and their parts.
+
 use vmapi_types::ErrorCode::{
     CapabilityExists, EngineUnsupported, InvalidPath, LibraryUnavailable, ModuleNotAllowed,
     NotFound, StartupFileExists, StartupModeUnsupported, TemplateExists, TemplateNotFound,
@@ -9,18 +11,20 @@ use vmapi_types::{
 };
 use vmcontrol::NameList::{Libraries, Modules};
 
-use crate::openapi::{Operation, Route, Tag, delete, get, patch, post};
+use crate::operation::{Operation, Route, Tag, delete, get, patch, post};
 use crate::routes::template;
 
-/// The operation uses the database, and needs a template.
+/// Adds that the operation uses the database and fails without the template of its path.
 fn of_template(operation: Operation) -> Operation {
     operation.fails(&[TemplateNotFound]).stored()
 }
 
+/// Puts routes under the tag of templates.
 fn tagged<const N: usize>(routes: [Route; N]) -> Vec<Route> {
     routes.map(|route| route.tagged(Tag::Templates)).into()
 }
 
+/// Templates.
 pub(super) fn templates() -> Vec<Route> {
     tagged([
         get("/templates", "listTemplates", "List the templates")
@@ -62,6 +66,7 @@ pub(super) fn templates() -> Vec<Route> {
     ])
 }
 
+/// Capabilities and startup files.
 pub(super) fn parts() -> Vec<Route> {
     tagged([
         of_template(get(
@@ -115,6 +120,7 @@ pub(super) fn parts() -> Vec<Route> {
     ])
 }
 
+/// The native modules of a template.
 pub(super) fn modules() -> Vec<Route> {
     tagged([
         of_template(get(
@@ -145,6 +151,7 @@ pub(super) fn modules() -> Vec<Route> {
     ])
 }
 
+/// The libraries of a template.
 pub(super) fn libraries() -> Vec<Route> {
     tagged([
         of_template(get(

@@ -1,3 +1,5 @@
+//! The handlers of executions and their events.
+
 use std::time::Duration;
 
 use axum::extract::{OriginalUri, State};
@@ -12,10 +14,10 @@ use crate::list::Listed;
 use crate::respond;
 use crate::stream::{self, bad_last_event_id, last_event_id};
 
-/// How long a request may wait, in milliseconds: an hour, as long as an execution may take.
+/// The largest value of `wait_ms`, in milliseconds: an hour, which is also the largest `wall_ms`.
 pub(crate) const MAX_WAIT_MS: u64 = 3_600_000;
 
-/// How many executions a listing gives unless told otherwise.
+/// The default of `limit` for lists of executions.
 pub(crate) const DEFAULT_LIMIT: u32 = 50;
 
 pub(crate) async fn list(
@@ -39,7 +41,7 @@ pub(crate) async fn repl(
     Json(request): Json<ReplRequest>,
 ) -> Result<Response, ApiError> {
     let session_id = required_id("session_id", request.session_id.as_deref())?;
-    // Blanks are a snippet.
+    // White space alone is a snippet.
     let input = required("input", request.input)?;
     let options = options(
         request.limits,
@@ -69,6 +71,7 @@ pub(crate) async fn run_file(
     Ok(answer(submitted).await)
 }
 
+/// The options of a request to run code.
 fn options(
     limits: Option<LimitsPatch>,
     execution_id: Option<&str>,
@@ -86,14 +89,14 @@ fn options(
     })
 }
 
-/// The answer to a request to run something.
+/// The answer to a request to run code.
 async fn answer(submitted: Submitted) -> Response {
     let (status, execution) = match submitted {
         Submitted::Ended(execution) => (StatusCode::CREATED, execution),
         Submitted::Running(execution) => (StatusCode::ACCEPTED, execution),
     };
     let mut response = respond::json(execution).await;
-    // What could not be written is answered with a status of its own.
+    // An execution that could not be encoded is answered with an error status.
     if response.status() == StatusCode::OK {
         *response.status_mut() = status;
     }
@@ -135,11 +138,11 @@ pub(crate) async fn events(
         let wait = Duration::from_millis(wait_ms);
         events = control.wait_for_events(id, after_seq, limit, wait).await?;
     }
-    let listed = Listed::numbered(events, &uri, |live| live.event.seq);
+    let listed = Listed::numbered(events, &uri, |shared| shared.event.seq);
     Ok(listed.respond().await)
 }
 
-/// The events of an execution as they come, and its end.
+/// Streams the events of an execution, and the execution when it has ended.
 pub(crate) async fn stream(
     State(control): State<Control>,
     path: PathParams,
@@ -151,6 +154,6 @@ pub(crate) async fn stream(
         Some(text) => text.parse().map_err(|_| bad_last_event_id(text))?,
         None => query.number("after_seq", 0, 0)?,
     };
-    let feed = control.follow(id, after_seq).await?;
-    Ok(stream::respond(feed))
+    let follower = control.follow(id, after_seq).await?;
+    Ok(stream::respond(follower))
 }

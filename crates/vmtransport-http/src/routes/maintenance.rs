@@ -1,3 +1,5 @@
+//! The handlers that maintain the database: prune, check, vacuum, backup.
+
 use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
@@ -15,20 +17,21 @@ use crate::extract::Json;
 use crate::respond::Body;
 use crate::stream::{Piece, Pieces};
 
-/// How much of a copy is read at once, in bytes.
+/// The size of the pieces in which a copy is read, in bytes.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// How many pieces of a copy wait for the client.
+/// How many pieces of a copy can wait for the client.
 const WAITING_PIECES: usize = 4;
 
-/// What is in memory of a copy on its way, in bytes: the pieces that wait, one that is read, and one that is written.
+/// The memory of a copy that is being sent, in bytes: the pieces that wait, one that is read, and
+/// one that is written.
 const HELD_BYTES: usize = (WAITING_PIECES + 2) * PIECE_BYTES;
 
-/// The header of a copy of the database.
+/// The media type of a copy of the database, as the headers of the answer.
 pub(crate) const KIND_OF_BACKUP: [(HeaderName, &str); 1] =
     [(header::CONTENT_TYPE, "application/vnd.sqlite3")];
 
-/// Removes what ended long ago, or counts it.
+/// Removes old records, or counts them.
 pub(crate) async fn prune(
     State(control): State<Control>,
     Json(request): Json<PruneRequest>,
@@ -40,17 +43,17 @@ pub(crate) async fn prune(
     Ok(Body(control.prune(retention, request.dry_run).await?))
 }
 
-/// Whether the database is sound.
+/// Checks the database.
 pub(crate) async fn check(State(control): State<Control>) -> Result<Body<CheckReport>, ApiError> {
     Ok(Body(control.check().await?))
 }
 
-/// Gives room back to the disk.
+/// Compacts the database.
 pub(crate) async fn vacuum(State(control): State<Control>) -> Result<Body<Vacuumed>, ApiError> {
     Ok(Body(control.vacuum().await?))
 }
 
-/// A copy of the database.
+/// Sends a copy of the database.
 pub(crate) async fn backup(State(control): State<Control>) -> Result<Response, ApiError> {
     let lease = control.answer_share(HELD_BYTES).await?;
     let file = control.back_up().await?;
@@ -65,13 +68,13 @@ pub(crate) async fn backup(State(control): State<Control>) -> Result<Response, A
     Ok((KIND_OF_BACKUP, length, body).into_response())
 }
 
-/// Hands a file on, until it ends or the client is gone.
+/// Sends a file in pieces until its end, or until the client has gone.
 fn send(mut file: File, pieces: &mpsc::Sender<Piece>) {
     loop {
         let mut piece = vec![0; PIECE_BYTES];
         match file.read(&mut piece) {
             Ok(0) => {
-                // The client may have gone.
+                // This fails if the client has gone.
                 let _ = pieces.blocking_send(Piece::End);
                 return;
             }

@@ -1,3 +1,5 @@
+//! The handlers of modules, libraries and ids.
+
 use axum::extract::State;
 use vmapi_types::{AvailableLibrary, AvailableModule, Identified};
 use vmcontrol::Control;
@@ -16,7 +18,7 @@ pub(crate) async fn libraries(
     Ok(Body(control.available_libraries().await?))
 }
 
-/// What has an id that begins so.
+/// Finds the ids that begin with a text.
 pub(crate) async fn ids(
     State(control): State<Control>,
     path: PathParams,

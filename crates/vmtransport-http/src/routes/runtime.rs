@@ -1,3 +1,5 @@
+//! The handlers of the daemon itself: health, version, summary, sandbox.
+
 use std::sync::Arc;
 
 use axum::Extension;

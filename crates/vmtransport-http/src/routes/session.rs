@@ -1,3 +1,5 @@
+//! The handlers of sessions, their streams, and queries.
+
 use axum::extract::{OriginalUri, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -13,7 +15,7 @@ use crate::list::Listed;
 use crate::respond::{Body, Created};
 use crate::stream::{self, last_event_id, session_cursor};
 
-/// How many sessions a listing gives unless told otherwise.
+/// The default of `limit` for lists of sessions.
 pub(crate) const DEFAULT_LIMIT: u32 = 10_000;
 
 pub(crate) async fn list(
@@ -56,8 +58,8 @@ pub(crate) async fn close(
     Ok(Body(control.close_session(path.id("session_id")?).await?))
 }
 
-/// The executions of a session as they come, with their events, and the session's status; with
-/// `executions=false` the status alone.
+/// Streams the executions of a session, with their events, and the session when its status changes;
+/// with `executions=false` the session alone.
 pub(crate) async fn stream(
     State(control): State<Control>,
     path: PathParams,
@@ -66,15 +68,15 @@ pub(crate) async fn stream(
 ) -> Result<Response, ApiError> {
     let id = path.id("session_id")?;
     let after = last_event_id(&headers).map(session_cursor).transpose()?;
-    let feed = if query.flag("executions", true)? {
+    let follower = if query.flag("executions", true)? {
         control.follow_session(id, after).await?
     } else {
         control.follow_session_status(id).await?
     };
-    Ok(stream::respond_session(feed))
+    Ok(stream::respond_session(follower))
 }
 
-/// What may be typed at a cursor.
+/// Lists the completions of code at a cursor.
 pub(crate) async fn complete(
     State(control): State<Control>,
     path: PathParams,
@@ -85,7 +87,7 @@ pub(crate) async fn complete(
     Ok(Body(control.complete(id, &code, request.cursor).await?))
 }
 
-/// What an expression is.
+/// Inspects the value of an expression.
 pub(crate) async fn inspect(
     State(control): State<Control>,
     path: PathParams,
@@ -96,7 +98,7 @@ pub(crate) async fn inspect(
     Ok(Body(control.inspect(id, &expression).await?))
 }
 
-/// Whether code is all there.
+/// Checks whether code is complete.
 pub(crate) async fn is_complete(
     State(control): State<Control>,
     path: PathParams,

@@ -1,3 +1,5 @@
+//! The handlers of templates and their parts.
+
 use axum::extract::State;
 use vmapi_types::{
     AddCapabilityRequest, AddNameRequest, AddStartupFileRequest, Capability, CreateTemplateRequest,
@@ -10,7 +12,7 @@ use crate::error::ApiError;
 use crate::extract::{Json, PathParams, required};
 use crate::respond::{Body, Created};
 
-/// What a request that deletes something is answered with.
+/// The `status` of every answer to a request that deletes something.
 const OK: &str = "ok";
 
 pub(crate) async fn list(State(control): State<Control>) -> Result<Body<Vec<Template>>, ApiError> {

@@ -13,7 +13,7 @@ pub(crate) fn permissions(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
 }
 
-/// A daemon that asks for a token, which it has made.
+/// A daemon that requires a token, which it has created itself.
 pub(crate) fn daemon_with_token(more: &[&str]) -> (Daemon, String) {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("token");
@@ -28,7 +28,7 @@ pub(crate) fn daemon_with_token(more: &[&str]) -> (Daemon, String) {
     (daemon, token)
 }
 
-/// Starts a daemon that must refuse to start; gives its error.
+/// Starts a daemon that must refuse to start; returns its error.
 pub(crate) fn refused_start(args: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
     let mut serve = command();

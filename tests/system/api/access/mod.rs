@@ -1,4 +1,4 @@
-//! Which requests are let in: tokens, sockets, hosts and origins.
+//! Which requests are accepted: tokens, sockets, hosts and origins.
 
 mod daemons;
 mod origins;

@@ -46,7 +46,7 @@ fn a_page_of_a_foreign_origin_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn allowed_hosts_and_origins_are_let_in() {
+fn allowed_hosts_and_origins_are_accepted() {
     let daemon = Daemon::start_with_args(&[
         "--allow-host",
         "box.local:80",

@@ -7,7 +7,7 @@ use crate::api::access::daemons::daemon_with_token;
 /// Headers, and whether they are allowed.
 type Choice<'a> = (Vec<(&'a str, &'a str)>, bool);
 
-/// What a request says of itself, and whether each of it is allowed.
+/// A request of the matrix: its headers, and whether each of them is allowed.
 struct Cell<'a> {
     method: &'a str,
     headers: Vec<(&'a str, &'a str)>,
@@ -46,7 +46,7 @@ impl Cell<'_> {
 }
 
 #[test]
-fn only_a_request_that_is_allowed_in_every_respect_is_let_in() {
+fn only_a_request_with_all_headers_allowed_is_accepted() {
     let (daemon, token) = daemon_with_token(&[
         "--allow-host",
         "box.local:80",

@@ -22,7 +22,7 @@ fn start_on_socket(socket: &Path, home: Option<tempfile::TempDir>) -> Daemon {
     })
 }
 
-/// Sends a request to a daemon on its socket; gives the whole response.
+/// Sends a request to a daemon on its socket; returns the whole response.
 fn over_socket(socket: &Path, request: &str) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -36,7 +36,7 @@ fn a_daemon_can_listen_on_a_socket_that_only_its_owner_can_use() {
     let home = tempfile::tempdir().unwrap();
     let socket = home.path().join("socket");
     let listen = format!("unix:{}", socket.display());
-    // What a daemon left that was killed is no obstacle.
+    // The socket of a killed daemon is replaced.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     let daemon = start_on_socket(&socket, Some(home));
     assert_eq!(daemon.server(), listen);
@@ -67,7 +67,7 @@ fn a_file_in_the_place_of_a_socket_is_left_alone() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
 }
 
-/// curl is what many clients of a socket use.
+/// Many clients of a socket use curl.
 #[test]
 fn curl_talks_over_a_socket() {
     if Command::new("curl").arg("--version").output().is_err() {

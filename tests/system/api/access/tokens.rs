@@ -1,4 +1,4 @@
-//! Tokens.
+//! Daemons that require a bearer token.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -74,7 +74,7 @@ fn the_commands_take_the_token_from_a_file_or_the_environment() {
 }
 
 #[test]
-fn the_token_shows_neither_in_the_log_nor_among_the_processes() {
+fn neither_the_log_nor_the_process_list_shows_the_token() {
     let (daemon, token) = daemon_with_token(&["--log-format", "json"]);
     let bearer = format!("Bearer {token}");
     ask(&daemon, &Method::GET, "/templates", &[&bearer]).expect_status(200);

@@ -17,69 +17,71 @@ fn post_text(daemon: &Daemon, path: &str, text: &str) -> Answer {
     daemon.api.send(request)
 }
 
+/// Faulty bodies: the path, the body, and what the error must name. `ID` stands for a template.
+const FAULTY_BODIES: [(&str, &str, &str); 24] = [
+    ("/templates", r#"{"name":"#, "line 1 column"),
+    ("/templates", "name=a", "line 1 column"),
+    ("/templates", r#"{"name":"a","colour":1}"#, "colour"),
+    ("/templates", r#"{"name":1}"#, "name"),
+    ("/templates", r#"{"name":"a","engine":["boa"]}"#, "engine"),
+    ("/templates", r#"{"name":"a"} x"#, "column"),
+    ("/templates", r#"{"name":"a"}{"name":"b"}"#, "column"),
+    ("/templates", r#"{"name":"a","name":"b"}"#, "name"),
+    ("/templates", "\"a\"", "line 1 column"),
+    ("/templates", "null", "line 1 column"),
+    ("/templates", "", "empty"),
+    ("/templates", " \n", "empty"),
+    ("/templates/ID/modules", r#"{"name":true}"#, "name"),
+    ("/templates/ID/libraries", r#"{"nam":"a"}"#, "nam"),
+    (
+        "/templates/ID/capabilities",
+        r#"{"kind":"fs","name":"a","config":[]}"#,
+        "config",
+    ),
+    (
+        "/templates/ID/capabilities",
+        r#"{"kind":"fs","name":"a","enabled":"yes"}"#,
+        "enabled",
+    ),
+    (
+        "/templates/ID/startup-files",
+        r#"{"path":"a.js","order_index":"1"}"#,
+        "order_index",
+    ),
+    (
+        "/templates/ID/startup-files",
+        r#"{"path":"a.js","order_index":1.5}"#,
+        "order_index",
+    ),
+    ("/sessions", r#"{"template_id":1}"#, "template_id"),
+    ("/sessions", r#"{"vm_id":"a"}"#, "vm_id"),
+    (
+        "/executions/repl",
+        r#"{"session_id":"a","input":42}"#,
+        "input",
+    ),
+    (
+        "/executions/repl",
+        r#"{"session_id":"a","code":"1"}"#,
+        "code",
+    ),
+    (
+        "/executions/run-file",
+        r#"{"session_id":"a","path":"a.js","args":[]}"#,
+        "args",
+    ),
+    (
+        "/executions/run-file",
+        r#"{"session_id":"a","path":"a.js","env":"A=1"}"#,
+        "env",
+    ),
+];
+
 #[test]
 fn a_body_is_decoded_strictly_and_the_fault_is_named() {
     let daemon = Daemon::start();
-    let cases = [
-        ("/templates", r#"{"name":"#, "line 1 column"),
-        ("/templates", "name=a", "line 1 column"),
-        ("/templates", r#"{"name":"a","colour":1}"#, "colour"),
-        ("/templates", r#"{"name":1}"#, "name"),
-        ("/templates", r#"{"name":"a","engine":["boa"]}"#, "engine"),
-        ("/templates", r#"{"name":"a"} x"#, "column"),
-        ("/templates", r#"{"name":"a"}{"name":"b"}"#, "column"),
-        ("/templates", r#"{"name":"a","name":"b"}"#, "name"),
-        ("/templates", "\"a\"", "line 1 column"),
-        ("/templates", "null", "line 1 column"),
-        ("/templates", "", "empty"),
-        ("/templates", " \n", "empty"),
-        ("/templates/ID/modules", r#"{"name":true}"#, "name"),
-        ("/templates/ID/libraries", r#"{"nam":"a"}"#, "nam"),
-        (
-            "/templates/ID/capabilities",
-            r#"{"kind":"fs","name":"a","config":[]}"#,
-            "config",
-        ),
-        (
-            "/templates/ID/capabilities",
-            r#"{"kind":"fs","name":"a","enabled":"yes"}"#,
-            "enabled",
-        ),
-        (
-            "/templates/ID/startup-files",
-            r#"{"path":"a.js","order_index":"1"}"#,
-            "order_index",
-        ),
-        (
-            "/templates/ID/startup-files",
-            r#"{"path":"a.js","order_index":1.5}"#,
-            "order_index",
-        ),
-        ("/sessions", r#"{"template_id":1}"#, "template_id"),
-        ("/sessions", r#"{"vm_id":"a"}"#, "vm_id"),
-        (
-            "/executions/repl",
-            r#"{"session_id":"a","input":42}"#,
-            "input",
-        ),
-        (
-            "/executions/repl",
-            r#"{"session_id":"a","code":"1"}"#,
-            "code",
-        ),
-        (
-            "/executions/run-file",
-            r#"{"session_id":"a","path":"a.js","args":[]}"#,
-            "args",
-        ),
-        (
-            "/executions/run-file",
-            r#"{"session_id":"a","path":"a.js","env":"A=1"}"#,
-            "env",
-        ),
-    ];
     let template = daemon.template();
-    for (path, body, named) in cases {
+    for (path, body, named) in FAULTY_BODIES {
         let answer = post_text(&daemon, &path.replace("ID", &template), body);
         assert_eq!(
             (answer.status, answer.code()),
@@ -102,7 +104,7 @@ fn a_body_is_decoded_strictly_and_the_fault_is_named() {
 }
 
 #[test]
-fn a_body_that_is_a_list_is_not_taken_for_an_object() {
+fn a_body_that_is_a_list_is_no_object() {
     let daemon = Daemon::start();
     post_text(&daemon, "/templates", r#"["a","boa"]"#).expect_error(400, "INVALID_REQUEST");
     post_text(&daemon, "/templates", "[]").expect_error(400, "INVALID_REQUEST");

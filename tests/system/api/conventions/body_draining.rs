@@ -1,4 +1,4 @@
-//! Bodies that the daemon drains: the client gets its answer, and its connection goes on.
+//! Bodies that the daemon drains: the client gets its answer, and its connection stays open.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ const LARGE: usize = 1024 * 1024;
 /// A connection on which requests are written byte by byte, without an HTTP client.
 struct Connection(BufReader<TcpStream>);
 
-/// The head of an answer, with everything in lower case, and its body.
+/// The head of an answer in lower case, and its body.
 struct Reply {
     head: String,
     body: String,
@@ -50,7 +50,7 @@ impl Connection {
         }
     }
 
-    /// Whether another request is answered.
+    /// Whether another request on the connection is answered.
     fn assert_goes_on(&mut self, daemon: &Daemon) {
         self.send(daemon, "GET /api/v1/health", "", b"");
         let reply = self.reply();
@@ -58,8 +58,7 @@ impl Connection {
     }
 }
 
-/// Sends a large body and checks that the answer says what it should, and that the connection goes
-/// on.
+/// Sends a large body, and checks the answer and that the connection stays open.
 #[track_caller]
 fn assert_answered(daemon: &Daemon, request: &str, headers: &str, length: usize, code: &str) {
     let mut connection = Connection::open(daemon);
@@ -76,7 +75,7 @@ const JSON: &str = "Content-Type: application/json\r\n";
 const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 #[test]
-fn a_connection_goes_on_behind_a_body_that_its_route_does_not_take() {
+fn a_connection_stays_open_after_a_body_that_its_route_does_not_take() {
     let daemon = Daemon::start();
     let cancel = format!("POST /api/v1/executions/{UNKNOWN_ID}/cancel");
     assert_answered(&daemon, &cancel, JSON, LARGE, "EXECUTION_NOT_FOUND");
@@ -86,7 +85,7 @@ fn a_connection_goes_on_behind_a_body_that_its_route_does_not_take() {
 }
 
 #[test]
-fn a_connection_goes_on_behind_a_body_that_is_refused() {
+fn a_connection_stays_open_after_a_body_that_is_refused() {
     let daemon = Daemon::start();
     let create = "POST /api/v1/templates";
     assert_answered(&daemon, create, TEXT, LARGE, "UNSUPPORTED_MEDIA_TYPE");
@@ -95,7 +94,7 @@ fn a_connection_goes_on_behind_a_body_that_is_refused() {
     assert_answered(&daemon, create, foreign, LARGE, "FORBIDDEN_ORIGIN");
 }
 
-/// Sends the beginning of a request and checks that it is refused so, and the connection then ends.
+/// Sends the beginning of a request, and checks the refusal and that the connection is closed.
 #[track_caller]
 fn assert_refused(daemon: &Daemon, headers: &str, beginning: &[u8], status: u16) {
     let mut connection = Connection::open(daemon);
@@ -127,7 +126,7 @@ fn a_refusal_does_not_wait_for_a_body_that_does_not_come() {
 }
 
 #[test]
-fn behind_a_body_that_is_no_http_the_connection_ends_and_the_answer_says_so() {
+fn after_a_body_that_is_no_http_the_answer_announces_the_end_of_the_connection() {
     let daemon = Daemon::start();
     let chunked = format!("Transfer-Encoding: chunked\r\n{JSON}");
     assert_refused(&daemon, &chunked, b"zz\r\n", 400);

@@ -232,7 +232,7 @@ fn a_body_is_read_as_curl_sends_it_unless_a_browser_might_have() {
         }
         curl(&daemon, "/api/v1/templates", &args)
     };
-    // Without anything, `curl -d` names the type of forms.
+    // Without a header argument, `curl -d` sends the type of forms.
     assert_eq!(create(&[]).status, 201);
     assert_eq!(create(&["Content-Type:"]).status, 201);
     let own = format!("Origin: {}", daemon.server());

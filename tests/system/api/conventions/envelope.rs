@@ -11,7 +11,7 @@ use crate::support::assertions::{is_timestamp, is_uuid};
 
 const ID: &str = "00000000-0000-4000-8000-000000000000";
 
-/// The id that is answered to a request with this one.
+/// The request id of the answer to a request with this id.
 fn echoed_id(daemon: &Daemon, own: Option<&[u8]>) -> String {
     let mut request = daemon.api.request(Method::GET, "/health");
     if let Some(own) = own {

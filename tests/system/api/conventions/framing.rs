@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use serde_json::json;
 use vm_system_tests::Daemon;
 
-/// Sends bytes, in which `HOST` stands for the daemon's address, and gives all that is answered
-/// until the connection ends.
+/// Sends bytes, in which `HOST` stands for the daemon's address, and returns the whole answer up to
+/// the end of the connection.
 fn answers(daemon: &Daemon, request: &str) -> String {
     let host = daemon.server().trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).unwrap();
@@ -26,7 +26,7 @@ fn assert_refused(daemon: &Daemon, request: &str, status: u16) {
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{request}{answer}");
 }
 
-/// A request that would be taken for another one's body, or the other way round.
+/// A request that could be parsed as the body of another one, or vice versa.
 const HIDDEN: &str = "GET /api/v1/health HTTP/1.1\nHost: HOST\n\n";
 
 #[test]
@@ -47,7 +47,7 @@ fn a_body_that_is_framed_in_two_ways_ends_its_connection() {
     assert_refused(&daemon, &format!("{post}{twice}\n0\n\n{HIDDEN}"), 400);
     let lengths = "Content-Length: 2\nContent-Length: 3\n";
     assert_refused(&daemon, &format!("{post}{lengths}\n{{}}{HIDDEN}"), 400);
-    // With both the chunks count, and nothing comes behind them.
+    // If both headers are there, the chunks count, and the bytes after them are no request.
     let name = |name: &str| json!({"name": name}).to_string();
     for headers in [
         "Content-Length: 4\nTransfer-Encoding: chunked\n",

@@ -12,10 +12,10 @@ use vm_system_tests::{Answer, Daemon, Session};
 
 use crate::support::generated::for_generated_inputs;
 
-/// How long an answer may take.
+/// The bound on the time of an answer.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Every route that takes a body, with a body that it takes. In capitals: what is put in before it
+/// Every route that takes a body, with a valid body. Words in capitals are replaced before the body
 /// is sent.
 fn routes() -> Vec<(Method, &'static str, Value)> {
     let post = |path, body| (Method::POST, path, body);
@@ -78,7 +78,7 @@ fn routes() -> Vec<(Method, &'static str, Value)> {
     ]
 }
 
-/// A text that is not what is expected, in one way or another.
+/// A text that is invalid in most fields.
 fn odd_text() -> impl Strategy<Value = String> {
     let known = select(vec![
         "",
@@ -121,7 +121,7 @@ fn odd_number() -> impl Strategy<Value = Number> {
     ]
 }
 
-/// Any JSON.
+/// Any JSON value.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -141,23 +141,23 @@ fn any_json() -> impl Strategy<Value = Value> {
 /// How a valid body is changed.
 #[derive(Clone, Debug)]
 enum Change {
-    /// It stays.
+    /// The body stays.
     None,
-    /// It is another.
+    /// The body is replaced.
     Whole(Value),
-    /// One of its values, at any depth, is another.
+    /// One of its values, at any depth, is replaced.
     Replace(Index, Value),
-    /// One of its values is not there.
+    /// One of its values is removed.
     Remove(Index),
-    /// There is one more.
+    /// A field is added.
     Add(String, Value),
-    /// Bytes of the text are others.
+    /// Bytes of the text are replaced.
     Flip(Vec<(Index, u8)>),
     /// The text ends early.
     Cut(Index),
-    /// Something is in the text that was not.
+    /// Bytes are inserted into the text.
     Insert(Index, String),
-    /// It is deep.
+    /// The body is nested deeply.
     Deep(usize),
 }
 
@@ -175,7 +175,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Every value in a value, by its pointer, without the whole.
+/// The JSON pointers of all values inside a value.
 fn pointers(value: &Value, here: &str, found: &mut Vec<String>) {
     let mut note = |name: &str, inner: &Value| {
         let below = format!("{here}/{name}");
@@ -239,7 +239,7 @@ impl Change {
     }
 }
 
-/// What the words in capitals stand for.
+/// The replacements of the words in capitals.
 struct Names {
     template: String,
     session: Session,
@@ -267,7 +267,7 @@ impl Names {
     }
 }
 
-/// Checks that an answer is one that the API has.
+/// Checks that an answer has the form that the API documents.
 fn check(answer: &Answer, took: Duration) -> Result<(), TestCaseError> {
     let shown = answer.text.chars().take(1000).collect::<String>();
     prop_assert!(took < SOON, "it took {took:?}: {shown}");
@@ -298,7 +298,7 @@ fn any_body_is_answered_soon_and_as_the_api_says() {
             let path = names.put_in(&daemon, path);
             let body = serde_json::from_str(&names.put_in(&daemon, &body.to_string())).unwrap();
             let body = change.apply(body);
-            // What is in capitals in the change.
+            // The change may contain words in capitals as well.
             let body = match String::from_utf8(body) {
                 Ok(text) => names.put_in(&daemon, &text).into_bytes(),
                 Err(error) => error.into_bytes(),
@@ -311,8 +311,8 @@ fn any_body_is_answered_soon_and_as_the_api_says() {
             let asked = Instant::now();
             let answer = daemon.api.send(request);
             check(&answer, asked.elapsed())?;
-            // A template that would let no more sessions be made is left alone, and a session that
-            // is made is closed.
+            // A session that was created is closed, so that the limit of sessions is not reached; a
+            // closed session is replaced.
             if answer.status == 201 && path == "/sessions" {
                 let id = answer.json["id"].as_str().unwrap();
                 daemon.session_with_id(id).close();

@@ -41,7 +41,7 @@ fn a_cancel_that_comes_late_does_not_hit_the_next_execution() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for id in cancelled {
-                // It may not have begun, or have ended: both are fine.
+                // The execution may not have begun, or may have ended: both are accepted.
                 let path = format!("/executions/{id}/cancel");
                 daemon.api.post(&path, &json!({}));
             }

@@ -1,4 +1,4 @@
-//! Limits of one execution, and what is left of an execution that exceeded one.
+//! Limits of one execution, and the records of executions that exceeded one.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ fn assert_output_refused(session: &Session, answer: Answer, named: &str) -> Vec<
     events
 }
 
-/// A daemon with a template whose limits are others than the default.
+/// A daemon with a template that has these limits.
 fn daemon_with_limits(limits: &[(&str, u64)]) -> (Daemon, String) {
     let daemon = Daemon::start();
     let limits: Map<String, Value> = limits
@@ -95,7 +95,8 @@ fn an_execution_may_lower_its_limits() {
         .post("/executions/run-file", &body)
         .expect_status(201);
     assert_rolled_back(&execution, "error", "MEMORY_LIMIT");
-    // What one execution may not use is the next one's again, also the text of its code.
+    // A lowered limit, which also bounds the text of the code, does not apply to the next
+    // execution.
     run_within(&daemon, &session, "1", &json!({"mem_mb": 8})).expect_status(201);
     session.eval(&format!("'{}'.length", "x".repeat(2_000_000)));
     session.eval("kept = new Uint8Array(30e6); kept.length");
@@ -131,7 +132,7 @@ fn an_execution_can_not_raise_its_limits() {
 }
 
 #[test]
-fn what_an_execution_used_is_known_also_of_one_that_was_rolled_back() {
+fn the_metrics_of_an_execution_that_was_rolled_back_are_known() {
     let daemon = Daemon::start();
     let session = daemon.session_of(&daemon.template_with_modules(&["fs"]));
     let prelude = "require('fs').existsSync('a'); require('fs').existsSync('b'); \
@@ -239,7 +240,7 @@ fn all_that_a_first_execution_printed_is_recorded_when_it_is_rolled_back() {
          while (true) console.log('')",
     );
     let process = daemon.process_of(&session, Role::Session);
-    // The daemon then learns of the process's death before it has read all its output.
+    // The daemon then notices the death of the process before it has read all its output.
     daemon.signal(Signal::SIGSTOP);
     wait_for("the process to pass the limit", || {
         (!Process::is_alive(process)).then_some(())
@@ -283,7 +284,7 @@ fn an_event_that_is_larger_than_any_may_be_is_refused_and_rolled_back() {
 }
 
 #[test]
-fn the_name_of_a_class_is_no_way_around_the_limit_of_output() {
+fn the_name_of_a_class_counts_towards_the_limit_of_output() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let execution = session.run("class A { static name = 'x'.repeat(1e4).repeat(1e3) }; new A()");
@@ -432,7 +433,7 @@ fn the_time_to_write_a_record_does_not_count_towards_wall_ms() {
         busy.execute_batch("ROLLBACK").unwrap();
         let execution = running.join().unwrap().expect_status(201);
         assert_eq!(execution["status"], "ok", "{execution}");
-        // What comes after the record is bounded as ever.
+        // The time after the record was written is bounded as before.
         let code = "require('fs').readFileSync('a.txt', 'utf8'); while (true);";
         let body = json!({"session_id": session.id, "input": code, "limits": {"wall_ms": 100}});
         let execution = daemon

@@ -108,7 +108,7 @@ fn a_client_that_reconnects_a_thousand_times_gets_every_event_once() {
     assert_eq!(execution["metrics"]["events"], LINES + 2);
 }
 
-/// Runs a snippet that writes 5000 lines; gives its `wall_ms`.
+/// Runs a snippet that writes 5000 lines; returns its `wall_ms`.
 fn wall_ms_of_chatter(daemon: &Daemon, session: &Session) -> f64 {
     let code = "for (let i = 0; i < 5000; i++) console.log('line', i)";
     let id = submit_without_waiting(daemon, session, code);

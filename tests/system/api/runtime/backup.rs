@@ -23,7 +23,7 @@ fn a_copy_is_made_while_the_daemon_writes() {
         assert!(said.starts_with("Wrote "), "{said}");
         writing.join().unwrap();
     });
-    // It is a database like any other.
+    // The copy is a complete database.
     let home = tempfile::tempdir().unwrap();
     std::fs::copy(daemon.home().join("copy.db"), home.path().join("test.db")).unwrap();
     let other = Daemon::start_in(home);
@@ -34,7 +34,7 @@ fn a_copy_is_made_while_the_daemon_writes() {
         .expect_status(200);
     assert_eq!(events.as_array().unwrap().len(), 1002);
     assert_eq!(ops_json(&other, &["check"])["ok"], true);
-    // What is there already is not overwritten, and nothing else is left beside the database.
+    // A file that exists is not overwritten, and no other file is left beside the database.
     let copy = daemon.home().join("copy.db");
     let refused = output_of(&mut daemon.cli(&["ops", "backup", copy.to_str().unwrap()]));
     assert!(

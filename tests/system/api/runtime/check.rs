@@ -1,4 +1,4 @@
-//! `/runtime/check`: what is wrong with the database.
+//! `/runtime/check`: the damage that a check of the database finds.
 
 use rusqlite::Connection;
 use serde_json::{Value, json};

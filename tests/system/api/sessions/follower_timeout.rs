@@ -1,4 +1,4 @@
-//! Sessions that are closed when the client that they were made for is gone.
+//! Sessions that are closed when their client has gone.
 
 use serde_json::json;
 use vm_system_tests::{Daemon, Session};
@@ -12,7 +12,7 @@ fn stream_of(session: &Session) -> String {
     format!("/sessions/{}/events/stream", session.id)
 }
 
-/// A stream of a session that has begun.
+/// Opens the stream of a session, and waits for its first message.
 fn followed(daemon: &Daemon, session: &Session, query: &str) -> EventStream {
     let mut stream = EventStream::open(daemon, &format!("{}{query}", stream_of(session)), None);
     assert_eq!(stream.next().unwrap().name, "session");
@@ -47,7 +47,7 @@ fn a_session_is_kept_by_its_followers_and_by_followers_that_return_in_time() {
         let resumed = session_with_follower_timeout(&daemon, &template, 2000);
         drop(followed(&daemon, &resumed, query));
         let back = followed(&daemon, &resumed, query);
-        // When this one is closed, the timeout of all others has passed too.
+        // When this session is closed, the timeout of the other sessions is over as well.
         wait_until_closed(&session_with_follower_timeout(&daemon, &template, 3000));
         assert_eq!(status(&kept), "ready");
         assert_eq!(status(&resumed), "ready");

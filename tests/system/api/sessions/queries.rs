@@ -1,4 +1,4 @@
-//! Queries of a session: completion, inspection, whether code is complete.
+//! Queries to a session: completion, inspection, and the check whether code is complete.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -277,7 +277,7 @@ fn a_query_of_a_closed_or_unknown_session_is_refused() {
     }
 }
 
-/// How many processes answer queries now.
+/// The number of query processes.
 fn query_processes(daemon: &Daemon) -> usize {
     let processes = Process::descendants(daemon.pid());
     // A process that has answered may still be exiting.
@@ -343,7 +343,7 @@ fn a_query_reports_that_its_session_was_closed_meanwhile() {
 }
 
 #[test]
-fn code_that_no_parser_takes_is_invalid() {
+fn code_that_no_parser_accepts_is_invalid() {
     let daemon = Daemon::start();
     let session = daemon.session();
     let body = json!({"code": "(".repeat(200_000)});

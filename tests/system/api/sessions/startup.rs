@@ -1,4 +1,4 @@
-//! What runs before the first execution of a session: libraries and startup files.
+//! Libraries and startup files, which run before the first execution of a session.
 
 use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon, Session, wait_for};
@@ -61,7 +61,7 @@ fn a_module_without_imports_works_as_a_startup_file() {
     assert_eq!(daemon.session_of(&template).eval("here"), "yes");
 }
 
-/// Checks what is left of a session that could not be started; returns its row.
+/// Checks the record of a session that could not be started, and returns it.
 fn failed_session(daemon: &Daemon, template: &str, code: &str, named: &str) -> (Session, Value) {
     let open = daemon.session();
     let answer = daemon.request_session(template).expect_error(422, code);
@@ -152,7 +152,7 @@ fn libraries_of_the_cache_are_loaded_before_the_startup_files() {
     );
 }
 
-/// Starts to make a session on a thread of its own; returns its id once it is starting.
+/// Requests a session on a thread of its own; returns the id when the session is starting.
 fn start_session(daemon: &Daemon, template: &str) -> (std::thread::JoinHandle<Answer>, String) {
     let (api, template, worktree) = (daemon.api.clone(), template.to_owned(), daemon.worktree());
     let starting = std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Worktrees that the daemon's user may not use.
+//! Worktrees that the user of the daemon has no access to.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -16,13 +16,14 @@ const UNPRIVILEGED_USER: u32 = 65_534;
 /// A daemon of an unprivileged user; it is killed when this is dropped.
 struct UnprivilegedDaemon {
     child: Child,
-    /// Kept open, so that the daemon does not fail when it prints.
+    /// The standard output, which stays open so that the daemon can print.
     _stdout: BufReader<ChildStdout>,
     api: vm_system_tests::Api,
 }
 
 impl UnprivilegedDaemon {
-    /// Starts it in a folder of its own below `home`, with a copy of the program that it may read.
+    /// Starts the daemon in a folder of its own below `home`, with a copy of the program that the
+    /// user may read.
     fn start(home: &Path) -> Self {
         let own = home.join("daemon");
         fs::create_dir(&own).unwrap();
@@ -98,12 +99,12 @@ fn a_worktree_that_the_daemon_may_not_use_is_refused_with_the_session() {
         fs::set_permissions(&worktree, fs::Permissions::from_mode(mode)).unwrap();
         std::os::unix::fs::symlink(name, home.path().join(format!("{name}-link"))).unwrap();
         let mut worktrees = vec![worktree.clone(), home.path().join(format!("{name}-link"))];
-        // What cannot be entered keeps what is in it from being reached.
+        // A directory that can't be entered makes its content unreachable.
         if mode & 0o001 == 0 {
             worktrees.push(worktree.join("inner"));
         }
         for worktree in worktrees {
-            // The second time it is known to the system.
+            // The second request finds the path in the caches of the kernel.
             for _ in 0..2 {
                 let answer = create(&worktree);
                 if is_usable {

@@ -1,9 +1,9 @@
-//! Which capabilities are refused when they are added, and that the refusal names what is wrong.
+//! Invalid capabilities are refused when they are added, and the refusal names the fault.
 
 use serde_json::{Value, json};
 use vm_system_tests::Daemon;
 
-/// Adds what must be refused; returns the message.
+/// Adds a capability that must be refused; returns the message.
 #[track_caller]
 fn refusal(daemon: &Daemon, template: &str, body: &Value) -> String {
     let answer = daemon

@@ -22,7 +22,7 @@ fn built_ins_and_unknown_names_are_no_modules() {
         add_part(&daemon, &id, "capabilities", &body).expect_error(422, "MODULE_NOT_ALLOWED");
     }
     assert_eq!(list_parts(&daemon, &id, "modules"), json!([]));
-    // As a capability a built-in is kept, and changes nothing.
+    // A capability for a built-in module is stored, and has no effect.
     for name in built_ins {
         let body = json!({"kind": "module", "name": name});
         add_part(&daemon, &id, "capabilities", &body).expect_status(201);

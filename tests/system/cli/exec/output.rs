@@ -131,7 +131,7 @@ fn a_snippet_is_printed_with_its_result_and_its_events() {
     assert_eq!(record[4], "Kind: repl");
     for (line, label) in [(record[5], "Started: "), (record[6], "Ended: ")] {
         let moment = line.strip_prefix(label).expect(line);
-        // As RFC 3339 has it, to the second.
+        // The time is in RFC 3339, to the second.
         assert!(moment.len() == 20 && moment.ends_with('Z'), "{line}");
     }
     assert!(record[7].starts_with("Input: "), "{}", record[7]);

@@ -47,13 +47,13 @@ fn console_output_comes_before_the_end_and_ctrl_c_cancels() {
     terminal.type_keys("kept\r");
     terminal.wait_for_text("\n1\r\n");
     terminal.wait_for_text("> ");
-    // At the prompt it drops what was typed, and leaves when it comes twice.
+    // At the prompt, Ctrl-C drops the typed text, and two in a row leave the console.
     terminal.type_keys("dropped");
     terminal.wait_for_text("dropped");
     drops_and_leaves(terminal);
 }
 
-/// Ctrl-C drops what was typed, which does not run, and leaves when it comes twice.
+/// Ctrl-C drops the typed text, which does not run, and two in a row leave the console.
 fn drops_and_leaves(mut terminal: Terminal) {
     terminal.type_keys(CTRL_C);
     terminal.wait_for_text("To leave");
@@ -113,7 +113,7 @@ fn tab_completes_from_the_session() {
     terminal.type_keys(TAB);
     terminal.type_keys("\r");
     terminal.wait_for_text("show this");
-    // Blanks of any kind stand before and behind the word.
+    // White space of any kind may stand before and after the word.
     terminal.type_keys(" .type\u{3000}setti");
     terminal.type_keys(TAB);
     terminal.type_keys("\r");

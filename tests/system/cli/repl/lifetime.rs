@@ -1,4 +1,4 @@
-//! The session of a console: made for it, kept by it, and closed with it.
+//! The session of a console: created for it, kept while it runs, and closed at its end.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use crate::support::cli::output_of;
 use crate::support::console::{CTRL_D, console_at, repl};
 use crate::support::follower_timeout::{session_with_follower_timeout, status, wait_until_closed};
 
-/// The sessions that consoles have made.
+/// The sessions that consoles have created.
 fn own_sessions(daemon: &Daemon) -> Vec<Session> {
     let all = daemon.api.get("/sessions").expect_status(200);
     let own = all
@@ -23,7 +23,7 @@ fn own_sessions(daemon: &Daemon) -> Vec<Session> {
 }
 
 #[test]
-fn a_console_that_is_killed_leaves_no_session_of_its_own_and_every_other() {
+fn the_session_of_a_killed_console_is_closed_and_no_other() {
     let daemon = Daemon::start();
     let others = daemon.session_with_long_limits();
     let start = |args: &[&str]| {
@@ -52,7 +52,7 @@ fn a_console_that_is_killed_leaves_no_session_of_its_own_and_every_other() {
     assert_eq!(status(&others), "ready");
     kept.type_keys("6 * 7\r");
     kept.wait_for_text("\n42\r\n");
-    // Its terminal goes away.
+    // The terminal is closed.
     drop(kept);
     for session in own_sessions(&daemon) {
         wait_until_closed(&session);
@@ -95,7 +95,7 @@ fn a_console_without_a_daemon_starts_one_of_its_own() {
     terminal.wait_for_text("> ");
     terminal.type_keys("6 * 7\r");
     terminal.wait_for_text("\n42\r\n");
-    // Keys that are typed before the console reads again may be taken for nothing.
+    // Keys that are typed before the console reads again may be dropped.
     terminal.wait_for_text("> ");
     terminal.type_keys(CTRL_D);
     assert!(terminal.wait_for_exit().success());
@@ -126,7 +126,7 @@ fn a_session_that_was_made_for_the_console_is_closed_with_it() {
     let sessions = daemon.api.get("/sessions").expect_status(200);
     assert_eq!(sessions[0]["status"], "closed");
     assert_eq!(sessions[0]["workspace_id"], "repl");
-    // The next one uses the template that is there.
+    // The next console uses the template that exists.
     let mut terminal = Terminal::start(repl(daemon.home(), &args), 80);
     terminal.wait_for_text("> ");
     terminal.type_keys(CTRL_D);

@@ -9,7 +9,7 @@ use vm_system_tests::{Daemon, Session, wait_for};
 
 use crate::support::console::repl;
 
-/// Pipes a text into a console; what it prints, what it says, and its status.
+/// Pipes a text into a console; returns its standard output, its standard error and its status.
 fn piped(daemon: &Daemon, session: &Session, text: &str) -> (String, String, Option<i32>) {
     let mut console = repl(
         daemon.home(),
@@ -20,7 +20,7 @@ fn piped(daemon: &Daemon, session: &Session, text: &str) -> (String, String, Opt
     .stderr(Stdio::piped())
     .spawn()
     .unwrap();
-    // It may have enough before the end.
+    // The console may end before it has read the whole text.
     let _ = console.stdin.take().unwrap().write_all(text.as_bytes());
     let output = console.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();

@@ -1,5 +1,5 @@
-//! What is typed at a console is not lost: ahead of the prompt, pasted in one piece, or dropped by
-//! Ctrl-C.
+//! No text that is typed at a console is lost: neither ahead of the prompt, nor pasted in one
+//! piece, nor after a Ctrl-C that drops a line.
 
 use std::os::unix::process::CommandExt;
 
@@ -14,7 +14,7 @@ const CTRL_Z: &str = "\u{1a}";
 
 const BACKSPACE: &str = "\u{7f}";
 
-/// Both kinds of consoles, at a session each.
+/// Both kinds of consoles, each at a session of its own.
 fn consoles(daemon: &Daemon) -> [(Session, Terminal); 2] {
     [console_at, dumb_console_at].map(|start| {
         let session = daemon.session_with_long_limits();
@@ -30,7 +30,7 @@ fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
         terminal.type_keys("kept = 41\r");
         terminal.wait_for_text("\n41\r\n");
         terminal.wait_for_text("> ");
-        // In one piece, too: what is behind a Ctrl-C is no part of what it drops.
+        // The same keys in one piece: text after a Ctrl-C is not dropped by it.
         for (keys, answers) in [
             ("abc\u{3}def\u{3}", &["twice", "twice"][..]),
             (
@@ -50,8 +50,8 @@ fn ctrl_c_on_a_line_with_text_drops_the_text_and_never_leaves() {
         {
             terminal.type_keys(line);
             terminal.type_keys(CTRL_C);
-            // The session is asked behind each Enter whether that is all: Ctrl-C may come before
-            // the answer. It drops what there is then, and the next line is one of its own.
+            // After each Enter the session checks whether the code is complete. A Ctrl-C before the
+            // answer drops the lines so far, and the next line begins a new snippet.
             terminal.type_keys(&format!("'dropped ' + {number}\r"));
             terminal.wait_for_text(&format!("dropped {number}"));
             terminal.wait_for_text("> ");
@@ -135,8 +135,8 @@ fn lines_that_come_together_are_all_run() {
         }
         terminal.type_keys("\r");
         terminal.wait_for_text("'last'\r\n");
-        // Longer than any buffer on the way, with characters that stand across their edges, and
-        // with code of several lines.
+        // The text is longer than any buffer on the way, has characters across the edges of the
+        // buffers, and code of several lines.
         let lines: Vec<_> = (0..300)
             .map(|n| match n % 3 {
                 0 => format!("all += 'ü€😀{n}'.length\r"),
@@ -170,7 +170,7 @@ fn keys_typed_while_an_execution_runs_arrive_at_the_prompt() {
         terminal.wait_for_text("begun");
         terminal.type_keys("n += 20\rn += 2\r");
         terminal.type_keys("'half ' + ");
-        // Ctrl-C drops none of the text.
+        // The Ctrl-C during the execution drops none of the text.
         terminal.type_keys(CTRL_C);
         terminal.wait_for_text("cancelled");
         terminal.type_keys("'a line'\r");
@@ -187,7 +187,7 @@ fn keys_typed_while_an_execution_runs_arrive_at_the_prompt() {
         terminal.type_keys("= 'ü'\r");
         terminal.wait_for_text("'23ü'");
         assert_eq!(session.eval("n"), "23ü");
-        // Keys that are no characters, too.
+        // Keys that are no characters arrive as well.
         terminal.type_keys(
             "console.log('wa' + 'its'); await new Promise(done => setTimeout(done, 300))\r",
         );
@@ -239,7 +239,7 @@ fn is_as_the_shell_left_it(terminal: &Terminal) -> bool {
 fn a_console_that_is_suspended_gives_the_terminal_back_and_goes_on_where_it_was() {
     let daemon = Daemon::start();
     let session = daemon.session_with_long_limits();
-    // A shell, so that the console can be continued.
+    // The console runs in a shell, which can continue it.
     let mut shell = shell_at_home("bash", daemon.home());
     shell
         .args(["--norc", "--noprofile", "-i"])
@@ -266,7 +266,7 @@ fn a_console_that_is_suspended_gives_the_terminal_back_and_goes_on_where_it_was(
     terminal.wait_for_text("> 'half ' + ");
     terminal.type_keys("'a line'\r");
     terminal.wait_for_text("'half a line'");
-    // While something runs, it is a signal.
+    // While an execution runs, the key is a signal.
     terminal.type_keys("console.log('be' + 'gun'); while (true);\r");
     terminal.wait_for_text("begun");
     terminal.type_keys(CTRL_Z);
@@ -294,7 +294,7 @@ fn the_terminal_is_given_back_however_the_console_ends() {
     let daemon = Daemon::start();
     for signal in [None, Some(Signal::SIGTERM)] {
         let session = daemon.session();
-        // Something that stays at the terminal.
+        // This program stays at the terminal.
         let mut shell = shell_at_home("sh", daemon.home());
         shell
             .args([

@@ -37,7 +37,7 @@ fn there_are_no_more_sessions_than_allowed() {
 fn an_idle_session_is_closed_and_a_busy_one_is_not() {
     let daemon = Daemon::start_with_args(&["--session-idle-timeout", "2s"]);
     let busy = daemon.session();
-    // It is busy for longer than it may be idle.
+    // The execution takes longer than the idle timeout.
     let running = busy.start("await new Promise(done => setTimeout(done, 4000)); 'done'");
     let idle = daemon.session();
     wait_for("the idle session to be closed", || {
@@ -96,7 +96,7 @@ fn silent_clients_do_not_disturb_others() {
     assert_eq!(daemon.session().eval("1 + 1"), "2");
 }
 
-/// It takes as long as the daemon's idle timeout, half a minute, like the answer to a missing body.
+/// This test takes half a minute: the timeout of an idle connection, and of a missing body.
 #[test]
 fn a_client_that_stalls_is_disconnected() {
     let daemon = Daemon::start();
@@ -111,7 +111,7 @@ fn a_client_that_stalls_is_disconnected() {
     );
     body.write_all(start.as_bytes()).unwrap();
     let mut answer = String::new();
-    // It ends, with or without an answer.
+    // The connection ends, with or without an answer.
     let _ = head.read_to_string(&mut String::new());
     body.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");

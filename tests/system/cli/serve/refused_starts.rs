@@ -112,7 +112,7 @@ fn a_database_of_a_newer_version_is_refused() {
     let db = home.path().join("test.db");
     let connection = Connection::open(&db).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
-    // Out of the write-ahead log, so that the file says it all.
+    // The WAL is checkpointed, so that the database file has all changes.
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .unwrap();
@@ -128,7 +128,7 @@ fn a_missing_directory_is_named() {
     assert!(!home.path().join("missing").exists());
 }
 
-/// Whether file permissions mean something to this user.
+/// Whether file permissions do not restrict this user.
 fn can_write_everywhere() -> bool {
     let home = directory();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o555)).unwrap();
@@ -147,7 +147,7 @@ fn a_read_only_directory_is_named() {
     let home = directory();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o555)).unwrap();
     assert_refused(&home.path().join("test.db"), "can't be written");
-    // A database that is there can't have its log beside it.
+    // The WAL of an existing database can't be created beside it.
     let daemon = Daemon::start();
     daemon.session();
     let used = daemon.stop();

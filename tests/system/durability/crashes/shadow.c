@@ -1,5 +1,6 @@
-/* Keeps, beside a daemon's database, copies of its files as they were at their last sync: what a disk has that loses
- * everything else. Loaded with LD_PRELOAD; the directory of the copies is in SHADOW. */
+/* Keeps copies of the files of a daemon's database as they were at their last sync: the state of a
+ * disk that loses everything that was not synced. It is loaded with LD_PRELOAD; SHADOW is the
+ * directory of the copies. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

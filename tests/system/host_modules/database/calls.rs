@@ -6,7 +6,7 @@ use vm_system_tests::{Daemon, Session};
 
 use crate::host_modules::calls::{error_message, module_session};
 
-/// Checks that a database can be filled and asked.
+/// Checks that a database can be written and queried.
 fn fill_and_ask(session: &Session) {
     let made =
         session.run("database.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, n REAL)')");
@@ -99,7 +99,7 @@ fn a_transaction_that_can_not_be_committed_is_rolled_back() {
             "0"
         );
     }
-    // Another one can begin, and be committed.
+    // Another transaction can begin, and be committed.
     session.eval("database.transaction(() => database.exec('INSERT INTO a VALUES (7)'))");
     session.eval(&format!("database.transaction(() => {insert})"));
 }
@@ -126,7 +126,7 @@ fn a_database_outside_the_worktree_is_refused() {
         );
         error_message(&session, "database.query('SELECT 1')");
     }
-    // Neither a URI nor ATTACH leads around it.
+    // Neither a URI nor ATTACH bypasses the check.
     let uri = format!("file:{}", outside.display());
     session.run(&format!(
         "database.configure('sqlite3', '{uri}'); database.exec('CREATE TABLE t (a)')"

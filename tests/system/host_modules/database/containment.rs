@@ -37,7 +37,7 @@ fn a_query_that_never_ends_ends_with_its_execution() {
         "db.query('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n')",
     );
     assert_eq!(execution["status"], "timeout", "{execution}");
-    // The process has stopped it, and has what it had.
+    // The database process has stopped the statement, and keeps its database.
     assert_eq!(session.eval("db.query('SELECT 1 AS one')[0].one"), "1");
     assert_eq!(database_processes(&daemon), before);
     daemon.stop();

@@ -55,7 +55,7 @@ fn a_statement_that_waits_for_a_lock_does_nothing_once_its_run_is_over() {
         .post("/executions/repl", &limits)
         .expect_status(201);
     assert_eq!(execution["status"], "timeout", "{execution}");
-    // What comes after the answer finds nothing that still waits.
+    // After the answer, no statement of the execution waits for the lock any more.
     other.eval("db.exec('COMMIT'); 1");
     let count = "db.query('SELECT count(*) AS n FROM t')[0].n";
     assert_eq!(one.eval(count), "0");
@@ -90,7 +90,7 @@ fn a_roll_back_restores_the_state_of_a_database() {
         "db.exec('INSERT INTO t VALUES (2)'); while (true);",
         "db.configure('sqlite3', 'other.db'); while (true);",
         "db.close(); while (true);",
-        // It is the statement that is in the way when the time is over.
+        // The statement still runs when the time is over.
         &format!("db.exec('INSERT INTO t VALUES (2)'); db.query('{endless}')"),
     ] {
         let execution = session.run(code);
@@ -104,8 +104,8 @@ fn a_roll_back_restores_the_state_of_a_database() {
     // The transaction is still open.
     let ended = "db.exec('ROLLBACK'); db.query('SELECT count(*) AS n FROM t')[0].n";
     assert_eq!(session.eval(ended), "0");
-    // SQLite gives up a transaction in which a statement that writes is cut short. Then it is not
-    // gone in silence.
+    // SQLite rolls back a transaction if a writing statement in it is interrupted. The next
+    // statement then fails, so that the script notices.
     session.eval("db.exec('BEGIN; INSERT INTO t VALUES (1)'); 1");
     let endless = format!(
         "db.exec('INSERT INTO t {}')",

@@ -6,12 +6,12 @@ use std::path::Path;
 use serde_json::json;
 use vm_system_tests::{Daemon, Process, Session, wait_for};
 
-/// How long what is left sleeps: a number that the command lines of no other test contain.
+/// The seconds for which leftover processes sleep: a number that no other test has in its commands.
 fn seconds(daemon: &Daemon) -> String {
     format!("7{:06}", daemon.pid())
 }
 
-/// The processes, by their command lines, that a test has started.
+/// The command lines of the processes that a test has started and that still run.
 fn left(of: &str) -> Vec<String> {
     let all = Process::all().into_iter();
     all.filter(|process| process.state != 'Z')
@@ -26,7 +26,7 @@ fn exec_session(daemon: &Daemon) -> Session {
     session
 }
 
-/// Shell scripts that leave a `sleep` behind, each in another way.
+/// Shell scripts that each leave a `sleep` behind in another way.
 fn ways(sleep: &str) -> Vec<String> {
     let quiet = "</dev/null >/dev/null 2>&1";
     let mut ways = vec![
@@ -39,7 +39,7 @@ fn ways(sleep: &str) -> Vec<String> {
         format!("setsid env -i sh -c 'cd /; sleep {sleep}' {quiet} &"),
         format!("for i in 1 2 3 4 5 6 7 8; do setsid sleep {sleep} {quiet} & done"),
         format!("setsid sh -c 'sleep {sleep} & kill -STOP $!; kill -STOP $$' {quiet} &"),
-        // The command itself is killed from within.
+        // The command kills itself.
         format!("setsid sleep {sleep} {quiet} & kill -9 $$"),
     ];
     if Path::new("/usr/bin/perl").exists() {
@@ -88,7 +88,7 @@ fn nothing_is_left_of_a_command_whose_execution_is_rolled_back() {
 fn a_chain_of_processes_that_fork_and_exit_is_ended() {
     let daemon = Daemon::start();
     let (session, marker) = (exec_session(&daemon), seconds(&daemon));
-    // Without its file it ends, too, so that a test that fails leaves nothing.
+    // The chain also ends when its file is removed, so that a failing test leaves no process.
     daemon.write(
         "chain.sh",
         "setsid sh chain.sh $1 </dev/null >/dev/null 2>&1 &\n",
@@ -140,7 +140,7 @@ fn nothing_is_left_of_the_commands_of_a_daemon_that_is_killed() {
 }
 
 #[test]
-fn commands_go_before_their_supervisor_when_memory_runs_out_and_sessions_before_the_zygote() {
+fn out_of_memory_commands_are_killed_before_their_supervisor_and_sessions_before_the_zygote() {
     let daemon = Daemon::start();
     let score = |pid: i32| {
         let text = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();

@@ -11,14 +11,14 @@ use crate::support::attempts::{
     assert_throws_code, assert_value, js_literal, template_with_capabilities,
 };
 
-/// Writes a script that says its name.
+/// Writes a shell script that prints its name.
 fn tool(path: &Path, says: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, format!("#!/bin/sh\necho {says} \"$@\"\n")).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A session that may run `good` and the system's `echo` alone, with `bad` beside it.
+/// A session that may run `good` and the system's `echo` alone; `bad` stands beside `good`.
 fn restricted_session(daemon: &Daemon) -> (Session, String, PathBuf, PathBuf) {
     let (good, bad) = (
         daemon.home().join("tools/good"),
@@ -158,7 +158,7 @@ fn the_environment_leads_to_no_other_program() {
         let run = format!("exec.run('echo', [], {{env: {env}}})");
         assert_throws_code(&session, &run, "ERR_INVALID_ARG_TYPE");
     }
-    // The folder in which it runs does not matter for a name without a slash.
+    // The working directory does not matter for a name without a slash.
     assert_value(
         &session,
         "exec.run('echo', ['x'], {cwd: 'bin'})",
@@ -202,7 +202,7 @@ fn a_listed_name_that_becomes_a_link_to_a_shell_is_refused() {
     let daemon = Daemon::start();
     let (session, _, good, _) = restricted_session(&daemon);
     assert_value(&session, "exec.run('echo', ['before'])", &json!("before\n"));
-    // What fs writes is not what the list names, whatever it is called.
+    // A file that `fs` writes is not the listed program, whatever its name.
     session.eval("fs.writeFileSync('good', '#!/bin/sh\\necho own'); 1");
     assert_throws_code(&session, "exec.run('./good')", "EACCES");
     for target in [good.to_str().unwrap(), "/bin/echo"] {

@@ -1,4 +1,4 @@
-//! Files that a session reaches in part, for tests of capabilities of kind `fs`.
+//! Files of which a session may reach some, for tests of capabilities of kind `fs`.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use vm_system_tests::{Daemon, Session};
 
 use crate::support::attempts::template_with_capabilities;
 
-/// What no script may show.
+/// The content that no script may read.
 pub(crate) const SECRET: &str = "top secret";
 
 /// Files that may be reached, and files that may not.
@@ -39,14 +39,14 @@ pub(crate) fn fs_session(daemon: &Daemon, capabilities: &[(bool, Value)]) -> Ses
     session
 }
 
-/// `open` can be read, `out` can be written, nothing else.
+/// A session that can read `open` and write `out`, and reach no other file.
 pub(crate) fn restricted_session(daemon: &Daemon) -> Session {
     plant(daemon);
     let config = json!({"read": ["open/**"], "write": ["out/**"]});
     fs_session(daemon, &[(true, config)])
 }
 
-/// Checks that all is as it was planted.
+/// Checks that the files are unchanged.
 #[track_caller]
 pub(crate) fn assert_untouched(daemon: &Daemon) {
     let root = daemon.worktree();

@@ -27,8 +27,8 @@ fn restricted_session(daemon: &Daemon) -> Session {
     session
 }
 
-/// Where links lead, from a folder of the worktree: to the secrets, and to nothing where a secret
-/// could be made.
+/// The targets of links in a folder of the worktree: the secrets, and names at which a secret could
+/// be created.
 fn targets(daemon: &Daemon) -> Vec<String> {
     let absolute = |path: &str| daemon.home().join(path).display().to_string();
     vec![
@@ -175,7 +175,7 @@ fn a_link_to_a_folder_does_not_escape_the_grant() {
         !listed.contains("key.txt") && !listed.contains("outside.txt"),
         "{listed}"
     );
-    // What deletes a folder deletes the links in it, and nothing that they lead to.
+    // Deleting a folder deletes the links in it, and none of their targets.
     session.eval("fs.rmSync('out', {recursive: true}); 1");
     assert!(!root.join("out").exists());
     assert_untouched(&daemon);
@@ -195,7 +195,7 @@ fn a_link_within_the_grant_is_followed() {
     session.eval("fs.writeFileSync('out/same', 'changed'); 1");
     let mine = fs::read_to_string(root.join("out/mine.txt")).unwrap();
     assert_eq!(mine, "changed");
-    // The name has to be given as well as the file.
+    // The name of the link must be granted as well as its target.
     assert_throws_code(&session, "fs.readFileSync('elsewhere')", "EACCES");
 }
 
@@ -216,7 +216,7 @@ fn a_moved_link_does_not_escape_the_grant() {
         session
     };
     let root = daemon.worktree();
-    // It leads to nothing where it is, and to the secret where it is moved to.
+    // The link is dangling where it is, and leads to the secret where it is moved to.
     symlink("../secret/key.txt", root.join("sleeper")).unwrap();
     symlink("../secret", root.join("open/dir")).unwrap();
     try_all(
@@ -235,7 +235,7 @@ fn a_moved_link_does_not_escape_the_grant() {
     assert_untouched(&daemon);
 }
 
-/// Runs what may or may not succeed, and checks that none of it gives the secret.
+/// Runs calls that may succeed or fail, and checks that none of them returns the secret.
 #[track_caller]
 fn try_all(session: &Session, calls: &[&str]) {
     for call in calls {

@@ -1,4 +1,4 @@
-//! Which files the module `fs` reaches by which paths when capabilities of kind `fs` narrow it.
+//! The files that the module `fs` reaches, by every path, if capabilities of kind `fs` narrow it.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What capabilities of kind `fs` give and take away when files are moved, copied and deleted.
+//! Capabilities of kind `fs` hold when files are moved, copied and deleted.
 
 use std::fs;
 
@@ -51,7 +51,7 @@ fn renaming_does_not_make_a_file_readable() {
         }
     }
     assert_untouched(&daemon);
-    // To a name that can't be read either.
+    // A file can be moved to a name that can't be read either.
     session.eval("fs.renameSync('secret', 'hidden'); 1");
     assert_throws_code(&session, "fs.readFileSync('hidden/key.txt')", "EACCES");
 }
@@ -121,7 +121,7 @@ fn denied_reading_is_not_regained_by_writing() {
         assert_throws_code(&session, call, "EACCES");
     }
     assert_value(&session, "fs.existsSync('secret/key.txt')", &json!(false));
-    // Moved with its name it is as hidden as before.
+    // A hidden file that is moved under its own name stays hidden.
     session.eval("fs.renameSync('box/inner', 'inner'); 1");
     assert_throws_code(&session, "fs.readFileSync('inner/.env')", "EACCES");
     session.eval("fs.renameSync('inner', 'box/inner'); 1");

@@ -1,4 +1,4 @@
-//! Which hosts `fetch` reaches, by any notation.
+//! The hosts that `fetch` reaches, in every notation.
 
 use serde_json::json;
 use vm_system_tests::Daemon;

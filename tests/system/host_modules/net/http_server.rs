@@ -1,4 +1,4 @@
-//! An HTTP server for tests of `fetch`. Nothing here leaves the loopback interface.
+//! An HTTP server for tests of `fetch`. No request leaves the loopback interface.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,16 +9,16 @@ use vm_system_tests::{Daemon, Session};
 
 use crate::support::attempts::{js_literal, template_with_capabilities};
 
-/// A small HTTP server. `/to?URL` redirects there, `/to307?URL` with 307; everything else says what
-/// was asked for.
+/// A small HTTP server. `/to?URL` redirects to the URL, `/to307?URL` does so with status 307; the
+/// answer to every other request is its path.
 pub(crate) struct Server {
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub port: u16,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// Starts it on a free port.
+    /// Starts the server on a free port.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -33,7 +33,7 @@ impl Server {
         Self { port, asked }
     }
 
-    /// The request lines that came in.
+    /// The request lines that were received.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -73,7 +73,7 @@ fn serve(mut connection: TcpStream, log: &Mutex<Vec<String>>) -> Option<()> {
     }
 }
 
-/// A session that reaches the hosts that are given without those that are taken away.
+/// A session whose capabilities grant the hosts `given` and deny the hosts `taken`.
 #[track_caller]
 pub(crate) fn net_session(daemon: &Daemon, given: &[String], taken: &[&str]) -> Session {
     let mut capabilities = vec![("net", "given", true, json!({"hosts": given}))];
@@ -86,7 +86,7 @@ pub(crate) fn net_session(daemon: &Daemon, given: &[String], taken: &[&str]) -> 
     daemon.session_of(&template)
 }
 
-/// The expression that fetches a text.
+/// The expression that fetches the text of a URL.
 pub(crate) fn fetch_text(url: &str) -> String {
     format!("fetch({}).then(answer => answer.text())", js_literal(url))
 }

@@ -120,7 +120,7 @@ fn no_other_scheme_is_served() {
     ] {
         assert_throws_code(&session, &fetch_text(&url), "ERR_INVALID_URL");
     }
-    // It is there, but it does not speak TLS.
+    // The server listens there, but does not speak TLS.
     assert_throws(&session, &fetch_text(&format!("https://127.0.0.1:{port}/")));
     let asked: Vec<Value> = server.requests().into_iter().map(Value::from).collect();
     assert!(

@@ -1,4 +1,4 @@
-// What the console is given.
+// Hostile arguments of console methods.
 
 //# hostile_values
 console.log(new Proxy({}, { get() { while (true); }, ownKeys() { while (true); } }), { get a() { while (true); }, toString() { while (true); } }, Object.create(new Proxy({}, { getPrototypeOf() { while (true); } })))

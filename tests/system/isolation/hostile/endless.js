@@ -1,4 +1,4 @@
-// What would never end.
+// Code that would never end.
 
 //# loop
 while (true) {}

@@ -1,5 +1,5 @@
-// Remembers every builtin, so that a later run can tell whether one of them has changed, and keeps the means to fail in a
-// way that is rolled back, whatever has been done to the builtins meanwhile.
+// Records every builtin, so that a later run can find out whether one of them has changed. Defines
+// `fail`, which causes a roll back, whatever was done to the builtins meanwhile.
 (() => {
   const { ownKeys, getOwnPropertyDescriptor, getPrototypeOf, isExtensible } = Reflect;
   const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
@@ -26,7 +26,8 @@
       if (isExtensible(object) !== extensible) return 'an object was closed';
     }
     for (const [object, keys, descriptors] of properties) {
-      // Scripts make globals, and the console the last value and error; nothing else is to be added anywhere.
+      // Scripts add globals, and the console adds the last value and the last error. Nothing else
+      // may be added to any object.
       const now = ownKeys(object).filter((key) => key !== '_' && key !== '_error');
       const before = keys.filter((key) => key !== '_' && key !== '_error');
       if (object !== globalThis && now.length !== before.length) return `a property of ${String(keys)} was added or deleted`;

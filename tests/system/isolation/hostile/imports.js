@@ -1,4 +1,4 @@
-// What is imported, and from where.
+// Hostile imports.
 
 //# specifiers
 for (const specifier of ['', '.', './', '..', '/', '//', '\0', './\0', ' ', '\ud800', './\ud800', '%00', '?', '#', 'file://', 'file:///etc/passwd', 'http://localhost/', 'data:text/javascript,while(true);', 'blob:x', 'node:fs', 'node:', './.', './..', './folder', '__proto__', 'constructor']) {

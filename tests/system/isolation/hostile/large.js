@@ -1,4 +1,4 @@
-// What would be too large, or too deep.
+// Values and code that are too large or too deep.
 
 //# ab
 new ArrayBuffer(8e9).byteLength

@@ -1,5 +1,6 @@
-// What changes the world that later code of the session lives in. Each is run twice: in a session of its own, which has to
-// go on, and in a run that is rolled back, which has to leave nothing.
+// Snippets that change the builtins on which later code of the session depends. Each is run twice:
+// in a session of its own, which must go on, and in an execution that is rolled back, which must
+// leave no trace.
 
 //# object_prototype_setters
 for (const name of ['status', 'value', 'get', 'set', 'writable', 'enumerable', 'configurable', 'done', 'next', 'message', 'stack', 'name', 'cause', 'type', 'preview', 'json', 'length', 'text', 'level', 'code', 'path', 'default', 'with', 'module', 'exports']) {

@@ -1,9 +1,9 @@
-//! Paths of startup files and of files to run: checked, cleaned, and echoed clean; and absolute
-//! links in the worktree.
+//! Paths of startup files and of files to run are checked, normalised, and echoed in the normal
+//! form; and absolute links in the worktree.
 
 use std::os::unix::fs::symlink;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vm_system_tests::{Answer, Daemon};
 
 use crate::isolation::paths::outside::{CANARY, Outside};
@@ -14,7 +14,7 @@ fn add_startup(daemon: &Daemon, template: &str, path: &str) -> Answer {
     daemon.api.post(&files, &json!({"path": path}))
 }
 
-/// Ways to write a path, with what is kept of them.
+/// Spellings of paths, with their normal forms.
 const CLEANED: [(&str, &str); 8] = [
     ("./c.js", "c.js"),
     ("x/../b.js", "b.js"),
@@ -26,7 +26,7 @@ const CLEANED: [(&str, &str); 8] = [
     ("...js", "...js"),
 ];
 
-/// Ways to write what is no path of a file below the worktree.
+/// Spellings that are no path of a file below the worktree.
 const REFUSED: [&str; 12] = [
     " ",
     "\t",
@@ -162,15 +162,55 @@ fn the_path_of_a_file_that_is_run_is_echoed_clean() {
     {
         session.submit_file(path).expect_error(422, "INVALID_PATH");
     }
-    // What is cleaned away need not be there; what is left must.
+    // A folder that normalisation removes need not exist; the file must.
     session
         .submit_file("x/../missing.js")
         .expect_error(404, "FILE_NOT_FOUND");
-    // An error says where it was thrown by the clean name.
+    // The stack of an error has the normal form of the path.
     daemon.write("throws.js", "throw new Error('here')");
     let run = session.submit_file("./x/..//throws.js").expect_status(201);
     let message = run["error"]["message"].as_str().unwrap();
     assert!(message.contains("at throws.js:1:"), "{message}");
+}
+
+/// Calls that follow links in the worktree, with their values.
+fn calls_by_links() -> [(&'static str, Value); 10] {
+    [
+        (
+            "import('./folder/m.mjs').then(m => m.default)",
+            json!("inner"),
+        ),
+        (
+            "import('./all/folders/m.mjs').then(m => m.default)",
+            json!("inner"),
+        ),
+        ("fs.readFileSync('folders/text.txt', 'utf8')", json!("text")),
+        (
+            "fs.readdirSync('folder').sort().join()",
+            json!("a.js,inner.cjs,m.mjs,text.txt"),
+        ),
+        (
+            "fs.statSync('file.js').isFile() && fs.statSync('folders').isDirectory()",
+            json!(true),
+        ),
+        ("fs.lstatSync('file.js').isSymbolicLink()", json!(true)),
+        (
+            "fs.copyFileSync('folder/text.txt', 'all/copy.txt'), fs.readFileSync('copy.txt', 'utf8')",
+            json!("text"),
+        ),
+        (
+            "fs.renameSync('all/copy.txt', 'folders/moved.txt'), fs.existsSync('real/moved.txt')",
+            json!(true),
+        ),
+        (
+            "fs.writeFileSync('folder/moved.txt', 'new'), fs.readFileSync('real/moved.txt', 'utf8')",
+            json!("new"),
+        ),
+        (
+            "fs.rmSync('folders/moved.txt'), fs.existsSync('real/moved.txt')",
+            json!(false),
+        ),
+    ]
 }
 
 #[test]
@@ -214,45 +254,10 @@ fn an_absolute_link_that_stays_inside_works_everywhere() {
         assert_value(&session, &format!("require('./{path}')"), &json!("a"));
     }
     session.eval("var fs = require('fs'); 1");
-    for (code, value) in [
-        (
-            "import('./folder/m.mjs').then(m => m.default)",
-            json!("inner"),
-        ),
-        (
-            "import('./all/folders/m.mjs').then(m => m.default)",
-            json!("inner"),
-        ),
-        ("fs.readFileSync('folders/text.txt', 'utf8')", json!("text")),
-        (
-            "fs.readdirSync('folder').sort().join()",
-            json!("a.js,inner.cjs,m.mjs,text.txt"),
-        ),
-        (
-            "fs.statSync('file.js').isFile() && fs.statSync('folders').isDirectory()",
-            json!(true),
-        ),
-        ("fs.lstatSync('file.js').isSymbolicLink()", json!(true)),
-        (
-            "fs.copyFileSync('folder/text.txt', 'all/copy.txt'), fs.readFileSync('copy.txt', 'utf8')",
-            json!("text"),
-        ),
-        (
-            "fs.renameSync('all/copy.txt', 'folders/moved.txt'), fs.existsSync('real/moved.txt')",
-            json!(true),
-        ),
-        (
-            "fs.writeFileSync('folder/moved.txt', 'new'), fs.readFileSync('real/moved.txt', 'utf8')",
-            json!("new"),
-        ),
-        (
-            "fs.rmSync('folders/moved.txt'), fs.existsSync('real/moved.txt')",
-            json!(false),
-        ),
-    ] {
+    for (code, value) in calls_by_links() {
         assert_value(&session, code, &value);
     }
-    // A module that is loaded by a link changes with what the link leads to.
+    // A module that was loaded through a link is loaded anew when the target of the link changes.
     daemon.write("real/a.js", "module.exports = 'changed'");
     assert_value(&session, "require('./chain.js')", &json!("changed"));
 }

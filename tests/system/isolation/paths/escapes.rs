@@ -109,7 +109,7 @@ fn no_spelling_of_an_escape_leaves_the_worktree() {
                 js_literal(&format!("{path}\0"))
             ));
         }
-        // Some are names like any other, and lead to nothing.
+        // Some of the paths are plain names of files that do not exist.
         for (outcome, call) in attempt_all(&session, &calls).iter().zip(&calls) {
             assert!(
                 !format!("{outcome:?}").contains(CANARY),
@@ -121,8 +121,8 @@ fn no_spelling_of_an_escape_leaves_the_worktree() {
                 "{call}: {outcome:?}"
             );
         }
-        // Every one is tried in full by one function, and some by all: a call that goes through
-        // makes files and folders.
+        // Each path is passed to some of the functions that write, because a call that succeeds
+        // creates files and folders.
         let path = js_literal(&format!("{start}.txt"));
         attempt_all(&session, &writes(&path)[number % 7..]);
     }

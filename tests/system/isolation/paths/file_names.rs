@@ -35,7 +35,7 @@ fn odd_file_names_work() {
         daemon.write(name, "'found'");
         let run = session.submit_file(name);
         if name.contains(['\n', '\u{202e}', '\x1b']) {
-            // What is shown to people does not steer their terminals.
+            // Paths are shown on terminals, so they must not have control characters.
             run.expect_error(422, "INVALID_PATH");
         } else {
             assert_eq!(
@@ -56,7 +56,7 @@ fn odd_file_names_work() {
             &json!("object"),
         );
     }
-    // The same letters in another case or another normal form are another name.
+    // The same letters in another case or another normal form are a different name.
     daemon.write("case.js", "1");
     for name in ["CASE.js", "case.JS", "\u{e1}.js", "case.js ", "case.js."] {
         session
@@ -83,7 +83,7 @@ fn impossible_file_names_are_refused() {
         assert_refused(&path, &session.submit_file(&path));
         let mut calls = reads(&js_literal(&path));
         calls.extend(writes(&js_literal(&path)).into_iter().filter(|call| {
-            // Folders of short names can be made.
+            // `mkdir` succeeds, because the single names are short.
             !(path.starts_with("n/") && call.contains("mkdir"))
         }));
         for message in assert_all_throw(&session, &calls, None) {
@@ -102,7 +102,7 @@ fn names_that_are_not_utf_8_do_no_harm() {
     for name in [&b"\xff.js"[..], b"\xc0\xae\xc0\xae", b"\xed\xa0\x80.js"] {
         fs::write(folder.join(OsStr::from_bytes(name)), "'found'").unwrap();
     }
-    // They are listed with signs that stand for what they are, and can't be asked for.
+    // Such names are listed with replacement characters, and can't be used as paths.
     assert_value(&session, "fs.readdirSync('odd').length", &json!(3));
     for path in [
         "'odd/\u{fffd}.js'",
@@ -141,7 +141,7 @@ fn deeply_nested_folders_can_be_walked_and_deleted() {
     );
     assert_value(&session, "fs.rmSync('d', {recursive: true})", &json!(null));
     assert!(!daemon.worktree().join("d").exists());
-    // Deeper than a path can say, by way of folders that are moved.
+    // Moving folders makes a tree that is deeper than the longest path.
     let half = "e/".repeat(600);
     let moves = format!(
         "fs.mkdirSync('{half}', {{recursive: true}}); \
@@ -150,7 +150,7 @@ fn deeply_nested_folders_can_be_walked_and_deleted() {
     session.eval(&moves);
     let outcome = attempt(&session, "fs.statSync('e/e/e').isDirectory()");
     assert_eq!(outcome, Outcome::Value(json!(true)));
-    // It may take longer than it has; the daemon and the session go on.
+    // This call may exceed the time limit; the daemon and the session go on.
     session.submit("fs.rmSync('e', {recursive: true})");
     assert_eq!(session.eval("1"), "1");
 }

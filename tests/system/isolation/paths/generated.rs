@@ -1,4 +1,4 @@
-//! Generated paths: none leads out of the worktree.
+//! Generated paths, none of which leads out of the worktree.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::isolation::paths::outside::{
 use crate::support::attempts::{attempt_all, js_literal};
 use crate::support::generated::for_generated_inputs;
 
-/// Parts of paths. In capitals: what is put in before it is used.
+/// Parts of paths. Words in capitals are replaced before a path is used.
 const SEGMENTS: &[&str] = &[
     "..",
     "..",
@@ -96,12 +96,12 @@ fn path() -> impl Strategy<Value = String> {
         let segments = segments.into_iter();
         let mut path = start.to_owned();
         path.extend(segments.map(|(segment, between)| segment + between));
-        // Half of the paths that end with a slash would not be taken for a file.
+        // Otherwise half of the paths would end with a slash, and name no file.
         path.trim_end_matches('/').to_owned()
     })
 }
 
-/// What is in the daemon's directory, beside the files of its database.
+/// The names in the daemon's directory, without the files of the database.
 fn beside(daemon: &Daemon) -> BTreeSet<String> {
     let names = fs::read_dir(daemon.home()).unwrap();
     names

@@ -1,4 +1,4 @@
-//! Files outside the worktree that no path may reach, and calls that try to.
+//! Files outside the worktree that no path may reach, and calls that try to reach them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use vm_system_tests::{Answer, Daemon, Session};
 
-/// What is in every file outside, and what no answer may show.
+/// The text in every file outside, which no answer may contain.
 pub(crate) const CANARY: &str = "canary-4f1d";
 
 /// Files outside the worktree that must be neither read nor changed.
@@ -16,7 +16,7 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
-    /// Makes them, beside the worktree.
+    /// Creates the files beside the worktree.
     pub(crate) fn create(daemon: &Daemon) -> Self {
         let folder = daemon.home().join("outside");
         fs::create_dir_all(folder.join("deep")).unwrap();
@@ -33,19 +33,19 @@ impl Outside {
         Self { folder, before }
     }
 
-    /// Where they are.
+    /// The folder of the files.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Checks that they are what they were, and that there are no others.
+    /// Checks that the files are unchanged, and that there are no others.
     #[track_caller]
     pub(crate) fn assert_untouched(&self) {
         assert!(content(&self.folder) == self.before, "something changed");
     }
 }
 
-/// Everything in a folder, with what it holds.
+/// All files in a folder, with their contents.
 fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -70,7 +70,7 @@ pub(crate) fn session_with_files(daemon: &Daemon) -> Session {
     session
 }
 
-/// Expressions that read what is at a path.
+/// Expressions that read the file at a path.
 pub(crate) fn reads(path: &str) -> Vec<String> {
     vec![
         format!("import({path}).then((module) => module.default)"),
@@ -85,7 +85,7 @@ pub(crate) fn reads(path: &str) -> Vec<String> {
     ]
 }
 
-/// Expressions that change what is at a path.
+/// Expressions that change the file at a path.
 pub(crate) fn writes(path: &str) -> Vec<String> {
     vec![
         format!("fs.writeFileSync({path}, 'changed')"),
@@ -98,7 +98,7 @@ pub(crate) fn writes(path: &str) -> Vec<String> {
     ]
 }
 
-/// Checks that a refusal of `run-file` says what it is about.
+/// Checks that a refusal of `run-file` names the path.
 #[track_caller]
 pub(crate) fn assert_refused(path: &str, answer: &Answer) {
     assert!(
@@ -113,7 +113,7 @@ pub(crate) fn assert_refused(path: &str, answer: &Answer) {
     assert!(!answer.text.contains(CANARY), "{path:?}: {}", answer.text);
 }
 
-/// Makes the worktree anew, with links that lead out of it.
+/// Creates the worktree anew, with links that lead out of it.
 pub(crate) fn reset_worktree(daemon: &Daemon) {
     let root = daemon.worktree();
     for entry in fs::read_dir(&root).unwrap() {

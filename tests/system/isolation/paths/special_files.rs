@@ -13,7 +13,7 @@ use vm_system_tests::Daemon;
 use crate::isolation::paths::outside::{assert_refused, reads, session_with_files};
 use crate::support::attempts::{assert_all_throw, assert_value, js_literal};
 
-/// How long an answer may take that must not wait for anything.
+/// The bound on an answer that must not wait for a file.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 #[test]
@@ -65,7 +65,7 @@ fn fifos_sockets_devices_and_folders_are_refused_at_once() {
         assert_refused(&path, &answer);
         let path = js_literal(&path);
         let mut calls = reads(&path);
-        // What is a folder is listed, and what is none is not.
+        // `readdir` works on folders, so it is left out.
         calls.retain(|call| !call.contains("readdir"));
         calls.extend([
             format!("require('./' + {path})"),
@@ -77,7 +77,7 @@ fn fifos_sockets_devices_and_folders_are_refused_at_once() {
             ),
         ]);
         if !path.contains("folder") {
-            // Nor is it one.
+            // The path is no folder, so no file can be created in it.
             calls.push(format!(
                 "database.configure('sqlite3', {path} + '/in.db'), database.exec('CREATE TABLE made (a)')"
             ));
@@ -91,9 +91,9 @@ fn fifos_sockets_devices_and_folders_are_refused_at_once() {
     assert_value(&session, "fs.statSync('fifo.js').isFile()", &json!(false));
 }
 
-/// A hard link is the file itself, under a name inside: nothing tells it from one that was made
-/// inside, so that it is read and written. The user who makes one can read the file already; a
-/// script can make none. What is the service's own stays out of reach.
+/// A hard link in the worktree can't be distinguished from a file that was created there, so it is
+/// read and written. The user who creates one can read the file already; a script can't create one.
+/// The files of the service stay out of reach.
 #[test]
 fn a_hard_link_is_a_file_of_the_worktree() {
     let daemon = Daemon::start();
@@ -105,7 +105,7 @@ fn a_hard_link_is_a_file_of_the_worktree() {
     assert_eq!(run["result"]["preview"], "shared");
     session.eval("fs.appendFileSync('hard.js', ';2'); 1");
     assert_eq!(fs::read_to_string(&outside).unwrap(), "'shared';2");
-    // The name goes, the file stays.
+    // The name is removed, and the file stays.
     session.eval("fs.rmSync('hard.js'); 1");
     assert!(outside.exists());
     let makers = "['link', 'linkSync', 'symlink', 'symlinkSync'].every((name) => !(name in fs) && !(name in fs.promises))";

@@ -1,4 +1,4 @@
-//! Links that are exchanged while calls follow them.
+//! Links that are exchanged while calls of scripts follow them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use serde_json::Value;
-use vm_system_tests::Daemon;
+use vm_system_tests::{Daemon, Session};
 
 use crate::isolation::paths::outside::{CANARY, Outside, assert_refused, session_with_files};
 use crate::support::attempts::{Outcome, attempt_all};
 
-/// Lets each pair in a folder change their names until it is told to stop.
+/// Exchanges the names of each pair in a folder until `stop` is set.
 fn exchange(folder: &Path, pairs: &[(&str, &str)], stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         for (one, other) in pairs {
@@ -30,7 +29,7 @@ fn exchange(folder: &Path, pairs: &[(&str, &str)], stop: &AtomicBool) {
     }
 }
 
-/// Calls that meet `swapped`, which is now a file or a folder of the worktree and now a link to one
+/// Calls that use `swapped`, which is by turns a file or a folder of the worktree and a link to one
 /// outside.
 const CALLS_AT_SWAPPED: &[&str] = &[
     "fs.readFileSync('swapped.txt')",
@@ -54,10 +53,9 @@ const CALLS_AT_SWAPPED: &[&str] = &[
     "import('./swapped/a.mjs').then(() => globalThis.leaked ? leak : 'inside')",
 ];
 
-#[test]
-fn a_link_swapped_during_the_calls_does_not_escape_the_worktree() {
-    let daemon = Daemon::start();
-    let outside = Outside::create(&daemon);
+/// Makes the files and folders that are swapped, and the links outside that they are swapped with.
+/// Returns the pairs.
+fn make_pairs(daemon: &Daemon, outside: &Outside) -> Vec<(&'static str, &'static str)> {
     let root = daemon.worktree();
     for name in ["swapped.txt", "swapped/a.txt", "inside.txt"] {
         daemon.write(name, "inside");
@@ -86,36 +84,61 @@ fn a_link_swapped_during_the_calls_does_not_escape_the_worktree() {
         symlink(outside.folder().join(ending), root.join(link)).unwrap();
         pairs.push((name, link));
     }
+    pairs
+}
+
+/// How many calls went in, and how many were refused.
+#[derive(Default)]
+struct Counts {
+    inside: u32,
+    refused: u32,
+}
+
+impl Counts {
+    /// Makes calls in a session. A value must be `inside`, and an exception must not have text of
+    /// the files outside.
+    fn attempt(&mut self, session: &Session, calls: &[&str]) {
+        for (outcome, call) in attempt_all(session, calls).into_iter().zip(calls) {
+            match outcome {
+                Outcome::Value(value) => {
+                    assert_eq!(value, "inside", "{call}");
+                    self.inside += 1;
+                }
+                Outcome::Thrown { message, .. } => {
+                    assert!(
+                        !message.contains(CANARY) && !message.is_empty(),
+                        "{message}"
+                    );
+                    self.refused += 1;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_link_swapped_during_the_calls_does_not_escape_the_worktree() {
+    let daemon = Daemon::start();
+    let outside = Outside::create(&daemon);
+    let root = daemon.worktree();
+    let pairs = make_pairs(&daemon, &outside);
     let session = session_with_files(&daemon);
     session.eval("var leak = 'leak'; 1");
     let stop = AtomicBool::new(false);
-    let (mut inside, mut refused) = (0, 0);
+    let mut counts = Counts::default();
     std::thread::scope(|scope| {
         let exchanging = scope.spawn(|| exchange(&root, &pairs, &stop));
-        let calls: Vec<_> = CALLS_AT_SWAPPED.iter().cycle().take(200).collect();
+        let calls: Vec<_> = CALLS_AT_SWAPPED.iter().copied().cycle().take(200).collect();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let deadline = Instant::now() + Duration::from_mins(3);
             let mut rounds = 0;
-            while rounds < 10 || inside < 100 || refused < 100 {
+            while rounds < 10 || counts.inside < 100 || counts.refused < 100 {
+                let Counts { inside, refused } = counts;
                 assert!(
                     Instant::now() < deadline,
                     "{inside} went in, {refused} did not"
                 );
-                for (outcome, call) in attempt_all(&session, &calls).into_iter().zip(&calls) {
-                    match outcome {
-                        Outcome::Value(value) => {
-                            assert_eq!(value, "inside", "{call}");
-                            inside += 1;
-                        }
-                        Outcome::Thrown { message, .. } => {
-                            assert!(
-                                !message.contains(CANARY) && !message.is_empty(),
-                                "{message}"
-                            );
-                            refused += 1;
-                        }
-                    }
-                }
+                counts.attempt(&session, &calls);
                 for path in ["swapped.js", "swapped/a.js"] {
                     let answer = session.submit_file(path);
                     if answer.status == 201 {
@@ -137,13 +160,14 @@ fn a_link_swapped_during_the_calls_does_not_escape_the_worktree() {
             std::panic::resume_unwind(panic);
         }
     });
+    let Counts { inside, refused } = counts;
     println!("{inside} calls went in, {refused} were refused");
     assert_eq!(session.eval("typeof leaked"), "undefined");
     outside.assert_untouched();
 }
 
-/// Calls that meet a link which now leads, by another name of the worktree, to a folder inside, and
-/// now outside.
+/// Calls that use a link which leads, by another name of the worktree, to a folder that is by turns
+/// inside and outside.
 const CALLS_AT_RETARGETED: &[&str] = &[
     "fs.readFileSync('turning/a.txt', 'utf8')",
     "fs.readFileSync('by-name/a.txt', 'utf8')",
@@ -167,8 +191,8 @@ fn an_absolute_link_retargeted_during_the_calls_does_not_escape_the_worktree() {
     for name in ["real/a.js", "real/a.mjs", "real/a.cjs"] {
         daemon.write(name, "'inside'");
     }
-    // A link in the worktree is exchanged with one that leaves, and so is a name of the worktree
-    // with one of its parent's other folder, in which there is what the link asks for.
+    // A link in the worktree is exchanged with one that leaves the worktree. A second name of the
+    // worktree is exchanged with a folder beside it, in which the path of the link exists as well.
     symlink(root.join("real"), root.join("turning")).unwrap();
     symlink(outside.folder(), root.join("turned")).unwrap();
     symlink(&root, home.join("alias")).unwrap();
@@ -179,25 +203,19 @@ fn an_absolute_link_retargeted_during_the_calls_does_not_escape_the_worktree() {
     session.eval("var leak = 'leak'; 1");
     let stop = AtomicBool::new(false);
     let exchange = |folder: &Path, one, other| exchange(folder, &[(one, other)], &stop);
-    let (mut inside, mut refused) = (0, 0);
+    let mut counts = Counts::default();
     std::thread::scope(|scope| {
         scope.spawn(|| exchange(&root, "turning", "turned"));
         scope.spawn(|| exchange(&home, "alias", "decoy"));
-        let calls: Vec<_> = CALLS_AT_RETARGETED.iter().cycle().take(180).collect();
+        let calls: Vec<_> = CALLS_AT_RETARGETED
+            .iter()
+            .copied()
+            .cycle()
+            .take(180)
+            .collect();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for _ in 0..12 {
-                for (outcome, call) in attempt_all(&session, &calls).into_iter().zip(&calls) {
-                    match outcome {
-                        Outcome::Value(value) => {
-                            assert_eq!(value, Value::from("inside"), "{call}");
-                            inside += 1;
-                        }
-                        Outcome::Thrown { message, .. } => {
-                            assert!(!message.contains(CANARY), "{message}");
-                            refused += 1;
-                        }
-                    }
-                }
+                counts.attempt(&session, &calls);
                 for path in ["turning/a.js", "by-name/a.js"] {
                     let answer = session.submit_file(path);
                     assert!(!answer.text.contains(CANARY), "{}", answer.text);
@@ -209,6 +227,7 @@ fn an_absolute_link_retargeted_during_the_calls_does_not_escape_the_worktree() {
             std::panic::resume_unwind(panic);
         }
     });
+    let Counts { inside, refused } = counts;
     assert!(
         inside > 0 && refused > 0,
         "{inside} went in, {refused} were refused"

@@ -3,10 +3,18 @@
 //! An implementation names a function that makes an empty store, with what has to be kept as long
 //! as the store is used, and gets a test for each case:
 //!
-//! ```ignore
-//! fn make() -> (Arc<dyn Store>, TempDir) { todo!() }
+//! ```
+//! use std::sync::Arc;
 //!
-//! vmcontrol::store_conformance!(crate::tests::conformance::make);
+//! use vmcontrol::store::Store;
+//! use vmcontrol::store::memory::MemoryStore;
+//!
+//! fn make() -> (Arc<dyn Store>, ()) {
+//!     (Arc::new(MemoryStore::default()), ())
+//! }
+//!
+//! vmcontrol::store_conformance!(crate::make);
+//! # fn main() {}
 //! ```
 //!
 //! Durability, the search for damage and the checks when a store is opened are not in the suite:

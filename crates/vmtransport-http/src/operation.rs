@@ -1,4 +1,7 @@
-//! The description of one method of one route.
+//! The description of one method of one route, with its handler.
+//!
+//! The tables in [`operations`](crate::operations) are made of these descriptions; the router and
+//! the OpenAPI document are made from the tables.
 
 use axum::Router;
 use axum::handler::Handler;
@@ -8,8 +11,11 @@ use serde_json::{Value, json};
 use vmapi_types::ErrorCode;
 use vmcontrol::Control;
 
-/// Makes the schema of a type, or a reference to it.
-pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+/// What the paths of all operations begin with.
+pub(crate) const BASE_PATH: &str = "/api/v1";
+
+/// Makes the schema of a type, or a reference to that schema.
+pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// The resource that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +29,7 @@ pub(crate) enum Tag {
 }
 
 impl Tag {
-    pub(super) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Service,
         Self::Runtime,
         Self::Metadata,
@@ -32,7 +38,7 @@ impl Tag {
         Self::Executions,
     ];
 
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Service => "service",
             Self::Runtime => "runtime",
@@ -43,7 +49,7 @@ impl Tag {
         }
     }
 
-    pub(super) const fn description(self) -> &'static str {
+    pub(crate) const fn description(self) -> &'static str {
         match self {
             Self::Service => "The health and the version of the daemon, and this document.",
             Self::Runtime => "The running daemon: its sessions, its sandbox, its database.",
@@ -57,65 +63,72 @@ impl Tag {
 
 /// One method of one route, as the document describes it.
 pub(crate) struct Operation {
-    pub(super) method: &'static str,
+    pub(crate) method: &'static str,
     filter: MethodFilter,
-    /// The path below `/api/v1`, with parameters in braces.
-    pub(super) path: &'static str,
+    /// The path below [`BASE_PATH`], with parameters in braces.
+    pub(crate) path: &'static str,
     /// The operation's unique name, for generated clients.
-    pub(super) id: &'static str,
-    pub(super) summary: &'static str,
-    pub(super) description: Option<&'static str>,
-    pub(super) tag: Tag,
+    pub(crate) id: &'static str,
+    /// What the operation does, without a full stop.
+    pub(crate) summary: &'static str,
+    /// What the summary leaves open; `None` if the summary says all.
+    pub(crate) description: Option<&'static str>,
+    pub(crate) tag: Tag,
     /// The parameters that are not in the path.
-    pub(super) parameters: Vec<Parameter>,
-    pub(super) body: Option<SchemaOf>,
-    pub(super) answers: Vec<Answer>,
+    pub(crate) parameters: Vec<Parameter>,
+    /// The schema of the JSON body of the request; `None` if the operation takes none.
+    pub(crate) body: Option<SchemaOf>,
+    /// The successful answers.
+    pub(crate) answers: Vec<Answer>,
     /// The error codes that are specific to the operation.
-    pub(super) errors: Vec<ErrorCode>,
+    pub(crate) errors: Vec<ErrorCode>,
     /// Whether the operation uses the database.
-    pub(super) is_stored: bool,
+    pub(crate) is_stored: bool,
     /// Whether the operation needs no token.
-    pub(super) is_open: bool,
+    pub(crate) is_open: bool,
 }
 
 /// A successful answer.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) description: &'static str,
-    pub(super) content: Content,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) description: &'static str,
+    pub(crate) content: Content,
 }
 
 /// The body of a successful answer.
-pub(super) enum Content {
+pub(crate) enum Content {
     Json {
         schema: SchemaOf,
         /// Whether a `Link` header names the neighbouring portions of the list.
         has_links: bool,
     },
-    /// Server-sent events: the schema of the data by the name of the message. An empty name stands
-    /// for none.
+    /// Server-sent events: the name of each message, with the schema of its data.
     Stream(Vec<(&'static str, SchemaOf)>),
     /// Bytes of this media type.
     Binary(&'static str),
 }
 
-/// A parameter of the query, or a header.
+/// A parameter of the query, or a header of the request.
 pub(crate) struct Parameter {
-    pub(super) place: &'static str,
-    pub(super) name: &'static str,
-    pub(super) description: &'static str,
-    pub(super) is_required: bool,
-    pub(super) schema: ParameterSchema,
+    /// Where the parameter stands: `query` or `header`.
+    pub(crate) place: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) is_required: bool,
+    pub(crate) schema: ParameterSchema,
 }
 
-pub(super) enum ParameterSchema {
+/// The schema of a parameter.
+pub(crate) enum ParameterSchema {
+    /// This schema.
     Json(Value),
+    /// The schema of a type.
     Of(SchemaOf),
 }
 
 /// An operation with its handler.
 pub(crate) struct Route {
-    pub(super) operation: Operation,
+    pub(crate) operation: Operation,
     handler: MethodRouter<Control>,
 }
 
@@ -164,12 +177,13 @@ impl Operation {
         }
     }
 
-    /// Adds what the summary leaves open.
+    /// Adds a description of what the summary leaves open.
     pub(crate) fn about(mut self, description: &'static str) -> Self {
         self.description = Some(description);
         self
     }
 
+    /// Adds a parameter of the query, or a header.
     pub(crate) fn parameter(mut self, parameter: Parameter) -> Self {
         self.parameters.push(parameter);
         self
@@ -219,8 +233,8 @@ impl Operation {
         self
     }
 
-    /// The operation can fail with these codes, beside those that follow from what else is
-    /// described.
+    /// The operation can fail with these codes, beside those that follow from the rest of its
+    /// description (see [`Operation::all_errors`]).
     pub(crate) fn fails(mut self, codes: &[ErrorCode]) -> Self {
         self.errors.extend_from_slice(codes);
         self
@@ -238,7 +252,7 @@ impl Operation {
         self
     }
 
-    /// Names the handler.
+    /// Adds the handler.
     pub(crate) fn to<H, T>(self, handler: H) -> Route
     where
         H: Handler<T, Control>,
@@ -252,14 +266,14 @@ impl Operation {
     }
 
     /// The names of the parameters in the path.
-    pub(super) fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path
             .split('/')
             .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
     }
 
     /// Every error code that the operation answers with.
-    pub(super) fn all_errors(&self) -> Vec<ErrorCode> {
+    pub(crate) fn all_errors(&self) -> Vec<ErrorCode> {
         use ErrorCode as Code;
         let mut codes = vec![
             Code::InvalidRequest,
@@ -293,7 +307,7 @@ impl Operation {
 }
 
 impl Route {
-    /// Adds a handler for `HEAD`, where that of `GET` would do too much.
+    /// Adds a handler for `HEAD` to a route whose handler for `GET` would do too much.
     pub(crate) fn with_head<H, T>(mut self, handler: H) -> Self
     where
         H: Handler<T, Control>,
@@ -303,7 +317,7 @@ impl Route {
         self
     }
 
-    /// Says which resource the operation belongs to.
+    /// Sets the resource that the operation belongs to.
     pub(crate) fn tagged(mut self, tag: Tag) -> Self {
         self.operation.tag = tag;
         self
@@ -330,6 +344,7 @@ impl Parameter {
         }
     }
 
+    /// The parameter must be there.
     pub(crate) fn required(mut self) -> Self {
         self.is_required = true;
         self
@@ -347,7 +362,7 @@ impl Parameter {
         self
     }
 
-    /// The value is a whole number of at least `least`.
+    /// The value is a whole number of at least `least`; without a `default` there is none.
     pub(crate) fn number(mut self, least: u64, default: Option<u64>) -> Self {
         let mut schema = json!({"type": "integer", "format": "uint64", "minimum": least});
         if let Some(default) = default {
@@ -363,7 +378,7 @@ impl Parameter {
         self
     }
 
-    /// The number is at most `most`.
+    /// The value, a number, is at most `most`.
     pub(crate) fn at_most(mut self, most: u64) -> Self {
         if let ParameterSchema::Json(schema) = &mut self.schema {
             schema["maximum"] = most.into();
@@ -372,11 +387,9 @@ impl Parameter {
     }
 }
 
-/// A router with these routes. No other code adds one, so that no route is without its description.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "these routes have their descriptions"
-)]
+/// Makes a router with these routes. No other code adds a route to a router, so that every route
+/// has a description.
+#[expect(clippy::disallowed_methods, reason = "these routes have descriptions")]
 pub(crate) fn router_of(routes: Vec<Route>) -> Router<Control> {
     routes.into_iter().fold(Router::new(), |router, route| {
         router.route(route.operation.path, route.handler)
