@@ -1,6 +1,7 @@
 // A file with arguments: it reads the caller's data, prints a table, and ends with a value.
 //
-//   vm-system run examples/invoice.js --args '{"customer": "Ada", "lines": [["tea", 2, 3.5], ["cake", 1, 4]]}'
+//   vm-system run examples/invoice.js \
+//       --args '{"customer": "Ada", "lines": [["tea", 2, 3.5], ["cake", 1, 4]]}'
 
 var customer = __ARGS__.customer ?? "an unknown customer";
 var lines = __ARGS__.lines ?? [

@@ -1,4 +1,5 @@
-// A cache that persists: the second run of this file in a session finds the primes that the first run computed.
+// A cache that persists: the second run of this file in a session finds the primes that the first
+// run computed.
 //
 //   vm-system exec run-file SESSION examples/primes.js --args '{"upTo": 50000}'
 

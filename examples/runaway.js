@@ -1,5 +1,5 @@
-// A faulty script: it changes the session's state and then never ends. The daemon stops it at the time limit and rolls
-// the session back, so that `ledger` has its value from before this file ran.
+// A faulty script: it changes the session's state and then never ends. The daemon stops it at the
+// time limit and rolls the session back, so that `ledger` has its value from before this file ran.
 //
 //   vm-system exec repl SESSION 'globalThis.ledger = [10, 20, 30]'
 //   vm-system exec run-file SESSION examples/runaway.js     # Status: timeout

@@ -42,7 +42,7 @@ const fn word(
 
 pub(super) const WORDS: &[Word] = &[
     word(
-        2,
+        0,
         r"(?i)took[ _-]?over|tak(e|es|ing)[ _-]over|takeover|\btaken_over",
         "promote, `Promoted`: a checkpoint becomes the session process; failover",
         Everywhere,
@@ -55,7 +55,7 @@ pub(super) const WORDS: &[Word] = &[
         Everywhere,
         &[],
     ),
-    word(3, r"(?i)once[ _]more", "again, or replay", Everywhere, &[]),
+    word(0, r"(?i)once[ _]more", "again, or replay", Everywhere, &[]),
     word(
         0,
         r"(?i)comes?[ _]to[ _]the[ _]same",
@@ -74,7 +74,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bDiffers\b", "`ReplayDiverged`", Code, &[]),
     word(
-        10,
+        0,
         r"\b[Ll]ooks?\b|LookError|FromLook",
         "query, `Query`, `QueryClient`; of a check: inspect",
         Code,
@@ -82,7 +82,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bSight\b", "`QueryResult`", Code, &[]),
     word(
-        1,
+        0,
         r"(?i)stand[_-]?ins?\b|\bstands in for\b",
         "query process",
         Everywhere,
@@ -95,11 +95,11 @@ pub(super) const WORDS: &[Word] = &[
         Code,
         &["crates/vmruntime/src/engine/", "crates/vm-system/"],
     ),
-    word(2, r"\bAgain\b|\bAGAIN_", "`Respawn`", Code, &[]),
+    word(0, r"\bAgain\b|\bAGAIN_", "`Respawn`", Code, &[]),
     word(0, r"\bNews\b", "`ProcessEvent`", Code, &[]),
     word(0, r"\bWoken\b", "`Promoted`", Code, &[]),
     word(
-        8,
+        0,
         r"\bfn (hear|obey|learn|tell|settle)\b",
         "`on_message`, `on_command`, `on_process_event`, `record_input`, `send`, `finish_run`",
         Code,
@@ -107,7 +107,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bOver\b", "`EndReason`", Code, &[]),
     word(
-        7,
+        0,
         r"\bPlaces?\b",
         "what it is: `Permit`, `Label`, `Position`, `Cursor`",
         Code,
@@ -138,7 +138,7 @@ pub(super) const WORDS: &[Word] = &[
     ),
     word(0, r"\bFamilies\b|\bfamilies\b", "process groups", Code, &[]),
     word(
-        2,
+        0,
         r"(?i)patience|\bPatient\b",
         "idle timeout, write timeout",
         Everywhere,
@@ -159,7 +159,7 @@ pub(super) const WORDS: &[Word] = &[
         &[],
     ),
     word(
-        26,
+        0,
         r"(?i)\bfeeds?\b|\w*Feed\b|\bFeed\w+",
         "follow, follower",
         Code,
@@ -173,7 +173,7 @@ pub(super) const WORDS: &[Word] = &[
         Everywhere,
         &["tests/"],
     ),
-    word(3, r"\bin words\b", "`Display`, a message", Everywhere, &[]),
+    word(0, r"\bin words\b", "`Display`, a message", Everywhere, &[]),
     word(
         0,
         r"\bmod parts\b|\bparts::|\bparts\.rs",
@@ -182,7 +182,7 @@ pub(super) const WORDS: &[Word] = &[
         &["tests/"],
     ),
     word(
-        75,
+        0,
         r"(?i)(\b|_)(whoever|somebody|nobody)(\b|_)",
         "name the actor: the client, the daemon, the caller, a follower",
         Everywhere,

@@ -31,7 +31,7 @@ impl Control {
                 return;
             };
             let reason = format!(
-                "nobody followed its event stream for {} s (unwatched_timeout_ms)",
+                "no client followed its event stream for {} s (unwatched_timeout_ms)",
                 timeout.as_secs_f64()
             );
             session.set_closing(&reason);

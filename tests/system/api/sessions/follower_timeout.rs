@@ -28,7 +28,7 @@ fn a_session_that_needs_a_follower_is_closed_without_one_and_says_why() {
     let record = session.record();
     let reason = record["last_error"].as_str().unwrap();
     assert!(
-        reason.contains("nobody followed its event stream for 0.2 s"),
+        reason.contains("no client followed its event stream for 0.2 s"),
         "{reason}"
     );
     session.submit("1").expect_error(409, "SESSION_NOT_READY");
