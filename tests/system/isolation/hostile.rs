@@ -157,6 +157,25 @@ fn expect(session: &Session, code: &str, expected: &str) -> Result<(), String> {
     Err(format!("afterwards `{code}` is not {expected}: {said}"))
 }
 
+/// Runs `1 + 1` again and again until `stop` is set; returns the 95th percentile of its `wall_ms`, or
+/// `None` if it never ran.
+fn run_beside(session: &Session, stop: &AtomicBool) -> Option<f64> {
+    let mut walls = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let execution = session.run("1 + 1");
+        assert_eq!(execution["result"]["preview"], "2", "{execution}");
+        walls.push(wall_ms(&execution).expect("the time was measured"));
+        // This is often enough to run beside every snippet, and leaves them the processors.
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    walls.sort_by(f64::total_cmp);
+    println!(
+        "the slowest run beside the snippets took {:?} ms",
+        walls.last()
+    );
+    walls.get(walls.len() * 95 / 100).copied()
+}
+
 /// Runs each snippet by `check`, some at a time, beside a session that runs nothing but `1 + 1`,
 /// and checks that no session was harmed.
 fn run_all(
@@ -194,22 +213,7 @@ fn run_all(
         }
     };
     let usual = std::thread::scope(|scope| {
-        let bystander = scope.spawn(|| {
-            let mut walls = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                let execution = beside.run("1 + 1");
-                assert_eq!(execution["result"]["preview"], "2", "{execution}");
-                walls.push(wall_ms(&execution).expect("the time was measured"));
-                // This is often enough to run beside every snippet, and leaves them the processors.
-                std::thread::park_timeout(Duration::from_millis(20));
-            }
-            walls.sort_by(f64::total_cmp);
-            println!(
-                "the slowest run beside the snippets took {:?} ms",
-                walls.last()
-            );
-            walls.get(walls.len() * 95 / 100).copied()
-        });
+        let bystander = scope.spawn(|| run_beside(&beside, &over));
         let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
         let outcomes: Vec<_> = workers
             .into_iter()
