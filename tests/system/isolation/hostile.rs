@@ -157,8 +157,8 @@ fn expect(session: &Session, code: &str, expected: &str) -> Result<(), String> {
     Err(format!("afterwards `{code}` is not {expected}: {said}"))
 }
 
-/// Runs `1 + 1` again and again until `stop` is set; returns the 95th percentile of its `wall_ms`, or
-/// `None` if it never ran.
+/// Repeats `1 + 1` until `stop` is set; returns the 95th percentile of its `wall_ms`,
+/// or `None` if it never ran.
 fn run_beside(session: &Session, stop: &AtomicBool) -> Option<f64> {
     let mut walls = Vec::new();
     while !stop.load(Ordering::Relaxed) {
