@@ -157,11 +157,11 @@ fn expect(session: &Session, code: &str, expected: &str) -> Result<(), String> {
     Err(format!("afterwards `{code}` is not {expected}: {said}"))
 }
 
-/// Runs `1 + 1` in a session until `over` is set; gives the wall time in milliseconds that 95 of
-/// 100 runs stay below. `None` without a run.
-fn usual_wall_ms(session: &Session, over: &AtomicBool) -> Option<f64> {
+/// Repeats `1 + 1` until `stop` is set; returns the 95th percentile of its `wall_ms`,
+/// or `None` if it never ran.
+fn run_beside(session: &Session, stop: &AtomicBool) -> Option<f64> {
     let mut walls = Vec::new();
-    while !over.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Relaxed) {
         let execution = session.run("1 + 1");
         assert_eq!(execution["result"]["preview"], "2", "{execution}");
         walls.push(wall_ms(&execution).expect("the time was measured"));
@@ -213,7 +213,7 @@ fn run_all(
         }
     };
     let usual = std::thread::scope(|scope| {
-        let bystander = scope.spawn(|| usual_wall_ms(&beside, &over));
+        let bystander = scope.spawn(|| run_beside(&beside, &over));
         let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
         let outcomes: Vec<_> = workers
             .into_iter()
