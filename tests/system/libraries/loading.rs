@@ -106,6 +106,10 @@ fn sessions_survive_their_zygote_with_libraries_and_others_are_not_affected() {
         nix::sys::signal::Signal::SIGKILL,
     )
     .unwrap();
+    // Until then its session process could begin the run, which would be rolled back with it.
+    wait_for("the zygote to end", || {
+        (!zygotes(&daemon).contains(&zygote)).then_some(())
+    });
     // Sessions of a library whose load is deterministic move to another zygote.
     assert_eq!(session.eval("made"), "1");
     assert_eq!(plain.eval("1 + 1"), "2");
