@@ -3,7 +3,7 @@
 //!
 //! # Why no session is created from an outdated policy
 //!
-//! The cache is written through: every change of a template takes a [`PolicyCache::turn`], and so
+//! Changes go through the cache: every change of a template takes a [`PolicyCache::turn`], and so
 //! does every read whose result is kept. The turns of one template exclude each other. A change
 //! takes the turn, drops the policy, waits until the store has made the change durable, gives the
 //! turn back and is answered only then. A read takes the turn, reads the store, keeps the policy
