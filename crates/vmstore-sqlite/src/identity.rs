@@ -31,7 +31,7 @@ pub(crate) fn check_owner(path: &Path, connection: &Connection) -> Result<i64, O
         })
     } else if header.application_id == APPLICATION_ID || is_new {
         Ok(header.user_version)
-    } else if is_of_go_service(connection).map_err(sqlite_error)? {
+    } else if header.is_unmarked() && has_tables_of_go_service(connection).map_err(sqlite_error)? {
         Err(OpenError::GoService {
             path: path.to_owned(),
             real_path: path.canonicalize().unwrap_or_else(|_| path.to_owned()),
@@ -45,9 +45,10 @@ pub(crate) fn check_owner(path: &Path, connection: &Connection) -> Result<i64, O
 
 /// Whether a database was made by the Go service.
 pub(crate) fn is_of_go_service(connection: &Connection) -> rusqlite::Result<bool> {
-    if !Header::read(connection)?.is_unmarked() {
-        return Ok(false);
-    }
+    Ok(Header::read(connection)?.is_unmarked() && has_tables_of_go_service(connection)?)
+}
+
+fn has_tables_of_go_service(connection: &Connection) -> rusqlite::Result<bool> {
     let mut find =
         connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")?;
     for table in TABLES_OF_GO_SERVICE {

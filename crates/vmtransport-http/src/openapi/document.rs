@@ -102,7 +102,7 @@ fn describe(operation: &Operation, schemas: &mut Schemas, errors: &mut Errors) -
 fn describe_parameter(parameter: &Parameter, schemas: &mut Schemas) -> Value {
     let schema = match &parameter.schema {
         ParameterSchema::Json(schema) => schema.clone(),
-        // An enumeration is the same in requests and answers, and most stand in answers as well.
+        // An enumeration is the same in requests and answers, and most are in answers, too.
         ParameterSchema::Of(schema) => schemas.of_answer(*schema),
     };
     json!({
